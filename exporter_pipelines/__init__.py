@@ -1,0 +1,21 @@
+"""Operational data of a backend, exported by day as validated training data.
+
+The flow:
+    source -> Arrow batches -> transforms -> Pandera -> valid rows -> format -> staging
+                                              |
+                                              +-> rejected rows, as read -> quarantine
+    tally -> judge -> publish the day with its manifest, or hold it
+
+The asset stages, the check judges, the IO manager publishes.
+
+The rooms, each of which may import only those above it (a test holds it):
+    contracts, errors, settings
+    sources | transforms | formats | stores      (siblings never import each other)
+    engine
+    demo | orchestration, components             (the latter two alone import dagster)
+    definitions
+
+`defs/` is what a user edits: one folder per dataset.
+"""
+
+__version__ = "0.1.0"

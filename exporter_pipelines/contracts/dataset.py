@@ -1,0 +1,136 @@
+"""A dataset: the attributes of a `defs.yaml`, and the same with its row schema loaded.
+
+Belongs here: the fields a user may write in a `defs.yaml`, each with its description and bounds.
+Does not belong here: reading the file (Dagster's Components do), or knowing which formats exist.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal
+from zoneinfo import available_timezones
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from exporter_pipelines.contracts.row_schema import RowSchema
+from exporter_pipelines.errors import ConfigurationError, UnknownNameError
+
+EnvironmentName = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*$")]
+# Becomes an asset key and a folder name, so nothing that could leave the output folder.
+DatasetName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+
+
+class _Strict(BaseModel):
+    # hide_input_in_errors: a pasted password must not come back in a validation message.
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", populate_by_name=True, hide_input_in_errors=True
+    )
+
+
+class SourceConfig(_Strict):
+    """Where the rows of a dataset are."""
+
+    url: EnvironmentName = Field(
+        "EXPORTER_SOURCE_URL",
+        description="Name of the environment variable that holds the database URL; never a URL.",
+    )
+    table: str = Field(
+        description="Table or view, `name` or `schema.name`; case matters.", min_length=1
+    )
+    key: str = Field("id", description="Exported column that identifies a row.")
+    time_column: str = Field(description="Exported column that decides the day of a row.")
+    timezone: str | None = Field(
+        None,
+        description="IANA zone of time columns stored without one (`timestamp`, `date`).",
+    )
+    columns: dict[str, str] = Field(
+        default_factory=dict,
+        description="Exported name: source name. Columns left out keep their own name.",
+    )
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, value: str | None) -> str | None:
+        if value is not None and value not in available_timezones():
+            raise ValueError(f"{value!r} is not an IANA time zone such as Europe/Berlin")
+        return value
+
+
+class TransformConfig(_Strict):
+    """A transform that is applied to each batch before validation."""
+
+    name: str = Field(description="Name of a built-in transform.")
+    params: dict[str, Any] = Field(default_factory=dict, description="Its parameters.")
+
+
+class DatasetConfig(_Strict):
+    """The attributes of a `defs.yaml`: everything that differs between two backends."""
+
+    name: DatasetName = Field(description="Asset key and folder name.")
+    row_schema: str = Field(
+        alias="schema", description="Dotted path of the Pandera model: what a row is."
+    )
+    description: str = Field("", description="Shown in the Dagster UI.")
+    source: SourceConfig = Field(description="Where the rows are.")
+    transforms: tuple[TransformConfig, ...] = Field((), description="Applied in this order.")
+    validation: Literal["basic", "strict"] = Field(
+        "strict", description="`basic`: required fields and types. `strict`: the rules as well."
+    )
+    format: str = Field("jsonl", description="File format.")
+    compression: str = Field("gzip", description="`none`, `gzip` or `zstd`.")
+    max_rejected_pct: float = Field(
+        1.0, ge=0, le=100, description="A day is held above this AND max_rejected_rows."
+    )
+    max_rejected_rows: int = Field(
+        10, ge=0, description="A day is held above this AND max_rejected_pct."
+    )
+    max_value_bytes: int = Field(
+        16 * 1024 * 1024,
+        ge=1,
+        le=256 * 1024 * 1024,
+        description="A row with a larger value is rejected; the value is cut off in SQL.",
+    )
+    schedule: str | None = Field(
+        "15 2 * * *", description="Cron of the daily export, in EXPORTER_TIMEZONE; null for none."
+    )
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A dataset as the engine sees it: configuration plus what a row is.
+
+    Raises:
+        UnknownNameError: `key`, `time_column` or `columns` name a column that the schema lacks.
+        ConfigurationError: the time column of the schema is not a required timestamp.
+    """
+
+    config: DatasetConfig
+    schema: RowSchema
+    name: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", self.config.name)
+        source = self.config.source
+        for kind, column in (
+            ("key", source.key),
+            ("time_column", source.time_column),
+            *(("columns:", name) for name in source.columns),
+        ):
+            if column not in self.schema.names:
+                raise UnknownNameError(
+                    f"{kind} column",
+                    column,
+                    self.schema.names,
+                    f"Write the name as {self.schema.model} exports it; "
+                    "`columns:` maps it to the name in the database.",
+                )
+        time = self.schema[source.time_column]
+        if not time.is_timestamp or time.nullable:
+            raise ConfigurationError(
+                f"time_column {time.name!r} is not a required timestamp in {self.schema.model}.",
+                'Declare it as `Annotated[pa.timestamp, "us", "UTC"]` without nullable.',
+            )
+
+    def source_name(self, column: str) -> str:
+        """The name in the database of an exported column."""
+        return self.config.source.columns.get(column, column)

@@ -1,0 +1,223 @@
+"""`_manifest.json`: the public description of a published day.
+
+Readers build on these names: add fields freely, change or remove one only with a new
+`manifest_version`. `docs/manifest.md` and `docs/manifest.schema.json` follow this file, and a
+test holds them to it.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+MANIFEST_NAME = "_manifest.json"
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Window(_Part):
+    """The half-open interval of the day."""
+
+    start: dt.datetime = Field(
+        description="First instant of the day, UTC.", examples=["2026-11-01T00:00:00Z"]
+    )
+    end: dt.datetime = Field(
+        description="First instant after the day, UTC.", examples=["2026-11-02T00:00:00Z"]
+    )
+    timezone: str = Field(
+        description="IANA zone whose midnights bound the day.", examples=["UTC"]
+    )
+
+
+class DataFile(_Part):
+    """One published data file."""
+
+    path: str = Field(
+        description="Relative to the manifest.", examples=["logs-2026-11-01.jsonl.gz"]
+    )
+    format: str = Field(description="File format.", examples=["jsonl"])
+    compression: str = Field(description="`none`, `gzip` or `zstd`.", examples=["gzip"])
+    record_count: int = Field(description="Rows in the file.", examples=[1987], ge=0)
+    size_bytes: int = Field(description="Size as it lies on disk.", examples=[81231], ge=0)
+    sha256: str = Field(
+        description="Of the file as it lies on disk, hexadecimal.", examples=["9f86d081884c7d65..."]
+    )
+    min_timestamp: dt.datetime | None = Field(
+        description="Earliest value of the time column, UTC.",
+        examples=["2026-11-01T00:00:00Z"],
+    )
+    max_timestamp: dt.datetime | None = Field(
+        description="Latest value of the time column, UTC.",
+        examples=["2026-11-01T23:59:58.123456Z"],
+    )
+
+
+class Quarantine(_Part):
+    """The rejected rows of this export."""
+
+    path: str = Field(
+        description="Relative to the dataset's folder.",
+        examples=["quarantine/date=2026-11-01/logs-2026-11-01.1f0c2d3e.jsonl.gz"],
+    )
+    record_count: int = Field(description="Rows in the file.", examples=[13], ge=1)
+    sha256: str = Field(
+        description="Of the file as it lies on disk.", examples=["60303ae22b998861..."]
+    )
+
+
+class Counts(_Part):
+    """Every row of the day: `read = exported + rejected + filtered`."""
+
+    read: int = Field(description="Rows read from the source.", examples=[2000], ge=0)
+    exported: int = Field(description="Rows in the data files.", examples=[1987], ge=0)
+    rejected: int = Field(description="Rows in the quarantine.", examples=[13], ge=0)
+    filtered: int = Field(description="Rows left out by a filter.", examples=[0], ge=0)
+
+
+class RuleResult(_Part):
+    """One rule and how many rows broke it."""
+
+    rule: str = Field(description="Name of the rule.", examples=["known_level"])
+    column: str | None = Field(
+        description="Column that it judges; null for a rule over whole rows.", examples=["level"]
+    )
+    failed: int = Field(description="Rows that broke it.", examples=[7], ge=0)
+
+
+class Validation(_Part):
+    """What was judged."""
+
+    level: str = Field(description="`basic` or `strict`.", examples=["strict"])
+    rules: list[RuleResult] = Field(
+        description="Every rule that was applied, those that nothing broke included.",
+        examples=[[{"rule": "known_level", "column": "level", "failed": 7}]],
+    )
+
+
+class Transformation(_Part):
+    """One change that was applied to the rows."""
+
+    name: str = Field(description="Name of the transform.", examples=["level_aliases"])
+    version: int = Field(description="Raised when its result changes.", examples=[1])
+    params: dict[str, Any] = Field(description="Its parameters.", examples=[{"column": "level"}])
+
+
+class Source(_Part):
+    """Where the rows came from; never a URL."""
+
+    kind: str = Field(description="Kind of database.", examples=["postgresql"])
+    table: str = Field(description="Table as configured.", examples=["logs"])
+    snapshot: str = Field(
+        description="The database's name of the snapshot that was read.", examples=["752:752:"]
+    )
+    server_version: str = Field(description="Version of the database.", examples=["18.4"])
+
+
+class Run(_Part):
+    """The run that published the day."""
+
+    run_id: str = Field(
+        description="Dagster's run id.", examples=["1f0c2d3e-5a6b-4c7d-8e9f-0a1b2c3d4e5f"]
+    )
+    code_version: str = Field(description="Version of exporter_pipelines.", examples=["0.1.0"])
+    started_at: dt.datetime = Field(
+        description="When work on this day began, UTC.", examples=["2026-11-02T02:15:04Z"]
+    )
+    duration_s: float = Field(
+        description="Seconds from then to the end of staging.", examples=[0.41], ge=0
+    )
+
+
+class ColumnSchema(_Part):
+    """One column of the exported rows."""
+
+    name: str = Field(description="Name in the files.", examples=["timestamp"])
+    type: str = Field(
+        description="int64, double, bool, string, timestamp[us, tz=UTC] or json.",
+        examples=["timestamp[us, tz=UTC]"],
+    )
+    nullable: bool = Field(description="Whether null occurs.", examples=[False])
+
+
+class Manifest(BaseModel):
+    """A published day: what it holds, how it was made, and how to verify it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    manifest_version: Literal[1] = Field(
+        1, description="Version of this description.", examples=[1]
+    )
+    dataset: str = Field(description="Name of the dataset.", examples=["logs"])
+    partition: str = Field(description="The day.", examples=["2026-11-01"])
+    status: Literal["published"] = Field(
+        "published", description="Always `published`: a held day has no manifest of its own.",
+        examples=["published"],
+    )
+    window: Window = Field(description="The day as an interval.", examples=[{}])
+    export_timestamp: dt.datetime = Field(
+        description="When the day was published, UTC.", examples=["2026-11-02T02:15:04.512345Z"]
+    )
+    data_version: str = Field(
+        description="Derived from the content: the same rows, configuration and code give the "
+        "same version.",
+        examples=["b94d27b9934d3e08..."],
+    )
+    record_count: int = Field(description="Rows exported.", examples=[1987], ge=0)
+    file_size: int = Field(
+        description="Bytes of the data files as they lie on disk.", examples=[81231], ge=0
+    )
+    files: list[DataFile] = Field(description="Empty for a day without rows.", examples=[[{}]])
+    counts: Counts = Field(description="What became of every row.", examples=[{}])
+    quarantine: Quarantine | None = Field(
+        description="Null when no row was rejected.", examples=[None]
+    )
+    data_quality_metrics: dict[str, float | int] = Field(
+        description="Flat: name -> number. Percentages are over the rows read.",
+        examples=[{"rejected_pct": 0.65, "completeness_pct.level": 100.0}],
+    )
+    validation: Validation = Field(description="What was judged.", examples=[{}])
+    transformations: list[Transformation] = Field(
+        description="In the order in which they were applied.", examples=[[{}]]
+    )
+    columns: list[ColumnSchema] = Field(
+        alias="schema", description="The exported columns.", examples=[[{}]]
+    )
+    export_config: dict[str, Any] = Field(
+        description="The dataset's configuration, as in its defs.yaml; names of environment "
+        "variables, never their values.",
+        examples=[{"format": "jsonl", "compression": "gzip"}],
+    )
+    source: Source = Field(description="Where the rows came from.", examples=[{}])
+    run: Run = Field(description="The run that published the day.", examples=[{}])
+
+    @model_validator(mode="after")
+    def _adds_up(self) -> Manifest:
+        counts = self.counts
+        if counts.read != counts.exported + counts.rejected + counts.filtered:
+            raise ValueError("counts: read is not exported + rejected + filtered")
+        if self.record_count != counts.exported:
+            raise ValueError("record_count is not counts.exported")
+        if self.record_count != sum(file.record_count for file in self.files):
+            raise ValueError("record_count is not the sum over files")
+        if self.file_size != sum(file.size_bytes for file in self.files):
+            raise ValueError("file_size is not the sum over files")
+        if counts.rejected != (self.quarantine.record_count if self.quarantine else 0):
+            raise ValueError("counts.rejected is not quarantine.record_count")
+        return self
+
+    def to_json(self) -> bytes:
+        """The bytes of `_manifest.json`: indented, UTF-8, one trailing newline."""
+        return (self.model_dump_json(indent=2, by_alias=True) + "\n").encode()
+
+    @classmethod
+    def from_json(cls, data: bytes) -> Manifest:
+        """Read a manifest.
+
+        Raises:
+            pydantic.ValidationError: not a manifest of this version, or one that does not add up.
+        """
+        return cls.model_validate_json(data)

@@ -1,0 +1,66 @@
+"""What the engine asks of a database: one consistent day, as Arrow batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import pyarrow as pa
+
+from exporter_pipelines.contracts.row_schema import RowSchema
+
+NOTES_COLUMN = "__notes"
+"""Last column of every batch: null, or a JSON array of what the source did to the row.
+
+Its elements are null, `["reject", rule, column, value]` for a value that could not be delivered,
+or `["change", rule, column]` for one that was delivered changed.
+"""
+
+
+@dataclass(frozen=True)
+class SourceInfo:
+    """Where a day was read, for the manifest. Never holds a URL, user or password.
+
+    Attributes:
+        kind: `postgresql`.
+        table: As configured.
+        snapshot: The database's own name of the snapshot (`pg_current_snapshot()`).
+        server_version: Of the database.
+    """
+
+    kind: str
+    table: str
+    snapshot: str
+    server_version: str
+
+
+class DaySnapshot(Protocol):
+    """One day of one table as it stood at one moment; a context manager, closed by the caller.
+
+    Attributes:
+        schema: The dataset's schema, bound to the types that this table has.
+        row_count: Rows of the day, counted by the database in this snapshot.
+        repeated_keys: Rows whose key occurred before, counted by the database.
+        info: For the manifest.
+    """
+
+    schema: RowSchema
+    row_count: int
+    repeated_keys: int
+    info: SourceInfo
+
+    def batches(self, max_rows: int) -> Iterator[pa.RecordBatch]:
+        """The rows in a total order, in the columns of `schema.arrow` plus `NOTES_COLUMN`.
+
+        Args:
+            max_rows: Most rows in a batch; a batch may be smaller, and none is empty.
+
+        Raises:
+            SourceLostError: the database stopped in the middle.
+        """
+        ...
+
+    def __enter__(self) -> DaySnapshot: ...
+
+    def __exit__(self, *exc_info: object) -> None: ...

@@ -1,0 +1,94 @@
+"""A day that is written but not yet visible."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Protocol
+
+from exporter_pipelines.contracts.dataset import Dataset
+from exporter_pipelines.contracts.day_window import DayWindow
+from exporter_pipelines.contracts.manifest import DataFile, Transformation
+from exporter_pipelines.contracts.row_schema import RowSchema
+from exporter_pipelines.contracts.source import SourceInfo
+from exporter_pipelines.contracts.tally import Tally
+
+
+@dataclass(frozen=True)
+class FileFacts:
+    """A finished file: name inside the staging area, size in bytes, sha256 in hexadecimal."""
+
+    name: str
+    size_bytes: int
+    sha256: str
+
+
+class OpenFile(Protocol):
+    """A new file being written; the caller closes it, and it is durable afterwards."""
+
+    def write(self, data: bytes) -> object:
+        """Append bytes."""
+        ...
+
+    def close(self) -> None:
+        """Flush to disk (fsync) and close. May be called twice."""
+        ...
+
+
+class Staging(Protocol):
+    """A private place for one attempt at one day.
+
+    Owned by the process that began it; the caller ends it with `discard()`, which is harmless
+    after the content was published or held. If the process dies, a later run removes it.
+    """
+
+    def create(self, name: str, *, private: bool = False) -> OpenFile:
+        """Open a new file; `private` restricts it to its owner (mode 0600 instead of 0640)."""
+        ...
+
+    def discard(self) -> None:
+        """Remove whatever was not published or held."""
+        ...
+
+
+@dataclass(frozen=True)
+class StagedDay:
+    """Everything that is known about a day after its rows were read, judged and written.
+
+    Attributes:
+        dataset, window: What was exported.
+        schema: The row schema as bound to the source's types.
+        run_id: Dagster's run id.
+        started_at: When work on the day began, UTC.
+        duration_s: Seconds from then until all rows were staged.
+        tally: Counts; final.
+        files: Data files, described as the manifest will; their `path` is the staged name.
+        quarantine: The rejected rows, or None.
+        transformations: What was applied.
+        source: Where the rows were read.
+        staging: Holds the files.
+    """
+
+    dataset: Dataset
+    window: DayWindow
+    schema: RowSchema
+    run_id: str
+    started_at: dt.datetime
+    duration_s: float
+    tally: Tally
+    files: tuple[DataFile, ...]
+    quarantine: FileFacts | None
+    transformations: tuple[Transformation, ...]
+    source: SourceInfo
+    staging: Staging
+
+    @property
+    def data_version(self) -> str:
+        """Content of the day as a hexadecimal sha256 over columns and data file hashes."""
+        content = {
+            "columns": [(c.name, str(c.type), c.is_json) for c in self.schema.columns],
+            "files": [file.sha256 for file in self.files],
+        }
+        return hashlib.sha256(json.dumps(content).encode()).hexdigest()

@@ -1,0 +1,75 @@
+"""The count of a day: every row that was read is accounted for here."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import Counter
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Tally:
+    """Counts of one day, added up batch by batch.
+
+    Attributes:
+        source_rows: Rows that the database counted in the same snapshot.
+        rows_read: Rows that arrived.
+        rows_exported: Rows written to the data files.
+        rows_rejected: Rows written to the quarantine, each counted once.
+        rows_filtered: Rows left out by a named filter: name -> rows.
+        rows_outside_window: Rows read whose time is not in the day; always 0 unless a bug.
+        repeated_keys: Rows whose key another row of the day also has, less one for each such key.
+        missing: Column -> rows read without a value.
+        failures: (rule, column) -> rows that broke the rule.
+        changed: Rule -> values that were changed by it.
+        min_timestamp, max_timestamp: Of the exported rows, UTC; None when there are none.
+    """
+
+    source_rows: int = 0
+    rows_read: int = 0
+    rows_exported: int = 0
+    rows_rejected: int = 0
+    rows_filtered: Counter[str] = field(default_factory=Counter)
+    rows_outside_window: int = 0
+    repeated_keys: int = 0
+    missing: Counter[str] = field(default_factory=Counter)
+    failures: Counter[tuple[str, str | None]] = field(default_factory=Counter)
+    changed: Counter[str] = field(default_factory=Counter)
+    min_timestamp: dt.datetime | None = None
+    max_timestamp: dt.datetime | None = None
+
+    @property
+    def rejected_pct(self) -> float:
+        """Rejected rows in percent of the rows read; 0 for an empty day."""
+        return 100 * self.rows_rejected / self.rows_read if self.rows_read else 0.0
+
+    @property
+    def rows_unaccounted(self) -> int:
+        """Rows that the source has and that are neither exported, rejected nor filtered."""
+        kept = self.rows_exported + self.rows_rejected + self.rows_filtered.total()
+        return max(abs(self.source_rows - kept), abs(self.rows_read - kept))
+
+    def see_exported(self, earliest: dt.datetime, latest: dt.datetime) -> None:
+        """Widen the span of exported timestamps by that of one batch."""
+        self.min_timestamp = min(self.min_timestamp or earliest, earliest)
+        self.max_timestamp = max(self.max_timestamp or latest, latest)
+
+    def quality_metrics(self) -> dict[str, float | int]:
+        """Flat name -> number, for the manifest and for the plots of the UI.
+
+        `completeness_pct.<column>` is absent on an empty day: there is nothing to measure.
+        """
+        metrics: dict[str, float | int] = {
+            "rejected_pct": round(self.rejected_pct, 4),
+            "validity_pct": round(100 - self.rejected_pct, 4),
+            "repeated_keys": self.repeated_keys,
+            "rows_outside_window": self.rows_outside_window,
+            "rows_unaccounted": self.rows_unaccounted,
+        }
+        if self.rows_read:
+            for column, missing in self.missing.items():
+                present = 100 * (1 - missing / self.rows_read)
+                metrics[f"completeness_pct.{column}"] = round(present, 4)
+        for rule, count in sorted(self.changed.items()):
+            metrics[f"changed.{rule}"] = count
+        return metrics

@@ -1,0 +1,32 @@
+"""Dagster's door: everything below `defs/`, and what all datasets share."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import dagster as dg
+
+from exporter_pipelines.orchestration.io_manager import ExportIOManager
+from exporter_pipelines.orchestration.jobs import all_exports_job
+from exporter_pipelines.orchestration.resources import BackendResource
+
+
+@cache  # Dagster asks for it up to six times per command
+def _definitions() -> dg.Definitions:
+    exports = ExportIOManager()
+    shared = dg.Definitions(
+        # `io_manager` is also Dagster's default key: no pickling manager stays reachable.
+        resources={"io_manager": exports, "exports": exports, "backend": BackendResource()},
+        jobs=[all_exports_job()],
+        # A run in one process: half the start-up time, and no step outlives a killed run.
+        executor=dg.in_process_executor,
+    )
+    datasets = dg.load_from_defs_folder(path_within_project=Path(__file__).parent)
+    return dg.Definitions.merge(datasets, shared)
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """All assets, checks, jobs, schedules and resources."""
+    return _definitions()

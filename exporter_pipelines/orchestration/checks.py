@@ -1,0 +1,84 @@
+"""The engine's verdicts as Dagster asset checks, with a status per day.
+
+https://docs.dagster.io/guides/test/asset-checks
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import dagster as dg
+
+from exporter_pipelines.engine.judge import CHECKS, Verdict
+from exporter_pipelines.orchestration.partitioned_events import check_evaluation
+
+
+def check_specs(
+    asset: str, partitions_def: dg.PartitionsDefinition[str]
+) -> list[dg.AssetCheckSpec]:
+    """One spec per check of a dataset."""
+    return [
+        dg.AssetCheckSpec(name, asset=asset, description=text, partitions_def=partitions_def)
+        for name, text in CHECKS.items()
+    ]
+
+
+def check_results(verdicts: Sequence[Verdict]) -> Iterable[dg.AssetCheckResult]:
+    """Results of a run of a single day; Dagster files them under that day."""
+    for verdict in verdicts:
+        yield dg.AssetCheckResult(
+            check_name=verdict.check,
+            passed=verdict.passed,
+            severity=dg.AssetCheckSeverity[verdict.severity],
+            description=verdict.reason,
+            metadata=_metadata(verdict),
+        )
+
+
+def day_evaluations(
+    instance: dg.DagsterInstance, asset: str, day: str, verdicts: Sequence[Verdict]
+) -> Iterable[dg.AssetCheckEvaluation]:
+    """Evaluations of one day of a ranged run; a plain result could not name its day."""
+    for verdict in verdicts:
+        yield check_evaluation(
+            instance,
+            asset_key=dg.AssetKey(asset),
+            check_name=verdict.check,
+            partition=day,
+            passed=verdict.passed,
+            severity=dg.AssetCheckSeverity[verdict.severity],
+            description=verdict.reason,
+            metadata=_metadata(verdict),
+        )
+
+
+def range_results(
+    verdicts_by_day: dict[str, list[Verdict]], unfinished: Sequence[str]
+) -> Iterable[dg.AssetCheckResult]:
+    """The closing results that Dagster demands of a ranged run: the worst day of each check.
+
+    Args:
+        verdicts_by_day: Of the days that were judged.
+        unfinished: Days that failed before they were judged.
+    """
+    for check in CHECKS:
+        failed = {
+            day: verdict
+            for day, verdicts in verdicts_by_day.items()
+            for verdict in verdicts
+            if verdict.check == check and not verdict.passed
+        }
+        worst = "ERROR" if any(v.holds for v in failed.values()) else "WARN"
+        listed = ", ".join(failed) or "no day"
+        yield dg.AssetCheckResult(
+            check_name=check,
+            passed=not failed,
+            severity=dg.AssetCheckSeverity[worst],
+            description=f"{len(verdicts_by_day)} days judged; not passed: {listed}."
+            + (f" Not judged: {', '.join(unfinished)}." if unfinished else ""),
+        )
+
+
+def _metadata(verdict: Verdict) -> dict[str, Any]:
+    return dict(verdict.numbers)

@@ -1,0 +1,73 @@
+"""Publishes staged days, and gives published days to downstream assets.
+
+https://docs.dagster.io/guides/build/io-managers
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import pyarrow as pa
+
+from exporter_pipelines import settings
+from exporter_pipelines.contracts.manifest import Manifest
+from exporter_pipelines.contracts.staged_day import StagedDay
+from exporter_pipelines.engine.load import open_day
+from exporter_pipelines.engine.publish import hold, publish
+from exporter_pipelines.orchestration.metadata import day_metadata
+from exporter_pipelines.stores.local import LocalStore
+
+
+class ExportIOManager(dg.ConfigurableIOManager):
+    """Exports below EXPORTER_OUTPUT_URL.
+
+    A downstream asset that takes a dataset as its input gets a `pyarrow.RecordBatchReader` over
+    the rows of its day, or of its days in order, verified against the manifests. JSON columns
+    arrive as text.
+
+    Example:
+        @dg.asset(partitions_def=daily_partitions())
+        def errors_per_day(logs: pa.RecordBatchReader): ...
+    """
+
+    def store(self) -> LocalStore:
+        """Where exports lie; read when a run starts."""
+        return LocalStore(settings.output_root())
+
+    def publish(self, staged: StagedDay) -> Manifest:
+        """Publish one day; `handle_output` and ranged runs both come through here."""
+        return publish(staged)
+
+    def hold(self, staged: StagedDay) -> Path | None:
+        """Keep the quarantine of a day that must not be published."""
+        return hold(staged)
+
+    def handle_output(self, context: dg.OutputContext, obj: object) -> None:
+        """Publish the day that an export asset staged."""
+        if not isinstance(obj, StagedDay):
+            raise dg.DagsterInvariantViolationError(
+                f"{context.asset_key.to_user_string()} returned a {type(obj).__name__}; the IO "
+                "manager of this project publishes exports only. Return None (annotate -> None) "
+                "and store the result yourself, or give the asset another io_manager_key."
+            )
+        context.add_output_metadata(day_metadata(self.publish(obj), self.store()))
+
+    def load_input(self, context: dg.InputContext) -> pa.RecordBatchReader:
+        """The published rows of the input's partitions.
+
+        Raises:
+            DayNotPublishedError: one of the days has no export.
+            PublishedDayDamagedError: one of them does not match its manifest.
+        """
+        dataset, days = context.asset_key.path[-1], list(context.asset_partition_keys)
+        store = self.store()
+        first = open_day(store, dataset, days[0])
+
+        def batches() -> Iterator[pa.RecordBatch]:
+            yield from first
+            for day in days[1:]:
+                yield from open_day(store, dataset, day)
+
+        return pa.RecordBatchReader.from_batches(first.schema, batches())

@@ -1,0 +1,28 @@
+"""A job per dataset and one for all: what schedules start and the Launchpad shows.
+
+https://docs.dagster.io/guides/build/jobs
+"""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from exporter_pipelines.orchestration.assets import GROUP
+
+
+def dataset_job(dataset: str) -> dg.UnresolvedAssetJobDefinition:
+    """Exports one dataset."""
+    return dg.define_asset_job(
+        f"{dataset}_job",
+        selection=dg.AssetSelection.assets(dataset),
+        description=f"Exports {dataset} for one day or a range of days.",
+    )
+
+
+def all_exports_job() -> dg.UnresolvedAssetJobDefinition:
+    """Exports every dataset."""
+    return dg.define_asset_job(
+        "all_exports_job",
+        selection=dg.AssetSelection.groups(GROUP),
+        description="Exports all datasets for one day or a range of days.",
+    )

@@ -1,0 +1,76 @@
+"""What the UI shows of a dataset and of a published day.
+
+Numbers are plotted per day, so everything countable is a number. Source values never become
+metadata: they may be personal, and Dagster renders markdown.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import dagster as dg
+
+from exporter_pipelines.contracts.dataset import Dataset
+from exporter_pipelines.contracts.manifest import MANIFEST_NAME, Manifest
+from exporter_pipelines.contracts.row_schema import RowSchema
+from exporter_pipelines.stores.local import LocalStore
+
+
+def table_schema(schema: RowSchema) -> dg.TableSchema:
+    """The columns and their rules, as the UI's Columns section shows them."""
+    rules: dict[str | None, list[str]] = {}
+    for rule, column in schema.rules:
+        if rule != "required":
+            rules.setdefault(column, []).append(rule)
+    return dg.TableSchema(
+        columns=[
+            dg.TableColumn(
+                name=column.name,
+                type="json" if column.is_json else str(column.type),
+                description=column.description or None,
+                constraints=dg.TableColumnConstraints(
+                    nullable=column.nullable, other=rules.get(column.name, [])
+                ),
+            )
+            for column in schema.columns
+        ],
+        constraints=dg.TableConstraints(other=rules.get(None, [])),
+    )
+
+
+def asset_metadata(dataset: Dataset) -> dict[str, Any]:
+    """Metadata of the asset itself."""
+    config = dataset.config
+    return {
+        "dagster/column_schema": table_schema(dataset.schema),
+        "dagster/table_name": config.source.table,
+        "schema": config.row_schema,
+        "source_variable": config.source.url,
+        "format": config.format,
+        "compression": config.compression,
+        "validation": config.validation,
+    }
+
+
+def day_metadata(manifest: Manifest, store: LocalStore) -> dict[str, Any]:
+    """Metadata of one published day."""
+    folder = store.day_folder(manifest.dataset, manifest.partition)
+    counts, duration_s = manifest.counts, manifest.run.duration_s
+    shown: dict[str, Any] = {
+        "dagster/partition_row_count": manifest.record_count,
+        "dagster/uri": folder.as_uri(),
+        "rows_read": counts.read,
+        "rows_exported": counts.exported,
+        "rows_rejected": counts.rejected,
+        "rows_filtered": counts.filtered,
+        "size_bytes": manifest.file_size,
+        "duration_s": duration_s,
+        "rows_per_s": round(counts.read / duration_s) if duration_s else 0,
+        **manifest.data_quality_metrics,
+        "manifest": dg.MetadataValue.path(str(folder / MANIFEST_NAME)),
+        "sha256": ", ".join(file.sha256 for file in manifest.files) or "no data file",
+    }
+    if manifest.quarantine:
+        path = store.root / manifest.dataset / manifest.quarantine.path
+        shown["quarantine"] = dg.MetadataValue.path(str(path))
+    return shown

@@ -1,0 +1,36 @@
+"""Databases in, Arrow batches out.
+
+Belongs here: one module per kind of database, each giving a `contracts.source.DaySnapshot`.
+Does not belong here: judging rows, changing them, or knowing any dataset by name.
+"""
+
+from __future__ import annotations
+
+from exporter_pipelines.contracts.dataset import Dataset
+from exporter_pipelines.contracts.day_window import DayWindow
+from exporter_pipelines.contracts.source import DaySnapshot
+from exporter_pipelines.errors import ConfigurationError
+from exporter_pipelines.sources.postgres import PostgresDaySnapshot
+
+
+def open_day(url: str, dataset: Dataset, window: DayWindow) -> DaySnapshot:
+    """Open one day of a dataset as it stands now.
+
+    Args:
+        url: `postgresql://...` or `postgres://...`.
+        dataset: Whose table, columns and limits apply.
+        window: The day.
+
+    Returns:
+        A snapshot; the caller closes it (it is a context manager).
+
+    Raises:
+        ConfigurationError: no source reads such a URL, or the table does not fit the dataset.
+        SourceUnavailableError: the database cannot be reached.
+    """
+    if url.startswith(("postgresql://", "postgres://")):
+        return PostgresDaySnapshot(url, dataset, window)
+    raise ConfigurationError(
+        f"{dataset.config.source.url} does not begin with postgresql:// or postgres://.",
+        "Other databases are not supported; its value is not shown since it may be secret.",
+    )

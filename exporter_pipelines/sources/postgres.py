@@ -1,0 +1,185 @@
+"""One day of a PostgreSQL table, read from one snapshot."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pyarrow as pa
+
+from exporter_pipelines.contracts.dataset import Dataset
+from exporter_pipelines.contracts.day_window import DayWindow
+from exporter_pipelines.contracts.row_schema import Column
+from exporter_pipelines.contracts.source import NOTES_COLUMN, SourceInfo
+from exporter_pipelines.errors import ColumnMismatchError, ConfigurationError, UnknownTableError
+from exporter_pipelines.sources.postgres_connection import (
+    PostgresConnection,
+    PostgresStatementError,
+)
+from exporter_pipelines.sources.postgres_query import PostgresDayQuery
+from exporter_pipelines.sources.postgres_types import Projection, project
+
+# A valid unique index over the key alone, over all rows, on a column that is never null.
+_UNIQUE_KEY = """
+SELECT count(*) AS found
+FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
+WHERE i.indrelid = {table}::regclass AND i.indisunique AND i.indisvalid AND i.indpred IS NULL
+  AND i.indnkeyatts = 1 AND a.attname = {key} AND a.attnotnull
+"""
+_TABLES = """
+SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname) AS name
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
+  AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg_toast%'
+ORDER BY 1 LIMIT 40
+"""
+_INFO = """
+SELECT pg_current_snapshot()::text AS snapshot, current_setting('server_version') AS version
+"""
+
+
+class PostgresDaySnapshot:
+    """A `contracts.source.DaySnapshot` over one PostgreSQL connection.
+
+    The caller closes it. See `sources.open_day` for what it raises.
+    """
+
+    def __init__(self, url: str, dataset: Dataset, window: DayWindow) -> None:
+        self._dataset = dataset
+        self._connection = PostgresConnection(url, dataset.config.source.url)
+        try:
+            types = self._column_types()
+            projections = self._projections(types)
+            self.schema = dataset.schema.bound({p.column.name: p.column for p in projections if p})
+            self._query = PostgresDayQuery(
+                dataset, window, types, projections, self._key_is_unique()
+            )
+            counts = self._connection.rows(self._query.counts())[0]
+            self.row_count, self.repeated_keys = counts["rows"], counts["repeated"]
+            info = self._connection.rows(_INFO)[0]
+            self.info = SourceInfo(
+                "postgresql", dataset.config.source.table, info["snapshot"], info["version"]
+            )
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def __enter__(self) -> PostgresDaySnapshot:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._connection.close()
+
+    def batches(self, max_rows: int) -> Iterator[pa.RecordBatch]:
+        """See `contracts.source.DaySnapshot.batches`."""
+        for batch in self._connection.stream(self._query.rows()):
+            for offset in range(0, batch.num_rows, max_rows):
+                yield self._delivered(batch.slice(offset, max_rows))
+
+    def _delivered(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """The batch in exactly the promised types, undecodable text taken out and noted."""
+        fields = [*self.schema.arrow, pa.field(NOTES_COLUMN, pa.string())]
+        columns = {field.name: batch[field.name] for field in fields}
+        if self._connection.is_sql_ascii:
+            columns = _decoded(columns)
+        arrays = [columns[field.name].cast(field.type) for field in fields]
+        return pa.RecordBatch.from_arrays(arrays, [field.name for field in fields])
+
+    def _column_types(self) -> dict[str, str]:
+        table = self._dataset.config.source.table
+        quoted = _quote(*table.split("."))
+        try:
+            return self._connection.types(f"SELECT * FROM {quoted}")
+        except PostgresStatementError as error:
+            self._connection.execute("ROLLBACK")
+            if error.sqlstate == "42501":
+                raise UnknownTableError(
+                    f"The table {table!r} of {self._dataset.name} may not be read by this user.",
+                    f"GRANT SELECT ON {table} TO the user, or configure another table.",
+                ) from None
+            if error.sqlstate in {"42P01", "3F000", "42601", "42602"}:
+                tables = [row["name"] for row in self._connection.rows(_TABLES)]
+                raise UnknownTableError(
+                    f"The table {table!r} of {self._dataset.name} does not exist "
+                    f"(there are: {', '.join(tables) or 'none'}).",
+                    "Correct `table` in its defs.yaml; write schema.table for another schema.",
+                ) from None
+            raise
+
+    def _projections(self, types: dict[str, str]) -> list[Projection | None]:
+        return [self._projection(column, types) for column in self._dataset.schema.columns]
+
+    def _projection(self, column: Column, types: dict[str, str]) -> Projection | None:
+        config = self._dataset.config
+        name = self._dataset.source_name(column.name)
+        where = f"of table {config.source.table!r}"
+        if name not in types:
+            if not column.required and column.name not in config.source.columns:
+                return None
+            raise ColumnMismatchError(
+                f"Column {name!r} {where}, exported as {column.name!r} of {self._dataset.name}, "
+                f"does not exist (there are: {', '.join(types)}).",
+                f"Map it under `columns:` in its defs.yaml, as in {column.name}: the_other_name.",
+            )
+        found = project(column, types[name], config.source.timezone, config.max_value_bytes)
+        if isinstance(found, str):
+            raise ColumnMismatchError(
+                f"Column {name!r} {where} has the type {types[name]}, but {column.name!r} of "
+                f"{self._dataset.schema.model} needs {found}.",
+                "Change the schema, or map another column or a view's column with a cast.",
+            )
+        return found
+
+    def _key_is_unique(self) -> bool:
+        source = self._dataset.config.source
+        statement = _UNIQUE_KEY.format(
+            table=_literal(_quote(*source.table.split("."))),
+            key=_literal(self._dataset.source_name(source.key)),
+        )
+        return bool(self._connection.rows(statement)[0]["found"])
+
+
+def _decoded(columns: dict[str, pa.Array]) -> dict[str, pa.Array]:
+    """Columns of a database without an encoding, with text that is not UTF-8 nulled and noted."""
+    bad: dict[int, list[list[str]]] = {}
+    decoded = dict(columns)
+    for name, array in columns.items():
+        if not pa.types.is_string(array.type):
+            continue
+        raw = array.cast(pa.binary()) if not array.type.equals(pa.binary()) else array
+        try:
+            decoded[name] = raw.cast(pa.string())
+        except pa.ArrowInvalid:
+            values = raw.to_pylist()
+            texts = []
+            for row, value in enumerate(values):
+                try:
+                    texts.append(None if value is None else value.decode())
+                except UnicodeDecodeError:
+                    texts.append(None)
+                    shown = value[:500].decode("utf-8", "backslashreplace")
+                    bad.setdefault(row, []).append(["reject", "undecodable_text", name, shown])
+            decoded[name] = pa.array(texts, pa.string())
+    if bad:
+        notes = decoded[NOTES_COLUMN].to_pylist()
+        for row, entries in bad.items():
+            notes[row] = json.dumps([*(json.loads(notes[row]) if notes[row] else []), *entries])
+        decoded[NOTES_COLUMN] = pa.array(notes, pa.string())
+    return decoded
+
+
+def _quote(*parts: str) -> str:
+    if len(parts) > 2 or not all(parts):
+        raise ConfigurationError(
+            f"table {'.'.join(parts)!r} is not `name` or `schema.name`.",
+            "A name that contains a dot cannot be configured; make a view over it.",
+        )
+    from psycopg import sql
+
+    return sql.Identifier(*parts).as_string(None)
+
+
+def _literal(text: str) -> str:
+    from psycopg import sql
+
+    return sql.Literal(text).as_string(None)

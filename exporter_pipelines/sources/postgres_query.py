@@ -1,0 +1,186 @@
+"""The SQL of one day of one table.
+
+Belongs here: putting projections, window and order together, every identifier and value quoted
+by psycopg. Does not belong here: running it.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from zoneinfo import ZoneInfo
+
+from psycopg import sql
+
+from exporter_pipelines.contracts.dataset import Dataset
+from exporter_pipelines.contracts.day_window import DayWindow
+from exporter_pipelines.contracts.source import NOTES_COLUMN
+from exporter_pipelines.sources.postgres_types import NAIVE_TIMES, TEXTS, Projection
+
+# Farther than any zone's offset has ever been from another's.
+_ZONE_SLACK = dt.timedelta(hours=28)
+
+
+class PostgresDayQuery:
+    """Builds the statements of a day.
+
+    Args:
+        dataset: Names the table, key and time column.
+        window: The day.
+        types: Source column -> PostgreSQL type, of every column of the table.
+        projections: Exported name -> how it is read; None for an optional column that the table
+            lacks, which is delivered as null.
+        key_is_unique: Whether (time, key) is already a total order.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        window: DayWindow,
+        types: Mapping[str, str],
+        projections: Sequence[Projection | None],
+        key_is_unique: bool,
+    ) -> None:
+        self._dataset, self._types = dataset, types
+        self._projections = projections
+        self._key_is_unique = key_is_unique
+        source = dataset.config.source
+        self._table = sql.Identifier(*source.table.split("."))
+        self._time = dataset.source_name(source.time_column)
+        self._key = dataset.source_name(source.key)
+        self._where = self._in_window(window)
+
+    def counts(self) -> str:
+        """One row: `rows` of the day and, without a unique key, `repeated` keys."""
+        repeated = sql.SQL("0::int8")
+        if not self._key_is_unique:
+            repeated = sql.SQL("count({k}) - count(DISTINCT {k})").format(
+                k=sql.Identifier(self._key)
+            )
+        return self._text(
+            sql.SQL("SELECT count(*) AS rows, {} AS repeated FROM {} WHERE {}").format(
+                repeated, self._table, self._where
+            )
+        )
+
+    def rows(self) -> str:
+        """The rows of the day in a total order, with notes on what could not be delivered.
+
+        The inner query sorts and casts, once per value; `OFFSET 0` keeps PostgreSQL from merging
+        it with the outer one, which would cast again wherever a guard looks at the value.
+        """
+        inner, outer = [], []
+        for number, projection in enumerate(self._projections):
+            column = self._dataset.schema.columns[number]
+            name, value = sql.Identifier(column.name), sql.Identifier(f"c{number}")
+            if projection is None:
+                outer.append(sql.SQL("NULL::text AS {}").format(name))
+                continue
+            reference = sql.Identifier("t", self._dataset.source_name(column.name))
+            inner.append(
+                sql.SQL("{} AS {}").format(projection.render(projection.inner, reference), value)
+            )
+            outer.append(sql.SQL("{} AS {}").format(projection.render(projection.value, value), name))
+        outer.append(sql.SQL("{} AS {}").format(self._notes(), sql.Identifier(NOTES_COLUMN)))
+        return self._text(
+            sql.SQL(
+                "SELECT {outer} FROM (SELECT {inner} FROM {table} AS t WHERE {where} "
+                "ORDER BY {order} OFFSET 0) AS r"
+            ).format(
+                outer=sql.SQL(", ").join(outer),
+                inner=sql.SQL(", ").join(inner),
+                table=self._table,
+                where=self._where,
+                order=sql.SQL(", ").join(self._order()),
+            )
+        )
+
+    def _order(self) -> list[sql.Composable]:
+        """Time, then key; without a unique key every other column decides what is left."""
+        names = [self._time, self._key]
+        if not self._key_is_unique:
+            mapped = [self._dataset.source_name(c.name) for c in self._dataset.schema.columns]
+            names += [n for n in mapped if n in self._types and n not in names]
+        return [self._sort_key(name, as_text=number > 1) for number, name in enumerate(names)]
+
+    def _sort_key(self, name: str, as_text: bool) -> sql.Composable:
+        reference = sql.Identifier("t", name)
+        if as_text:  # json has no order of its own
+            return sql.SQL('{}::text COLLATE "C"').format(reference)
+        # A database's default collation may change with its operating system.
+        template = '{} COLLATE "C"' if self._types[name] in TEXTS else "{}"
+        return sql.SQL(template).format(reference)
+
+    def _in_window(self, window: DayWindow) -> sql.Composable:
+        """`[start, end)` on the stored column, so that an index on it is used.
+
+        A naive column is compared twice: roughly as stored, for the index, and exactly as the
+        instant that is exported, for the hour that a change of the clock repeats.
+        """
+        time = sql.Identifier(self._time)
+        exact = sql.SQL("{time} >= {start} AND {time} < {end}")
+        if self._types[self._time] not in NAIVE_TIMES:
+            return exact.format(
+                time=time, start=_timestamptz(window.start), end=_timestamptz(window.end)
+            )
+        zone = self._dataset.config.source.timezone or "UTC"
+        instant = sql.SQL("({}::timestamp AT TIME ZONE {})").format(time, sql.Literal(zone))
+        rough = exact.format(
+            time=time,
+            start=_naive(window.start - _ZONE_SLACK, zone),
+            end=_naive(window.end + _ZONE_SLACK, zone),
+        )
+        return sql.SQL("{} AND {}").format(
+            rough,
+            exact.format(
+                time=instant, start=_timestamptz(window.start), end=_timestamptz(window.end)
+            ),
+        )
+
+    def _notes(self) -> sql.Composable:
+        """Null for an ordinary row, else a JSON array as `contracts.source` describes it."""
+        conditions, notes = [], []
+        for number, projection in enumerate(self._projections):
+            if projection is None:
+                continue
+            value = sql.Identifier(f"c{number}")
+            for rule, condition, shown in projection.rejected:
+                hit = projection.render(condition, value)
+                entry = self._note("reject", rule, projection, projection.render(shown, value))
+                conditions.append(hit)
+                notes.append(sql.SQL("CASE WHEN {} THEN {} END").format(hit, entry))
+            for rule, condition in projection.changed:
+                hit = projection.render(condition, value)
+                conditions.append(hit)
+                notes.append(
+                    sql.SQL("CASE WHEN {} THEN {} END").format(
+                        hit, self._note("change", rule, projection, sql.SQL("''"))
+                    )
+                )
+        if not conditions:
+            return sql.SQL("NULL::text")
+        return sql.SQL("CASE WHEN {} THEN jsonb_build_array({})::text END").format(
+            sql.SQL(" OR ").join(sql.SQL("({})").format(c) for c in conditions),
+            sql.SQL(", ").join(notes),
+        )
+
+    @staticmethod
+    def _note(
+        kind: str, rule: str, projection: Projection, shown: sql.Composable
+    ) -> sql.Composable:
+        return sql.SQL("jsonb_build_array({}::text, {}::text, {}::text, {})").format(
+            sql.Literal(kind), sql.Literal(rule), sql.Literal(projection.column.name), shown
+        )
+
+    @staticmethod
+    def _text(statement: sql.Composable) -> str:
+        return statement.as_string(None)
+
+
+def _timestamptz(instant: dt.datetime) -> sql.Composable:
+    return sql.SQL("{}::timestamptz").format(sql.Literal(instant.isoformat()))
+
+
+def _naive(instant: dt.datetime, zone: str) -> sql.Composable:
+    local = instant.astimezone(ZoneInfo(zone)).replace(tzinfo=None)
+    return sql.SQL("{}::timestamp").format(sql.Literal(local.isoformat()))
