@@ -7,13 +7,16 @@ from pathlib import Path
 
 import dagster as dg
 
+from exporter_pipelines.components.loading import load_datasets
 from exporter_pipelines.orchestration.io_manager import ExportIOManager
 from exporter_pipelines.orchestration.jobs import all_exports_job
+from exporter_pipelines.orchestration.last_words import install
 from exporter_pipelines.orchestration.resources import BackendResource
 
 
 @cache  # Dagster asks for it up to six times per command
 def _definitions() -> dg.Definitions:
+    install()
     exports = ExportIOManager()
     shared = dg.Definitions(
         # `io_manager` is also Dagster's default key: no pickling manager stays reachable.
@@ -22,8 +25,7 @@ def _definitions() -> dg.Definitions:
         # A run in one process: half the start-up time, and no step outlives a killed run.
         executor=dg.in_process_executor,
     )
-    datasets = dg.load_from_defs_folder(path_within_project=Path(__file__).parent)
-    return dg.Definitions.merge(datasets, shared)
+    return dg.Definitions.merge(load_datasets(Path(__file__).parent), shared)
 
 
 @dg.definitions

@@ -26,6 +26,7 @@ from exporter_pipelines.orchestration.checks import (
     range_results,
 )
 from exporter_pipelines.orchestration.io_manager import ExportIOManager
+from exporter_pipelines.orchestration.last_words import remember
 from exporter_pipelines.orchestration.metadata import asset_metadata, day_metadata
 from exporter_pipelines.orchestration.progress import ProgressLog
 from exporter_pipelines.orchestration.resources import BackendResource
@@ -181,4 +182,5 @@ class _Export:
             listed.append(f"{self.dataset.name} not tried: {', '.join(not_tried)}.")
         if len(days) > 1:
             listed.insert(0, f"{len(outcome.failed)} of {len(days)} days of {self.dataset.name}:")
-        raise dg.Failure("\n".join(listed), allow_retries=False)
+        remember(message := "\n".join(listed))
+        raise dg.Failure(message, allow_retries=False)

@@ -1,0 +1,87 @@
+"""Loads `defs/`, and says in one sentence what is wrong with a `defs.yaml`.
+
+Dagster reports a bad file as a tree and a hundred lines of traceback, with the offending value,
+which may be a password that was pasted where the name of a variable belongs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import yaml
+from dagster_shared.error import DagsterUnresolvableSymbolError
+from pydantic import ValidationError
+
+from exporter_pipelines.contracts.dataset import DatasetConfig, SourceConfig, TransformConfig
+from exporter_pipelines.errors import ConfigurationError, ExporterError
+
+
+def load_datasets(project: Path) -> dg.Definitions:
+    """The definitions of all datasets below `defs/`.
+
+    Args:
+        project: A path within the project; pyproject.toml is looked for from there upwards.
+
+    Raises:
+        ConfigurationError: a defs.yaml, or the schema it names, is wrong; begins with its place.
+    """
+    try:
+        return dg.load_from_defs_folder(path_within_project=project)
+    except Exception as error:
+        for cause in _causes(error):
+            if found := _explained(cause):
+                raise found from None
+        raise
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _explained(error: BaseException) -> ExporterError | None:
+    """What a cause says to the author of a defs.yaml; None when it says nothing to them."""
+    if isinstance(error, ExporterError):
+        return error
+    if isinstance(error, ValidationError):
+        return _invalid(error)
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
+        mark = error.problem_mark
+        return ConfigurationError(
+            f"{mark.name}:{mark.line + 1}: not valid YAML: {error.problem}.",
+            "Look at the indentation and the brackets just before it.",
+        )
+    if isinstance(error, DagsterUnresolvableSymbolError):
+        return ConfigurationError(
+            f"A defs.yaml names a type that does not exist: {error}",
+            "Write `type: exporter_pipelines.components.DatasetExport`.",
+        )
+    return None
+
+
+def _invalid(error: ValidationError) -> ConfigurationError:
+    """The first error of a validated file; Dagster writes its place into the location."""
+    first = error.errors(include_url=False)[0]
+    location = ".".join(str(part) for part in first["loc"])
+    field, _, place = location.partition(" at ")
+    field = field.removeprefix("attributes.")
+    said = first["msg"].removeprefix("Value error, ")
+    hint = ""
+    if first["type"] == "extra_forbidden":
+        said, hint = "there is no such setting", f"There are: {', '.join(_fields(field))}."
+    elif first["type"] == "missing":
+        said = "is missing"
+    elif field.endswith("url"):
+        hint = "Write the NAME of an environment variable that holds the URL, never the URL."
+    else:
+        hint = f"It is {first['input']!r}."
+    return ConfigurationError(f"{place or 'defs.yaml'}: {field}: {said}.", hint)
+
+
+def _fields(field: str) -> list[str]:
+    owners = {"source": SourceConfig, "transforms": TransformConfig}
+    owner = owners.get(field.split(".")[0], DatasetConfig) if "." in field else DatasetConfig
+    return [info.alias or name for name, info in owner.model_fields.items()]
