@@ -64,7 +64,9 @@ def _explained(error: BaseException) -> ExporterError | None:
 
 def _invalid(error: ValidationError) -> ConfigurationError:
     """The first error of a validated file; Dagster writes its place into the location."""
-    first = error.errors(include_url=False)[0]
+    # A misspelt setting before the missing one that it should have been.
+    found = sorted(error.errors(include_url=False), key=lambda e: e["type"] != "extra_forbidden")
+    first = found[0]
     location = ".".join(str(part) for part in first["loc"])
     field, _, place = location.partition(" at ")
     field = field.removeprefix("attributes.")

@@ -115,8 +115,7 @@ def _anomalies(chance: random.Random) -> Iterator[tuple[Any, ...]]:
     odd_scores = {5: 1.7, 17: float("inf"), 29: float("nan"), 41: None}
     for day in days():
         for position in range(0 if day == EMPTY_DAY else 120):
-            # One kind of dirt a day, or a small day would be held.
-            odd = position in odd_scores and position % 4 == day.toordinal() % 4
+            odd = position in odd_scores and (position + day.day) % 3 > 0
             score = odd_scores[position] if odd else round(chance.random(), 6)
             yield (
                 _uuid(chance),

@@ -28,25 +28,26 @@ def remember(failure: str) -> None:
 
 def install() -> None:
     """Show errors that are meant for the user without their traceback, on standard error."""
-    sys.excepthook = _excepthook
+    # Read now: Dagster takes the values of .env back before an exception reaches the hook.
+    first, end = settings.start_date(), settings.end_date() or "today"
+
+    def excepthook(
+        kind: type[BaseException], error: BaseException, traceback: TracebackType | None
+    ) -> None:
+        if isinstance(error, ExporterError):
+            message = str(error)
+        elif isinstance(error, DagsterInvalidSubsetError) and "partition key" in str(error):
+            message = (
+                f"{error} Days begin with EXPORTER_START_DATE={first} and end before {end}; "
+                "choose one of them, or change EXPORTER_START_DATE or EXPORTER_END_DATE."
+            )
+        else:
+            sys.__excepthook__(kind, error, traceback)
+            return
+        print(f"\nError: {message}", file=sys.stderr)  # noqa: T201
+
+    sys.excepthook = excepthook
 
 
 def _print_failures() -> None:
     print("\n" + "\n".join(_failures), file=sys.stderr)  # noqa: T201
-
-
-def _excepthook(
-    kind: type[BaseException], error: BaseException, traceback: TracebackType | None
-) -> None:
-    if isinstance(error, ExporterError):
-        message = str(error)
-    elif isinstance(error, DagsterInvalidSubsetError) and "partition key" in str(error):
-        message = (
-            f"{error} Days begin with EXPORTER_START_DATE={settings.start_date()} and end "
-            f"before {settings.end_date() or 'today'}; choose one of them, or change "
-            "EXPORTER_START_DATE or EXPORTER_END_DATE."
-        )
-    else:
-        sys.__excepthook__(kind, error, traceback)
-        return
-    print(f"\nError: {message}", file=sys.stderr)  # noqa: T201

@@ -1,0 +1,48 @@
+# `make help` lists the verbs. All of them work in a fresh clone: they set up what they need.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo dev test check lint types clean
+
+help: ## List the verbs
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
+
+setup: $(READY) .env .dagster/storage ## Virtual environment, settings, Dagster's storage
+
+demo: setup ## Export a sample backend and show what was written where
+	@$(BIN)/python -m exporter_pipelines.demo
+
+dev: setup ## Open the Dagster UI (web server and daemon) on http://127.0.0.1:3000
+	@$(BIN)/dagster dev -h 127.0.0.1 -p $(or $(PORT),3000)
+
+test: $(READY) ## All tests, on a real PostgreSQL
+	@$(BIN)/pytest $(ARGS)
+
+check: $(READY) lint types test ## Lint, types and tests
+
+lint: $(READY) ## Ruff
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+types: $(READY) ## mypy, strict
+	@$(BIN)/mypy
+
+clean: ## Remove what setup and demo made; exports, .env and history as well
+	rm -rf $(VENV) .demo .dagster exports .env build *.egg-info
+
+$(READY): setup.py constraints.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name one with make PYTHON=...")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --upgrade pip setuptools
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+.env:
+	cp .env.example $@
+
+# Once, by one process, before anything starts in parallel: many first starts at the same time
+# corrupt an empty SQLite instance for good.
+.dagster/storage: | $(READY) .env
+	@$(BIN)/dagster instance migrate > /dev/null 2>&1 || $(BIN)/dagster instance migrate

@@ -1,0 +1,70 @@
+"""The printed part of `make demo`: counts per day, the held day, a file and its manifest."""
+
+from __future__ import annotations
+
+import gzip
+from itertools import islice
+from pathlib import Path
+
+from exporter_pipelines.contracts.manifest import MANIFEST_NAME, Manifest
+from exporter_pipelines.demo.seed import HELD_DAY, days
+
+DATASETS = ("logs", "anomalies", "ips")
+
+
+def print_summary(root: Path, last_words: str) -> int:
+    """Print what lies below `root`; 0 when just the expected day was held.
+
+    Args:
+        root: Output root.
+        last_words: What the export said at its end: which days failed, and why.
+    """
+    missing = [(dataset, day) for dataset in DATASETS for day in _print_dataset(root, dataset)]
+    print(f"Held or failed:\n{_indent(last_words)}\n" if missing else "No day was held.\n")
+    _print_sample(root / "logs" / "data" / f"date={days()[0]}")
+    print(
+        "Next: `make dev` opens the Dagster UI on the same data; README.md says how to point it "
+        "at your own PostgreSQL."
+    )
+    return 0 if missing == [("logs", HELD_DAY.isoformat())] else 1
+
+
+def _print_dataset(root: Path, dataset: str) -> list[str]:
+    """Print a table of days; return those that are not published."""
+    missing = []
+    print(f"{dataset}  {root / dataset / 'data'}")
+    print("  day           read  exported  rejected     bytes  file")
+    for day in (day.isoformat() for day in days()):
+        path = root / dataset / "data" / f"date={day}" / MANIFEST_NAME
+        if not path.exists():
+            missing.append(day)
+            print(f"  {day}  not published (held or failed, see below)")
+            continue
+        manifest = Manifest.from_json(path.read_bytes())
+        counts = manifest.counts
+        name = manifest.files[0].path if manifest.files else "none: a day without rows"
+        print(
+            f"  {day}  {counts.read:6}  {counts.exported:8}  {counts.rejected:8}  "
+            f"{manifest.file_size:8}  {name}"
+        )
+    print()
+    return missing
+
+
+def _print_sample(folder: Path) -> None:
+    manifest = folder / MANIFEST_NAME
+    if not manifest.exists():
+        return
+    file = folder / Manifest.from_json(manifest.read_bytes()).files[0].path
+    print(f"First lines of {file}:")
+    with gzip.open(file, "rt", encoding="utf-8") as lines:
+        for line in islice(lines, 3):
+            print(f"  {line.rstrip()[:240]}")
+    print(f"\nFirst lines of {manifest}:")
+    for line in manifest.read_text().splitlines()[:24]:
+        print(f"  {line}")
+    print()
+
+
+def _indent(text: str) -> str:
+    return "\n".join(f"  {line}" for line in text.splitlines())

@@ -1,0 +1,1 @@
+"""Tests through the public path, on real things: PostgreSQL, Dagster, files."""

@@ -1,0 +1,104 @@
+"""A copy of the project on disk, driven by Dagster's own commands in processes of their own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import exporter_pipelines
+from exporter_pipelines.contracts.manifest import MANIFEST_NAME, Manifest
+
+ROOT = Path(exporter_pipelines.__file__).parent.parent
+_FILES = ("pyproject.toml", "workspace.yaml", "dagster.yaml")
+BIN = Path(sys.executable).parent
+
+
+@dataclass(frozen=True)
+class Project:
+    """A project folder: what a user has after cloning and editing `.env`.
+
+    Attributes:
+        path: The folder; also DAGSTER_HOME.
+        output: Where its exports go.
+    """
+
+    path: Path
+    output: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Of its processes: nothing of the developer's own settings."""
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("EXPORTER_", "DAGSTER_"))}
+        return {**kept, "PYTHONPATH": str(self.path), "PYTHONWARNINGS": "ignore"}
+
+    def edit(self, dataset: str, old: str, new: str) -> None:
+        """Replace a text in a dataset's defs.yaml."""
+        file = self.path / "exporter_pipelines" / "defs" / dataset / "defs.yaml"
+        text = file.read_text()
+        assert old in text, f"{old!r} is not in {file}"
+        file.write_text(text.replace(old, new))
+
+    def set(self, **settings: str) -> None:
+        """Change settings in .env."""
+        file = self.path / ".env"
+        kept = [line for line in file.read_text().splitlines() if line.split("=")[0] not in settings]
+        file.write_text("\n".join([*kept, *(f"{k}={v}" for k, v in settings.items())]) + "\n")
+
+    def materialize(self, select: str, *, timeout: float = 120, **options: str) -> Finished:
+        """`dagster asset materialize` with `partition=` or `partition_range=`."""
+        arguments = [part for k, v in options.items() for part in (f"--{k.replace('_', '-')}", v)]
+        return self.dagster(
+            "asset", "materialize", "-m", "exporter_pipelines.definitions", "--select", select,
+            *arguments, timeout=timeout,
+        )  # fmt: skip
+
+    def dagster(self, *arguments: str, timeout: float = 120) -> Finished:
+        """Run `dagster` in the project folder."""
+        done = subprocess.run(
+            [BIN / "dagster", *arguments],
+            cwd=self.path,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+        return Finished(done.returncode, done.stdout, done.stderr)
+
+    def manifest(self, dataset: str, day: str) -> Manifest | None:
+        """The published manifest of a day, or None."""
+        file = self.output / dataset / "data" / f"date={day}" / MANIFEST_NAME
+        return Manifest.from_json(file.read_bytes()) if file.exists() else None
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A command that has ended."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def last_words(self) -> str:
+        """The last paragraph on standard error: what an operator reads."""
+        return self.stderr.rstrip().rpartition("\n\n")[2]
+
+
+def copy_project(path: Path, settings: dict[str, str]) -> Project:
+    """Copy the package and its configuration files, and write a .env."""
+    path.mkdir(parents=True)
+    for name in _FILES:
+        shutil.copy(ROOT / name, path)
+    shutil.copytree(
+        ROOT / "exporter_pipelines",
+        path / "exporter_pipelines",
+        ignore=shutil.ignore_patterns("__pycache__"),
+    )
+    lines = [f"DAGSTER_HOME={path}", *(f"{key}={value}" for key, value in settings.items())]
+    (path / ".env").write_text("\n".join(lines) + "\n")
+    return Project(path, Path(settings["EXPORTER_OUTPUT_URL"]))
