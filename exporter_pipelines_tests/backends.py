@@ -70,9 +70,7 @@ def fresh_database(server_url: str, **options: str) -> Iterator[Backend]:
         yield Backend(_url(server_url, name))
     finally:
         with psycopg.connect(server_url, autocommit=True) as admin:
-            admin.execute(
-                sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name))
-            )
+            admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
 def _url(server_url: str, database: str) -> str:

@@ -33,14 +33,14 @@ def postgres_url() -> Iterator[str]:
         yield start_server(Path(folder) / "data")
 
 
-@pytest.fixture()
+@pytest.fixture
 def empty_db(postgres_url: str) -> Iterator[Backend]:
     """A database without tables."""
     with fresh_database(postgres_url) as backend:
         yield backend
 
 
-@pytest.fixture()
+@pytest.fixture
 def backend(empty_db: Backend) -> Backend:
     """A database with the three tables, empty."""
     for statement in (LOGS, ANOMALIES, IPS):
@@ -48,13 +48,13 @@ def backend(empty_db: Backend) -> Backend:
     return empty_db
 
 
-@pytest.fixture()
+@pytest.fixture
 def store(tmp_path: Path) -> LocalStore:
     """An output folder that does not exist yet."""
     return LocalStore(tmp_path / "exports")
 
 
-@pytest.fixture()
+@pytest.fixture
 def settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, backend: Backend) -> dict[str, str]:
     """The environment of an export from `backend` into `tmp_path`, set for this process."""
     values = {
@@ -67,7 +67,7 @@ def settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, backend: Backend) 
     return values
 
 
-@pytest.fixture()
+@pytest.fixture
 def project(tmp_path: Path, settings: dict[str, str]) -> Project:
     """A copy of the project in a folder of its own, with a .env for `settings`."""
     return copy_project(tmp_path / "project", settings)

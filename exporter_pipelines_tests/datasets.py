@@ -33,7 +33,7 @@ def dataset(name: str = "logs", *, source: dict[str, Any] | None = None, **chang
     return Dataset(config, load_row_schema(config.row_schema))
 
 
-class DayHeld(Exception):
+class DayHeldError(Exception):
     """The engine judged that the day must not be published."""
 
     def __init__(self, verdicts: list[Verdict], quarantine: Path | None) -> None:
@@ -59,7 +59,7 @@ def export(
         **options: Of `stage_day`.
 
     Raises:
-        DayHeld: a check failed with ERROR.
+        DayHeldError: a check failed with ERROR.
     """
     window = DayWindow.of(day, timezone)
     staging = store.begin(exported.name, day)
@@ -69,7 +69,7 @@ def export(
         verdicts = judge(exported, staged.tally)
         before_publish()
         if any(verdict.holds for verdict in verdicts):
-            raise DayHeld(verdicts, hold(staged))
+            raise DayHeldError(verdicts, hold(staged))
         return publish(staged)
     finally:
         staging.discard()

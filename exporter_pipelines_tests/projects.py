@@ -45,7 +45,9 @@ class Project:
     def set(self, **settings: str) -> None:
         """Change settings in .env."""
         file = self.path / ".env"
-        kept = [line for line in file.read_text().splitlines() if line.split("=")[0] not in settings]
+        kept = [
+            line for line in file.read_text().splitlines() if line.split("=")[0] not in settings
+        ]
         file.write_text("\n".join([*kept, *(f"{k}={v}" for k, v in settings.items())]) + "\n")
 
     def materialize(self, select: str, *, timeout: float = 120, **options: str) -> Finished:

@@ -8,7 +8,7 @@ import pytest
 
 from exporter_pipelines.stores import LocalStore
 from exporter_pipelines_tests.backends import Backend
-from exporter_pipelines_tests.datasets import DayHeld, dataset, export, rejected, rows
+from exporter_pipelines_tests.datasets import DayHeldError, dataset, export, rejected, rows
 
 DAY = "2026-11-01"
 
@@ -36,9 +36,7 @@ def test_rows_arrive_as_they_are(backend: Backend, store: LocalStore) -> None:
 
 
 @pytest.mark.parametrize("compression", ["none", "gzip", "zstd"])
-def test_manifest_describes_the_file(
-    backend: Backend, store: LocalStore, compression: str
-) -> None:
+def test_manifest_describes_the_file(backend: Backend, store: LocalStore, compression: str) -> None:
     backend.add_logs(DAY, 100)
     backend.add_logs("2026-11-02", 5, first_id=1000)
     manifest = export(backend.url, dataset(compression=compression), DAY, store)
@@ -70,7 +68,7 @@ def test_a_day_above_both_limits_is_held_and_the_old_export_stays(
     backend.add_logs(DAY, 100)
     before = export(backend.url, dataset(), DAY, store)
     backend.run("UPDATE logs SET level = 'odd' WHERE id <= 11")
-    with pytest.raises(DayHeld, match="11 of 100 rows rejected") as held:
+    with pytest.raises(DayHeldError, match="11 of 100 rows rejected") as held:
         export(backend.url, dataset(), DAY, store, run_id="another-run-entirely")
     assert held.value.quarantine is not None
     assert held.value.quarantine.stat().st_mode & 0o777 == 0o600

@@ -72,7 +72,7 @@ class DatasetExport(dg.Component):
             ) from None
         return cls(dataset)
 
-    def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
+    def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:  # noqa: ARG002
         """Asset with checks, job, and schedule (off until switched on)."""
         partitions_def = daily_partitions()
         job = dataset_job(self.dataset.name)

@@ -12,7 +12,7 @@ from pathlib import Path
 import dagster as dg
 import yaml
 from dagster_shared.error import DagsterUnresolvableSymbolError
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from exporter_pipelines.contracts.dataset import DatasetConfig, SourceConfig, TransformConfig
 from exporter_pipelines.errors import ConfigurationError, ExporterError
@@ -84,6 +84,6 @@ def _invalid(error: ValidationError) -> ConfigurationError:
 
 
 def _fields(field: str) -> list[str]:
-    owners = {"source": SourceConfig, "transforms": TransformConfig}
+    owners: dict[str, type[BaseModel]] = {"source": SourceConfig, "transforms": TransformConfig}
     owner = owners.get(field.split(".")[0], DatasetConfig) if "." in field else DatasetConfig
     return [info.alias or name for name, info in owner.model_fields.items()]

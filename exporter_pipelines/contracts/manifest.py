@@ -28,9 +28,7 @@ class Window(_Part):
     end: dt.datetime = Field(
         description="First instant after the day, UTC.", examples=["2026-11-02T00:00:00Z"]
     )
-    timezone: str = Field(
-        description="IANA zone whose midnights bound the day.", examples=["UTC"]
-    )
+    timezone: str = Field(description="IANA zone whose midnights bound the day.", examples=["UTC"])
 
 
 class DataFile(_Part):
@@ -154,7 +152,8 @@ class Manifest(BaseModel):
     dataset: str = Field(description="Name of the dataset.", examples=["logs"])
     partition: str = Field(description="The day.", examples=["2026-11-01"])
     status: Literal["published"] = Field(
-        "published", description="Always `published`: a held day has no manifest of its own.",
+        "published",
+        description="Always `published`: a held day has no manifest of its own.",
         examples=["published"],
     )
     window: Window = Field(description="The day as an interval.", examples=[{}])

@@ -49,7 +49,7 @@ _MESSAGES = (
     "Größe der Warteschlange überschritten: {port} Einträge 😀",
     "接続がタイムアウトしました ({ip})",
     "Traceback (most recent call last):\n  File \"app.py\", line {port}\nKeyError: 'user'",
-    "tab\there, back\\slash, quote \" and NUL-free control \u0001 character",
+    'tab\there, back\\slash, quote " and NUL-free control \u0001 character',
 )
 _SOURCES = ("sshd", "nginx", "kernel", "app", "postgres")
 

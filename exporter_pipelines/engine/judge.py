@@ -53,7 +53,10 @@ def judge(dataset: Dataset, tally: Tally) -> list[Verdict]:
         _rejected_rows(dataset.config, tally),
         _required_fields(tally),
         _count_verdict(
-            "repeated_keys", tally.repeated_keys, "WARN", f"repeat the key {dataset.config.source.key}"
+            "repeated_keys",
+            tally.repeated_keys,
+            "WARN",
+            f"repeat the key {dataset.config.source.key}",
         ),
         _count_verdict(
             "rows_outside_window", tally.rows_outside_window, "ERROR", "lie outside the day"
@@ -72,7 +75,9 @@ def _rejected_rows(config: DatasetConfig, tally: Tally) -> Verdict:
         for (rule, column), count in tally.failures.most_common(3)
         if count
     ]
-    reason = f"{tally.rows_rejected} of {tally.rows_read} rows rejected ({tally.rejected_pct:.2f} %)"
+    reason = (
+        f"{tally.rows_rejected} of {tally.rows_read} rows rejected ({tally.rejected_pct:.2f} %)"
+    )
     if worst:
         reason += ": " + ", ".join(worst)
     if above:

@@ -41,7 +41,7 @@ def stage_day(
     *,
     run_id: str,
     batch_rows: int = DEFAULT_BATCH_ROWS,
-    report: Report = lambda read, total: None,
+    report: Report = lambda _read, _total: None,
 ) -> StagedDay:
     """Write a day's valid rows and its rejected rows into the staging area, and count them all.
 
@@ -82,9 +82,7 @@ class _Stager:
         )
         self._transforms = [transform_named(entry, self._schema) for entry in config.transforms]
         self._format = format_named(config.format)(self._schema)
-        self._tally = Tally(
-            source_rows=snapshot.row_count, repeated_keys=snapshot.repeated_keys
-        )
+        self._tally = Tally(source_rows=snapshot.row_count, repeated_keys=snapshot.repeated_keys)
         self._tally.failures.update(dict.fromkeys(self._judging.rules, 0))
         self._tally.missing.update(dict.fromkeys(self._schema.names, 0))
         packed = compression_named(config.compression).suffix

@@ -63,14 +63,14 @@ COMPRESSIONS = {
             "gzip",
             ".gz",
             lambda: isal_zlib.compressobj(1, isal_zlib.DEFLATED, _GZIP_WINDOW),
-            lambda file: io.BufferedReader(igzip.IGzipFile(fileobj=file)),  # type: ignore[arg-type]
+            lambda file: io.BufferedReader(igzip.IGzipFile(fileobj=file)),
         ),
         Compression(
             "zstd",
             ".zst",
             lambda: zstandard.ZstdCompressor(level=1, write_checksum=True).compressobj(),
             lambda file: io.BufferedReader(
-                zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True)  # type: ignore[arg-type]
+                zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True)
             ),
         ),
     )

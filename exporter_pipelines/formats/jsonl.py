@@ -47,7 +47,9 @@ class JsonlFormat:
     def transformations(self) -> tuple[Transformation, ...]:
         """What this format does to values, for the manifest."""
         times = [column.name for column in self._schema.columns if column.is_timestamp]
-        stated = [Transformation(name="timestamps_iso8601_utc", version=1, params={"columns": times})]
+        stated = [
+            Transformation(name="timestamps_iso8601_utc", version=1, params={"columns": times})
+        ]
         if self._json:
             nested = {"columns": list(self._json)}
             stated.append(Transformation(name="nested_json", version=1, params=nested))
@@ -176,7 +178,9 @@ def unsplice(lines: bytes, names: tuple[str, ...]) -> tuple[bytes, dict[str, pa.
             for column, text in zip(texts, _documents(tail.decode(), names), strict=True):
                 column.append(text)
         texts_by_name = {n: pa.array(t, pa.string()) for n, t in zip(names, texts, strict=True)}
-    closed = pc.binary_join_element_wise(heads, pa.scalar(b"}\n", pa.binary()), pa.scalar(b"", pa.binary()))
+    closed = pc.binary_join_element_wise(
+        heads, pa.scalar(b"}\n", pa.binary()), pa.scalar(b"", pa.binary())
+    )
     none = pa.scalar(None, pa.string())
     return _data(closed), {
         name: pc.if_else(pc.equal(texts, "null"), none, texts)

@@ -26,9 +26,7 @@ class ProgressLog:
         """Report `rows` of `total` rows read so far."""
         now = time.monotonic()
         pct = 100 * rows // max(total, 1)
-        if rows >= total or (
-            now - self._last < _EVERY_S and pct - self._last_pct < _EVERY_PCT
-        ):
+        if rows >= total or (now - self._last < _EVERY_S and pct - self._last_pct < _EVERY_PCT):
             return
         self._last, self._last_pct = now, pct
         rate = rows / max(now - self._started, 1e-6)

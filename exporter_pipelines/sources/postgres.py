@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 
 import pyarrow as pa
+from psycopg import sql
 
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.day_window import DayWindow
@@ -89,7 +90,7 @@ class PostgresDaySnapshot:
         table = self._dataset.config.source.table
         quoted = _quote(*table.split("."))
         try:
-            return self._connection.types(f"SELECT * FROM {quoted}")
+            return self._connection.types(f"SELECT * FROM {quoted}")  # noqa: S608 - quoted
         except PostgresStatementError as error:
             self._connection.execute("ROLLBACK")
             if error.sqlstate == "42501":
@@ -174,12 +175,8 @@ def _quote(*parts: str) -> str:
             f"table {'.'.join(parts)!r} is not `name` or `schema.name`.",
             "A name that contains a dot cannot be configured; make a view over it.",
         )
-    from psycopg import sql
-
     return sql.Identifier(*parts).as_string(None)
 
 
 def _literal(text: str) -> str:
-    from psycopg import sql
-
     return sql.Literal(text).as_string(None)

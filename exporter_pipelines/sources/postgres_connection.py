@@ -85,7 +85,8 @@ class PostgresConnection:
 
     def rows(self, statement: str) -> list[dict[str, Any]]:
         """Run a small query and return its rows."""
-        return pa.Table.from_batches(*self._read(statement)).to_pylist()
+        rows: list[dict[str, Any]] = pa.Table.from_batches(*self._read(statement)).to_pylist()
+        return rows
 
     def types(self, statement: str) -> dict[str, str]:
         """Column name -> PostgreSQL type name (`timestamptz`, `_text`, ...) of a query."""

@@ -52,7 +52,7 @@ class PostgresDayQuery:
 
     def counts(self) -> str:
         """One row: `rows` of the day and, without a unique key, `repeated` keys."""
-        repeated = sql.SQL("0::int8")
+        repeated: sql.Composable = sql.SQL("0::int8")
         if not self._key_is_unique:
             repeated = sql.SQL("count({k}) - count(DISTINCT {k})").format(
                 k=sql.Identifier(self._key)
@@ -80,7 +80,9 @@ class PostgresDayQuery:
             inner.append(
                 sql.SQL("{} AS {}").format(projection.render(projection.inner, reference), value)
             )
-            outer.append(sql.SQL("{} AS {}").format(projection.render(projection.value, value), name))
+            outer.append(
+                sql.SQL("{} AS {}").format(projection.render(projection.value, value), name)
+            )
         outer.append(sql.SQL("{} AS {}").format(self._notes(), sql.Identifier(NOTES_COLUMN)))
         return self._text(
             sql.SQL(

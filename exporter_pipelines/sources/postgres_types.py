@@ -148,8 +148,7 @@ def _float(column: Column, pg_type: str) -> Projection | str:
         return "double precision, real, numeric or an integer type"
     special = "{v} IN ('NaN', 'Infinity', '-Infinity')"
     outside = (
-        f"NOT {special} AND {{v}} <> 0 "
-        f"AND (abs({{v}}) > {_FLOAT_MAX} OR abs({{v}}) < {_FLOAT_MIN})"
+        f"NOT {special} AND {{v}} <> 0 AND (abs({{v}}) > {_FLOAT_MAX} OR abs({{v}}) < {_FLOAT_MIN})"
     )
     return Projection(
         column,

@@ -21,7 +21,9 @@ class IpRow(pandera.DataFrameModel):
     id: Optional[pa.int64] = pandera.Field(
         nullable=True, metadata={"identifier": True}, description="Identifies the record."
     )
-    country: Optional[pa.string] = pandera.Field(nullable=True, description="Where it is said to be.")
+    country: Optional[pa.string] = pandera.Field(
+        nullable=True, description="Where it is said to be."
+    )
     labels: Optional[pa.string] = pandera.Field(
         nullable=True, metadata={"json": True}, description="Lists and campaigns it is on."
     )
