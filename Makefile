@@ -3,9 +3,10 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+PIP := --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dev test check lint types clean
+.PHONY: help setup demo dev test check lint types docs clean
 
 help: ## List the verbs
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -29,18 +30,22 @@ lint: $(READY) ## Ruff
 types: $(READY) ## mypy, strict
 	@$(BIN)/mypy
 
+docs: $(READY) ## Write the parts of docs/ that follow from code
+	@$(BIN)/python docs/generate.py
+
 clean: ## Remove what setup and demo made; exports, .env and history as well
 	rm -rf $(VENV) .demo .dagster exports .env build *.egg-info
 
 $(READY): setup.py constraints.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name one with make PYTHON=...")'
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --upgrade pip setuptools
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@echo "Installing into $(VENV) (half a minute or more) ..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install $(PIP) --constraint constraints.txt --editable '.[dev]' > $(VENV)/install.log 2>&1 \
+		|| { cat $(VENV)/install.log; exit 1; }
 	@touch $@
 
 .env:
-	cp .env.example $@
+	@cp .env.example $@ && echo "Created .env from .env.example; your settings go there."
 
 # Once, by one process, before anything starts in parallel: many first starts at the same time
 # corrupt an empty SQLite instance for good.

@@ -16,7 +16,8 @@ MANIFEST_NAME = "_manifest.json"
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # Unknown fields are ignored, so that an older version can still replace a newer export.
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
 
 class Window(_Part):
@@ -144,7 +145,7 @@ class ColumnSchema(_Part):
 class Manifest(BaseModel):
     """A published day: what it holds, how it was made, and how to verify it."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
 
     manifest_version: Literal[1] = Field(
         1, description="Version of this description.", examples=[1]
