@@ -88,7 +88,7 @@ class Finished:
     @property
     def last_words(self) -> str:
         """The last paragraph on standard error: what an operator reads."""
-        return self.stderr.rstrip().rpartition("\n\n")[2]
+        return self.stderr.strip().rpartition("\n\n")[2]
 
 
 def copy_project(path: Path, settings: dict[str, str]) -> Project:

@@ -1,0 +1,162 @@
+"""Every mistake in a defs.yaml or schema.py gets one sentence with file and line."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from exporter_pipelines_tests.projects import Project, copy_project
+
+# Loads the project once per variant of one file, in one process: loading costs more than testing.
+_DRIVER = """
+import json, pathlib, sys
+from exporter_pipelines.components.loading import load_datasets
+from exporter_pipelines.errors import ExporterError
+file = pathlib.Path(sys.argv[1])
+original = file.read_text()
+said = []
+for old, new in json.load(sys.stdin):
+    assert old in original, old
+    file.write_text(original.replace(old, new) if old else new)
+    try:
+        load_datasets(file.parent)
+        said.append("loaded")
+    except ExporterError as error:
+        said.append(str(error))
+print(json.dumps(said))
+"""
+
+# (text of logs/defs.yaml, replacement, line of the mistake, what the sentence says)
+_MISTAKES = [
+    ("format: jsonl", "format: xml", 21, "format 'xml' does not exist (there are: jsonl)"),
+    ("compression: gzip", "compression: lzma", 22, "(there are: none, gzip, zstd)"),
+    ("validation: strict", "validation: stern", 20, "'basic' or 'strict'. It is 'stern'."),
+    ("rejected_rows: 10", "rejected_rows: -1", 24, "max_rejected_rows: Input should be greater"),
+    ("rejected_pct: 1.0", "rejected_pct: 101", 23, "max_rejected_pct: Input should be less"),
+    ("  format: jsonl", "  fromat: jsonl", 21, "fromat: there is no such setting. There are:"),
+    ("    table: logs", "    tabel: logs", 11, "source.tabel: there is no such setting"),
+    ("    table: logs  ", "    # no table", 9, "source.table: is missing"),
+    ("name: logs", "name: ../logs", 5, "name: String should match pattern"),
+    ("timezone: UTC", "timezone: Mars", 14, "'Mars' is not an IANA time zone"),
+    ("15 2 * * *", "15 2 x", 26, "schedule '15 2 x' is not a cron expression"),
+    ("schema.LogRow", "schema.Nothing", 7, "has no attribute 'Nothing'"),
+    ("logs.schema.LogRow", "nowhere.LogRow", 7, "cannot be imported: No module named"),
+    ("time_column: timestamp", "time_column: when", 9, "'when' does not exist (there are: id,"),
+    ("time_column: timestamp", "time_column: level", 9, "is not a required timestamp"),
+    ("columns: {}", "columns: {nope: x}", 9, "columns: column 'nope' does not exist"),
+    ("name: level_aliases", "name: levels", 17, "(there are: level_aliases)"),
+    (
+        "name: level_aliases",
+        "name: level_aliases\n      params: {colum: x}",
+        17,
+        "It takes: column, aliases",
+    ),
+    ("attributes:\n", "attributes: [\n", 6, "not valid YAML"),
+]
+
+
+@pytest.fixture(scope="module")
+def bare_project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project that is only loaded, never run."""
+    folder = tmp_path_factory.mktemp("bare")
+    return copy_project(folder / "project", {"EXPORTER_OUTPUT_URL": str(folder / "exports")})
+
+
+def loaded(project: Project, dataset: str, variants: list[tuple[str, str]]) -> list[str]:
+    """What loading the project says for each variant of a dataset's defs.yaml."""
+    file = project.path / "exporter_pipelines" / "defs" / dataset / "defs.yaml"
+    original = file.read_text()
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", _DRIVER, str(file)],
+            cwd=project.path,
+            env=project.environment,
+            input=json.dumps(variants),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    finally:
+        file.write_text(original)
+    assert done.returncode == 0, done.stderr
+    said: list[str] = json.loads(done.stdout)
+    return said
+
+
+@pytest.fixture(scope="module")
+def sentences(bare_project: Project) -> dict[tuple[str, str], str]:
+    variants = [(old, new) for old, new, *_ in _MISTAKES]
+    return dict(zip(variants, loaded(bare_project, "logs", variants), strict=True))
+
+
+@pytest.mark.parametrize(("old", "new", "line", "said"), _MISTAKES)
+def test_a_mistake_is_named_with_its_line(
+    sentences: dict[tuple[str, str], str],
+    bare_project: Project,
+    old: str,
+    new: str,
+    line: int,
+    said: str,
+) -> None:
+    sentence = sentences[old, new]
+    file = bare_project.path / "exporter_pipelines" / "defs" / "logs" / "defs.yaml"
+    assert said in sentence
+    assert sentence.startswith(f"{file}:{line}: "), sentence
+    assert "\n" not in sentence
+
+
+def test_a_pasted_url_is_never_shown(bare_project: Project) -> None:
+    (said,) = loaded(
+        bare_project,
+        "logs",
+        [("url: EXPORTER_SOURCE_URL", "url: postgresql://u:s3cret@db.internal/x")],
+    )
+    assert "source.url" in said
+    assert "NAME of an environment variable" in said
+    assert "s3cret" not in said
+    assert "db.internal" not in said
+
+
+def test_an_unknown_component_is_named(bare_project: Project) -> None:
+    (said,) = loaded(bare_project, "logs", [("DatasetExport", "DatasetExprot")])
+    assert "DatasetExprot" in said
+    assert "exporter_pipelines.components.DatasetExport" in said
+
+
+def test_the_command_line_shows_the_sentence_alone(bare_project: Project) -> None:
+    bare_project.edit("ips", "format: jsonl", "format: xml")
+    try:
+        done = bare_project.materialize("logs", partition="2026-11-01")
+    finally:
+        bare_project.edit("ips", "format: xml", "format: jsonl")
+    file = bare_project.path / "exporter_pipelines" / "defs" / "ips" / "defs.yaml"
+    assert done.code == 1
+    assert done.last_words == f"Error: {file}:20: format 'xml' does not exist (there are: jsonl)."
+    assert "Traceback" not in done.stderr
+
+
+def test_a_copied_folder_is_a_fourth_dataset(bare_project: Project) -> None:
+    defs = bare_project.path / "exporter_pipelines" / "defs"
+    sessions = defs / "sessions"
+    sessions.mkdir()
+    for name in ("__init__.py", "schema.py", "defs.yaml"):
+        text = (defs / "logs" / name).read_text()
+        (sessions / name).write_text(text.replace("logs", "sessions"))
+    listed = bare_project.dagster(
+        "asset", "list", "-m", "exporter_pipelines.definitions", "--select", "group:exports"
+    )
+    assert listed.stdout.split() == ["anomalies", "ips", "logs", "sessions"]
+
+
+def test_the_shipped_definitions_validate(bare_project: Project) -> None:
+    done = bare_project.dagster("definitions", "validate", "-m", "exporter_pipelines.definitions")
+    assert done.code == 0, done.stderr
+
+
+def test_no_dataset_names_a_url() -> None:
+    for file in (Path(__file__).parent.parent / "exporter_pipelines" / "defs").glob("*/defs.yaml"):
+        assert "://" not in file.read_text()

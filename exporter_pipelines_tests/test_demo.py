@@ -1,0 +1,69 @@
+"""The sample backend tells its story, and the summary shows it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from exporter_pipelines.demo import seed
+from exporter_pipelines.demo.summary import print_summary
+from exporter_pipelines.stores import LocalStore
+from exporter_pipelines_tests.backends import Backend
+from exporter_pipelines_tests.datasets import DayHeldError, dataset, export
+
+
+def test_seeding_is_done_once(empty_db: Backend) -> None:
+    assert seed.seed_once(empty_db.url)
+    assert not seed.seed_once(empty_db.url)
+    assert empty_db.run("SELECT count(*) FROM logs") == [(26_000,)]
+
+
+def test_exports_of_the_sample_tell_its_story(
+    empty_db: Backend, store: LocalStore, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seed.seed_once(empty_db.url)
+    held = []
+    for name in ("logs", "anomalies", "ips"):
+        for day in map(str, seed.days()):
+            try:
+                manifest = export(empty_db.url, dataset(name), day, store)
+            except DayHeldError as error:
+                held.append((name, day, str(error)))
+                continue
+            expected = (0, 0) if day == str(seed.EMPTY_DAY) else (1, 1)
+            assert (min(1, manifest.counts.read), min(1, manifest.counts.exported)) == expected
+            assert manifest.counts.rejected <= 11
+    ((name, day, reason),) = held
+    assert (name, day) == ("logs", str(seed.HELD_DAY))
+    assert print_summary(store.root, reason) == 0
+    printed = capsys.readouterr().out
+    assert f"{seed.HELD_DAY}  not published" in printed
+    assert "none: a day without rows" in printed
+    assert reason in printed
+    assert '"manifest_version": 1' in printed
+
+
+def test_the_summary_fails_when_another_day_is_missing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert print_summary(tmp_path, "database down") == 1
+    assert "database down" in capsys.readouterr().out
+
+
+def test_every_kind_of_dirt_is_in_the_sample(empty_db: Backend) -> None:
+    seed.seed_once(empty_db.url)
+    for dirt in (
+        "SELECT 1 FROM logs WHERE message IS NULL",
+        "SELECT 1 FROM logs WHERE level = '??'",
+        "SELECT 1 FROM logs GROUP BY id HAVING count(*) > 1",
+        "SELECT 1 FROM logs WHERE timestamp = '2026-11-03T00:00:00Z'",
+        "SELECT 1 FROM logs WHERE timestamp = '2026-11-03T23:59:59.999999Z'",
+        "SELECT 1 FROM logs WHERE message LIKE '%ö%'",
+        r"SELECT 1 FROM logs WHERE message LIKE E'%\n%'",
+        "SELECT 1 FROM logs WHERE jsonb_typeof(attributes -> 'request' -> 'tags') = 'array'",
+        "SELECT 1 FROM anomalies WHERE score > 1 AND score < 'infinity'",
+        "SELECT 1 FROM anomalies WHERE score = 'NaN'",
+        "SELECT 1 FROM ip_addresses WHERE first_seen > last_seen",
+    ):
+        assert empty_db.run(f"{dirt} LIMIT 1"), dirt

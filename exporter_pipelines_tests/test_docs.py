@@ -1,0 +1,130 @@
+"""The documentation is true: what follows from code is compared with it."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from exporter_pipelines import formats, transforms
+from exporter_pipelines.contracts.manifest import Manifest
+from exporter_pipelines.engine.judge import CHECKS
+from exporter_pipelines.formats.compression import COMPRESSIONS
+from exporter_pipelines.orchestration.assets import ExportConfig
+from exporter_pipelines_tests.datasets import dataset, export
+from exporter_pipelines_tests.projects import ROOT
+
+DOCS = ROOT / "docs"
+PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
+
+
+def _generator():  # type: ignore[no-untyped-def]
+    spec = importlib.util.spec_from_file_location("generate", DOCS / "generate.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_generated_tables_follow_the_code(page: Path) -> None:
+    assert _generator().rendered(page.read_text()) == page.read_text(), "run `make docs`"
+
+
+def test_manifest_schema_follows_the_code() -> None:
+    published = (DOCS / "manifest.schema.json").read_text()
+    assert published == _generator().manifest_schema(), "run `make docs`"
+
+
+def test_a_real_manifest_fits_the_published_schema(backend, store) -> None:  # type: ignore[no-untyped-def]
+    import jsonschema
+
+    backend.add_logs("2026-11-01", 20)
+    backend.run("UPDATE logs SET level = 'odd' WHERE id = 1")
+    manifest: Manifest = export(backend.url, dataset(), "2026-11-01", store)
+    schema = json.loads((DOCS / "manifest.schema.json").read_text())
+    jsonschema.validate(json.loads(manifest.to_json()), schema)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)]+)\)", page.read_text()):
+        path, _, anchor = target.partition("#")
+        linked = (page.parent / path).resolve() if path else page
+        assert linked.exists(), f"{page.name} links to {target}"
+        if anchor:
+            headings = re.findall(r"^#+ (.*)$", linked.read_text(), re.MULTILINE)
+            slugs = {re.sub(r"[^\w -]", "", h.lower()).replace(" ", "-") for h in headings}
+            assert anchor in slugs, f"{page.name} links to {target}"
+
+
+def test_every_setting_is_documented_and_in_the_example() -> None:
+    used = set(re.findall(r'"(EXPORTER_[A-Z_]+)"', _source("settings.py")))
+    used.add("EXPORTER_SOURCE_URL")
+    example, page = (ROOT / ".env.example").read_text(), (DOCS / "settings.md").read_text()
+    for name in used:
+        assert f"\n{name}=" in example, f"{name} is missing in .env.example"
+        assert f"`{name}`" in page, f"{name} is missing in docs/settings.md"
+    documented = set(re.findall(r"^\| `(EXPORTER_\w+)`", page, re.MULTILINE))
+    assert documented == used, "docs/settings.md documents a setting that nothing reads"
+
+
+def test_run_config_is_documented() -> None:
+    for name, field in ExportConfig.model_fields.items():
+        assert f"| `{name}` | {field.default} |" in (DOCS / "settings.md").read_text()
+
+
+def test_names_that_a_user_may_write_are_documented() -> None:
+    page = (DOCS / "datasets.md").read_text()
+    for name in (*formats._FORMATS, *COMPRESSIONS, *transforms._TRANSFORMS):
+        assert f"`{name}`" in page or f'`"{name}"`' in page, name
+
+
+def test_checks_and_rules_are_documented() -> None:
+    for check in CHECKS:
+        assert f"| `{check}` |" in (DOCS / "quality.md").read_text()
+    for name in ("logs", "anomalies", "ips"):
+        for rule, _ in dataset(name).schema.rules:
+            assert f"`{rule}`" in (DOCS / "datasets.md").read_text(), rule
+    rules = re.findall(r'\("(\w+)", ?(?:too_large|outside)', _source("sources/postgres_types.py"))
+    assert rules
+    for rule in (*rules, "undecodable_text"):
+        assert f"| `{rule}` |" in (DOCS / "types.md").read_text(), rule
+
+
+def test_counted_changes_are_documented() -> None:
+    names = set(re.findall(r'changed\["(\w+)"\]', _source("formats/jsonl.py")))
+    names |= set(re.findall(r'"(numeric_rounded)"', _source("sources/postgres_types.py")))
+    assert len(names) == 3
+    for name in names:
+        assert f"`{name}`" in (DOCS / "types.md").read_text(), name
+
+
+def test_readme_shows_the_real_help() -> None:
+    shown = subprocess.run(
+        ["make", "-s", "help"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    readme = (ROOT / "README.md").read_text()
+    assert shown.rstrip() in readme, "README.md shows another `make help`"
+
+
+def test_verbs_in_the_docs_exist() -> None:
+    verbs = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    for page in PAGES:
+        used = set(re.findall(r"(?:`|^)make ([a-z]+)", page.read_text(), re.MULTILINE))
+        assert used <= verbs, f"{page.name}: {used - verbs}"
+
+
+def test_tests_named_in_the_testing_page_exist() -> None:
+    named = set(re.findall(r"`(test_\w+)`", (DOCS / "testing.md").read_text()))
+    existing = {file.stem for file in Path(__file__).parent.glob("test_*.py")}
+    assert named == existing
+
+
+def _source(path: str) -> str:
+    return (ROOT / "exporter_pipelines" / path).read_text()
