@@ -45,7 +45,7 @@ $(READY): setup.py constraints.txt pyproject.toml
 	@touch $@
 
 .env:
-	@cp .env.example $@ && echo "Created .env from .env.example; your settings go there."
+	@cp .env.example $@ && chmod 600 $@ && echo "Created .env from .env.example; your settings go there."
 
 # Once, by one process, before anything starts in parallel: many first starts at the same time
 # corrupt an empty SQLite instance for good.
