@@ -10,12 +10,14 @@ import dagster as dg
 from exporter_pipelines.components.loading import load_datasets
 from exporter_pipelines.orchestration.io_manager import ExportIOManager
 from exporter_pipelines.orchestration.jobs import all_exports_job
+from exporter_pipelines.orchestration.known_warnings import silence
 from exporter_pipelines.orchestration.last_words import install
 from exporter_pipelines.orchestration.resources import BackendResource
 
 
 @cache  # Dagster asks for it up to six times per command
 def _definitions() -> dg.Definitions:
+    silence()
     install()
     exports = ExportIOManager()
     shared = dg.Definitions(

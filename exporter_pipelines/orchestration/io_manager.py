@@ -6,6 +6,7 @@ https://docs.dagster.io/guides/build/io-managers
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import dagster as dg
@@ -16,8 +17,10 @@ from exporter_pipelines.contracts.manifest import Manifest
 from exporter_pipelines.contracts.staged_day import StagedDay
 from exporter_pipelines.engine.load import open_day
 from exporter_pipelines.engine.publish import hold, publish
+from exporter_pipelines.orchestration.cancelling import cancel_waits, deliver_cancel
+from exporter_pipelines.orchestration.last_words import remembered
 from exporter_pipelines.orchestration.metadata import day_metadata
-from exporter_pipelines.stores.local import LocalStore
+from exporter_pipelines.stores.local import LocalStaging, LocalStore
 
 
 class ExportIOManager(dg.ConfigurableIOManager):
@@ -36,13 +39,31 @@ class ExportIOManager(dg.ConfigurableIOManager):
         """Where exports lie; read when a run starts."""
         return LocalStore(settings.output_root())
 
+    @contextmanager
+    def staging(self, dataset: str, day: str) -> Iterator[LocalStaging]:
+        """A staging area for one attempt at a day, discarded on every exit."""
+        staging = None
+        try:
+            with cancel_waits():
+                staging = self.store().begin(dataset, day)
+            deliver_cancel()
+            yield staging
+        finally:
+            if staging:
+                staging.discard()
+
     def publish(self, staged: StagedDay) -> Manifest:
-        """Publish one day; `handle_output` and ranged runs both come through here."""
-        return publish(staged)
+        """Publish one day; `handle_output` and ranged runs both come through here.
+
+        A cancel waits, so that the day can be recorded; the asset delivers it afterwards.
+        """
+        with cancel_waits():
+            return publish(staged)
 
     def hold(self, staged: StagedDay) -> Path | None:
         """Keep the quarantine of a day that must not be published."""
-        return hold(staged)
+        with cancel_waits():
+            return hold(staged)
 
     def handle_output(self, context: dg.OutputContext, obj: object) -> None:
         """Publish the day that an export asset staged."""
@@ -52,7 +73,13 @@ class ExportIOManager(dg.ConfigurableIOManager):
                 "manager of this project publishes exports only. Return None (annotate -> None) "
                 "and store the result yourself, or give the asset another io_manager_key."
             )
-        context.add_output_metadata(day_metadata(self.publish(obj), self.store()))
+        try:
+            with remembered():
+                manifest = self.publish(obj)
+        finally:
+            # Dagster does not tell the asset, and drops its generator when it happens to.
+            obj.staging.discard()
+        context.add_output_metadata(day_metadata(manifest, self.store()))
 
     def load_input(self, context: dg.InputContext) -> pa.RecordBatchReader:
         """The published rows of the input's partitions.
@@ -63,11 +90,14 @@ class ExportIOManager(dg.ConfigurableIOManager):
         """
         dataset, days = context.asset_key.path[-1], list(context.asset_partition_keys)
         store = self.store()
-        first = open_day(store, dataset, days[0])
+        with remembered():
+            first = open_day(store, dataset, days[0])
 
         def batches() -> Iterator[pa.RecordBatch]:
             yield from first
             for day in days[1:]:
-                yield from open_day(store, dataset, day)
+                with remembered():
+                    following = open_day(store, dataset, day)
+                yield from following
 
         return pa.RecordBatchReader.from_batches(first.schema, batches())

@@ -9,9 +9,13 @@ from __future__ import annotations
 
 import atexit
 import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 
-from dagster import DagsterInvalidSubsetError
+import dagster as dg
+from dagster_shared.check import CheckError
 
 from exporter_pipelines import settings
 from exporter_pipelines.errors import ExporterError
@@ -22,32 +26,70 @@ _failures: list[str] = []
 def remember(failure: str) -> None:
     """Repeat a run's failure when the process ends."""
     if not _failures:
-        atexit.register(_print_failures)
+        atexit.register(print_failures)
     _failures.append(failure)
+
+
+@contextmanager
+def remembered() -> Iterator[None]:
+    """Repeat what an `ExporterError` of the block says when the process ends."""
+    try:
+        yield
+    except ExporterError as error:
+        remember(str(error))
+        raise
 
 
 def install() -> None:
     """Show errors that are meant for the user without their traceback, on standard error."""
-    # Read now: Dagster takes the values of .env back before an exception reaches the hook.
-    first, end = settings.start_date(), settings.end_date() or "today"
+    sys.excepthook = _ExceptHook()
 
-    def excepthook(
-        kind: type[BaseException], error: BaseException, traceback: TracebackType | None
+
+class _ExceptHook:
+    def __init__(self) -> None:
+        # Read now: Dagster takes the values of .env back before an exception arrives here.
+        self._days = _range_of_days()
+
+    def __call__(
+        self, kind: type[BaseException], error: BaseException, stack: TracebackType | None
     ) -> None:
-        if isinstance(error, ExporterError):
-            message = str(error)
-        elif isinstance(error, DagsterInvalidSubsetError) and "partition key" in str(error):
-            message = (
-                f"{error} Days begin with EXPORTER_START_DATE={first} and end before {end}; "
-                "choose one of them, or change EXPORTER_START_DATE or EXPORTER_END_DATE."
-            )
+        message = self._for_user(error)
+        if message is None:
+            sys.__excepthook__(kind, error, stack)
         else:
-            sys.__excepthook__(kind, error, traceback)
-            return
-        print(f"\nError: {message}", file=sys.stderr)  # noqa: T201
+            print(f"\nError: {message}", file=sys.stderr)  # noqa: T201
 
-    sys.excepthook = excepthook
+    def _for_user(self, error: BaseException) -> str | None:
+        """What a user should read; None when the traceback is what is wanted."""
+        said = str(error)
+        if isinstance(error, ExporterError):
+            return said
+        if isinstance(error, dg.DagsterInvalidSubsetError):
+            # Of a range, Dagster names the first day even if the last one is wrong.
+            return f"There is no such partition. {self._days}" if "partition key" in said else said
+        if isinstance(error, CheckError) and _refuses_arguments(error):
+            said = said.removeprefix("Failure condition: ")
+            if "no '--partition'" in said:
+                said = f"Name a day with --partition, or days with --partition-range. {self._days}"
+            return said
+        return None
 
 
-def _print_failures() -> None:
+def _range_of_days() -> str:
+    try:
+        first, end = settings.start_date(), settings.end_date()
+    except ExporterError as error:
+        return str(error)
+    end_is = f"EXPORTER_END_DATE={end}" if end else "today"
+    return f"Days begin with EXPORTER_START_DATE={first} and end before {end_is}."
+
+
+def _refuses_arguments(error: CheckError) -> bool:
+    """Whether Dagster's command itself raised it, about what was typed, and not about a bug."""
+    callers = traceback.extract_tb(error.__traceback__)[-2:]
+    return any(frame.filename.endswith("dagster/_cli/asset.py") for frame in callers)
+
+
+def print_failures() -> None:
+    """Print what was remembered, after an empty line."""
     print("\n" + "\n".join(_failures), file=sys.stderr)  # noqa: T201

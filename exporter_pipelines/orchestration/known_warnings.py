@@ -1,0 +1,26 @@
+"""Silences what Dagster says about its own features that this project uses on purpose.
+
+Dagster is pinned to one version, and tests hold what these features do, so that on every command
+a newcomer would read about decisions that are taken. Any other warning stays.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+
+import dagster as dg
+
+_KNOWN = {
+    "Parameter `backfill_policy` of function `asset`": dg.BetaWarning,
+    "Parameter `data_version` of initializer `Output.__init__`": dg.BetaWarning,
+    # Dagster passes it to itself for a selection such as `group:exports`.
+    "Parameter `include_sources` of function `AssetSelection.groups`": dg.BetaWarning,
+    "Specifying a partitions_def on an AssetCheckSpec": dg.PreviewWarning,
+}
+
+
+def silence() -> None:
+    """Ignore the known warnings in this process."""
+    for message, category in _KNOWN.items():
+        warnings.filterwarnings("ignore", message=re.escape(message), category=category)
