@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Iterator
 
 import pyarrow as pa
@@ -37,6 +38,7 @@ ORDER BY 1 LIMIT 40
 _INFO = """
 SELECT pg_current_snapshot()::text AS snapshot, current_setting('server_version') AS version
 """
+_SHOWN_BYTES = 500
 
 
 class PostgresDaySnapshot:
@@ -142,31 +144,36 @@ class PostgresDaySnapshot:
 
 def _decoded(columns: dict[str, pa.Array]) -> dict[str, pa.Array]:
     """Columns of a database without an encoding, with text that is not UTF-8 nulled and noted."""
-    bad: dict[int, list[list[str]]] = {}
     decoded = dict(columns)
+    found: dict[int, list[list[str]]] = defaultdict(list)
     for name, array in columns.items():
-        if not pa.types.is_string(array.type):
-            continue
-        raw = array.cast(pa.binary()) if not array.type.equals(pa.binary()) else array
-        try:
-            decoded[name] = raw.cast(pa.string())
-        except pa.ArrowInvalid:
-            values = raw.to_pylist()
-            texts = []
-            for row, value in enumerate(values):
-                try:
-                    texts.append(None if value is None else value.decode())
-                except UnicodeDecodeError:
-                    texts.append(None)
-                    shown = value[:500].decode("utf-8", "backslashreplace")
-                    bad.setdefault(row, []).append(["reject", "undecodable_text", name, shown])
-            decoded[name] = pa.array(texts, pa.string())
-    if bad:
-        notes = decoded[NOTES_COLUMN].to_pylist()
-        for row, entries in bad.items():
-            notes[row] = json.dumps([*(json.loads(notes[row]) if notes[row] else []), *entries])
-        decoded[NOTES_COLUMN] = pa.array(notes, pa.string())
+        if name != NOTES_COLUMN and pa.types.is_string(array.type):
+            decoded[name] = _decoded_column(name, array.cast(pa.binary()), found)
+    # A value that a note shows was perhaps cut off within a character.
+    notes = [
+        None if note is None else note.decode("utf-8", "replace")
+        for note in columns[NOTES_COLUMN].cast(pa.binary()).to_pylist()
+    ]
+    for row, entries in found.items():
+        notes[row] = json.dumps([*json.loads(notes[row] or "[]"), *entries])
+    decoded[NOTES_COLUMN] = pa.array(notes, pa.string())
     return decoded
+
+
+def _decoded_column(name: str, raw: pa.Array, found: dict[int, list[list[str]]]) -> pa.Array:
+    try:
+        return raw.cast(pa.string())
+    except pa.ArrowInvalid:
+        pass
+    texts: list[str | None] = []
+    for row, value in enumerate(raw.to_pylist()):
+        try:
+            texts.append(None if value is None else value.decode())
+        except UnicodeDecodeError:
+            texts.append(None)
+            shown = value[:_SHOWN_BYTES].decode("utf-8", "backslashreplace")
+            found[row].append(["reject", "undecodable_text", name, shown])
+    return pa.array(texts, pa.string())
 
 
 def _quote(*parts: str) -> str:

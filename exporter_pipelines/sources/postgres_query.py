@@ -15,7 +15,7 @@ from psycopg import sql
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.day_window import DayWindow
 from exporter_pipelines.contracts.source import NOTES_COLUMN
-from exporter_pipelines.sources.postgres_types import NAIVE_TIMES, TEXTS, Projection
+from exporter_pipelines.sources.postgres_types import NAIVE_TIMES, TEXTS, Projection, zone_literal
 
 # Farther than any zone's offset has ever been from another's.
 _ZONE_SLACK = dt.timedelta(hours=28)
@@ -126,7 +126,7 @@ class PostgresDayQuery:
                 time=time, start=_timestamptz(window.start), end=_timestamptz(window.end)
             )
         zone = self._dataset.config.source.timezone or "UTC"
-        instant = sql.SQL("({}::timestamp AT TIME ZONE {})").format(time, sql.Literal(zone))
+        instant = sql.SQL("({}::timestamp AT TIME ZONE {})").format(time, zone_literal(zone))
         rough = exact.format(
             time=time,
             start=_naive(window.start - _ZONE_SLACK, zone),

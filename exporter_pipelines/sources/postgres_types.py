@@ -92,7 +92,7 @@ def project(
 def _json(column: Column, pg_type: str, limit: int) -> Projection:
     if pg_type == "json":
         # Raw line breaks in a json value can only be white space between tokens.
-        inner = r"translate({ref}::text, E'\n\r', '  ')"
+        inner = r"btrim(translate({ref}::text, E'\n\r\t', '   '))"
     elif pg_type == "jsonb":
         inner = "{ref}::text"
     elif pg_type.startswith("_"):
@@ -106,6 +106,7 @@ def _text(column: Column, pg_type: str, limit: int) -> Projection:
     if pg_type in {"inet", "cidr"}:
         # The output form: no /32 behind a host, the mask kept where there is one.
         return Projection(column, "abbrev({ref}::inet)")
+    # The padding of char(n) is no part of its value, and the cast leaves it out.
     projection = Projection(column, "{ref}::text")
     return projection if pg_type in _BOUNDED else _sized(projection, limit)
 
@@ -122,17 +123,21 @@ def _sized(projection: Projection, limit: int) -> Projection:
 def _timestamp(column: Column, pg_type: str, timezone: str | None) -> Projection | str:
     if pg_type == "timestamptz":
         instant = "{v}"
+        outside = f"{{v}} < '{_EARLIEST}'::timestamptz OR {{v}} > '{_LATEST}'::timestamptz"
     elif pg_type in NAIVE_TIMES and timezone:
-        instant = f"({{v}}::timestamp AT TIME ZONE {sql.Literal(timezone).as_string()})"
+        instant = f"({{v}}::timestamp AT TIME ZONE {zone_literal(timezone).as_string()})"
+        # A date or timestamp far out cannot be moved to a zone, so it is compared as it is stored;
+        # only within a day of either end does the zone decide.
+        outside = (
+            "CASE WHEN {v} BETWEEN '0001-01-02'::timestamp AND '9999-12-30'::timestamp THEN false "
+            "WHEN {v} BETWEEN '0001-12-30 BC'::timestamp AND '10000-01-02'::timestamp "
+            f"THEN {instant} NOT BETWEEN '{_EARLIEST}'::timestamptz AND '{_LATEST}'::timestamptz "
+            "ELSE {v} IS NOT NULL END"
+        )
     elif pg_type in NAIVE_TIMES:
         return "timestamptz, or this type with `timezone:` in the source of the dataset"
     else:
         return "timestamptz, timestamp or date"
-    # Compared as it is stored: a date or timestamp near infinity cannot be moved to a zone.
-    # The naive bounds lie a day inside, so that no zone moves a value beyond them.
-    cast = "timestamptz" if pg_type == "timestamptz" else "timestamp"
-    lo, hi = (_EARLIEST, _LATEST) if cast == "timestamptz" else ("0001-01-02", "9999-12-30")
-    outside = f"{{v}} < '{lo}'::{cast} OR {{v}} > '{hi}'::{cast}"
     return Projection(
         column,
         "{ref}",
@@ -141,24 +146,39 @@ def _timestamp(column: Column, pg_type: str, timezone: str | None) -> Projection
     )
 
 
+def zone_literal(timezone: str) -> sql.Literal:
+    """An IANA zone as PostgreSQL must be told it.
+
+    It reads these four names as abbreviations of a fixed offset, without summer time; since
+    tzdata 2024b they are links to the cities given here.
+    """
+    cities = {"CET": "Brussels", "MET": "Brussels", "EET": "Athens", "WET": "Lisbon"}
+    return sql.Literal(f"Europe/{cities[timezone]}" if timezone in cities else timezone)
+
+
 def _float(column: Column, pg_type: str) -> Projection | str:
+    if pg_type == "int8":
+        rounded = "{v}::float8::text::numeric <> {v}::numeric"
+        changed = (("numeric_rounded", rounded),)
+        return Projection(column, "{ref}", value="{v}::float8", changed=changed)
     if pg_type in FLOATS | INTEGERS:
         return Projection(column, "{ref}::float8")
     if pg_type != "numeric":
         return "double precision, real, numeric or an integer type"
+    return _float_of_numeric(column)
+
+
+def _float_of_numeric(column: Column) -> Projection:
     special = "{v} IN ('NaN', 'Infinity', '-Infinity')"
     outside = (
         f"NOT {special} AND {{v}} <> 0 AND (abs({{v}}) > {_FLOAT_MAX} OR abs({{v}}) < {_FLOAT_MIN})"
     )
+    # Compared in decimal: 0.1 is written as 0.1, so it counts as exact.
+    rounded = f"CASE WHEN {outside} THEN false ELSE {{v}}::float8::text::numeric <> {{v}} END"
     return Projection(
         column,
         "{ref}",
         value=f"CASE WHEN {outside} THEN NULL ELSE {{v}}::float8 END",
         rejected=(("number_out_of_range", outside, "left({v}::text, 100)"),),
-        changed=(
-            (
-                "numeric_rounded",
-                f"CASE WHEN {outside} THEN false ELSE {{v}}::float8::text::numeric <> {{v}} END",
-            ),
-        ),
+        changed=(("numeric_rounded", rounded),),
     )
