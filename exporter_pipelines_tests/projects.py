@@ -52,11 +52,18 @@ class Project:
 
     def materialize(self, select: str, *, timeout: float = 120, **options: str) -> Finished:
         """`dagster asset materialize` with `partition=` or `partition_range=`."""
-        arguments = [part for k, v in options.items() for part in (f"--{k.replace('_', '-')}", v)]
-        return self.dagster(
-            "asset", "materialize", "-m", "exporter_pipelines.definitions", "--select", select,
-            *arguments, timeout=timeout,
-        )  # fmt: skip
+        return self.dagster(*_materialize(select, options), timeout=timeout)
+
+    def start(self, select: str, **options: str) -> subprocess.Popen[str]:
+        """Begin `materialize` and return at once; the caller waits for it or ends it."""
+        return subprocess.Popen(
+            [BIN / "dagster", *_materialize(select, options)],
+            cwd=self.path,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
 
     def dagster(self, *arguments: str, timeout: float = 120) -> Finished:
         """Run `dagster` in the project folder."""
@@ -75,6 +82,12 @@ class Project:
         """The published manifest of a day, or None."""
         file = self.output / dataset / "data" / f"date={day}" / MANIFEST_NAME
         return Manifest.from_json(file.read_bytes()) if file.exists() else None
+
+
+def _materialize(select: str, options: dict[str, str]) -> list[str]:
+    arguments = [part for k, v in options.items() for part in (f"--{k.replace('_', '-')}", v)]
+    module = ["-m", "exporter_pipelines.definitions"]
+    return ["asset", "materialize", *module, "--select", select, *arguments]
 
 
 @dataclass(frozen=True)

@@ -61,21 +61,6 @@ class Runner:
         atexit.unregister(print_failures)  # of no interest at the end of a test session
         return result
 
-    def materializations(self, asset: str, day: str) -> list[dg.EventLogRecord]:
-        """Of one day, newest first."""
-        return list(
-            self.instance.fetch_materializations(
-                dg.AssetRecordsFilter(asset_key=dg.AssetKey(asset), asset_partitions=[day]),
-                limit=100,
-            ).records
-        )
-
-    def check_statuses(self, asset: str, check: str) -> dict[str | None, str]:
-        """Day -> what the partition status bar of a check is drawn from; only current ones."""
-        key = dg.AssetCheckKey(dg.AssetKey(asset), check)
-        found = self.instance.event_log_storage.get_asset_check_partition_info([key])
-        return {i.partition_key: i.latest_execution_status.value for i in found if i.is_current}
-
 
 def failure(result: Any) -> str:
     """The message of the step that failed."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,11 @@ from exporter_pipelines.orchestration.partitioned_events import check_evaluation
 from exporter_pipelines.stores import LocalStore
 from exporter_pipelines_tests.backends import Backend
 from exporter_pipelines_tests.datasets import dataset
+from exporter_pipelines_tests.history import (
+    check_statuses,
+    materialization_records,
+    materializations,
+)
 from exporter_pipelines_tests.runs import Runner, failure
 
 ONE, TWO, THREE = "2026-11-01", "2026-11-02", "2026-11-03"
@@ -78,19 +84,17 @@ def test_a_day_and_a_range_give_the_same_manifest_and_event(
 ) -> None:
     logs.run("logs", ONE)
     alone = manifest(exports, ONE)
-    [alone_event] = logs.materializations("logs", ONE)
+    [alone_event] = materializations(logs.instance, "logs", ONE)
     shutil.rmtree(exports.root)
     logs.run("logs", ONE, TWO)
     ranged = manifest(exports, ONE)
-    ranged_event = logs.materializations("logs", ONE)[0]
+    ranged_event = materializations(logs.instance, "logs", ONE)[0]
     varying = {"export_timestamp", "run", "source"}
     assert alone.model_dump(exclude=varying) == ranged.model_dump(exclude=varying)
     assert described(alone_event) == described(ranged_event)
 
 
-def described(record: dg.EventLogRecord) -> dict[str, Any]:
-    event = record.asset_materialization
-    assert event is not None
+def described(event: dg.AssetMaterialization) -> dict[str, Any]:
     varying = {"duration_s", "rows_per_s"}
     # Provenance of assets that were read; an export has none, and Dagster notes it only alone.
     tags = {k: v for k, v in (event.tags or {}).items() if k == "dagster/data_version"}
@@ -99,8 +103,8 @@ def described(record: dg.EventLogRecord) -> dict[str, Any]:
 
 def test_a_range_of_one_day_records_its_checks_for_that_day(logs: Runner) -> None:
     assert logs.run("logs", ONE, ONE).success
-    assert len(logs.materializations("logs", ONE)) == 1
-    assert logs.check_statuses("logs", "rejected_rows")[ONE] == "SUCCEEDED"
+    assert len(materializations(logs.instance, "logs", ONE)) == 1
+    assert check_statuses(logs.instance, "logs", "rejected_rows")[ONE] == "SUCCEEDED"
 
 
 def test_the_last_day_before_the_first_is_refused(logs: Runner) -> None:
@@ -112,24 +116,22 @@ def test_the_data_version_is_that_of_the_manifest(logs: Runner, exports: LocalSt
     logs.run("logs", ONE)
     logs.run("logs", TWO, THREE)
     for day in (ONE, TWO, THREE):
-        [record] = logs.materializations("logs", day)
-        event = record.asset_materialization
-        assert event is not None
+        [event] = materializations(logs.instance, "logs", day)
         assert (event.tags or {})["dagster/data_version"] == manifest(exports, day).data_version
 
 
 def test_running_again_changes_the_data_version_only_with_the_rows(
     logs: Runner, backend: Backend
 ) -> None:
-    versions = []
     for _ in range(2):
         logs.run("logs", ONE)
     backend.run("UPDATE logs SET message = 'changed' WHERE id = 1")
     logs.run("logs", ONE, TWO)
-    for record in logs.materializations("logs", ONE):
-        assert record.asset_materialization is not None
-        versions.append((record.asset_materialization.tags or {})["dagster/data_version"])
-    assert versions[0] != versions[1] == versions[2]
+    third, second, first = (
+        (event.tags or {})["dagster/data_version"]
+        for event in materializations(logs.instance, "logs", ONE)
+    )
+    assert third != second == first
 
 
 def test_metadata_of_a_day_holds_the_numbers_of_its_manifest(
@@ -137,9 +139,8 @@ def test_metadata_of_a_day_holds_the_numbers_of_its_manifest(
 ) -> None:
     backend.run("UPDATE logs SET level = 'odd' WHERE id IN (3, 4)")
     logs.run("logs", ONE)
-    [record] = logs.materializations("logs", ONE)
-    assert record.asset_materialization is not None
-    shown = {key: value.value for key, value in record.asset_materialization.metadata.items()}
+    [event] = materializations(logs.instance, "logs", ONE)
+    shown = {key: value.value for key, value in event.metadata.items()}
     expected = manifest(exports, ONE)
     folder = exports.day_folder("logs", ONE)
     assert shown["dagster/partition_row_count"] == shown["rows_exported"] == 98
@@ -180,7 +181,7 @@ def test_a_held_day_fails_with_its_checks_and_without_a_materialization(
         *["STEP_OUTPUT", "ASSET_CHECK_EVALUATION"] * len(CHECKS),
         "STEP_FAILURE",
     ]
-    assert not logs.materializations("logs", ONE)
+    assert not materializations(logs.instance, "logs", ONE)
     assert "max_rejected_rows=10 and max_rejected_pct=1" in failure(result)
 
 
@@ -189,7 +190,7 @@ def test_a_held_day_costs_no_other_day_of_its_range(logs: Runner, backend: Backe
     result = logs.run("logs", ONE, THREE)
     assert not result.success
     assert "1 of 3 days of logs:\nlogs 2026-11-02: held" in failure(result)
-    recorded = [day for day in (ONE, TWO, THREE) if logs.materializations("logs", day)]
+    recorded = [day for day in (ONE, TWO, THREE) if materializations(logs.instance, "logs", day)]
     assert recorded == [ONE, THREE]
 
 
@@ -200,11 +201,11 @@ def test_check_status_of_a_day_that_is_held_after_it_was_published(
     logs.run("logs", ONE, TWO)
     backend.run(BAD, [ONE])
     logs.run("logs", ONE, last)
-    statuses = logs.check_statuses("logs", "rejected_rows")
+    statuses = check_statuses(logs.instance, "logs", "rejected_rows")
     assert (statuses[ONE], statuses[TWO]) == ("FAILED", "SUCCEEDED")
     backend.run(GOOD, [ONE])
     logs.run("logs", ONE, last)
-    assert logs.check_statuses("logs", "rejected_rows")[ONE] == "SUCCEEDED"
+    assert check_statuses(logs.instance, "logs", "rejected_rows")[ONE] == "SUCCEEDED"
 
 
 def test_check_status_of_a_day_that_is_held_and_was_never_published(
@@ -212,7 +213,7 @@ def test_check_status_of_a_day_that_is_held_and_was_never_published(
 ) -> None:
     backend.run(BAD, [ONE])
     logs.run("logs", ONE, TWO)
-    statuses = logs.check_statuses("logs", "rejected_rows")
+    statuses = check_statuses(logs.instance, "logs", "rejected_rows")
     assert (statuses[ONE], statuses[TWO]) == ("FAILED", "SUCCEEDED")
 
 
@@ -227,7 +228,7 @@ def test_an_evaluation_names_its_day_and_the_newest_materialization_of_it(logs: 
         passed=True,
         metadata={},
     )
-    newest = logs.materializations("logs", ONE)[0]
+    newest = materialization_records(logs.instance, "logs", ONE)[0]
     assert evaluation.partition == ONE
     assert evaluation.target_materialization_data is not None
     assert evaluation.target_materialization_data.storage_id == newest.storage_id
@@ -263,7 +264,7 @@ def test_a_failure_to_publish_leaves_no_staging_and_no_event(
     result = logs.run("logs", ONE, last)
     assert "Cannot write" in failure(result)
     assert not staged_files(exports)
-    assert not logs.materializations("logs", ONE)
+    assert not materializations(logs.instance, "logs", ONE)
 
 
 def test_an_output_folder_that_cannot_be_written_ends_a_range_early(
@@ -273,6 +274,34 @@ def test_an_output_folder_that_cannot_be_written_ends_a_range_early(
     said = failure(logs.run("logs", ONE, THREE))
     assert said.count("Cannot write") == 1
     assert f"logs not tried: {TWO}, {THREE}." in said
+
+
+@pytest.mark.parametrize("last", ["", TWO], ids=["alone", "in a range"])
+def test_a_cancel_while_a_day_is_published_waits_until_it_is_recorded(
+    logs: Runner, exports: LocalStore, monkeypatch: pytest.MonkeyPatch, last: str
+) -> None:
+    original = io_manager.publish
+
+    def cancelled_meanwhile(staged: Any) -> Any:
+        signal.raise_signal(signal.SIGTERM)
+        return original(staged)
+
+    monkeypatch.setattr(io_manager, "publish", cancelled_meanwhile)
+    assert "DagsterExecutionInterruptedError" in failure(logs.run("logs", ONE, last))
+    assert len(materializations(logs.instance, "logs", ONE)) == 1
+    assert check_statuses(logs.instance, "logs", "rejected_rows")[ONE] == "SUCCEEDED"
+    assert exports.read_manifest("logs", TWO) is None
+    assert not staged_files(exports)
+
+
+def test_basic_validation_exports_what_only_strict_rules_refuse(
+    settings: dict[str, str], backend: Backend, exports: LocalStore
+) -> None:
+    backend.add_logs(ONE, 100, level="odd")
+    backend.run("UPDATE logs SET message = NULL WHERE id = 7")
+    assert Runner([dataset(validation="basic")]).run("logs", ONE).success
+    counts = manifest(exports, ONE).counts
+    assert (counts.exported, counts.rejected) == (99, 1)
 
 
 def test_the_io_manager_refuses_what_is_not_an_export(settings: dict[str, str]) -> None:

@@ -126,7 +126,7 @@ class _Export:
     @property
     def _alone(self) -> bool:
         """Whether the run is of one day. A range of one day is not: its checks know no day."""
-        return self.context.has_partition_key
+        return bool(self.context.has_partition_key)
 
     def days(self, days: Sequence[str]) -> Iterator[object]:
         """Export day by day; a bad day does not cost the others."""
