@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator
 from typing import BinaryIO, ClassVar
@@ -24,7 +25,10 @@ from exporter_pipelines.contracts.row_schema import RowSchema
 from exporter_pipelines.formats.timestamps import iso8601_utc
 
 _NEWLINE = ord("\n")
+_COMMA = ord(",")
 _READ_BYTES = 4 * 1024 * 1024
+_STRUCTURE = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[\[\]{},]')
+"""A string, whole, or a sign of JSON's structure."""
 
 
 class JsonlFormat:
@@ -87,15 +91,15 @@ class JsonlFormat:
         Returns:
             Batches in `schema.arrow`; a JSON column as the text that stands in the file.
         """
-        rest = b""
+        begun: list[bytes] = []  # pieces of a line that goes on
         while chunk := file.read(_READ_BYTES):
-            whole, newline, rest = (rest + chunk).rpartition(b"\n")
+            whole, newline, rest = chunk.rpartition(b"\n")
             if newline:
-                yield self._decode_lines(whole + newline)
-            else:
-                rest = whole + rest
-        if rest:
-            yield self._decode_lines(rest + b"\n")
+                yield self._decode_lines(b"".join([*begun, whole, newline]))
+                begun = []
+            begun.append(rest)
+        if last := b"".join(begun):
+            yield self._decode_lines(last + b"\n")
 
     @staticmethod
     def _printable(array: pa.Array) -> pa.Array:
@@ -169,34 +173,39 @@ def unsplice(lines: bytes, names: tuple[str, ...]) -> tuple[bytes, dict[str, pa.
     # column before it holds no objects.
     halves = pc.split_pattern(rows, _key(names[0]), max_splits=1).flatten()
     heads, tails = halves[::2], halves[1::2]
-    texts: list[list[str]] = [[] for _ in names]
     if len(names) == 1:
-        only = pc.binary_slice(tails, 0, -2)
-        texts_by_name = {names[0]: only.cast(pa.string())}
+        texts = [pc.binary_slice(tails, 0, -2)]
     else:
-        for tail in tails.to_pylist():
-            for column, text in zip(texts, _documents(tail.decode(), names), strict=True):
-                column.append(text)
-        texts_by_name = {n: pa.array(t, pa.string()) for n, t in zip(names, texts, strict=True)}
+        rows_of_texts = [_documents(tail, names) for tail in tails.to_pylist()]
+        texts = [pa.array(column, pa.binary()) for column in zip(*rows_of_texts, strict=True)]
     closed = pc.binary_join_element_wise(
         heads, pa.scalar(b"}\n", pa.binary()), pa.scalar(b"", pa.binary())
     )
     none = pa.scalar(None, pa.string())
+    documents = (text.cast(pa.string()) for text in texts)
     return _data(closed), {
-        name: pc.if_else(pc.equal(texts, "null"), none, texts)
-        for name, texts in texts_by_name.items()
+        name: pc.if_else(pc.equal(text, "null"), none, text)
+        for name, text in zip(names, documents, strict=True)
     }
 
 
-def _documents(tail: str, names: tuple[str, ...]) -> Iterator[str]:
-    """The text of each document in `<json>,"b":<json>,"c":<json>}`."""
-    decoder = json.JSONDecoder()
-    position = 0
-    for number, _ in enumerate(names):
-        _, end = decoder.raw_decode(tail, position)
-        yield tail[position:end]
-        if number + 1 < len(names):
-            position = end + len(_key(names[number + 1]).decode())
+def _documents(tail: bytes, names: tuple[str, ...]) -> list[bytes]:
+    """The text of each document in `<json>,"b":<json>,"c":<json>}` and a newline.
+
+    Found by its structure, not by parsing: numbers of any length and nesting of any depth pass.
+    """
+    found: list[bytes] = []
+    start = depth = 0
+    for token in _STRUCTURE.finditer(tail):
+        sign = tail[token.start()]
+        if sign in b"[{":
+            depth += 1
+        elif sign in b"]}":
+            depth -= 1
+        elif sign == _COMMA and depth == 0:
+            found.append(tail[start : token.start()])
+            start = token.start() + len(_key(names[len(found)]))
+    return [*found, tail[start:-2]]
 
 
 def _key(name: str) -> bytes:

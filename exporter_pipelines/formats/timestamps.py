@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 _WIDTH = len("2026-11-01T09:30:00.123456Z")
 _DAY_US = 86_400_000_000
@@ -38,4 +39,4 @@ def iso8601_utc(instants: pa.Array) -> pa.Array:
     strings = pa.StringArray.from_buffers(len(micros), pa.py_buffer(offsets), pa.py_buffer(text))
     if not instants.null_count:
         return strings
-    return pa.compute.if_else(instants.is_valid(), strings, pa.scalar(None, pa.string()))
+    return pc.if_else(instants.is_valid(), strings, pa.scalar(None, pa.string()))
