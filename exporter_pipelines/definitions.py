@@ -15,8 +15,8 @@ from exporter_pipelines.orchestration.last_words import install
 from exporter_pipelines.orchestration.resources import BackendResource
 
 
-@cache  # Dagster asks for it up to six times per command
-def _definitions() -> dg.Definitions:
+def build() -> dg.Definitions:
+    """Load `defs/` under the settings of this moment."""
     silence()
     install()
     exports = ExportIOManager()
@@ -30,7 +30,10 @@ def _definitions() -> dg.Definitions:
     return dg.Definitions.merge(load_datasets(Path(__file__).parent), shared)
 
 
+_build_once = cache(build)
+
+
 @dg.definitions
 def defs() -> dg.Definitions:
     """All assets, checks, jobs, schedules and resources."""
-    return _definitions()
+    return _build_once()  # Dagster asks for it up to six times per command

@@ -12,7 +12,7 @@ import dagster as dg
 import pytest
 
 from exporter_pipelines.contracts.manifest import MANIFEST_NAME, Manifest
-from exporter_pipelines.definitions import defs
+from exporter_pipelines.definitions import build
 from exporter_pipelines.engine.judge import CHECKS
 from exporter_pipelines.orchestration import io_manager
 from exporter_pipelines.orchestration.io_manager import ExportIOManager
@@ -316,8 +316,8 @@ def test_the_io_manager_refuses_what_is_not_an_export(settings: dict[str, str]) 
     )
 
 
-def test_no_pickling_io_manager_is_reachable() -> None:
-    repository = defs().get_repository_def()
+def test_no_pickling_io_manager_is_reachable(settings: dict[str, str]) -> None:
+    repository = build().get_repository_def()
     for job in repository.get_all_jobs():
         for node in job.nodes:
             for output in node.definition.output_defs:
