@@ -1,0 +1,308 @@
+"""Every instant belongs to exactly one day, whatever the zones, and a day is found by its index."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from itertools import pairwise
+from zoneinfo import ZoneInfo, available_timezones
+
+import pytest
+
+from exporter_pipelines.contracts.dataset import Dataset
+from exporter_pipelines.contracts.day_window import DayWindow
+from exporter_pipelines.sources.postgres_query import PostgresDayQuery
+from exporter_pipelines.sources.postgres_types import zone_literal
+from exporter_pipelines.stores import LocalStore
+from exporter_pipelines_tests.backends import Backend
+from exporter_pipelines_tests.datasets import dataset, export, rows
+
+ZONES = (
+    "UTC",
+    "Europe/Berlin",
+    "America/New_York",
+    "Asia/Kolkata",  # +05:30
+    "Asia/Kathmandu",  # +05:45
+    "Australia/Lord_Howe",  # its summer time is half an hour
+    "America/St_Johns",  # -03:30, once changed its clock at 00:01
+    "America/Havana",  # midnight is skipped in spring and repeated in autumn
+    "America/Sao_Paulo",  # midnight was skipped
+    "Pacific/Apia",  # 2011-12-30 did not exist
+    "Pacific/Kwajalein",  # 1993-08-21 did not exist
+    "Pacific/Kiritimati",  # +14
+    "Etc/GMT+12",  # -12
+)
+MICROSECOND = dt.timedelta(microseconds=1)
+
+
+def days(first: str, count: int) -> list[str]:
+    start = dt.date.fromisoformat(first)
+    return [(start + dt.timedelta(days=n)).isoformat() for n in range(count)]
+
+
+# The arithmetic
+
+
+@pytest.mark.parametrize("zone", ZONES)
+@pytest.mark.parametrize("first", ["1993-01-01", "2007-01-01", "2011-01-01", "2026-01-01"])
+def test_days_tile_the_line(zone: str, first: str) -> None:
+    windows = [DayWindow.of(day, zone) for day in days(first, 400)]
+    assert all(one.end == other.start for one, other in pairwise(windows))
+    assert all(window.start <= window.end for window in windows)
+    assert all(window.start.tzinfo is dt.UTC for window in windows)
+
+
+@pytest.mark.parametrize(
+    ("day", "zone", "hours"),
+    [
+        ("2026-03-29", "Europe/Berlin", 23),
+        ("2026-10-25", "Europe/Berlin", 25),
+        ("2026-03-08", "America/New_York", 23),
+        ("2026-11-01", "America/New_York", 25),
+        ("2026-04-05", "Australia/Lord_Howe", 24.5),
+        ("2026-10-04", "Australia/Lord_Howe", 23.5),
+        ("2026-03-08", "America/Havana", 23),
+        ("2026-11-01", "America/Havana", 25),
+        ("2011-12-30", "Pacific/Apia", 0),
+        ("2011-12-31", "Pacific/Apia", 24),
+        ("2026-11-01", "UTC", 24),
+    ],
+)
+def test_a_day_is_as_long_as_its_clocks_made_it(day: str, zone: str, hours: float) -> None:
+    window = DayWindow.of(day, zone)
+    assert window.end - window.start == dt.timedelta(hours=hours)
+
+
+@pytest.mark.parametrize("zone", ZONES)
+def test_the_local_date_of_an_instant_is_its_day(zone: str) -> None:
+    for day in days("2026-01-01", 365):
+        window = DayWindow.of(day, zone)
+        for instant in (window.start, window.end - MICROSECOND):
+            local = instant.astimezone(ZoneInfo(zone))
+            assert local.date().isoformat() == day
+            assert instant in window
+
+
+# Rows at the borders
+
+
+@pytest.fixture
+def instants(empty_db: Backend) -> Backend:
+    """A database with a table `at` of ids and instants, and one column for each stored type."""
+    empty_db.run(
+        "CREATE TABLE instants (id int PRIMARY KEY, aware timestamptz, naive timestamp, day date)"
+    )
+    return empty_db
+
+
+def instants_dataset(column: str, zone: str = "UTC") -> Dataset:
+    return dataset(
+        "logs",
+        schema="exporter_pipelines_tests.test_postgres_values.ValueRow",
+        source={
+            "table": "instants",
+            "key": "id",
+            "time_column": "at",
+            "columns": {"at": column},
+            "timezone": zone,
+        },
+        transforms=[],
+        compression="none",
+    )
+
+
+def found(backend: Backend, store: LocalStore, exported: Dataset, *windows: DayWindow) -> list[str]:
+    """`id day` of every exported row, in order of id."""
+    found = []
+    for window in windows:
+        manifest = export(backend.url, exported, window.day, store, timezone=window.timezone)
+        assert manifest.data_quality_metrics["rows_outside_window"] == 0
+        found += [f"{row['id']} {window.day}" for row in rows(store, manifest)]
+    return sorted(found)
+
+
+BORDERS = [
+    ("UTC", "2026-11-01"),
+    ("Europe/Berlin", "2026-03-29"),
+    ("Europe/Berlin", "2026-10-25"),
+    ("Asia/Kathmandu", "2026-11-01"),
+    ("Australia/Lord_Howe", "2026-04-05"),
+    ("America/Havana", "2026-03-08"),
+    ("America/Havana", "2026-11-01"),
+    ("America/St_Johns", "2007-11-04"),
+    ("Pacific/Apia", "2011-12-30"),
+    ("Pacific/Apia", "2011-12-31"),
+]
+
+
+@pytest.mark.parametrize(("zone", "day"), BORDERS)
+def test_an_aware_row_at_a_border_is_found_in_one_day(
+    instants: Backend, store: LocalStore, zone: str, day: str
+) -> None:
+    windows = _with_neighbours(day, zone)
+    expected = []
+    for number, (instant, belongs_to) in enumerate(_around_borders(windows)):
+        instants.run("INSERT INTO instants (id, aware) VALUES (%s, %s)", [number, instant])
+        expected.append(f"{number} {belongs_to}")
+    assert found(instants, store, instants_dataset("aware"), *windows) == sorted(expected)
+
+
+@pytest.mark.parametrize(("zone", "day"), BORDERS)
+@pytest.mark.parametrize("stored_in", ["UTC", "Asia/Tokyo", "Pacific/Honolulu"])
+def test_a_naive_row_at_a_border_is_found_in_one_day(
+    instants: Backend, store: LocalStore, zone: str, day: str, stored_in: str
+) -> None:
+    windows = _with_neighbours(day, zone)
+    expected = []
+    for number, (instant, belongs_to) in enumerate(_around_borders(windows)):
+        naive = instant.astimezone(ZoneInfo(stored_in)).replace(tzinfo=None)
+        instants.run("INSERT INTO instants (id, naive) VALUES (%s, %s)", [number, naive])
+        expected.append(f"{number} {belongs_to}")
+    exported = instants_dataset("naive", stored_in)
+    assert found(instants, store, exported, *windows) == sorted(expected)
+
+
+def _with_neighbours(day: str, zone: str) -> list[DayWindow]:
+    before = dt.date.fromisoformat(day) - dt.timedelta(days=1)
+    return [DayWindow.of(each, zone) for each in days(before.isoformat(), 3)]
+
+
+def _around_borders(windows: list[DayWindow]) -> Iterator[tuple[dt.datetime, str]]:
+    """Instants at and beside each border, with the day that each belongs to."""
+    for window in windows:
+        if window.start < window.end:
+            for instant in (window.start, window.start + MICROSECOND, window.end - MICROSECOND):
+                yield instant, window.day
+
+
+# Naive times in the hours that a change of the clock repeats or skips
+
+
+@pytest.mark.parametrize(
+    ("zone", "naive", "instant"),
+    [
+        ("Europe/Berlin", "2026-03-29 01:59:59.999999", "2026-03-29T00:59:59.999999Z"),
+        ("Europe/Berlin", "2026-03-29 02:30", "2026-03-29T01:30:00.000000Z"),
+        ("Europe/Berlin", "2026-03-29 03:00", "2026-03-29T01:00:00.000000Z"),
+        ("Europe/Berlin", "2026-10-25 01:59:59.999999", "2026-10-24T23:59:59.999999Z"),
+        ("Europe/Berlin", "2026-10-25 02:30", "2026-10-25T01:30:00.000000Z"),
+        ("Europe/Berlin", "2026-10-25 03:00", "2026-10-25T02:00:00.000000Z"),
+        ("America/Havana", "2026-03-08 00:30", "2026-03-08T05:30:00.000000Z"),
+        ("America/Havana", "2026-11-01 00:30", "2026-11-01T05:30:00.000000Z"),
+        ("CET", "2026-07-01 12:00", "2026-07-01T10:00:00.000000Z"),
+        ("EET", "2026-07-01 12:00", "2026-07-01T09:00:00.000000Z"),
+    ],
+)
+@pytest.mark.parametrize("day_zone", ["own", "UTC"])
+def test_a_naive_time_is_one_instant_and_found_in_its_day(
+    instants: Backend, store: LocalStore, zone: str, naive: str, instant: str, day_zone: str
+) -> None:
+    instants.run("INSERT INTO instants (id, naive) VALUES (1, %s)", [naive])
+    day = naive[:10]
+    windows = _with_neighbours(day, zone if day_zone == "own" else "UTC")
+    exported = instants_dataset("naive", zone)
+    manifests = [export(instants.url, exported, w.day, store, timezone=w.timezone) for w in windows]
+    times = [row["at"] for manifest in manifests for row in rows(store, manifest)]
+    assert times == [instant]
+
+
+def test_every_zone_means_the_same_to_python_and_to_the_server(empty_db: Backend) -> None:
+    zones = sorted(available_timezones() - {"localtime", "Factory"})
+    moments = ("2000-07-15 12:00", "2011-01-15 12:00", "2026-01-15 12:00", "2026-07-15 12:00")
+    differing = [
+        zone
+        for zone in zones
+        for (instant,) in empty_db.run(
+            f"SELECT m::timestamp AT TIME ZONE {zone_literal(zone).as_string(None)} "
+            "FROM unnest(%s::text[]) m",
+            [list(moments)],
+        )
+        if instant.astimezone(ZoneInfo(zone)).strftime("%Y-%m-%d %H:%M") not in moments
+    ]
+    assert differing == []
+
+
+# Dates
+
+
+@pytest.mark.parametrize(
+    ("zone", "day_zone", "expected"),
+    [
+        ("UTC", "UTC", ["1 2026-10-31", "2 2026-11-01", "3 2026-11-02"]),
+        ("Europe/Berlin", "Europe/Berlin", ["1 2026-10-31", "2 2026-11-01", "3 2026-11-02"]),
+        # A date is its first instant, which in Tokyo comes before midnight UTC.
+        ("Asia/Tokyo", "UTC", ["2 2026-10-31", "3 2026-11-01"]),
+        ("America/New_York", "UTC", ["1 2026-10-31", "2 2026-11-01", "3 2026-11-02"]),
+    ],
+)
+def test_a_date_is_found_in_one_day(
+    instants: Backend, store: LocalStore, zone: str, day_zone: str, expected: list[str]
+) -> None:
+    instants.run(
+        "INSERT INTO instants (id, day) VALUES (1, '2026-10-31'), (2, '2026-11-01'), "
+        "(3, '2026-11-02'), (4, 'infinity'), (5, '-infinity'), (6, '5874897-12-31'), (7, NULL)"
+    )
+    windows = _with_neighbours("2026-11-01", day_zone)
+    assert found(instants, store, instants_dataset("day", zone), *windows) == expected
+
+
+# The server's own settings
+
+
+@pytest.mark.parametrize("column", ["aware", "naive"])
+def test_settings_of_the_database_do_not_matter(
+    instants: Backend, store: LocalStore, column: str
+) -> None:
+    instants.run(
+        "INSERT INTO instants (id, aware, naive) VALUES "
+        "(1, '2026-10-31 23:59:59.999999+00', '2026-10-31 23:59:59.999999'), "
+        "(2, '2026-11-01 00:00+00', '2026-11-01'), "
+        "(3, '2026-11-01 23:59:59.999999+00', '2026-11-01 23:59:59.999999'), "
+        "(4, '2026-11-02 00:00+00', '2026-11-02')"
+    )
+    window = DayWindow.of("2026-11-01", "UTC")
+    exported = instants_dataset(column)
+    plain = export(instants.url, exported, window.day, store).files[0].sha256
+    (name,) = instants.run("SELECT current_database()")[0]
+    for setting in (
+        "TimeZone = 'Asia/Kathmandu'",
+        "DateStyle = 'SQL, DMY'",
+        "IntervalStyle = 'sql_standard'",
+        "bytea_output = 'escape'",
+        "extra_float_digits = -15",
+        "client_encoding = 'LATIN1'",
+        "standard_conforming_strings = off",
+    ):
+        instants.run(f"ALTER DATABASE {name} SET {setting}")
+    assert found(instants, store, exported, window) == ["2 2026-11-01", "3 2026-11-01"]
+    assert export(instants.url, exported, window.day, store).files[0].sha256 == plain
+
+
+# The index
+
+
+@pytest.mark.parametrize(
+    ("column", "pg_type"),
+    [("aware", "timestamptz"), ("naive", "timestamp"), ("day", "date")],
+)
+def test_one_day_of_many_is_read_through_the_index(
+    instants: Backend, column: str, pg_type: str
+) -> None:
+    instants.run(
+        f"INSERT INTO instants (id, {column}) "
+        f"SELECT n, ('2026-01-01'::timestamp + n * interval '9 minutes')::{pg_type} "
+        "FROM generate_series(1, 50000) n"
+    )
+    instants.run(f"CREATE INDEX by_time ON instants ({column})")
+    instants.run("ANALYZE instants")
+    query = PostgresDayQuery(
+        instants_dataset(column, "Europe/Berlin"),
+        DayWindow.of("2026-07-01", "Europe/Berlin"),
+        {"id": "int4", column: pg_type},
+        [],
+        key_is_unique=True,
+    )
+    for statement in (query.counts(), query.rows()):
+        plan = "\n".join(line for (line,) in instants.run(f"EXPLAIN {statement}"))
+        assert "by_time" in plan
+        assert "Seq Scan" not in plan
