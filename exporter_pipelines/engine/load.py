@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import BinaryIO
 
 import pyarrow as pa
+from pydantic import ValidationError
 
-from exporter_pipelines.contracts.manifest import DataFile, Manifest
+from exporter_pipelines.contracts.manifest import MANIFEST_NAME, DataFile, Manifest
 from exporter_pipelines.contracts.row_schema import Column, RowSchema
 from exporter_pipelines.errors import DayNotPublishedError, PublishedDayDamagedError
 from exporter_pipelines.formats import compression_named, format_named
 from exporter_pipelines.stores.local import LocalStore
+from exporter_pipelines.stores.local_files import explained
 
 _READ_BYTES = 1024 * 1024
-_ATTEMPTS = 5
 
 _TYPES = {
     "int64": pa.int64(),
@@ -32,7 +34,12 @@ def read_manifest(store: LocalStore, dataset: str, day: str) -> Manifest:
 
     Raises:
         DayNotPublishedError: the day has no export.
+        PublishedDayDamagedError: the manifest is not one.
     """
+    return _parsed(_manifest_bytes(store, dataset, day), dataset, day)
+
+
+def _manifest_bytes(store: LocalStore, dataset: str, day: str) -> bytes:
     data = store.read_manifest(dataset, day)
     if data is None:
         raise DayNotPublishedError(
@@ -40,7 +47,20 @@ def read_manifest(store: LocalStore, dataset: str, day: str) -> Manifest:
             f"Export it: dagster asset materialize -m exporter_pipelines.definitions "
             f"--select {dataset} --partition {day}",
         )
-    return Manifest.from_json(data)
+    return data
+
+
+def _parsed(data: bytes, dataset: str, day: str) -> Manifest:
+    try:
+        return Manifest.from_json(data)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        raise PublishedDayDamagedError(
+            f"{dataset} {day}: {MANIFEST_NAME} is not a manifest that this version can read: "
+            f"{where + ': ' if where else ''}{first['msg']}.",
+            "Export the day again.",
+        ) from None
 
 
 def open_day(store: LocalStore, dataset: str, day: str) -> pa.RecordBatchReader:
@@ -51,54 +71,59 @@ def open_day(store: LocalStore, dataset: str, day: str) -> pa.RecordBatchReader:
     as text.
 
     Returns:
-        A reader in the schema of the manifest; close it, or read it to its end.
+        A reader in the schema of the manifest. The files close when it is read to its end or
+        let go of.
 
     Raises:
         DayNotPublishedError: the day has no export.
-        PublishedDayDamagedError: a file is missing or is not what the manifest says.
+        PublishedDayDamagedError: the manifest cannot be read, or a file is missing or is not what
+            the manifest says.
+        OutputUnavailableError: a file may not be read.
     """
-    damaged: PublishedDayDamagedError | None = None
-    for _ in range(_ATTEMPTS):
-        manifest = read_manifest(store, dataset, day)
+    while True:
+        data = _manifest_bytes(store, dataset, day)
+        manifest = _parsed(data, dataset, day)
         try:
-            files = _open_verified(store, manifest)
-        except PublishedDayDamagedError as error:
-            damaged = error  # or replaced between manifest and files: look again
+            files = _open_verified(store.day_folder(dataset, day), manifest)
+        except PublishedDayDamagedError:
+            # Another manifest by now: the day was replaced between it and its files.
+            if store.read_manifest(dataset, day) == data:
+                raise
             continue
         schema = _row_schema(manifest)
         return pa.RecordBatchReader.from_batches(schema.arrow, _batches(manifest, schema, files))
-    assert damaged is not None
-    raise damaged
 
 
-def _open_verified(store: LocalStore, manifest: Manifest) -> list[BinaryIO]:
-    folder = store.day_folder(manifest.dataset, manifest.partition)
+def _open_verified(folder: Path, manifest: Manifest) -> list[BinaryIO]:
     opened: list[BinaryIO] = []
     try:
         for entry in manifest.files:
-            opened.append((folder / entry.path).open("rb"))
-            _verify(opened[-1], entry, manifest)
-    except FileNotFoundError as error:
-        _close(opened)
-        raise PublishedDayDamagedError(
-            f"{manifest.dataset} {manifest.partition}: a file of the manifest is missing.",
-            "Export the day again.",
-        ) from error
+            path = folder / entry.path
+            with explained(path, "read"):
+                opened.append(_open(path))
+                _verify(opened[-1], entry, path)
     except BaseException:
         _close(opened)
         raise
     return opened
 
 
-def _verify(file: BinaryIO, entry: DataFile, manifest: Manifest) -> None:
+def _open(path: Path) -> BinaryIO:
+    try:
+        return path.open("rb")
+    except FileNotFoundError:
+        raise PublishedDayDamagedError(
+            f"{path} is missing, but its manifest names it.", "Export the day again."
+        ) from None
+
+
+def _verify(file: BinaryIO, entry: DataFile, path: Path) -> None:
     digest = hashlib.sha256()
     while chunk := file.read(_READ_BYTES):
         digest.update(chunk)
     if digest.hexdigest() != entry.sha256:
         raise PublishedDayDamagedError(
-            f"{manifest.dataset} {manifest.partition}: {entry.path} does not have the sha256 of "
-            "its manifest.",
-            "Export the day again.",
+            f"{path} does not have the sha256 of its manifest.", "Export the day again."
         )
     file.seek(0)
 

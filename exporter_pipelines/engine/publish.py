@@ -1,7 +1,8 @@
 """Making a day visible, once, whole, and only if nobody else did meanwhile.
 
 In one lock per day: compare the published generation with the one this run started from, move
-the quarantine into place, switch the day's folder, remove quarantines that nothing names.
+the quarantine into place, switch the day's folder, remove quarantines that nothing names. A
+published manifest that cannot be read is replaced like any other.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ import datetime as dt
 import hashlib
 import os
 from pathlib import Path
+
+from pydantic import ValidationError
 
 from exporter_pipelines import __version__
 from exporter_pipelines.contracts.manifest import (
@@ -26,7 +29,7 @@ from exporter_pipelines.contracts.manifest import (
 from exporter_pipelines.contracts.manifest import Quarantine as QuarantineEntry
 from exporter_pipelines.contracts.staged_day import FileFacts, StagedDay
 from exporter_pipelines.errors import OutputUnavailableError, SupersededError
-from exporter_pipelines.stores.local import LocalStaging
+from exporter_pipelines.stores.local import LocalStaging, generation_of
 
 _READ_BYTES = 1024 * 1024
 
@@ -47,16 +50,17 @@ def publish(staged: StagedDay) -> Manifest:
     file = staging.create(MANIFEST_NAME)
     file.write(manifest.to_json())
     file.close()
-    store = staging.store
-    with store.exclusive(staging):
-        current = _current(staging)
-        if store.generation(staging.dataset, staging.day) != staging.base:
+    store, dataset, day = staging.store, staging.dataset, staging.day
+    with store.exclusive(dataset, day):
+        current = store.read_manifest(dataset, day)
+        if generation_of(current) != staging.base:
             return _superseded(staged, current)
         if staged.quarantine:
-            store.keep_quarantine(staging, staged.quarantine.name, _quarantine_path(current))
+            store.keep_quarantine(staging, staged.quarantine.name)
         store.switch(staging)
-        named = {Path(manifest.quarantine.path).name} if manifest.quarantine else set()
-        store.reap_quarantine(staging, named)
+        store.reap_quarantine(
+            dataset, day, keep={staged.quarantine.name} if staged.quarantine else set()
+        )
     return manifest
 
 
@@ -69,11 +73,16 @@ def hold(staged: StagedDay) -> Path | None:
     staging = _local(staged)
     if staged.quarantine is None:
         return None
-    with staging.store.exclusive(staging):
-        published = _quarantine_path(_current(staging))
-        staging.store.keep_quarantine(staging, staged.quarantine.name, published)
-    folder = staging.store.quarantine_folder(staging.dataset, staging.day)
-    return folder / staged.quarantine.name
+    store, dataset, day = staging.store, staging.dataset, staging.day
+    with store.exclusive(dataset, day):
+        kept = store.keep_quarantine(staging, staged.quarantine.name)
+        published = store.read_manifest(dataset, day)
+        manifest = _parsed(published)
+        # Which one a damaged manifest names cannot be told; then all of them stay.
+        if manifest or published is None:
+            named = Path(manifest.quarantine.path).name if manifest and manifest.quarantine else ""
+            store.reap_quarantine(dataset, day, keep={kept.name, named})
+    return kept
 
 
 def build_manifest(staged: StagedDay) -> Manifest:
@@ -137,25 +146,26 @@ def _local(staged: StagedDay) -> LocalStaging:
     return staged.staging
 
 
-def _current(staging: LocalStaging) -> Manifest | None:
-    data = staging.store.read_manifest(staging.dataset, staging.day)
-    return None if data is None else Manifest.from_json(data)
+def _parsed(published: bytes | None) -> Manifest | None:
+    """None for an absent manifest, and for a damaged one."""
+    try:
+        return Manifest.from_json(published) if published is not None else None
+    except ValidationError:
+        return None
 
 
-def _quarantine_path(manifest: Manifest | None) -> str | None:
-    return manifest.quarantine.path if manifest and manifest.quarantine else None
-
-
-def _superseded(staged: StagedDay, current: Manifest | None) -> Manifest:
+def _superseded(staged: StagedDay, published: bytes | None) -> Manifest:
+    """What another run published meanwhile, if it is the same."""
     day = f"{staged.dataset.name} {staged.window.day}"
-    if current is None:
+    if published is None:
         raise SupersededError(
             f"{day} was removed while this run was exporting it.", "Run it again if it is wanted."
         )
-    if current.data_version != staged.data_version:
+    current = _parsed(published)
+    if current is None or current.data_version != staged.data_version:
+        other = f"by run {current.run.run_id}" if current else "with a damaged manifest"
         raise SupersededError(
-            f"{day} was published with other content by run {current.run.run_id} while this run "
-            "was exporting it.",
+            f"{day} was published {other} with other content while this run was exporting it.",
             "That export stays; run the day again if it should be newer.",
         )
     return current

@@ -22,7 +22,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from exporter_pipelines.contracts.manifest import MANIFEST_NAME
+from exporter_pipelines.errors import OutputUnavailableError
 from exporter_pipelines.stores.local_files import (
+    SWAPPED,
     FileLock,
     NewFile,
     exchange,
@@ -43,14 +45,18 @@ class LocalStaging:
     def __init__(self, store: LocalStore, dataset: str, day: str) -> None:
         self.store, self.dataset, self.day = store, dataset, day
         self.attempt = f"date={day}.{secrets.token_hex(8)}"
-        home = store.root / dataset / ".staging"
-        make_folder(home)
-        self._lock = FileLock(home / f"{self.attempt}.lock")
-        self._lock.acquire(wait=True)
+        home = make_folder(store.root, dataset, ".staging")
         self.folder = home / self.attempt
-        make_folder(self.folder)
-        self.base = store.generation(dataset, day)
         self._files: list[NewFile] = []
+        # The lock comes first: a folder without one would never be reaped.
+        self._lock = FileLock(home / f"{self.attempt}.lock")
+        self._lock.acquire()
+        try:
+            make_folder(store.root, dataset, ".staging", self.attempt)
+            self.base = generation_of(store.read_manifest(dataset, day))
+        except BaseException:
+            self.discard()
+            raise
 
     def create(self, name: str, *, private: bool = False) -> NewFile:
         """See `contracts.staged_day.Staging.create`."""
@@ -60,16 +66,22 @@ class LocalStaging:
 
     def open(self, name: str) -> int:
         """A descriptor to read a staged file back; the caller closes it."""
-        return os.open(self.folder / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        path = self.folder / name
+        with explained(path, "read"):
+            return os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
 
     def discard(self) -> None:
-        """See `contracts.staged_day.Staging.discard`."""
+        """See `contracts.staged_day.Staging.discard`. Raises nothing.
+
+        It often runs because of an error, which must not be hidden by one of cleaning up. What
+        cannot be removed keeps its lock file, by which a later run finds it.
+        """
         for file in self._files:
-            # What cannot be flushed is about to be removed anyway.
-            with suppress(OSError):
-                file.close()
-        shutil.rmtree(self.folder, ignore_errors=True)
-        self._lock.release(remove=True)
+            file.abandon()
+        clean = False
+        with suppress(OSError, OutputUnavailableError):
+            clean = self.store.clear(self.dataset, self.attempt)
+        self._lock.release(remove=clean)
 
 
 class LocalStore:
@@ -88,31 +100,35 @@ class LocalStore:
         Raises:
             OutputUnavailableError: the folder cannot be written.
         """
-        self._reap(dataset)
+        self._reap_attempts(dataset)
+        self._reap_superseded(dataset)
         return LocalStaging(self, dataset, day)
 
     def day_folder(self, dataset: str, day: str) -> Path:
         """Where a published day lies."""
         return self.root / dataset / "data" / f"date={day}"
 
-    def read_manifest(self, dataset: str, day: str) -> bytes | None:
-        """The manifest's bytes, or None when the day is not published."""
-        try:
-            return (self.day_folder(dataset, day) / MANIFEST_NAME).read_bytes()
-        except FileNotFoundError:
-            return None
+    def quarantine_folder(self, dataset: str, day: str) -> Path:
+        """Where the rejected rows of a day lie."""
+        return self.root / dataset / "quarantine" / f"date={day}"
 
-    def generation(self, dataset: str, day: str) -> str | None:
-        """Names what is published now: a hash of the manifest, which no two runs share."""
-        manifest = self.read_manifest(dataset, day)
-        return None if manifest is None else hashlib.sha256(manifest).hexdigest()
+    def read_manifest(self, dataset: str, day: str) -> bytes | None:
+        """The manifest's bytes, or None when the day is not published.
+
+        Raises:
+            OutputUnavailableError: it may not be read.
+        """
+        path = self.day_folder(dataset, day) / MANIFEST_NAME
+        with explained(path, "read"):
+            try:
+                return path.read_bytes()
+            except (FileNotFoundError, NotADirectoryError):
+                return None
 
     @contextmanager
-    def exclusive(self, staging: LocalStaging) -> Iterator[None]:
+    def exclusive(self, dataset: str, day: str) -> Iterator[None]:
         """Hold the lock of a day, in which its generation can be compared and switched."""
-        locks = self.root / staging.dataset / ".locks"
-        make_folder(locks)
-        with locked(locks / f"date={staging.day}"):
+        with locked(make_folder(self.root, dataset, ".locks") / f"date={day}"):
             yield
 
     def switch(self, staging: LocalStaging) -> None:
@@ -122,7 +138,8 @@ class LocalStore:
         visible and whole, but perhaps not yet durable.
         """
         target = self.day_folder(staging.dataset, staging.day)
-        make_folder(target.parent)
+        data = make_folder(self.root, staging.dataset, "data")
+        superseded = make_folder(self.root, staging.dataset, ".superseded")
         with explained(target):
             sync_folder(staging.folder)
             if target.is_symlink() or not target.exists():
@@ -130,53 +147,75 @@ class LocalStore:
                 os.rename(staging.folder, target)
             else:
                 exchange(staging.folder, target)
-                self._set_aside(staging)
-            sync_folder(target.parent)
+                # Its grace begins now; under its old time another run would reap it at once.
+                os.utime(staging.folder)
+                os.rename(staging.folder, superseded / staging.attempt)
+            sync_folder(data)
 
-    def keep_quarantine(self, staging: LocalStaging, name: str, published: str | None) -> None:
-        """Move a staged quarantine file to its place. Call it inside `exclusive`.
-
-        Args:
-            staging: Holds the file.
-            name: Its staged name, which becomes its final one.
-            published: Path of the quarantine file that the published manifest names, relative to
-                the dataset's folder; it stays, and every other file of the day goes.
-        """
-        folder = self.quarantine_folder(staging.dataset, staging.day)
-        make_folder(folder)
+    def keep_quarantine(self, staging: LocalStaging, name: str) -> Path:
+        """Move a staged quarantine file to its place. Call it inside `exclusive`."""
+        folder = make_folder(self.root, staging.dataset, "quarantine", f"date={staging.day}")
         with explained(folder):
             os.rename(staging.folder / name, folder / name)
             sync_folder(folder)
-        self.reap_quarantine(staging, {name, Path(published or "").name})
+        return folder / name
 
-    def quarantine_folder(self, dataset: str, day: str) -> Path:
-        """Where the rejected rows of a day lie."""
-        return self.root / dataset / "quarantine" / f"date={day}"
+    def reap_quarantine(self, dataset: str, day: str, *, keep: set[str]) -> None:
+        """Remove quarantine files of earlier attempts. Call it inside `exclusive`.
 
-    def reap_quarantine(self, staging: LocalStaging, keep: set[str]) -> None:
-        """Remove quarantine files of earlier attempts. Call it inside `exclusive`."""
-        folder = self.quarantine_folder(staging.dataset, staging.day)
+        Nothing is removed through a symbolic link.
+        """
+        folder = self.quarantine_folder(dataset, day)
+        if folder.resolve() != LocalStore(self.root.resolve()).quarantine_folder(dataset, day):
+            return
         for file in folder.iterdir() if folder.is_dir() else ():
-            if file.name not in keep:
-                file.unlink(missing_ok=True)
+            if file.name not in keep and not file.is_dir():
+                with explained(file):
+                    file.unlink(missing_ok=True)
 
-    def _set_aside(self, staging: LocalStaging) -> None:
-        """Keep the replaced day, which the exchange left in the staging folder, for a while."""
-        superseded = self.root / staging.dataset / ".superseded"
-        make_folder(superseded)
-        aside = superseded / staging.attempt
-        os.rename(staging.folder, aside)
-        os.utime(aside)
+    def clear(self, dataset: str, attempt: str) -> bool:
+        """Remove what an attempt left in the staging area.
 
-    def _reap(self, dataset: str) -> None:
-        """Remove attempts whose process is gone, and replaced days past their grace."""
-        staging = self.root / dataset / ".staging"
-        for lock_path in staging.glob("*.lock"):
-            lock = FileLock(lock_path)
-            if lock.acquire(wait=False):
-                shutil.rmtree(lock_path.with_suffix(""), ignore_errors=True)
-                lock.release(remove=True)
-        for folder in (self.root / dataset / ".superseded").glob("date=*"):
-            with suppress(FileNotFoundError):
-                if time.time() - folder.stat().st_mtime > GRACE_S:
-                    shutil.rmtree(folder, ignore_errors=True)
+        Where days are exchanged in steps, an attempt that died between them left the published
+        day here; it is put back first.
+
+        Returns:
+            Whether nothing is left.
+        """
+        folder = self.root / dataset / ".staging" / attempt
+        swapped = folder.with_name(attempt + SWAPPED)
+        if swapped.exists():
+            day = attempt.removeprefix("date=").partition(".")[0]
+            target = self.day_folder(dataset, day)
+            with self.exclusive(dataset, day), explained(target):
+                if not target.exists():
+                    os.rename(swapped, target)
+        for leftover in (folder, swapped):
+            shutil.rmtree(leftover, ignore_errors=True)
+        return not folder.exists() and not swapped.exists()
+
+    def _reap_attempts(self, dataset: str) -> None:
+        """Remove the attempts whose process is gone."""
+        for path in make_folder(self.root, dataset, ".staging").glob("*.lock"):
+            lock = FileLock(path)
+            if lock.try_acquire():
+                clean = False
+                try:
+                    clean = self.clear(dataset, path.stem)
+                finally:
+                    lock.release(remove=clean)
+
+    def _reap_superseded(self, dataset: str) -> None:
+        """Remove the replaced days that are past their grace."""
+        for old in make_folder(self.root, dataset, ".superseded").iterdir():
+            with suppress(FileNotFoundError):  # another run may reap, too
+                if time.time() - old.lstat().st_mtime > GRACE_S:
+                    if old.is_dir() and not old.is_symlink():
+                        shutil.rmtree(old, ignore_errors=True)
+                    else:
+                        old.unlink()
+
+
+def generation_of(manifest: bytes | None) -> str | None:
+    """Names what is published: a hash of the manifest, which no two runs share."""
+    return None if manifest is None else hashlib.sha256(manifest).hexdigest()

@@ -10,6 +10,7 @@ import ctypes
 import errno
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -20,15 +21,41 @@ FILE_MODE = 0o640
 PRIVATE_FILE_MODE = 0o600
 FOLDER_MODE = 0o750
 
+LOCK_WAIT_S = 60
+"""A lock is held for one switch, some milliseconds. Whoever holds it longer is stopped or hangs
+on a lost disk, and waiting for ever would hide that."""
+
+SWAPPED = ".swapped"
+"""Suffix under which `exchange` keeps the other name where it needs three steps."""
+
+_POLL_S = 0.02
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
 _libc = ctypes.CDLL(None, use_errno=True)
+
+_HINTS = {
+    errno.EROFS: "The file system is mounted read-only; mount it writable or set "
+    "EXPORTER_OUTPUT_URL to another folder.",
+    errno.EACCES: "Give this user permission, or set EXPORTER_OUTPUT_URL.",
+    errno.EPERM: "Give this user permission, or set EXPORTER_OUTPUT_URL.",
+    errno.ENOSPC: "The disk is full; make room and run the day again.",
+    errno.EDQUOT: "The disk quota is used up; make room and run the day again.",
+    errno.EFBIG: "The file is larger than this process may write (ulimit -f).",
+    errno.ENOTDIR: "A part of the path is a file; set EXPORTER_OUTPUT_URL to a folder.",
+    errno.ELOOP: "A symbolic link lies where an export goes; remove it.",
+    errno.EEXIST: "Something else put it there, and nothing is overwritten; run the day again.",
+    errno.ENOENT: "It was removed while the export was running; run the day again.",
+    errno.EXDEV: "The folders of a dataset must lie on one file system.",
+    errno.ENOLCK: "The file system has no locks, which keep two runs apart; use another.",
+    errno.EIO: "The disk reported an error; look at the kernel's log.",
+}
 
 
 class NewFile:
     """A file that did not exist before; `close()` makes it durable.
 
-    Never follows a symbolic link and never opens what is already there.
+    Never follows a symbolic link and never opens what is already there. Unbuffered: an error
+    comes from the write that met it, and giving up writes nothing more.
     """
 
     def __init__(self, path: Path, *, private: bool) -> None:
@@ -36,27 +63,31 @@ class NewFile:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         self._path = path
         with explained(path):
-            descriptor = os.open(path, flags, mode)
-        os.fchmod(descriptor, mode)  # whatever the umask says
-        self._file = os.fdopen(descriptor, "wb")
+            self._file = os.fdopen(os.open(path, flags, mode), "wb", buffering=0)
+        try:
+            os.fchmod(self._file.fileno(), mode)  # whatever the umask says
+        except BaseException:
+            self.abandon()
+            raise
 
     def write(self, data: bytes) -> None:
         """Append bytes."""
+        left = memoryview(data)
         with explained(self._path):
-            self._file.write(data)
+            while left:
+                left = left[self._file.write(left) :]
 
     def close(self) -> None:
-        """Flush, fsync and close. May be called twice."""
+        """Fsync and close. May be called twice."""
         if self._file.closed:
             return
-        with explained(self._path):
-            try:
-                self._file.flush()
-                os.fsync(self._file.fileno())
-            finally:
-                # The buffer may hold what the disk refused; closing must not raise it again.
-                with suppress(OSError):
-                    self._file.close()
+        with explained(self._path), self._file:
+            os.fsync(self._file.fileno())
+
+    def abandon(self) -> None:
+        """Close a file that nobody will want; raises nothing. May be called after `close`."""
+        with suppress(OSError):
+            self._file.close()
 
 
 class FileLock:
@@ -66,75 +97,131 @@ class FileLock:
         self._path = path
         self._descriptor = -1
 
-    def acquire(self, *, wait: bool) -> bool:
-        """Take the lock; without `wait`, False when another process holds it.
+    def acquire(self) -> None:
+        """Take the lock.
 
-        A holder may remove the file while another waits for it, so what was locked must still
-        be what the name stands for.
+        Raises:
+            OutputUnavailableError: another process held it for `LOCK_WAIT_S`.
         """
-        while True:
-            flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-            with explained(self._path):
-                descriptor = os.open(self._path, flags, FILE_MODE)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-                if os.path.samestat(os.fstat(descriptor), os.stat(self._path)):
+        give_up = time.monotonic() + LOCK_WAIT_S
+        while not self.try_acquire():
+            if time.monotonic() > give_up:
+                raise OutputUnavailableError(
+                    f"Another process has held the lock {self._path} for {LOCK_WAIT_S} s.",
+                    "It is stopped or hangs; end it (`fuser` names it) and run the day again.",
+                )
+            time.sleep(_POLL_S)
+
+    def try_acquire(self) -> bool:
+        """Take the lock unless another holds it.
+
+        A holder may remove the file between our opening and locking it, so what was locked must
+        still be what the name stands for.
+        """
+        with explained(self._path):
+            while True:
+                descriptor = self._locked_descriptor()
+                if descriptor is None:
+                    return False
+                if self._is_named(descriptor):
                     self._descriptor = descriptor
                     return True
-            except BlockingIOError:
                 os.close(descriptor)
-                return False
-            except FileNotFoundError:
-                pass
-            except BaseException:
-                os.close(descriptor)
-                raise
-            os.close(descriptor)
 
     def release(self, *, remove: bool = False) -> None:
-        """Give the lock back; harmless when it is not held."""
+        """Give the lock back; harmless when it is not held. Raises nothing."""
         if self._descriptor < 0:
             return
         if remove:
-            self._path.unlink(missing_ok=True)
+            # Removed while it is still held. One that stays is found and removed by a later run.
+            with suppress(OSError):
+                self._path.unlink()
         os.close(self._descriptor)
         self._descriptor = -1
+
+    def _locked_descriptor(self) -> int | None:
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        descriptor = os.open(self._path, flags, FILE_MODE)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            return None
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return descriptor
+
+    def _is_named(self, descriptor: int) -> bool:
+        try:
+            return os.path.samestat(os.fstat(descriptor), os.lstat(self._path))
+        except FileNotFoundError:
+            return False
 
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold the lock `path` for a block, waiting for it as long as it takes."""
+    """Hold the lock `path` for a block.
+
+    Raises:
+        OutputUnavailableError: another process held it for `LOCK_WAIT_S`.
+    """
     lock = FileLock(path)
-    lock.acquire(wait=True)
+    lock.acquire()
     try:
         yield
     finally:
         lock.release()
 
 
-def make_folder(path: Path) -> None:
-    """Create a folder and its parents, readable by owner and group only."""
-    with explained(path):
-        for folder in (*reversed(path.parents), path):
-            if not folder.exists():
-                folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
-                folder.chmod(FOLDER_MODE)
+def make_folder(root: Path, *names: str) -> Path:
+    """Create `root` and the folders `names` below it, readable by owner and group only.
+
+    Down to `root` a symbolic link is the operator's choice. Below it none is followed: what is
+    written, and above all what is cleaned up, stays below `root`.
+
+    Returns:
+        The innermost folder.
+    """
+    for folder in (*reversed(root.parents), root):
+        _make_one(folder)
+    folder = root
+    for name in names:
+        folder /= name
+        if _make_one(folder):
+            sync_folder(folder.parent)
+        elif folder.is_symlink():
+            raise OutputUnavailableError(f"{folder} is a symbolic link.", _HINTS[errno.ELOOP])
+    return folder
+
+
+def _make_one(folder: Path) -> bool:
+    """Whether a folder was created; False when it is there already."""
+    with explained(folder):
+        if folder.is_dir():
+            return False
+        if os.path.lexists(folder):
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+        folder.mkdir(mode=FOLDER_MODE, exist_ok=True)  # another process may be at it, too
+        folder.chmod(FOLDER_MODE)
+        return True
 
 
 def sync_folder(path: Path) -> None:
     """Make the names in a folder durable."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    with explained(path):
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def exchange(one: Path, other: Path) -> None:
     """Swap two names in one step, so that at no moment either is absent.
 
-    Where the kernel or the file system cannot (not Linux, some network file systems), the names
-    are swapped in three steps, and `other` is absent for the moment between two of them.
+    Where the kernel or the file system cannot (not Linux, some network file systems), they are
+    swapped by `exchange_in_steps`.
     """
     result = _libc.renameat2(
         _AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE
@@ -144,33 +231,29 @@ def exchange(one: Path, other: Path) -> None:
     code = ctypes.get_errno() if hasattr(_libc, "renameat2") else errno.ENOSYS
     if code not in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP):
         raise OSError(code, os.strerror(code), str(other))
-    aside = one.with_name(f"{one.name}.swap")
+    exchange_in_steps(one, other)
+
+
+def exchange_in_steps(one: Path, other: Path) -> None:
+    """Swap two names in three steps; `other` is absent for the moment between two of them.
+
+    When the process dies in that moment, what was `other` lies beside `one` with the suffix
+    `SWAPPED`, for a later run to put back.
+    """
+    aside = one.with_name(one.name + SWAPPED)
     os.rename(other, aside)
     os.rename(one, other)
     os.rename(aside, one)
 
 
 @contextmanager
-def explained(path: Path) -> Iterator[None]:
+def explained(path: Path, verb: str = "write") -> Iterator[None]:
     """Turn the errors that a user can mend into an `OutputUnavailableError`."""
     try:
         yield
     except OSError as error:
-        hints = {
-            errno.EROFS: "The file system is mounted read-only; mount it writable or set "
-            "EXPORTER_OUTPUT_URL to another folder.",
-            errno.EACCES: "Give this user write permission, or set EXPORTER_OUTPUT_URL.",
-            errno.EPERM: "Give this user write permission, or set EXPORTER_OUTPUT_URL.",
-            errno.ENOSPC: "The disk is full; make room and run the day again.",
-            errno.EDQUOT: "The disk quota is used up; make room and run the day again.",
-            errno.EFBIG: "The file is larger than this process may write (ulimit -f).",
-            errno.ENOTDIR: "A part of the path is a file; set EXPORTER_OUTPUT_URL to a folder.",
-            errno.ELOOP: "A symbolic link lies where an export goes; remove it.",
-            errno.EIO: "The disk reported an error; look at the kernel's log.",
-        }
-        if error.errno not in hints:
+        if error.errno not in _HINTS:
             raise
-        reason = os.strerror(error.errno)
         raise OutputUnavailableError(
-            f"Cannot write {path}: {reason}.", hints[error.errno]
+            f"Cannot {verb} {path}: {os.strerror(error.errno)}.", _HINTS[error.errno]
         ) from error
