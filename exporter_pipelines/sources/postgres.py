@@ -13,7 +13,12 @@ from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.day_window import DayWindow
 from exporter_pipelines.contracts.row_schema import Column
 from exporter_pipelines.contracts.source import NOTES_COLUMN, SourceInfo
-from exporter_pipelines.errors import ColumnMismatchError, ConfigurationError, UnknownTableError
+from exporter_pipelines.errors import (
+    ColumnMismatchError,
+    ConfigurationError,
+    SourceLostError,
+    UnknownTableError,
+)
 from exporter_pipelines.sources.postgres_connection import (
     PostgresConnection,
     PostgresStatementError,
@@ -32,7 +37,7 @@ _TABLES = """
 SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname) AS name
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
-  AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg_toast%'
+  AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
 ORDER BY 1 LIMIT 40
 """
 _INFO = """
@@ -57,8 +62,7 @@ class PostgresDaySnapshot:
             self._query = PostgresDayQuery(
                 dataset, window, types, projections, self._key_is_unique()
             )
-            counts = self._connection.rows(self._query.counts())[0]
-            self.row_count, self.repeated_keys = counts["rows"], counts["repeated"]
+            self.row_count, self.repeated_keys = self._counts()
             info = self._connection.rows(_INFO)[0]
             self.info = SourceInfo(
                 "postgresql", dataset.config.source.table, info["snapshot"], info["version"]
@@ -87,6 +91,20 @@ class PostgresDaySnapshot:
             columns = _decoded(columns)
         arrays = [columns[field.name].cast(field.type) for field in fields]
         return pa.RecordBatch.from_arrays(arrays, [field.name for field in fields])
+
+    def _counts(self) -> tuple[int, int]:
+        try:
+            counts = self._connection.rows(self._query.counts())[0]
+        except SourceLostError as error:
+            zone = self._dataset.config.source.timezone
+            if "time zone" in error.message:
+                raise ConfigurationError(
+                    f"This PostgreSQL server does not know the timezone {zone!r} of "
+                    f"{self._dataset.name}.",
+                    "Write an older name of the zone, or update the server's time zone data.",
+                ) from None
+            raise
+        return counts["rows"], counts["repeated"]
 
     def _column_types(self) -> dict[str, str]:
         table = self._dataset.config.source.table

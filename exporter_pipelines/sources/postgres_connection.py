@@ -30,6 +30,9 @@ of 25k."""
 
 CONNECT_TIMEOUT_S = 10
 
+# Classes of SQLSTATE that tell of the server or the connection, not of the statement.
+_SERVER_TROUBLE = {"08", "53", "57", "58", "XX"}
+
 # What a text projection looks like must not depend on how the server was set up.
 _SESSION = (
     "SET TimeZone = 'UTC'",
@@ -126,8 +129,8 @@ class PostgresConnection:
                 reader = pa.RecordBatchReader._import_from_c(handle.address)
                 return list(reader), reader.schema
             except adbc_driver_manager.Error as error:
-                if error.sqlstate:
-                    raise PostgresStatementError(error.sqlstate, self._safe(error)) from None
+                if error.sqlstate and error.sqlstate[:2] not in _SERVER_TROUBLE:
+                    raise self._refused(error, error.sqlstate) from None
                 raise self._lost(error) from None
             except (OSError, pa.ArrowException) as error:
                 raise self._lost(error) from None
@@ -136,11 +139,12 @@ class PostgresConnection:
         try:
             given = conninfo_to_dict(url)
         except psycopg.Error:
-            raise ConfigurationError(
-                f"The URL in {self._variable} is malformed.",
-                "Write postgresql://user:password@host:5432/database and percent-encode special "
-                "characters of the password. It is not shown since it may hold a secret.",
-            ) from None
+            raise self._malformed() from None
+        # libpq takes what follows an @ or / of a password for a host, port or database, and shows
+        # it.
+        misread = url.count("@") > 1 or ("@" in url and not given.get("user"))
+        if misread or not re.fullmatch("[0-9,]*", str(given.get("port") or "")):
+            raise self._malformed()
         defaults = {
             "connect_timeout": CONNECT_TIMEOUT_S,
             "application_name": "exporter_pipelines",
@@ -158,19 +162,41 @@ class PostgresConnection:
             hint = f"Check that the server runs and that {self._variable} names it."
         return SourceUnavailableError(f"Cannot connect to PostgreSQL {self._target}: {said}.", hint)
 
+    def _malformed(self) -> ConfigurationError:
+        return ConfigurationError(
+            f"The URL in {self._variable} is malformed.",
+            "Write postgresql://user:password@host:5432/database and percent-encode special "
+            "characters of the password (@ is %40, / is %2F). It is not shown since it may hold a "
+            "secret.",
+        )
+
     def _lost(self, error: Exception) -> SourceLostError:
-        # A failed cast quotes the cell that failed; row content must not reach the log.
-        said = re.sub(r'"[^"]*"', '"..."', self._safe(error))
+        said = _without_cells(self._safe(error))
+        if "ERROR:" in str(error):
+            return SourceLostError(
+                f"PostgreSQL {self._target} refused to go on: {said}.",
+                "Nothing of this day was published; run the SELECT of the day's table in psql to "
+                "see why, then run the day again.",
+            )
         return SourceLostError(
             f"PostgreSQL {self._target} stopped in the middle: {said}.",
             "Nothing of this day was published; run it again when the server is well.",
+        )
+
+    def _refused(self, error: Exception, sqlstate: str) -> PostgresStatementError:
+        said = self._safe(error)
+        # Only messages on syntax and access quote nothing but names.
+        if sqlstate[:2] not in {"3F", "42"}:
+            said = _without_cells(said)
+        return PostgresStatementError(
+            sqlstate, f"PostgreSQL {self._target} refused a statement ({sqlstate}): {said}."
         )
 
     def _safe(self, error: Exception) -> str:
         """The first line of a driver's message, without its prefix and without the password."""
         line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         line = re.sub(r"^.*?(FATAL:|ERROR:)\s*", "", line)
-        line = re.sub(r"^[A-Z_]+: \[libpq\] Failed to connect: ", "", line)
+        line = re.sub(r"^[A-Z_]+: \[libpq\] (Failed to connect: )?", "", line)
         if self._password:
             line = line.replace(self._password, "***")
         return line.rstrip(". ")
@@ -184,8 +210,20 @@ class PostgresStatementError(ExporterError):
     """
 
     def __init__(self, sqlstate: str, message: str) -> None:
-        super().__init__(f"PostgreSQL refused a statement ({sqlstate}): {message}.")
+        super().__init__(
+            message, "Run SELECT * FROM the dataset's table in psql as the same user to see why."
+        )
         self.sqlstate = sqlstate
+
+
+def _without_cells(message: str) -> str:
+    """A message up to its first quote, in whatever language the server speaks.
+
+    A failed cast quotes the cell, which may itself hold quotes and line breaks; row content must
+    not reach a log.
+    """
+    head = re.split('["«»„“”「『]', message, maxsplit=1)[0]
+    return message if head == message else f"{head}(value not shown)"
 
 
 def _type_name(field: pa.Field) -> str:
