@@ -194,6 +194,20 @@ def test_a_held_day_costs_no_other_day_of_its_range(logs: Runner, backend: Backe
     assert recorded == [ONE, THREE]
 
 
+def test_the_summary_of_a_range_tells_held_days_from_warnings(
+    logs: Runner, backend: Backend
+) -> None:
+    backend.run("UPDATE logs SET message = NULL WHERE id = 3")
+    backend.run(BAD, [TWO])
+    *_, summary = [
+        e
+        for e in logs.run("logs", ONE, THREE).get_asset_check_evaluations()
+        if e.check_name == "rejected_rows"
+    ]
+    assert summary.description == (f"3 days judged. Held: {TWO}. Published with a warning: {ONE}.")
+    assert (summary.passed, summary.severity.value, summary.partition) == (False, "ERROR", None)
+
+
 @pytest.mark.parametrize("last", ["", TWO], ids=["alone", "in a range"])
 def test_check_status_of_a_day_that_is_held_after_it_was_published(
     logs: Runner, backend: Backend, last: str

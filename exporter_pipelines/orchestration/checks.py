@@ -13,6 +13,9 @@ import dagster as dg
 from exporter_pipelines.engine.judge import CHECKS, Verdict
 from exporter_pipelines.orchestration.partitioned_events import check_evaluation
 
+_LISTED = 10
+"""Most days that a summary names; the check's Partitions tab has them all."""
+
 
 def check_specs(
     asset: str, partitions_def: dg.PartitionsDefinition[str]
@@ -69,15 +72,24 @@ def range_results(
             for verdict in verdicts
             if verdict.check == check and not verdict.passed
         }
-        worst = "ERROR" if any(v.holds for v in failed.values()) else "WARN"
-        listed = ", ".join(failed) or "no day"
+        held = [day for day, verdict in failed.items() if verdict.holds]
+        warned = [day for day in failed if day not in held]
         yield dg.AssetCheckResult(
             check_name=check,
             passed=not failed,
-            severity=dg.AssetCheckSeverity[worst],
-            description=f"{len(verdicts_by_day)} days judged; not passed: {listed}."
-            + (f" Not judged: {', '.join(unfinished)}." if unfinished else ""),
+            severity=dg.AssetCheckSeverity.ERROR if held else dg.AssetCheckSeverity.WARN,
+            description=f"{len(verdicts_by_day)} days judged."
+            + _listed("Held", held)
+            + _listed("Published with a warning", warned)
+            + _listed("Not judged", unfinished),
         )
+
+
+def _listed(what: str, days: Sequence[str]) -> str:
+    if not days:
+        return ""
+    more = f" and {len(days) - _LISTED} more" if len(days) > _LISTED else ""
+    return f" {what}: {', '.join(days[:_LISTED])}{more}."
 
 
 def _metadata(verdict: Verdict) -> dict[str, Any]:

@@ -1,0 +1,111 @@
+"""A backfill as the UI starts it: a real web server, a real daemon, GraphQL."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from exporter_pipelines_tests.backends import Backend
+from exporter_pipelines_tests.history import history_of, materializations
+from exporter_pipelines_tests.projects import Project
+from exporter_pipelines_tests.servers import WebServer, daemon, web_server
+
+DATASETS = ["anomalies", "ips", "logs"]
+DAYS = [f"2026-11-{day:02}" for day in range(1, 15)]
+POISONED = "2026-11-06"
+GOOD = [day for day in DAYS if day != POISONED]
+
+_ASSET_STATUS = """
+query Asset($key: AssetKeyInput!) {
+  assetNodeOrError(assetKey: $key) {
+    ... on AssetNode {
+      partitionStats { numMaterialized numFailed numPartitions }
+      assetPartitionStatuses {
+        ... on TimePartitionStatuses { ranges { startKey endKey status } }
+      }
+    }
+  }
+}"""
+_CHECK_STATUS = """
+query Checks($key: AssetKeyInput!) {
+  assetNodeOrError(assetKey: $key) {
+    ... on AssetNode {
+      assetChecksOrError {
+        ... on AssetChecks {
+          checks {
+            name
+            partitionStatuses {
+              ... on AssetCheckTimePartitionStatuses { ranges { startKey endKey status } }
+            }
+          }
+        }
+      }
+    }
+  }
+}"""
+
+
+@pytest.fixture
+def poisoned(project: Project, backend: Backend) -> Project:
+    """Fourteen days of logs, one of them broken; no anomalies and no ips."""
+    for number, day in enumerate(DAYS):
+        backend.add_logs(day, 50, first_id=1000 * number)
+    backend.run("UPDATE logs SET level = 'odd' WHERE timestamp::date = %s", [POISONED])
+    # Once, by one process: a first start of several at once corrupts an empty SQLite instance.
+    assert project.dagster("instance", "migrate").code == 0
+    return project
+
+
+def asset_status(server: WebServer, asset: str) -> tuple[Any, dict[str, str]]:
+    node = server.ask(_ASSET_STATUS, key={"path": [asset]})["assetNodeOrError"]
+    return node["partitionStats"], by_day(node["assetPartitionStatuses"]["ranges"])
+
+
+def check_status(server: WebServer, asset: str, check: str) -> dict[str, str]:
+    node = server.ask(_CHECK_STATUS, key={"path": [asset]})["assetNodeOrError"]
+    checks = {c["name"]: c for c in node["assetChecksOrError"]["checks"]}
+    return by_day(checks[check]["partitionStatuses"]["ranges"])
+
+
+def by_day(ranges: list[dict[str, str]]) -> dict[str, str]:
+    return {
+        day: found["status"]
+        for found in ranges
+        for day in DAYS
+        if found["startKey"] <= day <= found["endKey"]
+    }
+
+
+def test_a_backfill_holds_the_bad_day_only_and_failed_days_can_be_run_again(
+    poisoned: Project, backend: Backend
+) -> None:
+    with web_server(poisoned) as server:
+        # The daemon looks for backfills when it starts, and then every 30 s.
+        first = server.launch_backfill(DATASETS, DAYS)
+        with daemon(poisoned):
+            ended = server.finished_backfill(first)
+        assert ended["status"] == "COMPLETED_FAILED"
+        assert ended["numPartitions"] == len(DAYS)
+        assert [run["status"] for run in ended["runs"]] == ["FAILURE"]
+
+        stats, days = asset_status(server, "logs")
+        assert stats == {"numMaterialized": 13, "numFailed": 1, "numPartitions": 14}
+        assert days == {**dict.fromkeys(GOOD, "MATERIALIZED"), POISONED: "FAILED"}
+        for asset in ("anomalies", "ips"):
+            assert asset_status(server, asset)[0]["numMaterialized"] == 14
+        assert check_status(server, "logs", "rejected_rows") == {
+            **dict.fromkeys(GOOD, "SUCCEEDED"),
+            POISONED: "FAILED",
+        }
+        assert [day for day in DAYS if poisoned.manifest("logs", day)] == GOOD
+
+        backend.run("UPDATE logs SET level = 'INFO'")
+        second = server.rerun_failed(first)
+        with daemon(poisoned):
+            ended = server.finished_backfill(second)
+        assert ended["status"] == "COMPLETED_SUCCESS"
+        assert asset_status(server, "logs")[0]["numMaterialized"] == 14
+        assert check_status(server, "logs", "rejected_rows")[POISONED] == "SUCCEEDED"
+    with history_of(poisoned) as instance:
+        assert {len(materializations(instance, "logs", day)) for day in DAYS} == {1}
