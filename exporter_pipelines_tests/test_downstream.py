@@ -84,8 +84,18 @@ def test_a_held_day_does_not_run_its_downstream(
     assert not seen
 
 
-def test_in_a_run_over_a_range_the_downstream_is_skipped(logs: Runner, seen: list[Any]) -> None:
+def test_in_a_run_over_a_range_the_downstream_is_skipped_and_the_log_says_so(
+    logs: Runner, seen: list[Any]
+) -> None:
     result = logs.run("logs*", ONE, TWO)
     assert result.success
     [skipped] = [e.step_key for e in result.all_events if e.is_step_skipped]
     assert (skipped, seen) == ("log_ids", [])
+    said = [event.user_message for event in logs.instance.all_logs(result.run_id)]
+    assert [m for m in said if f"--select log_ids --partition-range {ONE}...{TWO}" in m]
+
+
+def test_a_run_of_exports_alone_mentions_no_skipping(logs: Runner) -> None:
+    result = logs.run("logs", ONE, TWO)
+    said = [event.user_message for event in logs.instance.all_logs(result.run_id)]
+    assert not [message for message in said if "skips" in message]

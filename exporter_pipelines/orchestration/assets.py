@@ -235,6 +235,7 @@ class _Export:
             unfinished = [day for day in days if day not in outcome.verdicts]
             yield from range_results(outcome.verdicts, unfinished)
         if not outcome.failed:
+            self._note_skipped(days)
             return
         listed = [f"{self.dataset.name} {day}: {why}" for day, why in outcome.problems.items()]
         if not_tried := [day for day in outcome.failed if day not in outcome.problems]:
@@ -242,6 +243,25 @@ class _Export:
         if len(days) > 1:
             listed.insert(0, f"{len(outcome.failed)} of {len(days)} days of {self.dataset.name}:")
         self._fail("\n".join(listed))
+
+    def _note_skipped(self, days: Sequence[str]) -> None:
+        """Say which assets of this run Dagster will skip; it does so without a word.
+
+        A run over a range records its days itself and yields no output, on which they wait.
+        """
+        layer = self.context.job_def.asset_layer
+        below = layer.asset_graph.get(self.context.asset_key).child_keys
+        names = sorted(key.to_user_string() for key in below & layer.selected_asset_keys)
+        if names and not self._alone:
+            select, days_named = ",".join(names), f"{days[0]}...{days[-1]}"
+            message = (
+                f"Dagster skips {select} in a run over a range. Materialize it now that "
+                f"{self.dataset.name} is published: dagster asset materialize "
+                f"-m exporter_pipelines.definitions --select {select} "
+                f"--partition-range {days_named}"
+            )
+            self.context.log.warning(message)
+            remember(message)
 
     def _fail(self, message: str) -> NoReturn:
         remember(message)
