@@ -1,0 +1,123 @@
+"""Real logs, anomalies and addresses: every row of every day is exported, or rejected by name."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from ipaddress import IPv4Address, IPv6Address
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg.rows import dict_row
+
+from exporter_pipelines.contracts.manifest import Manifest
+from exporter_pipelines.stores import LocalStore
+from exporter_pipelines_tests.backends import Backend, fresh_database
+from exporter_pipelines_tests.datasets import dataset, export, rows
+
+DATASETS = {
+    "logs": ("logs", "timestamp"),
+    "anomalies": ("anomalies", "timestamp"),
+    "ips": ("ip_addresses", "last_seen"),
+}
+"""Name -> (table, time column)."""
+
+DAY = dt.timedelta(days=1)
+
+
+@pytest.fixture(scope="module")
+def shared(postgres_url: str) -> Iterator[Backend]:
+    """A database that holds the real data, loaded once."""
+    folder = os.environ.get("EXPORTER_SHARED_DATA")
+    if not folder:
+        pytest.skip("EXPORTER_SHARED_DATA does not name the folder of the real data")
+    with fresh_database(postgres_url) as backend:
+        subprocess.run(
+            [sys.executable, Path(folder) / "load_shared.py", "--data", folder,
+             "--target", backend.url],
+            check=True, capture_output=True, timeout=150,
+        )  # fmt: skip
+        yield backend
+
+
+@pytest.fixture(scope="module")
+def exports(shared: Backend, tmp_path_factory: pytest.TempPathFactory) -> LocalStore:
+    """Where the days of all datasets are exported."""
+    return LocalStore(tmp_path_factory.mktemp("shared"))
+
+
+def days_with_rows(backend: Backend, name: str) -> dict[str, int]:
+    """Day -> rows of each day that has any."""
+    table, column = DATASETS[name]
+    found = backend.run(
+        f"SELECT ({column} AT TIME ZONE 'UTC')::date::text, count(*) FROM {table} GROUP BY 1"
+    )
+    return dict(found)
+
+
+def with_neighbours(days: dict[str, int]) -> list[str]:
+    """The days, and those before and after each."""
+    dates = [dt.date.fromisoformat(day) for day in days]
+    return sorted({(date + step).isoformat() for date in dates for step in (-DAY, 0 * DAY, DAY)})
+
+
+def exported_days(backend: Backend, store: LocalStore, name: str) -> dict[str, Manifest]:
+    """Day -> manifest, of each day with rows and of its neighbours."""
+    exported = dataset(name)
+    days = with_neighbours(days_with_rows(backend, name))
+    return {day: export(backend.url, exported, day, store) for day in days}
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_every_row_of_every_day_is_exported_or_rejected(
+    shared: Backend, exports: LocalStore, name: str
+) -> None:
+    days = days_with_rows(shared, name)
+    manifests = exported_days(shared, exports, name)
+    assert {day: m.counts.read for day, m in manifests.items() if m.counts.read} == days
+    for manifest in manifests.values():
+        assert manifest.counts.exported + manifest.counts.rejected == manifest.counts.read
+    (total,) = shared.run(f"SELECT count(*) FROM {DATASETS[name][0]}")[0]
+    assert sum(manifest.counts.read for manifest in manifests.values()) == total
+    # Nothing in the real data breaks a rule: what would be rejected, and by which, stands here.
+    assert broken_rules(manifests.values()) == {}
+
+
+def broken_rules(manifests: Iterable[Manifest]) -> dict[str, int]:
+    """Rule -> rows that broke it."""
+    broken = Counter[str]()
+    for manifest in manifests:
+        broken.update({result.rule: result.failed for result in manifest.validation.rules})
+    return dict(+broken)
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_the_largest_day_equals_the_table(shared: Backend, exports: LocalStore, name: str) -> None:
+    days = days_with_rows(shared, name)
+    day = max(days, key=lambda each: days[each])
+    exported = rows(exports, export(shared.url, dataset(name), day, exports))
+    table, column = DATASETS[name]
+    # Read by another driver, so that nothing of the way is shared.
+    with psycopg.connect(shared.url, row_factory=dict_row) as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        stored = connection.execute(
+            f"SELECT * FROM {table} WHERE ({column} AT TIME ZONE 'UTC')::date = %s", [day]
+        ).fetchall()
+    key = dataset(name).config.source.key
+    by_key = {str(row[key]): {k: as_exported(v) for k, v in row.items()} for row in stored}
+    assert {str(row[key]): row for row in exported} == by_key
+
+
+def as_exported(value: Any) -> Any:
+    """A value of psycopg as JSON has it."""
+    if isinstance(value, dt.datetime):
+        return f"{value:%Y-%m-%dT%H:%M:%S.%f}Z"
+    if isinstance(value, IPv4Address | IPv6Address):
+        return str(value)
+    return value
