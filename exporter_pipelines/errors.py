@@ -64,7 +64,7 @@ class ColumnMismatchError(ConfigurationError):
 
 
 class RuleCrashedError(ExporterError):
-    """A rule of the Pandera schema raised an exception instead of judging its rows."""
+    """A rule of the Pandera schema did not judge row by row: it raised, or gave one verdict."""
 
 
 class OutputUnavailableError(ExporterError):

@@ -140,6 +140,12 @@ def load_row_schema(path: str) -> RowSchema:
             model with a type or an option that an export cannot honour.
     """
     schema = _import_model(path).to_schema()
+    if options := _evading_options(schema):
+        raise ConfigurationError(
+            f"{path} uses {', '.join(options)}, with which Pandera would not judge every row as "
+            "it is.",
+            "Remove it; rows that break a rule are kept in the quarantine.",
+        )
     if schema.unique or any(column.unique for column in schema.columns.values()):
         raise ConfigurationError(
             f"{path} declares a column unique, which a batch cannot know.",
@@ -150,6 +156,20 @@ def load_row_schema(path: str) -> RowSchema:
     schema = schema.update_columns(arrow_backed)
     schema.coerce = False
     return RowSchema(path, columns, schema)
+
+
+def _evading_options(schema: Any) -> list[str]:
+    """Options by which a row that breaks a rule would pass, or another row be judged."""
+    parts = [schema, *schema.columns.values()]
+    checks = [check for part in parts for check in part.checks]
+    found = {
+        "drop_invalid_rows": any(part.drop_invalid_rows for part in parts),
+        "a parser": any(part.parsers for part in parts),
+        "default": any(column.default is not None for column in schema.columns.values()),
+        "n_failure_cases": any(check.n_failure_cases is not None for check in checks),
+        "raise_warning": any(check.raise_warning for check in checks),
+    }
+    return [option for option, used in found.items() if used]
 
 
 def _import_model(path: str) -> type[pandera.DataFrameModel]:
@@ -189,7 +209,7 @@ def _arrow_type(path: str, name: str, dtype: Any) -> pa.DataType:
     elif str(dtype).startswith("datetime64"):
         found = UTC_MICROSECONDS
     else:
-        found = _PLAIN_TYPES.get(str(dtype))
+        found = _PLAIN_TYPES.get(str(dtype).partition("[")[0])  # also string[pyarrow]
     if found not in {*_PLAIN_TYPES.values(), UTC_MICROSECONDS}:
         raise ConfigurationError(
             f"Column {name!r} of {path} has the type {dtype}, which cannot be exported.",

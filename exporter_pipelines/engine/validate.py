@@ -39,7 +39,7 @@ def validate(batch: pa.RecordBatch, schema: RowSchema) -> list[Rejection]:
         schema: Whose `pandera` judges.
 
     Raises:
-        RuleCrashedError: a rule raised instead of judging.
+        RuleCrashedError: a rule raised, or gave one verdict for all rows.
         ColumnMismatchError: the frame does not fit the schema at all.
     """
     frame = batch.to_pandas(types_mapper=pd.ArrowDtype)
@@ -60,6 +60,13 @@ def _rejections(error: Any) -> list[Rejection]:
             "instead of judging.",
             "Make it safe for nulls (end a comparison with .fillna(True)) and try it on one day.",
         )
+    if error.reason_code is SchemaErrorReason.DATAFRAME_CHECK and _is_one_verdict(error):
+        raise RuleCrashedError(
+            f"The rule {rule_name(error.check)!r} on {column or 'whole rows'} gives one verdict "
+            "for all rows.",
+            "Return a Series with a verdict per row: a batch is a part of the day, and rows are "
+            "rejected one by one.",
+        )
     cases = error.failure_cases
     if not isinstance(cases, pd.DataFrame) or cases["index"].isna().any():
         raise ColumnMismatchError(
@@ -75,6 +82,11 @@ def _rejections(error: Any) -> list[Rejection]:
         Rejection(int(row), rule, column, _shown(value))
         for row, value in zip(cases["index"], cases["failure_case"], strict=True)
     ]
+
+
+def _is_one_verdict(error: Any) -> bool:
+    cases = error.failure_cases
+    return not isinstance(cases, pd.DataFrame) or bool(cases["index"].isna().all())
 
 
 def _is_column(schema: Any) -> bool:

@@ -26,12 +26,16 @@ from exporter_pipelines.sources.postgres_connection import (
 from exporter_pipelines.sources.postgres_query import PostgresDayQuery
 from exporter_pipelines.sources.postgres_types import Projection, project
 
-# A valid unique index over the key alone, over all rows, on a column that is never null.
+# A valid unique index over the key alone, over all rows, on a column that is never null. An index
+# of a parent table does not bind the rows of its children, unless they are its partitions.
 _UNIQUE_KEY = """
 SELECT count(*) AS found
-FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
+FROM pg_index i
+    JOIN pg_class c ON c.oid = i.indrelid
+    JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
 WHERE i.indrelid = {table}::regclass AND i.indisunique AND i.indisvalid AND i.indpred IS NULL
   AND i.indnkeyatts = 1 AND a.attname = {key} AND a.attnotnull
+  AND (c.relkind = 'p' OR NOT EXISTS (SELECT FROM pg_inherits WHERE inhparent = c.oid))
 """
 _TABLES = """
 SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname) AS name

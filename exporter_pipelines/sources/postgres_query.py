@@ -98,20 +98,25 @@ class PostgresDayQuery:
         )
 
     def _order(self) -> list[sql.Composable]:
-        """Time, then key; without a unique key every other column decides what is left."""
-        names = [self._time, self._key]
+        """Time, then key; without a unique key the text of every column decides what is left.
+
+        That of the key too: 1.0 and 1.00 are equal, and so are a and A in some types.
+        """
+        order = [self._sort_key(self._time), self._sort_key(self._key)]
         if not self._key_is_unique:
             mapped = [self._dataset.source_name(c.name) for c in self._dataset.schema.columns]
-            names += [n for n in mapped if n in self._types and n not in names]
-        return [self._sort_key(name, as_text=number > 1) for number, name in enumerate(names)]
+            others = [n for n in mapped if n in self._types and n not in (self._time, self._key)]
+            # As text, since not every type (json) has an order of its own.
+            order += [
+                sql.SQL('{}::text COLLATE "C"').format(sql.Identifier("t", name))
+                for name in (self._key, *others)
+            ]
+        return order
 
-    def _sort_key(self, name: str, as_text: bool) -> sql.Composable:
-        reference = sql.Identifier("t", name)
-        if as_text:  # json has no order of its own
-            return sql.SQL('{}::text COLLATE "C"').format(reference)
+    def _sort_key(self, name: str) -> sql.Composable:
         # A database's default collation may change with its operating system.
         template = '{} COLLATE "C"' if self._types[name] in TEXTS else "{}"
-        return sql.SQL(template).format(reference)
+        return sql.SQL(template).format(sql.Identifier("t", name))
 
     def _in_window(self, window: DayWindow) -> sql.Composable:
         """`[start, end)` on the stored column, so that an index on it is used.
