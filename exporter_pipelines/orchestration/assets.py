@@ -1,4 +1,4 @@
-"""Makes the asset of a dataset: one code path for a day and for a range of days.
+"""Makes the asset of a dataset.
 
 https://docs.dagster.io/guides/build/assets
 
@@ -6,68 +6,17 @@ No `from __future__ import annotations` here: Dagster reads the annotations of t
 as classes.
 """
 
-import traceback
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import NoReturn
-
 import dagster as dg
-from pydantic import Field
 
-from exporter_pipelines import __version__, settings
+from exporter_pipelines import __version__
 from exporter_pipelines.contracts.dataset import Dataset
-from exporter_pipelines.contracts.day_window import DayWindow
-from exporter_pipelines.contracts.staged_day import StagedDay, Staging
-from exporter_pipelines.engine.judge import Verdict, judge
-from exporter_pipelines.engine.stage import DEFAULT_BATCH_ROWS, stage_day
-from exporter_pipelines.errors import (
-    ConfigurationError,
-    ExporterError,
-    OutputUnavailableError,
-    SourceUnavailableError,
-)
-from exporter_pipelines.orchestration.cancelling import deliver_cancel
-from exporter_pipelines.orchestration.checks import (
-    check_results,
-    check_specs,
-    day_evaluations,
-    range_results,
-)
+from exporter_pipelines.orchestration.checks import check_specs
+from exporter_pipelines.orchestration.export_run import ExportConfig, ExportRun
 from exporter_pipelines.orchestration.io_manager import ExportIOManager
-from exporter_pipelines.orchestration.last_words import remember
-from exporter_pipelines.orchestration.metadata import asset_metadata, day_metadata
-from exporter_pipelines.orchestration.progress import ProgressLog
+from exporter_pipelines.orchestration.metadata import asset_metadata
 from exporter_pipelines.orchestration.resources import BackendResource
 
 GROUP = "exports"
-DATA_VERSION_TAG = "dagster/data_version"
-
-_HOPELESS = (ConfigurationError, SourceUnavailableError, OutputUnavailableError)
-"""The other days of a range would meet the same; do not wait for each to time out."""
-
-_STOPPED = (GeneratorExit, dg.DagsterExecutionInterruptedError)
-
-
-class ExportConfig(dg.Config):
-    """Run config: only what cannot change the output."""
-
-    batch_rows: int = Field(
-        DEFAULT_BATCH_ROWS,
-        description="Most rows in a batch, 1,000 to 500,000. More is faster and takes more memory.",
-    )
-
-    def check(self) -> None:
-        """Refuse what is out of bounds; pydantic's own bounds fail as a stack trace.
-
-        Raises:
-            ConfigurationError: `batch_rows` is too small or too large.
-        """
-        if not 1_000 <= self.batch_rows <= 500_000:
-            raise ConfigurationError(
-                f"The run config asks for batch_rows={self.batch_rows}.",
-                "Choose 1,000 to 500,000, or leave it out.",
-            )
 
 
 def export_asset(
@@ -97,172 +46,8 @@ def export_asset(
         backend: BackendResource,
         exports: dg.ResourceParam[ExportIOManager],
     ):
-        yield from _Export(dataset, context, config, backend, exports).days(context.partition_keys)
+        yield from ExportRun(dataset, context, config, backend, exports).days(
+            context.partition_keys
+        )
 
     return export
-
-
-@dataclass
-class _Outcome:
-    """What became of the days of a run so far."""
-
-    verdicts: dict[str, list[Verdict]] = field(default_factory=dict)
-    problems: dict[str, str] = field(default_factory=dict)
-    failed: list[str] = field(default_factory=list)
-    hopeless: bool = False
-
-
-@dataclass
-class _Export:
-    """One dataset in one run."""
-
-    dataset: Dataset
-    context: dg.AssetExecutionContext
-    config: ExportConfig
-    backend: BackendResource
-    exports: ExportIOManager
-    outcome: _Outcome = field(default_factory=_Outcome)
-
-    @property
-    def _alone(self) -> bool:
-        """Whether the run is of one day. A range of one day is not: its checks know no day."""
-        return bool(self.context.has_partition_key)
-
-    def days(self, days: Sequence[str]) -> Iterator[object]:
-        """Export day by day; a bad day does not cost the others."""
-        if not days:
-            self._fail(f"{self.dataset.name}: the last day of the range is before its first.")
-        for position, day in enumerate(days, 1):
-            self.context.log.info(f"{self.dataset.name} {day}: day {position} of {len(days)}")
-            try:
-                yield from self._attempt(day)
-                deliver_cancel()
-            except _STOPPED:
-                # Dagster closes a single day's generator as well when publishing it failed.
-                if not self._alone:
-                    self._note_stop(day, days)
-                raise
-            if self.outcome.hopeless:
-                self.outcome.failed += days[position:]
-                break
-        yield from self._close(days)
-
-    def _attempt(self, day: str) -> Iterator[object]:
-        """One day; whatever is wrong with it is noted, and raised after the last day."""
-        try:
-            yield from self._day(day)
-        except ExporterError as error:
-            self._note_failure(day, str(error))
-            self.outcome.hopeless = isinstance(error, _HOPELESS)
-        except Exception as error:
-            # A bug that one day's rows bring to light must not cost the other days either.
-            self._note_failure(day, self._unexpected(error))
-
-    def _day(self, day: str) -> Iterator[object]:
-        """Stage, judge, then publish or hold one day, with its events."""
-        self.config.check()
-        with self.exports.staging(self.dataset.name, day) as staging:
-            staged = self._stage(day, staging)
-            verdicts = judge(self.dataset, staged.tally)
-            self.outcome.verdicts[day] = verdicts
-            if any(verdict.holds for verdict in verdicts):
-                yield from self._hold(staged, verdicts)
-            else:
-                yield from self._publish(staged, verdicts)
-
-    def _stage(self, day: str, staging: Staging) -> StagedDay:
-        window = DayWindow.of(day, settings.timezone())
-        with self.backend.open_day(self.dataset, window) as snapshot:
-            return stage_day(
-                self.dataset,
-                window,
-                snapshot,
-                staging,
-                run_id=self.context.run.run_id,
-                batch_rows=self.config.batch_rows,
-                report=ProgressLog(self.context.log, f"{self.dataset.name} {day}"),
-            )
-
-    def _publish(self, staged: StagedDay, verdicts: list[Verdict]) -> Iterator[object]:
-        """Alone, Dagster calls the IO manager and records the day; in a range, we do."""
-        day, asset = staged.window.day, self.dataset.name
-        if self._alone:
-            yield dg.Output(staged, data_version=dg.DataVersion(staged.data_version))
-            yield from check_results(verdicts)
-            return
-        manifest = self.exports.publish(staged)
-        yield dg.AssetMaterialization(
-            asset_key=asset,
-            partition=day,
-            metadata=day_metadata(manifest, self.exports.store()),
-            tags={DATA_VERSION_TAG: manifest.data_version},
-        )
-        yield from day_evaluations(self.context.instance, asset, day, verdicts)
-
-    def _hold(self, staged: StagedDay, verdicts: list[Verdict]) -> Iterator[object]:
-        day = staged.window.day
-        quarantine = self.exports.hold(staged)
-        reasons = " ".join(verdict.reason for verdict in verdicts if verdict.holds)
-        where = f" Rejected rows: {quarantine}." if quarantine else ""
-        self._note_failure(day, f"held, nothing new is published. {reasons}{where}")
-        if self._alone:
-            yield from check_results(verdicts)
-        else:
-            yield from day_evaluations(self.context.instance, self.dataset.name, day, verdicts)
-
-    def _note_failure(self, day: str, problem: str) -> None:
-        self.outcome.problems[day] = problem
-        self.outcome.failed.append(day)
-
-    def _note_stop(self, day: str, days: Sequence[str]) -> None:
-        before = len(days[: days.index(day)]) - len(self.outcome.failed)
-        remember(
-            f"{self.dataset.name}: stopped at {day}. {before} of {len(days)} days were published "
-            "before it and stay."
-        )
-
-    def _unexpected(self, error: Exception) -> str:
-        """Where a bug is; its text is left out, since it may quote what a row holds."""
-        frames = traceback.extract_tb(error.__traceback__)
-        self.context.log.error("".join([type(error).__name__, ", at\n", *frames.format()]))
-        where = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}"
-        return f"unexpected {type(error).__name__} in {where}; the run's log has the stack trace."
-
-    def _close(self, days: Sequence[str]) -> Iterator[object]:
-        """The closing events of a range, and one failure that names every bad day."""
-        outcome = self.outcome
-        if not self._alone:
-            unfinished = [day for day in days if day not in outcome.verdicts]
-            yield from range_results(outcome.verdicts, unfinished)
-        if not outcome.failed:
-            self._note_skipped(days)
-            return
-        listed = [f"{self.dataset.name} {day}: {why}" for day, why in outcome.problems.items()]
-        if not_tried := [day for day in outcome.failed if day not in outcome.problems]:
-            listed.append(f"{self.dataset.name} not tried: {', '.join(not_tried)}.")
-        if len(days) > 1:
-            listed.insert(0, f"{len(outcome.failed)} of {len(days)} days of {self.dataset.name}:")
-        self._fail("\n".join(listed))
-
-    def _note_skipped(self, days: Sequence[str]) -> None:
-        """Say which assets of this run Dagster will skip; it does so without a word.
-
-        A run over a range records its days itself and yields no output, on which they wait.
-        """
-        layer = self.context.job_def.asset_layer
-        below = layer.asset_graph.get(self.context.asset_key).child_keys
-        names = sorted(key.to_user_string() for key in below & layer.selected_asset_keys)
-        if names and not self._alone:
-            select, days_named = ",".join(names), f"{days[0]}...{days[-1]}"
-            message = (
-                f"Dagster skips {select} in a run over a range. Materialize it now that "
-                f"{self.dataset.name} is published: dagster asset materialize "
-                f"-m exporter_pipelines.definitions --select {select} "
-                f"--partition-range {days_named}"
-            )
-            self.context.log.warning(message)
-            remember(message)
-
-    def _fail(self, message: str) -> NoReturn:
-        remember(message)
-        raise dg.Failure(message, allow_retries=False)
