@@ -21,24 +21,19 @@ _END = object()
 def read_ahead(items: Iterable[T]) -> Iterator[T]:
     """Iterate over `items` in a thread of its own, at most two items ahead.
 
-    An exception of the source is raised here. When the caller stops early, closing this generator
-    waits until the thread has let go of the source.
+    An exception of the source is raised here, behind the items that came before it. When the
+    caller stops early, closing this generator waits until the thread has let go of the source.
     """
     handover: queue.Queue[object] = queue.Queue(_DEPTH)
     failure: list[BaseException] = []
     stopped = threading.Event()
 
     def read() -> None:
-        iterator = iter(items)
         try:
-            for item in iterator:
-                if not _offer(handover, item, stopped):
-                    break
+            _hand_over(items, handover, stopped)
         except BaseException as error:  # raised again in the caller's thread
             failure.append(error)
         finally:
-            if hasattr(iterator, "close"):
-                iterator.close()
             _offer(handover, _END, stopped)
 
     thread = threading.Thread(target=read, name="read-ahead", daemon=True)
@@ -51,6 +46,21 @@ def read_ahead(items: Iterable[T]) -> Iterator[T]:
         thread.join()
     if failure:
         raise failure[0]
+
+
+def _hand_over(
+    items: Iterable[object], handover: queue.Queue[object], stopped: threading.Event
+) -> None:
+    """Put item by item until the end, or until the other side has stopped listening."""
+    iterator = iter(items)
+    try:
+        for item in iterator:
+            if not _offer(handover, item, stopped):
+                break
+    finally:
+        # Here, not when it is collected: a generator holds a cursor that this thread uses.
+        if hasattr(iterator, "close"):
+            iterator.close()
 
 
 def _offer(handover: queue.Queue[object], item: object, stopped: threading.Event) -> bool:
