@@ -6,13 +6,16 @@ from __future__ import annotations
 
 import datetime as dt
 import pkgutil
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
 from typing import Annotated, Any, Optional
 
 import pandas as pd
 import pandera.pandas as pandera
 import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.row_schema import load_row_schema
@@ -20,7 +23,7 @@ from exporter_pipelines.contracts.tally import Tally
 from exporter_pipelines.engine.judge import judge
 from exporter_pipelines.errors import ConfigurationError, RuleCrashedError
 from exporter_pipelines.stores import LocalStore
-from exporter_pipelines_tests.backends import Backend
+from exporter_pipelines_tests.backends import LOGS, Backend, fresh_database
 from exporter_pipelines_tests.datasets import DayHeldError, dataset, export, rejected, rows
 
 DAY = "2026-11-01"
@@ -158,7 +161,8 @@ def test_the_same_rows_in_another_physical_order_give_the_same_bytes(
     backend.run("ALTER TABLE logs DROP CONSTRAINT logs_pkey")
     backend.run(
         "INSERT INTO logs SELECT n %% 7, %s, 'INFO', (n %% 5)::text, 'app', "
-        "NULLIF(n %% 3, 0)::text, NULL, jsonb_build_object('n', n %% 11) FROM generate_series(1, 300) n",
+        "NULLIF(n %% 3, 0)::text, NULL, jsonb_build_object('n', n %% 11) "
+        "FROM generate_series(1, 300) n",
         [f"{DAY}T12:00Z"],
     )
     first = export(backend.url, dataset(), DAY, store)
@@ -398,6 +402,65 @@ def test_basic_validation_judges_required_fields_only(backend: Backend, store: L
     manifest = export(backend.url, dataset(validation="basic"), DAY, store)
     assert [row["id"] for row in rows(store, manifest)] == [1, 3]
     assert {result.rule for result in manifest.validation.rules} == {"required"}
+
+
+# Any mixture of good and bad rows
+
+
+_LEVELS = {"INFO": True, "warn": True, "odd": False, "": False, None: False}
+_ADDRESSES = {"10.0.0.1": True, "::1": True, None: True, "10.0.0.256": False, "host": False}
+_MIXTURES = st.lists(
+    st.fixed_dictionaries(
+        {
+            "level": st.sampled_from(list(_LEVELS)),
+            "ip": st.sampled_from(list(_ADDRESSES)),
+            "message": st.sampled_from(["", "hello", None]),
+        }
+    ),
+    max_size=12,
+)
+
+
+def broken_rules(row: dict[str, str | None]) -> set[tuple[str, str]]:
+    """What `LogRow` must find wrong with a row."""
+    broken = {("required", name) for name in ("level", "message") if row[name] is None}
+    if row["level"] is not None and not _LEVELS[row["level"]]:
+        broken.add(("known_level", "level"))
+    if not _ADDRESSES[row["ip"]]:
+        broken.add(("valid_address", "ip"))
+    return broken
+
+
+@pytest.fixture(scope="module")
+def mixtures(postgres_url: str) -> Iterator[Backend]:
+    """A database with the logs, for many examples."""
+    with fresh_database(postgres_url) as backend:
+        backend.run(LOGS)
+        yield backend
+
+
+@settings(max_examples=50, deadline=None, derandomize=True, database=None)
+@given(mixture=_MIXTURES, batch_rows=st.sampled_from([1, 2, 5, 1000]))
+def test_any_mixture_is_split_as_the_rules_say(
+    mixtures: Backend,
+    tmp_path_factory: pytest.TempPathFactory,
+    mixture: list[dict[str, str | None]],
+    batch_rows: int,
+) -> None:
+    mixtures.run("TRUNCATE logs")
+    for number, row in enumerate(mixture):
+        mixtures.add_logs(DAY, 1, first_id=number, **row)
+    store = LocalStore(tmp_path_factory.mktemp("mixture"))
+    manifest = export(mixtures.url, dataset(**UNLIMITED), DAY, store, batch_rows=batch_rows)
+    expected = {number: broken_rules(row) for number, row in enumerate(mixture)}
+    assert [row["id"] for row in rows(store, manifest)] == [n for n in expected if not expected[n]]
+    assert {
+        row["id"]: {(reason["rule"], reason["column"]) for reason in row["rejections"]}
+        for row in rejected(store, manifest)
+    } == {number: broken for number, broken in expected.items() if broken}
+    failed = Counter(rule for broken in expected.values() for rule in broken)
+    counted = {(r.rule, r.column): r.failed for r in manifest.validation.rules if r.failed}
+    assert counted == dict(failed)
 
 
 # Mistakes in the accounting

@@ -424,6 +424,14 @@ def test_only_the_beginning_of_a_large_value_is_kept(empty_db: Backend, store: L
     assert delivered.reasons == [("value_too_large", "0123456789" * 100)]
 
 
+def test_a_value_above_the_default_limit_is_rejected(empty_db: Backend, store: LocalStore) -> None:
+    limit = 16 * 1024 * 1024
+    literals = (f"repeat('x', {limit})", f"repeat('x', {limit + 1})")
+    delivered = deliver(empty_db, store, "text", "text", *literals)
+    assert [len(value) for value in delivered.values] == [limit]
+    assert [rule for rule, _ in delivered.reasons] == ["value_too_large"]
+
+
 def test_a_large_required_value_is_not_also_missing(backend: Backend, store: LocalStore) -> None:
     backend.add_logs(DAY, 2)
     backend.run("UPDATE logs SET message = repeat('x', 100) WHERE id = 1")
@@ -504,7 +512,18 @@ def test_all_parts_of_a_partitioned_table_are_read(backend: Backend, store: Loca
     assert export(backend.url, dataset(), DAY, store).record_count == 9
 
 
-# A database without an encoding
+# Databases of other encodings, and of none
+
+
+def test_text_of_a_database_of_another_encoding_arrives(
+    postgres_url: str, store: LocalStore
+) -> None:
+    options = {"encoding": "LATIN1", "lc_collate": "C", "lc_ctype": "C"}
+    with fresh_database(postgres_url, **options) as backend:
+        delivered = deliver(backend, store, "text", "text", "'Größe ÿ'", "repeat('é', 99)",
+                            max_value_bytes=50)  # fmt: skip
+    assert delivered.values == ["Größe ÿ"]
+    assert delivered.reasons == [("value_too_large", "é" * 99)]
 
 
 @pytest.fixture

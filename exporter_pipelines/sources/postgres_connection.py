@@ -33,13 +33,14 @@ CONNECT_TIMEOUT_S = 10
 # Classes of SQLSTATE that tell of the server or the connection, not of the statement.
 _SERVER_TROUBLE = {"08", "53", "57", "58", "XX"}
 
-# What a text projection looks like must not depend on how the server was set up.
-_SESSION = (
-    "SET TimeZone = 'UTC'",
-    "SET DateStyle = 'ISO, YMD'",
-    "SET IntervalStyle = 'iso_8601'",
-    "SET bytea_output = 'hex'",
-    "SET extra_float_digits = 1",
+# What a text projection looks like must not depend on how the server was set up. Local to the
+# transaction: a pooler may give the next one to another server process.
+_SETTINGS = (
+    "SET LOCAL TimeZone = 'UTC'",
+    "SET LOCAL DateStyle = 'ISO, YMD'",
+    "SET LOCAL IntervalStyle = 'iso_8601'",
+    "SET LOCAL bytea_output = 'hex'",
+    "SET LOCAL extra_float_digits = 1",
 )
 
 
@@ -68,16 +69,15 @@ class PostgresConnection:
         except (adbc_driver_manager.Error, OSError) as error:
             raise self._unavailable(error) from None
         try:
-            for statement in _SESSION:
-                self.execute(statement)
             self.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            self.is_sql_ascii = self.rows("SELECT current_setting('server_encoding') AS e")[0][
-                "e"
-            ] == ("SQL_ASCII")
+            for statement in _SETTINGS:
+                self.execute(statement)
+            encoding = self.rows("SELECT current_setting('server_encoding') AS name")[0]["name"]
             # A server without an encoding cannot convert: it would refuse the whole batch for one
             # bad byte. Take the bytes as they are; each row is checked on arrival.
-            encoding = "SQL_ASCII" if self.is_sql_ascii else "UTF8"
-            self.execute(f"SET client_encoding = '{encoding}'")
+            self.is_sql_ascii = encoding == "SQL_ASCII"
+            wanted = "SQL_ASCII" if self.is_sql_ascii else "UTF8"
+            self.execute(f"SET LOCAL client_encoding = '{wanted}'")
         except BaseException:
             self.close()
             raise
@@ -148,7 +148,10 @@ class PostgresConnection:
         defaults = {
             "connect_timeout": CONNECT_TIMEOUT_S,
             "application_name": "exporter_pipelines",
+            # A server that vanished without a word is noticed within a minute.
             "keepalives_idle": 30,
+            "keepalives_interval": 10,
+            "keepalives_count": 3,
         }
         return {**defaults, **given}
 
