@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import random
+import signal
 import subprocess
 import threading
 import time
@@ -249,6 +250,20 @@ def test_a_killed_attempt_leaves_the_old_day_and_is_reaped_by_the_next(
     process.join()
     assert_whole(store, published)
     store.begin("logs", DAY).discard()
+    assert hidden(store, ".staging") == []
+
+
+def test_an_interrupted_attempt_leaves_the_old_day_and_nothing_else(
+    logs: Backend, store: LocalStore, published: Manifest
+) -> None:
+    logs.add_logs(DAY, 200_000, first_id=10_000)
+    process = start_export(logs.url, store.root, DAY)
+    while not list(store.root.glob("logs/.staging/*/logs-*.gz")):  # reading and writing
+        time.sleep(0.001)
+    os.kill(process.pid or 0, signal.SIGINT)
+    process.join(10)
+    assert process.exitcode == 1
+    assert_whole(store, published)
     assert hidden(store, ".staging") == []
 
 

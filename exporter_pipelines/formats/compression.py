@@ -22,7 +22,7 @@ _GZIP_WINDOW = 31  # 15 bits of window, plus 16 for a gzip header; isal writes m
 class Compressor(Protocol):
     """Takes bytes, gives packed bytes; `flush` ends the stream."""
 
-    def compress(self, data: bytes | memoryview) -> bytes:
+    def compress(self, data: bytes | bytearray | memoryview) -> bytes:
         """Packed bytes that are ready."""
         ...
 
@@ -36,28 +36,24 @@ class _Blockwise:
 
     def __init__(self, compressor: Compressor) -> None:
         self._compressor = compressor
-        self._waiting = bytearray()
+        self._begun = bytearray()
 
-    def compress(self, data: bytes | memoryview) -> bytes:
-        self._waiting += data
-        whole = len(self._waiting) - len(self._waiting) % _BLOCK_BYTES
-        return self._packed(whole)
+    def compress(self, data: bytes | bytearray | memoryview) -> bytes:
+        packed = []
+        left = memoryview(data)
+        while len(self._begun) + len(left) >= _BLOCK_BYTES:
+            missing = _BLOCK_BYTES - len(self._begun)
+            packed.append(self._compressor.compress(self._begun + left[:missing]))
+            self._begun, left = bytearray(), left[missing:]
+        self._begun += left
+        return b"".join(packed)
 
     def flush(self) -> bytes:
-        return self._packed(len(self._waiting)) + self._compressor.flush()
-
-    def _packed(self, end: int) -> bytes:
-        with memoryview(self._waiting) as waiting:
-            packed = [
-                self._compressor.compress(waiting[start : min(start + _BLOCK_BYTES, end)])
-                for start in range(0, end, _BLOCK_BYTES)
-            ]
-        del self._waiting[:end]
-        return b"".join(packed)
+        return self._compressor.compress(self._begun) + self._compressor.flush()
 
 
 class _Plain:
-    def compress(self, data: bytes | memoryview) -> bytes:
+    def compress(self, data: bytes | bytearray | memoryview) -> bytes:
         return bytes(data)
 
     def flush(self) -> bytes:

@@ -77,10 +77,9 @@ class JsonlFormat:
         arro3.io.write_ndjson(
             pa.RecordBatch.from_arrays(columns, list(self._plain)), file, explicit_nulls=True
         )
-        lines = file.getvalue()
         if not self._json:
-            return lines
-        return splice(lines, [(name, batch[name]) for name in self._json])
+            return file.getvalue()
+        return splice(file.getbuffer(), [(name, batch[name]) for name in self._json])
 
     def decode(self, file: BinaryIO) -> Iterator[pa.RecordBatch]:
         """The rows of an uncompressed file that `encode` wrote, in bounded batches.
@@ -125,7 +124,7 @@ class JsonlFormat:
                 explicit_schema=pa.schema([field.with_nullable(True) for field in fields]),
                 unexpected_field_behavior="error",
             ),
-            read_options=pyarrow.json.ReadOptions(block_size=max(len(lines), 1)),
+            read_options=pyarrow.json.ReadOptions(block_size=max(len(lines), 1), use_threads=False),
         ).combine_chunks()
         columns = [
             documents[name] if name in documents else table[name].combine_chunks()
@@ -134,7 +133,7 @@ class JsonlFormat:
         return pa.RecordBatch.from_arrays(columns, schema=self._schema.arrow)
 
 
-def splice(lines: bytes, documents: list[tuple[str, pa.Array]]) -> bytes:
+def splice(lines: bytes | memoryview, documents: list[tuple[str, pa.Array]]) -> bytes:
     """Add columns of raw JSON text to the end of each object.
 
     Args:
@@ -153,7 +152,7 @@ def splice(lines: bytes, documents: list[tuple[str, pa.Array]]) -> bytes:
     for name, texts in documents:
         pieces += [pa.scalar(_key(name), pa.binary()), texts.cast(pa.binary()).fill_null(b"null")]
     joined = pc.binary_join_element_wise(*pieces, pa.scalar(b"", pa.binary()))
-    return _data(joined) + b"}\n"
+    return b"".join((_data(joined), b"}\n"))
 
 
 def unsplice(lines: bytes, names: tuple[str, ...]) -> tuple[bytes, dict[str, pa.Array]]:
@@ -183,7 +182,7 @@ def unsplice(lines: bytes, names: tuple[str, ...]) -> tuple[bytes, dict[str, pa.
     )
     none = pa.scalar(None, pa.string())
     documents = (text.cast(pa.string()) for text in texts)
-    return _data(closed), {
+    return bytes(_data(closed)), {
         name: pc.if_else(pc.equal(text, "null"), none, text)
         for name, text in zip(names, documents, strict=True)
     }
@@ -212,7 +211,7 @@ def _key(name: str) -> bytes:
     return f",{json.dumps(name, ensure_ascii=False)}:".encode()
 
 
-def _data(array: pa.Array) -> bytes:
+def _data(array: pa.Array) -> memoryview:
     """The bytes of all elements of a binary array, one after another."""
     offsets = np.frombuffer(array.buffers()[1], np.int32, len(array) + 1, array.offset * 4)
-    return bytes(memoryview(array.buffers()[2])[offsets[0] : offsets[-1]])
+    return memoryview(array.buffers()[2])[offsets[0] : offsets[-1]]

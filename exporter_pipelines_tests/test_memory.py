@@ -1,0 +1,60 @@
+"""Memory does not grow with the rows of a day.
+
+Each export runs in a process of its own, whose peak the kernel keeps.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from exporter_pipelines_tests.backends import Backend
+from exporter_pipelines_tests.projects import ROOT
+
+FEW, MANY = 80_000, 320_000
+FEW_DAY, MANY_DAY = "2026-11-01", "2026-11-02"
+LIMIT_MIB = 400
+
+
+@pytest.fixture
+def large(backend: Backend) -> Backend:
+    """A day of 80,000 and one of 320,000 rows of 300 bytes; 1 % of them are rejected."""
+    for day, count in ((FEW_DAY, FEW), (MANY_DAY, MANY)):
+        backend.run(
+            f"""INSERT INTO logs SELECT {count} + n, '{day}'::date + n * interval '1 day' / {count},
+            CASE WHEN n % 100 = 0 THEN 'odd' ELSE 'INFO' END,
+            'request ' || n || ' ' || repeat(md5(n::text), 4), 'app-' || n % 7, 'edge-' || n % 50,
+            '10.0.' || n % 200 || '.' || n % 250,
+            CASE WHEN n % 5 < 2 THEN jsonb_build_object('n', n, 'path', md5(n::text)) END
+            FROM generate_series(0, {count} - 1) n"""
+        )
+    return backend
+
+
+def peak_mib(action: str, backend: Backend, output: Path, day: str, rows: int) -> int:
+    done = subprocess.run(
+        [
+            sys.executable, "-m", "exporter_pipelines_tests.peak_memory",
+            action, backend.url, output, day,
+        ],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    exported, peak = map(int, done.stdout.split())
+    assert exported == rows - rows // 100
+    return peak
+
+
+def test_memory_does_not_grow_with_the_rows(large: Backend, tmp_path: Path) -> None:
+    few = peak_mib("export", large, tmp_path, FEW_DAY, FEW)
+    many = peak_mib("export", large, tmp_path, MANY_DAY, MANY)
+    slow = peak_mib("slow", large, tmp_path, MANY_DAY, MANY)
+    loaded_few = peak_mib("load", large, tmp_path, FEW_DAY, FEW)
+    loaded_many = peak_mib("load", large, tmp_path, MANY_DAY, MANY)
+    figures = f"{few=} {many=} {slow=} {loaded_few=} {loaded_many=} MiB"
+    assert many < few * 1.2, figures
+    assert slow < few * 1.2, figures  # a slow consumer makes nothing pile up before it
+    assert loaded_many < loaded_few * 1.2, figures
+    assert max(few, many, slow, loaded_few, loaded_many) < LIMIT_MIB, figures
