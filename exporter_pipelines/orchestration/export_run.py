@@ -69,6 +69,7 @@ class _Outcome:
     """What became of the days of a run so far."""
 
     verdicts: dict[str, list[Verdict]] = field(default_factory=dict)
+    published: list[str] = field(default_factory=list)
     problems: dict[str, str] = field(default_factory=dict)
     failed: list[str] = field(default_factory=list)
     hopeless: bool = False
@@ -112,9 +113,9 @@ class ExportRun:
             try:
                 yield from self._attempt(day)
                 deliver_cancel()
-            except _STOPPED:
+            except _STOPPED as error:
                 # Dagster closes a single day's generator as well when publishing it failed.
-                if not self._alone:
+                if not (self._alone and isinstance(error, GeneratorExit)):
                     self._note_stop(day, days)
                 raise
             if self.outcome.hopeless:
@@ -163,9 +164,11 @@ class ExportRun:
         day, asset = staged.window.day, self.dataset.name
         if self._alone:
             yield dg.Output(staged, data_version=dg.DataVersion(staged.data_version))
+            self.outcome.published.append(day)
             yield from check_results(verdicts)
             return
         manifest = self.exports.publish(staged)
+        self.outcome.published.append(day)
         yield dg.AssetMaterialization(
             asset_key=asset,
             partition=day,
@@ -190,10 +193,11 @@ class ExportRun:
         self.outcome.failed.append(day)
 
     def _note_stop(self, day: str, days: Sequence[str]) -> None:
-        before = len(days[: days.index(day)]) - len(self.outcome.failed)
+        published = len(self.outcome.published)
+        stays = f"{published} of {len(days)} days were published and stay"
         remember(
-            f"{self.dataset.name}: stopped at {day}. {before} of {len(days)} days were published "
-            "before it and stay."
+            f"{self.dataset.name}: stopped at {day}. "
+            f"{stays if published else 'Nothing new was published'}."
         )
 
     def _unexpected(self, error: Exception) -> str:
