@@ -16,6 +16,7 @@ from exporter_pipelines.sources.postgres_types import zone_literal
 from exporter_pipelines.stores import LocalStore
 from exporter_pipelines_tests.backends import Backend
 from exporter_pipelines_tests.datasets import dataset, export, rows
+from exporter_pipelines_tests.test_postgres_values import set_oddly
 
 ZONES = (
     "UTC",
@@ -261,17 +262,7 @@ def test_settings_of_the_database_do_not_matter(
     window = DayWindow.of("2026-11-01", "UTC")
     exported = instants_dataset(column)
     plain = export(instants.url, exported, window.day, store).files[0].sha256
-    (name,) = instants.run("SELECT current_database()")[0]
-    for setting in (
-        "TimeZone = 'Asia/Kathmandu'",
-        "DateStyle = 'SQL, DMY'",
-        "IntervalStyle = 'sql_standard'",
-        "bytea_output = 'escape'",
-        "extra_float_digits = -15",
-        "client_encoding = 'LATIN1'",
-        "standard_conforming_strings = off",
-    ):
-        instants.run(f"ALTER DATABASE {name} SET {setting}")
+    set_oddly(instants)
     assert found(instants, store, exported, window) == ["2 2026-11-01", "3 2026-11-01"]
     assert export(instants.url, exported, window.day, store).files[0].sha256 == plain
 

@@ -154,6 +154,52 @@ def test_every_unicode_plane_arrives(empty_db: Backend, store: LocalStore) -> No
     assert deliver(empty_db, store, "text", "text", literal).values == [text]
 
 
+def set_oddly(backend: Backend) -> None:
+    """Change what new sessions of the database begin with."""
+    (name,) = backend.run("SELECT current_database()")[0]
+    for setting in (
+        "TimeZone = 'Asia/Kathmandu'",
+        "DateStyle = 'SQL, DMY'",
+        "IntervalStyle = 'sql_standard'",
+        "bytea_output = 'escape'",
+        "extra_float_digits = -15",
+        "client_encoding = 'LATIN1'",
+        "standard_conforming_strings = off",
+    ):
+        backend.run(f"ALTER DATABASE {name} SET {setting}")
+
+
+@pytest.mark.parametrize(
+    ("pg_type", "literal", "expected"),
+    [
+        ("timestamptz", "'2026-02-01 12:00+00'", "2026-02-01 12:00:00+00"),
+        ("timestamp", "'2026-02-01 12:00'", "2026-02-01 12:00:00"),
+        ("date", "'2026-02-01'", "2026-02-01"),
+        ("interval", "'1 mon -2 days 3 hours'", "P1M-2DT3H"),
+        ("bytea", "decode('dead', 'hex')", "\\xdead"),
+        ("float8", "0.1::float8 + 0.2::float8", "0.30000000000000004"),
+        ("text", "U&'\\4E2D'", "中"),
+    ],
+)
+def test_text_does_not_depend_on_settings_of_the_database(
+    empty_db: Backend, store: LocalStore, pg_type: str, literal: str, expected: str
+) -> None:
+    empty_db.run(f"CREATE TABLE given AS SELECT {literal}::{pg_type} AS value")
+    set_oddly(empty_db)
+    empty_db.run("CREATE TABLE v AS SELECT 1 AS id, now() AS at, value AS text FROM given")
+    empty_db.run("UPDATE v SET at = '2026-11-01T12:00:00Z'")
+    manifest = export(empty_db.url, values_dataset(), DAY, store)
+    assert [row["text"] for row in rows(store, manifest)] == [expected]
+
+
+def test_a_rejected_value_is_shown_alike_under_any_settings(
+    empty_db: Backend, store: LocalStore
+) -> None:
+    set_oddly(empty_db)
+    delivered = deliver(empty_db, store, "moment", "timestamptz", "'10000-02-01 00:00Z'")
+    assert delivered.reasons == [("timestamp_out_of_range", "10000-02-01 00:00:00+00")]
+
+
 # Integers and booleans
 
 
