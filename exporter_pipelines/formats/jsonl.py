@@ -27,6 +27,8 @@ from exporter_pipelines.formats.timestamps import iso8601_utc
 _NEWLINE = ord("\n")
 _COMMA = ord(",")
 _READ_BYTES = 4 * 1024 * 1024
+_SLICE_ROWS = 4096
+"""Encoded at a time: the copies on the way are those of a slice, 16 MiB less at the peak."""
 _STRUCTURE = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[\[\]{},]')
 """A string, whole, or a sign of JSON's structure."""
 
@@ -69,9 +71,11 @@ class JsonlFormat:
         Returns:
             One line per row, each ending in a newline.
         """
-        if not batch.num_rows:
-            return b""
         self._count_changes(batch, changed)
+        starts = range(0, batch.num_rows, _SLICE_ROWS)
+        return b"".join([self._lines(batch.slice(start, _SLICE_ROWS)) for start in starts])
+
+    def _lines(self, batch: pa.RecordBatch) -> bytes:
         columns = [self._printable(batch[name]) for name in self._plain]
         file = io.BytesIO()
         arro3.io.write_ndjson(
