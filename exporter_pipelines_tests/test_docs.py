@@ -81,7 +81,7 @@ def test_run_config_is_documented() -> None:
 
 def test_names_that_a_user_may_write_are_documented() -> None:
     page = (DOCS / "datasets.md").read_text()
-    for name in (*formats._FORMATS, *COMPRESSIONS, *transforms._TRANSFORMS):
+    for name in (*formats.FORMATS, *COMPRESSIONS, *transforms._TRANSFORMS):
         assert f"`{name}`" in page or f'`"{name}"`' in page, name
 
 

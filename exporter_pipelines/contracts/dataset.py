@@ -78,6 +78,11 @@ class DatasetConfig(_Strict):
     )
     format: str = Field("jsonl", description="File format.")
     compression: str = Field("gzip", description="`none`, `gzip` or `zstd`.")
+    max_file_records: int | None = Field(
+        None,
+        ge=1,
+        description="Most rows in a data file; a day with more has several. Null: one file a day.",
+    )
     max_rejected_pct: float = Field(
         1.0, ge=0, le=100, description="A day is held above this AND max_rejected_rows."
     )

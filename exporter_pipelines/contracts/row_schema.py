@@ -55,6 +55,11 @@ class Column:
     is_identifier: bool = False
     description: str = ""
 
+    def described(self) -> dict[str, object]:
+        """Name, type and nullability as manifest and files give them."""
+        shown = "json" if self.is_json else str(self.type)
+        return {"name": self.name, "type": shown, "nullable": self.nullable}
+
     @property
     def is_timestamp(self) -> bool:
         """Whether the column holds instants."""

@@ -44,6 +44,11 @@ class Staging(Protocol):
     after the content was published or held. If the process dies, a later run removes it.
     """
 
+    @property
+    def generation(self) -> str:
+        """Short text that no other attempt has."""
+        ...
+
     def create(self, name: str, *, private: bool = False) -> OpenFile:
         """Open a new file; `private` restricts it to its owner (mode 0600 instead of 0640)."""
         ...

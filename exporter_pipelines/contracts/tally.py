@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -22,7 +21,6 @@ class Tally:
         missing: Column -> rows read without a value.
         failures: (rule, column) -> rows that broke the rule.
         changed: Rule -> values that were changed by it.
-        min_timestamp, max_timestamp: Of the exported rows, UTC; None when there are none.
     """
 
     source_rows: int = 0
@@ -35,8 +33,6 @@ class Tally:
     missing: Counter[str] = field(default_factory=Counter)
     failures: Counter[tuple[str, str | None]] = field(default_factory=Counter)
     changed: Counter[str] = field(default_factory=Counter)
-    min_timestamp: dt.datetime | None = None
-    max_timestamp: dt.datetime | None = None
 
     @property
     def rejected_pct(self) -> float:
@@ -48,11 +44,6 @@ class Tally:
         """Rows that the source has and that are neither exported, rejected nor filtered."""
         kept = self.rows_exported + self.rows_rejected + self.rows_filtered.total()
         return max(abs(self.source_rows - kept), abs(self.rows_read - kept))
-
-    def see_exported(self, earliest: dt.datetime, latest: dt.datetime) -> None:
-        """Widen the span of exported timestamps by that of one batch."""
-        self.min_timestamp = min(self.min_timestamp or earliest, earliest)
-        self.max_timestamp = max(self.max_timestamp or latest, latest)
 
     def quality_metrics(self) -> dict[str, float | int]:
         """Flat name -> number, for the manifest and for the plots of the UI.

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from exporter_pipelines.contracts.manifest import MANIFEST_NAME, DataFile, Manifest
 from exporter_pipelines.contracts.row_schema import Column, RowSchema
 from exporter_pipelines.errors import DayNotPublishedError, PublishedDayDamagedError
-from exporter_pipelines.formats import compression_named, format_named
+from exporter_pipelines.formats import compression_named, format_named, outer_compression
 from exporter_pipelines.stores.local import LocalStore
 from exporter_pipelines.stores.local_files import explained
 
@@ -133,7 +133,8 @@ def _batches(
 ) -> Iterator[pa.RecordBatch]:
     try:
         for entry, file in zip(manifest.files, files, strict=True):
-            with compression_named(entry.compression).open(file) as unpacked:
+            outer = outer_compression(entry.format, entry.compression)
+            with compression_named(outer).open(file) as unpacked:
                 yield from format_named(entry.format)(schema).decode(unpacked)
     finally:
         _close(files)

@@ -112,12 +112,7 @@ def build_manifest(staged: StagedDay) -> Manifest:
         validation=Validation(level=config.validation, rules=failures),
         transformations=list(staged.transformations),
         columns=[
-            ColumnSchema(
-                name=column.name,
-                type="json" if column.is_json else str(column.type),
-                nullable=column.nullable,
-            )
-            for column in staged.schema.columns
+            ColumnSchema.model_validate(column.described()) for column in staged.schema.columns
         ],
         export_config=config.model_dump(mode="json", by_alias=True),
         source=Source(**vars(staged.source)),

@@ -13,6 +13,7 @@ from exporter_pipelines.contracts.row_schema import Column, RowSchema
 from exporter_pipelines.contracts.staged_day import FileFacts, Staging
 from exporter_pipelines.engine.staged_file import StagedFile
 from exporter_pipelines.engine.validate import Rejection
+from exporter_pipelines.formats import suffix_of
 from exporter_pipelines.formats.jsonl import JsonlFormat
 
 REASONS = "rejections"
@@ -26,7 +27,9 @@ class Quarantine:
     """
 
     def __init__(self, staging: Staging, name: str, compression: str, schema: RowSchema) -> None:
-        self._file = StagedFile(staging, name, compression, private=True)
+        self._file = StagedFile(
+            staging, name + suffix_of("jsonl", compression), compression, private=True
+        )
         reasons = Column(REASONS, pa.string(), nullable=False, required=True, is_json=True)
         self._format = JsonlFormat(replace(schema, columns=(*schema.columns, reasons)))
 

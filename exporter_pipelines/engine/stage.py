@@ -16,15 +16,13 @@ import pyarrow.compute as pc
 
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.day_window import DayWindow
-from exporter_pipelines.contracts.manifest import DataFile
 from exporter_pipelines.contracts.source import NOTES_COLUMN, DaySnapshot
-from exporter_pipelines.contracts.staged_day import FileFacts, StagedDay, Staging
+from exporter_pipelines.contracts.staged_day import StagedDay, Staging
 from exporter_pipelines.contracts.tally import Tally
+from exporter_pipelines.engine.data_files import DataFiles
 from exporter_pipelines.engine.quarantine import Quarantine
-from exporter_pipelines.engine.staged_file import StagedFile
 from exporter_pipelines.engine.threads import WriteBehind, read_ahead
 from exporter_pipelines.engine.validate import Rejection, validate
-from exporter_pipelines.formats import compression_named, format_named
 from exporter_pipelines.transforms import transform_named
 
 DEFAULT_BATCH_ROWS = 50_000
@@ -81,31 +79,32 @@ class _Stager:
             self._schema.without_rules() if config.validation == "basic" else self._schema
         )
         self._transforms = [transform_named(entry, self._schema) for entry in config.transforms]
-        self._format = format_named(config.format)(self._schema)
+        self._files = DataFiles(staging, dataset, window, self._schema)
         self._tally = Tally(source_rows=snapshot.row_count, repeated_keys=snapshot.repeated_keys)
         self._tally.failures.update(dict.fromkeys(self._judging.rules, 0))
         self._tally.missing.update(dict.fromkeys(self._schema.names, 0))
-        packed = compression_named(config.compression).suffix
-        self._name = f"{dataset.name}-{window.day}{self._format.suffix}{packed}"
         # The run's id keeps the quarantines of a held and of a published attempt apart.
         self._quarantine = Quarantine(
             staging,
-            f"{dataset.name}-{window.day}.{run_id[:8]}.jsonl{packed}",
+            f"{dataset.name}-{window.day}.{run_id[:8]}",
             config.compression,
             self._schema,
         )
 
     def run(self, batch_rows: int, report: Report) -> StagedDay:
-        data = StagedFile(self._staging, self._name, self._dataset.config.compression)
-        with WriteBehind(data.write) as behind:
+        files = self._files
+        with WriteBehind(files.write) as behind:
             for batch in read_ahead(self._snapshot.batches(batch_rows)):
-                behind.put(self._process(batch))
+                for piece in files.encode(self._valid(batch), self._tally.changed):
+                    behind.put(piece)
                 report(self._tally.rows_read, self._tally.source_rows)
+            for piece in files.finish():
+                behind.put(piece)
             behind.finish()
-        return self._staged(data.finish())
+        return self._staged()
 
-    def _process(self, batch: pa.RecordBatch) -> bytes:
-        """Account for every row of a batch and return the bytes of the valid ones."""
+    def _valid(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """Account for every row of a batch and return the valid ones, transformed."""
         tally = self._tally
         read = batch.drop_columns([NOTES_COLUMN])
         self._look(read)
@@ -121,10 +120,7 @@ class _Stager:
             valid = prepared.filter(pc.invert(mask))
         tally.rows_rejected += rejected
         tally.rows_exported += len(valid)
-        if len(valid):
-            span = pc.min_max(valid[self._dataset.config.source.time_column]).as_py()
-            tally.see_exported(span["min"], span["max"])
-        return self._format.encode(valid, tally.changed)
+        return valid
 
     def _look(self, read: pa.RecordBatch) -> None:
         """Count what does not depend on rules: rows, gaps, and rows of another day."""
@@ -161,22 +157,8 @@ class _Stager:
                         self._tally.changed[rule] += 1
         return rejections
 
-    def _staged(self, file: FileFacts | None) -> StagedDay:
-        tally, config = self._tally, self._dataset.config
-        files: tuple[DataFile, ...] = ()
-        if file:
-            files = (
-                DataFile(
-                    path=file.name,
-                    format=config.format,
-                    compression=config.compression,
-                    record_count=tally.rows_exported,
-                    size_bytes=file.size_bytes,
-                    sha256=file.sha256,
-                    min_timestamp=tally.min_timestamp,
-                    max_timestamp=tally.max_timestamp,
-                ),
-            )
+    def _staged(self) -> StagedDay:
+        tally = self._tally
         return StagedDay(
             dataset=self._dataset,
             window=self._window,
@@ -185,11 +167,11 @@ class _Stager:
             started_at=self._started_at,
             duration_s=round(time.monotonic() - self._clock, 6),
             tally=tally,
-            files=files,
+            files=self._files.entries(),
             quarantine=self._quarantine.finish(),
             transformations=(
                 *(transform.applied for transform in self._transforms),
-                *self._format.transformations,
+                *self._files.transformations,
             ),
             source=self._snapshot.info,
             staging=self._staging,

@@ -11,8 +11,8 @@ import io
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator
-from typing import BinaryIO, ClassVar
+from collections.abc import Iterator, Mapping
+from typing import Any, BinaryIO, ClassVar
 
 import arro3.io
 import numpy as np
@@ -34,24 +34,25 @@ _STRUCTURE = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[\[\]{},]')
 
 
 class JsonlFormat:
-    """Encodes and decodes batches of one schema.
-
-    Attributes:
-        name: In `defs.yaml` and the manifest.
-        suffix: Of a file, before that of the compression.
-    """
+    """See `formats.contract.Format`."""
 
     name: ClassVar[str] = "jsonl"
     suffix: ClassVar[str] = ".jsonl"
+    packs_itself: ClassVar[bool] = False
 
-    def __init__(self, schema: RowSchema) -> None:
+    def __init__(
+        self,
+        schema: RowSchema,
+        compression: str = "none",  # noqa: ARG002 - of the contract
+        header: Mapping[str, Any] | None = None,  # noqa: ARG002
+    ) -> None:
         self._schema = schema
         self._json = schema.json_columns
         self._plain = tuple(name for name in schema.names if name not in self._json)
 
     @property
     def transformations(self) -> tuple[Transformation, ...]:
-        """What this format does to values, for the manifest."""
+        """See `formats.contract.Format`."""
         times = [column.name for column in self._schema.columns if column.is_timestamp]
         stated = [
             Transformation(name="timestamps_iso8601_utc", version=1, params={"columns": times})
@@ -62,15 +63,7 @@ class JsonlFormat:
         return tuple(stated)
 
     def encode(self, batch: pa.RecordBatch, changed: Counter[str]) -> bytes:
-        """The lines of a batch.
-
-        Args:
-            batch: Valid rows in the schema's columns; may hold further ones, which are left out.
-            changed: Is told how many values JSON could not hold as they were.
-
-        Returns:
-            One line per row, each ending in a newline.
-        """
+        """See `formats.contract.Format`: one line per row, each ending in a newline."""
         self._count_changes(batch, changed)
         starts = range(0, batch.num_rows, _SLICE_ROWS)
         return b"".join([self._lines(batch.slice(start, _SLICE_ROWS)) for start in starts])
@@ -85,15 +78,12 @@ class JsonlFormat:
             return file.getvalue()
         return splice(file.getbuffer(), [(name, batch[name]) for name in self._json])
 
+    def finish(self) -> bytes:
+        """See `formats.contract.Format`."""
+        return b""
+
     def decode(self, file: BinaryIO) -> Iterator[pa.RecordBatch]:
-        """The rows of an uncompressed file that `encode` wrote, in bounded batches.
-
-        Args:
-            file: Readable; the caller closes it.
-
-        Returns:
-            Batches in `schema.arrow`; a JSON column as the text that stands in the file.
-        """
+        """See `formats.contract.Format`."""
         begun: list[bytes] = []  # pieces of a line that goes on
         while chunk := file.read(_READ_BYTES):
             whole, newline, rest = chunk.rpartition(b"\n")

@@ -58,6 +58,11 @@ class LocalStaging:
             self.discard()
             raise
 
+    @property
+    def generation(self) -> str:
+        """See `contracts.staged_day.Staging.generation`."""
+        return self.attempt.rpartition(".")[2]
+
     def create(self, name: str, *, private: bool = False) -> NewFile:
         """See `contracts.staged_day.Staging.create`."""
         file = NewFile(self.folder / name, private=private)

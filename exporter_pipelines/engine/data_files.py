@@ -1,0 +1,143 @@
+"""The data files of a day: one, or several of at most `max_file_records` rows."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from exporter_pipelines.contracts.dataset import Dataset
+from exporter_pipelines.contracts.day_window import DayWindow
+from exporter_pipelines.contracts.manifest import DataFile, Transformation
+from exporter_pipelines.contracts.row_schema import RowSchema
+from exporter_pipelines.contracts.staged_day import FileFacts, Staging
+from exporter_pipelines.engine.staged_file import StagedFile
+from exporter_pipelines.formats import format_named, outer_compression, suffix_of
+from exporter_pipelines.formats.contract import Format
+
+
+@dataclass
+class _Part:
+    """A data file being written, and what is known of it."""
+
+    file: StagedFile
+    format: Format
+    rows: int = 0
+    times: list[dt.datetime] = field(default_factory=list)
+    facts: FileFacts | None = None
+
+
+class Piece(NamedTuple):
+    """Bytes for a part, handed from the encoding to the writing thread."""
+
+    part: _Part
+    data: bytes
+    last: bool
+
+
+class DataFiles:
+    """Encodes a day's valid rows, and cuts them into files.
+
+    `encode` and `finish` belong to one thread, `write` to another; `entries` comes after both.
+    """
+
+    def __init__(
+        self, staging: Staging, dataset: Dataset, window: DayWindow, schema: RowSchema
+    ) -> None:
+        self._staging, self._dataset, self._window = staging, dataset, window
+        self._schema = schema
+        self._parts: list[_Part] = []
+        self._open: _Part | None = None
+
+    @property
+    def transformations(self) -> tuple[Transformation, ...]:
+        """What the format does to values."""
+        return self._new_format().transformations
+
+    def encode(self, valid: pa.RecordBatch, changed: Counter[str]) -> Iterator[Piece]:
+        """The bytes of a batch, part by part."""
+        limit = self._dataset.config.max_file_records
+        while valid.num_rows:
+            part = self._open = self._open or self._begin()
+            rows = valid.slice(0, limit - part.rows if limit else None)
+            valid = valid.slice(rows.num_rows)
+            part.rows += rows.num_rows
+            span = pc.min_max(rows[self._dataset.config.source.time_column]).as_py()
+            part.times += span.values()
+            data = part.format.encode(rows, changed)
+            if part.rows == limit:
+                yield from self._end(part, data)
+            else:
+                yield Piece(part, data, last=False)
+
+    def finish(self) -> Iterator[Piece]:
+        """The end of the part that is still open, if any."""
+        if self._open:
+            yield from self._end(self._open, b"")
+
+    @staticmethod
+    def write(piece: Piece) -> None:
+        """Pack, hash and write a piece."""
+        piece.part.file.write(piece.data)
+        if piece.last:
+            piece.part.facts = piece.part.file.finish()
+
+    def entries(self) -> tuple[DataFile, ...]:
+        """The finished files, as the manifest describes them."""
+        config = self._dataset.config
+        return tuple(
+            DataFile(
+                path=part.facts.name,
+                format=config.format,
+                compression=config.compression,
+                record_count=part.rows,
+                size_bytes=part.facts.size_bytes,
+                sha256=part.facts.sha256,
+                min_timestamp=min(part.times),
+                max_timestamp=max(part.times),
+            )
+            for part in self._parts
+            if part.facts
+        )
+
+    def _end(self, part: _Part, data: bytes) -> Iterator[Piece]:
+        self._open = None
+        yield Piece(part, data + part.format.finish(), last=True)
+
+    def _begin(self) -> _Part:
+        config = self._dataset.config
+        outer = outer_compression(config.format, config.compression)
+        file = StagedFile(self._staging, self._name(), outer)
+        self._parts.append(_Part(file, self._new_format()))
+        return self._parts[-1]
+
+    def _name(self) -> str:
+        config = self._dataset.config
+        stem = f"{self._dataset.name}-{self._window.day}"
+        if config.max_file_records:
+            # A reader that listed the parts of one export must not open those of another.
+            stem += f".{self._staging.generation}.part-{len(self._parts):05}"
+        return stem + suffix_of(config.format, config.compression)
+
+    def _new_format(self) -> Format:
+        config = self._dataset.config
+        return format_named(config.format)(self._schema, config.compression, self._header())
+
+    def _header(self) -> dict[str, Any]:
+        window = self._window
+        return {
+            "dataset": self._dataset.name,
+            "partition": window.day,
+            "window": {
+                "start": window.start.isoformat(),
+                "end": window.end.isoformat(),
+                "timezone": window.timezone,
+            },
+            "schema": [column.described() for column in self._schema.columns],
+            "export_config": self._dataset.config.model_dump(mode="json", by_alias=True),
+        }

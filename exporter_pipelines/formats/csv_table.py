@@ -1,0 +1,100 @@
+"""CSV: a header and one line per row, for spreadsheets and old loaders. Lossy, and says so.
+
+Text is always quoted and null is an empty field, so that null and empty text differ. JSON columns
+are text. Text that a spreadsheet would run as a formula gets an apostrophe in front, counted as
+`csv_formula_defused`: the one change that cannot be undone.
+"""
+
+from __future__ import annotations
+
+import io
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any, BinaryIO, ClassVar
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+
+from exporter_pipelines.contracts.manifest import Transformation
+from exporter_pipelines.contracts.row_schema import RowSchema
+from exporter_pipelines.formats.timestamps import iso8601_utc
+
+# A row must fit into a block, and so must the largest value that is exported by default, quoted.
+_READ_BYTES = 64 * 1024 * 1024
+# https://owasp.org/www-community/attacks/CSV_Injection
+_FORMULA = r"^[=+\-@\t\r]"
+
+
+class CsvFormat:
+    """See `formats.contract.Format`."""
+
+    name: ClassVar[str] = "csv"
+    suffix: ClassVar[str] = ".csv"
+    packs_itself: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        schema: RowSchema,
+        compression: str = "none",  # noqa: ARG002 - of the contract
+        header: Mapping[str, Any] | None = None,  # noqa: ARG002
+    ) -> None:
+        self._schema = schema
+        self._started = False
+
+    @property
+    def transformations(self) -> tuple[Transformation, ...]:
+        """See `formats.contract.Format`."""
+        columns = self._schema.columns
+        times = {"columns": [c.name for c in columns if c.is_timestamp]}
+        texts = {"columns": [c.name for c in columns if pa.types.is_string(c.type)]}
+        return (
+            Transformation(name="timestamps_iso8601_utc", version=1, params=times),
+            Transformation(name="csv_formula_defused", version=1, params=texts),
+        )
+
+    def encode(self, batch: pa.RecordBatch, changed: Counter[str]) -> bytes:
+        """See `formats.contract.Format`."""
+        arrays = [self._printable(batch[name], changed) for name in self._schema.names]
+        table = pa.RecordBatch.from_arrays(arrays, list(self._schema.names))
+        return self._text(table)
+
+    def finish(self) -> bytes:
+        """See `formats.contract.Format`."""
+        return b""
+
+    def decode(self, file: BinaryIO) -> Iterator[pa.RecordBatch]:
+        """See `formats.contract.Format`. A defused text keeps its apostrophe."""
+        reader = pyarrow.csv.open_csv(
+            file,
+            read_options=pyarrow.csv.ReadOptions(block_size=_READ_BYTES),
+            parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True),
+            convert_options=pyarrow.csv.ConvertOptions(
+                column_types=self._schema.arrow,
+                null_values=[""],
+                strings_can_be_null=True,
+                quoted_strings_can_be_null=False,
+                true_values=["true"],
+                false_values=["false"],
+                timestamp_parsers=[pyarrow.csv.ISO8601],
+            ),
+        )
+        for batch in reader:
+            yield pa.RecordBatch.from_arrays(batch.columns, schema=self._schema.arrow)
+
+    def _printable(self, array: pa.Array, changed: Counter[str]) -> pa.Array:
+        if pa.types.is_timestamp(array.type):
+            return iso8601_utc(array)
+        if not pa.types.is_string(array.type):
+            return array
+        risky = pc.fill_null(pc.match_substring_regex(array, _FORMULA), False)
+        changed["csv_formula_defused"] += pc.sum(risky).as_py() or 0
+        return pc.if_else(risky, pc.binary_join_element_wise("'", array, ""), array)
+
+    def _text(self, batch: pa.RecordBatch) -> bytes:
+        sink = io.BytesIO()
+        options = pyarrow.csv.WriteOptions(include_header=not self._started)
+        with pyarrow.csv.CSVWriter(sink, batch.schema, write_options=options) as writer:
+            writer.write_batch(batch)
+        self._started = True
+        return sink.getvalue()

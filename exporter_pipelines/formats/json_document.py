@@ -1,0 +1,78 @@
+"""JSON: one document per file, `{"export_metadata": {...}, "data": [...]}`, streamed.
+
+The rows are those of JSON Lines, one per line. `export_metadata` holds what is known before the
+rows and is the same in every run: dataset, window, schema and configuration.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any, BinaryIO, ClassVar, cast
+
+import pyarrow as pa
+
+from exporter_pipelines.contracts.manifest import Transformation
+from exporter_pipelines.contracts.row_schema import RowSchema
+from exporter_pipelines.formats.jsonl import JsonlFormat
+
+
+class JsonFormat:
+    """See `formats.contract.Format`."""
+
+    name: ClassVar[str] = "json"
+    suffix: ClassVar[str] = ".json"
+    packs_itself: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        schema: RowSchema,
+        compression: str = "none",  # noqa: ARG002 - of the contract
+        header: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._lines = JsonlFormat(schema)
+        self._header = json.dumps(header or {}, ensure_ascii=False)
+        self._started = False
+
+    @property
+    def transformations(self) -> tuple[Transformation, ...]:
+        """See `formats.contract.Format`."""
+        return self._lines.transformations
+
+    def encode(self, batch: pa.RecordBatch, changed: Counter[str]) -> bytes:
+        """See `formats.contract.Format`."""
+        lines = self._lines.encode(batch, changed)
+        if not lines:
+            return b""
+        # A newline is the end of a row: inside a row's text it is escaped.
+        rows = lines[:-1].replace(b"\n", b",\n")
+        before = b",\n" if self._started else self._begin()
+        self._started = True
+        return before + rows
+
+    def finish(self) -> bytes:
+        """See `formats.contract.Format`."""
+        return b"\n]}\n" if self._started else b""
+
+    def decode(self, file: BinaryIO) -> Iterator[pa.RecordBatch]:
+        """See `formats.contract.Format`."""
+        # Nothing but `read` is called.
+        yield from self._lines.decode(cast("BinaryIO", _RowLines(file)))
+
+    def _begin(self) -> bytes:
+        return f'{{"export_metadata": {self._header}, "data": [\n'.encode()
+
+
+class _RowLines:
+    """The rows of a document as JSON Lines: without first and last line, and without commas."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        file.readline()
+
+    def read(self, size: int) -> bytes:
+        lines = self._file.readlines(size)
+        if lines and lines[-1] == b"]}\n":
+            lines.pop()
+        return b"".join(lines).replace(b",\n", b"\n")
