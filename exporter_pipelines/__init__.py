@@ -13,7 +13,8 @@ The rooms, each of which may import only those above it (a test holds it):
     sources | transforms | formats | stores      (siblings never import each other)
     engine
     demo | orchestration, components             (the latter two alone import dagster)
-    definitions
+    definitions                                  Dagster's door
+    catalog, api                                 the same without Dagster
 
 `defs/` is what a user edits: one folder per dataset.
 """

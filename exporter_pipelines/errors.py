@@ -8,6 +8,7 @@ Dagster's event log and shown in the UI.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 
 
 class ExporterError(Exception):
@@ -73,6 +74,20 @@ class OutputUnavailableError(ExporterError):
 
 class SupersededError(ExporterError):
     """Another run published other content of the same day while this one was working."""
+
+
+class DayHeldError(ExporterError):
+    """A check failed with ERROR, so the day must not be published.
+
+    Attributes:
+        reasons: Of the failed checks.
+        quarantine: File with the rejected rows; None when the day is held for another reason.
+    """
+
+    def __init__(self, day: str, reasons: list[str], quarantine: Path | None) -> None:
+        where = f"Rejected rows: {quarantine}." if quarantine else ""
+        super().__init__(f"{day}: held, nothing new is published. {' '.join(reasons)}", where)
+        self.reasons, self.quarantine = reasons, quarantine
 
 
 class DayNotPublishedError(ExporterError):

@@ -31,6 +31,10 @@ LADDER = {
     },
     "defs": {"contracts", "transforms", "defs"},
     "definitions": {"orchestration", "components"},
+    "catalog": {"errors", "contracts"},
+    "api": {
+        "errors", "settings", "contracts", "sources", "stores", "engine", "demo", "catalog",
+    },
 }  # fmt: skip
 MAY_IMPORT_DAGSTER = {"orchestration", "components", "definitions"}
 DRIVERS = {"adbc_driver_manager", "adbc_driver_postgresql", "psycopg", "psycopg2", "sqlite3"}

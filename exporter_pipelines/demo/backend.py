@@ -31,6 +31,16 @@ def start_server(home: Path) -> str:
     return str(server.get_uri())
 
 
+def backend_url(variable: str) -> str:
+    """The database URL in an environment variable; the word `demo` becomes the sample backend.
+
+    Raises:
+        MissingSettingError: the variable is not set.
+    """
+    url = settings.source_url(variable)
+    return demo_url() if url == settings.DEMO_SOURCE else url
+
+
 def demo_url() -> str:
     """URL of the sample backend, started and seeded if need be."""
     from exporter_pipelines.demo.seed import seed_once

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -12,7 +12,11 @@ from pydantic import ValidationError
 
 from exporter_pipelines.contracts.manifest import MANIFEST_NAME, DataFile, Manifest
 from exporter_pipelines.contracts.row_schema import Column, RowSchema
-from exporter_pipelines.errors import DayNotPublishedError, PublishedDayDamagedError
+from exporter_pipelines.errors import (
+    ColumnMismatchError,
+    DayNotPublishedError,
+    PublishedDayDamagedError,
+)
 from exporter_pipelines.formats import compression_named, format_named, outer_compression
 from exporter_pipelines.stores.local import LocalStore
 from exporter_pipelines.stores.local_files import explained
@@ -92,6 +96,30 @@ def open_day(store: LocalStore, dataset: str, day: str) -> pa.RecordBatchReader:
             continue
         schema = _row_schema(manifest)
         return pa.RecordBatchReader.from_batches(schema.arrow, _batches(manifest, schema, files))
+
+
+def open_days(store: LocalStore, dataset: str, days: Sequence[str]) -> pa.RecordBatchReader:
+    """The rows of several published days, one after another; see `open_day`.
+
+    The first day is verified at once, each other one when the reader arrives there.
+
+    Raises:
+        ColumnMismatchError: a day was exported with other columns than the first.
+    """
+    first = open_day(store, dataset, days[0])
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        yield from first
+        for day in days[1:]:
+            following = open_day(store, dataset, day)
+            if following.schema != first.schema:
+                raise ColumnMismatchError(
+                    f"{dataset} {day} was exported with other columns than {days[0]}.",
+                    "Export one of them again, or read them one by one.",
+                )
+            yield from following
+
+    return pa.RecordBatchReader.from_batches(first.schema, batches())
 
 
 def _open_verified(folder: Path, manifest: Manifest) -> list[BinaryIO]:

@@ -15,7 +15,7 @@ import pyarrow as pa
 from exporter_pipelines import settings
 from exporter_pipelines.contracts.manifest import Manifest
 from exporter_pipelines.contracts.staged_day import StagedDay
-from exporter_pipelines.engine.load import open_day
+from exporter_pipelines.engine.load import open_days
 from exporter_pipelines.engine.publish import hold, publish
 from exporter_pipelines.orchestration.cancelling import cancel_waits, deliver_cancel
 from exporter_pipelines.orchestration.last_words import remembered
@@ -89,15 +89,11 @@ class ExportIOManager(dg.ConfigurableIOManager):
             PublishedDayDamagedError: one of them does not match its manifest.
         """
         dataset, days = context.asset_key.path[-1], list(context.asset_partition_keys)
-        store = self.store()
         with remembered():
-            first = open_day(store, dataset, days[0])
+            reader = open_days(self.store(), dataset, days)
 
         def batches() -> Iterator[pa.RecordBatch]:
-            yield from first
-            for day in days[1:]:
-                with remembered():
-                    following = open_day(store, dataset, day)
-                yield from following
+            with remembered():
+                yield from reader
 
-        return pa.RecordBatchReader.from_batches(first.schema, batches())
+        return pa.RecordBatchReader.from_batches(reader.schema, batches())

@@ -1,0 +1,93 @@
+"""Exports from Python, without Dagster: for notebooks, tests and services.
+
+    from exporter_pipelines import api
+
+    manifest = api.export_day("logs", "2026-11-01")
+    for batch in api.open_days("logs", "2026-11-01", "2026-11-14"):
+        ...
+
+The same engine and the same promises as in Dagster; only its history does not know of the day.
+Settings come from the environment; call `dotenv.load_dotenv()` first for those in a `.env`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+
+import pyarrow as pa
+
+from exporter_pipelines import settings
+from exporter_pipelines.catalog import dataset_named
+from exporter_pipelines.contracts.dataset import Dataset
+from exporter_pipelines.contracts.day_window import DayWindow
+from exporter_pipelines.contracts.manifest import Manifest
+from exporter_pipelines.demo.backend import backend_url
+from exporter_pipelines.engine import load
+from exporter_pipelines.engine.judge import judge
+from exporter_pipelines.engine.publish import hold, publish
+from exporter_pipelines.engine.stage import DEFAULT_BATCH_ROWS, stage_day
+from exporter_pipelines.errors import ConfigurationError, DayHeldError
+from exporter_pipelines.sources import open_day
+from exporter_pipelines.stores import LocalStore
+
+
+def export_day(
+    dataset: str | Dataset, day: str, *, batch_rows: int = DEFAULT_BATCH_ROWS
+) -> Manifest:
+    """Export one day and return the manifest of what is published now.
+
+    Args:
+        dataset: A name below `defs/`, or a dataset of your own making.
+        day: `YYYY-MM-DD`, a day of EXPORTER_TIMEZONE.
+        batch_rows: Most rows in a batch; changes memory and speed, never the result.
+
+    Raises:
+        DayHeldError: the day must not be published; what was published before stays.
+        ExporterError: of another kind, with what to do; what was published before stays.
+    """
+    dataset = dataset_named(dataset) if isinstance(dataset, str) else dataset
+    window = DayWindow.of(_date(day).isoformat(), settings.timezone())
+    staging = LocalStore(settings.output_root()).begin(dataset.name, window.day)
+    try:
+        with open_day(backend_url(dataset.config.source.url), dataset, window) as snapshot:
+            staged = stage_day(
+                dataset, window, snapshot, staging, run_id=str(uuid.uuid4()), batch_rows=batch_rows
+            )
+        if held := [verdict for verdict in judge(dataset, staged.tally) if verdict.holds]:
+            raise DayHeldError(
+                f"{dataset.name} {window.day}", [v.reason for v in held], hold(staged)
+            )
+        return publish(staged)
+    finally:
+        staging.discard()
+
+
+def open_days(dataset: str, first: str, last: str | None = None) -> pa.RecordBatchReader:
+    """The rows of published days, in order, verified against their manifests.
+
+    Args:
+        dataset: Its name; it need not be below `defs/` any more.
+        first: First day, `YYYY-MM-DD`.
+        last: Last day, included; the first alone if left out.
+
+    Returns:
+        A reader with the schema of the first day; JSON columns are text.
+
+    Raises:
+        DayNotPublishedError: one of the days has no export.
+        PublishedDayDamagedError: a day does not match its manifest. Of later days, these are
+            raised when the reader arrives there.
+    """
+    start, end = _date(first), _date(last or first)
+    if end < start:
+        raise ConfigurationError(f"The last day {end} is before the first day {start}.")
+    days = [str(start + dt.timedelta(days=n)) for n in range((end - start).days + 1)]
+    return load.open_days(LocalStore(settings.output_root()), dataset, days)
+
+
+def _date(day: str) -> dt.date:
+    try:
+        return dt.date.fromisoformat(day)
+    except ValueError:
+        raise ConfigurationError(f"{day!r} is not a day.", "Write it as YYYY-MM-DD.") from None
