@@ -9,6 +9,7 @@ import pytest
 
 from exporter_pipelines import api
 from exporter_pipelines.catalog import dataset_names
+from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.errors import (
     ColumnMismatchError,
     ConfigurationError,
@@ -61,7 +62,9 @@ def test_days_with_other_columns_are_not_joined(backend: Backend) -> None:
 
 def test_a_dataset_of_ones_own_making(backend: Backend) -> None:
     backend.add_logs(DAYS[0], 5)
-    exported = api.export_day(dataset(name="my_logs", format="parquet"), DAYS[0])
+    logs = dataset("logs", format="parquet")
+    mine = Dataset(logs.config.model_copy(update={"name": "my_logs"}), logs.schema)
+    exported = api.export_day(mine, DAYS[0])
     assert exported.files[0].path == "my_logs-2026-11-01.parquet"
     assert api.open_days("my_logs", DAYS[0]).read_all().num_rows == 5
 
@@ -69,7 +72,7 @@ def test_a_dataset_of_ones_own_making(backend: Backend) -> None:
 def test_wrong_names_and_days_are_refused() -> None:
     with pytest.raises(UnknownNameError, match=r"there are: anomalies, ips, logs"):
         api.export_day("log", DAYS[0])
-    with pytest.raises(ConfigurationError, match="'1.11.2026' is not a day"):
+    with pytest.raises(ConfigurationError, match=r"'1\.11\.2026' is not a day"):
         api.export_day("logs", "1.11.2026")
     with pytest.raises(ConfigurationError, match="before the first day"):
         api.open_days("logs", DAYS[1], DAYS[0])
