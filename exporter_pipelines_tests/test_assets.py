@@ -208,6 +208,23 @@ def test_the_summary_of_a_range_tells_held_days_from_warnings(
     assert (summary.passed, summary.severity.value, summary.partition) == (False, "ERROR", None)
 
 
+@pytest.mark.parametrize("last", ["", THREE], ids=["alone", "in a range"])
+def test_the_check_of_the_limits_is_red_for_held_days_alone(
+    logs: Runner, backend: Backend, last: str
+) -> None:
+    backend.run("UPDATE logs SET level = 'odd' WHERE id = 3")
+    backend.run(BAD, [TWO])
+    for day in (ONE, TWO, THREE) if not last else (ONE,):
+        logs.run("logs", day, last)
+    statuses = check_statuses(logs.instance, "logs", "rejection_limits")
+    assert {day: statuses[day] for day in (ONE, TWO, THREE)} == {
+        ONE: "SUCCEEDED",
+        TWO: "FAILED",
+        THREE: "SUCCEEDED",
+    }
+    assert check_statuses(logs.instance, "logs", "rejected_rows")[ONE] == "FAILED"
+
+
 @pytest.mark.parametrize("last", ["", TWO], ids=["alone", "in a range"])
 def test_check_status_of_a_day_that_is_held_after_it_was_published(
     logs: Runner, backend: Backend, last: str

@@ -92,6 +92,14 @@ def test_the_graph(repository: dg.RepositoryDefinition) -> None:
         "2026-11-01",
         "2026-11-14",
     )
+    assert sorted(CHECKS) == [
+        "rejected_rows",
+        "rejection_limits",
+        "repeated_keys",
+        "required_fields",
+        "row_conservation",
+        "rows_outside_window",
+    ]
     assert {key.to_user_string() for key in graph.asset_check_keys} == {
         f"{name}:{check}" for name in DATASETS for check in CHECKS
     }

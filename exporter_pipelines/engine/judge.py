@@ -14,6 +14,8 @@ from exporter_pipelines.contracts.tally import Tally
 CHECKS = {
     "rejected_rows": "Rows that broke a rule and went to the quarantine. Some: warning. "
     "Above both limits of the dataset: the day is held.",
+    "rejection_limits": "Whether the rejected rows are above both limits of the dataset. Fails "
+    "for held days alone, so that they stand out: Dagster draws a warning red as well.",
     "required_fields": "Rows without a value in a required column; they are among the rejected.",
     "repeated_keys": "Rows whose key another row of the day has too. They are exported.",
     "rows_outside_window": "Rows read whose time lies outside the day. Must be 0.",
@@ -49,8 +51,10 @@ class Verdict:
 
 def judge(dataset: Dataset, tally: Tally) -> list[Verdict]:
     """All verdicts on a day, in the order of `CHECKS`."""
+    limits = _rejection_limits(dataset.config, tally)
     return [
-        _rejected_rows(dataset.config, tally),
+        _rejected_rows(tally, limits),
+        limits,
         _required_fields(tally),
         _count_verdict(
             "repeated_keys",
@@ -65,11 +69,7 @@ def judge(dataset: Dataset, tally: Tally) -> list[Verdict]:
     ]
 
 
-def _rejected_rows(config: DatasetConfig, tally: Tally) -> Verdict:
-    above = (
-        tally.rows_rejected > config.max_rejected_rows
-        and tally.rejected_pct > config.max_rejected_pct
-    )
+def _rejected_rows(tally: Tally, limits: Verdict) -> Verdict:
     worst = [
         f"{count} x {rule}" + (f" ({column})" if column else "")
         for (rule, column), count in tally.failures.most_common(3)
@@ -80,11 +80,6 @@ def _rejected_rows(config: DatasetConfig, tally: Tally) -> Verdict:
     )
     if worst:
         reason += ": " + ", ".join(worst)
-    if above:
-        reason += (
-            f"; more than max_rejected_rows={config.max_rejected_rows} and "
-            f"max_rejected_pct={config.max_rejected_pct:g}"
-        )
     numbers: dict[str, float | int] = {
         "rows_read": tally.rows_read,
         "rows_rejected": tally.rows_rejected,
@@ -93,13 +88,30 @@ def _rejected_rows(config: DatasetConfig, tally: Tally) -> Verdict:
     for (rule, column), count in tally.failures.items():
         if count:
             numbers[f"failed.{rule}" + (f".{column}" if column else "")] = count
+    passed = tally.rows_rejected == 0
     return Verdict(
-        "rejected_rows",
-        tally.rows_rejected == 0,
-        "ERROR" if above else "WARN",
-        reason + ".",
-        numbers,
+        "rejected_rows", passed, "ERROR" if limits.holds else "WARN", reason + ".", numbers
     )
+
+
+def _rejection_limits(config: DatasetConfig, tally: Tally) -> Verdict:
+    above = (
+        tally.rows_rejected > config.max_rejected_rows
+        and tally.rejected_pct > config.max_rejected_pct
+    )
+    limits = (
+        f"max_rejected_rows={config.max_rejected_rows} and "
+        f"max_rejected_pct={config.max_rejected_pct:g}"
+    )
+    # Where a day is held, this follows the sentence of rejected_rows.
+    reason = f"More than {limits}." if above else f"Not more than both {limits}."
+    numbers: dict[str, float | int] = {
+        "rows_rejected": tally.rows_rejected,
+        "rejected_pct": round(tally.rejected_pct, 4),
+        "max_rejected_rows": config.max_rejected_rows,
+        "max_rejected_pct": config.max_rejected_pct,
+    }
+    return Verdict("rejection_limits", not above, "ERROR", reason, numbers)
 
 
 def _required_fields(tally: Tally) -> Verdict:
