@@ -34,6 +34,10 @@ setup(
     ],
     extras_require={
         "dev": [
+            # Readers, for the test of the dataset card.
+            "datasets>=5.2,<6",
+            "duckdb>=2,<3",
+            "polars>=2.1,<3",
             "hypothesis>=6.170",
             "jsonschema>=4.26",
             "mypy>=2.4,<3",

@@ -28,6 +28,7 @@ from exporter_pipelines.contracts.manifest import (
 )
 from exporter_pipelines.contracts.manifest import Quarantine as QuarantineEntry
 from exporter_pipelines.contracts.staged_day import FileFacts, StagedDay
+from exporter_pipelines.engine.card import files_beside
 from exporter_pipelines.errors import OutputUnavailableError, SupersededError
 from exporter_pipelines.stores.local import LocalStaging, generation_of
 
@@ -55,6 +56,8 @@ def publish(staged: StagedDay) -> Manifest:
         current = store.read_manifest(dataset, day)
         if generation_of(current) != staging.base:
             return _superseded(staged, current)
+        for name, content in files_beside(staged.dataset, staged.schema).items():
+            store.write_beside(dataset, name, content)
         if staged.quarantine:
             store.keep_quarantine(staging, staged.quarantine.name)
         store.switch(staging)

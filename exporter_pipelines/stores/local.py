@@ -157,6 +157,23 @@ class LocalStore:
                 os.rename(staging.folder, superseded / staging.attempt)
             sync_folder(data)
 
+    def write_beside(self, dataset: str, name: str, content: bytes) -> None:
+        """Replace a file in the dataset's folder, beside `data/`, unless it is as it should be."""
+        folder = make_folder(self.root, dataset)
+        path, new = folder / name, folder / f".{name}.{secrets.token_hex(8)}"
+        with explained(path):
+            if not path.is_symlink() and path.exists() and path.read_bytes() == content:
+                return
+        file = NewFile(new, private=False)
+        try:
+            file.write(content)
+            file.close()
+            with explained(path):
+                os.rename(new, path)
+        finally:
+            file.abandon()
+            new.unlink(missing_ok=True)
+
     def keep_quarantine(self, staging: LocalStaging, name: str) -> Path:
         """Move a staged quarantine file to its place. Call it inside `exclusive`."""
         folder = make_folder(self.root, staging.dataset, "quarantine", f"date={staging.day}")

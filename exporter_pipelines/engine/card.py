@@ -1,0 +1,115 @@
+"""What lies beside `data/`, so that a dataset loads the first time everywhere.
+
+    README.md       dataset card: what it is, its columns, how to load it; Hugging Face's header
+    schema.json     JSON Schema of a row
+    schema.arrow    Arrow schema of a row (JSON columns are text), `pyarrow.ipc.read_schema`
+
+A column that is null on the first day and an object on the second breaks three of five readers
+that have to guess; with a schema none.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import yaml
+
+from exporter_pipelines.contracts.dataset import Dataset
+from exporter_pipelines.contracts.row_schema import Column, RowSchema
+from exporter_pipelines.engine.card_readers import readers
+from exporter_pipelines.formats import suffix_of
+
+_JSON_TYPES = {
+    "int64": {"type": "integer"},
+    "double": {"type": "number"},
+    "bool": {"type": "boolean"},
+    "string": {"type": "string"},
+    "timestamp[us, tz=UTC]": {"type": "string", "format": "date-time"},
+}
+# Names of https://huggingface.co/docs/datasets/about_dataset_features
+_FEATURES = {"double": "float64"}
+
+
+def files_beside(dataset: Dataset, schema: RowSchema) -> dict[str, bytes]:
+    """Name -> content; the same for the same configuration and schema.
+
+    Args:
+        dataset: Described.
+        schema: As bound to the source.
+    """
+    return {
+        "README.md": _card(dataset, schema).encode(),
+        "schema.json": (json.dumps(_json_schema(dataset, schema), indent=2) + "\n").encode(),
+        "schema.arrow": schema.arrow.serialize().to_pybytes(),
+    }
+
+
+def _card(dataset: Dataset, schema: RowSchema) -> str:
+    config = dataset.config
+    suffix = suffix_of(config.format, config.compression)
+    code = readers(dataset.name, schema, config.format, config.compression, suffix)
+    header = yaml.safe_dump(_hugging_face(schema, config.format, suffix), sort_keys=False)
+    columns = [_row(column) for column in schema.columns]
+    loading = [f"With {reader}:\n\n```python\n{lines}\n```\n" for reader, lines in code.items()]
+    return "\n".join(
+        [
+            f"---\n{header}---\n",
+            f"# {dataset.name}\n",
+            f"{config.description}\n" if config.description else "",
+            "One folder per day below `data/`, each with a `_manifest.json` that counts and hashes "
+            "its files; a day without rows has a manifest and no file.\n",
+            "| column | type | null | meaning |",
+            "|---|---|---|---|",
+            *columns,
+            "\n## Loading\n\nIn the folder that holds this one.\n",
+            *loading,
+        ]
+    )
+
+
+def _hugging_face(schema: RowSchema, format_: str, suffix: str) -> dict[str, Any]:
+    """The header that Hugging Face's `datasets` reads."""
+    features = [{"name": c.name, "dtype": _feature(c, format_)} for c in schema.columns]
+    config = {
+        "config_name": "default",
+        "data_files": [{"split": "train", "path": f"data/*/*{suffix}"}],
+    }
+    return {
+        "configs": [config],
+        "dataset_info": [{"config_name": "default", "features": features}],
+    }
+
+
+def _feature(column: Column, format_: str) -> str:
+    if column.is_json:
+        return "json" if format_ in {"jsonl", "json"} else "string"
+    return _FEATURES.get(str(column.type), str(column.type))
+
+
+def _json_schema(dataset: Dataset, schema: RowSchema) -> dict[str, Any]:
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": dataset.name,
+        "description": dataset.config.description,
+        "type": "object",
+        "properties": {c.name: _property(c) for c in schema.columns},
+        "required": list(schema.names),
+        "additionalProperties": False,
+    }
+
+
+def _property(column: Column) -> dict[str, Any]:
+    described = {"description": column.description} if column.description else {}
+    if column.is_json:
+        return described  # any JSON value, null included
+    shape: dict[str, Any] = dict(_JSON_TYPES[str(column.type)])
+    if column.nullable or str(column.type) == "double":  # NaN and infinity become null
+        shape["type"] = [shape["type"], "null"]
+    return {**shape, **described}
+
+
+def _row(column: Column) -> str:
+    type_ = "json" if column.is_json else str(column.type)
+    nulls = "yes" if column.nullable else "no"
+    return f"| `{column.name}` | {type_} | {nulls} | {column.description} |"
