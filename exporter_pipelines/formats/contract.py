@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from typing import Any, BinaryIO, ClassVar, Protocol
+from typing import Any, BinaryIO, ClassVar
 
 import pyarrow as pa
 
@@ -12,7 +13,7 @@ from exporter_pipelines.contracts.manifest import Transformation
 from exporter_pipelines.contracts.row_schema import RowSchema
 
 
-class Format(Protocol):
+class Format(ABC):
     """Rows to bytes and back, for one file of one schema.
 
     Attributes:
@@ -24,10 +25,13 @@ class Format(Protocol):
 
     name: ClassVar[str]
     suffix: ClassVar[str]
-    packs_itself: ClassVar[bool]
+    packs_itself: ClassVar[bool] = False
 
     def __init__(
-        self, schema: RowSchema, compression: str = "none", header: Mapping[str, Any] | None = None
+        self,
+        schema: RowSchema,
+        compression: str = "none",
+        header: Mapping[str, Any] | None = None,
     ) -> None:
         """Begin a file.
 
@@ -36,13 +40,20 @@ class Format(Protocol):
             compression: For a format that packs itself.
             header: What is known before the rows and is the same in every run.
         """
-        ...
+        self._schema = schema
+        self._compression = compression
+        self._header = header or {}
+        self._begin()
+
+    def _begin(self) -> None:  # noqa: B027 - most formats need nothing else
+        """Prepare what a format needs besides."""
 
     @property
     def transformations(self) -> tuple[Transformation, ...]:
         """What the format does to values, for the manifest."""
-        ...
+        return ()
 
+    @abstractmethod
     def encode(self, batch: pa.RecordBatch, changed: Counter[str]) -> bytes:
         """The next bytes of the file.
 
@@ -50,12 +61,12 @@ class Format(Protocol):
             batch: Valid rows in the schema's columns; may hold further ones, which are left out.
             changed: Is told how many values the format could not hold as they were.
         """
-        ...
 
     def finish(self) -> bytes:
         """The last bytes of the file."""
-        ...
+        return b""
 
+    @abstractmethod
     def decode(self, file: BinaryIO) -> Iterator[pa.RecordBatch]:
         """The rows of an unpacked file that `encode` wrote, in bounded batches.
 
@@ -65,4 +76,3 @@ class Format(Protocol):
         Returns:
             Batches in `schema.arrow`; JSON columns as text.
         """
-        ...

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import io
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from typing import Any, BinaryIO, ClassVar
+from collections.abc import Iterator
+from typing import BinaryIO, ClassVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
 from exporter_pipelines.contracts.manifest import Transformation
-from exporter_pipelines.contracts.row_schema import RowSchema
+from exporter_pipelines.formats.contract import Format
 from exporter_pipelines.formats.timestamps import iso8601_utc
 
 # A row must fit into a block, and so must the largest value that is exported by default, quoted.
@@ -26,20 +26,13 @@ _READ_BYTES = 64 * 1024 * 1024
 _FORMULA = r"^[=+\-@\t\r]"
 
 
-class CsvFormat:
+class CsvFormat(Format):
     """See `formats.contract.Format`."""
 
     name: ClassVar[str] = "csv"
     suffix: ClassVar[str] = ".csv"
-    packs_itself: ClassVar[bool] = False
 
-    def __init__(
-        self,
-        schema: RowSchema,
-        compression: str = "none",  # noqa: ARG002 - of the contract
-        header: Mapping[str, Any] | None = None,  # noqa: ARG002
-    ) -> None:
-        self._schema = schema
+    def _begin(self) -> None:
         self._started = False
 
     @property
@@ -58,10 +51,6 @@ class CsvFormat:
         arrays = [self._printable(batch[name], changed) for name in self._schema.names]
         table = pa.RecordBatch.from_arrays(arrays, list(self._schema.names))
         return self._text(table)
-
-    def finish(self) -> bytes:
-        """See `formats.contract.Format`."""
-        return b""
 
     def decode(self, file: BinaryIO) -> Iterator[pa.RecordBatch]:
         """See `formats.contract.Format`. A defused text keeps its apostrophe."""

@@ -8,31 +8,24 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from typing import Any, BinaryIO, ClassVar, cast
+from collections.abc import Iterator
+from typing import BinaryIO, ClassVar, cast
 
 import pyarrow as pa
 
 from exporter_pipelines.contracts.manifest import Transformation
-from exporter_pipelines.contracts.row_schema import RowSchema
+from exporter_pipelines.formats.contract import Format
 from exporter_pipelines.formats.jsonl import JsonlFormat
 
 
-class JsonFormat:
+class JsonFormat(Format):
     """See `formats.contract.Format`."""
 
     name: ClassVar[str] = "json"
     suffix: ClassVar[str] = ".json"
-    packs_itself: ClassVar[bool] = False
 
-    def __init__(
-        self,
-        schema: RowSchema,
-        compression: str = "none",  # noqa: ARG002 - of the contract
-        header: Mapping[str, Any] | None = None,
-    ) -> None:
-        self._lines = JsonlFormat(schema)
-        self._header = json.dumps(header or {}, ensure_ascii=False)
+    def _begin(self) -> None:
+        self._lines = JsonlFormat(self._schema)
         self._started = False
 
     @property
@@ -47,7 +40,7 @@ class JsonFormat:
             return b""
         # A newline is the end of a row: inside a row's text it is escaped.
         rows = lines[:-1].replace(b"\n", b",\n")
-        before = b",\n" if self._started else self._begin()
+        before = b",\n" if self._started else self._head()
         self._started = True
         return before + rows
 
@@ -60,8 +53,12 @@ class JsonFormat:
         # Nothing but `read` is called.
         yield from self._lines.decode(cast("BinaryIO", _RowLines(file)))
 
-    def _begin(self) -> bytes:
-        return f'{{"export_metadata": {self._header}, "data": [\n'.encode()
+    def _head(self) -> bytes:
+        return (
+            b'{"export_metadata": '
+            + json.dumps(self._header, ensure_ascii=False).encode()
+            + b', "data": [\n'
+        )
 
 
 class _RowLines:

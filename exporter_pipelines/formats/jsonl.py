@@ -11,8 +11,8 @@ import io
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from typing import Any, BinaryIO, ClassVar
+from collections.abc import Iterator
+from typing import BinaryIO, ClassVar
 
 import arro3.io
 import numpy as np
@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 import pyarrow.json
 
 from exporter_pipelines.contracts.manifest import Transformation
-from exporter_pipelines.contracts.row_schema import RowSchema
+from exporter_pipelines.formats.contract import Format
 from exporter_pipelines.formats.timestamps import iso8601_utc
 
 _NEWLINE = ord("\n")
@@ -33,22 +33,15 @@ _STRUCTURE = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[\[\]{},]')
 """A string, whole, or a sign of JSON's structure."""
 
 
-class JsonlFormat:
+class JsonlFormat(Format):
     """See `formats.contract.Format`."""
 
     name: ClassVar[str] = "jsonl"
     suffix: ClassVar[str] = ".jsonl"
-    packs_itself: ClassVar[bool] = False
 
-    def __init__(
-        self,
-        schema: RowSchema,
-        compression: str = "none",  # noqa: ARG002 - of the contract
-        header: Mapping[str, Any] | None = None,  # noqa: ARG002
-    ) -> None:
-        self._schema = schema
-        self._json = schema.json_columns
-        self._plain = tuple(name for name in schema.names if name not in self._json)
+    def _begin(self) -> None:
+        self._json = self._schema.json_columns
+        self._plain = tuple(name for name in self._schema.names if name not in self._json)
 
     @property
     def transformations(self) -> tuple[Transformation, ...]:
@@ -77,10 +70,6 @@ class JsonlFormat:
         if not self._json:
             return file.getvalue()
         return splice(file.getbuffer(), [(name, batch[name]) for name in self._json])
-
-    def finish(self) -> bytes:
-        """See `formats.contract.Format`."""
-        return b""
 
     def decode(self, file: BinaryIO) -> Iterator[pa.RecordBatch]:
         """See `formats.contract.Format`."""

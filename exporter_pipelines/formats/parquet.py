@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import io
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, BinaryIO, ClassVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from exporter_pipelines.contracts.manifest import Transformation
-from exporter_pipelines.contracts.row_schema import RowSchema
+from exporter_pipelines.formats.contract import Format
 
 _GROUP_ROWS = 65_536
 _GROUP_BYTES = 32 * 1024 * 1024
@@ -25,30 +24,18 @@ _BLOCK_ROWS = 128
 _READ_ROWS = 4_096
 
 
-class ParquetFormat:
+class ParquetFormat(Format):
     """See `formats.contract.Format`."""
 
     name: ClassVar[str] = "parquet"
     suffix: ClassVar[str] = ".parquet"
     packs_itself: ClassVar[bool] = True
 
-    def __init__(
-        self,
-        schema: RowSchema,
-        compression: str = "none",
-        header: Mapping[str, Any] | None = None,  # noqa: ARG002 - of the contract
-    ) -> None:
-        self._schema = schema
+    def _begin(self) -> None:
         self._sink = _Drain()
         self._writer: pq.ParquetWriter | None = None
-        self._compression = compression
         self._waiting: list[pa.RecordBatch] = []
         self._rows = self._bytes = 0
-
-    @property
-    def transformations(self) -> tuple[Transformation, ...]:
-        """See `formats.contract.Format`."""
-        return ()
 
     def encode(self, batch: pa.RecordBatch, changed: Counter[str]) -> bytes:  # noqa: ARG002
         """See `formats.contract.Format`."""
