@@ -6,11 +6,12 @@ Does not belong here: reading the file (Dagster's Components do), or knowing whi
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 from zoneinfo import available_timezones
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from exporter_pipelines.contracts.row_schema import RowSchema
 from exporter_pipelines.errors import ConfigurationError, UnknownNameError
@@ -18,6 +19,7 @@ from exporter_pipelines.errors import ConfigurationError, UnknownNameError
 EnvironmentName = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*$")]
 # Becomes an asset key and a folder name, so nothing that could leave the output folder.
 DatasetName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+TimeEncoding = Literal["iso8601", "epoch_s", "epoch_ms", "epoch_us"]
 
 
 class _Strict(BaseModel):
@@ -34,14 +36,28 @@ class SourceConfig(_Strict):
         "EXPORTER_SOURCE_URL",
         description="Name of the environment variable that holds the database URL; never a URL.",
     )
-    table: str = Field(
-        description="Table or view, `name` or `schema.name`; case matters.", min_length=1
+    table: str | None = Field(
+        None,
+        description="Table or view, `name` or `schema.name`; case matters. "
+        "Exactly one of `table` and `query` is given.",
+        min_length=1,
+    )
+    query: str | None = Field(
+        None,
+        description="A SELECT to read instead of a table. It runs as it stands, so it must come "
+        "from someone who may read the database.",
+        min_length=1,
     )
     key: str = Field("id", description="Exported column that identifies a row.")
     time_column: str = Field(description="Exported column that decides the day of a row.")
     timezone: str | None = Field(
         None,
-        description="IANA zone of time columns stored without one (`timestamp`, `date`).",
+        description="IANA zone of times stored without one (`timestamp`, `date`, text).",
+    )
+    encodings: dict[str, TimeEncoding] = Field(
+        default_factory=dict,
+        description="Exported time column: how its numbers count, `epoch_s`, `epoch_ms` or "
+        "`epoch_us`. Text is always read as `iso8601`.",
     )
     columns: dict[str, str] = Field(
         default_factory=dict,
@@ -54,6 +70,23 @@ class SourceConfig(_Strict):
         if value is not None and value not in available_timezones():
             raise ValueError(f"{value!r} is not an IANA time zone such as Europe/Berlin")
         return value
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> SourceConfig:
+        if (self.table is None) == (self.query is None):
+            raise ValueError("give exactly one of `table` and `query`")
+        return self
+
+    @property
+    def origin(self) -> str:
+        """The table as configured; for a query `query` and a short hash of its text."""
+        if self.query is None:
+            return self.table or ""
+        return f"query {hashlib.sha256(self.query.encode()).hexdigest()[:12]}"
+
+    def encoding(self, column: str) -> TimeEncoding:
+        """How the numbers of an exported time column count; `iso8601` when none are expected."""
+        return self.encodings.get(column, "iso8601")
 
 
 class TransformConfig(_Strict):
@@ -105,8 +138,10 @@ class Dataset:
     """A dataset as the engine sees it: configuration plus what a row is.
 
     Raises:
-        UnknownNameError: `key`, `time_column` or `columns` name a column that the schema lacks.
-        ConfigurationError: the time column of the schema is not a required timestamp.
+        UnknownNameError: `key`, `time_column`, `columns` or `encodings` name a column that the
+            schema lacks.
+        ConfigurationError: the time column of the schema is not a required timestamp, or a column
+            with an encoding is not a timestamp.
     """
 
     config: DatasetConfig
@@ -120,6 +155,7 @@ class Dataset:
             ("key", source.key),
             ("time_column", source.time_column),
             *(("columns:", name) for name in source.columns),
+            *(("encodings:", name) for name in source.encodings),
         ):
             if column not in self.schema.names:
                 raise UnknownNameError(
@@ -135,6 +171,12 @@ class Dataset:
                 f"time_column {time.name!r} is not a required timestamp in {self.schema.model}.",
                 'Declare it as `Annotated[pa.timestamp, "us", "UTC"]` without nullable.',
             )
+        for name in source.encodings:
+            if not self.schema[name].is_timestamp:
+                raise ConfigurationError(
+                    f"encodings: {name!r} is not a timestamp in {self.schema.model}.",
+                    "Only time columns have an encoding.",
+                )
 
     def source_name(self, column: str) -> str:
         """The name in the database of an exported column."""

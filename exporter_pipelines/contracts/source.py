@@ -23,9 +23,10 @@ class SourceInfo:
     """Where a day was read, for the manifest. Never holds a URL, user or password.
 
     Attributes:
-        kind: `postgresql`.
-        table: As configured.
-        snapshot: The database's own name of the snapshot (`pg_current_snapshot()`).
+        kind: `postgresql` or `sqlite`.
+        table: As configured; for a query `query` and a short hash of its text.
+        snapshot: The database's own name of the snapshot (`pg_current_snapshot()`); for SQLite,
+            which has none, how it was read (`wal`, `copy`) and its size.
         server_version: Of the database.
     """
 

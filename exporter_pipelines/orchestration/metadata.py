@@ -43,7 +43,7 @@ def asset_metadata(dataset: Dataset) -> dict[str, Any]:
     config = dataset.config
     return {
         "dagster/column_schema": table_schema(dataset.schema),
-        "dagster/table_name": config.source.table,
+        "dagster/table_name": config.source.origin,
         "schema": config.row_schema,
         "source_variable": config.source.url,
         "format": config.format,

@@ -11,13 +11,16 @@ from exporter_pipelines.contracts.day_window import DayWindow
 from exporter_pipelines.contracts.source import DaySnapshot
 from exporter_pipelines.errors import ConfigurationError
 from exporter_pipelines.sources.postgres import PostgresDaySnapshot
+from exporter_pipelines.sources.sqlite import SqliteDaySnapshot
+from exporter_pipelines.sources.sqlite_connection import URL_PREFIX
 
 
 def open_day(url: str, dataset: Dataset, window: DayWindow) -> DaySnapshot:
     """Open one day of a dataset as it stands now.
 
     Args:
-        url: `postgresql://...` or `postgres://...`.
+        url: `postgresql://...`, `postgres://...`, `sqlite:///relative.db` or
+            `sqlite:////absolute.db`.
         dataset: Whose table, columns and limits apply.
         window: The day.
 
@@ -30,7 +33,9 @@ def open_day(url: str, dataset: Dataset, window: DayWindow) -> DaySnapshot:
     """
     if url.startswith(("postgresql://", "postgres://")):
         return PostgresDaySnapshot(url, dataset, window)
+    if url.startswith(URL_PREFIX):
+        return SqliteDaySnapshot(url, dataset, window)
     raise ConfigurationError(
-        f"{dataset.config.source.url} does not begin with postgresql:// or postgres://.",
+        f"{dataset.config.source.url} does not begin with postgresql:// or sqlite:///.",
         "Other databases are not supported; its value is not shown since it may be secret.",
     )
