@@ -9,6 +9,7 @@ setup(
     python_requires=">=3.11,<3.14",
     packages=find_packages(include=["exporter_pipelines", "exporter_pipelines.*"]),
     package_data={"exporter_pipelines": ["defs/*/defs.yaml"]},
+    entry_points={"console_scripts": ["exporter = exporter_pipelines.cli:main"]},
     install_requires=[
         # Dagster's packages go in lockstep: 1.13.x with 0.29.x.
         "dagster==1.13.27",
@@ -27,6 +28,9 @@ setup(
         "numpy>=2",
         "psycopg[binary]>=3.3,<4",
         "pydantic>=2.10,<3",
+        # Both come with Dagster as well.
+        "click>=8",
+        "python-dotenv>=1",
         "tzdata",
         "zstandard>=0.25,<1",
         # The embedded PostgreSQL of the demo.

@@ -15,6 +15,7 @@ The rooms, each of which may import only those above it (a test holds it):
     demo | orchestration, components             (the latter two alone import dagster)
     definitions                                  Dagster's door
     catalog, api                                 the same without Dagster
+    doctor, cli                                  `exporter doctor`: what an export needs
 
 `defs/` is what a user edits: one folder per dataset.
 """

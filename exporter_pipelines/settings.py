@@ -1,8 +1,8 @@
 """The only reader of the environment.
 
 Belongs here: every `EXPORTER_*` variable, with its default and its check.
-Does not belong here: reading a `.env` file: Dagster loads the one in the working directory, over
-the shell's own values, before anything here is called.
+Dagster loads the `.env` of the working directory, over the shell's own values, before anything here
+is called; our own commands do the same through `load_dotenv`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from zoneinfo import available_timezones
 
+from dotenv import dotenv_values
+
 from exporter_pipelines.errors import ConfigurationError, MissingSettingError
 
 DEMO_SOURCE = "demo"
@@ -21,6 +23,20 @@ DEMO_SOURCE = "demo"
 DEFAULT_START_DATE = "2026-11-01"
 DEFAULT_TIMEZONE = "UTC"
 DEFAULT_OUTPUT = "./exports"
+
+
+def load_dotenv() -> list[str]:
+    """Read the `.env` of the working directory as Dagster's commands do, over the shell's values.
+
+    Returns:
+        Names of the variables whose value the shell had otherwise; never a value.
+    """
+    file = Path(".env")
+    found = dotenv_values(file) if file.exists() else {}
+    values = {name: value for name, value in found.items() if value is not None}
+    replaced = [name for name, value in values.items() if os.environ.get(name, value) != value]
+    os.environ.update(values)
+    return replaced
 
 
 def start_date() -> str:
@@ -78,6 +94,11 @@ def source_url(variable: str) -> str:
 def demo_home() -> Path:
     """`EXPORTER_DEMO_HOME`: where the embedded sample backend keeps its files."""
     return Path(os.environ.get("EXPORTER_DEMO_HOME") or ".demo").absolute()
+
+
+def dagster_home() -> str | None:
+    """`DAGSTER_HOME` as it stands; Dagster wants it absolute."""
+    return os.environ.get("DAGSTER_HOME") or None
 
 
 def _date(variable: str, default: str) -> str:

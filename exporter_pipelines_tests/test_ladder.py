@@ -32,6 +32,11 @@ LADDER = {
     "defs": {"contracts", "transforms", "defs"},
     "definitions": {"orchestration", "components"},
     "catalog": {"errors", "contracts"},
+    "doctor": {
+        "errors", "settings", "contracts", "sources", "transforms", "formats", "stores", "demo",
+        "catalog", "doctor",
+    },
+    "cli": {"errors", "settings", "contracts", "doctor"},
     "api": {
         "errors", "settings", "contracts", "sources", "stores", "engine", "demo", "catalog",
     },

@@ -1,0 +1,126 @@
+"""The `defs.yaml` files, each by itself: a broken one hides none of the others.
+
+Dagster, too, says what is wrong with one, but of the first alone, and it takes seconds to load.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from exporter_pipelines import catalog
+from exporter_pipelines.contracts.dataset import Dataset, DatasetConfig
+from exporter_pipelines.contracts.inspection import Finding
+from exporter_pipelines.contracts.row_schema import load_row_schema
+from exporter_pipelines.errors import ConfigurationError, ExporterError
+from exporter_pipelines.formats import compression_named, format_named
+from exporter_pipelines.transforms import transform_named
+
+
+def names() -> list[str]:
+    """Names of all datasets; the folder's name stands for one that cannot be read."""
+    return [name for name, _ in _files()]
+
+
+def read_datasets(only: str | None = None) -> Iterator[tuple[str, Dataset | Finding]]:
+    """Each dataset, or what is wrong with it."""
+    for name, file in _files():
+        if only in (None, name):
+            try:
+                yield name, _read(name, file)
+            except ExporterError as error:
+                yield name, Finding("FAIL", name, "defs.yaml", error.message, error.hint)
+
+
+def _files() -> list[tuple[str, Path]]:
+    files = sorted(catalog.DEFS.glob("*/defs.yaml"))
+    return sorted((_name(file), file) for file in files)
+
+
+def _name(file: Path) -> str:
+    try:
+        return str(yaml.safe_load(file.read_text())["attributes"]["name"])
+    except (yaml.YAMLError, OSError, ValueError, KeyError, TypeError):
+        return file.parent.name
+
+
+def _read(name: str, file: Path) -> Dataset:
+    lines = _lines(file)
+    try:
+        dataset = _dataset(name, file)
+        for transform in dataset.config.transforms:
+            transform_named(transform, dataset.schema)
+        format_named(dataset.config.format)
+        compression_named(dataset.config.compression)
+    except ValidationError as error:
+        raise _invalid(file, lines, error) from None
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{file}: {error.message}", error.hint) from None
+    except Exception as error:  # a schema.py is user code, which may raise anything
+        raise ConfigurationError(
+            f"{file}: its schema cannot be imported: {type(error).__name__}",
+            "Import it in Python to see where.",
+        ) from None
+    return dataset
+
+
+def _dataset(name: str, file: Path) -> Dataset:
+    document = yaml.safe_load(file.read_text())
+    attributes = document.get("attributes") if isinstance(document, dict) else None
+    if not isinstance(attributes, dict):
+        raise ConfigurationError("has no attributes", "docs/datasets.md lists them.")
+    if "like" in attributes:
+        return catalog.dataset_named(name)
+    config = DatasetConfig(**attributes)
+    return Dataset(config, load_row_schema(config.row_schema))
+
+
+def _lines(file: Path) -> Any:
+    """The nodes of a file, which know their lines."""
+    try:
+        return yaml.compose(file.read_text(), Loader=yaml.SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise ConfigurationError(
+            f"{file}:{line}: not valid YAML: {error.problem}",
+            "Look at the indentation and the brackets just before it.",
+        ) from None
+    except (OSError, ValueError, yaml.YAMLError):
+        raise ConfigurationError(f"{file} is not a readable text file", "") from None
+
+
+def _invalid(file: Path, root: Any, error: ValidationError) -> ConfigurationError:
+    # A misspelt setting before the missing one that it should have been.
+    found = sorted(error.errors(include_url=False), key=lambda e: e["type"] != "extra_forbidden")
+    place = found[0]["loc"]
+    said = found[0]["msg"].removeprefix("Value error, ")
+    if found[0]["type"] == "extra_forbidden":
+        said = "there is no such setting"
+    elif found[0]["type"] == "missing":
+        said = "is missing"
+    hint = "docs/datasets.md lists every setting."
+    if place[-1] == "url":
+        hint = "Write the NAME of an environment variable that holds the URL, never the URL."
+    field = ".".join(str(part) for part in place)
+    return ConfigurationError(
+        f"{file}:{_line(root, ('attributes', *place))}: {field}: {said}", hint
+    )
+
+
+def _line(node: Any, place: Sequence[Any]) -> int:
+    """The line of the innermost part of `place` that the file has."""
+    line: int = node.start_mark.line + 1
+    for part in place:
+        inner = None
+        if isinstance(node, yaml.MappingNode):
+            inner = next(((k, v) for k, v in node.value if k.value == part), None)
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int):
+            inner = (node.value[part], node.value[part]) if part < len(node.value) else None
+        if inner is None:
+            break
+        line, node = inner[0].start_mark.line + 1, inner[1]
+    return line

@@ -1,0 +1,32 @@
+"""The round: the project first, then each dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from exporter_pipelines.contracts.inspection import Finding
+from exporter_pipelines.doctor.configuration import read_datasets
+from exporter_pipelines.doctor.connections import Connections
+from exporter_pipelines.doctor.dagster_home import examine_dagster_home
+from exporter_pipelines.doctor.dataset import examine_dataset
+from exporter_pipelines.doctor.output import examine_leftovers, examine_output
+from exporter_pipelines.doctor.project import examine_settings
+
+
+def examine(only: str | None = None, replaced: Sequence[str] = ()) -> Iterator[Finding]:
+    """Everything that was found, as it is found.
+
+    Args:
+        only: A dataset; the others are left out, the project is not.
+        replaced: Variables to which `.env` gave another value than the shell.
+    """
+    yield from examine_settings(replaced)
+    yield from examine_output()
+    yield from examine_dagster_home()
+    with Connections() as connections:
+        for name, read in read_datasets(only):
+            if isinstance(read, Finding):
+                yield read
+                continue
+            yield from examine_dataset(read, connections)
+            yield from examine_leftovers(name)

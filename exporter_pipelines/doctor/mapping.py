@@ -1,0 +1,155 @@
+"""The `table:` and `columns:` that a backend with other names would need.
+
+Only a proposal: names tell what a column is called, and a human knows what it holds.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import yaml
+
+from exporter_pipelines.contracts.dataset import Dataset
+from exporter_pipelines.contracts.inspection import Inspection, Relation
+from exporter_pipelines.contracts.row_schema import Column
+from exporter_pipelines.doctor.synonyms import alike, likeness
+
+_SYNONYM = 0.8
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A mapping for a dataset.
+
+    Attributes:
+        columns: Exported name -> source name, where they differ.
+        changes: Whether it differs from what is configured.
+        unmatched: Required columns for which nothing was found.
+        text: YAML lines to paste below `source:`.
+    """
+
+    columns: dict[str, str]
+    changes: bool
+    unmatched: tuple[str, ...]
+    text: str
+
+
+def proposal_for(dataset: Dataset, inspection: Inspection, relation: Relation) -> Proposal:
+    """The mapping that reads a dataset from a relation, as far as names and types tell it."""
+    kept = _kept(dataset, inspection, relation)
+    found = {**kept, **_assigned(dataset, inspection, relation, kept)}
+    ordered = {c.name: found[c.name] for c in dataset.schema.columns if c.name in found}
+    columns = {name: source for name, source in ordered.items() if name != source}
+    missing = tuple(c.name for c in dataset.schema.columns if c.required and c.name not in found)
+    return Proposal(columns, found != kept, missing, _yaml(relation, columns, missing))
+
+
+def ranked_tables(
+    dataset: Dataset, inspection: Inspection, relations: Sequence[Relation]
+) -> list[Relation]:
+    """Relations that could be what is meant, likeliest first: by name and by fitting columns."""
+    scored = [(_suitability(dataset, inspection, relation), relation) for relation in relations]
+    ordered = sorted(scored, key=lambda pair: -pair[0])
+    return [relation for suitability, relation in ordered if suitability > 0]
+
+
+def _suitability(dataset: Dataset, inspection: Inspection, relation: Relation) -> float:
+    proposal = proposal_for(dataset, inspection, relation)
+    required = [column.name for column in dataset.schema.columns if column.required]
+    covered = 1 - len(proposal.unmatched) / len(required)
+    if covered < 0.5 or dataset.config.source.time_column in proposal.unmatched:
+        return 0.0
+    source_names = {name: proposal.columns.get(name, name) for name in dataset.schema.names}
+    named = sum(
+        likeness(name, source_names[name])
+        for name in dataset.schema.names
+        if source_names[name] in relation.types
+    ) / len(dataset.schema.names)
+    name = relation.name.rpartition(".")[2]
+    table = dataset.config.source.table.rpartition(".")[2]
+    return covered + named + max(alike(name, table), alike(name, dataset.name))
+
+
+def _kept(dataset: Dataset, inspection: Inspection, relation: Relation) -> dict[str, str]:
+    """What is configured and can be read."""
+    names = {column.name: dataset.source_name(column.name) for column in dataset.schema.columns}
+    return {
+        name: source
+        for name, source in names.items()
+        if source in relation.types
+        and not inspection.misfit(
+            dataset.schema[name], relation.types[source], dataset.config.source
+        )
+    }
+
+
+def _assigned(
+    dataset: Dataset, inspection: Inspection, relation: Relation, kept: dict[str, str]
+) -> dict[str, str]:
+    """The likeliest pairs of what is left on both sides, each column once."""
+    wanted = [column for column in dataset.schema.columns if column.name not in kept]
+    free = [name for name in relation.types if name not in kept.values()]
+    pairs = sorted(
+        (
+            (-_likelihood(dataset, inspection, relation, column, name), column.name, name)
+            for column in wanted
+            for name in free
+        ),
+    )
+    assigned: dict[str, str] = {}
+    for score, column, name in pairs:
+        if score < 0 and column not in assigned and name not in assigned.values():
+            assigned[column] = name
+    return {**assigned, **dict(_only_ones(dataset, inspection, relation, {**kept, **assigned}))}
+
+
+def _likelihood(
+    dataset: Dataset, inspection: Inspection, relation: Relation, column: Column, name: str
+) -> float:
+    type_name = relation.types[name]
+    if not _fits(dataset, inspection, column, type_name):
+        return 0.0
+    score = likeness(column.name, name)
+    usual = inspection.resembles(column, type_name)
+    if not usual and score < _SYNONYM:
+        return 0.0  # anything can be read as text, so a likeness alone says little
+    if not column.required and score < _SYNONYM:
+        return 0.0
+    if score and column.name == dataset.config.source.key and name == relation.key:
+        return score + 0.2
+    return score if usual else score - 0.2
+
+
+def _only_ones(
+    dataset: Dataset, inspection: Inspection, relation: Relation, taken: dict[str, str]
+) -> Iterator[tuple[str, str]]:
+    """The key by its index and the time by its type, when their names say nothing."""
+    source = dataset.config.source
+    free = [name for name in relation.types if name not in taken.values()]
+    if source.key not in taken and relation.key is not None and relation.key in free:
+        key = dataset.schema[source.key]
+        if _fits(dataset, inspection, key, relation.types[relation.key]):
+            yield source.key, relation.key
+    time = dataset.schema[source.time_column]
+    times = [name for name in free if _fits(dataset, inspection, time, relation.types[name])]
+    times = [name for name in times if inspection.resembles(time, relation.types[name])]
+    if source.time_column not in taken and len(times) == 1:
+        yield source.time_column, times[0]
+
+
+def _fits(dataset: Dataset, inspection: Inspection, column: Column, type_name: str) -> bool:
+    """Whether it can be read, given a `timezone:` if it needs one."""
+    source = dataset.config.source
+    zoned = source if source.timezone else source.model_copy(update={"timezone": "UTC"})
+    return not inspection.misfit(column, type_name, zoned)
+
+
+def _yaml(relation: Relation, columns: dict[str, str], missing: Sequence[str]) -> str:
+    block = yaml.safe_dump(
+        {"table": relation.name, "columns": columns}, sort_keys=False, allow_unicode=True
+    )
+    for name in missing:
+        block += f"  # {name}: nothing was found that looks like it\n"
+    return textwrap.indent(block.rstrip(), "    ")

@@ -1,0 +1,43 @@
+"""Where exports go: may it be written, is there room, and what did dead runs leave there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from exporter_pipelines import settings
+from exporter_pipelines.contracts.inspection import Finding
+from exporter_pipelines.errors import ExporterError
+from exporter_pipelines.stores import local_inspection as local
+
+_GIB = 1024**3
+
+
+def examine_output() -> Iterator[Finding]:
+    """Permission and room of the output folder."""
+    try:
+        root = settings.output_root()
+        local.require_writable(root)
+    except ExporterError as error:
+        yield Finding("FAIL", None, "output", error.message, error.hint)
+        return
+    yield Finding("ok", None, "output", f"{root} can be written")
+    free = local.free_bytes(root)
+    shown = f"{free / _GIB:.1f} GiB free at {root}"
+    if free < _GIB:
+        yield Finding("warn", None, "disk", shown, "Make room; a full disk fails the day.")
+    else:
+        yield Finding("ok", None, "disk", shown)
+
+
+def examine_leftovers(dataset: str) -> Iterator[Finding]:
+    """What runs that were killed left behind."""
+    try:
+        found = local.dead_attempts(settings.output_root(), dataset)
+    except ExporterError:
+        return  # said by `examine_output`
+    if found:
+        yield Finding(
+            "warn", dataset, "leftovers",
+            f"{len(found)} attempts of runs that ended without cleaning up: {', '.join(found[:5])}",
+            "The next export of the dataset removes them.",
+        )  # fmt: skip

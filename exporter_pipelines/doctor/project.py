@@ -1,0 +1,62 @@
+"""The settings that all datasets share."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
+from zoneinfo import ZoneInfo
+
+from exporter_pipelines import settings
+from exporter_pipelines.contracts.inspection import Finding
+from exporter_pipelines.errors import ConfigurationError
+
+_T = TypeVar("_T")
+
+
+def examine_settings(replaced: Sequence[str]) -> Iterator[Finding]:
+    """`.env` against the shell, the time zone, and the range of days.
+
+    Args:
+        replaced: Variables to which `.env` gave another value than the shell.
+    """
+    if replaced:
+        yield Finding(
+            "warn", None, "settings",
+            f"The .env here replaces what the shell says for {', '.join(replaced)}",
+            "Dagster's commands do the same; change .env, or remove the line there.",
+        )  # fmt: skip
+    zone = _read(settings.timezone)
+    yield zone if isinstance(zone, Finding) else _ok(f"Days begin at midnight in {zone}")
+    start, end = _read(settings.start_date), _read(settings.end_date)
+    problems = [found for found in (start, end) if isinstance(found, Finding)]
+    yield from problems
+    if not problems:
+        today = dt.datetime.now(ZoneInfo("UTC")).date()
+        yield _range(str(start), str(end) if end else None, today)
+
+
+def _range(start: str, end: str | None, today: dt.date) -> Finding:
+    if end is not None and end <= start:
+        return Finding(
+            "FAIL", None, "settings",
+            f"EXPORTER_END_DATE {end} is not after EXPORTER_START_DATE {start}: there are no days",
+            "The end is the first day out of range again; leave it empty for none.",
+        )  # fmt: skip
+    if start > str(today):
+        return Finding(
+            "FAIL", None, "settings", f"EXPORTER_START_DATE {start} lies in the future",
+            "Set it to the first day of your data.",
+        )  # fmt: skip
+    return _ok(f"Days from {start} {f'to before {end}' if end else 'up to yesterday'}")
+
+
+def _read(read: Callable[[], _T]) -> _T | Finding:
+    try:
+        return read()
+    except ConfigurationError as error:
+        return Finding("FAIL", None, "settings", error.message, error.hint)
+
+
+def _ok(message: str) -> Finding:
+    return Finding("ok", None, "settings", message)

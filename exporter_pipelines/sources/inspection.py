@@ -1,0 +1,26 @@
+"""Which inspection looks at which database."""
+
+from __future__ import annotations
+
+from exporter_pipelines.contracts.inspection import Inspection
+from exporter_pipelines.errors import ConfigurationError
+from exporter_pipelines.sources.postgres_inspection import PostgresInspection
+
+
+def open_inspection(url: str, variable: str) -> Inspection:
+    """Look at the database behind a URL; the caller closes it.
+
+    Args:
+        url: As for `sources.open_day`.
+        variable: The environment variable that holds it, for messages.
+
+    Raises:
+        ConfigurationError: no source reads such a URL.
+        SourceUnavailableError: the database cannot be reached.
+    """
+    if url.startswith(("postgresql://", "postgres://")):
+        return PostgresInspection(url, variable)
+    raise ConfigurationError(
+        f"{variable} does not begin with postgresql:// or postgres://.",
+        "Other databases are not supported; its value is not shown since it may be secret.",
+    )

@@ -1,0 +1,60 @@
+"""What can be said of an output folder without writing there."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from pathlib import Path
+
+from exporter_pipelines.errors import OutputUnavailableError
+
+
+def require_writable(root: Path) -> None:
+    """Whether exports could be written below `root`, which need not exist yet.
+
+    Raises:
+        OutputUnavailableError: they could not.
+    """
+    folder = _nearest(root)
+    if not folder.is_dir():
+        raise OutputUnavailableError(
+            f"{folder} is not a folder.", "Set EXPORTER_OUTPUT_URL to a folder."
+        )
+    if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+        raise OutputUnavailableError(
+            f"{folder} cannot be written by this user.",
+            "Give it permission (and mount it writable), or set EXPORTER_OUTPUT_URL.",
+        )
+
+
+def free_bytes(root: Path) -> int:
+    """Room on the disk that `root` lies, or will lie, on."""
+    return shutil.disk_usage(_nearest(root)).free
+
+
+def dead_attempts(root: Path, dataset: str) -> list[str]:
+    """Attempts in the staging area whose process is gone; their locks are only tried."""
+    locks = sorted((root / dataset / ".staging").glob("*.lock"))
+    return [lock.stem for lock in locks if _is_free(lock)]
+
+
+def _nearest(path: Path) -> Path:
+    """The path itself, or the innermost of its parents that exists."""
+    return next(folder for folder in (path, *path.parents) if os.path.lexists(folder))
+
+
+def _is_free(lock: Path) -> bool:
+    try:
+        descriptor = os.open(lock, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return False  # removed since it was listed, or not ours to see
+    try:
+        # Shared, so that two doctors do not take each other for a run.
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    else:
+        return True
+    finally:
+        os.close(descriptor)
