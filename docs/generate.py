@@ -14,14 +14,16 @@ from pathlib import Path
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from exporter_pipelines.contracts import dataset, manifest
+from exporter_pipelines.contracts import dataset, manifest, refinements
 from exporter_pipelines.transforms.level_aliases import LevelAliases
 
 DOCS = Path(__file__).parent
 MODELS: dict[str, type[BaseModel]] = {
     "DatasetConfig": dataset.DatasetConfig,
     "SourceConfig": dataset.SourceConfig,
-    "TransformConfig": dataset.TransformConfig,
+    "TransformConfig": refinements.TransformConfig,
+    "RuleConfig": refinements.RuleConfig,
+    "FilterConfig": refinements.FilterConfig,
     "level_aliases": LevelAliases.Params,
     **{
         name: getattr(manifest, name)

@@ -68,6 +68,10 @@ class RuleCrashedError(ExporterError):
     """A rule of the Pandera schema did not judge row by row: it raised, or gave one verdict."""
 
 
+class TransformCrashedError(ExporterError):
+    """A user's own transform raised, or gave back other rows, columns or types."""
+
+
 class OutputUnavailableError(ExporterError):
     """The output folder cannot be written: read-only, full, or without permission."""
 

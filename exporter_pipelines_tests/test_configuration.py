@@ -30,9 +30,16 @@ for old, new in json.load(sys.stdin):
 print(json.dumps(said))
 """
 
+_FILTER = """  filters:
+    - {name: debug, column: level, op: ne, value: DEBUG}
+    - {name: severe, column: level, op: ge, value: 3}"""
+_RULES = """  rules:
+    - {name: a, sql: "true"}
+    - {name: b, function: no.where}"""
+
 # (text of logs/defs.yaml, replacement, line of the mistake, what the sentence says)
 _MISTAKES = [
-    ("format: jsonl", "format: xml", 21, "format 'xml' does not exist (there are: jsonl)"),
+    ("format: jsonl", "format: xml", 21, "format 'xml' does not exist (there are: jsonl, json"),
     ("compression: gzip", "compression: lzma", 22, "(there are: none, gzip, zstd)"),
     ("validation: strict", "validation: stern", 20, "'basic' or 'strict'. It is 'stern'."),
     ("rejected_rows: 10", "rejected_rows: -1", 24, "max_rejected_rows: Input should be greater"),
@@ -48,13 +55,21 @@ _MISTAKES = [
     ("time_column: timestamp", "time_column: when", 9, "'when' does not exist (there are: id,"),
     ("time_column: timestamp", "time_column: level", 9, "is not a required timestamp"),
     ("columns: {}", "columns: {nope: x}", 9, "columns: column 'nope' does not exist"),
-    ("name: level_aliases", "name: levels", 17, "(there are: level_aliases)"),
+    ("name: level_aliases", "name: levels", 18, "(there are: level_aliases)"),
     (
         "name: level_aliases",
         "name: level_aliases\n      params: {colum: x}",
-        17,
+        18,
         "It takes: column, aliases",
     ),
+    ("name: level_aliases", "function: no.where", 18, "transform 'where': function 'no.where' ca"),
+    ("name: level_aliases", "params: {}", 18, "a transform needs `name` or `function`"),
+    ("  format: jsonl", _FILTER, 23, "filter 'severe': 3 is not a value of 'level' (string)"),
+    ("  format: jsonl", _RULES, 23, "rule 'b': function 'no.where' cannot be imported"),
+    ("  format: jsonl", "  thresholds: {odd: warn}", 21, "rule 'odd' does not exist (there are: "),
+    ("  format: jsonl", "  thresholds: {known_level: x}", 21, "thresholds.known_level: Input"),
+    ("  format: jsonl", "  select: [id, nope]", 21, "select: column 'nope' does not exist"),
+    ("  format: jsonl", "  select: [id, level]", 21, "select: column 'timestamp' is missing"),
     ("attributes:\n", "attributes: [\n", 6, "not valid YAML"),
 ]
 
@@ -135,7 +150,8 @@ def test_the_command_line_shows_the_sentence_alone(bare_project: Project) -> Non
         bare_project.edit("ips", "format: xml", "format: jsonl")
     file = bare_project.path / "exporter_pipelines" / "defs" / "ips" / "defs.yaml"
     assert done.code == 1
-    assert done.last_words == f"Error: {file}:20: format 'xml' does not exist (there are: jsonl)."
+    known = "(there are: jsonl, json, csv, parquet)"
+    assert done.last_words == f"Error: {file}:20: format 'xml' does not exist {known}."
     assert "Traceback" not in done.stderr
 
 

@@ -14,7 +14,8 @@ import yaml
 from dagster_shared.error import DagsterUnresolvableSymbolError
 from pydantic import BaseModel, ValidationError
 
-from exporter_pipelines.contracts.dataset import DatasetConfig, SourceConfig, TransformConfig
+from exporter_pipelines.contracts.dataset import DatasetConfig, SourceConfig
+from exporter_pipelines.contracts.refinements import FilterConfig, RuleConfig, TransformConfig
 from exporter_pipelines.errors import ConfigurationError, ExporterError
 
 
@@ -84,6 +85,11 @@ def _invalid(error: ValidationError) -> ConfigurationError:
 
 
 def _fields(field: str) -> list[str]:
-    owners: dict[str, type[BaseModel]] = {"source": SourceConfig, "transforms": TransformConfig}
+    owners: dict[str, type[BaseModel]] = {
+        "source": SourceConfig,
+        "transforms": TransformConfig,
+        "filters": FilterConfig,
+        "rules": RuleConfig,
+    }
     owner = owners.get(field.split(".")[0], DatasetConfig) if "." in field else DatasetConfig
     return [info.alias or name for name, info in owner.model_fields.items()]

@@ -8,12 +8,20 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from zoneinfo import available_timezones
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from exporter_pipelines.contracts.judging import check_thresholds, with_rules, without
+from exporter_pipelines.contracts.refinements import (
+    FilterConfig,
+    RuleConfig,
+    Threshold,
+    TransformConfig,
+)
 from exporter_pipelines.contracts.row_schema import RowSchema
+from exporter_pipelines.contracts.strict import Strict
 from exporter_pipelines.errors import ConfigurationError, UnknownNameError
 
 EnvironmentName = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*$")]
@@ -22,14 +30,7 @@ DatasetName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 TimeEncoding = Literal["iso8601", "epoch_s", "epoch_ms", "epoch_us"]
 
 
-class _Strict(BaseModel):
-    # hide_input_in_errors: a pasted password must not come back in a validation message.
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", populate_by_name=True, hide_input_in_errors=True
-    )
-
-
-class SourceConfig(_Strict):
+class SourceConfig(Strict):
     """Where the rows of a dataset are."""
 
     url: EnvironmentName = Field(
@@ -89,14 +90,7 @@ class SourceConfig(_Strict):
         return self.encodings.get(column, "iso8601")
 
 
-class TransformConfig(_Strict):
-    """A transform that is applied to each batch before validation."""
-
-    name: str = Field(description="Name of a built-in transform.")
-    params: dict[str, Any] = Field(default_factory=dict, description="Its parameters.")
-
-
-class DatasetConfig(_Strict):
+class DatasetConfig(Strict):
     """The attributes of a `defs.yaml`: everything that differs between two backends."""
 
     name: DatasetName = Field(description="Asset key and folder name.")
@@ -106,8 +100,22 @@ class DatasetConfig(_Strict):
     description: str = Field("", description="Shown in the Dagster UI.")
     source: SourceConfig = Field(description="Where the rows are.")
     transforms: tuple[TransformConfig, ...] = Field((), description="Applied in this order.")
+    filters: tuple[FilterConfig, ...] = Field(
+        (), description="Applied after the transforms and before validation; all must be true."
+    )
     validation: Literal["basic", "strict"] = Field(
         "strict", description="`basic`: required fields and types. `strict`: the rules as well."
+    )
+    rules: tuple[RuleConfig, ...] = Field((), description="Rules beside those of the schema.")
+    thresholds: dict[str, Threshold] = Field(
+        default_factory=dict,
+        description="Rule: `warn` (never counts toward holding), `hold` (one row holds the day) "
+        "or `ignore` (not applied).",
+    )
+    select: tuple[str, ...] | None = Field(
+        None,
+        description="The columns to export, in this order; null for all. Key and time column must "
+        "be among them.",
     )
     format: str = Field("jsonl", description="File format.")
     compression: str = Field("gzip", description="`none`, `gzip` or `zstd`.")
@@ -132,16 +140,36 @@ class DatasetConfig(_Strict):
         "15 2 * * *", description="Cron of the daily export, in EXPORTER_TIMEZONE; null for none."
     )
 
+    @property
+    def sql_rules(self) -> tuple[tuple[str, str], ...]:
+        """(name, boolean expression) of the rules that the source evaluates for each row.
+
+        A source that cannot must refuse the dataset with a ConfigurationError.
+        """
+        if self.validation == "basic":
+            return ()
+        return tuple(
+            (rule.name, rule.sql) for rule in self.rules if rule.sql and self.applies(rule.name)
+        )
+
+    def applies(self, rule: str) -> bool:
+        """Whether a rule is not ignored."""
+        return self.thresholds.get(rule) != "ignore"
+
+    def rules_that(self, threshold: Threshold) -> frozenset[str]:
+        """Names of the rules with this threshold."""
+        return frozenset(name for name, value in self.thresholds.items() if value == threshold)
+
 
 @dataclass(frozen=True)
 class Dataset:
     """A dataset as the engine sees it: configuration plus what a row is.
 
     Raises:
-        UnknownNameError: `key`, `time_column`, `columns` or `encodings` name a column that the
-            schema lacks.
-        ConfigurationError: the time column of the schema is not a required timestamp, or a column
-            with an encoding is not a timestamp.
+        UnknownNameError: `key`, `time_column`, `columns`, `select` or `rules` name a column that
+            the schema lacks, or `thresholds` a rule that does not exist.
+        ConfigurationError: the time column of the schema is not a required timestamp, `select`
+            lacks a column that it must have, or a rule cannot be used.
     """
 
     config: DatasetConfig
@@ -177,7 +205,46 @@ class Dataset:
                     f"encodings: {name!r} is not a timestamp in {self.schema.model}.",
                     "Only time columns have an encoding.",
                 )
+        check_select(self.config, self.schema)
+        check_thresholds(self.config.thresholds, self.schema, self.config.rules)
+        self.judging(self.schema)
+
+    def judging(self, schema: RowSchema) -> RowSchema:
+        """What rows are judged by: `schema` with the rules that this dataset applies.
+
+        Args:
+            schema: This dataset's, or the same as bound to a source.
+        """
+        config = self.config
+        if config.validation == "basic":
+            return schema.without_rules()
+        return without(with_rules(schema, config.rules), config.rules_that("ignore"))
+
+    def exported(self, schema: RowSchema) -> RowSchema:
+        """`schema` with the columns that are exported, in their order."""
+        return schema if self.config.select is None else schema.selected(self.config.select)
 
     def source_name(self, column: str) -> str:
         """The name in the database of an exported column."""
         return self.config.source.columns.get(column, column)
+
+
+def check_select(config: DatasetConfig, schema: RowSchema) -> None:
+    """See that `select:` names columns, each once, with key and time column among them.
+
+    Raises:
+        ConfigurationError: it does not.
+    """
+    if config.select is None:
+        return
+    for column in config.select:
+        if column not in schema.names:
+            raise UnknownNameError("select: column", column, schema.names)
+        if config.select.count(column) > 1:
+            raise ConfigurationError(f"select: column {column!r} is named twice.")
+    for column in (config.source.key, config.source.time_column):
+        if column not in config.select:
+            raise ConfigurationError(
+                f"select: column {column!r} is missing.",
+                "Key and time column are always exported.",
+            )

@@ -8,7 +8,7 @@ is written (`formats`).
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -115,6 +115,10 @@ class RowSchema:
             for name, column in self.pandera.columns.items()
         }
         return replace(self, pandera=pandera.DataFrameSchema(plain, name=self.pandera.name))
+
+    def selected(self, names: Sequence[str]) -> RowSchema:
+        """The schema of rows with fewer columns, in this order; it is not one to judge by."""
+        return replace(self, columns=tuple(self[name] for name in names))
 
     @property
     def rules(self) -> tuple[tuple[str, str | None], ...]:

@@ -14,8 +14,17 @@ NOTES_COLUMN = "__notes"
 """Last column of every batch: null, or a JSON array of what the source did to the row.
 
 Its elements are null, `["reject", rule, column, value]` for a value that could not be delivered,
-or `["change", rule, column]` for one that was delivered changed.
+or `["change", rule, column]` for one that was delivered changed. A broken SQL rule is
+`["reject", rule, null, null]`: no value is missing.
 """
+
+SOURCE_RULES = (
+    "number_out_of_range",
+    "timestamp_out_of_range",
+    "undecodable_text",
+    "value_too_large",
+)
+"""Every rule under which a source rejects a value that it cannot deliver; a test holds it."""
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ class Tally:
         rows_read: Rows that arrived.
         rows_exported: Rows written to the data files.
         rows_rejected: Rows written to the quarantine, each counted once.
+        rows_tolerated: Rejected rows that broke only rules with the threshold `warn`.
         rows_filtered: Rows left out by a named filter: name -> rows.
         rows_outside_window: Rows read whose time is not in the day; always 0 unless a bug.
         repeated_keys: Rows whose key another row of the day also has, less one for each such key.
@@ -27,6 +28,7 @@ class Tally:
     rows_read: int = 0
     rows_exported: int = 0
     rows_rejected: int = 0
+    rows_tolerated: int = 0
     rows_filtered: Counter[str] = field(default_factory=Counter)
     rows_outside_window: int = 0
     repeated_keys: int = 0
@@ -38,6 +40,11 @@ class Tally:
     def rejected_pct(self) -> float:
         """Rejected rows in percent of the rows read; 0 for an empty day."""
         return 100 * self.rows_rejected / self.rows_read if self.rows_read else 0.0
+
+    @property
+    def rows_against_limits(self) -> int:
+        """Rejected rows that count toward holding the day."""
+        return self.rows_rejected - self.rows_tolerated
 
     @property
     def rows_unaccounted(self) -> int:
@@ -61,6 +68,8 @@ class Tally:
             for column, missing in self.missing.items():
                 present = 100 * (1 - missing / self.rows_read)
                 metrics[f"completeness_pct.{column}"] = round(present, 4)
+        for name, count in sorted(self.rows_filtered.items()):
+            metrics[f"filtered.{name}"] = count
         for rule, count in sorted(self.changed.items()):
             metrics[f"changed.{rule}"] = count
         return metrics

@@ -14,8 +14,9 @@ from exporter_pipelines.contracts.tally import Tally
 CHECKS = {
     "rejected_rows": "Rows that broke a rule and went to the quarantine. Some: warning. "
     "Above both limits of the dataset: the day is held.",
-    "rejection_limits": "Whether the rejected rows are above both limits of the dataset. Fails "
-    "for held days alone, so that they stand out: Dagster draws a warning red as well.",
+    "rejection_limits": "Whether the rejected rows are above both limits of the dataset, or one "
+    "broke a rule that holds the day. Fails for held days alone, so that they stand out: Dagster "
+    "draws a warning red as well.",
     "required_fields": "Rows without a value in a required column; they are among the rejected.",
     "repeated_keys": "Rows whose key another row of the day has too. They are exported.",
     "rows_outside_window": "Rows read whose time lies outside the day. Must be 0.",
@@ -95,23 +96,31 @@ def _rejected_rows(tally: Tally, limits: Verdict) -> Verdict:
 
 
 def _rejection_limits(config: DatasetConfig, tally: Tally) -> Verdict:
-    above = (
-        tally.rows_rejected > config.max_rejected_rows
-        and tally.rejected_pct > config.max_rejected_pct
-    )
+    counted = tally.rows_against_limits
+    counted_pct = 100 * counted / tally.rows_read if tally.rows_read else 0.0
+    above = counted > config.max_rejected_rows and counted_pct > config.max_rejected_pct
+    holding = {
+        rule: count
+        for (rule, _), count in tally.failures.items()
+        if count and rule in config.rules_that("hold")
+    }
     limits = (
         f"max_rejected_rows={config.max_rejected_rows} and "
         f"max_rejected_pct={config.max_rejected_pct:g}"
     )
-    # Where a day is held, this follows the sentence of rejected_rows.
-    reason = f"More than {limits}." if above else f"Not more than both {limits}."
+    # Where a day is held, these follow the sentence of rejected_rows.
+    reasons = [f"A single row that breaks {rule} holds the day." for rule in holding]
+    if above or not holding:
+        reasons.append(f"More than {limits}." if above else f"Not more than both {limits}.")
     numbers: dict[str, float | int] = {
         "rows_rejected": tally.rows_rejected,
-        "rejected_pct": round(tally.rejected_pct, 4),
+        "rows_tolerated": tally.rows_tolerated,
+        "counted_pct": round(counted_pct, 4),
         "max_rejected_rows": config.max_rejected_rows,
         "max_rejected_pct": config.max_rejected_pct,
     }
-    return Verdict("rejection_limits", not above, "ERROR", reason, numbers)
+    passed = not above and not holding
+    return Verdict("rejection_limits", passed, "ERROR", " ".join(reasons), numbers)
 
 
 def _required_fields(tally: Tally) -> Verdict:

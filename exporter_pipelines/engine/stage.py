@@ -23,7 +23,7 @@ from exporter_pipelines.engine.data_files import DataFiles
 from exporter_pipelines.engine.quarantine import Quarantine
 from exporter_pipelines.engine.threads import WriteBehind, read_ahead
 from exporter_pipelines.engine.validate import Rejection, validate
-from exporter_pipelines.transforms import transform_named
+from exporter_pipelines.transforms import RowFilter, transform_named
 
 DEFAULT_BATCH_ROWS = 50_000
 
@@ -75,14 +75,13 @@ class _Stager:
         self._staging, self._run_id = staging, run_id
         self._started_at, self._clock = dt.datetime.now(dt.UTC), time.monotonic()
         self._schema = snapshot.schema
-        self._judging = (
-            self._schema.without_rules() if config.validation == "basic" else self._schema
-        )
+        self._exported = dataset.exported(self._schema)
+        self._judging = dataset.judging(self._schema)
         self._transforms = [transform_named(entry, self._schema) for entry in config.transforms]
-        self._files = DataFiles(staging, dataset, window, self._schema)
-        self._tally = Tally(source_rows=snapshot.row_count, repeated_keys=snapshot.repeated_keys)
-        self._tally.failures.update(dict.fromkeys(self._judging.rules, 0))
-        self._tally.missing.update(dict.fromkeys(self._schema.names, 0))
+        self._filters = [RowFilter(entry, self._schema) for entry in config.filters]
+        self._files = DataFiles(staging, dataset, window, self._exported)
+        self._tally = self._empty_tally()
+        self._tolerated = config.rules_that("warn")
         # The run's id keeps the quarantines of a held and of a published attempt apart.
         self._quarantine = Quarantine(
             staging,
@@ -90,6 +89,16 @@ class _Stager:
             config.compression,
             self._schema,
         )
+
+    def _empty_tally(self) -> Tally:
+        """All that will be counted, at 0: what did not happen is stated as well."""
+        snapshot, config = self._snapshot, self._dataset.config
+        tally = Tally(source_rows=snapshot.row_count, repeated_keys=snapshot.repeated_keys)
+        tally.failures.update(dict.fromkeys(self._judging.rules, 0))
+        tally.failures.update(dict.fromkeys(((name, None) for name, _ in config.sql_rules), 0))
+        tally.missing.update(dict.fromkeys(self._schema.names, 0))
+        tally.rows_filtered.update(dict.fromkeys((f.name for f in self._filters), 0))
+        return tally
 
     def run(self, batch_rows: int, report: Report) -> StagedDay:
         files = self._files
@@ -111,7 +120,12 @@ class _Stager:
         prepared = read
         for transform in self._transforms:
             prepared = transform(prepared, tally.changed)
-        rejections = self._rejections(batch[NOTES_COLUMN], prepared)
+        undelivered = self._undelivered(batch[NOTES_COLUMN])
+        if self._filters:
+            read, prepared, undelivered = self._filtered(read, prepared, undelivered)
+            if not len(read):
+                return prepared
+        rejections = self._rejections(undelivered, prepared)
         rejected = self._quarantine.add(read, rejections)
         valid = prepared
         if rejected:
@@ -119,8 +133,31 @@ class _Stager:
             mask = pc.is_in(pa.array(range(len(read)), pa.int64()), value_set=bad)
             valid = prepared.filter(pc.invert(mask))
         tally.rows_rejected += rejected
+        tally.rows_tolerated += self._only_tolerated(rejections)
         tally.rows_exported += len(valid)
         return valid
+
+    def _filtered(
+        self, read: pa.RecordBatch, prepared: pa.RecordBatch, undelivered: list[Rejection]
+    ) -> tuple[pa.RecordBatch, pa.RecordBatch, list[Rejection]]:
+        """The rows that stay, as read and as prepared; the others are counted per filter.
+
+        A row whose value in the filter's column could not be delivered stays, to be rejected:
+        whether the filter means it cannot be told.
+        """
+        keep = pa.array([True] * len(read))
+        for row_filter in self._filters:
+            unknown = [r.row for r in undelivered if r.column == row_filter.column]
+            stays = row_filter.stays(prepared)
+            if unknown:
+                rows = pa.array(range(len(read)), pa.int64())
+                stays = pc.or_(stays, pc.is_in(rows, value_set=pa.array(unknown, pa.int64())))
+            left_out = pc.and_not(keep, stays)
+            self._tally.rows_filtered[row_filter.name] += pc.sum(left_out).as_py() or 0
+            keep = pc.and_(keep, stays)
+        position = {row: new for new, row in enumerate(pc.indices_nonzero(keep).to_pylist())}
+        kept = [r._replace(row=position[r.row]) for r in undelivered if r.row in position]
+        return read.filter(keep), prepared.filter(keep), kept
 
     def _look(self, read: pa.RecordBatch) -> None:
         """Count what does not depend on rules: rows, gaps, and rows of another day."""
@@ -133,16 +170,25 @@ class _Stager:
         inside = pc.and_(pc.greater_equal(times, start), pc.less(times, end))
         tally.rows_outside_window += len(read) - (pc.sum(inside).as_py() or 0)
 
-    def _rejections(self, notes: pa.Array, prepared: pa.RecordBatch) -> list[Rejection]:
+    def _rejections(
+        self, undelivered: list[Rejection], prepared: pa.RecordBatch
+    ) -> list[Rejection]:
         """What the source could not deliver, then what Pandera finds; counted per rule."""
-        undelivered = self._undelivered(notes)
-        # A value that could not be delivered is null here, which is not a second reason.
-        known = {(rejection.row, rejection.column) for rejection in undelivered}
+        # A value that could not be delivered is null here, which is not a second reason. An SQL
+        # rule judges a whole row, as the rules without a column do, and hides none of them.
+        known = {(r.row, r.column) for r in undelivered if r.column is not None}
         judged = [r for r in validate(prepared, self._judging) if (r.row, r.column) not in known]
         rejections = [*undelivered, *judged]
         for _, rule, column, _ in rejections:
             self._tally.failures[rule, column] += 1
         return rejections
+
+    def _only_tolerated(self, rejections: list[Rejection]) -> int:
+        """How many rows are rejected for rules alone whose threshold is `warn`."""
+        if not self._tolerated:
+            return 0
+        serious = {r.row for r in rejections if r.rule not in self._tolerated}
+        return len({r.row for r in rejections} - serious)
 
     def _undelivered(self, notes: pa.Array) -> list[Rejection]:
         if notes.null_count == len(notes):
@@ -162,7 +208,7 @@ class _Stager:
         return StagedDay(
             dataset=self._dataset,
             window=self._window,
-            schema=self._schema,
+            schema=self._exported,
             run_id=self._run_id,
             started_at=self._started_at,
             duration_s=round(time.monotonic() - self._clock, 6),

@@ -20,7 +20,7 @@ GROUP = "exports"
 
 
 def export_asset(
-    dataset: Dataset, partitions_def: dg.PartitionsDefinition[str]
+    dataset: Dataset, partitions_def: dg.PartitionsDefinition[str], group: str = GROUP
 ) -> dg.AssetsDefinition:
     """The partitioned asset of a dataset, with its checks."""
     config = dataset.config
@@ -29,7 +29,7 @@ def export_asset(
     @dg.asset(
         name=dataset.name,
         description=config.description or None,
-        group_name=GROUP,
+        group_name=group,
         kinds={"postgres", config.format},
         metadata=asset_metadata(dataset),
         partitions_def=partitions_def,

@@ -12,14 +12,14 @@ import dagster as dg
 
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.manifest import MANIFEST_NAME, Manifest
-from exporter_pipelines.contracts.row_schema import RowSchema
 from exporter_pipelines.stores.local import LocalStore
 
 
-def table_schema(schema: RowSchema) -> dg.TableSchema:
-    """The columns and their rules, as the UI's Columns section shows them."""
-    rules: dict[str | None, list[str]] = {}
-    for rule, column in schema.rules:
+def table_schema(dataset: Dataset) -> dg.TableSchema:
+    """The exported columns and their rules, as the UI's Columns section shows them."""
+    sql_rules = [name for name, _ in dataset.config.sql_rules]
+    rules: dict[str | None, list[str]] = {None: sql_rules}
+    for rule, column in dataset.judging(dataset.schema).rules:
         if rule != "required":
             rules.setdefault(column, []).append(rule)
     return dg.TableSchema(
@@ -32,9 +32,9 @@ def table_schema(schema: RowSchema) -> dg.TableSchema:
                     nullable=column.nullable, other=rules.get(column.name, [])
                 ),
             )
-            for column in schema.columns
+            for column in dataset.exported(dataset.schema).columns
         ],
-        constraints=dg.TableConstraints(other=rules.get(None, [])),
+        constraints=dg.TableConstraints(other=rules[None]),
     )
 
 
@@ -42,7 +42,7 @@ def asset_metadata(dataset: Dataset) -> dict[str, Any]:
     """Metadata of the asset itself."""
     config = dataset.config
     return {
-        "dagster/column_schema": table_schema(dataset.schema),
+        "dagster/column_schema": table_schema(dataset),
         "dagster/table_name": config.source.origin,
         "schema": config.row_schema,
         "source_variable": config.source.url,

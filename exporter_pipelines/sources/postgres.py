@@ -66,6 +66,7 @@ class PostgresDaySnapshot:
             self._query = PostgresDayQuery(
                 dataset, window, types, projections, self._key_is_unique()
             )
+            self._check_sql_rules()
             self.row_count, self.repeated_keys = self._counts()
             info = self._connection.rows(_INFO)[0]
             self.info = SourceInfo(
@@ -95,6 +96,24 @@ class PostgresDaySnapshot:
             columns = _decoded(columns)
         arrays = [columns[field.name].cast(field.type) for field in fields]
         return pa.RecordBatch.from_arrays(arrays, [field.name for field in fields])
+
+    def _check_sql_rules(self) -> None:
+        """Refuse an expression that the database does not understand, by its rule's name."""
+        for name, expression in self._dataset.config.sql_rules:
+            what = f"The SQL rule {name!r} of {self._dataset.name}"
+            try:
+                found = self._connection.types(self._query.rule_probe(expression))["verdict"]
+            except PostgresStatementError as error:
+                self._connection.execute("ROLLBACK")
+                raise ConfigurationError(
+                    f"{what} is refused: {error.message}",
+                    "Write a boolean expression over the table's own columns.",
+                ) from None
+            if found != "bool":
+                raise ConfigurationError(
+                    f"{what} gives {found} instead of bool.",
+                    "Write a comparison, as in `duration_ms >= 0`.",
+                )
 
     def _counts(self) -> tuple[int, int]:
         try:

@@ -83,6 +83,7 @@ class PostgresDayQuery:
             outer.append(
                 sql.SQL("{} AS {}").format(projection.render(projection.value, value), name)
             )
+        inner.extend(self._sql_rules())
         outer.append(sql.SQL("{} AS {}").format(self._notes(), sql.Identifier(NOTES_COLUMN)))
         return self._text(
             sql.SQL(
@@ -96,6 +97,17 @@ class PostgresDayQuery:
                 order=sql.SQL(", ").join(self._order()),
             )
         )
+
+    def _sql_rules(self) -> list[sql.Composed]:
+        """The dataset's `sql_rules` as columns of the inner query, true for a broken rule.
+
+        There the expressions see the table's own columns and, with window functions, the whole
+        day. A line break ends a comment that an expression may end with.
+        """
+        return [
+            sql.SQL("({}\n) IS FALSE AS {}").format(sql.SQL(text), sql.Identifier(f"rule{number}"))
+            for number, (_, text) in enumerate(self._dataset.config.sql_rules)
+        ]
 
     def _order(self) -> list[sql.Composable]:
         """Time, then key; without a unique key the text of every column decides what is left.
@@ -164,6 +176,13 @@ class PostgresDayQuery:
                         hit, self._note("change", rule, projection, sql.SQL("''"))
                     )
                 )
+        for number, (rule, _) in enumerate(self._dataset.config.sql_rules):
+            broken = sql.Identifier(f"rule{number}")
+            conditions.append(broken)
+            entry = sql.SQL("jsonb_build_array('reject', {}::text, NULL, NULL)")
+            notes.append(
+                sql.SQL("CASE WHEN {} THEN {} END").format(broken, entry.format(sql.Literal(rule)))
+            )
         if not conditions:
             return sql.SQL("NULL::text")
         return sql.SQL("CASE WHEN {} THEN jsonb_build_array({})::text END").format(
@@ -177,6 +196,14 @@ class PostgresDayQuery:
     ) -> sql.Composable:
         return sql.SQL("jsonb_build_array({}::text, {}::text, {}::text, {})").format(
             sql.Literal(kind), sql.Literal(rule), sql.Literal(projection.column.name), shown
+        )
+
+    def rule_probe(self, expression: str) -> str:
+        """One column, `verdict`: what an SQL rule's expression gives."""
+        return self._text(
+            sql.SQL("SELECT ({}\n) AS verdict FROM {} AS t").format(
+                sql.SQL(expression), self._table
+            )
         )
 
     @staticmethod

@@ -1,6 +1,7 @@
 """Small changes to a batch before it is validated: (batch, parameters) -> batch.
 
-Belongs here: one module per transform, found by its `name`; each counts the values it changes.
+Belongs here: one module per built-in transform, found by its `name`, which counts the values it
+changes; functions of a user's own; filters, which leave rows out.
 Does not belong here: how a value looks in a file (`formats`).
 """
 
@@ -8,30 +9,42 @@ from __future__ import annotations
 
 from pydantic import ValidationError
 
-from exporter_pipelines.contracts.dataset import TransformConfig
+from exporter_pipelines.contracts.refinements import TransformConfig
 from exporter_pipelines.contracts.row_schema import RowSchema
 from exporter_pipelines.errors import ConfigurationError, UnknownNameError
+from exporter_pipelines.transforms.contract import Transform
+from exporter_pipelines.transforms.function import FunctionTransform
 from exporter_pipelines.transforms.level_aliases import LevelAliases
+from exporter_pipelines.transforms.row_filter import RowFilter
+
+__all__ = ["RowFilter", "Transform", "transform_named"]
 
 _TRANSFORMS = {transform.name: transform for transform in (LevelAliases,)}
 
 
-def transform_named(config: TransformConfig, schema: RowSchema) -> LevelAliases:
+def transform_named(config: TransformConfig, schema: RowSchema) -> Transform:
     """The transform of an entry in `defs.yaml`.
 
     Raises:
         UnknownNameError: no transform has this name; the message lists them.
-        ConfigurationError: its parameters do not fit.
+        ConfigurationError: its parameters or its function do not fit.
     """
-    if config.name not in _TRANSFORMS:
-        raise UnknownNameError("transform", config.name, _TRANSFORMS)
-    transform = _TRANSFORMS[config.name]
+    name = config.title
+    if config.function is not None:
+        if name in _TRANSFORMS:
+            raise ConfigurationError(
+                f"transform {name!r} is built in.", "Give your own function another name."
+            )
+        return FunctionTransform(config)
+    if name not in _TRANSFORMS:
+        raise UnknownNameError("transform", name, _TRANSFORMS)
+    transform = _TRANSFORMS[name]
     try:
         return transform(transform.Params(**config.params), schema)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])
         raise ConfigurationError(
-            f"transform {config.name!r}: parameter {where!r}: {first['msg']}.",
+            f"transform {name!r}: parameter {where!r}: {first['msg']}.",
             f"It takes: {', '.join(transform.Params.model_fields)}.",
         ) from None

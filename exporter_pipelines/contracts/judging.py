@@ -1,0 +1,109 @@
+"""What a dataset judges its rows by: the schema's rules, those of `rules:`, less the ignored ones.
+
+Belongs here: putting the rules of a `defs.yaml` into the schema, where Pandera applies them and
+everything that lists rules finds them. Does not belong here: judging (`engine.validate`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import pandas as pd
+import pandera.pandas as pandera
+
+from exporter_pipelines.contracts.refinements import RuleConfig, Threshold
+from exporter_pipelines.contracts.row_schema import RowSchema, rule_name
+from exporter_pipelines.contracts.source import SOURCE_RULES
+from exporter_pipelines.contracts.user_functions import user_function
+from exporter_pipelines.errors import ConfigurationError, UnknownNameError
+
+_UNDELIVERED = ("required", *SOURCE_RULES)
+"""Rules about values that are not there: without them there would be nothing to export."""
+
+
+def with_rules(schema: RowSchema, rules: Iterable[RuleConfig]) -> RowSchema:
+    """The schema with the functions of `rules:` among its own checks.
+
+    A rule over one column judges that column and shows its value; one over several, or over the
+    frame, judges whole rows. SQL rules are the source's and are left out here.
+
+    Raises:
+        ConfigurationError: a function cannot be used, a column does not exist, or a name is taken.
+    """
+    taken = {name for name, _ in schema.rules} | set(_UNDELIVERED)
+    checks: dict[str | None, list[pandera.Check]] = {}
+    for rule in rules:
+        if rule.name in taken:
+            raise ConfigurationError(
+                f"rule {rule.name!r} exists already.", "Give it a name of its own."
+            )
+        taken.add(rule.name)
+        if rule.function is not None:
+            column = rule.columns[0] if len(rule.columns) == 1 else None
+            check = pandera.Check(_judge(schema, rule, rule.function), name=rule.name)
+            checks.setdefault(column, []).append(check)
+    return _changed(schema, lambda name, own: [*own, *checks.get(name, [])])
+
+
+def without(schema: RowSchema, ignored: Iterable[str]) -> RowSchema:
+    """The schema without the rules of these names."""
+    names = set(ignored)
+    return _changed(schema, lambda _, own: [c for c in own if rule_name(c) not in names])
+
+
+def check_thresholds(
+    thresholds: Mapping[str, Threshold], schema: RowSchema, rules: Iterable[RuleConfig]
+) -> None:
+    """See that `thresholds:` names rules that there are, and ignores none that cannot be.
+
+    Raises:
+        ConfigurationError: a name is unknown; the message lists the known ones.
+    """
+    known = {name for name, _ in schema.rules} | {rule.name for rule in rules} | set(_UNDELIVERED)
+    for name, threshold in thresholds.items():
+        if name not in known:
+            raise UnknownNameError("thresholds: rule", name, sorted(known))
+        if threshold == "ignore" and name in _UNDELIVERED:
+            raise ConfigurationError(
+                f"thresholds: rule {name!r} cannot be ignored: such a row lacks a value.",
+                "Write `warn`, or make the column nullable in the schema.",
+            )
+
+
+def _changed(
+    schema: RowSchema,
+    change: Callable[[str | None, list[pandera.Check]], list[pandera.Check]],
+) -> RowSchema:
+    columns = schema.pandera.columns.items()
+    changed = schema.pandera.update_columns(
+        {name: {"checks": change(name, list(column.checks))} for name, column in columns}
+    )
+    changed.checks = change(None, list(schema.pandera.checks))
+    return replace(schema, pandera=changed)
+
+
+def _judge(schema: RowSchema, rule: RuleConfig, path: str) -> Callable[[Any], Any]:
+    """A user's function as Pandera calls it: with a Series for one column, else with a frame."""
+    what = f"rule {rule.name!r}"
+    for column in rule.columns:
+        if column not in schema.names:
+            raise UnknownNameError(f"{what}: column", column, schema.names)
+    function = user_function(what, path, rule.columns or ("rows",), rule.params)
+
+    def judge(data: pd.Series | pd.DataFrame) -> pd.Series | bool:
+        several = len(rule.columns) > 1
+        arguments = [data[name] for name in rule.columns] if several else [data]
+        return _verdicts(function(*arguments, **rule.params), data.index)
+
+    return judge
+
+
+def _verdicts(result: object, index: pd.Index) -> pd.Series | bool:
+    """Plain booleans, a null counting as passed; False, which is refused, for anything else."""
+    fits = isinstance(result, pd.Series) and len(result) == len(index)
+    if not fits or not pd.api.types.is_bool_dtype(result.dtype):  # type: ignore[attr-defined]
+        return False
+    filled = result.fillna(True).to_numpy(dtype=bool)  # type: ignore[attr-defined]
+    return pd.Series(filled, index=index)

@@ -1,0 +1,48 @@
+"""Functions that a `defs.yaml` names: imported and looked at when it is loaded, never later."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from exporter_pipelines.errors import ConfigurationError
+
+
+def user_function(
+    what: str, path: str, arguments: tuple[str, ...], named: Mapping[str, Any] | None = None
+) -> Callable[..., Any]:
+    """Import a function and see that it can be called as it will be.
+
+    Args:
+        what: Names the entry in messages, as in `rule 'x'`.
+        path: Dotted path of the function.
+        arguments: What is passed by position, named for messages.
+        named: What is passed by name.
+
+    Raises:
+        ConfigurationError: it does not exist, is not callable, or takes other arguments.
+    """
+    module, _, name = path.rpartition(".")
+    try:
+        function = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise ConfigurationError(
+            f"{what}: function {path!r} cannot be imported: {error}.",
+            "Give the dotted path of a function, as in package.module.function.",
+        ) from error
+    if not callable(function):
+        raise ConfigurationError(f"{what}: {path!r} is not callable.", "Name a function.")
+    try:
+        inspect.signature(function).bind(*arguments, **(named or {}))
+    except TypeError as error:
+        given = ", ".join([*arguments, *(f"{key}=..." for key in named or {})])
+        raise ConfigurationError(
+            f"{what}: {path}{inspect.signature(function)} cannot be called with ({given}): "
+            f"{error}.",
+            "Change `columns` or `params` in defs.yaml, or the parameters of the function.",
+        ) from None
+    except ValueError:
+        return function  # one written in C tells nothing of its parameters
+    return function

@@ -1,0 +1,132 @@
+"""A structured filter: one column, an operator from a fixed list, a value of the column's type."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from exporter_pipelines.contracts.refinements import FilterConfig
+from exporter_pipelines.contracts.row_schema import Column, RowSchema
+from exporter_pipelines.errors import ConfigurationError, UnknownNameError
+
+_COMPARISONS: dict[str, Callable[..., Any]] = {
+    "eq": pc.equal,
+    "ne": pc.not_equal,
+    "lt": pc.less,
+    "le": pc.less_equal,
+    "gt": pc.greater,
+    "ge": pc.greater_equal,
+}
+_TEXTS: dict[str, Callable[..., Any]] = {
+    "contains": pc.match_substring,
+    "starts_with": pc.starts_with,
+}
+_LISTS = {"in", "not_in"}
+_NULLS = {"is_null", "not_null"}
+
+
+class RowFilter:
+    """Which rows of a batch stay.
+
+    A row stays when the condition is true. Of a missing value no comparison is true, `ne` and
+    `not_in` included; only `is_null` keeps it.
+
+    Raises:
+        UnknownNameError: the column does not exist.
+        ConfigurationError: operator and value do not fit the column.
+    """
+
+    def __init__(self, config: FilterConfig, schema: RowSchema) -> None:
+        self.name, self.column = config.name, config.column
+        if config.column not in schema.names:
+            raise UnknownNameError(f"filter {config.name!r}: column", config.column, schema.names)
+        self._config = config
+        column = schema[config.column]
+        _check_operator(config, column)
+        self._values = [_converted(config, column, value) for value in _listed(config)]
+        self._type = column.type
+
+    def stays(self, batch: pa.RecordBatch) -> pa.Array:
+        """A boolean per row, never null."""
+        op, values = self._config.op, batch[self.column]
+        if op in _NULLS:
+            return values.is_null() if op == "is_null" else values.is_valid()
+        if op in _TEXTS:
+            found = _TEXTS[op](values, self._values[0])
+        elif op in _LISTS:
+            found = pc.is_in(values, value_set=pa.array(self._values, self._type))
+            found = pc.and_(found if op == "in" else pc.invert(found), values.is_valid())
+        else:
+            found = _COMPARISONS[op](values, pa.scalar(self._values[0], self._type))
+        return found.fill_null(False)
+
+
+def _listed(config: FilterConfig) -> list[Any]:
+    """The values of a filter, none for the two operators that take none."""
+    what = f"filter {config.name!r}: {config.op}"
+    if config.op in _NULLS:
+        if config.value is not None:
+            raise ConfigurationError(f"{what} takes no value.")
+        return []
+    if config.op in _LISTS:
+        if not isinstance(config.value, (list, tuple)) or not config.value:
+            raise ConfigurationError(f"{what} takes a list of values.", "Write value: [a, b].")
+        return list(config.value)
+    return [config.value]
+
+
+def _check_operator(config: FilterConfig, column: Column) -> None:
+    what = f"filter {config.name!r}: {config.op}"
+    if config.op in _TEXTS and not pa.types.is_string(column.type):
+        raise ConfigurationError(
+            f"{what} is for text, but {column.name!r} is {column.type}.", "Compare it instead."
+        )
+    if config.op in {"lt", "le", "gt", "ge"} and pa.types.is_boolean(column.type):
+        raise ConfigurationError(f"{what} is not for bool columns.", "Write eq or ne.")
+
+
+def _converted(config: FilterConfig, column: Column, value: Any) -> Any:
+    """A value in the column's type; identifiers may be numbers or text, whichever is given."""
+    kind = column.type
+    found: Any = None
+    if isinstance(value, bool):
+        found = value if pa.types.is_boolean(kind) else None
+    elif column.is_identifier and isinstance(value, (int, str)):
+        found = _identifier(value, kind)
+    elif isinstance(value, str) and pa.types.is_string(kind):
+        found = value
+    elif isinstance(value, int) and pa.types.is_integer(kind):
+        found = value if -(2**63) <= value < 2**63 else None
+    elif isinstance(value, (int, float)) and pa.types.is_floating(kind):
+        found = float(value)
+    elif column.is_timestamp:
+        found = _instant(value)
+    if found is None:
+        raise ConfigurationError(
+            f"filter {config.name!r}: {value!r} is not a value of {column.name!r} ({kind}).",
+            "Write a time as 2026-11-01T09:30:00Z." if column.is_timestamp else "",
+        )
+    return found
+
+
+def _identifier(value: int | str, kind: pa.DataType) -> int | str | None:
+    if pa.types.is_string(kind):
+        return str(value)
+    try:
+        return int(value)
+    except ValueError:
+        return None
+
+
+def _instant(value: Any) -> dt.datetime | None:
+    if isinstance(value, str):
+        try:
+            value = dt.datetime.fromisoformat(value)
+        except ValueError:
+            return None
+    aware = isinstance(value, dt.datetime) and value.tzinfo is not None
+    return value if aware else None
