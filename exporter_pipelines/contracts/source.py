@@ -19,9 +19,13 @@ or `["change", rule, column]` for one that was delivered changed. A broken SQL r
 """
 
 SOURCE_RULES = (
+    "not_a_boolean",
+    "not_a_number",
+    "not_an_integer",
     "number_out_of_range",
     "timestamp_out_of_range",
     "undecodable_text",
+    "unreadable_time",
     "value_too_large",
 )
 """Every rule under which a source rejects a value that it cannot deliver; a test holds it."""
