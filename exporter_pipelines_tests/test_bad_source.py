@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from psycopg import sql
 
@@ -71,9 +72,7 @@ def test_an_unknown_table_is_answered_with_the_tables_that_exist(
     published.run('CREATE SCHEMA app; CREATE VIEW app."Odd One" AS SELECT 1')
     message = refused(UnknownTableError, published.url, store, dataset(source={"table": "lgos"}))
     assert "'lgos' of logs does not exist" in message
-    assert (
-        '(there are: app."Odd One", public.anomalies, public.ip_addresses, public.logs)' in message
-    )
+    assert "(there are: app.Odd One, public.anomalies, public.ip_addresses, public.logs)" in message
 
 
 @pytest.mark.parametrize("table", ["nowhere.logs", "Logs", "logs; DROP TABLE logs", 'a"b'])
@@ -112,7 +111,7 @@ def test_a_mapped_column_must_exist_even_if_it_is_optional(
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ("ALTER timestamp TYPE text", "has the type text, but 'timestamp'"),
+        ("ALTER timestamp TYPE uuid USING gen_random_uuid()", "has the type uuid, but 'timestamp'"),
         ("ALTER timestamp TYPE bigint USING 1", "needs timestamptz, timestamp or date"),
     ],
 )
@@ -129,7 +128,7 @@ def test_a_number_stored_as_text_is_refused(backend: Backend, store: LocalStore)
         export(backend.url, dataset("anomalies"), DAY, store)
 
 
-@pytest.mark.parametrize("pg_type", ["timestamp", "date"])
+@pytest.mark.parametrize("pg_type", ["timestamp", "date", "text"])
 def test_a_naive_time_column_needs_a_timezone(
     published: Backend, store: LocalStore, pg_type: str
 ) -> None:
@@ -169,6 +168,41 @@ def test_a_table_without_select_privilege_is_refused(published: Backend, store: 
         assert "GRANT SELECT ON logs" in message
     finally:
         published.run(f"DROP ROLE {role}")
+
+
+def test_a_lock_that_is_held_too_long_is_named_with_its_holder(
+    published: Backend, store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("postgres", "postgres_connection"):
+        monkeypatch.setattr(f"exporter_pipelines.sources.{module}.LOCK_TIMEOUT_S", 1)
+    with psycopg.connect(published.url, application_name="migration") as holder:
+        holder.execute("LOCK TABLE logs")
+        message = refused(SourceUnavailableError, published.url, store)
+        pid = holder.info.backend_pid
+    assert "The rows of logs stayed locked for 1 s" in message
+    assert f"logs by process {pid} of postgres (migration)" in message
+    assert export(published.url, dataset(), DAY, store).record_count == 3
+
+
+@pytest.mark.parametrize(
+    ("encodings", "pg_type", "said"),
+    [
+        ({"timestamp": "epoch_s"}, "timestamptz", "a number or text, since `encodings:` says"),
+        ({}, "bigint USING 1", "or a number with `encodings:`"),
+    ],
+)
+def test_an_encoding_must_fit_the_type(
+    published: Backend, store: LocalStore, encodings: dict[str, str], pg_type: str, said: str
+) -> None:
+    published.run(f"ALTER TABLE logs ALTER timestamp TYPE {pg_type}")
+    encoded = dataset(source={"encodings": encodings})
+    assert said in refused(ColumnMismatchError, published.url, store, encoded)
+
+
+@pytest.mark.parametrize("encodings", [{"nope": "epoch_s"}, {"level": "epoch_s"}])
+def test_only_a_time_column_has_an_encoding(encodings: dict[str, str]) -> None:
+    with pytest.raises(ConfigurationError, match="encodings:"):
+        dataset(source={"encodings": encodings})
 
 
 # URLs

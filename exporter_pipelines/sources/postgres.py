@@ -16,14 +16,17 @@ from exporter_pipelines.contracts.source import NOTES_COLUMN, SourceInfo
 from exporter_pipelines.errors import (
     ColumnMismatchError,
     ConfigurationError,
+    ExporterError,
     SourceLostError,
+    SourceUnavailableError,
     UnknownTableError,
 )
 from exporter_pipelines.sources.postgres_connection import (
+    LOCK_TIMEOUT_S,
     PostgresConnection,
     PostgresStatementError,
 )
-from exporter_pipelines.sources.postgres_query import PostgresDayQuery
+from exporter_pipelines.sources.postgres_query import PostgresDayQuery, relation
 from exporter_pipelines.sources.postgres_types import Projection, project
 
 # A valid unique index over the key alone, over all rows, on a column that is never null. An index
@@ -38,7 +41,7 @@ WHERE i.indrelid = {table}::regclass AND i.indisunique AND i.indisvalid AND i.in
   AND (c.relkind = 'p' OR NOT EXISTS (SELECT FROM pg_inherits WHERE inhparent = c.oid))
 """
 _TABLES = """
-SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname) AS name
+SELECT n.nspname || '.' || c.relname AS name
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
   AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
@@ -46,6 +49,15 @@ ORDER BY 1 LIMIT 40
 """
 _INFO = """
 SELECT pg_current_snapshot()::text AS snapshot, current_setting('server_version') AS version
+"""
+# Who holds a table so that not even a SELECT may look at it.
+_LOCKED_BY = """
+SELECT l.relation::regclass::text AS name, l.pid, a.usename AS role, a.application_name AS program
+FROM pg_locks l LEFT JOIN pg_stat_activity a ON a.pid = l.pid
+WHERE l.locktype = 'relation' AND l.granted AND l.mode = 'AccessExclusiveLock'
+  AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+  AND l.pid <> pg_backend_pid()
+ORDER BY l.pid LIMIT 5
 """
 _SHOWN_BYTES = 500
 
@@ -70,7 +82,7 @@ class PostgresDaySnapshot:
             self.row_count, self.repeated_keys = self._counts()
             info = self._connection.rows(_INFO)[0]
             self.info = SourceInfo(
-                "postgresql", dataset.config.source.table, info["snapshot"], info["version"]
+                "postgresql", dataset.config.source.origin, info["snapshot"], info["version"]
             )
         except BaseException:
             self._connection.close()
@@ -130,25 +142,46 @@ class PostgresDaySnapshot:
         return counts["rows"], counts["repeated"]
 
     def _column_types(self) -> dict[str, str]:
-        table = self._dataset.config.source.table
-        quoted = _quote(*table.split("."))
+        quoted = relation(self._dataset.config.source).as_string(None)
         try:
-            return self._connection.types(f"SELECT * FROM {quoted}")  # noqa: S608 - quoted
+            return self._connection.types(f"SELECT * FROM {quoted} AS t")  # noqa: S608 - quoted
         except PostgresStatementError as error:
             self._connection.execute("ROLLBACK")
-            if error.sqlstate == "42501":
-                raise UnknownTableError(
-                    f"The table {table!r} of {self._dataset.name} may not be read by this user.",
-                    f"GRANT SELECT ON {table} TO the user, or configure another table.",
-                ) from None
-            if error.sqlstate in {"42P01", "3F000", "42601", "42602"}:
-                tables = [row["name"] for row in self._connection.rows(_TABLES)]
-                raise UnknownTableError(
-                    f"The table {table!r} of {self._dataset.name} does not exist "
-                    f"(there are: {', '.join(tables) or 'none'}).",
-                    "Correct `table` in its defs.yaml; write schema.table for another schema.",
-                ) from None
-            raise
+            raise self._no_table(error) from None
+
+    def _no_table(self, error: PostgresStatementError) -> ExporterError:
+        source, name = self._dataset.config.source, self._dataset.name
+        if error.sqlstate == "55P03":
+            return self._locked()
+        if source.query is not None:
+            return ConfigurationError(
+                f"The query of {name} cannot be run. {error.message}",
+                "Correct `query` in its defs.yaml.",
+            )
+        if error.sqlstate == "42501":
+            return UnknownTableError(
+                f"The table {source.table!r} of {name} may not be read by this user.",
+                f"GRANT SELECT ON {source.table} TO the user, or configure another table.",
+            )
+        if error.sqlstate in {"42P01", "3F000", "42601", "42602"}:
+            tables = [row["name"] for row in self._connection.rows(_TABLES)]
+            return UnknownTableError(
+                f"The table {source.table!r} of {name} does not exist "
+                f"(there are: {', '.join(tables) or 'none'}).",
+                "Correct `table` in its defs.yaml; write schema.table for another schema.",
+            )
+        return error
+
+    def _locked(self) -> ExporterError:
+        holders = [
+            f"{row['name']} by process {row['pid']} of {row['role']} ({row['program'] or '?'})"
+            for row in self._connection.rows(_LOCKED_BY)
+        ]
+        return SourceUnavailableError(
+            f"The rows of {self._dataset.name} stayed locked for {LOCK_TIMEOUT_S} s; locked are: "
+            f"{', '.join(holders) or 'none any more'}.",
+            "Wait until that is done, or end it with SELECT pg_terminate_backend(process).",
+        )
 
     def _projections(self, types: dict[str, str]) -> list[Projection | None]:
         return [self._projection(column, types) for column in self._dataset.schema.columns]
@@ -156,7 +189,7 @@ class PostgresDaySnapshot:
     def _projection(self, column: Column, types: dict[str, str]) -> Projection | None:
         config = self._dataset.config
         name = self._dataset.source_name(column.name)
-        where = f"of table {config.source.table!r}"
+        where = f"of table {config.source.origin!r}"
         if name not in types:
             if not column.required and column.name not in config.source.columns:
                 return None
@@ -165,7 +198,13 @@ class PostgresDaySnapshot:
                 f"does not exist (there are: {', '.join(types)}).",
                 f"Map it under `columns:` in its defs.yaml, as in {column.name}: the_other_name.",
             )
-        found = project(column, types[name], config.source.timezone, config.max_value_bytes)
+        found = project(
+            column,
+            types[name],
+            config.source.timezone,
+            config.max_value_bytes,
+            config.source.encoding(column.name),
+        )
         if isinstance(found, str):
             raise ColumnMismatchError(
                 f"Column {name!r} {where} has the type {types[name]}, but {column.name!r} of "
@@ -176,8 +215,10 @@ class PostgresDaySnapshot:
 
     def _key_is_unique(self) -> bool:
         source = self._dataset.config.source
+        if source.query is not None:
+            return False
         statement = _UNIQUE_KEY.format(
-            table=_literal(_quote(*source.table.split("."))),
+            table=_literal(relation(source).as_string(None)),
             key=_literal(self._dataset.source_name(source.key)),
         )
         return bool(self._connection.rows(statement)[0]["found"])
@@ -215,15 +256,6 @@ def _decoded_column(name: str, raw: pa.Array, found: dict[int, list[list[str]]])
             shown = value[:_SHOWN_BYTES].decode("utf-8", "backslashreplace")
             found[row].append(["reject", "undecodable_text", name, shown])
     return pa.array(texts, pa.string())
-
-
-def _quote(*parts: str) -> str:
-    if len(parts) > 2 or not all(parts):
-        raise ConfigurationError(
-            f"table {'.'.join(parts)!r} is not `name` or `schema.name`.",
-            "A name that contains a dot cannot be configured; make a view over it.",
-        )
-    return sql.Identifier(*parts).as_string(None)
 
 
 def _literal(text: str) -> str:

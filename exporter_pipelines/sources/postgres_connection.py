@@ -30,6 +30,9 @@ smaller batches cost 5 % more CPU time."""
 
 CONNECT_TIMEOUT_S = 10
 
+LOCK_TIMEOUT_S = 30
+"""How long a statement waits behind a lock; a run can only be ended between statements."""
+
 # Classes of SQLSTATE that tell of the server or the connection, not of the statement.
 _SERVER_TROUBLE = {"08", "53", "57", "58", "XX"}
 
@@ -70,7 +73,7 @@ class PostgresConnection:
             raise self._unavailable(error) from None
         try:
             self.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            for statement in _SETTINGS:
+            for statement in (*_SETTINGS, f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT_S}s'"):
                 self.execute(statement)
             encoding = self.rows("SELECT current_setting('server_encoding') AS name")[0]["name"]
             # A server without an encoding cannot convert: it would refuse the whole batch for one

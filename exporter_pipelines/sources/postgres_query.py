@@ -6,19 +6,35 @@ by psycopg. Does not belong here: running it.
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Mapping, Sequence
-from zoneinfo import ZoneInfo
 
 from psycopg import sql
 
-from exporter_pipelines.contracts.dataset import Dataset
+from exporter_pipelines.contracts.dataset import Dataset, SourceConfig
 from exporter_pipelines.contracts.day_window import DayWindow
 from exporter_pipelines.contracts.source import NOTES_COLUMN
-from exporter_pipelines.sources.postgres_types import NAIVE_TIMES, TEXTS, Projection, zone_literal
+from exporter_pipelines.errors import ConfigurationError
+from exporter_pipelines.sources.postgres_times import (
+    TEXTS,
+    StoredTime,
+    instant_literal,
+    stored_time,
+)
+from exporter_pipelines.sources.postgres_types import Projection
 
-# Farther than any zone's offset has ever been from another's.
-_ZONE_SLACK = dt.timedelta(hours=28)
+
+def relation(source: SourceConfig) -> sql.Composable:
+    """What stands behind FROM, before its alias."""
+    if source.query is not None:
+        # A comment at its end must not swallow the bracket.
+        return sql.SQL("({}\n)").format(sql.SQL(source.query.strip().rstrip(";")))
+    parts = (source.table or "").split(".")
+    if len(parts) > 2 or not all(parts):
+        raise ConfigurationError(
+            f"table {source.table!r} is not `name` or `schema.name`.",
+            "A name that contains a dot cannot be configured; make a view over it.",
+        )
+    return sql.Identifier(*parts)
 
 
 class PostgresDayQuery:
@@ -45,9 +61,10 @@ class PostgresDayQuery:
         self._projections = projections
         self._key_is_unique = key_is_unique
         source = dataset.config.source
-        self._table = sql.Identifier(*source.table.split("."))
+        self._table = relation(source)
         self._time = dataset.source_name(source.time_column)
         self._key = dataset.source_name(source.key)
+        self._stored_time = self._read_time()
         self._where = self._in_window(window)
 
     def counts(self) -> str:
@@ -58,7 +75,7 @@ class PostgresDayQuery:
                 k=sql.Identifier(self._key)
             )
         return self._text(
-            sql.SQL("SELECT count(*) AS rows, {} AS repeated FROM {} WHERE {}").format(
+            sql.SQL("SELECT count(*) AS rows, {} AS repeated FROM {} AS t WHERE {}").format(
                 repeated, self._table, self._where
             )
         )
@@ -114,7 +131,10 @@ class PostgresDayQuery:
 
         That of the key too: 1.0 and 1.00 are equal, and so are a and A in some types.
         """
-        order = [self._sort_key(self._time), self._sort_key(self._key)]
+        time = self._sort_key(self._time)
+        if not self._stored_time.is_ordered:
+            time = self._instant()
+        order = [time, self._sort_key(self._key)]
         if not self._key_is_unique:
             mapped = [self._dataset.source_name(c.name) for c in self._dataset.schema.columns]
             others = [n for n in mapped if n in self._types and n not in (self._time, self._key)]
@@ -133,28 +153,35 @@ class PostgresDayQuery:
     def _in_window(self, window: DayWindow) -> sql.Composable:
         """`[start, end)` on the stored column, so that an index on it is used.
 
-        A naive column is compared twice: roughly as stored, for the index, and exactly as the
-        instant that is exported, for the hour that a change of the clock repeats.
+        Where stored values do not tell it exactly (the hour that a change of the clock repeats,
+        several spellings of one instant), the instant that is exported is compared as well.
         """
-        time = sql.Identifier(self._time)
-        exact = sql.SQL("{time} >= {start} AND {time} < {end}")
-        if self._types[self._time] not in NAIVE_TIMES:
-            return exact.format(
-                time=time, start=_timestamptz(window.start), end=_timestamptz(window.end)
-            )
-        zone = self._dataset.config.source.timezone or "UTC"
-        instant = sql.SQL("({}::timestamp AT TIME ZONE {})").format(time, zone_literal(zone))
-        rough = exact.format(
-            time=time,
-            start=_naive(window.start - _ZONE_SLACK, zone),
-            end=_naive(window.end + _ZONE_SLACK, zone),
+        template = sql.SQL("{time} >= {start} AND {time} < {end}")
+        start, end = self._stored_time.borders(window)
+        rough = template.format(time=sql.Identifier("t", self._time), start=start, end=end)
+        if self._stored_time.is_exact:
+            return rough
+        exact = template.format(
+            time=self._instant(),
+            start=instant_literal(window.start),
+            end=instant_literal(window.end),
         )
-        return sql.SQL("{} AND {}").format(
-            rough,
-            exact.format(
-                time=instant, start=_timestamptz(window.start), end=_timestamptz(window.end)
-            ),
+        return sql.SQL("{} AND {}").format(rough, exact)
+
+    def _read_time(self) -> StoredTime:
+        source = self._dataset.config.source
+        found = stored_time(
+            self._types[self._time], source.encoding(source.time_column), source.timezone or "UTC"
         )
+        if isinstance(found, str):
+            raise ValueError(f"the projections were to refuse a time column that needs {found}")
+        return found
+
+    def _instant(self) -> sql.Composable:
+        """The instant of a row, over the table."""
+        time = self._stored_time
+        stored = sql.SQL(time.inner).format(ref=sql.Identifier("t", self._time))
+        return sql.SQL("({})").format(sql.SQL(time.instant).format(v=stored))
 
     def _notes(self) -> sql.Composable:
         """Null for an ordinary row, else a JSON array as `contracts.source` describes it."""
@@ -209,12 +236,3 @@ class PostgresDayQuery:
     @staticmethod
     def _text(statement: sql.Composable) -> str:
         return statement.as_string(None)
-
-
-def _timestamptz(instant: dt.datetime) -> sql.Composable:
-    return sql.SQL("{}::timestamptz").format(sql.Literal(instant.isoformat()))
-
-
-def _naive(instant: dt.datetime, zone: str) -> sql.Composable:
-    local = instant.astimezone(ZoneInfo(zone)).replace(tzinfo=None)
-    return sql.SQL("{}::timestamp").format(sql.Literal(local.isoformat()))

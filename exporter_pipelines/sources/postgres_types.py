@@ -14,22 +14,20 @@ import pyarrow as pa
 from psycopg import sql
 
 from exporter_pipelines.contracts.row_schema import Column
+from exporter_pipelines.sources.postgres_times import NAIVE_TIMES as NAIVE_TIMES
+from exporter_pipelines.sources.postgres_times import TEXTS as TEXTS
+from exporter_pipelines.sources.postgres_times import WHOLE_NUMBERS as INTEGERS
+from exporter_pipelines.sources.postgres_times import stored_time
+from exporter_pipelines.sources.postgres_times import zone_literal as zone_literal
 
-INTEGERS = {"int2", "int4", "int8"}
 FLOATS = {"float4", "float8"}
-NAIVE_TIMES = {"timestamp", "date"}
 JSONS = {"json", "jsonb"}
-TEXTS = {"text", "varchar", "bpchar", "name", "citext"}
 # Types whose values are small whatever they hold; everything else is measured.
 _BOUNDED = INTEGERS | FLOATS | NAIVE_TIMES | {
     "timestamptz", "bool", "uuid", "inet", "cidr", "macaddr", "macaddr8", "oid", "time", "timetz",
     "interval", "money",
 }  # fmt: skip
 
-# What ISO-8601 with a four-digit year can say. Arrow's int64 microseconds reach 292,000 years
-# either way, and both infinity and the year 294276 overflow it without an error.
-_EARLIEST = "0001-01-01 00:00:00+00"
-_LATEST = "9999-12-31 23:59:59.999999+00"
 # Beyond these, numeric::float8 fails the whole query.
 _FLOAT_MAX = "1.7976931348623157e308"
 _FLOAT_MIN = "2.2250738585072014e-308"
@@ -59,15 +57,20 @@ class Projection:
 
 
 def project(
-    column: Column, pg_type: str, timezone: str | None, max_value_bytes: int
+    column: Column,
+    pg_type: str,
+    timezone: str | None,
+    max_value_bytes: int,
+    encoding: str = "iso8601",
 ) -> Projection | str:
     """How a column of `pg_type` is read as `column`, or what would be needed to read it.
 
     Args:
         column: The exported column.
         pg_type: Type name as in `pg_type`; arrays begin with an underscore.
-        timezone: Zone of naive timestamps, if it is known.
+        timezone: Zone of times without one, if it is known.
         max_value_bytes: Larger values are cut off and their rows rejected.
+        encoding: How the numbers of a time column count.
 
     Returns:
         A projection; or, when the type does not fit, the types that would.
@@ -75,7 +78,7 @@ def project(
     if column.is_json:
         return _json(column, pg_type, max_value_bytes)
     if column.is_timestamp:
-        return _timestamp(column, pg_type, timezone)
+        return _timestamp(column, pg_type, timezone, encoding)
     if pa.types.is_string(column.type):
         return _text(column, pg_type, max_value_bytes)
     if pa.types.is_boolean(column.type):
@@ -120,40 +123,13 @@ def _sized(projection: Projection, limit: int) -> Projection:
     )
 
 
-def _timestamp(column: Column, pg_type: str, timezone: str | None) -> Projection | str:
-    if pg_type == "timestamptz":
-        instant = "{v}"
-        outside = f"{{v}} < '{_EARLIEST}'::timestamptz OR {{v}} > '{_LATEST}'::timestamptz"
-    elif pg_type in NAIVE_TIMES and timezone:
-        instant = f"({{v}}::timestamp AT TIME ZONE {zone_literal(timezone).as_string()})"
-        # A date or timestamp far out cannot be moved to a zone, so it is compared as it is stored;
-        # only within a day of either end does the zone decide.
-        outside = (
-            "CASE WHEN {v} BETWEEN '0001-01-02'::timestamp AND '9999-12-30'::timestamp THEN false "
-            "WHEN {v} BETWEEN '0001-12-30 BC'::timestamp AND '10000-01-02'::timestamp "
-            f"THEN {instant} NOT BETWEEN '{_EARLIEST}'::timestamptz AND '{_LATEST}'::timestamptz "
-            "ELSE {v} IS NOT NULL END"
-        )
-    elif pg_type in NAIVE_TIMES:
-        return "timestamptz, or this type with `timezone:` in the source of the dataset"
-    else:
-        return "timestamptz, timestamp or date"
-    return Projection(
-        column,
-        "{ref}",
-        value=f"CASE WHEN {outside} THEN NULL ELSE {instant} END",
-        rejected=(("timestamp_out_of_range", outside, "{v}::text"),),
-    )
-
-
-def zone_literal(timezone: str) -> sql.Literal:
-    """An IANA zone as PostgreSQL must be told it.
-
-    It reads these four names as abbreviations of a fixed offset, without summer time; since
-    tzdata 2024b they are links to the cities given here.
-    """
-    cities = {"CET": "Brussels", "MET": "Brussels", "EET": "Athens", "WET": "Lisbon"}
-    return sql.Literal(f"Europe/{cities[timezone]}" if timezone in cities else timezone)
+def _timestamp(
+    column: Column, pg_type: str, timezone: str | None, encoding: str
+) -> Projection | str:
+    time = stored_time(pg_type, encoding, timezone)
+    if isinstance(time, str):
+        return time
+    return Projection(column, time.inner, time.instant, time.rejected, time.changed)
 
 
 def _float(column: Column, pg_type: str) -> Projection | str:
