@@ -12,9 +12,10 @@ The rooms, each of which may import only those above it (a test holds it):
     contracts, errors, settings
     sources | transforms | formats | stores      (siblings never import each other)
     engine
+    catalog                                      what lies below defs/
     demo | orchestration, components             (the latter two alone import dagster)
     definitions                                  Dagster's door
-    catalog, api                                 the same without Dagster
+    api                                          the same without Dagster
     doctor, cli                                  `exporter doctor`: what an export needs
 
 `defs/` is what a user edits: one folder per dataset.

@@ -46,7 +46,8 @@ _MISTAKES = [
     ("rejected_pct: 1.0", "rejected_pct: 101", 23, "max_rejected_pct: Input should be less"),
     ("  format: jsonl", "  fromat: jsonl", 21, "fromat: there is no such setting. There are:"),
     ("    table: logs", "    tabel: logs", 11, "source.tabel: there is no such setting"),
-    ("    table: logs  ", "    # no table", 9, "source.table: is missing"),
+    ("    table: logs  ", "    # no table", 9, "source: give exactly one of `table` and `query`."),
+    ("  format: jsonl", "  rules: [{name: a}]", 21, "rule 'a' needs either `function` or `sql`."),
     ("name: logs", "name: ../logs", 5, "name: String should match pattern"),
     ("timezone: UTC", "timezone: Mars", 14, "'Mars' is not an IANA time zone"),
     ("15 2 * * *", "15 2 x", 26, "schedule '15 2 x' is not a cron expression"),
@@ -122,6 +123,7 @@ def test_a_mistake_is_named_with_its_line(
     assert said in sentence
     assert sentence.startswith(f"{file}:{line}: "), sentence
     assert "\n" not in sentence
+    assert "It is {" not in sentence, "no part of the file is quoted whole"
 
 
 def test_a_pasted_url_is_never_shown(bare_project: Project) -> None:

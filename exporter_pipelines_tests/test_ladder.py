@@ -27,7 +27,8 @@ LADDER = {
         "demo", "orchestration",
     },
     "components": {
-        "errors", "settings", "contracts", "transforms", "formats", "orchestration", "components",
+        "errors", "settings", "contracts", "transforms", "formats", "catalog", "orchestration",
+        "components",
     },
     "defs": {"contracts", "transforms", "defs"},
     "definitions": {"orchestration", "components"},

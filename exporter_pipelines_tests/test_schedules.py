@@ -14,6 +14,7 @@ from exporter_pipelines.engine.judge import CHECKS
 from exporter_pipelines_tests.datasets import dataset
 
 DATASETS = ("anomalies", "ips", "logs")
+PRESETS = ("logs_errors", "logs_light", "logs_parquet")
 
 
 @pytest.fixture
@@ -77,14 +78,16 @@ def test_a_tick_whose_yesterday_is_out_of_range_says_why_it_skips(
 
 
 def test_the_graph(repository: dg.RepositoryDefinition) -> None:
-    graph = repository.asset_graph
+    graph, single_run = repository.asset_graph, dg.BackfillPolicy.single_run()
     nodes = [graph.get(key) for key in sorted(graph.get_all_asset_keys())]
     assert {
         node.key.to_user_string(): (node.group_name, sorted(node.kinds), node.backfill_policy)
         for node in nodes
     } == {
-        name: ("exports", ["jsonl", "postgres"], dg.BackfillPolicy.single_run())
-        for name in DATASETS
+        **{name: ("exports", ["jsonl", "postgres"], single_run) for name in DATASETS},
+        "logs_errors": ("presets", ["jsonl", "postgres"], single_run),
+        "logs_light": ("presets", ["jsonl", "postgres"], single_run),
+        "logs_parquet": ("presets", ["parquet", "postgres"], single_run),
     }
     [partitions] = {node.partitions_def for node in nodes}
     assert isinstance(partitions, dg.DailyPartitionsDefinition)
@@ -101,13 +104,16 @@ def test_the_graph(repository: dg.RepositoryDefinition) -> None:
         "rows_outside_window",
     ]
     assert {key.to_user_string() for key in graph.asset_check_keys} == {
-        f"{name}:{check}" for name in DATASETS for check in CHECKS
+        f"{name}:{check}" for name in (*DATASETS, *PRESETS) for check in CHECKS
     }
     assert {job.name for job in repository.get_all_jobs() if not job.name.startswith("__")} == {
         "all_exports_job",
         "anomalies_job",
         "ips_job",
         "logs_job",
+        "logs_errors_job",
+        "logs_light_job",
+        "logs_parquet_job",
     }
     assert {
         s.name: (s.cron_schedule, s.execution_timezone, s.job_name, s.default_status.value)
@@ -123,7 +129,7 @@ def test_the_graph(repository: dg.RepositoryDefinition) -> None:
 
 @pytest.mark.parametrize(
     ("job", "assets"),
-    [("all_exports_job", DATASETS), *((f"{name}_job", (name,)) for name in DATASETS)],
+    [("all_exports_job", DATASETS), *((f"{name}_job", (name,)) for name in (*DATASETS, *PRESETS))],
 )
 def test_a_job_exports_its_assets(
     repository: dg.RepositoryDefinition, job: str, assets: tuple[str, ...]

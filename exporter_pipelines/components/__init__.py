@@ -4,5 +4,6 @@ https://docs.dagster.io/guides/build/components
 """
 
 from exporter_pipelines.components.dataset_export import DatasetExport
+from exporter_pipelines.components.dataset_preset import DatasetPreset
 
-__all__ = ["DatasetExport"]
+__all__ = ["DatasetExport", "DatasetPreset"]

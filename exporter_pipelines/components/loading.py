@@ -6,7 +6,7 @@ which may be a password that was pasted where the name of a variable belongs.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import dagster as dg
@@ -15,6 +15,7 @@ from dagster_shared.error import DagsterUnresolvableSymbolError
 from pydantic import BaseModel, ValidationError
 
 from exporter_pipelines.contracts.dataset import DatasetConfig, SourceConfig
+from exporter_pipelines.contracts.preset import PresetConfig
 from exporter_pipelines.contracts.refinements import FilterConfig, RuleConfig, TransformConfig
 from exporter_pipelines.errors import ConfigurationError, ExporterError
 
@@ -58,7 +59,7 @@ def _explained(error: BaseException) -> ExporterError | None:
     if isinstance(error, DagsterUnresolvableSymbolError):
         return ConfigurationError(
             f"A defs.yaml names a type that does not exist: {error}",
-            "Write `type: exporter_pipelines.components.DatasetExport`.",
+            "Write `type: exporter_pipelines.components.DatasetExport`, or `DatasetPreset`.",
         )
     return None
 
@@ -74,22 +75,24 @@ def _invalid(error: ValidationError) -> ConfigurationError:
     said = first["msg"].removeprefix("Value error, ")
     hint = ""
     if first["type"] == "extra_forbidden":
-        said, hint = "there is no such setting", f"There are: {', '.join(_fields(field))}."
+        known = _fields(field, error.title)
+        said, hint = "there is no such setting", f"There are: {', '.join(known)}."
     elif first["type"] == "missing":
         said = "is missing"
     elif field.endswith("url"):
         hint = "Write the NAME of an environment variable that holds the URL, never the URL."
-    else:
+    elif not isinstance(first["input"], Mapping):
         hint = f"It is {first['input']!r}."
     return ConfigurationError(f"{place or 'defs.yaml'}: {field}: {said}.", hint)
 
 
-def _fields(field: str) -> list[str]:
+def _fields(field: str, model: str) -> list[str]:
+    whole = PresetConfig if model == PresetConfig.__name__ else DatasetConfig
     owners: dict[str, type[BaseModel]] = {
         "source": SourceConfig,
         "transforms": TransformConfig,
         "filters": FilterConfig,
         "rules": RuleConfig,
     }
-    owner = owners.get(field.split(".")[0], DatasetConfig) if "." in field else DatasetConfig
+    owner = owners.get(field.split(".")[0], whole) if "." in field else whole
     return [info.alias or name for name, info in owner.model_fields.items()]

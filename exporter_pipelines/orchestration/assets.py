@@ -17,6 +17,7 @@ from exporter_pipelines.orchestration.metadata import asset_metadata
 from exporter_pipelines.orchestration.resources import BackendResource
 
 GROUP = "exports"
+PRESETS_GROUP = "presets"
 
 
 def export_asset(

@@ -1,0 +1,60 @@
+"""A preset: a dataset that is like another one and overrides some of how it is exported.
+
+Belongs here: which settings a preset may override, and how they are laid over those of the dataset.
+Does not belong here: finding the other dataset (`catalog`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import Field, create_model
+
+from exporter_pipelines.contracts.dataset import DatasetConfig, DatasetName
+from exporter_pipelines.contracts.strict import Strict
+
+# Not the source and not what a row is: with another of those it would be another dataset.
+OVERRIDES = (
+    "description", "transforms", "filters", "validation", "thresholds", "select", "format",
+    "compression", "max_file_records", "max_rejected_pct", "max_rejected_rows", "max_value_bytes",
+    "schedule",
+)  # fmt: skip
+
+
+class Preset(Strict):
+    """What every preset has; `PresetConfig` adds what it may override."""
+
+    name: DatasetName = Field(description="Asset key and folder name of its own.")
+    like: DatasetName = Field(description="The dataset that it is like.")
+
+    def laid_over(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
+        """The attributes of a dataset with what this preset says.
+
+        Mappings (`thresholds`) are merged, everything else is replaced. The schedule of the
+        dataset is not taken over: a preset runs when it is asked to, or by a schedule of its own.
+        """
+        own = self.model_dump(exclude_unset=True, exclude={"like"})
+        return _merged({**attributes, "schedule": None}, own)
+
+
+# The same types, bounds and descriptions; what is left out is as in the dataset.
+_FIELDS: dict[str, Any] = {
+    name: (DatasetConfig.model_fields[name].annotation, DatasetConfig.model_fields[name])
+    for name in OVERRIDES
+}
+PresetConfig: type[Preset] = create_model(
+    "PresetConfig",
+    __base__=Preset,
+    __doc__="The attributes of a preset's `defs.yaml`.",
+    **_FIELDS,
+)
+
+
+def _merged(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in own.items():
+        before = merged.get(key)
+        both = isinstance(before, Mapping) and isinstance(value, Mapping)
+        merged[key] = _merged(before, value) if both else value  # type: ignore[arg-type]
+    return merged
