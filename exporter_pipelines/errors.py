@@ -56,6 +56,16 @@ class SourceLostError(ExporterError):
     """The database stopped answering, or refused to go on, in the middle of a day."""
 
 
+class NotAnsweredError(ExporterError):
+    """A question to a database was given up, since its answer would have taken too long."""
+
+    def __init__(self, limit_s: float) -> None:
+        super().__init__(
+            f"no answer within {limit_s:g} s",
+            "The table is large; with an index on the column it answers at once.",
+        )
+
+
 class UnknownTableError(ConfigurationError):
     """The configured table does not exist or may not be read."""
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -152,7 +154,7 @@ def test_wrong_usage_is_2(doctor: Doctor, arguments: list[str]) -> None:
 
 def test_an_unknown_dataset_is_answered_with_the_known(doctor: Doctor) -> None:
     done = CliRunner().invoke(cli.main, ["doctor", "--dataset", "lgos"])
-    assert "There is no dataset 'lgos' (there are: anomalies, ips, logs)." in done.output
+    assert "There is no dataset 'lgos' (there are: anomalies, ips, logs" in done.output
 
 
 # The project
@@ -450,7 +452,7 @@ def test_a_mapping_to_a_column_that_is_gone_is_corrected(doctor: Doctor, backend
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ("ALTER timestamp TYPE text", "timestamp is text, but timestamp of"),
+        ("ALTER timestamp TYPE bool USING true", "timestamp is bool, but timestamp of"),
         ("ALTER timestamp TYPE bool USING true", "needs timestamptz, timestamp or date"),
     ],
 )
@@ -553,6 +555,202 @@ def test_a_question_that_takes_too_long_is_given_up(doctor: Doctor, backend: Bac
     assert said["days"]["level"] == "warn"
     assert "no answer within 2 s" in said["days"]["message"]
     assert said["privileges"]["level"] == "warn"
+
+
+@pytest.mark.parametrize(
+    ("stored", "encoding"),
+    [
+        ("extract(epoch FROM occurred_at)::bigint", "epoch_s"),
+        ("(extract(epoch FROM occurred_at) * 1000)::bigint", "epoch_ms"),
+        ("(extract(epoch FROM occurred_at) * 1000000)::numeric", "epoch_us"),
+        ("extract(epoch FROM occurred_at)::float8", "epoch_s"),
+        ('to_char(occurred_at, \'YYYY-MM-DD"T"HH24:MI:SS"Z"\')', None),
+    ],
+)
+def test_times_as_numbers_or_text_are_exported_with_what_is_proposed(
+    doctor: Doctor, backend: Backend, store: LocalStore, stored: str, encoding: str | None
+) -> None:
+    backend.run(STRANGER)
+    backend.run(
+        "CREATE TABLE ops.archive AS SELECT event_uuid, log_level, msg, program, "
+        f"{stored} AS occurred_at FROM ops.event_stream; DROP TABLE ops.event_stream"
+    )
+    doctor.run("--dataset", "logs")
+    pasted(doctor, "logs", doctor.found("FAIL", "table"))
+    assert configured(doctor, "logs").get("encodings") == (
+        {"timestamp": encoding} if encoding else None
+    )
+    doctor.run("--dataset", "logs")
+    assert doctor.code == 0, doctor.output
+    assert doctor.found("ok", "days")["message"] == "Rows from 2026-11-01 to 2026-11-01"
+    assert doctor.found("ok", "dayless rows")
+    mapped = dataset(source=configured(doctor, "logs"))
+    assert export(backend.url, mapped, DAY, store).record_count == 1
+    backend.run("UPDATE ops.archive SET occurred_at = NULL")
+    doctor.run("--dataset", "logs")
+    assert doctor.found("warn", "dayless rows")["message"].startswith("1 rows have a occurred_at")
+
+
+def test_a_number_without_an_encoding_is_answered_with_one(
+    doctor: Doctor, backend: Backend
+) -> None:
+    backend.run("ALTER TABLE logs ALTER timestamp TYPE bigint USING extract(epoch FROM timestamp)")
+    doctor.run()
+    assert "encodings" in doctor.found("FAIL", "types")["message"]
+    pasted(doctor, "logs", doctor.found("FAIL", "columns"))
+    assert configured(doctor, "logs")["encodings"] == {"timestamp": "epoch_s"}
+    doctor.run()
+    assert doctor.code == 0
+
+
+def test_a_query_is_looked_at_as_a_table_is(doctor: Doctor, backend: Backend) -> None:
+    doctor.edit("logs", "table: logs", 'query: "SELECT * FROM logs WHERE id < 2 -- few"')
+    doctor.run()
+    assert doctor.found("ok", "table")["message"].startswith("The query ")
+    assert doctor.found("ok", "days")
+    assert not [f for f in doctor.said if (f["dataset"], f["check"]) == ("logs", "index")]
+    backend.run("ALTER TABLE logs RENAME level TO lvl")
+    doctor.run()
+    found = doctor.found("FAIL", "columns")
+    assert "table:" not in found["hint"]
+    assert "level: lvl" in found["hint"]
+    doctor.edit("logs", "SELECT *", "SELEKT *")
+    doctor.run()
+    assert "syntax error" in doctor.found("FAIL", "table")["message"]
+    assert doctor.found("FAIL", "table")["hint"] == "Correct `query` in its defs.yaml."
+
+
+# SQLite
+
+
+@pytest.fixture
+def sqlite_file(doctor: Doctor, tmp_path: Path) -> Path:
+    """A stranger's SQLite file, which the dataset logs is read from."""
+    file = tmp_path / "events.db"
+    with contextlib.closing(sqlite3.connect(file)) as connection:
+        connection.executescript("""
+            CREATE TABLE entries (nr INTEGER PRIMARY KEY, created_at DATETIME, severity TEXT,
+                text TEXT, service TEXT, hostname TEXT, meta TEXT);
+            INSERT INTO entries VALUES
+                (1, '2026-11-01 12:00:00', 'warn', 'hello', 'sshd', 'a', '{}'),
+                (2, '2026-11-03T12:00:00+02:00', 'info', 'bye', 'sshd', 'a', NULL);
+            CREATE VIEW recent AS SELECT * FROM entries;
+            CREATE TABLE other (x);
+        """)
+    doctor.set(LOGS_URL=f"sqlite:///{file}")
+    doctor.edit("logs", "url: EXPORTER_SOURCE_URL", "url: LOGS_URL")
+    return file
+
+
+def sqlite(file: Path, script: str) -> None:
+    with contextlib.closing(sqlite3.connect(file)) as connection:
+        connection.executescript(script)
+
+
+def test_a_sqlite_file_is_exported_with_what_is_proposed(
+    doctor: Doctor, sqlite_file: Path, store: LocalStore
+) -> None:
+    doctor.run("--dataset", "logs")
+    assert f", {sqlite_file}, " in doctor.found("ok", "connection")["message"]
+    found = doctor.found("FAIL", "table")
+    assert "(there are: entries, other, recent)" in found["message"]
+    pasted(doctor, "logs", found)
+    assert configured(doctor, "logs")["table"] == "entries"
+    assert configured(doctor, "logs")["columns"] == {
+        "id": "nr", "timestamp": "created_at", "level": "severity", "message": "text",
+        "source": "service", "device": "hostname", "attributes": "meta",
+    }  # fmt: skip
+    doctor.run("--dataset", "logs")
+    assert doctor.code == 0, doctor.output
+    assert doctor.found("ok", "key")
+    assert "read as UTC" in doctor.found("ok", "zone")["message"]
+    assert doctor.found("ok", "days")["message"] == "Rows from 2026-11-01 to 2026-11-03"
+    statement = doctor.found("warn", "index")["hint"]
+    sqlite(sqlite_file, statement)
+    doctor.run("--dataset", "logs")
+    assert {f["level"] for f in doctor.said} == {"ok"}, doctor.output
+    mapped = dataset(source=configured(doctor, "logs"))
+    assert export(os.environ["LOGS_URL"], mapped, DAY, store).record_count == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "encoding"),
+    [
+        ("unixepoch(created_at)", "epoch_s"),
+        ("unixepoch(created_at) * 1000", "epoch_ms"),
+        ("unixepoch(created_at) + 0.5", "epoch_s"),
+    ],
+)
+def test_numbers_of_sqlite_get_their_encoding(
+    doctor: Doctor, sqlite_file: Path, change: str, encoding: str
+) -> None:
+    sqlite(sqlite_file, f"UPDATE entries SET created_at = {change}")
+    doctor.run("--dataset", "logs")
+    pasted(doctor, "logs", doctor.found("FAIL", "table"))
+    assert configured(doctor, "logs")["encodings"] == {"timestamp": encoding}
+    doctor.run("--dataset", "logs")
+    assert doctor.code == 0, doctor.output
+    assert doctor.found("ok", "days")["message"] == "Rows from 2026-11-01 to 2026-11-03"
+
+
+def test_rows_of_sqlite_without_a_day_are_counted(doctor: Doctor, sqlite_file: Path) -> None:
+    sqlite(
+        sqlite_file,
+        "INSERT INTO entries (created_at) VALUES (NULL), (''), ('12 apples'), ('yesterday')",
+    )
+    doctor.run("--dataset", "logs")
+    pasted(doctor, "logs", doctor.found("FAIL", "table"))
+    doctor.run("--dataset", "logs")
+    assert doctor.found("warn", "dayless rows")["message"].startswith("4 rows have a created_at")
+    assert doctor.found("ok", "days")["message"] == "Rows from 2026-11-01 to 2026-11-03"
+
+
+def test_a_sqlite_key_that_repeats_and_a_zone_that_is_missing(
+    doctor: Doctor, sqlite_file: Path
+) -> None:
+    sqlite(
+        sqlite_file,
+        "CREATE TABLE logs AS SELECT 1 AS id, created_at AS timestamp, severity AS level, "
+        "text AS message, service AS source FROM entries",
+    )
+    doctor.run("--dataset", "logs")
+    assert "occur more than once" in doctor.found("warn", "key")["message"]
+    doctor.edit("logs", "timezone: UTC", "# no zone")
+    doctor.run("--dataset", "logs")
+    assert "SQLite stores none" in doctor.found("FAIL", "types")["message"]
+
+
+def test_looking_at_a_sqlite_file_leaves_nothing_beside_it(
+    doctor: Doctor, sqlite_file: Path
+) -> None:
+    sqlite(sqlite_file, "PRAGMA journal_mode = wal")
+    before = sorted(sqlite_file.parent.iterdir()), sqlite_file.read_bytes()
+    doctor.run("--dataset", "logs")
+    assert (sorted(sqlite_file.parent.iterdir()), sqlite_file.read_bytes()) == before
+
+
+def test_a_sqlite_file_that_cannot_be_read_is_named(doctor: Doctor, tmp_path: Path) -> None:
+    doctor.set(EXPORTER_SOURCE_URL=f"sqlite:///{tmp_path}/nothing.db")
+    doctor.run()
+    assert "nothing.db does not exist" in doctor.found("FAIL", "connection")["message"]
+    (tmp_path / "nothing.db").write_text("no database, but long enough to look like one" * 9)
+    doctor.run()
+    assert "not a database" in doctor.found("FAIL", "connection")["message"]
+    doctor.set(EXPORTER_SOURCE_URL="sqlite:///")
+    doctor.run()
+    assert "names no SQLite file" in doctor.found("FAIL", "connection")["message"]
+
+
+def test_a_slow_question_to_sqlite_is_given_up(doctor: Doctor, sqlite_file: Path) -> None:
+    doctor.edit(
+        "logs",
+        "table: logs",
+        "query: WITH RECURSIVE n(x) AS "
+        "(SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 100000000) "
+        "SELECT max(x) AS id FROM n",
+    )
+    doctor.run("--dataset", "logs")
+    assert "no answer within 2 s" in doctor.found("FAIL", "table")["message"]
 
 
 # Privileges

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from exporter_pipelines.contracts.dataset import SourceConfig
+from exporter_pipelines.contracts.dataset import SourceConfig, TimeEncoding
 from exporter_pipelines.contracts.row_schema import Column
 
 Level = Literal["ok", "warn", "FAIL"]
@@ -36,10 +36,11 @@ class Relation:
     """A table or view as the database's catalog describes it.
 
     Attributes:
-        name: As `table:` of a defs.yaml would name it.
-        is_view: Has no index of its own.
+        name: As `table:` of a defs.yaml would name it; for a query its `SourceConfig.origin`.
+        is_view: Has no index of its own, as a query has none.
         readable: Whether this user may read it.
-        types: Column -> type name, in the order of the table.
+        types: Column -> type name, in the order of the table; for a database that stores any value
+            in any column, with the type that most of the first rows have.
         key: The column that a unique index identifies rows by; None when there is none.
         native: The database's own handle.
     """
@@ -87,8 +88,8 @@ class Inspection(Protocol):
         """Kind, version, place and user; never a password."""
         ...
 
-    def find(self, table: str) -> Relation | None:
-        """The table or view that `table:` names."""
+    def find(self, source: SourceConfig) -> Relation | None:
+        """What `table:` names, or what `query:` gives."""
         ...
 
     def relations(self) -> list[Relation]:
@@ -105,6 +106,10 @@ class Inspection(Protocol):
 
     def is_naive(self, type_name: str) -> bool:
         """Whether instants of this type are stored without a zone."""
+        ...
+
+    def guessed_encoding(self, relation: Relation, column: str) -> TimeEncoding | None:
+        """What a column of numbers counts, by their size; None when it holds none."""
         ...
 
     def missing_index(self, relation: Relation, column: str) -> str | None:

@@ -6,6 +6,7 @@ Dagster, too, says what is wrong with one, but of the first alone, and it takes 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,76 +22,108 @@ from exporter_pipelines.formats import compression_named, format_named
 from exporter_pipelines.transforms import transform_named
 
 
+@dataclass(frozen=True)
+class _Place:
+    """One document of a `defs.yaml`; `---` separates several.
+
+    Attributes:
+        name: Of the dataset or preset; the folder's when the document does not say it.
+        file: Where it stands.
+        number: Of the document, from 0.
+    """
+
+    name: str
+    file: Path
+    number: int
+
+
 def names() -> list[str]:
-    """Names of all datasets; the folder's name stands for one that cannot be read."""
-    return [name for name, _ in _files()]
+    """Names of all datasets and presets; the folder's name stands for one that cannot be read."""
+    return [place.name for place in _places()]
 
 
 def read_datasets(only: str | None = None) -> Iterator[tuple[str, Dataset | Finding]]:
     """Each dataset, or what is wrong with it."""
-    for name, file in _files():
-        if only in (None, name):
+    for place in _places():
+        if only in (None, place.name):
             try:
-                yield name, _read(name, file)
+                yield place.name, _read(place)
             except ExporterError as error:
-                yield name, Finding("FAIL", name, "defs.yaml", error.message, error.hint)
+                message = error.message.rstrip(".")
+                yield place.name, Finding("FAIL", place.name, "defs.yaml", message, error.hint)
 
 
-def _files() -> list[tuple[str, Path]]:
+def _places() -> list[_Place]:
     files = sorted(catalog.DEFS.glob("*/defs.yaml"))
-    return sorted((_name(file), file) for file in files)
+    found = [place for file in files for place in _places_in(file)]
+    return sorted(found, key=lambda place: place.name)
 
 
-def _name(file: Path) -> str:
+def _places_in(file: Path) -> list[_Place]:
     try:
-        return str(yaml.safe_load(file.read_text())["attributes"]["name"])
-    except (yaml.YAMLError, OSError, ValueError, KeyError, TypeError):
-        return file.parent.name
+        documents = list(yaml.safe_load_all(file.read_text()))
+    except (yaml.YAMLError, OSError, ValueError):
+        return [_Place(file.parent.name, file, 0)]
+    return [
+        _Place(_name(document) or file.parent.name, file, number)
+        for number, document in enumerate(documents)
+    ]
 
 
-def _read(name: str, file: Path) -> Dataset:
-    lines = _lines(file)
+def _name(document: Any) -> str | None:
+    attributes = document.get("attributes") if isinstance(document, dict) else None
+    name = attributes.get("name") if isinstance(attributes, dict) else None
+    return name if isinstance(name, str) else None
+
+
+def _read(place: _Place) -> Dataset:
+    root = _node(place)
     try:
-        dataset = _dataset(name, file)
+        dataset = _dataset(place)
         for transform in dataset.config.transforms:
             transform_named(transform, dataset.schema)
         format_named(dataset.config.format)
         compression_named(dataset.config.compression)
     except ValidationError as error:
-        raise _invalid(file, lines, error) from None
+        raise _invalid(place.file, root, error) from None
     except ConfigurationError as error:
-        raise ConfigurationError(f"{file}: {error.message}", error.hint) from None
+        raise ConfigurationError(f"{place.file}: {error.message}", error.hint) from None
+    except yaml.YAMLError:
+        raise ConfigurationError(
+            f"{place.file}: what it is like cannot be read", "Mend the broken file first."
+        ) from None
     except Exception as error:  # a schema.py is user code, which may raise anything
         raise ConfigurationError(
-            f"{file}: its schema cannot be imported: {type(error).__name__}",
+            f"{place.file}: its schema cannot be imported: {type(error).__name__}",
             "Import it in Python to see where.",
         ) from None
     return dataset
 
 
-def _dataset(name: str, file: Path) -> Dataset:
-    document = yaml.safe_load(file.read_text())
+def _dataset(place: _Place) -> Dataset:
+    document = list(yaml.safe_load_all(place.file.read_text()))[place.number]
     attributes = document.get("attributes") if isinstance(document, dict) else None
     if not isinstance(attributes, dict):
         raise ConfigurationError("has no attributes", "docs/datasets.md lists them.")
     if "like" in attributes:
-        return catalog.dataset_named(name)
+        return catalog.dataset_named(place.name)
     config = DatasetConfig(**attributes)
     return Dataset(config, load_row_schema(config.row_schema))
 
 
-def _lines(file: Path) -> Any:
-    """The nodes of a file, which know their lines."""
+def _node(place: _Place) -> Any:
+    """The nodes of a document, which know their lines."""
     try:
-        return yaml.compose(file.read_text(), Loader=yaml.SafeLoader)
+        nodes = list(yaml.compose_all(place.file.read_text(), Loader=yaml.SafeLoader))
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise ConfigurationError(
-            f"{file}:{line}: not valid YAML: {error.problem}",
+            f"{place.file}:{line}: not valid YAML: {error.problem}",
             "Look at the indentation and the brackets just before it.",
         ) from None
     except (OSError, ValueError, yaml.YAMLError):
-        raise ConfigurationError(f"{file} is not a readable text file", "") from None
+        raise ConfigurationError(f"{place.file} is not a readable text file") from None
+    return nodes[place.number]
 
 
 def _invalid(file: Path, root: Any, error: ValidationError) -> ConfigurationError:
@@ -113,7 +146,7 @@ def _invalid(file: Path, root: Any, error: ValidationError) -> ConfigurationErro
 
 def _line(node: Any, place: Sequence[Any]) -> int:
     """The line of the innermost part of `place` that the file has."""
-    line: int = node.start_mark.line + 1
+    line = int(node.start_mark.line) + 1
     for part in place:
         inner = None
         if isinstance(node, yaml.MappingNode):

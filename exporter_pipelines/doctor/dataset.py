@@ -12,6 +12,9 @@ from exporter_pipelines.doctor.time_column import examine_time
 from exporter_pipelines.errors import ExporterError
 
 _SHOWN_TABLES = 20
+_MISFIT = (
+    "Say it in `source:` if it is a setting; else change the schema, or read a view that casts it."
+)
 
 
 def examine_dataset(dataset: Dataset, connections: Connections) -> Iterator[Finding]:
@@ -20,20 +23,28 @@ def examine_dataset(dataset: Dataset, connections: Connections) -> Iterator[Find
     try:
         inspection = connections.to(source.url)
         yield Finding("ok", dataset.name, "connection", inspection.described())
-        relation = inspection.find(source.table)
     except SampleNotMadeError as error:
         yield Finding("warn", dataset.name, "connection", error.message, error.hint)
         return
     except ExporterError as error:
         yield Finding("FAIL", dataset.name, "connection", error.message, error.hint)
         return
+    try:
+        relation = inspection.find(source)
+    except ExporterError as error:
+        hint = "Correct `query` in its defs.yaml." if source.query else error.hint
+        yield Finding("FAIL", dataset.name, "table", error.message, hint)
+        return
     if relation is None:
         yield from _attempted(dataset, "table", lambda: _no_table(dataset, inspection))
     elif not relation.readable:
         yield Finding(
-            "FAIL", dataset.name, "table", f"{source.table} may not be read by this user",
+            "FAIL",
+            dataset.name,
+            "table",
+            f"{source.table} may not be read by this user",
             f"GRANT SELECT ON {source.table} (and USAGE on its schema) to it.",
-        )  # fmt: skip
+        )
     else:
         yield from _examine_relation(dataset, inspection, relation)
 
@@ -41,8 +52,9 @@ def examine_dataset(dataset: Dataset, connections: Connections) -> Iterator[Find
 def _examine_relation(
     dataset: Dataset, inspection: Inspection, relation: Relation
 ) -> Iterator[Finding]:
-    kind = "view" if relation.is_view else "table"
-    yield Finding("ok", dataset.name, "table", f"The {kind} {relation.name} can be read")
+    kind = "view " if relation.is_view else "table "
+    kind = kind if dataset.config.source.table else ""
+    yield Finding("ok", dataset.name, "table", f"The {kind}{relation.name} can be read")
     yield from _columns(dataset, inspection, relation)
     yield from _types(dataset, inspection, relation)
     yield from _attempted(dataset, "key", lambda: _key(dataset, inspection, relation))
@@ -65,39 +77,35 @@ def _no_table(dataset: Dataset, inspection: Inspection) -> Iterator[Finding]:
     relations = [relation for relation in inspection.relations() if relation.readable]
     listed = ", ".join(relation.name for relation in relations[:_SHOWN_TABLES]) or "none"
     more = f" and {len(relations) - _SHOWN_TABLES} more" if relations[_SHOWN_TABLES:] else ""
-    table = dataset.config.source.table
     hint = "Correct `table` in its defs.yaml; write schema.table for another schema."
     for relation in ranked_tables(dataset, inspection, relations)[:1]:
         proposal = proposal_for(dataset, inspection, relation)
         hint += f" The closest is {relation.name}; put this into `source:`\n{proposal.text}"
     yield Finding(
         "FAIL", dataset.name, "table",
-        f"{table} does not exist, or not for this user (there are: {listed}{more})", hint,
+        f"{dataset.config.source.origin} does not exist, or not for this user "
+        f"(there are: {listed}{more})", hint,
     )  # fmt: skip
 
 
 def _columns(dataset: Dataset, inspection: Inspection, relation: Relation) -> Iterator[Finding]:
-    configured = dataset.config.source.columns
-    absent = [
-        c for c in dataset.schema.columns if dataset.source_name(c.name) not in relation.types
-    ]
+    configured, columns = dataset.config.source.columns, dataset.schema.columns
+    absent = [c for c in columns if dataset.source_name(c.name) not in relation.types]
     wrong = [c.name for c in absent if c.required or c.name in configured]
     optional = [c.name for c in absent if c.name not in wrong]
-    level: Level = "ok"
-    message = f"{len(dataset.schema.columns) - len(absent)} of {len(dataset.schema.columns)} found"
+    message = f"{len(columns) - len(absent)} of {len(columns)} found"
     if wrong:
-        level = "FAIL"
         names = ", ".join(_shown(dataset, name) for name in wrong)
         message = f"{relation.name} lacks {names} (there are: {', '.join(relation.types)})"
     elif optional:
         message += f"; exported as null: {', '.join(optional)}"
-    hint = ""
     proposal = proposal_for(dataset, inspection, relation)
+    for name in proposal.encodings:
+        message += f"; {name} holds numbers, and nothing says what they count"
+    level: Level = "FAIL" if wrong or proposal.encodings else "warn" if proposal.changes else "ok"
+    hint = "Map them under `columns:`, or make a view that has them." if wrong else ""
     if proposal.changes:
-        level = "FAIL" if wrong else "warn"
         hint = f"If these are meant, put this into `source:`\n{proposal.text}"
-    elif wrong:
-        hint = "Map them under `columns:`, or make a view that has them."
     yield Finding(level, dataset.name, "columns", message, hint)
 
 
@@ -117,7 +125,7 @@ def _types(dataset: Dataset, inspection: Inspection, relation: Relation) -> Iter
             yield Finding(
                 "FAIL", dataset.name, "types",
                 f"{name} is {found}, but {column.name} of {dataset.schema.model} needs {needed}",
-                "Change the schema, or read a view that casts it.",
+                _MISFIT,
             )  # fmt: skip
     if fitting:
         yield Finding("ok", dataset.name, "types", f"All fit {dataset.schema.model}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.inspection import Finding
 from exporter_pipelines.doctor.configuration import read_datasets
 from exporter_pipelines.doctor.connections import Connections
@@ -23,10 +24,20 @@ def examine(only: str | None = None, replaced: Sequence[str] = ()) -> Iterator[F
     yield from examine_settings(replaced)
     yield from examine_output()
     yield from examine_dagster_home()
+    # Presets read what their dataset reads.
+    seen: dict[str, str] = {}
     with Connections() as connections:
         for name, read in read_datasets(only):
             if isinstance(read, Finding):
                 yield read
                 continue
-            yield from examine_dataset(read, connections)
+            if (same := seen.get(_what(read))) is None:
+                yield from examine_dataset(read, connections)
+                seen[_what(read)] = name
+            else:
+                yield Finding("ok", name, "source", f"The same as that of {same}")
             yield from examine_leftovers(name)
+
+
+def _what(dataset: Dataset) -> str:
+    return f"{dataset.config.row_schema} {dataset.config.source.model_dump_json()}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import yaml
 
@@ -25,12 +26,14 @@ class Proposal:
 
     Attributes:
         columns: Exported name -> source name, where they differ.
+        encodings: Time column -> what its numbers count, where that must be said and is not.
         changes: Whether it differs from what is configured.
         unmatched: Required columns for which nothing was found.
         text: YAML lines to paste below `source:`.
     """
 
     columns: dict[str, str]
+    encodings: dict[str, str]
     changes: bool
     unmatched: tuple[str, ...]
     text: str
@@ -40,10 +43,13 @@ def proposal_for(dataset: Dataset, inspection: Inspection, relation: Relation) -
     """The mapping that reads a dataset from a relation, as far as names and types tell it."""
     kept = _kept(dataset, inspection, relation)
     found = {**kept, **_assigned(dataset, inspection, relation, kept)}
+    encodings = dict(_encodings(dataset, inspection, relation, found))
     ordered = {c.name: found[c.name] for c in dataset.schema.columns if c.name in found}
     columns = {name: source for name, source in ordered.items() if name != source}
     missing = tuple(c.name for c in dataset.schema.columns if c.required and c.name not in found)
-    return Proposal(columns, found != kept, missing, _yaml(relation, columns, missing))
+    text = _yaml(dataset, relation, columns, encodings, missing)
+    changes = found != kept or bool(encodings)
+    return Proposal(columns, encodings, changes, missing, text)
 
 
 def ranked_tables(
@@ -68,7 +74,7 @@ def _suitability(dataset: Dataset, inspection: Inspection, relation: Relation) -
         if source_names[name] in relation.types
     ) / len(dataset.schema.names)
     name = relation.name.rpartition(".")[2]
-    table = dataset.config.source.table.rpartition(".")[2]
+    table = dataset.config.source.origin.rpartition(".")[2]
     return covered + named + max(alike(name, table), alike(name, dataset.name))
 
 
@@ -140,16 +146,43 @@ def _only_ones(
 
 
 def _fits(dataset: Dataset, inspection: Inspection, column: Column, type_name: str) -> bool:
-    """Whether it can be read, given a `timezone:` if it needs one."""
+    """Whether it can be read, given a `timezone:` and `encodings:` if it needs them."""
     source = dataset.config.source
-    zoned = source if source.timezone else source.model_copy(update={"timezone": "UTC"})
-    return not inspection.misfit(column, type_name, zoned)
-
-
-def _yaml(relation: Relation, columns: dict[str, str], missing: Sequence[str]) -> str:
-    block = yaml.safe_dump(
-        {"table": relation.name, "columns": columns}, sort_keys=False, allow_unicode=True
+    given: dict[str, Any] = {"timezone": source.timezone or "UTC"}
+    numbers = source.model_copy(
+        update={**given, "encodings": {column.name: "epoch_s", **source.encodings}}
     )
+    usual = source.model_copy(update=given)
+    return None in (
+        inspection.misfit(column, type_name, usual),
+        inspection.misfit(column, type_name, numbers),
+    )
+
+
+def _encodings(
+    dataset: Dataset, inspection: Inspection, relation: Relation, found: dict[str, str]
+) -> Iterator[tuple[str, str]]:
+    """How the numbers of time columns count, where that is not configured."""
+    source = dataset.config.source
+    for name, source_name in found.items():
+        if dataset.schema[name].is_timestamp and name not in source.encodings:
+            encoding = inspection.guessed_encoding(relation, source_name)
+            if encoding is not None:
+                yield name, encoding
+
+
+def _yaml(
+    dataset: Dataset,
+    relation: Relation,
+    columns: dict[str, str],
+    encodings: dict[str, str],
+    missing: Sequence[str],
+) -> str:
+    block: dict[str, Any] = {"table": relation.name} if dataset.config.source.table else {}
+    block["columns"] = columns
+    if encodings:
+        block["encodings"] = {**dataset.config.source.encodings, **encodings}
+    text = yaml.safe_dump(block, sort_keys=False, allow_unicode=True)
     for name in missing:
-        block += f"  # {name}: nothing was found that looks like it\n"
-    return textwrap.indent(block.rstrip(), "    ")
+        text += f"# {name}: nothing was found that looks like it\n"
+    return textwrap.indent(text.rstrip(), "    ")

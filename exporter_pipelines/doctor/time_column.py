@@ -31,7 +31,8 @@ def examine_time(dataset: Dataset, inspection: Inspection, relation: Relation) -
 def _zone(dataset: Dataset, name: str, type_name: str) -> Iterator[Finding]:
     zone = dataset.config.source.timezone
     yield Finding(
-        "ok", dataset.name, "zone", f"{name} is {type_name}, without a zone, and read as {zone}",
+        "ok", dataset.name, "zone",
+        f"{name} is {type_name}; without a zone of its own it is read as {zone}",
         "If it is written in another zone, say so under `timezone:`.",
     )  # fmt: skip
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from exporter_pipelines.contracts.inspection import Inspection
 from exporter_pipelines.errors import ConfigurationError
 from exporter_pipelines.sources.postgres_inspection import PostgresInspection
+from exporter_pipelines.sources.sqlite_connection import URL_PREFIX
+from exporter_pipelines.sources.sqlite_inspection import SqliteInspection
 
 
 def open_inspection(url: str, variable: str) -> Inspection:
@@ -20,7 +22,9 @@ def open_inspection(url: str, variable: str) -> Inspection:
     """
     if url.startswith(("postgresql://", "postgres://")):
         return PostgresInspection(url, variable)
+    if url.startswith(URL_PREFIX):
+        return SqliteInspection(url, variable)
     raise ConfigurationError(
-        f"{variable} does not begin with postgresql:// or postgres://.",
+        f"{variable} does not begin with postgresql:// or sqlite:///.",
         "Other databases are not supported; its value is not shown since it may be secret.",
     )

@@ -9,17 +9,26 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
-from exporter_pipelines.contracts.dataset import SourceConfig
+from exporter_pipelines.contracts.dataset import SourceConfig, TimeEncoding
 from exporter_pipelines.contracts.inspection import Concern, DaySpan, Relation
-from exporter_pipelines.contracts.row_schema import Column
-from exporter_pipelines.errors import ExporterError
+from exporter_pipelines.contracts.row_schema import UTC_MICROSECONDS, Column
+from exporter_pipelines.errors import ConfigurationError, ExporterError, NotAnsweredError
+from exporter_pipelines.sources.likely_encoding import likely_encoding
 from exporter_pipelines.sources.postgres_connection import PostgresConnection
-from exporter_pipelines.sources.postgres_types import NAIVE_TIMES, TEXTS, project, zone_literal
+from exporter_pipelines.sources.postgres_times import (
+    NAIVE_TIMES,
+    NUMBERS,
+    TEXTS,
+    zone_literal,
+)
+from exporter_pipelines.sources.postgres_types import Projection, project
+from exporter_pipelines.sources.time_encodings import EARLIEST_US, LATEST_US, UNITS_US
 
 TIMEOUT_MS = 2000
 """Of one question. A table whose answer takes longer is large, and production has other work."""
@@ -65,18 +74,31 @@ WHERE i.indrelid = {oid} AND i.indisunique AND i.indisvalid AND i.indpred IS NUL
   AND i.indnkeyatts = 1 AND a.attname = {column} AND a.attnotnull
   AND (c.relkind = 'p' OR NOT EXISTS (SELECT FROM pg_inherits WHERE inhparent = c.oid))
 """
+_ANY = "SELECT {column}::float8 AS found FROM {table} WHERE {column} > 0 LIMIT 1"
 _REPEATED = """
 SELECT EXISTS (SELECT FROM {table} GROUP BY {column} HAVING count(*) > 1) AS found
 """
+# Written so that an index on the column serves them.
 _DAYLESS = """
 SELECT count(*) AS found FROM (SELECT FROM {table} WHERE {column} IS NULL
-    OR {column} < '0001-01-01' OR {column} > '9999-12-31' LIMIT 1000) AS rows
+    OR {column} < {low} OR {column} > {high} LIMIT 1000) AS rows
 """
 _SPAN = """
 SELECT ({first} AT TIME ZONE {zone})::date::text AS first,
     ({last} AT TIME ZONE {zone})::date::text AS last, {last} > now() AS future
 FROM (SELECT min({column}) AS first, max({column}) AS last FROM {table}
-      WHERE {column} BETWEEN '0001-01-01' AND '9999-12-31') AS span
+      WHERE {column} BETWEEN {low} AND {high}) AS span
+"""
+# Text sorts only roughly as its instants do, so each one is read.
+_DAYLESS_TEXT = """
+SELECT count(*) AS found FROM (SELECT FROM (SELECT {inner} AS stored FROM {table}) AS texts
+    WHERE CASE WHEN stored IS NULL THEN NULL ELSE {instant} END IS NULL LIMIT 1000) AS rows
+"""
+_SPAN_TEXT = """
+SELECT (first AT TIME ZONE {zone})::date::text AS first,
+    (last AT TIME ZONE {zone})::date::text AS last, last > now() AS future
+FROM (SELECT min({instant}) AS first, max({instant}) AS last
+      FROM (SELECT {inner} AS stored FROM {table} WHERE {column} IS NOT NULL) AS texts) AS span
 """
 _POWERS = """
 SELECT r.rolsuper AS superuser,
@@ -84,6 +106,7 @@ SELECT r.rolsuper AS superuser,
     row_security_active({oid}) AS hides
 FROM pg_roles r WHERE r.rolname = current_user
 """
+_QUERY = "query"
 _GRANTS = 'Give it a role that may only read: docs/operations.md, "A read-only database role".'
 
 
@@ -98,7 +121,7 @@ class PostgresInspection:
     def __init__(self, url: str, variable: str) -> None:
         self._connection = PostgresConnection(url, variable)
         self._given = conninfo_to_dict(url)
-        self._handles: dict[str, tuple[str, sql.Identifier]] = {}
+        self._handles: dict[str, tuple[str, sql.Composable]] = {}
         self._connection.execute(f"SET LOCAL statement_timeout = {TIMEOUT_MS}")
 
     def __enter__(self) -> PostgresInspection:
@@ -117,9 +140,11 @@ class PostgresInspection:
             f"role {server['role']}"
         )
 
-    def find(self, table: str) -> Relation | None:
+    def find(self, source: SourceConfig) -> Relation | None:
         """See `contracts.inspection.Inspection.find`."""
-        schema, _, name = table.rpartition(".")
+        if source.query is not None:
+            return self._of_query(source)
+        schema, _, name = (source.table or "").rpartition(".")
         where = "c.relname = {name} AND "
         where += "n.nspname = {schema}" if schema else "pg_table_is_visible(c.oid)"
         return next(self._relations(where, name=name, schema=schema), None)
@@ -130,7 +155,7 @@ class PostgresInspection:
 
     def misfit(self, column: Column, type_name: str, source: SourceConfig) -> str | None:
         """See `contracts.inspection.Inspection.misfit`."""
-        found = project(column, type_name, source.timezone, 1)
+        found = self._projection(column, type_name, source)
         return found if isinstance(found, str) else None
 
     def resembles(self, column: Column, type_name: str) -> bool:
@@ -150,6 +175,15 @@ class PostgresInspection:
         """See `contracts.inspection.Inspection.is_naive`."""
         return type_name in NAIVE_TIMES
 
+    def guessed_encoding(self, relation: Relation, column: str) -> TimeEncoding | None:
+        """See `contracts.inspection.Inspection.guessed_encoding`."""
+        if relation.types[column] not in NUMBERS:
+            return None
+        found = self._ask(
+            _ANY, table=self._handles[relation.native][1], column=sql.Identifier(column)
+        )
+        return likely_encoding(found[0]["found"]) if found else None
+
     def missing_index(self, relation: Relation, column: str) -> str | None:
         """See `contracts.inspection.Inspection.missing_index`."""
         if self._found(_INDEX, relation, column):
@@ -165,28 +199,51 @@ class PostgresInspection:
             return None
         return bool(self._found(_REPEATED, relation, sql.Identifier(column)))
 
-    def dayless_rows(self, relation: Relation, column: str, source: SourceConfig) -> int:  # noqa: ARG002
+    def dayless_rows(self, relation: Relation, column: str, source: SourceConfig) -> int:
         """See `contracts.inspection.Inspection.dayless_rows`."""
-        return int(self._found(_DAYLESS, relation, sql.Identifier(column)))
+        question = _DAYLESS_TEXT if relation.types[column] in TEXTS else _DAYLESS
+        (row,) = self._ask(question, **self._time_parts(relation, column, source))
+        return int(row["found"])
 
     def span(
         self, relation: Relation, column: str, source: SourceConfig, timezone: str
     ) -> DaySpan | None:
         """See `contracts.inspection.Inspection.span`."""
-        first, last = sql.SQL("first"), sql.SQL("last")
-        if self.is_naive(relation.types[column]):
-            move = sql.SQL("({}::timestamp AT TIME ZONE {})")
-            zone = zone_literal(source.timezone or "UTC")
-            first, last = move.format(first, zone), move.format(last, zone)  # type: ignore[assignment]
-        (row,) = self._ask(
-            _SPAN, first=first, last=last, zone=zone_literal(timezone),
-            table=self._handles[relation.native][1], column=sql.Identifier(column),
-        )  # fmt: skip
+        question = _SPAN_TEXT if relation.types[column] in TEXTS else _SPAN
+        parts = self._time_parts(relation, column, source)
+        (row,) = self._ask(question, zone=zone_literal(timezone), **parts)
         return DaySpan(row["first"], row["last"], row["future"]) if row["first"] else None
+
+    def _time_parts(
+        self, relation: Relation, column: str, source: SourceConfig
+    ) -> dict[str, sql.Composable]:
+        """How the time column is read, and between which stored values it is a date."""
+        time_column = Column(source.time_column, UTC_MICROSECONDS, nullable=False, required=True)
+        read = self._projection(time_column, relation.types[column], source)
+        if isinstance(read, str):
+            raise ConfigurationError(f"{column} cannot be read; it needs {read}")
+        name, stored = sql.Identifier(column), sql.Identifier("stored")
+        unit_us = UNITS_US.get(source.encoding(source.time_column))
+        low = f"{EARLIEST_US // unit_us}" if unit_us else "'0001-01-01'"
+        high = f"{LATEST_US // unit_us}" if unit_us else "'9999-12-31'"
+        return {
+            "table": self._handles[relation.native][1],
+            "column": name,
+            "inner": read.render(read.inner, name),
+            "instant": read.render(read.value, stored),
+            "first": read.render(read.value, sql.SQL("first")),
+            "last": read.render(read.value, sql.SQL("last")),
+            "low": sql.SQL(low),
+            "high": sql.SQL(high),
+        }
+
+    @staticmethod
+    def _projection(column: Column, type_name: str, source: SourceConfig) -> Projection | str:
+        return project(column, type_name, source.timezone, 1, source.encoding(column.name))
 
     def concerns(self, relation: Relation) -> Iterator[Concern]:
         """See `contracts.inspection.Inspection.concerns`."""
-        (powers,) = self._ask(_POWERS, oid=sql.Literal(int(relation.native)))
+        (powers,) = self._ask(_POWERS, oid=_oid(relation))
         if powers["superuser"]:
             yield Concern(
                 "privileges", "The role is a superuser and may do far more than read", _GRANTS
@@ -200,6 +257,16 @@ class PostgresInspection:
                 "not see are exported by nobody",
                 "Give the role a policy USING (true), or BYPASSRLS.",
             )
+
+    def _of_query(self, source: SourceConfig) -> Relation:
+        # A comment at its end must not swallow the bracket.
+        query = sql.SQL("({}\n) AS asked").format(
+            sql.SQL((source.query or "").rstrip().rstrip(";"))
+        )
+        self._handles[_QUERY] = "v", query
+        with self._attempt():
+            types = self._connection.types(f"SELECT * FROM {query.as_string()}")  # noqa: S608
+        return Relation(source.origin, True, True, types, None, _QUERY)
 
     def _relations(self, condition: str, **values: str) -> Iterator[Relation]:
         literals = {key: sql.Literal(value) for key, value in values.items()}
@@ -218,7 +285,7 @@ class PostgresInspection:
 
     def _found(self, question: str, relation: Relation, column: str | sql.Identifier) -> Any:
         (row,) = self._ask(
-            question, oid=sql.Literal(int(relation.native)),
+            question, oid=_oid(relation),
             table=self._handles[relation.native][1],
             column=sql.Literal(column) if isinstance(column, str) else column,
         )  # fmt: skip
@@ -227,20 +294,24 @@ class PostgresInspection:
     def _ask(self, question: str, **parts: sql.Composable) -> list[dict[str, Any]]:
         """The rows of a query; the transaction goes on when it fails."""
         statement = sql.SQL(question).format(**parts).as_string()
+        with self._attempt():
+            return self._connection.rows(statement)
+
+    @contextmanager
+    def _attempt(self) -> Iterator[None]:
+        """A statement after whose failure the transaction goes on."""
         self._connection.execute("SAVEPOINT asked")
         began = time.monotonic()
         try:
-            return self._connection.rows(statement)
+            yield
         except ExporterError:
             self._connection.execute("ROLLBACK TO asked")
             # By the clock: what the server says of it depends on its language.
             if time.monotonic() - began > 0.9 * TIMEOUT_MS / 1000:
-                raise NotAnsweredError(
-                    f"no answer within {TIMEOUT_MS // 1000} s",
-                    "The table is large; an index on the time column answers at once.",
-                ) from None
+                raise NotAnsweredError(TIMEOUT_MS // 1000) from None
             raise
 
 
-class NotAnsweredError(ExporterError):
-    """The database was not given the time that a question would have taken."""
+def _oid(relation: Relation) -> sql.Composable:
+    """Null for a query, of which the catalog knows nothing."""
+    return sql.SQL("NULL::oid") if relation.native == _QUERY else sql.SQL(f"{relation.native}::oid")

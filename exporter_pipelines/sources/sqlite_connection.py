@@ -43,7 +43,7 @@ class SqliteConnection:
 
     def __init__(self, url: str, variable: str) -> None:
         self._variable = variable
-        self._path = _path(url, variable)
+        self._path = path_of(url, variable)
         try:
             self._connection, self.how = open_snapshot(self._path)
         except SqliteBusyError:
@@ -125,7 +125,7 @@ class SqliteConnection:
             said = (error.strerror or type(error).__name__).lower()
             hint = f"Correct the path in {self._variable}; a relative one counts from {Path.cwd()}."
         else:
-            said = _first_words(error)
+            said = first_words(error)
             if getattr(error, "sqlite_errorname", "").startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
                 return self._busy()
             hint = (
@@ -142,7 +142,7 @@ class SqliteConnection:
         else:
             hint = "Nothing of this day was published; run it again when the file is well."
         return SourceLostError(
-            f"SQLite stopped reading {self._path}: {_first_words(error)} "
+            f"SQLite stopped reading {self._path}: {first_words(error)} "
             f"({error.sqlite_errorname}).",
             hint,
         )
@@ -152,7 +152,12 @@ class SqliteStatementError(Exception):
     """SQLite refused a statement; its text quotes names only."""
 
 
-def _path(url: str, variable: str) -> Path:
+def path_of(url: str, variable: str) -> Path:
+    """The file that a URL names.
+
+    Raises:
+        ConfigurationError: it names none.
+    """
     given = url.removeprefix("sqlite:///")
     if given == url or not given or given == ":memory:":
         raise ConfigurationError(
@@ -162,6 +167,6 @@ def _path(url: str, variable: str) -> Path:
     return Path(given).absolute()
 
 
-def _first_words(error: Exception) -> str:
+def first_words(error: Exception) -> str:
     """A driver's message up to its first quote, behind which it may show a value."""
     return str(error).replace('"', "'").split("'")[0].strip(" :.") or type(error).__name__
