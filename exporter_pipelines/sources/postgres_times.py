@@ -46,6 +46,7 @@ class StoredTime:
 
     Attributes:
         instant: Expression over the stored value `{v}`; a timestamptz, or null where it is none.
+        value: The same, null as well where no file can say it; left out when it always is.
         borders: Of a window, as stored values: from, and before which. An index serves them.
         inner: Expression over the table's column `{ref}` that gives `{v}`.
         is_exact: The borders decide alone. Otherwise the instant has to be compared as well.
@@ -56,6 +57,7 @@ class StoredTime:
 
     instant: str
     borders: Borders
+    value: str = ""
     inner: str = "{ref}"
     is_exact: bool = False
     is_ordered: bool = True
@@ -143,17 +145,17 @@ def _text(timezone: str) -> StoredTime:
         "concat(substring({v} from '^[^.]*'), '.' || left(substring({v} from '[.]([0-9]+)'), 6), "
         "substring({v} from '[.][0-9]+(.*)$'))"
     )
+    # Null first: concat makes an empty text of it.
     instant = (
-        f"CASE WHEN {{v}} ~ ':[0-9][0-9].*{OFFSET}$' THEN {cut}::timestamptz "
+        f"CASE WHEN ({readable}) IS NOT TRUE THEN NULL "
+        f"WHEN {{v}} ~ ':[0-9][0-9].*{OFFSET}$' THEN {cut}::timestamptz "
         f"ELSE {cut}::timestamp AT TIME ZONE {zone_literal(timezone).as_string()} END"
     )
-    outside = (
-        f"CASE WHEN {readable} THEN ({instant}) NOT BETWEEN {_EARLIEST} AND {_LATEST} "
-        "ELSE false END"
-    )
+    outside = f"({instant}) NOT BETWEEN {_EARLIEST} AND {_LATEST}"
     return StoredTime(
         inner="{ref}::text",
-        instant=f"CASE WHEN NOT {readable} OR {outside} THEN NULL ELSE {instant} END",
+        instant=instant,
+        value=f"CASE WHEN {outside} THEN NULL ELSE {instant} END",
         borders=lambda window: (_date(window.start, -_ZONE_SLACK), _date(window.end, _ZONE_SLACK)),
         is_ordered=False,
         rejected=(

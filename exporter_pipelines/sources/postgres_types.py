@@ -129,7 +129,8 @@ def _timestamp(
     time = stored_time(pg_type, encoding, timezone)
     if isinstance(time, str):
         return time
-    return Projection(column, time.inner, time.instant, time.rejected, time.changed)
+    value = time.value or time.instant
+    return Projection(column, time.inner, value, time.rejected, time.changed)
 
 
 def _float(column: Column, pg_type: str) -> Projection | str:

@@ -153,9 +153,10 @@ class SqliteDayQuery:
 
 def _small(value: str) -> str:
     """A value of which only the beginning matters, as bytes if it is text."""
+    # The substr of an empty blob is null.
     return (
         f"CASE WHEN typeof({value}) IN ('text', 'blob') "
-        f"THEN substr(CAST({value} AS BLOB), 1, {_SMALL_BYTES}) ELSE {value} END"
+        f"THEN ifnull(substr(CAST({value} AS BLOB), 1, {_SMALL_BYTES}), x'') ELSE {value} END"
     )
 
 

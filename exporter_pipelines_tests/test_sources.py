@@ -1,0 +1,574 @@
+"""The contract of a source: every database that is read keeps it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import math
+import random
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from exporter_pipelines.contracts.dataset import Dataset
+from exporter_pipelines.contracts.day_window import DayWindow
+from exporter_pipelines.contracts.manifest import Manifest
+from exporter_pipelines.contracts.source import NOTES_COLUMN
+from exporter_pipelines.errors import ColumnMismatchError, ConfigurationError, UnknownTableError
+from exporter_pipelines.sources import open_day
+from exporter_pipelines.stores import LocalStore
+from exporter_pipelines_tests.backends import fresh_database
+from exporter_pipelines_tests.databases import (
+    Database,
+    PostgresDatabase,
+    create,
+    sqlite_database,
+    with_shipped_tables,
+)
+from exporter_pipelines_tests.datasets import dataset, export, parse, rejected, rows
+from exporter_pipelines_tests.test_postgres_values import values_dataset
+
+DAY = "2026-11-01"
+NOON = f"{DAY}T12:00:00Z"
+KINDS = ("postgresql", "sqlite", "sqlite-wal")
+
+
+@pytest.fixture(params=KINDS)
+def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Database:
+    """A database of each kind, without tables."""
+    if request.param == "postgresql":
+        return PostgresDatabase(request.getfixturevalue("empty_db"))
+    return sqlite_database(tmp_path / "source.db", wal=request.param == "sqlite-wal")
+
+
+@pytest.fixture
+def database(empty: Database) -> Database:
+    """The same with the tables of the three datasets."""
+    return with_shipped_tables(empty)
+
+
+def log(number: int, time: str = NOON, **columns: Any) -> dict[str, Any]:
+    return {"id": number, "timestamp": time, "level": "INFO", "message": "hello", "source": "app",
+            **columns}  # fmt: skip
+
+
+def changes(manifest: Manifest) -> dict[str, int]:
+    """Rule -> values changed, without zeros."""
+    metrics = manifest.data_quality_metrics
+    return {k.removeprefix("changed."): int(v) for k, v in metrics.items() if "changed." in k and v}
+
+
+# The three datasets
+
+
+def test_logs_arrive_as_they_were_stored(database: Database, store: LocalStore) -> None:
+    database.add(
+        "logs",
+        log(1, "2026-11-01 00:00:00.000001+00", level="warn", ip="2001:db8::1", device=""),
+        log(2, "2026-11-01T13:00:00+02:00", message='a\n"b"\\ \u2028', attributes={"a": [1, {}]}),
+        log(3, "2026-11-01T23:59:59.999999Z", ip="not an address"),
+    )
+    manifest = export(database.url, dataset(), DAY, store)
+    assert rows(store, manifest) == [
+        {"id": 1, "timestamp": "2026-11-01T00:00:00.000001Z", "level": "WARNING",
+         "message": "hello", "source": "app", "device": "", "ip": "2001:db8::1",
+         "attributes": None},
+        {"id": 2, "timestamp": "2026-11-01T11:00:00.000000Z", "level": "INFO",
+         "message": 'a\n"b"\\ \u2028', "source": "app", "device": None, "ip": None,
+         "attributes": {"a": [1, {}]}},
+    ]  # fmt: skip
+    assert [(r["id"], r["rejections"][0]["rule"]) for r in rejected(store, manifest)] == [
+        (3, "valid_address")
+    ]
+
+
+def test_anomalies_and_addresses_arrive_as_they_were_stored(
+    database: Database, store: LocalStore
+) -> None:
+    database.add(
+        "anomalies",
+        {"id": 1, "timestamp": NOON, "type": "spike", "score": 0.1, "log_id": 2**63 - 1,
+         "ip": "10.0.0.1", "details": {"z": 1, "a": None}},
+        {"id": 2, "timestamp": NOON, "type": "spike", "score": math.inf, "details": {}},
+    )  # fmt: skip
+    database.add(
+        "ip_addresses",
+        {"id": 7, "address": "::1", "first_seen": "2026-10-01", "last_seen": NOON,
+         "risk_score": 100.0, "labels": ["a", "b"]},
+    )  # fmt: skip
+    anomalies = export(database.url, dataset("anomalies"), DAY, store)
+    assert rows(store, anomalies) == [
+        {"id": 1, "timestamp": "2026-11-01T12:00:00.000000Z", "type": "spike", "score": 0.1,
+         "severity": None, "status": None, "log_id": 2**63 - 1, "ip": "10.0.0.1",
+         "details": {"z": 1, "a": None}}
+    ]  # fmt: skip
+    assert anomalies.counts.rejected == 1
+    (address,) = rows(store, export(database.url, dataset("ips"), DAY, store))
+    assert (address["first_seen"], address["labels"]) == (
+        "2026-10-01T00:00:00.000000Z",
+        ["a", "b"],
+    )
+
+
+def test_the_manifest_names_the_source(database: Database, store: LocalStore) -> None:
+    database.add("logs", log(1))
+    source = export(database.url, dataset(), DAY, store).source
+    assert source.kind == ("sqlite" if "sqlite" in database.url else "postgresql")
+    assert (source.table, bool(source.snapshot), bool(source.server_version)) == (
+        "logs",
+        True,
+        True,
+    )
+
+
+def test_an_empty_day_has_every_column_and_no_rows(database: Database, store: LocalStore) -> None:
+    database.add("logs", log(1, "2026-11-02T00:00:00Z"))
+    manifest = export(database.url, dataset(), DAY, store)
+    assert (manifest.record_count, manifest.counts.read, manifest.files) == (0, 0, [])
+    assert [c.name for c in manifest.columns] == list(dataset().schema.names)
+
+
+# Windows
+
+
+@pytest.mark.parametrize(
+    ("zone", "day"),
+    [
+        ("UTC", "2026-11-01"),
+        ("Europe/Berlin", "2026-10-25"),
+        ("America/Havana", "2026-11-01"),
+        ("Asia/Kathmandu", "2026-11-01"),
+        ("Pacific/Apia", "2011-12-30"),
+    ],
+)
+def test_a_row_at_a_border_is_found_in_one_day(
+    database: Database, store: LocalStore, zone: str, day: str
+) -> None:
+    first = dt.date.fromisoformat(day) - dt.timedelta(days=1)
+    windows = [DayWindow.of(str(first + dt.timedelta(days=n)), zone) for n in range(3)]
+    tick, expected = dt.timedelta(microseconds=1), {}
+    for window in windows:
+        instants = (window.start, window.start + tick, window.end - tick)
+        for instant in instants if window.start < window.end else ():
+            expected[len(expected)] = window.day
+            database.add("logs", log(len(expected) - 1, instant.isoformat()))
+    found = {}
+    for window in windows:
+        manifest = export(database.url, dataset(), window.day, store, timezone=zone)
+        assert manifest.data_quality_metrics["rows_outside_window"] == 0
+        found |= {row["id"]: window.day for row in rows(store, manifest)}
+    assert found == expected
+
+
+# (stored value, instant on 2026-11-01 in UTC) of a column of each encoding
+TEXTS = [
+    ("2026-11-01", "00:00:00.000000"),
+    ("2026-11-01 01:00", "01:00:00.000000"),
+    ("2026-11-01T02:00:00", "02:00:00.000000"),
+    ("2026-11-01 03:00:00.5", "03:00:00.500000"),
+    ("2026-11-01T04:00:00.123456789", "04:00:00.123456"),
+    ("2026-11-01T05:00:00Z", "05:00:00.000000"),
+    ("2026-11-01t06:00:00.000001z", "06:00:00.000001"),
+    ("2026-11-01 09:00:00+02", "07:00:00.000000"),
+    ("2026-11-01T10:30:00.1+0230", "08:00:00.100000"),
+    ("2026-11-01 05:30:00 -03:30", "09:00:00.000000"),
+    ("2026-11-02T01:00:00.999999999+14:00", "11:00:00.999999"),
+    ("2026-10-31T13:30-12", "01:30:00.000000"),
+    ("2026-11-01T23:59:59.9999999Z", "23:59:59.999999"),
+]  # fmt: skip
+UNREADABLE = [
+    "", "now", "1793491200", "2026-11-01T", "2026-02-29", "2026-13-01", "2026-11-31",
+    "2026-11-01T24:00:00", "2026-11-01T12:60", "2026-11-01T12:00:60", "2026-11-01T12:00:00+16:00",
+    "01.11.2026", "2026-11-01T12:00:00 UTC", " 2026-11-01", "2026-11-01 ", "2026-11-01\n",
+    "0000-01-01", "infinity", "2026-11-01T12:00:00,5", "\uff12026-11-01", "2026-11-01+02:00",
+]  # fmt: skip
+
+
+def times_dataset(**source: Any) -> Dataset:
+    return values_dataset(
+        source={"columns": {"at": "t", "moment": "t"}, "timezone": "UTC", **source},
+        max_rejected_pct=100,
+    )
+
+
+def test_text_of_every_spelling_is_found_in_its_day(empty: Database, store: LocalStore) -> None:
+    create(empty, "v", id="int64 PRIMARY KEY", t="string")
+    stored = [text for text, _ in TEXTS] + UNREADABLE
+    shuffled = random.Random(1).sample(range(len(stored)), len(stored))
+    empty.add("v", *({"id": shuffled[n], "t": text} for n, text in enumerate(stored)))
+    manifest = export(empty.url, times_dataset(), DAY, store)
+    expected = sorted(f"{DAY}T{clock}Z" for _, clock in TEXTS)
+    assert [row["at"] for row in rows(store, manifest)] == expected
+    # `at` and `moment` are the same column.
+    assert changes(manifest) == {"timestamp_truncated": 2 * 3}
+
+
+def test_unreadable_text_beside_the_time_column_is_rejected(
+    empty: Database, store: LocalStore
+) -> None:
+    create(empty, "v", id="int64 PRIMARY KEY", at="string", moment="string")
+    outside = ["0001-01-01T00:00:00+01", "9999-12-31T23:00:00-01"]
+    stored = [None, "2026-11-01", *outside, *UNREADABLE, "x" * 10_000]
+    empty.add("v", *({"id": n, "at": DAY, "moment": text} for n, text in enumerate(stored)))
+    manifest = export(
+        empty.url, values_dataset(source={"timezone": "UTC"}, max_rejected_pct=100), DAY, store
+    )
+    assert [row["moment"] for row in rows(store, manifest)] == [None, "2026-11-01T00:00:00.000000Z"]
+    reasons = [row["rejections"][0] for row in rejected(store, manifest)]
+    assert [reason["rule"] for reason in reasons] == [
+        *["timestamp_out_of_range"] * 2, *["unreadable_time"] * (len(UNREADABLE) + 1)
+    ]  # fmt: skip
+    assert [reason["value"] for reason in reasons[2:-1]] == UNREADABLE
+    assert len(reasons[-1]["value"]) <= 500
+
+
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "America/Havana", "Australia/Lord_Howe"])
+def test_local_text_is_the_later_instant_of_a_changed_clock(
+    empty: Database, store: LocalStore, zone: str
+) -> None:
+    create(empty, "v", id="int64 PRIMARY KEY", t="string")
+    changed = {"Europe/Berlin": ("2026-03-29", "2026-10-25"),
+               "America/Havana": ("2026-03-08", "2026-11-01"),
+               "Australia/Lord_Howe": ("2026-04-05", "2026-10-04")}[zone]  # fmt: skip
+    texts = [f"{day}T{hour:02}:{minute:02}" for day in changed for hour in range(5)
+             for minute in (0, 15, 30, 45)]  # fmt: skip
+    empty.add("v", *({"id": n, "t": text} for n, text in enumerate(texts)))
+    found = {}
+    for day in changed:
+        exported = times_dataset(timezone=zone)
+        for row in rows(store, export(empty.url, exported, day, store, timezone=zone)):
+            found[row["id"]] = row["at"]
+    assert found == {n: later_instant(text, zone) for n, text in enumerate(texts)}
+
+
+def later_instant(local: str, zone: str) -> str:
+    naive = dt.datetime.fromisoformat(local).replace(tzinfo=ZoneInfo(zone))
+    instant = max(naive.replace(fold=fold).astimezone(dt.UTC) for fold in (0, 1))
+    return f"{instant:%Y-%m-%dT%H:%M:%S.%f}Z"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "kind", "stored"),
+    [
+        ("epoch_s", "int64", [0, 1, 86_399]),
+        ("epoch_s", "float64", [0.0, 0.000001, 86_399.999999]),
+        ("epoch_ms", "int64", [0, 1, 86_399_999]),
+        ("epoch_ms", "float64", [0.0, 0.001, 86_399_999.999]),
+        ("epoch_us", "int64", [0, 1, 86_399_999_999]),
+    ],
+)
+@pytest.mark.parametrize("day", [DAY, "1969-12-31", "1970-01-01"])
+def test_numbers_are_found_in_their_day_to_the_microsecond(
+    empty: Database, store: LocalStore, encoding: str, kind: str, stored: list[float], day: str
+) -> None:
+    per_s = {"epoch_s": 1, "epoch_ms": 1_000, "epoch_us": 1_000_000}[encoding]
+    base = (dt.date.fromisoformat(day) - dt.date(1970, 1, 1)).days * 86_400 * per_s
+    create(empty, "v", id="int64 PRIMARY KEY", t=kind)
+    tick = 1 if kind == "int64" else 1 / per_s
+    around = [base - tick, *(base + value for value in stored), base + 86_400 * per_s, None]
+    empty.add("v", *({"id": n, "t": value} for n, value in enumerate(around)))
+    encodings = {"at": encoding, "moment": encoding}
+    manifest = export(empty.url, times_dataset(encodings=encodings), day, store)
+    read = rows(store, manifest)
+    # Near today, doubles of milliseconds are 0.0002 apart: the digits they are written with count.
+    assert [row["at"] for row in read] == [instant_text(value, per_s) for value in around[1:-2]]
+    assert all(row["moment"] == row["at"] for row in read)
+
+
+def instant_text(number: float, per_s: int) -> str:
+    us = math.floor(Decimal(repr(number)) * 1_000_000 / per_s)
+    instant = dt.datetime(1970, 1, 1) + dt.timedelta(microseconds=us)  # noqa: DTZ001
+    return f"{instant.isoformat(timespec='microseconds')}Z"
+
+
+def test_numbers_beyond_what_can_be_said_are_rejected_and_finer_ones_cut(
+    empty: Database, store: LocalStore
+) -> None:
+    create(empty, "v", id="int64 PRIMARY KEY", at="timestamp", moment="float64")
+    numbers = [0.1234567, -0.1234567, 1e300, math.inf, -math.inf, -62_135_596_800.0, -1e12, None]
+    empty.add("v", *({"id": n, "at": NOON, "moment": x} for n, x in enumerate(numbers)))
+    exported = values_dataset(
+        source={"encodings": {"moment": "epoch_s"}, "timezone": "UTC"}, max_rejected_pct=100
+    )
+    manifest = export(empty.url, exported, DAY, store)
+    assert [row["moment"] for row in rows(store, manifest)] == [
+        "1970-01-01T00:00:00.123456Z", "1969-12-31T23:59:59.876543Z",
+        "0001-01-01T00:00:00.000000Z", None,
+    ]  # fmt: skip
+    assert changes(manifest) == {"timestamp_truncated": 2}
+    rules = Counter(r["rejections"][0]["rule"] for r in rejected(store, manifest))
+    assert rules == {"timestamp_out_of_range": 4}
+
+
+# Keys and order
+
+
+@pytest.mark.parametrize(
+    ("kind", "keys"),
+    [
+        ("int64", [2**53 + 1, -1, 2**63 - 1, 0]),
+        ("string", ["b", "B", "ä", "a", "10", "9"]),
+        (
+            "string",
+            ["ffffffff-0000-4000-8000-000000000001", "00000000-0000-4000-8000-0000000000ab"],
+        ),
+    ],
+)
+def test_rows_come_in_the_order_of_time_and_key(
+    empty: Database, store: LocalStore, kind: str, keys: list[Any]
+) -> None:
+    create(empty, "v", id=f"{kind} PRIMARY KEY NOT NULL", at="timestamp")
+    empty.add("v", *({"id": key, "at": NOON} for key in keys))
+    manifest = export(empty.url, values_dataset(), DAY, store)
+    assert [row["id"] for row in rows(store, manifest)] == sorted(
+        keys, key=lambda key: key.encode() if isinstance(key, str) else key
+    )
+    assert manifest.data_quality_metrics["repeated_keys"] == 0
+
+
+def test_repeated_keys_are_counted_and_their_order_is_fixed(
+    empty: Database, store: LocalStore
+) -> None:
+    create(empty, "v", id="int64", at="timestamp", text="string", doc="json")
+    stored = [{"id": n % 7, "at": NOON, "text": f"{n % 5}", "doc": {"n": n % 11}}
+              for n in range(100)]  # fmt: skip
+    hashes = set()
+    for seed in range(3):
+        empty.run("DELETE FROM v")
+        empty.add("v", *random.Random(seed).sample(stored, len(stored)))
+        manifest = export(empty.url, values_dataset(), DAY, store, batch_rows=13)
+        hashes.add(manifest.files[0].sha256)
+        assert manifest.data_quality_metrics["repeated_keys"] == 93
+    assert len(hashes) == 1
+
+
+# A query instead of a table
+
+
+def test_a_query_is_read_as_a_table_is(database: Database, store: LocalStore) -> None:
+    database.add("logs", log(1), log(2), log(3, "2026-11-02T00:00:00Z"))
+    database.run("CREATE TABLE names (id INTEGER, name TEXT)")
+    database.add("names", {"id": 1, "name": "{one} %s"}, {"id": 2, "name": "two"})
+    query = (
+        "SELECT l.*, n.name AS who FROM logs AS l JOIN names AS n ON n.id = l.id "
+        "WHERE level <> '%s {x}' -- the end"
+    )
+    exported = dataset(source={"table": None, "query": query, "columns": {"device": "who"}})
+    manifest = export(database.url, exported, DAY, store)
+    assert [(row["id"], row["device"]) for row in rows(store, manifest)] == [
+        (1, "{one} %s"), (2, "two")
+    ]  # fmt: skip
+    assert manifest.source.table.startswith("query ")
+    assert len(manifest.source.table) == len("query ") + 12
+
+
+@pytest.mark.parametrize("query", ["SELECT nothing FROM logs", "no SELECT", "SELECT 1) AS a, ("])
+def test_a_query_that_the_database_refuses_is_named(
+    database: Database, store: LocalStore, query: str
+) -> None:
+    exported = dataset(source={"table": None, "query": query})
+    with pytest.raises(ConfigurationError, match="query of logs") as caught:
+        export(database.url, exported, DAY, store)
+    assert "Correct `query`" in caught.value.hint
+
+
+@pytest.mark.parametrize("given", [{"query": "SELECT 1"}, {"table": None}])
+def test_exactly_one_of_table_and_query_is_given(given: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="exactly one of `table` and `query`"):
+        dataset(source=given)
+
+
+# What does not fit
+
+
+def test_an_unknown_table_is_answered_with_those_that_exist(
+    database: Database, store: LocalStore
+) -> None:
+    with pytest.raises(
+        UnknownTableError, match=r"'lgos' of logs does not exist \(there are: "
+    ) as e:
+        export(database.url, dataset(source={"table": "lgos"}), DAY, store)
+    assert "ip_addresses" in e.value.message
+
+
+def test_an_unknown_column_is_answered_with_those_that_exist(
+    database: Database, store: LocalStore
+) -> None:
+    database.run("ALTER TABLE logs RENAME level TO severity")
+    with pytest.raises(ColumnMismatchError, match=r"'level'.*there are: id, timestamp, severity"):
+        export(database.url, dataset(), DAY, store)
+    database.run("ALTER TABLE logs RENAME severity TO level")
+    with pytest.raises(ColumnMismatchError, match="'hostname'"):
+        export(database.url, dataset(source={"columns": {"device": "hostname"}}), DAY, store)
+
+
+def test_an_optional_column_that_the_table_lacks_is_null(
+    database: Database, store: LocalStore
+) -> None:
+    database.run("ALTER TABLE logs DROP COLUMN device")
+    database.add("logs", log(1))
+    (row,) = rows(store, export(database.url, dataset(), DAY, store))
+    assert row["device"] is None
+
+
+def test_a_value_above_the_limit_is_cut_off_and_rejected(
+    database: Database, store: LocalStore
+) -> None:
+    fits, too_large = "é" * 500, "é" * 5_000
+    database.add("logs", log(1, message=fits), log(2, message=too_large),
+                 log(3, attributes={"a": too_large}))  # fmt: skip
+    manifest = export(
+        database.url, dataset(max_value_bytes=1_000, max_rejected_pct=100), DAY, store
+    )
+    assert [row["message"] for row in rows(store, manifest)] == [fits]
+    reasons = [row["rejections"] for row in rejected(store, manifest)]
+    assert [[(r["rule"], r["column"]) for r in row] for row in reasons] == [
+        [("value_too_large", "message")], [("value_too_large", "attributes")]
+    ]  # fmt: skip
+    assert too_large.startswith(reasons[0][0]["value"])
+
+
+# One snapshot, in batches
+
+
+def test_counts_and_rows_are_of_one_moment(database: Database) -> None:
+    database.add("logs", *(log(n) for n in range(20)))
+    with open_day(database.url, dataset(), DayWindow.of(DAY, "UTC")) as snapshot:
+        database.add("logs", log(100))
+        database.run("DELETE FROM logs WHERE id < 5")
+        read = [row for batch in snapshot.batches(7) for row in batch["id"].to_pylist()]
+    assert (snapshot.row_count, read) == (20, list(range(20)))
+
+
+def test_a_day_is_whole_while_another_connection_writes(
+    database: Database, store: LocalStore
+) -> None:
+    # Units move between two rows; their sum is the same at every moment.
+    database.add("logs", log(1, message="500"), log(2, message="500"))
+    done = threading.Event()
+
+    def move() -> None:
+        moved = 0
+        while not done.is_set():
+            moved = (moved + 7) % 500
+            database.run(f"UPDATE logs SET message = 500 + (id * 2 - 3) * {moved}")
+
+    writer = threading.Thread(target=move)
+    writer.start()
+    try:
+        for _ in range(8):
+            read = rows(store, export(database.url, dataset(), DAY, store))
+            assert sum(int(row["message"]) for row in read) == 1000
+    finally:
+        done.set()
+        writer.join()
+
+
+def test_batches_have_the_promised_columns_and_no_more_rows_than_asked_for(
+    database: Database,
+) -> None:
+    database.add("logs", *(log(n) for n in range(10)))
+    with open_day(database.url, dataset(), DayWindow.of(DAY, "UTC")) as snapshot:
+        batches = list(snapshot.batches(4))
+        expected = [(field.name, field.type) for field in snapshot.schema.arrow]
+    assert max(batch.num_rows for batch in batches) == 4
+    assert sum(batch.num_rows for batch in batches) == 10
+    for batch in batches:
+        assert batch.schema.names[-1] == NOTES_COLUMN
+        assert [(field.name, field.type) for field in batch.schema][:-1] == expected
+
+
+def test_a_batch_ends_by_bytes_as_well(database: Database) -> None:
+    database.add("logs", *(log(n, message="x" * 1_000_000) for n in range(30)))
+    with open_day(database.url, dataset(), DayWindow.of(DAY, "UTC")) as snapshot:
+        sizes = [batch.num_rows for batch in snapshot.batches(50_000)]
+    assert sum(sizes) == 30
+    assert max(sizes) <= 10
+
+
+# Anything
+
+
+_TEXTS = st.text(
+    st.characters(blacklist_categories=["Cs"], blacklist_characters="\x00"), max_size=30
+)
+_DOCUMENTS = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | _TEXTS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(_TEXTS, inner, max_size=4),
+    max_leaves=8,
+)
+_ROWS = st.lists(
+    st.fixed_dictionaries(
+        {
+            "text": st.none() | _TEXTS,
+            "whole": st.none() | st.integers(-(2**63), 2**63 - 1),
+            "number": st.none() | st.floats(allow_nan=False),
+            "moment": st.none()
+            | st.datetimes(timezones=st.just(dt.UTC)).map(dt.datetime.isoformat),
+            "doc": st.none() | _DOCUMENTS,
+        }
+    ),
+    min_size=1,
+    max_size=8,
+)
+
+
+@pytest.fixture(scope="module", params=["postgresql", "sqlite"])
+def any_values(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Database]:
+    """A database with a table for any row."""
+    columns = {
+        "id": "int64 PRIMARY KEY", "at": "timestamp", "text": "string", "whole": "int64",
+        "number": "float64", "moment": "timestamp", "doc": "json",
+    }  # fmt: skip
+    if request.param == "sqlite":
+        found: Database = sqlite_database(tmp_path_factory.mktemp("any") / "any.db")
+        create(found, "v", **columns)
+        yield found
+        return
+    with fresh_database(request.getfixturevalue("postgres_url")) as backend:
+        found = PostgresDatabase(backend)
+        create(found, "v", **columns)
+        yield found
+
+
+@pytest.fixture(scope="module")
+def any_store(tmp_path_factory: pytest.TempPathFactory) -> LocalStore:
+    return LocalStore(tmp_path_factory.mktemp("round-trip"))
+
+
+@settings(max_examples=60, deadline=None, derandomize=True, database=None)
+@given(written=_ROWS)
+def test_any_row_arrives_equal_or_counted(
+    any_values: Database, any_store: LocalStore, written: list[dict[str, Any]]
+) -> None:
+    any_values.run("DELETE FROM v")
+    for number, row in enumerate(written):
+        doc = None if row["doc"] is None else json.dumps(row["doc"])
+        any_values.add("v", {"id": number, "at": NOON, **row, "doc": doc})
+    exported = values_dataset(compression="none", source={"timezone": "UTC"})
+    manifest = export(any_values.url, exported, DAY, any_store)
+    read = parse(any_store.day_folder("logs", DAY) / manifest.files[0].path)
+    read = [{name: row[name] for name in written[0]} for row in read]
+    assert read == [_as_json(row) for row in written]
+    infinite = sum(math.isinf(row["number"] or 0) for row in written)
+    assert changes(manifest) == ({"nonfinite_to_null": infinite} if infinite else {})
+
+
+def _as_json(row: dict[str, Any]) -> dict[str, Any]:
+    number = row["number"]
+    moment = row["moment"] and dt.datetime.fromisoformat(row["moment"])
+    return {
+        **row,
+        "number": number if number is not None and math.isfinite(number) else None,
+        "moment": moment and f"{moment.replace(tzinfo=None).isoformat(timespec='microseconds')}Z",
+    }
