@@ -18,7 +18,7 @@ from exporter_pipelines.sources import open_day
 from exporter_pipelines.stores import LocalStore
 from exporter_pipelines_tests.backends import Backend
 from exporter_pipelines_tests.datasets import DayHeldError, dataset, export, rejected, rows
-from exporter_pipelines_tests.examples import example
+from exporter_pipelines_tests.examples import example, indented
 from exporter_pipelines_tests.projects import ROOT, Project
 
 DAY = "2026-11-01"
@@ -297,7 +297,9 @@ def test_the_example_of_the_page_works_as_written(
     project: Project, backend: Backend, tmp_path: Path
 ) -> None:
     (project.path / "exporter_pipelines/defs/logs/rules.py").write_text(example("rules.py"))
-    project.edit("logs", "  validation: strict", example("rules.yaml") + "  validation: strict")
+    project.edit(
+        "logs", "  validation: strict", indented(example("rules.yaml")) + "  validation: strict"
+    )
     backend.add_logs(DAY, 2000)
     backend.run("UPDATE logs SET ip = '10.0.' || id % 250 || '.1' WHERE id > 100")
     backend.run("UPDATE logs SET message = repeat('x', 201) WHERE id IN (5, 6)")

@@ -16,7 +16,7 @@ from exporter_pipelines.transforms import RowFilter
 from exporter_pipelines.transforms.function import _differing
 from exporter_pipelines_tests.backends import Backend
 from exporter_pipelines_tests.datasets import dataset, export, rejected, rows
-from exporter_pipelines_tests.examples import example
+from exporter_pipelines_tests.examples import example, indented
 from exporter_pipelines_tests.projects import Project
 
 DAY = "2026-11-01"
@@ -95,7 +95,9 @@ def test_a_built_in_name_is_not_free() -> None:
 def test_the_example_of_the_page_works_as_written(project: Project, backend: Backend) -> None:
     folder = project.path / "exporter_pipelines" / "defs" / "logs"
     (folder / "transforms.py").write_text(example("transforms.py"))
-    project.edit("logs", "  transforms:\n    - name: level_aliases", example("transforms.yaml"))
+    project.edit(
+        "logs", "  transforms:\n    - name: level_aliases", indented(example("transforms.yaml"))
+    )
     backend.add_logs(DAY, 10)
     backend.run("UPDATE logs SET device = 'edge-01.example.net' WHERE id < 4")
     done = project.materialize("logs", partition=DAY)

@@ -8,6 +8,7 @@ import dagster as dg
 from pydantic import BaseModel
 
 from exporter_pipelines.components.checking import checked_dataset, position
+from exporter_pipelines.components.scaffolding import DatasetScaffolder
 from exporter_pipelines.contracts.dataset import Dataset, DatasetConfig
 from exporter_pipelines.errors import ConfigurationError
 from exporter_pipelines.orchestration.assets import GROUP, export_asset
@@ -16,6 +17,7 @@ from exporter_pipelines.orchestration.partitions import daily_partitions
 from exporter_pipelines.orchestration.schedules import dataset_schedule
 
 
+@dg.scaffold_with(DatasetScaffolder)
 class DatasetExport(dg.Component):
     """Exports one dataset by day, validated, with its manifest.
 

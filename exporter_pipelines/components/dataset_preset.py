@@ -10,12 +10,14 @@ from pydantic import BaseModel, ValidationError
 from exporter_pipelines import catalog
 from exporter_pipelines.components.checking import checked_dataset, located, position
 from exporter_pipelines.components.dataset_export import DatasetExport
+from exporter_pipelines.components.scaffolding import PresetScaffolder
 from exporter_pipelines.contracts.dataset import DatasetConfig
 from exporter_pipelines.contracts.preset import Preset, PresetConfig
 from exporter_pipelines.errors import ConfigurationError
 from exporter_pipelines.orchestration.assets import PRESETS_GROUP
 
 
+@dg.scaffold_with(PresetScaffolder)
 class DatasetPreset(DatasetExport):
     """Exports a dataset in another way; see `contracts.preset` for what it may override.
 
