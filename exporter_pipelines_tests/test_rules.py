@@ -275,8 +275,8 @@ def test_thresholds_of_the_source_and_of_own_rules_are_known() -> None:
 
 
 def test_every_rule_of_a_source_is_listed() -> None:
-    endings = "range|large|text|time|integer|number|boolean"
-    beginnings = "number_|timestamp_|value_|undecodable_|unreadable_|not_an?_"
+    endings = "range|large|text|time|integer|number|boolean|json"
+    beginnings = "number_|timestamp_|value_|undecodable_|unreadable_|invalid_|not_an?_"
     rule = re.compile(rf'"((?:{beginnings})\w*(?:{endings}))"')
     named: set[str] = set()
     for file in (ROOT / "exporter_pipelines" / "sources").glob("*.py"):

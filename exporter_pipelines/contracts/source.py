@@ -19,6 +19,7 @@ or `["change", rule, column]` for one that was delivered changed. A broken SQL r
 """
 
 SOURCE_RULES = (
+    "invalid_json",
     "not_a_boolean",
     "not_a_number",
     "not_an_integer",

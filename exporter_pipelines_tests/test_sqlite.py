@@ -1,0 +1,483 @@
+"""What only SQLite does: values of any type anywhere, and a file that its application writes."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from exporter_pipelines.contracts.day_window import DayWindow
+from exporter_pipelines.errors import (
+    ColumnMismatchError,
+    ConfigurationError,
+    ExporterError,
+    SourceUnavailableError,
+)
+from exporter_pipelines.sources import open_day
+from exporter_pipelines.sources.sqlite_query import SqliteDayQuery
+from exporter_pipelines.stores import LocalStore
+from exporter_pipelines_tests.backends import Backend
+from exporter_pipelines_tests.databases import (
+    PostgresDatabase,
+    SqliteDatabase,
+    sqlite_database,
+    with_shipped_tables,
+)
+from exporter_pipelines_tests.datasets import dataset, export, rejected, rows
+from exporter_pipelines_tests.test_postgres_values import values_dataset
+from exporter_pipelines_tests.test_sources import DAY, NOON, changes, log
+
+UTC_DAY = DayWindow.of(DAY, "UTC")
+
+
+@pytest.fixture
+def empty(tmp_path: Path) -> SqliteDatabase:
+    """A file without tables, not in WAL mode."""
+    return sqlite_database(tmp_path / "app.db")
+
+
+@pytest.fixture
+def database(empty: SqliteDatabase) -> SqliteDatabase:
+    """The same with the tables of the three datasets."""
+    with_shipped_tables(empty)
+    return empty
+
+
+# Values
+
+
+def deliver(
+    database: SqliteDatabase, store: LocalStore, column: str, *literals: str, **changed: Any
+) -> tuple[list[Any], list[tuple[str, str | None]], dict[str, int]]:
+    """Exported values, (rule, value) of the rejected ones, and what was changed."""
+    database.run(f"CREATE TABLE v (id INTEGER PRIMARY KEY, at TEXT, {column})")
+    for literal in literals:
+        database.run(f"INSERT INTO v VALUES (NULL, '{NOON}', {literal})")
+    exported = values_dataset(source={"timezone": "UTC"}, max_rejected_pct=100, **changed)
+    manifest = export(database.url, exported, DAY, store)
+    reasons = [r for row in rejected(store, manifest) for r in row["rejections"]]
+    return (
+        [row[column] for row in rows(store, manifest)],
+        [(reason["rule"], reason["value"]) for reason in reasons],
+        changes(manifest),
+    )
+
+
+@pytest.mark.parametrize(
+    ("column", "literal", "expected"),
+    [
+        ("text", "''", ""),
+        ("text", "CAST(x'610062' AS TEXT)", "a\x00b"),
+        ("text", "7", "7"),
+        ("text", "-9223372036854775808", "-9223372036854775808"),
+        ("text", "0.1", "0.1"),
+        ("text", "1e999", "Infinity"),
+        ("text", "x'00ff'", "\\x00ff"),
+        ("text", "char(0x10FFFD)", "\U0010fffd"),
+        ("whole", "9223372036854775807", 2**63 - 1),
+        ("whole", "5.0", 5),
+        ("number", "7", 7.0),
+        ("number", "5e-324", 5e-324),
+        ("flag", "1", True),
+        ("flag", "0", False),
+        ("flag", "'True'", True),
+        ("moment", "'2026-11-01'", "2026-11-01T00:00:00.000000Z"),
+        ("moment", "x'323032362d31312d3031'", "2026-11-01T00:00:00.000000Z"),
+        ("doc", '\'{"b": [1,\n 2.50], "a": null}\'', {"b": [1, 2.5], "a": None}),
+        ("doc", "'\"text\"'", "text"),
+        ("doc", "12", 12),
+        ("doc", "CAST('[1]' AS BLOB)", [1]),
+        ("doc", "'\"\\ud83d\\ude00\"'", "\U0001f600"),
+    ],
+)
+def test_value_arrives(
+    empty: SqliteDatabase, store: LocalStore, column: str, literal: str, expected: Any
+) -> None:
+    values, reasons, changed = deliver(empty, store, column, literal, "NULL")
+    assert (values, reasons, changed) == ([expected, None], [], {})
+    assert type(values[0]) is type(expected)
+
+
+@pytest.mark.parametrize(
+    ("column", "literal", "rule", "shown"),
+    [
+        ("text", "CAST(x'636166e9' AS TEXT)", "undecodable_text", "caf\\xe9"),
+        ("whole", "'7'", "not_an_integer", "7"),
+        ("whole", "''", "not_an_integer", ""),
+        ("whole", "1.5", "not_an_integer", "1.5"),
+        ("whole", "9223372036854775808", "not_an_integer", "9.223372036854776e+18"),
+        ("whole", "1e999", "not_an_integer", "Infinity"),
+        ("number", "'0.5'", "not_a_number", "0.5"),
+        ("number", "x'ff'", "not_a_number", "\\xff"),
+        ("flag", "2", "not_a_boolean", "2"),
+        ("flag", "'yes'", "not_a_boolean", "yes"),
+        ("moment", "1793491200", "unreadable_time", "1793491200"),
+        ("moment", "CAST(x'ff' AS TEXT)", "unreadable_time", "\\xff"),
+        ("moment", "'2026-11-01' || char(0) || 'x'", "unreadable_time", "2026-11-01\x00x"),
+        ("doc", "'{'", "invalid_json", "{"),
+        ("doc", "''", "invalid_json", ""),
+        ("doc", "'[NaN]'", "invalid_json", "[NaN]"),
+        ("doc", "'plain'", "invalid_json", "plain"),
+        ("doc", "1e999", "invalid_json", "Infinity"),
+        ("doc", "'\"\\ud83d\"'", "invalid_json", '"\\ud83d"'),
+        ("doc", "CAST(x'22ff22' AS TEXT)", "undecodable_text", '"\\xff"'),
+        ("doc", "replace(hex(zeroblob(9999)), '00', '[')", "invalid_json", "[" * 500),
+    ],
+)
+def test_value_that_does_not_fit_is_rejected_and_its_neighbours_are_not(
+    empty: SqliteDatabase, store: LocalStore, column: str, literal: str, rule: str, shown: str
+) -> None:
+    values, reasons, _ = deliver(empty, store, column, "NULL", literal, "NULL")
+    assert values == [None, None]
+    assert reasons == [(rule, shown)]
+
+
+def test_an_integer_with_more_digits_than_a_float_is_counted(
+    empty: SqliteDatabase, store: LocalStore
+) -> None:
+    values, _, changed = deliver(empty, store, "number", "9007199254740993", "0.5")
+    assert (values, changed) == ([9007199254740992.0, 0.5], {"numeric_rounded": 1})
+
+
+def test_a_number_of_any_length_is_valid_json(empty: SqliteDatabase, store: LocalStore) -> None:
+    _, reasons, _ = deliver(empty, store, "doc", "'[' || hex(zeroblob(5000)) || '.1]'", "'[1e9]'")
+    assert [rule for rule, _ in reasons] == ["invalid_json"]  # leading zeros
+    empty.run("UPDATE v SET doc = '[1' || hex(zeroblob(5000)) || ']'")
+    exported = values_dataset(source={"timezone": "UTC"})
+    assert export(empty.url, exported, DAY, store).record_count == 2
+
+
+@pytest.mark.parametrize("encoding", ["UTF-16le", "UTF-16be"])
+def test_a_database_of_utf16_is_read(
+    empty: SqliteDatabase, store: LocalStore, encoding: str
+) -> None:
+    empty.run(f"PRAGMA encoding = '{encoding}'")
+    with closing(sqlite3.connect(empty.path)) as connection, connection:
+        connection.execute(f"PRAGMA encoding = '{encoding}'")
+        connection.execute("CREATE TABLE v (id INTEGER PRIMARY KEY, at, text, moment, flag)")
+        connection.executemany(
+            "INSERT INTO v VALUES (NULL, ?, ?, ?, ?)",
+            [(NOON, "Größe", "2026-11-01", "true"), (NOON, "€" * 400, None, "nö"),
+             (NOON, "x" * 999, None, None)],
+        )  # fmt: skip
+    exported = values_dataset(
+        source={"timezone": "UTC"}, max_rejected_pct=100, max_value_bytes=1_000
+    )
+    manifest = export(empty.url, exported, DAY, store)
+    assert [(r["text"], r["flag"]) for r in rows(store, manifest)] == [
+        ("Größe", True), ("x" * 999, None)
+    ]  # fmt: skip
+    (row,) = rejected(store, manifest)
+    assert [(r["rule"], r["value"]) for r in row["rejections"]] == [
+        ("value_too_large", "€" * 400), ("not_a_boolean", "nö")
+    ]  # fmt: skip
+
+
+# Times
+
+
+def test_text_and_numbers_in_one_time_column(empty: SqliteDatabase, store: LocalStore) -> None:
+    empty.run("CREATE TABLE logs (id INTEGER PRIMARY KEY, timestamp, level, message, source)")
+    for number, stored in enumerate([1_793_491_200_500, "2026-11-01 01:00", 1_793_498_400_000.5]):
+        empty.add("logs", {**log(number), "timestamp": stored})
+    exported = dataset(source={"encodings": {"timestamp": "epoch_ms"}})
+    manifest = export(empty.url, exported, DAY, store)
+    assert [row["timestamp"] for row in rows(store, manifest)] == [
+        "2026-11-01T00:00:00.500000Z", "2026-11-01T01:00:00.000000Z", "2026-11-01T02:00:00.000500Z",
+    ]  # fmt: skip
+
+
+def test_numbers_without_an_encoding_are_refused(empty: SqliteDatabase, store: LocalStore) -> None:
+    empty.run("CREATE TABLE v (id INTEGER PRIMARY KEY, at)")
+    empty.run("INSERT INTO v VALUES (1, '2026-11-01'), (2, 1793491200)")
+    with pytest.raises(ColumnMismatchError, match="holds numbers") as caught:
+        export(empty.url, values_dataset(source={"timezone": "UTC"}), DAY, store)
+    assert "encodings: {at: epoch_s}" in caught.value.hint
+
+
+@pytest.mark.parametrize("encoding", ["iso8601", "epoch_us"])
+def test_one_day_of_many_is_read_through_the_index(database: SqliteDatabase, encoding: str) -> None:
+    database.run("CREATE INDEX by_time ON logs (timestamp)")
+    exported = dataset(source={"encodings": {"timestamp": encoding}})
+    names = exported.schema.names
+    query = SqliteDayQuery(exported, UTC_DAY, names, exported.schema, True, "utf-8")
+    for statement in (query.counts(), query.rows()):
+        with closing(sqlite3.connect(database.path)) as connection:
+            connection.create_function("exporter_instant", 1, lambda _: 1, deterministic=True)
+            plan = connection.execute(f"EXPLAIN QUERY PLAN {statement}", query.parameters)
+            steps = " ".join(step for *_, step in plan)
+        assert "by_time" in steps
+        assert "SCAN" not in steps
+
+
+def test_a_source_needs_a_timezone(database: SqliteDatabase, store: LocalStore) -> None:
+    with pytest.raises(ConfigurationError, match="no `timezone:`"):
+        export(database.url, dataset(source={"timezone": None}), DAY, store)
+
+
+# Keys
+
+
+@pytest.mark.parametrize(
+    ("definition", "repeated"),
+    [
+        ("id INTEGER PRIMARY KEY", 0),
+        ("id INT NOT NULL PRIMARY KEY", 0),
+        ("id TEXT NOT NULL UNIQUE", 0),
+        ("id INTEGER, UNIQUE (id, timestamp)", 2),
+        ("id INTEGER", 2),
+    ],
+)
+def test_a_key_is_unique_if_the_table_says_so(
+    empty: SqliteDatabase, store: LocalStore, definition: str, repeated: int
+) -> None:
+    head, _, tail = definition.partition(",")
+    empty.run(f"CREATE TABLE logs ({head}, timestamp, level, message, source{tail and ','}{tail})")
+    for number in range(4):
+        key = number // 2 if repeated else number
+        empty.add("logs", log(key, f"{DAY}T12:00:0{number}Z"))
+    manifest = export(empty.url, dataset(), DAY, store)
+    assert manifest.data_quality_metrics["repeated_keys"] == repeated
+    kind = {c.name: c.type for c in manifest.columns}["id"]
+    assert kind == ("string" if "TEXT" in definition else "int64")
+
+
+def test_missing_keys_and_rowids_in_disguise(empty: SqliteDatabase, store: LocalStore) -> None:
+    # Neither is an alias of the rowid, so both may be null, and null more than once.
+    empty.run("CREATE TABLE logs (id INT PRIMARY KEY, timestamp, level, message, source)")
+    empty.add("logs", log(1), {**log(0), "id": None}, {**log(0), "id": None})
+    manifest = export(empty.url, dataset(), DAY, store)
+    assert (manifest.record_count, manifest.counts.rejected) == (1, 2)
+
+
+# URLs and files
+
+
+def refused(kind: type[ExporterError], url: str, store: LocalStore) -> str:
+    with pytest.raises(kind) as caught:
+        export(url, dataset(), DAY, store)
+    assert caught.value.hint
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_a_relative_url_counts_from_the_working_directory(
+    database: SqliteDatabase, store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database.add("logs", log(1))
+    monkeypatch.chdir(database.path.parent)
+    assert export("sqlite:///app.db", dataset(), DAY, store).record_count == 1
+
+
+def test_a_name_with_odd_characters_is_opened(tmp_path: Path, store: LocalStore) -> None:
+    odd = sqlite_database(tmp_path / "a b?mode=rw#%41.db")
+    with_shipped_tables(odd)
+    assert export(odd.url, dataset(), DAY, store).record_count == 0
+
+
+@pytest.mark.parametrize("url", ["sqlite://app.db", "sqlite:///", "sqlite:app.db",
+                                 "sqlite:///:memory:"])  # fmt: skip
+def test_a_url_of_another_form_is_answered_with_the_forms(store: LocalStore, url: str) -> None:
+    assert "sqlite:////absolute/path.db" in refused(ConfigurationError, url, store)
+
+
+@pytest.mark.parametrize("path", ["nothing.db", "nowhere/nothing.db", "."])
+def test_a_file_that_cannot_be_read_is_named_and_never_made(
+    tmp_path: Path, store: LocalStore, path: str
+) -> None:
+    before = sorted(tmp_path.iterdir())
+    message = refused(SourceUnavailableError, f"sqlite:///{tmp_path / path}", store)
+    assert f"Cannot read the SQLite database {tmp_path / path}" in message
+    assert sorted(p for p in tmp_path.iterdir() if p.name != "exports") == before
+
+
+@pytest.mark.parametrize("content", [b"not a database, but long enough" * 9, b"SQLite format 3\0"])
+def test_a_file_that_is_no_database_is_named(
+    tmp_path: Path, store: LocalStore, content: bytes
+) -> None:
+    file = tmp_path / "app.db"
+    file.write_bytes(content)
+    assert str(file) in refused(SourceUnavailableError, f"sqlite:///{file}", store)
+
+
+def test_an_empty_file_has_no_tables(tmp_path: Path, store: LocalStore) -> None:
+    file = tmp_path / "app.db"
+    file.touch()
+    assert "there are: none" in refused(ConfigurationError, f"sqlite:///{file}", store)
+
+
+# The application that writes
+
+_WRITER = """
+import sqlite3, sys, time
+path, mode, action = sys.argv[1:]
+db = sqlite3.connect(path, timeout=0, isolation_level=None)
+db.execute(f"PRAGMA journal_mode = {mode}")
+if action == "lock":
+    db.execute("BEGIN EXCLUSIVE")
+print("ready", flush=True)
+if action == "lock":
+    sys.stdin.read()
+    sys.exit()
+# timeout=0: a write that met a lock would fail at once.
+written = 0
+for line in sys.stdin:
+    until = time.monotonic() + float(line)
+    worst = 0.0
+    while time.monotonic() < until:
+        begun = time.monotonic()
+        for _ in range(200):
+            try:
+                db.execute("UPDATE logs SET message = message WHERE id = 1")
+                break
+            except sqlite3.OperationalError:
+                time.sleep(0.005)
+        else:
+            sys.exit("blocked for a second")
+        worst = max(worst, time.monotonic() - begun)
+        written += 1
+        time.sleep(0.01)
+    print(written, worst, flush=True)
+"""
+
+
+@contextmanager
+def writer(path: Path, mode: str, action: str = "write") -> Iterator[subprocess.Popen[str]]:
+    """An application in a process of its own."""
+    with subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(_WRITER), path, mode, action],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        assert process.stdout
+        assert process.stdout.readline() == "ready\n"
+        try:
+            yield process
+        finally:
+            assert process.stdin
+            process.stdin.close()
+            process.wait(10)
+
+
+@pytest.mark.parametrize("mode", ["wal", "delete", "truncate"])
+def test_the_application_goes_on_writing_while_a_day_is_read(
+    database: SqliteDatabase, mode: str
+) -> None:
+    database.add("logs", *(log(n, message="x" * 20_000) for n in range(500)))
+    with writer(database.path, mode) as application:
+        assert application.stdin
+        assert application.stdout
+        if mode == "wal":  # its -wal lies there as soon as it has written
+            application.stdin.write("0.1\n")
+            application.stdin.flush()
+            application.stdout.readline()
+        with open_day(database.url, dataset(), UTC_DAY) as snapshot:
+            batches = snapshot.batches(50)
+            read = next(iter(batches)).num_rows
+            application.stdin.write("1\n")
+            application.stdin.flush()
+            written, worst = application.stdout.readline().split()
+            read += sum(batch.num_rows for batch in batches)
+    assert snapshot.info.snapshot.startswith("wal" if mode == "wal" else "copy")
+    assert read == 500
+    assert int(written) > 20
+    assert float(worst) < 0.5
+
+
+@pytest.mark.parametrize("mode", ["wal", "delete"])
+def test_a_database_that_stays_locked_is_said_to_be(
+    database: SqliteDatabase, store: LocalStore, monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    for name in ("BUSY_S", "PATIENCE_S"):
+        monkeypatch.setattr(f"exporter_pipelines.sources.sqlite_copy.{name}", 0.3)
+    database.add("logs", log(1))
+    with writer(database.path, mode, "lock"):
+        if mode == "wal":
+            # In WAL mode a reader does not mind even that.
+            assert export(database.url, dataset(), DAY, store).record_count == 1
+        else:
+            message = refused(SourceUnavailableError, database.url, store)
+            assert "is locked or changes all the time" in message
+            assert "journal_mode=WAL" in message
+    assert export(database.url, dataset(), DAY, store).record_count == 1
+
+
+@pytest.mark.parametrize("wal", [True, False])
+def test_nothing_is_left_beside_the_file_nor_among_temporary_ones(
+    tmp_path: Path, wal: bool
+) -> None:
+    database = sqlite_database(tmp_path / "app.db", wal=wal)
+    with_shipped_tables(database)
+    database.add("logs", *(log(n, message="x" * 50_000) for n in range(200)))
+    before = database.path.read_bytes()
+    with open_day(database.url, dataset(), UTC_DAY) as snapshot:
+        assert next(iter(snapshot.batches(10))).num_rows == 10
+        # The private copy has no name that could be left behind.
+        (copy,) = {file for file in open_files() if "etilqs" in file}
+        assert copy.endswith("(deleted)")
+        assert names_in(tmp_path) == ["app.db"]
+    assert not [file for file in open_files() if "etilqs" in file]
+    assert names_in(tmp_path) == ["app.db"]
+    assert database.path.read_bytes() == before
+
+
+def open_files() -> Iterator[str]:
+    """What the descriptors of this process lead to."""
+    for descriptor in Path("/proc/self/fd").iterdir():
+        with suppress(OSError):  # the one that lists them
+            yield str(descriptor.readlink())
+
+
+def names_in(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir()]
+
+
+def test_a_transaction_that_its_application_never_ended_is_not_seen(
+    tmp_path: Path, store: LocalStore
+) -> None:
+    database = sqlite_database(tmp_path / "app.db", wal=True)
+    with_shipped_tables(database)
+    with closing(sqlite3.connect(database.path)) as connection:
+        connection.execute("INSERT INTO logs (id, timestamp) VALUES (9, ?)", [NOON])
+        assert export(database.url, dataset(), DAY, store).counts.read == 0
+
+
+# Two databases in one project
+
+
+def test_each_dataset_reads_its_own_database(
+    backend: Backend, database: SqliteDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from exporter_pipelines import api
+
+    PostgresDatabase(backend).add("logs", log(1), log(2))
+    database.add("anomalies", {"id": 7, "timestamp": NOON, "type": "spike", "score": 0.5,
+                               "details": {}})  # fmt: skip
+    for name, value in {
+        "EXPORTER_SOURCE_URL": backend.url,
+        "EXPORTER_ANOMALIES_URL": database.url,
+        "EXPORTER_OUTPUT_URL": str(tmp_path / "exports"),
+        "EXPORTER_TIMEZONE": "UTC",
+    }.items():
+        monkeypatch.setenv(name, value)
+    logs = api.export_day(dataset("logs"), DAY)
+    anomalies = api.export_day(dataset("anomalies", source={"url": "EXPORTER_ANOMALIES_URL"}), DAY)
+    assert [(m.source.kind, m.record_count) for m in (logs, anomalies)] == [
+        ("postgresql", 2), ("sqlite", 1)
+    ]  # fmt: skip
+
+
+def test_a_failed_export_lets_go_of_the_file(database: SqliteDatabase, store: LocalStore) -> None:
+    database.add("logs", log(1))
+    begun = time.monotonic()
+    with pytest.raises(ColumnMismatchError):
+        export(database.url, dataset(source={"columns": {"ip": "nothing"}}), DAY, store)
+    database.run("DROP TABLE logs")
+    assert time.monotonic() - begun < 5
