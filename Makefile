@@ -20,7 +20,7 @@ dev: setup ## Open the Dagster UI (web server and daemon) on http://127.0.0.1:30
 	@$(BIN)/dagster dev -h 127.0.0.1 -p $(or $(PORT),3000)
 
 test: $(READY) ## All tests, on a real PostgreSQL
-	@$(BIN)/pytest $(ARGS)
+	@$(BIN)/pytest -n auto --maxprocesses=4 $(ARGS)
 
 check: $(READY) lint types test ## Lint, types and tests
 
