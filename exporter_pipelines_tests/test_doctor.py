@@ -10,6 +10,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -55,7 +56,8 @@ class Doctor:
         self.output, self.code, self.said = shown.output, done.exit_code, json.loads(done.output)
         for finding in self.said:
             assert list(finding) == ["level", "dataset", "check", "message", "hint"]
-            assert finding["message"].rstrip(".") in self.output
+            if finding["check"] != "disk":  # which changes all the time
+                assert finding["message"].rstrip(".") in self.output
         return self
 
     def edit(self, name: str, old: str, new: str) -> None:
@@ -182,19 +184,24 @@ def test_a_setting_that_cannot_be_is_a_fail(
     )
 
 
-@pytest.mark.parametrize("output", ["{file}", "{file}/below", "s3://bucket/x", "/proc/exports"])
+@pytest.mark.parametrize("output", ["{file}", "{file}/below", "s3://bucket/x"])
 def test_an_output_that_cannot_be_written_is_a_fail(
     doctor: Doctor, tmp_path: Path, output: str
 ) -> None:
-    if output.startswith("/proc") and os.access("/proc", os.W_OK):
-        pytest.skip("this user may write everywhere")
     (tmp_path / "file").touch()
     doctor.set(EXPORTER_OUTPUT_URL=output.format(file=tmp_path / "file"))
     doctor.run()
-    assert "EXPORTER_OUTPUT_URL" in doctor.found("FAIL", "output", None)["message"] + (
-        doctor.found("FAIL", "output", None)["hint"] + "EXPORTER_OUTPUT_URL"
-    )
+    found = doctor.found("FAIL", "output", None)
+    assert "EXPORTER_OUTPUT_URL" in found["message"] + found["hint"]
     assert doctor.code == 1
+
+
+def test_a_folder_without_permission_is_a_fail(doctor: Doctor, tmp_path: Path) -> None:
+    if os.geteuid() == 0:
+        pytest.skip("this user may write everywhere")
+    (tmp_path / "exports").mkdir(mode=0o555)
+    doctor.run()
+    assert "cannot be written by this user" in doctor.found("FAIL", "output", None)["message"]
 
 
 def test_leftovers_of_the_dead_are_told_from_the_work_of_the_living(
@@ -407,6 +414,59 @@ def test_a_strangers_backend_is_exported_with_what_is_proposed(
         assert export(backend.url, mapped, DAY, store).record_count == 1
 
 
+OTHER_STRANGER = """
+CREATE TABLE syslog_entries (entry_id bigserial PRIMARY KEY, logged_on timestamp, sev smallint,
+    facility text, txt text, "machineName" text, origin_address text, structured jsonb,
+    imported_on timestamptz);
+CREATE TABLE alerts (alert_uuid uuid PRIMARY KEY, raised_at timestamptz, alert_type text,
+    confidence_score numeric, prio text, state text, src_host inet, remarks text);
+CREATE TABLE reputation (ip_addr inet PRIMARY KEY, first_observed timestamptz,
+    last_observed timestamptz, risk int, country_iso char(2), tag_list text[]);
+CREATE TABLE users (id bigserial PRIMARY KEY, name text, created_at timestamptz);
+DROP TABLE logs, anomalies, ip_addresses;
+"""
+
+
+def test_names_of_several_words_and_telling_types_are_understood(
+    doctor: Doctor, backend: Backend
+) -> None:
+    backend.run(OTHER_STRANGER)
+    doctor.run()
+    proposed = {
+        name: yaml.safe_load(doctor.found("FAIL", "table", name)["hint"].partition("\n")[2])
+        for name in ("logs", "anomalies", "ips")
+    }
+    assert proposed == {
+        "logs": {"table": "syslog_entries", "columns": {
+            "id": "entry_id", "timestamp": "logged_on", "level": "sev", "message": "txt",
+            "source": "facility", "device": "machineName", "ip": "origin_address",
+            "attributes": "structured",
+        }},
+        "anomalies": {"table": "alerts", "columns": {
+            "id": "alert_uuid", "timestamp": "raised_at", "type": "alert_type",
+            "score": "confidence_score", "severity": "prio", "status": "state", "ip": "src_host",
+        }},
+        "ips": {"table": "reputation", "columns": {
+            "address": "ip_addr", "first_seen": "first_observed", "last_seen": "last_observed",
+            "risk_score": "risk", "country": "country_iso", "labels": "tag_list",
+        }},
+    }  # fmt: skip
+    hint = doctor.found("FAIL", "table", "anomalies")["hint"]
+    assert "# details: nothing looks like it; if you have none, make it Optional" in hint
+    assert "# not used: remarks" in hint
+
+
+def test_hundreds_of_tables_are_looked_through_in_seconds(doctor: Doctor, backend: Backend) -> None:
+    columns = ", ".join(f"some_{word}_of_it text" for word in "abcdefghijklmnopqrstuvwxyz")
+    backend.run("".join(f"CREATE TABLE t{n} (id int, at{n} timestamptz, x{n} text, {columns});"
+                        for n in range(400)))  # fmt: skip
+    backend.run("ALTER TABLE logs RENAME TO log_records")
+    began = time.monotonic()
+    done = CliRunner().invoke(cli.main, ["doctor", "--dataset", "logs"])
+    assert "The closest is log_records" in done.output
+    assert time.monotonic() - began < 10
+
+
 def test_renamed_columns_are_exported_with_what_is_proposed(
     doctor: Doctor, backend: Backend, store: LocalStore
 ) -> None:
@@ -553,7 +613,7 @@ def test_a_question_that_takes_too_long_is_given_up(doctor: Doctor, backend: Bac
     done = CliRunner().invoke(cli.main, ["doctor", "--json", "--dataset", "logs"])
     said = {f["check"]: f for f in json.loads(done.output)}
     assert said["days"]["level"] == "warn"
-    assert "no answer within 2 s" in said["days"]["message"]
+    assert "no answer within 1 s" in said["days"]["message"]
     assert said["privileges"]["level"] == "warn"
 
 
@@ -750,7 +810,7 @@ def test_a_slow_question_to_sqlite_is_given_up(doctor: Doctor, sqlite_file: Path
         "SELECT max(x) AS id FROM n",
     )
     doctor.run("--dataset", "logs")
-    assert "no answer within 2 s" in doctor.found("FAIL", "table")["message"]
+    assert "no answer within 1 s" in doctor.found("FAIL", "table")["message"]
 
 
 # Privileges
@@ -806,6 +866,26 @@ def test_a_broken_file_is_named_and_hides_no_other(
     assert said in found["message"]
     assert doctor.found("ok", "connection", "ips")
     assert doctor.code == 1
+
+
+def test_a_preset_is_not_looked_at_twice_and_breaks_with_its_dataset(doctor: Doctor) -> None:
+    doctor.run()
+    assert doctor.found("ok", "source", "logs_errors")["message"] == "The same as that of logs"
+    doctor.run("--dataset", "logs_errors")
+    assert doctor.found("ok", "days", "logs_errors")
+    doctor.edit("logs", "rejected_rows: 10", "rejected_rows: -1")
+    doctor.run()
+    assert ":24: max_rejected_rows" in doctor.found("FAIL", "defs.yaml", "logs")["message"]
+    found = doctor.found("FAIL", "defs.yaml", "logs_errors")
+    assert "logs, which it is like, or another file cannot be read" in found["message"]
+
+
+def test_a_preset_that_is_wrong_itself_is_named_with_its_line(doctor: Doctor) -> None:
+    doctor.edit("logs_errors", "  like: logs\n", "  like: logs\n  sources: {}\n")
+    doctor.run()
+    found = doctor.found("FAIL", "defs.yaml", "logs_errors")
+    assert ":7: sources: there is no such setting" in found["message"]
+    assert doctor.found("ok", "connection", "logs")
 
 
 def test_a_schema_that_raises_is_named(doctor: Doctor, tmp_path: Path) -> None:

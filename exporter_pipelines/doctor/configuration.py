@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from exporter_pipelines import catalog
 from exporter_pipelines.contracts.dataset import Dataset, DatasetConfig
 from exporter_pipelines.contracts.inspection import Finding
+from exporter_pipelines.contracts.preset import Preset, PresetConfig
 from exporter_pipelines.contracts.row_schema import load_row_schema
 from exporter_pipelines.errors import ConfigurationError, ExporterError
 from exporter_pipelines.formats import compression_named, format_named
@@ -88,10 +89,6 @@ def _read(place: _Place) -> Dataset:
         raise _invalid(place.file, root, error) from None
     except ConfigurationError as error:
         raise ConfigurationError(f"{place.file}: {error.message}", error.hint) from None
-    except yaml.YAMLError:
-        raise ConfigurationError(
-            f"{place.file}: what it is like cannot be read", "Mend the broken file first."
-        ) from None
     except Exception as error:  # a schema.py is user code, which may raise anything
         raise ConfigurationError(
             f"{place.file}: its schema cannot be imported: {type(error).__name__}",
@@ -106,9 +103,19 @@ def _dataset(place: _Place) -> Dataset:
     if not isinstance(attributes, dict):
         raise ConfigurationError("has no attributes", "docs/datasets.md lists them.")
     if "like" in attributes:
-        return catalog.dataset_named(place.name)
+        return _preset(place.name, PresetConfig(**attributes))
     config = DatasetConfig(**attributes)
     return Dataset(config, load_row_schema(config.row_schema))
+
+
+def _preset(name: str, preset: Preset) -> Dataset:
+    try:
+        return catalog.dataset_named(name)
+    except (ValidationError, yaml.YAMLError):
+        raise ConfigurationError(
+            f"{preset.like}, which it is like, or another file cannot be read",
+            "Mend that first.",
+        ) from None
 
 
 def _node(place: _Place) -> Any:

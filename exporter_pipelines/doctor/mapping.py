@@ -6,7 +6,7 @@ Only a proposal: names tell what a column is called, and a human knows what it h
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,9 +15,12 @@ import yaml
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.inspection import Inspection, Relation
 from exporter_pipelines.contracts.row_schema import Column
-from exporter_pipelines.doctor.synonyms import alike, likeness
+from exporter_pipelines.doctor.synonyms import ADDRESSES, alike, likeness
 
 _SYNONYM = 0.8
+_BY_TYPE = 0.6
+_ADDRESS_TYPES = {"inet", "cidr"}
+_DOCUMENT_TYPES = {"json", "jsonb"}
 
 
 @dataclass(frozen=True)
@@ -41,14 +44,12 @@ class Proposal:
 
 def proposal_for(dataset: Dataset, inspection: Inspection, relation: Relation) -> Proposal:
     """The mapping that reads a dataset from a relation, as far as names and types tell it."""
-    kept = _kept(dataset, inspection, relation)
-    found = {**kept, **_assigned(dataset, inspection, relation, kept)}
+    found = _matched(dataset, inspection, relation)
     encodings = dict(_encodings(dataset, inspection, relation, found))
-    ordered = {c.name: found[c.name] for c in dataset.schema.columns if c.name in found}
-    columns = {name: source for name, source in ordered.items() if name != source}
-    missing = tuple(c.name for c in dataset.schema.columns if c.required and c.name not in found)
-    text = _yaml(dataset, relation, columns, encodings, missing)
-    changes = found != kept or bool(encodings)
+    columns = {name: source for name, source in found.items() if name != source}
+    missing = _unmatched(dataset, found)
+    text = _yaml(dataset, relation, columns, encodings, missing, found.values())
+    changes = found != _kept(dataset, inspection, relation) or bool(encodings)
     return Proposal(columns, encodings, changes, missing, text)
 
 
@@ -62,20 +63,31 @@ def ranked_tables(
 
 
 def _suitability(dataset: Dataset, inspection: Inspection, relation: Relation) -> float:
-    proposal = proposal_for(dataset, inspection, relation)
-    required = [column.name for column in dataset.schema.columns if column.required]
-    covered = 1 - len(proposal.unmatched) / len(required)
-    if covered < 0.5 or dataset.config.source.time_column in proposal.unmatched:
+    found = _matched(dataset, inspection, relation)
+    missing = _unmatched(dataset, found)
+    required = sum(column.required for column in dataset.schema.columns)
+    covered = 1 - len(missing) / required
+    if covered < 0.5 or dataset.config.source.time_column in missing:
         return 0.0
-    source_names = {name: proposal.columns.get(name, name) for name in dataset.schema.names}
-    named = sum(
-        likeness(name, source_names[name])
-        for name in dataset.schema.names
-        if source_names[name] in relation.types
-    ) / len(dataset.schema.names)
+    named = sum(likeness(name, source_name) for name, source_name in found.items())
     name = relation.name.rpartition(".")[2]
     table = dataset.config.source.origin.rpartition(".")[2]
-    return covered + named + max(alike(name, table), alike(name, dataset.name))
+    like_it = max(alike(name, table), alike(name, dataset.name))
+    return covered + named / len(dataset.schema.names) + like_it
+
+
+def _matched(dataset: Dataset, inspection: Inspection, relation: Relation) -> dict[str, str]:
+    """Exported name -> source name of every column for which one was found, in their order."""
+    kept = _kept(dataset, inspection, relation)
+    found = {**kept, **_assigned(dataset, inspection, relation, kept)}
+    return {
+        column.name: found[column.name] for column in dataset.schema.columns if column.name in found
+    }
+
+
+def _unmatched(dataset: Dataset, found: Collection[str]) -> tuple[str, ...]:
+    """Required columns for which nothing was found."""
+    return tuple(c.name for c in dataset.schema.columns if c.required and c.name not in found)
 
 
 def _kept(dataset: Dataset, inspection: Inspection, relation: Relation) -> dict[str, str]:
@@ -118,14 +130,28 @@ def _likelihood(
     if not _fits(dataset, inspection, column, type_name):
         return 0.0
     score = likeness(column.name, name)
+    if _is_meant_for(column, type_name) and _is_only(relation, type_name):
+        score = max(score, _BY_TYPE)
     usual = inspection.resembles(column, type_name)
+    if type_name in _ADDRESS_TYPES and column.name not in ADDRESSES:
+        usual = False
     if not usual and score < _SYNONYM:
         return 0.0  # anything can be read as text, so a likeness alone says little
-    if not column.required and score < _SYNONYM:
-        return 0.0
     if score and column.name == dataset.config.source.key and name == relation.key:
         return score + 0.2
     return score if usual else score - 0.2
+
+
+def _is_meant_for(column: Column, type_name: str) -> bool:
+    """Whether the type alone tells what such a column holds."""
+    if column.is_json:
+        return type_name in _DOCUMENT_TYPES
+    return column.name in ADDRESSES and type_name in _ADDRESS_TYPES
+
+
+def _is_only(relation: Relation, type_name: str) -> bool:
+    group = _DOCUMENT_TYPES if type_name in _DOCUMENT_TYPES else _ADDRESS_TYPES
+    return sum(found in group for found in relation.types.values()) == 1
 
 
 def _only_ones(
@@ -136,7 +162,7 @@ def _only_ones(
     free = [name for name in relation.types if name not in taken.values()]
     if source.key not in taken and relation.key is not None and relation.key in free:
         key = dataset.schema[source.key]
-        if _fits(dataset, inspection, key, relation.types[relation.key]):
+        if inspection.resembles(key, relation.types[relation.key]):
             yield source.key, relation.key
     time = dataset.schema[source.time_column]
     times = [name for name in free if _fits(dataset, inspection, time, relation.types[name])]
@@ -177,12 +203,18 @@ def _yaml(
     columns: dict[str, str],
     encodings: dict[str, str],
     missing: Sequence[str],
+    used: Collection[str],
 ) -> str:
     block: dict[str, Any] = {"table": relation.name} if dataset.config.source.table else {}
     block["columns"] = columns
     if encodings:
         block["encodings"] = {**dataset.config.source.encodings, **encodings}
     text = yaml.safe_dump(block, sort_keys=False, allow_unicode=True)
+    unused = [name for name in relation.types if name not in used]
     for name in missing:
-        text += f"# {name}: nothing was found that looks like it\n"
+        text += (
+            f"# {name}: nothing looks like it; if you have none, make it Optional in the schema\n"
+        )
+    if missing and unused:
+        text += f"# not used: {', '.join(unused)}\n"
     return textwrap.indent(text.rstrip(), "    ")

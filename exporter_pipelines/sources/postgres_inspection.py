@@ -30,8 +30,10 @@ from exporter_pipelines.sources.postgres_times import (
 from exporter_pipelines.sources.postgres_types import Projection, project
 from exporter_pipelines.sources.time_encodings import EARLIEST_US, LATEST_US, UNITS_US
 
-TIMEOUT_MS = 2000
+TIMEOUT_MS = 1000
 """Of one question. A table whose answer takes longer is large, and production has other work."""
+
+CONNECT_TIMEOUT_S = 5
 
 # Types by the name that a result column has: a domain is shown as the type beneath it.
 _RELATIONS = """
@@ -119,6 +121,8 @@ class PostgresInspection:
     """
 
     def __init__(self, url: str, variable: str) -> None:
+        if "connect_timeout" not in url:
+            url += f"{'&' if '?' in url else '?'}connect_timeout={CONNECT_TIMEOUT_S}"
         self._connection = PostgresConnection(url, variable)
         self._given = conninfo_to_dict(url)
         self._handles: dict[str, tuple[str, sql.Composable]] = {}

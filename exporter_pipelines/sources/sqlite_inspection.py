@@ -26,14 +26,14 @@ from exporter_pipelines.sources.sqlite_query import quoted
 from exporter_pipelines.sources.sqlite_values import SqliteValues
 from exporter_pipelines.sources.time_encodings import UNITS_US, NotAnInstantError
 
-TIMEOUT_S = 2.0
+TIMEOUT_S = 1.0
 """Of one question; an application that does not use WAL cannot commit while it lasts."""
 
 _LOOK_EVERY = 10_000  # steps of SQLite's virtual machine, some tenths of a millisecond
-_TABLES = """
-SELECT name, type FROM sqlite_schema
-WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite@_%' ESCAPE '@' ORDER BY name LIMIT 300
-"""
+_TABLES = "SELECT name, type FROM sqlite_schema WHERE type IN ('table', 'view') AND "
+# Not those of SQLite itself, nor those that `table:` cannot name.
+_USER_TABLES = "name NOT LIKE 'sqlite@_%' ESCAPE '@' AND name NOT LIKE '%.%'"
+_FEW = " ORDER BY name LIMIT 200"
 _COLUMNS = 'SELECT name, lower(type), "notnull", pk FROM pragma_table_xinfo(?)'
 _INDEXES = """
 SELECT l."unique" AND (SELECT count(*) FROM pragma_index_info(l.name)) = 1
@@ -94,16 +94,11 @@ class SqliteInspection:
         if schema not in ("", "main"):
             return None
         # Names of tables are the same in any case here.
-        found = (r for r in self.relations() if r.name.lower() == table.lower())
-        return next(found, None)
+        return next(iter(self._relations("lower(name) = lower(?)", table)), None)
 
     def relations(self) -> list[Relation]:
         """See `contracts.inspection.Inspection.relations`."""
-        return [
-            self._relation(name, kind, quoted(name), self._rows(_COLUMNS, (name,)))
-            for name, kind in self._rows(_TABLES)
-            if "." not in name
-        ]
+        return self._relations(_USER_TABLES)
 
     def misfit(self, column: Column, type_name: str, source: SourceConfig) -> str | None:
         """See `contracts.inspection.Inspection.misfit`."""
@@ -204,6 +199,12 @@ class SqliteInspection:
             f"ORDER BY {name} {order} LIMIT {_TRIED}"
         )
         return [value for (value,) in found]
+
+    def _relations(self, condition: str, *parameters: str) -> list[Relation]:
+        return [
+            self._relation(name, kind, quoted(name), self._rows(_COLUMNS, (name,)))
+            for name, kind in self._rows(_TABLES + condition + _FEW, parameters)
+        ]
 
     def _relation(
         self, name: str, kind: str, handle: str, columns: Sequence[tuple[str, str, int, int]]
