@@ -6,9 +6,10 @@ Does not belong here: saying which line of it is wrong; that is done where Dagst
 
 from __future__ import annotations
 
+from copy import deepcopy
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -23,19 +24,28 @@ _DATASET = "exporter_pipelines.components.DatasetExport"
 _PRESET = "exporter_pipelines.components.DatasetPreset"
 
 
+class _Entry(NamedTuple):
+    """A document of a `defs.yaml`: its `type`, its attributes and their name, its folder."""
+
+    kind: str
+    name: str
+    attributes: dict[str, Any]
+    folder: str
+
+
 def dataset_names() -> list[str]:
     """Names of all datasets, sorted; presets are not among them."""
-    return sorted({name for kind, name, _ in _documents() if kind == _DATASET})
+    return sorted({entry.name for entry in _entries() if entry.kind == _DATASET})
 
 
 def preset_names() -> list[str]:
     """Names of all presets, sorted."""
-    return sorted({name for kind, name, _ in _documents() if kind == _PRESET})
+    return sorted({entry.name for entry in _entries() if entry.kind == _PRESET})
 
 
-def is_taken(name: str) -> bool:
-    """Whether more than one dataset or preset has this name."""
-    return [found for _, found, _ in _documents()].count(name) > 1
+def folders_of(name: str) -> list[str]:
+    """Names of the folders whose dataset or preset has this name: one, unless it is taken twice."""
+    return [entry.folder for entry in _entries() if entry.name == name]
 
 
 def attributes_of(name: str) -> dict[str, Any]:
@@ -46,12 +56,12 @@ def attributes_of(name: str) -> dict[str, Any]:
             message lists them.
         pydantic.ValidationError: the preset says something that it may not.
     """
-    for kind, found, attributes in _documents():
-        if found == name and kind == _PRESET:
-            preset = PresetConfig(**attributes)
+    for entry in _entries():
+        if entry.name == name and entry.kind == _PRESET:
+            preset = PresetConfig(**entry.attributes)
             return preset.laid_over(_dataset_attributes(preset.like))
-        if found == name:
-            return attributes
+        if entry.name == name:
+            return entry.attributes
     raise UnknownNameError("dataset", name, sorted([*dataset_names(), *preset_names()]))
 
 
@@ -67,16 +77,22 @@ def dataset_named(name: str) -> Dataset:
 
 
 def _dataset_attributes(name: str) -> dict[str, Any]:
-    for kind, found, attributes in _documents():
-        if found == name and kind == _DATASET:
-            return attributes
+    for entry in _entries():
+        if entry.name == name and entry.kind == _DATASET:
+            return entry.attributes
     raise UnknownNameError("like: dataset", name, dataset_names())
 
 
-def _documents() -> list[tuple[str, str, dict[str, Any]]]:
-    """(type, name, attributes) of every dataset and preset, in the order of their folders."""
+def _entries() -> list[_Entry]:
+    """Every dataset and preset, in the order of their folders."""
     return [
-        (document["type"], document["attributes"]["name"], document["attributes"])
+        # A copy: the caller may change what it gets, and the cache must not.
+        _Entry(
+            document["type"],
+            document["attributes"]["name"],
+            deepcopy(document["attributes"]),
+            file.parent.name,
+        )
         for file in sorted(DEFS.glob("*/defs.yaml"))
         for document in _read(file, file.stat().st_mtime_ns)
     ]

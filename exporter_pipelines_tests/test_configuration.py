@@ -138,6 +138,11 @@ def test_a_pasted_url_is_never_shown(bare_project: Project) -> None:
     assert "db.internal" not in said
 
 
+def test_two_datasets_of_one_name_are_refused(bare_project: Project) -> None:
+    (said,) = loaded(bare_project, "logs", [("name: logs", "name: ips")])
+    assert "defs.yaml:5: the name 'ips' is taken twice: in ips and logs." in said
+
+
 def test_an_unknown_component_is_named(bare_project: Project) -> None:
     (said,) = loaded(bare_project, "logs", [("DatasetExport", "DatasetExprot")])
     assert "DatasetExprot" in said

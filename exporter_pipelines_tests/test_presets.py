@@ -78,6 +78,11 @@ def test_a_name_that_nobody_has_lists_datasets_and_presets() -> None:
         catalog.dataset_named("logs_error")
 
 
+def test_attributes_may_be_changed_by_whoever_asked_for_them() -> None:
+    catalog.attributes_of("logs")["source"]["table"] = "other"
+    assert catalog.dataset_named("logs").config.source.table == "logs"
+
+
 # Exported
 
 
@@ -170,8 +175,7 @@ _MISTAKES = [
     ),
     ("like: logs", "like: logs_light", 6, "dataset 'logs_light' does not exist (there are: anoma"),
     ("  like: logs\n", "", 4, "like: is missing"),
-    (_FIRST, "  name: logs", 5, "the name 'logs' is taken by another dataset or preset"),
-    (_FIRST, "  name: logs_light", 5, "the name 'logs_light' is taken"),
+    (_FIRST, "  name: logs_light", 5, "the name 'logs_light' is taken twice: in"),
     (_FIRST, "  source: {table: x}\n  name: y", 5, "source: there is no such setting. There are: "),
     (_FIRST, "  fromat: csv\n  name: y", 5, "There are: name, like, description, transforms, "),
     (_FIRST, "  format: xml\n  name: y", 5, "format 'xml' does not exist (there are: jsonl,"),
@@ -202,6 +206,11 @@ def test_a_mistake_is_named_with_its_line(
     file = bare_project.path / "exporter_pipelines" / "defs" / "logs_errors" / "defs.yaml"
     assert said in sentences[old, new]
     assert sentences[old, new].startswith(f"{file}:{line}: "), sentences[old, new]
+
+
+def test_the_name_of_a_dataset_is_taken(bare_project: Project) -> None:
+    (said,) = loaded(bare_project, "logs_errors", [(_FIRST, "  name: logs")])
+    assert "defs.yaml:5: the name 'logs' is taken twice: in logs and logs_errors." in said
 
 
 def test_a_mistake_of_the_dataset_is_not_blamed_on_its_preset(bare_project: Project) -> None:

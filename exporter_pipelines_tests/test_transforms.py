@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import uuid
 from typing import Any
 
 import pyarrow as pa
@@ -179,7 +180,7 @@ def test_values_are_of_the_type_of_the_column() -> None:
 def test_a_filter_that_does_not_fit_is_refused(column: str, op: str, value: Any, said: str) -> None:
     config = FilterConfig(name="some", column=column, op=op, value=value)  # type: ignore[arg-type]
     with pytest.raises(ConfigurationError, match=said) as refused:
-        RowFilter(config, LOGS)
+        RowFilter(config, LOGS, bound=True)
     assert "'some'" in str(refused.value)
 
 
@@ -218,3 +219,17 @@ def test_a_row_whose_value_could_not_be_read_is_rejected_and_not_filtered(
     manifest = export(backend.url, dataset(filters=[severe], max_value_bytes=20), DAY, store)
     assert [row["id"] for row in rejected(store, manifest)] == [2]
     assert (manifest.counts.exported, manifest.counts.filtered) == (0, 3)
+
+
+def test_an_identifier_is_filtered_as_the_table_has_it(backend: Backend, store: LocalStore) -> None:
+    mine = {"name": "mine", "column": "id", "op": "in"}
+    backend.add_logs(DAY, 4)
+    manifest = export(backend.url, dataset(filters=[{**mine, "value": ["2", 3]}]), DAY, store)
+    assert [row["id"] for row in rows(store, manifest)] == [2, 3]
+    key = str(uuid.UUID(int=2))
+    by_uuid = dataset(filters=[{**mine, "value": [key]}])
+    with pytest.raises(ConfigurationError, match=f"'{key}' is not a value of 'id' .int64"):
+        export(backend.url, by_uuid, DAY, store)
+    backend.run("ALTER TABLE logs ALTER id TYPE uuid USING lpad(to_hex(id), 32, '0')::uuid")
+    manifest = export(backend.url, by_uuid, DAY, store)
+    assert [row["id"] for row in rows(store, manifest)] == [key]

@@ -8,12 +8,28 @@ from contextlib import contextmanager
 import dagster as dg
 from dagster._utils.schedules import is_valid_cron_schedule
 
+from exporter_pipelines import catalog
 from exporter_pipelines.contracts.dataset import Dataset, DatasetConfig, check_select
 from exporter_pipelines.contracts.judging import check_thresholds, with_rules
 from exporter_pipelines.contracts.row_schema import RowSchema, load_row_schema
 from exporter_pipelines.errors import ConfigurationError
 from exporter_pipelines.formats import compression_named, format_named
 from exporter_pipelines.transforms import RowFilter, transform_named
+
+
+def check_name(name: str, context: dg.ComponentLoadContext) -> None:
+    """See that only one dataset or preset has a name.
+
+    Raises:
+        ConfigurationError: another has it too.
+    """
+    with located(context, "name"):
+        folders = catalog.folders_of(name)
+        if len(folders) > 1:
+            raise ConfigurationError(
+                f"the name {name!r} is taken twice: in {' and '.join(folders)}.",
+                "It is an asset key and a folder of the output: give each one of its own.",
+            )
 
 
 def checked_dataset(config: DatasetConfig, context: dg.ComponentLoadContext) -> Dataset:

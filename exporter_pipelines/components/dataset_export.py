@@ -7,7 +7,7 @@ from typing import Self
 import dagster as dg
 from pydantic import BaseModel
 
-from exporter_pipelines.components.checking import checked_dataset, position
+from exporter_pipelines.components.checking import check_name, checked_dataset, position
 from exporter_pipelines.components.scaffolding import DatasetScaffolder
 from exporter_pipelines.contracts.dataset import Dataset, DatasetConfig
 from exporter_pipelines.errors import ConfigurationError
@@ -48,6 +48,7 @@ class DatasetExport(dg.Component):
             raise ConfigurationError(
                 f"{position(context)} has no attributes.", "See docs/datasets.md."
             )
+        check_name(attributes.name, context)
         return cls(checked_dataset(attributes, context))
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:  # noqa: ARG002

@@ -8,7 +8,7 @@ import dagster as dg
 from pydantic import BaseModel, ValidationError
 
 from exporter_pipelines import catalog
-from exporter_pipelines.components.checking import checked_dataset, located, position
+from exporter_pipelines.components.checking import check_name, checked_dataset, located, position
 from exporter_pipelines.components.dataset_export import DatasetExport
 from exporter_pipelines.components.scaffolding import PresetScaffolder
 from exporter_pipelines.contracts.dataset import DatasetConfig
@@ -43,12 +43,7 @@ class DatasetPreset(DatasetExport):
             raise ConfigurationError(
                 f"{position(context)} has no attributes.", "See docs/presets.md."
             )
-        with located(context, "name"):
-            if catalog.is_taken(attributes.name):
-                raise ConfigurationError(
-                    f"the name {attributes.name!r} is taken by another dataset or preset.",
-                    "It is an asset key and a folder: give the preset one of its own.",
-                )
+        check_name(attributes.name, context)
         with located(context, "like"):
             config = _laid_over(attributes)
         return cls(checked_dataset(config, context))

@@ -78,7 +78,7 @@ class _Stager:
         self._exported = dataset.exported(self._schema)
         self._judging = dataset.judging(self._schema)
         self._transforms = [transform_named(entry, self._schema) for entry in config.transforms]
-        self._filters = [RowFilter(entry, self._schema) for entry in config.filters]
+        self._filters = [RowFilter(entry, self._schema, bound=True) for entry in config.filters]
         self._files = DataFiles(staging, dataset, window, self._exported)
         self._tally = self._empty_tally()
         self._tolerated = config.rules_that("warn")
@@ -145,7 +145,7 @@ class _Stager:
         A row whose value in the filter's column could not be delivered stays, to be rejected:
         whether the filter means it cannot be told.
         """
-        keep = pa.array([True] * len(read))
+        keep = pa.repeat(True, len(read))
         for row_filter in self._filters:
             unknown = [r.row for r in undelivered if r.column == row_filter.column]
             stays = row_filter.stays(prepared)
@@ -155,9 +155,12 @@ class _Stager:
             left_out = pc.and_not(keep, stays)
             self._tally.rows_filtered[row_filter.name] += pc.sum(left_out).as_py() or 0
             keep = pc.and_(keep, stays)
-        position = {row: new for new, row in enumerate(pc.indices_nonzero(keep).to_pylist())}
-        kept = [r._replace(row=position[r.row]) for r in undelivered if r.row in position]
-        return read.filter(keep), prepared.filter(keep), kept
+        if undelivered:
+            position = {row: new for new, row in enumerate(pc.indices_nonzero(keep).to_pylist())}
+            undelivered = [
+                r._replace(row=position[r.row]) for r in undelivered if r.row in position
+            ]
+        return read.filter(keep), prepared.filter(keep), undelivered
 
     def _look(self, read: pa.RecordBatch) -> None:
         """Count what does not depend on rules: rows, gaps, and rows of another day."""

@@ -226,10 +226,10 @@ class PostgresDayQuery:
         )
 
     def rule_probe(self, expression: str) -> str:
-        """One column, `verdict`: what an SQL rule's expression gives."""
+        """A query with a column `verdict`: what an SQL rule's expression gives beside a row."""
         return self._text(
-            sql.SQL("SELECT ({}\n) AS verdict FROM {} AS t").format(
-                sql.SQL(expression), self._table
+            sql.SQL("SELECT {} AS key, ({}\n) AS verdict FROM {} AS t").format(
+                sql.Identifier("t", self._key), sql.SQL(expression), self._table
             )
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
@@ -35,17 +36,26 @@ class RowFilter:
     A row stays when the condition is true. Of a missing value no comparison is true, `ne` and
     `not_in` included; only `is_null` keeps it.
 
+    Args:
+        config: As in `defs.yaml`.
+        schema: Of the rows.
+        bound: Whether `schema` has the types of a source. Before that, an identifier may turn out
+            as a number or as text, and fits the values and operators of both.
+
     Raises:
         UnknownNameError: the column does not exist.
         ConfigurationError: operator and value do not fit the column.
     """
 
-    def __init__(self, config: FilterConfig, schema: RowSchema) -> None:
+    def __init__(self, config: FilterConfig, schema: RowSchema, *, bound: bool = False) -> None:
         self.name, self.column = config.name, config.column
         if config.column not in schema.names:
             raise UnknownNameError(f"filter {config.name!r}: column", config.column, schema.names)
         self._config = config
         column = schema[config.column]
+        if column.is_identifier and not bound and config.op not in _NULLS:
+            text = any(isinstance(value, str) for value in _listed(config))
+            column = replace(column, type=pa.string() if text else column.type)
         _check_operator(config, column)
         self._values = [_converted(config, column, value) for value in _listed(config)]
         self._type = column.type
