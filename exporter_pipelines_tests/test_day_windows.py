@@ -295,3 +295,41 @@ def test_one_day_of_many_is_read_through_the_index(
         plan = "\n".join(line for (line,) in instants.run(f"EXPLAIN {statement}"))
         assert "by_time" in plan
         assert "Seq Scan" not in plan
+
+
+@pytest.mark.parametrize(
+    ("pg_type", "stored", "encoding"),
+    [
+        ("text", 'to_char({at}, \'YYYY-MM-DD"T"HH24:MI:SS.US"Z"\')', "iso8601"),
+        ("varchar(40)", "{at}::text", "iso8601"),
+        ("integer", "extract(epoch FROM {at})", "epoch_s"),
+        ("bigint", "extract(epoch FROM {at}) * 1000", "epoch_ms"),
+        ("double precision", "extract(epoch FROM {at})", "epoch_s"),
+        ("numeric", "extract(epoch FROM {at}) * 1000000", "epoch_us"),
+    ],
+)
+def test_a_day_of_text_or_numbers_is_read_through_the_index(
+    empty_db: Backend, store: LocalStore, pg_type: str, stored: str, encoding: str
+) -> None:
+    expression = stored.format(at="('2026-01-01'::timestamp + n * interval '9 minutes')")
+    empty_db.run(
+        f"CREATE TABLE instants AS SELECT n AS id, ({expression})::{pg_type} AS stored "
+        "FROM generate_series(1, 50000) n"
+    )
+    empty_db.run("CREATE INDEX by_time ON instants (stored)")
+    empty_db.run("ANALYZE instants")
+    plain = instants_dataset("stored", "UTC")
+    source = {**plain.config.source.model_dump(), "encodings": {"at": encoding}}
+    exported = dataset("logs", schema=plain.config.row_schema, source=source, transforms=[])
+    window = DayWindow.of("2026-07-01", "UTC")
+    assert export(empty_db.url, exported, window.day, store).record_count == 160
+    types = {"id": "int4", "stored": PG_NAMES[pg_type]}
+    query = PostgresDayQuery(exported, window, types, [], key_is_unique=True)
+    for statement in (query.counts(), query.rows()):
+        plan = "\n".join(line for (line,) in empty_db.run(f"EXPLAIN {statement}"))
+        assert "by_time" in plan
+        assert "Seq Scan" not in plan
+
+
+PG_NAMES = {"text": "text", "varchar(40)": "varchar", "integer": "int4", "bigint": "int8",
+            "double precision": "float8", "numeric": "numeric"}  # fmt: skip

@@ -386,6 +386,33 @@ def test_exactly_one_of_table_and_query_is_given(given: dict[str, Any]) -> None:
         dataset(source=given)
 
 
+# Rules in SQL
+
+
+def test_a_rule_in_sql_sees_the_columns_of_the_table_and_the_whole_day(
+    database: Database, store: LocalStore
+) -> None:
+    database.add("logs", *(log(n, ip=f"10.0.0.{n % 2}") for n in range(5)), log(9))
+    database.add("logs", log(10, "2026-11-02T00:00:00Z", ip="10.0.0.1"))
+    rules = [
+        {"name": "quiet", "sql": "count(*) OVER (PARTITION BY ip) <= 2 -- a day"},
+        {"name": "not_null", "sql": "ip <> '%s {}'"},
+    ]
+    manifest = export(database.url, dataset(rules=rules, max_rejected_pct=100), DAY, store)
+    assert [row["id"] for row in rows(store, manifest)] == [1, 3, 9]
+    assert [(row["id"], row["rejections"]) for row in rejected(store, manifest)] == [
+        (n, [{"rule": "quiet", "column": None, "value": None}]) for n in (0, 2, 4)
+    ]
+
+
+@pytest.mark.parametrize("sql", ["nothing > 0", "id >", "count(*) < 5"])
+def test_a_rule_in_sql_that_the_database_refuses_is_named(
+    database: Database, store: LocalStore, sql: str
+) -> None:
+    with pytest.raises(ConfigurationError, match="SQL rule 'mine' of logs is refused"):
+        export(database.url, dataset(rules=[{"name": "mine", "sql": sql}]), DAY, store)
+
+
 # What does not fit
 
 

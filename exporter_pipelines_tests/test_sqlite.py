@@ -32,6 +32,7 @@ from exporter_pipelines_tests.databases import (
     with_shipped_tables,
 )
 from exporter_pipelines_tests.datasets import dataset, export, rejected, rows
+from exporter_pipelines_tests.projects import ROOT
 from exporter_pipelines_tests.test_postgres_values import values_dataset
 from exporter_pipelines_tests.test_sources import DAY, NOON, changes, log
 
@@ -481,3 +482,27 @@ def test_a_failed_export_lets_go_of_the_file(database: SqliteDatabase, store: Lo
         export(database.url, dataset(source={"columns": {"ip": "nothing"}}), DAY, store)
     database.run("DROP TABLE logs")
     assert time.monotonic() - begun < 5
+
+
+# Memory
+
+
+def test_memory_does_not_grow_with_the_rows(database: SqliteDatabase, tmp_path: Path) -> None:
+    few, many = 40_000, 160_000
+    for day, count in ((DAY, few), ("2026-11-02", many)):
+        database.run(
+            f"""WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n LIMIT {count})
+            INSERT INTO logs SELECT {count} + i, '{day}T12:00:00.' || printf('%06d', i) || 'Z',
+            'INFO', 'request ' || i || ' ' || hex(randomblob(60)), 'app', 'edge', '10.0.0.1',
+            '{{"n": ' || i || '}}' FROM n"""
+        )
+    peaks = []
+    for day in (DAY, "2026-11-02"):
+        done = subprocess.run(
+            [sys.executable, "-m", "exporter_pipelines_tests.peak_memory", "export", database.url,
+             tmp_path / "exports", day],
+            cwd=ROOT, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        peaks.append(int(done.stdout.split()[1]))
+    assert peaks[1] < peaks[0] * 1.2, peaks
+    assert max(peaks) < 400, peaks

@@ -34,11 +34,6 @@ def open_day(url: str, dataset: Dataset, window: DayWindow) -> DaySnapshot:
     if url.startswith(("postgresql://", "postgres://")):
         return PostgresDaySnapshot(url, dataset, window)
     if url.startswith(URL_PREFIX):
-        if dataset.config.sql_rules:
-            raise ConfigurationError(
-                f"{dataset.name} has rules in SQL, which are not evaluated in SQLite.",
-                "Write them as functions, or as a column of a view and a rule over it.",
-            )
         return SqliteDaySnapshot(url, dataset, window)
     raise ConfigurationError(
         f"{dataset.config.source.url} does not begin with postgresql:// or sqlite:///.",

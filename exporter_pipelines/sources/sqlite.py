@@ -25,7 +25,13 @@ from exporter_pipelines.sources.sqlite_connection import (
     SqliteConnection,
     SqliteStatementError,
 )
-from exporter_pipelines.sources.sqlite_query import INSTANT, SqliteDayQuery, quoted, relation
+from exporter_pipelines.sources.sqlite_query import (
+    INSTANT,
+    SqliteDayQuery,
+    quoted,
+    relation,
+    rule_probe,
+)
 from exporter_pipelines.sources.sqlite_values import Notes, SqliteValues
 from exporter_pipelines.sources.time_encodings import UNITS_US, NotAnInstantError
 
@@ -67,6 +73,7 @@ class SqliteDaySnapshot:
         self._check_columns(names)
         catalog = SqliteCatalog(connection, self._dataset)
         self._check_encoding()
+        self._check_sql_rules()
         bound = {c.name: self._bound(c, names, catalog) for c in self._dataset.schema.columns}
         self.schema = self._dataset.schema.bound(bound)
         key = self._dataset.source_name(source.key)
@@ -116,6 +123,11 @@ class SqliteDaySnapshot:
             )
             for number, column in enumerate(self.schema.columns)
         ]
+        verdicts = stored[2 * len(arrays) :]
+        for (rule, _), broken in zip(self._dataset.config.sql_rules, verdicts, strict=True):
+            for row, is_broken in enumerate(broken):
+                if is_broken:
+                    notes.break_rule(row, rule)
         return pa.RecordBatch.from_arrays(
             [*arrays, notes.array(len(rows))], [*self.schema.names, NOTES_COLUMN]
         )
@@ -179,6 +191,23 @@ class SqliteDaySnapshot:
                 f"Say how they count, as in `encodings: {{{source.time_column}: epoch_s}}`; there "
                 "are epoch_s, epoch_ms and epoch_us.",
             )
+
+    def _check_sql_rules(self) -> None:
+        """Refuse an expression that the database does not understand, by its rule's name."""
+        for name, expression in self._dataset.config.sql_rules:
+            probe = rule_probe(self._dataset, expression)
+            refusal = ""
+            try:
+                self._connection.columns(probe)
+            except SqliteStatementError as error:
+                refusal = str(error)
+            if not refusal and self._connection.rows(probe):
+                refusal = "an aggregate needs OVER (...), or it makes one row of the whole day"
+            if refusal:
+                raise ConfigurationError(
+                    f"The SQL rule {name!r} of {self._dataset.name} is refused: {refusal}.",
+                    "Write a boolean expression over the table's own columns.",
+                )
 
     def _bound(self, column: Column, names: list[str], catalog: SqliteCatalog) -> Column:
         """An identifier is text unless the table declares, or begins with, integers."""

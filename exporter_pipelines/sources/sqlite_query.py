@@ -90,10 +90,16 @@ class SqliteDayQuery:
     def rows(self) -> str:
         """The rows of the day in a total order: a value and a state for each column.
 
-        The state (see `sqlite_values`) is 0 where it is not asked for. Both are null for an
-        optional column that the table lacks.
+        The state (see `sqlite_values`) is 0 where it is not asked for. An optional column that the
+        table lacks is null. Behind them, for each of the dataset's `sql_rules`, whether it is
+        broken.
         """
-        chosen = ", ".join(self._chosen(column) for column in self._schema.columns)
+        chosen = ", ".join(
+            [
+                *(self._chosen(column) for column in self._schema.columns),
+                *(f"{_verdict(text)} IS FALSE" for _, text in self._dataset.config.sql_rules),
+            ]
+        )
         order = ", ".join(self._order())
         return (
             f"SELECT {chosen} FROM {self._relation} "  # noqa: S608
@@ -149,6 +155,16 @@ class SqliteDayQuery:
 
     def _reference(self, column: str) -> str:
         return quoted("t", self._dataset.source_name(column))
+
+
+def rule_probe(dataset: Dataset, expression: str) -> str:
+    """What an SQL rule's expression gives, of no rows: none, unless it makes one row of all."""
+    return f"SELECT {_verdict(expression)} FROM {relation(dataset)} WHERE 0"  # noqa: S608
+
+
+def _verdict(expression: str) -> str:
+    # A comment at its end must not swallow the bracket.
+    return f"({expression}\n)"
 
 
 def _small(value: str) -> str:

@@ -50,6 +50,10 @@ class Notes:
         """The value was delivered changed."""
         self._by_row[row].append(["change", rule, column])
 
+    def break_rule(self, row: int, rule: str) -> None:
+        """The row broke an SQL rule; no value is missing."""
+        self._by_row[row].append(["reject", rule, None, None])
+
     def array(self, rows: int) -> pa.Array:
         """The notes column of a batch."""
         texts = [
