@@ -598,6 +598,19 @@ def test_days_are_those_of_the_zone(doctor: Doctor, backend: Backend) -> None:
     assert doctor.found("ok", "days")["message"] == "Rows from 2026-11-03 to 2026-11-03"
 
 
+def test_a_newest_row_in_the_future_tells_of_a_wrong_zone(doctor: Doctor, backend: Backend) -> None:
+    backend.run("ALTER TABLE logs ALTER timestamp TYPE timestamp")
+    backend.run("UPDATE logs SET timestamp = now() AT TIME ZONE 'Asia/Tokyo'")
+    doctor.set(EXPORTER_END_DATE="")
+    doctor.run()
+    said = [f for f in doctor.said if (f["dataset"], f["check"]) == ("logs", "days")]
+    assert said[-1]["level"] == "warn"
+    assert "lies in the future" in said[-1]["message"]
+    doctor.edit("logs", "timezone: UTC", "timezone: Asia/Tokyo")
+    doctor.run()
+    assert doctor.found("ok", "days")
+
+
 def test_a_range_without_rows_is_a_warning(doctor: Doctor) -> None:
     doctor.set(EXPORTER_START_DATE="2026-11-05")
     doctor.run()

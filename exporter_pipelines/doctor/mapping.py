@@ -15,7 +15,7 @@ import yaml
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.inspection import Inspection, Relation
 from exporter_pipelines.contracts.row_schema import Column
-from exporter_pipelines.doctor.synonyms import ADDRESSES, alike, likeness
+from exporter_pipelines.doctor.synonyms import ADDRESSES, likeness
 
 _SYNONYM = 0.8
 _BY_TYPE = 0.6
@@ -44,39 +44,16 @@ class Proposal:
 
 def proposal_for(dataset: Dataset, inspection: Inspection, relation: Relation) -> Proposal:
     """The mapping that reads a dataset from a relation, as far as names and types tell it."""
-    found = _matched(dataset, inspection, relation)
+    found = matched(dataset, inspection, relation)
     encodings = dict(_encodings(dataset, inspection, relation, found))
     columns = {name: source for name, source in found.items() if name != source}
-    missing = _unmatched(dataset, found)
+    missing = unmatched(dataset, found)
     text = _yaml(dataset, relation, columns, encodings, missing, found.values())
     changes = found != _kept(dataset, inspection, relation) or bool(encodings)
     return Proposal(columns, encodings, changes, missing, text)
 
 
-def ranked_tables(
-    dataset: Dataset, inspection: Inspection, relations: Sequence[Relation]
-) -> list[Relation]:
-    """Relations that could be what is meant, likeliest first: by name and by fitting columns."""
-    scored = [(_suitability(dataset, inspection, relation), relation) for relation in relations]
-    ordered = sorted(scored, key=lambda pair: -pair[0])
-    return [relation for suitability, relation in ordered if suitability > 0]
-
-
-def _suitability(dataset: Dataset, inspection: Inspection, relation: Relation) -> float:
-    found = _matched(dataset, inspection, relation)
-    missing = _unmatched(dataset, found)
-    required = sum(column.required for column in dataset.schema.columns)
-    covered = 1 - len(missing) / required
-    if covered < 0.5 or dataset.config.source.time_column in missing:
-        return 0.0
-    named = sum(likeness(name, source_name) for name, source_name in found.items())
-    name = relation.name.rpartition(".")[2]
-    table = dataset.config.source.origin.rpartition(".")[2]
-    like_it = max(alike(name, table), alike(name, dataset.name))
-    return covered + named / len(dataset.schema.names) + like_it
-
-
-def _matched(dataset: Dataset, inspection: Inspection, relation: Relation) -> dict[str, str]:
+def matched(dataset: Dataset, inspection: Inspection, relation: Relation) -> dict[str, str]:
     """Exported name -> source name of every column for which one was found, in their order."""
     kept = _kept(dataset, inspection, relation)
     found = {**kept, **_assigned(dataset, inspection, relation, kept)}
@@ -85,7 +62,7 @@ def _matched(dataset: Dataset, inspection: Inspection, relation: Relation) -> di
     }
 
 
-def _unmatched(dataset: Dataset, found: Collection[str]) -> tuple[str, ...]:
+def unmatched(dataset: Dataset, found: Collection[str]) -> tuple[str, ...]:
     """Required columns for which nothing was found."""
     return tuple(c.name for c in dataset.schema.columns if c.required and c.name not in found)
 

@@ -19,6 +19,7 @@ from exporter_pipelines.contracts.dataset import SourceConfig, TimeEncoding
 from exporter_pipelines.contracts.inspection import Concern, DaySpan, Relation
 from exporter_pipelines.contracts.row_schema import UTC_MICROSECONDS, Column
 from exporter_pipelines.errors import ConfigurationError, ExporterError, NotAnsweredError
+from exporter_pipelines.sources import postgres_questions as questions
 from exporter_pipelines.sources.likely_encoding import likely_encoding
 from exporter_pipelines.sources.postgres_connection import PostgresConnection
 from exporter_pipelines.sources.postgres_times import (
@@ -35,79 +36,6 @@ TIMEOUT_MS = 1000
 
 CONNECT_TIMEOUT_S = 5
 
-# Types by the name that a result column has: a domain is shown as the type beneath it.
-_RELATIONS = """
-SELECT n.nspname AS schema, c.relname AS name, c.oid::text AS oid, c.relkind::text AS kind,
-    pg_table_is_visible(c.oid) AS visible,
-    has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT') AS readable,
-    (SELECT json_object_agg(a.attname, coalesce(b.typname, t.typname) ORDER BY a.attnum)::text
-     FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
-         LEFT JOIN pg_type b ON t.typtype = 'd' AND b.oid = t.typbasetype
-     WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) AS types,
-    (SELECT a.attname FROM pg_index i
-         JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = i.indkey[0]
-     WHERE i.indrelid = c.oid AND i.indisunique AND i.indisvalid AND i.indpred IS NULL
-         AND i.indnkeyatts = 1 AND a.attnotnull
-         AND (c.relkind = 'p' OR NOT EXISTS (SELECT FROM pg_inherits WHERE inhparent = c.oid))
-     ORDER BY i.indisprimary DESC, a.attnum LIMIT 1) AS key
-FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND {condition}
-ORDER BY 1, 2 LIMIT 300
-"""
-_USER_TABLES = """
-NOT c.relispartition AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
-"""
-_SERVER = """
-SELECT current_setting('server_version') AS version, current_database()::text AS database,
-    current_user::text AS role
-"""
-_INDEX = """
-SELECT count(*) AS found
-FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid JOIN pg_am m ON m.oid = x.relam
-    JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
-WHERE i.indrelid = {oid} AND i.indisvalid AND i.indpred IS NULL AND a.attname = {column}
-  AND m.amname IN ('btree', 'brin')
-"""
-_UNIQUE = """
-SELECT count(*) AS found
-FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid
-    JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
-WHERE i.indrelid = {oid} AND i.indisunique AND i.indisvalid AND i.indpred IS NULL
-  AND i.indnkeyatts = 1 AND a.attname = {column} AND a.attnotnull
-  AND (c.relkind = 'p' OR NOT EXISTS (SELECT FROM pg_inherits WHERE inhparent = c.oid))
-"""
-_ANY = "SELECT {column}::float8 AS found FROM {table} WHERE {column} > 0 LIMIT 1"
-_REPEATED = """
-SELECT EXISTS (SELECT FROM {table} GROUP BY {column} HAVING count(*) > 1) AS found
-"""
-# Written so that an index on the column serves them.
-_DAYLESS = """
-SELECT count(*) AS found FROM (SELECT FROM {table} WHERE {column} IS NULL
-    OR {column} < {low} OR {column} > {high} LIMIT 1000) AS rows
-"""
-_SPAN = """
-SELECT ({first} AT TIME ZONE {zone})::date::text AS first,
-    ({last} AT TIME ZONE {zone})::date::text AS last, {last} > now() AS future
-FROM (SELECT min({column}) AS first, max({column}) AS last FROM {table}
-      WHERE {column} BETWEEN {low} AND {high}) AS span
-"""
-# Text sorts only roughly as its instants do, so each one is read.
-_DAYLESS_TEXT = """
-SELECT count(*) AS found FROM (SELECT FROM (SELECT {inner} AS stored FROM {table}) AS texts
-    WHERE CASE WHEN stored IS NULL THEN NULL ELSE {instant} END IS NULL LIMIT 1000) AS rows
-"""
-_SPAN_TEXT = """
-SELECT (first AT TIME ZONE {zone})::date::text AS first,
-    (last AT TIME ZONE {zone})::date::text AS last, last > now() AS future
-FROM (SELECT min({instant}) AS first, max({instant}) AS last
-      FROM (SELECT {inner} AS stored FROM {table} WHERE {column} IS NOT NULL) AS texts) AS span
-"""
-_POWERS = """
-SELECT r.rolsuper AS superuser,
-    has_table_privilege({oid}, 'INSERT, UPDATE, DELETE, TRUNCATE') AS writes,
-    row_security_active({oid}) AS hides
-FROM pg_roles r WHERE r.rolname = current_user
-"""
 _QUERY = "query"
 _GRANTS = 'Give it a role that may only read: docs/operations.md, "A read-only database role".'
 
@@ -136,7 +64,7 @@ class PostgresInspection:
 
     def described(self) -> str:
         """See `contracts.inspection.Inspection.described`."""
-        (server,) = self._ask(_SERVER)
+        (server,) = self._ask(questions.SERVER)
         host = self._given.get("host") or self._given.get("hostaddr") or "the local socket"
         port = self._given.get("port") or 5432
         return (
@@ -155,7 +83,7 @@ class PostgresInspection:
 
     def relations(self) -> list[Relation]:
         """See `contracts.inspection.Inspection.relations`."""
-        return list(self._relations(_USER_TABLES))
+        return list(self._relations(questions.USER_TABLES))
 
     def misfit(self, column: Column, type_name: str, source: SourceConfig) -> str | None:
         """See `contracts.inspection.Inspection.misfit`."""
@@ -184,13 +112,13 @@ class PostgresInspection:
         if relation.types[column] not in NUMBERS:
             return None
         found = self._ask(
-            _ANY, table=self._handles[relation.native][1], column=sql.Identifier(column)
+            questions.ANY, table=self._handles[relation.native][1], column=sql.Identifier(column)
         )
         return likely_encoding(found[0]["found"]) if found else None
 
     def missing_index(self, relation: Relation, column: str) -> str | None:
         """See `contracts.inspection.Inspection.missing_index`."""
-        if self._found(_INDEX, relation, column):
+        if self._found(questions.INDEX, relation, column):
             return None
         # An index of a partitioned table cannot be made concurrently.
         kind, name = self._handles[relation.native]
@@ -199,13 +127,13 @@ class PostgresInspection:
 
     def key_repeats(self, relation: Relation, column: str) -> bool | None:
         """See `contracts.inspection.Inspection.key_repeats`."""
-        if self._found(_UNIQUE, relation, column):
+        if self._found(questions.UNIQUE, relation, column):
             return None
-        return bool(self._found(_REPEATED, relation, sql.Identifier(column)))
+        return bool(self._found(questions.REPEATED, relation, sql.Identifier(column)))
 
     def dayless_rows(self, relation: Relation, column: str, source: SourceConfig) -> int:
         """See `contracts.inspection.Inspection.dayless_rows`."""
-        question = _DAYLESS_TEXT if relation.types[column] in TEXTS else _DAYLESS
+        question = questions.DAYLESS_TEXT if relation.types[column] in TEXTS else questions.DAYLESS
         (row,) = self._ask(question, **self._time_parts(relation, column, source))
         return int(row["found"])
 
@@ -213,7 +141,7 @@ class PostgresInspection:
         self, relation: Relation, column: str, source: SourceConfig, timezone: str
     ) -> DaySpan | None:
         """See `contracts.inspection.Inspection.span`."""
-        question = _SPAN_TEXT if relation.types[column] in TEXTS else _SPAN
+        question = questions.SPAN_TEXT if relation.types[column] in TEXTS else questions.SPAN
         parts = self._time_parts(relation, column, source)
         (row,) = self._ask(question, zone=zone_literal(timezone), **parts)
         return DaySpan(row["first"], row["last"], row["future"]) if row["first"] else None
@@ -247,7 +175,7 @@ class PostgresInspection:
 
     def concerns(self, relation: Relation) -> Iterator[Concern]:
         """See `contracts.inspection.Inspection.concerns`."""
-        (powers,) = self._ask(_POWERS, oid=_oid(relation))
+        (powers,) = self._ask(questions.POWERS, oid=_oid(relation))
         if powers["superuser"]:
             yield Concern(
                 "privileges", "The role is a superuser and may do far more than read", _GRANTS
@@ -274,7 +202,7 @@ class PostgresInspection:
 
     def _relations(self, condition: str, **values: str) -> Iterator[Relation]:
         literals = {key: sql.Literal(value) for key, value in values.items()}
-        for row in self._ask(_RELATIONS.replace("{condition}", condition), **literals):
+        for row in self._ask(questions.RELATIONS.replace("{condition}", condition), **literals):
             if "." in row["schema"] + row["name"]:
                 continue  # `table:` cannot name it
             self._handles[row["oid"]] = row["kind"], sql.Identifier(row["schema"], row["name"])

@@ -14,8 +14,6 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import pyarrow as pa
-
 from exporter_pipelines.contracts.dataset import SourceConfig, TimeEncoding
 from exporter_pipelines.contracts.inspection import Concern, DaySpan, Relation
 from exporter_pipelines.contracts.row_schema import Column
@@ -23,8 +21,9 @@ from exporter_pipelines.errors import ConfigurationError, NotAnsweredError, Sour
 from exporter_pipelines.sources.likely_encoding import likely_encoding
 from exporter_pipelines.sources.sqlite_connection import first_words, path_of
 from exporter_pipelines.sources.sqlite_query import quoted
+from exporter_pipelines.sources.sqlite_types import is_usual, needed_for, shown_type, stored
 from exporter_pipelines.sources.sqlite_values import SqliteValues
-from exporter_pipelines.sources.time_encodings import UNITS_US, NotAnInstantError
+from exporter_pipelines.sources.time_encodings import NotAnInstantError
 
 TIMEOUT_S = 1.0
 """Of one question; an application that does not use WAL cannot commit while it lasts."""
@@ -102,34 +101,15 @@ class SqliteInspection:
 
     def misfit(self, column: Column, type_name: str, source: SourceConfig) -> str | None:
         """See `contracts.inspection.Inspection.misfit`."""
-        stored = _stored(type_name)
-        is_number = stored in {"integer", "real"}
-        if column.is_timestamp:
-            if source.timezone is None:
-                return "`timezone:` in the source, since SQLite stores none"
-            if is_number and source.encoding(column.name) not in UNITS_US:
-                return f"`encodings: {{{column.name}: ...}}` with epoch_s, epoch_ms or epoch_us"
-            return None if stored in {"text", "integer", "real"} else "text or numbers"
-        if pa.types.is_float64(column.type):
-            return None if is_number else "numbers"
-        if pa.types.is_int64(column.type) and not column.is_identifier:
-            return None if is_number else "integers"
-        return None
+        return needed_for(column, type_name, source)
 
     def resembles(self, column: Column, type_name: str) -> bool:
         """See `contracts.inspection.Inspection.resembles`."""
-        stored = _stored(type_name)
-        if column.is_timestamp:
-            return "date" in type_name or "time" in type_name
-        if column.is_identifier:
-            return stored in {"integer", "text"}
-        if pa.types.is_string(column.type):
-            return stored == "text" and not ("date" in type_name or "time" in type_name)
-        return stored in {"integer", "real"}
+        return is_usual(column, type_name)
 
     def is_naive(self, type_name: str) -> bool:
         """See `contracts.inspection.Inspection.is_naive`."""
-        return _stored(type_name) == "text"
+        return stored(type_name) == "text"
 
     def guessed_encoding(self, relation: Relation, column: str) -> TimeEncoding | None:
         """See `contracts.inspection.Inspection.guessed_encoding`."""
@@ -211,7 +191,7 @@ class SqliteInspection:
     ) -> Relation:
         self._handles[name] = handle
         types = {
-            column: _shown_type(declared, self._stored_type(handle, column))
+            column: shown_type(declared, self._stored_type(handle, column))
             for column, declared, _, _ in columns
         }
         keys = [column for column, _, _, pk in columns if pk] if kind == "table" else []
@@ -290,32 +270,6 @@ def _reader(source: SourceConfig) -> Any:
 def _moment(us: int, timezone: str) -> dt.datetime:
     moment = dt.datetime(1970, 1, 1, tzinfo=dt.UTC) + dt.timedelta(microseconds=us)
     return moment.astimezone(ZoneInfo(timezone))
-
-
-def _shown_type(declared: str, stored: str | None) -> str:
-    """`datetime (text)`: as declared, and as stored where that differs."""
-    if stored is None:
-        return declared or "text"
-    return stored if declared in ("", stored) else f"{declared} ({stored})"
-
-
-def _stored(type_name: str) -> str:
-    """What `_shown_type` says is stored; of a table without rows, what its declaration means.
-
-    https://www.sqlite.org/datatype3.html#determination_of_column_affinity
-    """
-    declared, _, stored = type_name.rpartition(" (")
-    if declared:
-        return stored.rstrip(")")
-    if type_name in {"text", "integer", "real", "blob"}:
-        return type_name
-    if "int" in type_name:
-        return "integer"
-    return (
-        "real"
-        if any(word in type_name for word in ("real", "floa", "doub", "num", "dec"))
-        else "text"
-    )
 
 
 def _header(path: Path) -> bytes:

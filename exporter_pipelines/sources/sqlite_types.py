@@ -1,0 +1,69 @@
+"""What a SQLite column holds, told from its declaration and from what lies in it.
+
+SQLite takes any value in any column, so a declared type is a habit and no promise.
+"""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from exporter_pipelines.contracts.dataset import SourceConfig
+from exporter_pipelines.contracts.row_schema import Column
+from exporter_pipelines.sources.time_encodings import UNITS_US
+
+_NUMBERS = {"integer", "real"}
+
+
+def shown_type(declared: str, held: str | None) -> str:
+    """`datetime (text)`: as declared, and as stored where that differs."""
+    if held is None:
+        return declared or "text"
+    return held if declared in ("", held) else f"{declared} ({held})"
+
+
+def stored(type_name: str) -> str:
+    """What `shown_type` says is stored; of a table without rows, what its declaration means.
+
+    https://www.sqlite.org/datatype3.html#determination_of_column_affinity
+    """
+    declared, _, held = type_name.rpartition(" (")
+    if declared:
+        return held.rstrip(")")
+    if type_name in {"text", "integer", "real", "blob"}:
+        return type_name
+    if "int" in type_name:
+        return "integer"
+    return (
+        "real"
+        if any(word in type_name for word in ("real", "floa", "doub", "num", "dec"))
+        else "text"
+    )
+
+
+def needed_for(column: Column, type_name: str, source: SourceConfig) -> str | None:
+    """What `column` would need, when it cannot be read from such a column."""
+    held = stored(type_name)
+    if column.is_timestamp:
+        if source.timezone is None:
+            return "`timezone:` in the source, since SQLite stores none"
+        if held in _NUMBERS and source.encoding(column.name) not in UNITS_US:
+            return f"`encodings: {{{column.name}: ...}}` with epoch_s, epoch_ms or epoch_us"
+        return None if held in {"text", *_NUMBERS} else "text or numbers"
+    if pa.types.is_float64(column.type):
+        return None if held in _NUMBERS else "numbers"
+    if pa.types.is_int64(column.type) and not column.is_identifier:
+        return None if held in _NUMBERS else "integers"
+    return None
+
+
+def is_usual(column: Column, type_name: str) -> bool:
+    """Whether such a column is one that usually holds what `column` exports."""
+    held = stored(type_name)
+    is_time = "date" in type_name or "time" in type_name
+    if column.is_timestamp:
+        return is_time
+    if column.is_identifier:
+        return held in {"integer", "text"}
+    if pa.types.is_string(column.type):
+        return held == "text" and not is_time
+    return held in _NUMBERS
