@@ -67,15 +67,12 @@ def of_text(text: str, zone: ZoneInfo) -> Instant:
     # `$` would also match before a line break at the end.
     if not _ISO8601.match(text) or text[-1] == "\n":
         raise NotAnInstantError("unreadable_time")
-    body, offset_us = text, None
-    if len(text) > 10 and (found := _OFFSET.search(text, 11)):
-        body, offset_us = text[: found.start()], _offset_us(found[0].strip())
+    body, offset_us = _split(text)
     clock, _, fraction = body.partition(".")
     local = dt.datetime.fromisoformat(clock.upper())
-    if offset_us is None:
-        whole = _local_us(local, zone)
-    else:
-        whole = (local - _EPOCH) // _MICROSECOND - offset_us
+    whole = _local_us(local, zone) if offset_us is None else _since_epoch_us(local) - offset_us
+    if not fraction:
+        return _in_range(whole)
     us = whole + int(fraction[:6].ljust(6, "0"))
     return _in_range(us, is_truncated=bool(fraction[6:].strip("0")))
 
@@ -103,12 +100,22 @@ def _in_range(us: int, *, is_truncated: bool = False) -> Instant:
     return Instant(us, is_truncated)
 
 
-def _offset_us(offset: str) -> int:
-    if offset in ("Z", "z"):
-        return 0
+def _split(text: str) -> tuple[str, int | None]:
+    """A readable text without its offset, and the offset in microseconds; None if it has none."""
+    if text[-1] in "Zz":
+        return text[:-1].rstrip(), 0
+    found = _OFFSET.search(text, 11)
+    if not found:
+        return text, None
+    offset = found[0].strip()
     digits = offset[1:].replace(":", "").ljust(4, "0")
     minutes = int(digits[:2]) * 60 + int(digits[2:])
-    return (-minutes if offset[0] == "-" else minutes) * 60_000_000
+    return text[: found.start()], (-minutes if offset[0] == "-" else minutes) * 60_000_000
+
+
+def _since_epoch_us(whole_seconds: dt.datetime) -> int:
+    passed = whole_seconds - _EPOCH
+    return (passed.days * 86_400 + passed.seconds) * 1_000_000
 
 
 @lru_cache(maxsize=4096)
@@ -120,4 +127,4 @@ def _local_us(local: dt.datetime, zone: ZoneInfo) -> int:
     offsets = [
         local.replace(tzinfo=zone, fold=fold).utcoffset() or dt.timedelta() for fold in (0, 1)
     ]
-    return (local - _EPOCH - min(offsets)) // _MICROSECOND
+    return _since_epoch_us(local) - min(offsets) // _MICROSECOND
