@@ -10,14 +10,14 @@ from pydantic import ValidationError
 
 from exporter_pipelines import api, catalog
 from exporter_pipelines.components.dataset_preset import DatasetPreset
-from exporter_pipelines.contracts.preset import PresetConfig
+from exporter_pipelines.contracts.preset import OVERRIDES, PresetConfig
 from exporter_pipelines.errors import UnknownNameError
 from exporter_pipelines.stores import LocalStore
 from exporter_pipelines_tests.backends import Backend
 from exporter_pipelines_tests.datasets import export, rejected, rows
 from exporter_pipelines_tests.examples import example
 from exporter_pipelines_tests.history import history_of, materializations
-from exporter_pipelines_tests.projects import Project, copy_project
+from exporter_pipelines_tests.projects import ROOT, Project, copy_project
 from exporter_pipelines_tests.test_configuration import loaded
 
 DAY = "2026-11-01"
@@ -71,6 +71,12 @@ def test_what_is_laid_over_is_merged() -> None:
 def test_what_makes_it_another_dataset_cannot_be_overridden(field: str) -> None:
     with pytest.raises(ValidationError, match="Extra inputs"):
         PresetConfig(**{"name": "mine", "like": "logs", field: {}})
+
+
+def test_the_page_names_what_a_preset_may_override() -> None:
+    page = (ROOT / "docs" / "presets.md").read_text()
+    for name in (*OVERRIDES, *PRESETS):
+        assert f"`{name}`" in page, name
 
 
 def test_a_name_that_nobody_has_lists_datasets_and_presets() -> None:

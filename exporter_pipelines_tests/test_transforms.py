@@ -233,3 +233,20 @@ def test_an_identifier_is_filtered_as_the_table_has_it(backend: Backend, store: 
     backend.run("ALTER TABLE logs ALTER id TYPE uuid USING lpad(to_hex(id), 32, '0')::uuid")
     manifest = export(backend.url, by_uuid, DAY, store)
     assert [row["id"] for row in rows(store, manifest)] == [key]
+
+
+def test_a_row_that_a_filter_leaves_out_breaks_no_rule(backend: Backend, store: LocalStore) -> None:
+    backend.add_logs(DAY, 6)
+    backend.run("UPDATE logs SET level = 'ERROR', message = repeat('m', 30) WHERE id IN (3, 6)")
+    backend.run("UPDATE logs SET ip = 'host' WHERE id IN (1, 6)")
+    severe = {"name": "severe", "column": "level", "op": "eq", "value": "ERROR"}
+    own = dataset(filters=[severe], rules=[{"name": "never", "sql": "id = 3"}], max_value_bytes=20)
+    manifest = export(backend.url, own, DAY, store)
+    assert manifest.counts.model_dump() == {"read": 6, "exported": 0, "rejected": 2, "filtered": 4}
+    assert {
+        row["id"]: {reason["rule"] for reason in row["rejections"]}
+        for row in rejected(store, manifest)
+    } == {3: {"value_too_large"}, 6: {"value_too_large", "never", "valid_address"}}
+    assert {r.rule: r.failed for r in manifest.validation.rules if r.failed} == {
+        "value_too_large": 2, "never": 1, "valid_address": 1,
+    }  # fmt: skip

@@ -9,9 +9,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+import click
 import dagster as dg
-
-from exporter_pipelines.errors import ConfigurationError
 
 _DATASET = """\
 # Where the {name} are and how they are exported. Every setting: docs/datasets.md
@@ -24,7 +23,7 @@ attributes:
 
   source:
     url: EXPORTER_SOURCE_URL      # the NAME of an environment variable, never a URL
-    table: {name}                 # or schema.table
+    table: {name:<22} # or schema.table
     key: id                       # exported names here; `columns` maps them to the table's
     time_column: timestamp
     timezone: UTC                 # of time columns that are stored without one
@@ -89,7 +88,8 @@ class DatasetScaffolder(dg.Scaffolder[Any]):
         """Write the folder.
 
         Raises:
-            ConfigurationError: the folder's name cannot be a dataset's, or files are there already.
+            click.ClickException: the folder's name cannot be a dataset's, or files are there
+                already; `dg` shows it without a traceback.
         """
         name = _begin(request, "defs.yaml", "schema.py")
         folder = request.target_path
@@ -115,21 +115,30 @@ class PresetScaffolder(dg.Scaffolder[Any]):
 def _begin(request: dg.ScaffoldRequest[Any], *files: str) -> str:
     """The name of the new dataset, if it can be one and nothing would be overwritten."""
     folder = request.target_path
+    problem = _problem(request, files)
+    if problem:
+        if not any(folder.iterdir()):
+            folder.rmdir()  # dg made it; an empty folder must not stay behind
+        raise click.ClickException(problem)
+    return folder.name
+
+
+def _problem(request: dg.ScaffoldRequest[Any], files: tuple[str, ...]) -> str:
+    """Why a folder cannot be written; empty for no reason."""
+    folder = request.target_path
     if request.scaffold_format != "yaml" or request.append:
-        raise ConfigurationError(
-            f"{folder.name} can be scaffolded as a folder of its own with a defs.yaml only.",
-            "Leave out --format and --append.",
+        return (
+            f"{folder.name} can be scaffolded as a folder of its own with a defs.yaml only. "
+            "Leave out --format and --append."
         )
     if not re.fullmatch(r"[a-z][a-z0-9_]{0,62}", folder.name):
-        raise ConfigurationError(
-            f"{folder.name!r} cannot be the name of a dataset.",
-            "Use small letters, digits and underscores, and begin with a letter.",
+        return (
+            f"{folder.name!r} cannot be the name of a dataset. "
+            "Use small letters, digits and underscores, and begin with a letter."
         )
     if found := [file for file in files if (folder / file).exists()]:
-        raise ConfigurationError(
-            f"{folder} has a {' and a '.join(found)} already.", "Choose another name."
-        )
-    return folder.name
+        return f"{folder} has a {' and a '.join(found)} already. Choose another name."
+    return ""
 
 
 def _module(folder: Path) -> str:
