@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -448,6 +449,30 @@ def test_a_transaction_that_its_application_never_ended_is_not_seen(
     with closing(sqlite3.connect(database.path)) as connection:
         connection.execute("INSERT INTO logs (id, timestamp) VALUES (9, ?)", [NOON])
         assert export(database.url, dataset(), DAY, store).counts.read == 0
+
+
+@pytest.mark.parametrize("wal", [True, False])
+def test_what_a_crashed_application_left_is_never_read_as_data(
+    tmp_path: Path, store: LocalStore, wal: bool
+) -> None:
+    (tmp_path / "app").mkdir()
+    database = sqlite_database(tmp_path / "app" / "app.db", wal=wal)
+    with_shipped_tables(database)
+    database.add("logs", *(log(n, message="x" * 3_000) for n in range(100)))
+    with closing(sqlite3.connect(database.path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA cache_size = 2")  # so that half of it is in the file
+        connection.execute("UPDATE logs SET message = 'committed' WHERE id = 1")
+        connection.execute("BEGIN")
+        connection.execute("UPDATE logs SET message = 'torn' || message")
+        shutil.copytree(tmp_path / "app", tmp_path / "crashed")
+    left = f"sqlite:///{tmp_path / 'crashed' / 'app.db'}"
+    if wal:
+        read = rows(store, export(left, dataset(), DAY, store))
+        assert {row["message"][:9] for row in read} == {"committed", "x" * 9}
+    else:
+        message = refused(SourceUnavailableError, left, store)
+        assert "its application did not end a transaction" in message
+        assert "start it once" in message
 
 
 # Two databases in one project

@@ -25,6 +25,7 @@ from exporter_pipelines.sources.sqlite_connection import (
     SqliteConnection,
     SqliteStatementError,
 )
+from exporter_pipelines.sources.sqlite_notes import Notes
 from exporter_pipelines.sources.sqlite_query import (
     INSTANT,
     SqliteDayQuery,
@@ -32,7 +33,7 @@ from exporter_pipelines.sources.sqlite_query import (
     relation,
     rule_probe,
 )
-from exporter_pipelines.sources.sqlite_values import Notes, SqliteValues
+from exporter_pipelines.sources.sqlite_values import SqliteValues
 from exporter_pipelines.sources.time_encodings import UNITS_US, NotAnInstantError
 
 BATCH_BYTES = 4 * 1024 * 1024

@@ -126,8 +126,11 @@ class SqliteConnection:
             hint = f"Correct the path in {self._variable}; a relative one counts from {Path.cwd()}."
         else:
             said = first_words(error)
-            if getattr(error, "sqlite_errorname", "").startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+            name = getattr(error, "sqlite_errorname", "")
+            if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
                 return self._busy()
+            if name.startswith("SQLITE_READONLY"):
+                said = "its application did not end a transaction, which must be undone first"
             hint = (
                 f"Check that {self._variable} names a file of SQLite 3 that this user may read; "
                 "if its application crashed, start it once, so that it completes the file."

@@ -1,21 +1,26 @@
-"""What a SQLite value becomes: the type that the schema asks for, or a reason why not.
+"""Columns of stored values, as the schema asks for them, with a reason for each that does not fit.
 
-SQLite stores any value in any column, so each value is looked at. Whole columns of the usual type
-are converted by Arrow at once; the others go value by value.
+Whole columns of the usual type are converted by Arrow at once; the others go value by value.
 """
 
 from __future__ import annotations
 
-import json
-from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 
 from exporter_pipelines.contracts.row_schema import Column
+from exporter_pipelines.sources.sqlite_cells import (
+    RejectedError,
+    boolean,
+    document,
+    integer,
+    text,
+)
+from exporter_pipelines.sources.sqlite_notes import Notes
 from exporter_pipelines.sources.time_encodings import (
     UNITS_US,
     Instant,
@@ -24,50 +29,10 @@ from exporter_pipelines.sources.time_encodings import (
     of_text,
 )
 
-SHOWN_CHARS = 500
-"""How much of a value a reason shows."""
-
 FITS, TOO_LARGE, IS_BLOB = 0, 1, 2
 """What the query says of a text: it is whole, cut off, or no text at all."""
 
 _NULL = type(None)
-_INT64 = range(-(2**63), 2**63)
-_BOOLEANS = {0: False, 1: True, b"false": False, b"true": True}
-_LINE_BREAKS = str.maketrans("\n\r\t", "   ")
-
-
-@dataclass
-class Notes:
-    """What was done to the rows of a batch, as `contracts.source.NOTES_COLUMN` wants it."""
-
-    _by_row: dict[int, list[list[str | None]]] = field(default_factory=lambda: defaultdict(list))
-
-    def reject(self, row: int, rule: str, column: str, value: Any) -> None:
-        """The value could not be delivered."""
-        self._by_row[row].append(["reject", rule, column, shown(value)])
-
-    def change(self, row: int, rule: str, column: str) -> None:
-        """The value was delivered changed."""
-        self._by_row[row].append(["change", rule, column])
-
-    def break_rule(self, row: int, rule: str) -> None:
-        """The row broke an SQL rule; no value is missing."""
-        self._by_row[row].append(["reject", rule, None, None])
-
-    def array(self, rows: int) -> pa.Array:
-        """The notes column of a batch."""
-        texts = [
-            json.dumps(self._by_row[row]) if row in self._by_row else None for row in range(rows)
-        ]
-        return pa.array(texts, pa.string())
-
-
-class RejectedError(ValueError):
-    """A value does not fit; `rule` says why."""
-
-    def __init__(self, rule: str) -> None:
-        super().__init__(rule)
-        self.rule = rule
 
 
 @dataclass(frozen=True)
@@ -105,18 +70,18 @@ class SqliteValues:
         if column.is_timestamp:
             return self._timestamps(column, time_encoding, values, notes)
         if column.is_json:
-            return self._each(column, values, notes, _document, states)
+            return self._each(column, values, notes, document, states)
         if pa.types.is_string(column.type):
             return self._texts(column, kinds, values, states, notes)
         if pa.types.is_boolean(column.type):
-            return self._each(column, values, notes, _boolean)
+            return self._each(column, values, notes, boolean)
         if pa.types.is_float64(column.type):
             if kinds <= {float, _NULL}:
                 return pa.array(values, column.type)
             return self._floats(column, values, notes)
         if kinds <= {int, _NULL}:
             return pa.array(values, column.type)
-        return self._each(column, values, notes, _integer)
+        return self._each(column, values, notes, integer)
 
     def instant(self, value: Any, time_encoding: str) -> Instant:
         """A stored value of a time column.
@@ -165,7 +130,7 @@ class SqliteValues:
             else:
                 if self.encoding == "utf-8":  # and so measured in SQL
                     return texts
-        return self._each(column, values, notes, _text, states)
+        return self._each(column, values, notes, text, states)
 
     def _floats(self, column: Column, values: Sequence[Any], notes: Notes) -> pa.Array:
         converted: list[float | None] = []
@@ -211,65 +176,3 @@ class SqliteValues:
         if isinstance(value, bytes) and self.encoding != "utf-8":
             return value.decode(self.encoding, "replace").encode()
         return value
-
-
-def shown(value: Any) -> str:
-    """The beginning of a value, for a reason."""
-    if isinstance(value, bytes):
-        return value[: 4 * SHOWN_CHARS].decode("utf-8", "backslashreplace")[:SHOWN_CHARS]
-    return number_text(value)
-
-
-def number_text(number: int | float) -> str:
-    """A number as text, as PostgreSQL writes one."""
-    if isinstance(number, int):
-        return str(number)
-    special = {"inf": "Infinity", "-inf": "-Infinity"}
-    return special.get(repr(number), repr(number))
-
-
-def _integer(value: Any, _is_blob: bool) -> int:
-    if isinstance(value, float) and value.is_integer() and int(value) in _INT64:
-        return int(value)
-    if isinstance(value, int):
-        return value
-    raise RejectedError("not_an_integer")
-
-
-def _boolean(value: Any, _is_blob: bool) -> bool:
-    known = _BOOLEANS.get(value.lower() if isinstance(value, bytes) else value)
-    if known is None:
-        raise RejectedError("not_a_boolean")
-    return known
-
-
-def _text(value: Any, is_blob: bool) -> str:
-    if not isinstance(value, bytes):
-        return number_text(value)
-    if is_blob:
-        return f"\\x{value.hex()}"
-    try:
-        return value.decode()
-    except UnicodeDecodeError:
-        raise RejectedError("undecodable_text") from None
-
-
-def _refuse(constant: str) -> None:
-    raise ValueError(constant)
-
-
-# Numbers stay text: they are only looked at, and some are too long for Python.
-_DECODER = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=_refuse)
-
-
-def _document(value: Any, _is_blob: bool) -> str:
-    text = number_text(value) if not isinstance(value, bytes) else _text(value, is_blob=False)
-    try:
-        document = _DECODER.decode(text)
-        if "\\u" in text:
-            # Half of a surrogate pair is JSON, but no text that a file can hold.
-            json.dumps(document, ensure_ascii=False).encode()
-    except (ValueError, RecursionError):
-        raise RejectedError("invalid_json") from None
-    # Raw line breaks in a document can only be white space between tokens.
-    return text.strip(" \n\r\t").translate(_LINE_BREAKS)

@@ -1,0 +1,91 @@
+"""One SQLite value as one type, or the rule that it breaks.
+
+SQLite stores any value in any column, so each is looked at. The functions take the value, text as
+bytes, and whether it is a blob; they raise `RejectedError`.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+SHOWN_CHARS = 500
+"""How much of a value a reason shows."""
+
+_INT64 = range(-(2**63), 2**63)
+_BOOLEANS = {0: False, 1: True, b"false": False, b"true": True}
+_LINE_BREAKS = str.maketrans("\n\r\t", "   ")
+
+
+class RejectedError(ValueError):
+    """A value does not fit; `rule` says why."""
+
+    def __init__(self, rule: str) -> None:
+        super().__init__(rule)
+        self.rule = rule
+
+
+def shown(value: Any) -> str:
+    """The beginning of a value, for a reason."""
+    if isinstance(value, bytes):
+        return value[: 4 * SHOWN_CHARS].decode("utf-8", "backslashreplace")[:SHOWN_CHARS]
+    return number_text(value)
+
+
+def number_text(number: int | float) -> str:
+    """A number as text, as PostgreSQL writes one."""
+    if isinstance(number, int):
+        return str(number)
+    special = {"inf": "Infinity", "-inf": "-Infinity"}
+    return special.get(repr(number), repr(number))
+
+
+def integer(value: Any, _is_blob: bool) -> int:
+    """A number without a fraction, exactly."""
+    if isinstance(value, float) and value.is_integer() and int(value) in _INT64:
+        return int(value)
+    if isinstance(value, int):
+        return value
+    raise RejectedError("not_an_integer")
+
+
+def boolean(value: Any, _is_blob: bool) -> bool:
+    """0, 1, or the word."""
+    known = _BOOLEANS.get(value.lower() if isinstance(value, bytes) else value)
+    if known is None:
+        raise RejectedError("not_a_boolean")
+    return known
+
+
+def text(value: Any, is_blob: bool) -> str:
+    """Text as it is, a number as its shortest text, a blob in hexadecimal."""
+    if not isinstance(value, bytes):
+        return number_text(value)
+    if is_blob:
+        return f"\\x{value.hex()}"
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        raise RejectedError("undecodable_text") from None
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(constant)
+
+
+# Numbers stay text: they are only looked at, and some are too long for Python.
+_DECODER = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=_refuse)
+
+
+def document(value: Any, _is_blob: bool) -> str:
+    """A JSON document on one line."""
+    written = number_text(value) if not isinstance(value, bytes) else text(value, is_blob=False)
+    try:
+        parsed = _DECODER.decode(written)
+        if "\\u" in written:
+            # Half of a surrogate pair is JSON, but no text that a file can hold.
+            json.dumps(parsed, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):
+        raise RejectedError("invalid_json") from None
+    # Raw line breaks in a document can only be white space between tokens.
+    return written.strip(" \n\r\t").translate(_LINE_BREAKS)
