@@ -599,3 +599,47 @@ def _as_json(row: dict[str, Any]) -> dict[str, Any]:
         "number": number if number is not None and math.isfinite(number) else None,
         "moment": moment and f"{moment.replace(tzinfo=None).isoformat(timespec='microseconds')}Z",
     }
+
+
+# Both databases read the same text as the same instant, or not at all
+
+_PARTS = (
+    st.sampled_from(["2026-11-01", "2024-02-29", "2026-02-29", "0001-01-01", "9999-12-31",
+                     "2026-10-25", "2026-03-29", "2026-3-29", "20261101", "1900-01-01"]),
+    st.sampled_from(["", "T", " ", "t", "  ", "_"]),
+    st.sampled_from(["", "00:00", "02:30:00", "23:59:59", "24:00:00", "2:30", "02:30:60"]),
+    st.sampled_from(["", ".5", ".123456", ".1234567", ".9999999999", ",5", "."]),
+    st.sampled_from(["", "Z", "z", "+02", "-0330", "+14:00", " +00:00", "+15:59", "-16", "UTC",
+                     "+2", " Z", "+02:0"]),
+)  # fmt: skip
+_TIMES = st.tuples(*_PARTS).map("".join)
+
+
+@pytest.fixture(scope="module")
+def both(
+    postgres_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Database, Database]]:
+    """A database of each kind with a table of text."""
+    file = sqlite_database(tmp_path_factory.mktemp("both") / "both.db")
+    with fresh_database(postgres_url) as backend:
+        databases = (PostgresDatabase(backend), file)
+        for database in databases:
+            create(database, "v", id="int64 PRIMARY KEY", at="string", moment="string")
+        yield databases
+
+
+@settings(max_examples=60, deadline=None, derandomize=True, database=None)
+@given(texts=st.lists(_TIMES, min_size=1, max_size=20))
+def test_both_databases_read_the_same_text_alike(
+    both: tuple[Database, Database], any_store: LocalStore, texts: list[str]
+) -> None:
+    exported = values_dataset(source={"timezone": "Europe/Berlin"}, max_rejected_pct=100)
+    outcomes = []
+    for database in both:
+        database.run("DELETE FROM v")
+        database.add("v", *({"id": n, "at": DAY, "moment": text} for n, text in enumerate(texts)))
+        manifest = export(database.url, exported, DAY, any_store, timezone="Europe/Berlin")
+        outcomes.append(
+            (rows(any_store, manifest), rejected(any_store, manifest), changes(manifest))
+        )
+    assert outcomes[0] == outcomes[1]

@@ -14,8 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from exporter_pipelines.contracts.day_window import DayWindow
+from exporter_pipelines.contracts.source import SOURCE_RULES
 from exporter_pipelines.errors import (
     ColumnMismatchError,
     ConfigurationError,
@@ -181,6 +184,59 @@ def test_a_database_of_utf16_is_read(
     assert [(r["rule"], r["value"]) for r in row["rejections"]] == [
         ("value_too_large", "€" * 400), ("not_a_boolean", "nö")
     ]  # fmt: skip
+
+
+_CELLS = (
+    st.none()
+    | st.integers(-(2**63), 2**63 - 1)
+    | st.floats()
+    | st.text(max_size=20)
+    | st.binary(max_size=20)
+    | st.sampled_from(["true", "2026-11-01", "[1]", '{"a": "\\ud800"}', "NaN", "1", b"[1]"])
+)
+_COLUMNS = ("text", "whole", "number", "flag", "moment", "doc")
+_ROWS = st.fixed_dictionaries(dict.fromkeys(_COLUMNS, _CELLS))
+
+
+@pytest.fixture(scope="module")
+def untyped(tmp_path_factory: pytest.TempPathFactory) -> SqliteDatabase:
+    """A table whose columns take anything."""
+    database = sqlite_database(tmp_path_factory.mktemp("untyped") / "any.db")
+    database.run(f"CREATE TABLE v (id INTEGER PRIMARY KEY, at TEXT, {', '.join(_COLUMNS)})")
+    return database
+
+
+@settings(max_examples=60, deadline=None, derandomize=True, database=None)
+@given(
+    written=st.lists(
+        st.fixed_dictionaries(dict.fromkeys(_COLUMNS, _CELLS)), min_size=1, max_size=8
+    ),
+    encoding=st.sampled_from(["iso8601", "epoch_s", "epoch_ms", "epoch_us"]),
+)
+def test_any_value_in_any_column_is_exported_or_rejected_by_name(
+    untyped: SqliteDatabase,
+    tmp_path_factory: pytest.TempPathFactory,
+    written: list[dict[str, Any]],
+    encoding: str,
+) -> None:
+    untyped.run("DELETE FROM v")
+    untyped.add("v", *({"id": n, "at": NOON, **row} for n, row in enumerate(written)))
+    store = LocalStore(tmp_path_factory.mktemp("any"))
+    source = {"timezone": "UTC", "encodings": {"moment": encoding}}
+    exported = values_dataset(source=source, max_rejected_pct=100)
+    manifest = export(untyped.url, exported, DAY, store)
+    assert manifest.counts.read == len(written)
+    for row in rows(store, manifest):
+        stored = written[row["id"]]
+        for name in _COLUMNS:
+            is_null = stored[name] is None or stored[name] != stored[name]  # NaN is stored as null
+            nonfinite = name == "number" and isinstance(stored[name], float)
+            is_json_null = name == "doc" and stored[name] in ("null", b"null")
+            assert (row[name] is None) == is_null or nonfinite or is_json_null
+    for row in rejected(store, manifest):
+        for reason in row["rejections"]:
+            assert reason["rule"] in SOURCE_RULES
+            assert row[reason["column"]] is None
 
 
 # Times
