@@ -44,11 +44,11 @@ def doctor(dataset: str | None, as_json: bool) -> None:
         raise click.UsageError(
             f"There is no dataset {dataset!r} (there are: {', '.join(names()) or 'none'})."
         )
-    findings = []
+    findings, width = [], max(map(len, names()), default=1)
     for finding in examine(dataset, replaced):
         findings.append(finding)
         if not as_json:
-            click.echo(_line(finding))
+            click.echo(_line(finding, width))
     if as_json:
         click.echo(json.dumps([dataclasses.asdict(f) for f in findings], indent=2))
     else:
@@ -56,9 +56,9 @@ def doctor(dataset: str | None, as_json: bool) -> None:
     raise SystemExit(any(finding.level == "FAIL" for finding in findings))
 
 
-def _line(finding: Finding) -> str:
+def _line(finding: Finding, width: int) -> str:
     """One line; the lines of a block to paste follow it."""
-    subject = f"{finding.level:<4}  {finding.dataset or '-':<10}  {finding.check:<18}"
+    subject = f"{finding.level:<4}  {finding.dataset or '-':<{width}}  {finding.check:<18}"
     return f"{subject}  {finding.message.rstrip('.')}. {finding.hint}".rstrip()
 
 

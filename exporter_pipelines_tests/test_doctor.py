@@ -125,7 +125,7 @@ def test_all_well_is_only_ok_and_0(doctor: Doctor, reader: str) -> None:
     assert doctor.code == 0
     assert doctor.output.endswith(f"\n0 FAIL, 0 warn, {len(doctor.said)} ok\n")
     assert re.search(
-        rf"^ok    logs        connection          PostgreSQL [\d.]+ at .*:5432, database test_\w+, "
+        rf"^ok    logs          connection          PostgreSQL [\d.]+ at .*:5432, database test_\w+, "
         rf"role {reader}\.$",
         doctor.output,
         re.MULTILINE,
@@ -583,7 +583,9 @@ def test_rows_without_a_day_are_counted(doctor: Doctor, backend: Backend) -> Non
         "(-4, '10000-01-01'), (-5, '0001-01-01 BC')"
     )
     doctor.run()
-    assert doctor.found("warn", "dayless rows")["message"].startswith("5 rows have a timestamp")
+    assert doctor.found("warn", "dayless rows")["message"].endswith(
+        "timestamp is null, infinite or no date: 5"
+    )
     assert doctor.found("ok", "days")["message"] == "Rows from 2026-11-01 to 2026-11-01"
 
 
@@ -661,7 +663,9 @@ def test_times_as_numbers_or_text_are_exported_with_what_is_proposed(
     assert export(backend.url, mapped, DAY, store).record_count == 1
     backend.run("UPDATE ops.archive SET occurred_at = NULL")
     doctor.run("--dataset", "logs")
-    assert doctor.found("warn", "dayless rows")["message"].startswith("1 rows have a occurred_at")
+    assert doctor.found("warn", "dayless rows")["message"].endswith(
+        "occurred_at is null, infinite or no date: 1"
+    )
 
 
 def test_a_number_without_an_encoding_is_answered_with_one(
@@ -774,7 +778,9 @@ def test_rows_of_sqlite_without_a_day_are_counted(doctor: Doctor, sqlite_file: P
     doctor.run("--dataset", "logs")
     pasted(doctor, "logs", doctor.found("FAIL", "table"))
     doctor.run("--dataset", "logs")
-    assert doctor.found("warn", "dayless rows")["message"].startswith("4 rows have a created_at")
+    assert doctor.found("warn", "dayless rows")["message"].endswith(
+        "created_at is null, infinite or no date: 4"
+    )
     assert doctor.found("ok", "days")["message"] == "Rows from 2026-11-01 to 2026-11-03"
 
 
@@ -805,7 +811,7 @@ def test_looking_at_a_sqlite_file_leaves_nothing_beside_it(
 def test_a_sqlite_file_that_cannot_be_read_is_named(doctor: Doctor, tmp_path: Path) -> None:
     doctor.set(EXPORTER_SOURCE_URL=f"sqlite:///{tmp_path}/nothing.db")
     doctor.run()
-    assert "nothing.db does not exist" in doctor.found("FAIL", "connection")["message"]
+    assert "There is no SQLite file" in doctor.found("FAIL", "connection")["message"]
     (tmp_path / "nothing.db").write_text("no database, but long enough to look like one" * 9)
     doctor.run()
     assert "not a database" in doctor.found("FAIL", "connection")["message"]
@@ -866,6 +872,12 @@ def test_policies_that_may_hide_rows_are_a_warning(
         ("schema.LogRow", "schema.Nothing", None, "has no attribute 'Nothing'"),
         ("  format: jsonl", "  format: xml", None, "format 'xml' does not exist"),
         ("attributes:", "atributes:", None, "has no attributes"),
+        (
+            "DatasetExport",
+            "DatasetExprot",
+            None,
+            "type 'exporter_pipelines.components.DatasetExprot'",
+        ),
     ],
 )
 def test_a_broken_file_is_named_and_hides_no_other(
@@ -891,6 +903,28 @@ def test_a_preset_is_not_looked_at_twice_and_breaks_with_its_dataset(doctor: Doc
     assert ":24: max_rejected_rows" in doctor.found("FAIL", "defs.yaml", "logs")["message"]
     found = doctor.found("FAIL", "defs.yaml", "logs_errors")
     assert "logs, which it is like, or another file cannot be read" in found["message"]
+
+
+def test_components_of_others_and_further_documents_are_no_trouble(doctor: Doctor) -> None:
+    file = doctor.defs / "logs" / "defs.yaml"
+    text = file.read_text()
+    second = text.replace("name: logs", "name: later_logs").replace("table: logs", "tabel: logs")
+    file.write_text(f"type: somebody.Elses\nattributes: {{}}\n---\n{text}---\n{second}")
+    doctor.run()
+    assert doctor.found("ok", "days", "logs")
+    found = doctor.found("FAIL", "defs.yaml", "later_logs")
+    line = 1 + file.read_text().splitlines().index(
+        "    tabel: logs                   # or schema.table"
+    )
+    assert f":{line}: source.tabel" in found["message"]
+
+
+def test_a_name_that_is_taken_is_named_for_both(doctor: Doctor) -> None:
+    doctor.edit("logs", "name: logs", "name: ips")
+    doctor.run()
+    said = [f for f in doctor.said if (f["dataset"], f["check"]) == ("ips", "defs.yaml")]
+    assert len(said) == 2
+    assert all("has the name 'ips', too" in f["message"] for f in said)
 
 
 def test_a_preset_that_is_wrong_itself_is_named_with_its_line(doctor: Doctor) -> None:
@@ -942,7 +976,7 @@ def test_the_command_reads_the_env_file_over_the_shell(project: Project) -> None
     assert done.returncode == 0, done.stdout
     assert done.stderr == ""
     assert "replaces what the shell says for EXPORTER_SOURCE_URL" in done.stdout
-    assert re.search(r"^ok    logs        connection .*database test_", done.stdout, re.MULTILINE)
+    assert re.search(r"^ok    logs +connection .*database test_", done.stdout, re.MULTILINE)
     assert SECRET not in done.stdout
 
 

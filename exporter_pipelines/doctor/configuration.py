@@ -18,9 +18,14 @@ from exporter_pipelines.contracts.dataset import Dataset, DatasetConfig
 from exporter_pipelines.contracts.inspection import Finding
 from exporter_pipelines.contracts.preset import Preset, PresetConfig
 from exporter_pipelines.contracts.row_schema import load_row_schema
-from exporter_pipelines.errors import ConfigurationError, ExporterError
+from exporter_pipelines.errors import ConfigurationError, ExporterError, UnknownNameError
 from exporter_pipelines.formats import compression_named, format_named
 from exporter_pipelines.transforms import transform_named
+
+_TYPES = (
+    "exporter_pipelines.components.DatasetExport",
+    "exporter_pipelines.components.DatasetPreset",
+)
 
 
 @dataclass(frozen=True)
@@ -68,7 +73,14 @@ def _places_in(file: Path) -> list[_Place]:
     return [
         _Place(_name(document) or file.parent.name, file, number)
         for number, document in enumerate(documents)
+        if not _is_foreign(document)
     ]
+
+
+def _is_foreign(document: Any) -> bool:
+    """Whether it is a component of somebody else's, which Dagster loads as well."""
+    kind = document.get("type") if isinstance(document, dict) else None
+    return isinstance(kind, str) and not kind.startswith("exporter_pipelines.")
 
 
 def _name(document: Any) -> str | None:
@@ -99,6 +111,11 @@ def _read(place: _Place) -> Dataset:
 
 def _dataset(place: _Place) -> Dataset:
     document = list(yaml.safe_load_all(place.file.read_text()))[place.number]
+    kind = document.get("type") if isinstance(document, dict) else None
+    if kind not in _TYPES:
+        raise UnknownNameError("type", str(kind), _TYPES)
+    if names().count(place.name) > 1:
+        raise ConfigurationError(f"another dataset or preset has the name {place.name!r}, too")
     attributes = document.get("attributes") if isinstance(document, dict) else None
     if not isinstance(attributes, dict):
         raise ConfigurationError("has no attributes", "docs/datasets.md lists them.")

@@ -128,8 +128,8 @@ def _types(dataset: Dataset, inspection: Inspection, relation: Relation) -> Iter
                 f"{name} is {found}, but {column.name} of {dataset.schema.model} needs {needed}",
                 _MISFIT,
             )  # fmt: skip
-    if fitting:
-        yield Finding("ok", dataset.name, "types", f"All fit {dataset.schema.model}")
+    if fitting and relation.types:
+        yield Finding("ok", dataset.name, "types", f"What is there fits {dataset.schema.model}")
 
 
 def _key(dataset: Dataset, inspection: Inspection, relation: Relation) -> Iterator[Finding]:
@@ -147,8 +147,8 @@ def _key(dataset: Dataset, inspection: Inspection, relation: Relation) -> Iterat
         )  # fmt: skip
     else:
         yield Finding(
-            "warn", dataset.name, "key", f"No unique index over {name}, null excluded, alone",
-            "Exports work, with a sort for each day that an index would spare; no value repeats.",
+            "warn", dataset.name, "key", f"No unique index over {name} alone, never null",
+            "No value repeats, so exports are right; with such an index they sort less.",
         )  # fmt: skip
 
 

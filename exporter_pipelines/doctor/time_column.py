@@ -60,7 +60,7 @@ def _dayless(
     shown = f"{_MANY} or more" if count >= _MANY else str(count)
     yield Finding(
         "warn", dataset.name, "dayless rows",
-        f"{shown} rows have a {name} that is null, infinite or beyond the calendar",
+        f"Rows whose {name} is null, infinite or no date: {shown}",
         "They belong to no day and are never exported; give them a time.",
     )  # fmt: skip
 

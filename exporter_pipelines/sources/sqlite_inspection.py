@@ -59,7 +59,7 @@ class SqliteInspection:
         self._handles: dict[str, str] = {}
         if not self._path.is_file():
             raise SourceUnavailableError(
-                f"The SQLite file {self._path} does not exist.",
+                f"There is no SQLite file {self._path}.",
                 f"Correct the path in {variable}; a relative one counts from {Path.cwd()}.",
             )
         # Without its -wal, a file in WAL mode is used by nobody, and reading it as usual would
