@@ -20,6 +20,7 @@ from exporter_pipelines.contracts.source import NOTES_COLUMN, DaySnapshot
 from exporter_pipelines.contracts.staged_day import StagedDay, Staging
 from exporter_pipelines.contracts.tally import Tally
 from exporter_pipelines.engine.data_files import DataFiles
+from exporter_pipelines.engine.leave_out import kept, renumbered
 from exporter_pipelines.engine.quarantine import Quarantine
 from exporter_pipelines.engine.threads import WriteBehind, read_ahead
 from exporter_pipelines.engine.validate import Rejection, validate
@@ -122,7 +123,9 @@ class _Stager:
             prepared = transform(prepared, tally.changed)
         undelivered = self._undelivered(batch[NOTES_COLUMN])
         if self._filters:
-            read, prepared, undelivered = self._filtered(read, prepared, undelivered)
+            keep = kept(prepared, self._filters, undelivered, tally.rows_filtered)
+            undelivered = renumbered(undelivered, keep)
+            read, prepared = read.filter(keep), prepared.filter(keep)
             if not len(read):
                 return prepared
         rejections = self._rejections(undelivered, prepared)
@@ -136,31 +139,6 @@ class _Stager:
         tally.rows_tolerated += self._only_tolerated(rejections)
         tally.rows_exported += len(valid)
         return valid
-
-    def _filtered(
-        self, read: pa.RecordBatch, prepared: pa.RecordBatch, undelivered: list[Rejection]
-    ) -> tuple[pa.RecordBatch, pa.RecordBatch, list[Rejection]]:
-        """The rows that stay, as read and as prepared; the others are counted per filter.
-
-        A row whose value in the filter's column could not be delivered stays, to be rejected:
-        whether the filter means it cannot be told.
-        """
-        keep = pa.repeat(True, len(read))
-        for row_filter in self._filters:
-            unknown = [r.row for r in undelivered if r.column == row_filter.column]
-            stays = row_filter.stays(prepared)
-            if unknown:
-                rows = pa.array(range(len(read)), pa.int64())
-                stays = pc.or_(stays, pc.is_in(rows, value_set=pa.array(unknown, pa.int64())))
-            left_out = pc.and_not(keep, stays)
-            self._tally.rows_filtered[row_filter.name] += pc.sum(left_out).as_py() or 0
-            keep = pc.and_(keep, stays)
-        if undelivered:
-            position = {row: new for new, row in enumerate(pc.indices_nonzero(keep).to_pylist())}
-            undelivered = [
-                r._replace(row=position[r.row]) for r in undelivered if r.row in position
-            ]
-        return read.filter(keep), prepared.filter(keep), undelivered
 
     def _look(self, read: pa.RecordBatch) -> None:
         """Count what does not depend on rules: rows, gaps, and rows of another day."""
