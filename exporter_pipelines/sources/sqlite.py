@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -12,29 +11,14 @@ import pyarrow as pa
 
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.day_window import DayWindow
-from exporter_pipelines.contracts.row_schema import Column
 from exporter_pipelines.contracts.source import NOTES_COLUMN, SourceInfo
-from exporter_pipelines.errors import (
-    ColumnMismatchError,
-    ConfigurationError,
-    UnknownTableError,
-)
-from exporter_pipelines.sources.sqlite_catalog import SqliteCatalog
-from exporter_pipelines.sources.sqlite_connection import (
-    Row,
-    SqliteConnection,
-    SqliteStatementError,
-)
+from exporter_pipelines.errors import ConfigurationError
+from exporter_pipelines.sources.sqlite_connection import Row, SqliteConnection
 from exporter_pipelines.sources.sqlite_notes import Notes
-from exporter_pipelines.sources.sqlite_query import (
-    INSTANT,
-    SqliteDayQuery,
-    quoted,
-    relation,
-    rule_probe,
-)
+from exporter_pipelines.sources.sqlite_query import INSTANT, SqliteDayQuery
+from exporter_pipelines.sources.sqlite_table import SqliteTable
 from exporter_pipelines.sources.sqlite_values import SqliteValues
-from exporter_pipelines.sources.time_encodings import UNITS_US, NotAnInstantError
+from exporter_pipelines.sources.time_encodings import NotAnInstantError
 
 BATCH_BYTES = 4 * 1024 * 1024
 """A batch ends when its text has grown beyond this; a row of Python objects takes more."""
@@ -70,20 +54,15 @@ class SqliteDaySnapshot:
         source, connection = self._dataset.config.source, self._connection
         # Asked for the window and again for the order of the same row.
         connection.define(INSTANT, lru_cache(1024)(self._instant_us), 1)
-        names = self._columns()
-        self._check_columns(names)
-        catalog = SqliteCatalog(connection, self._dataset)
-        self._check_encoding()
-        self._check_sql_rules()
-        bound = {c.name: self._bound(c, names, catalog) for c in self._dataset.schema.columns}
-        self.schema = self._dataset.schema.bound(bound)
-        key = self._dataset.source_name(source.key)
+        table = SqliteTable(connection, self._dataset)
+        table.check()
+        self.schema = self._dataset.schema.bound(table.bound())
         self._query = SqliteDayQuery(
             self._dataset,
             window,
-            names,
+            table.names,
             self.schema,
-            catalog.is_unique(key),
+            table.key_is_unique(),
             self._values.encoding,
         )
         counts = connection.rows(self._query.counts(), self._query.parameters)[0]
@@ -142,77 +121,3 @@ class SqliteDaySnapshot:
             return self._values.instant(value, source.encoding(source.time_column)).us
         except NotAnInstantError:
             return None
-
-    def _columns(self) -> list[str]:
-        source = self._dataset.config.source
-        try:
-            return self._connection.columns(f"SELECT * FROM {relation(self._dataset)}")  # noqa: S608
-        except SqliteStatementError as error:
-            if source.query is not None:
-                raise ConfigurationError(
-                    f"SQLite refuses the query of {self._dataset.name}: {error}.",
-                    "Correct `query` in its defs.yaml.",
-                ) from None
-            tables = self._connection.rows(
-                "SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') "
-                "AND name NOT LIKE 'sqlite@_%' ESCAPE '@' ORDER BY name LIMIT 40"
-            )
-            raise UnknownTableError(
-                f"The table {source.table!r} of {self._dataset.name} does not exist "
-                f"(there are: {', '.join(name for (name,) in tables) or 'none'}).",
-                "Correct `table` in its defs.yaml.",
-            ) from None
-
-    def _check_columns(self, names: list[str]) -> None:
-        source = self._dataset.config.source
-        for column in self._dataset.schema.columns:
-            name = self._dataset.source_name(column.name)
-            if name not in names and (column.required or column.name in source.columns):
-                raise ColumnMismatchError(
-                    f"Column {name!r} of {source.origin!r}, exported as {column.name!r} of "
-                    f"{self._dataset.name}, does not exist (there are: {', '.join(names)}).",
-                    f"Map it under `columns:` in its defs.yaml, as in {column.name}: "
-                    "the_other_name.",
-                )
-
-    def _check_encoding(self) -> None:
-        """Refuse a time column whose numbers nobody said how to read: its days would be empty."""
-        source = self._dataset.config.source
-        if source.encoding(source.time_column) in UNITS_US:
-            return
-        time = quoted("t", self._dataset.source_name(source.time_column))
-        # Numbers sort before all text, so an index finds the first of them at once.
-        found = self._connection.rows(
-            f"SELECT typeof({time}) FROM {relation(self._dataset)} "  # noqa: S608
-            f"WHERE {time} < '' LIMIT 1"
-        )
-        if found:
-            raise ColumnMismatchError(
-                f"The time column {time} of {self._dataset.name} holds numbers ({found[0][0]}).",
-                f"Say how they count, as in `encodings: {{{source.time_column}: epoch_s}}`; there "
-                "are epoch_s, epoch_ms and epoch_us.",
-            )
-
-    def _check_sql_rules(self) -> None:
-        """Refuse an expression that the database does not understand, by its rule's name."""
-        for name, expression in self._dataset.config.sql_rules:
-            probe = rule_probe(self._dataset, expression)
-            refusal = ""
-            try:
-                self._connection.columns(probe)
-            except SqliteStatementError as error:
-                refusal = str(error)
-            if not refusal and self._connection.rows(probe):
-                refusal = "an aggregate needs OVER (...), or it makes one row of the whole day"
-            if refusal:
-                raise ConfigurationError(
-                    f"The SQL rule {name!r} of {self._dataset.name} is refused: {refusal}.",
-                    "Write a boolean expression over the table's own columns.",
-                )
-
-    def _bound(self, column: Column, names: list[str], catalog: SqliteCatalog) -> Column:
-        """An identifier is text unless the table declares, or begins with, integers."""
-        name = self._dataset.source_name(column.name)
-        if not column.is_identifier or name not in names or catalog.is_integer(name):
-            return column
-        return replace(column, type=pa.string())
