@@ -108,10 +108,15 @@ class Transformation(_Part):
 class Source(_Part):
     """Where the rows came from; never a URL."""
 
-    kind: str = Field(description="Kind of database.", examples=["postgresql"])
-    table: str = Field(description="Table as configured.", examples=["logs"])
+    kind: str = Field(description="`postgresql` or `sqlite`.", examples=["postgresql"])
+    table: str = Field(
+        description="Table as configured; for a query `query` and a short hash of its text.",
+        examples=["logs"],
+    )
     snapshot: str = Field(
-        description="The database's name of the snapshot that was read.", examples=["752:752:"]
+        description="The database's name of the snapshot that was read; for SQLite how it was "
+        "read (`wal` or `copy`), and its pages.",
+        examples=["752:752:"],
     )
     server_version: str = Field(description="Version of the database.", examples=["18.4"])
 
