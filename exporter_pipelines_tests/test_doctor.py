@@ -820,6 +820,42 @@ def test_looking_at_a_sqlite_file_leaves_nothing_beside_it(
     assert (sorted(sqlite_file.parent.iterdir()), sqlite_file.read_bytes()) == before
 
 
+def test_what_a_crash_left_of_a_sqlite_file_is_left_as_it_is(
+    doctor: Doctor, sqlite_file: Path, tmp_path: Path
+) -> None:
+    crashed = tmp_path / "crashed"
+    crashed.mkdir()
+    with contextlib.closing(sqlite3.connect(sqlite_file)) as application:
+        application.execute("PRAGMA journal_mode = wal")
+        application.execute("CREATE TABLE late (x)")
+        shutil.copy(sqlite_file, crashed)
+        shutil.copy(f"{sqlite_file}-wal", crashed)
+    doctor.set(LOGS_URL=f"sqlite:///{crashed / sqlite_file.name}")
+    before = sorted(crashed.iterdir())
+    doctor.run("--dataset", "logs")
+    assert sorted(crashed.iterdir()) == before
+    assert "start it once" in doctor.found("FAIL", "connection")["hint"]
+
+
+def test_a_transaction_that_a_crash_left_open_is_said(
+    doctor: Doctor, sqlite_file: Path, tmp_path: Path
+) -> None:
+    crashed = tmp_path / "crashed"
+    crashed.mkdir()
+    with contextlib.closing(sqlite3.connect(sqlite_file, isolation_level=None)) as application:
+        application.execute("PRAGMA cache_size = 1")
+        application.execute("BEGIN")
+        for number in range(100):
+            application.execute("INSERT INTO other VALUES (?)", [str(number) * 2000])
+        shutil.copy(sqlite_file, crashed)
+        shutil.copy(f"{sqlite_file}-journal", crashed)
+    doctor.set(LOGS_URL=f"sqlite:///{crashed / sqlite_file.name}")
+    doctor.run("--dataset", "logs")
+    found = doctor.found("FAIL", "connection")
+    assert "did not end a transaction" in found["message"]
+    assert "start it once" in found["hint"]
+
+
 def test_a_sqlite_file_that_cannot_be_read_is_named(doctor: Doctor, tmp_path: Path) -> None:
     doctor.set(EXPORTER_SOURCE_URL=f"sqlite:///{tmp_path}/nothing.db")
     doctor.run()

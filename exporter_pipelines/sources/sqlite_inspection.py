@@ -39,6 +39,7 @@ SELECT l."unique" AND (SELECT count(*) FROM pragma_index_info(l.name)) = 1
 FROM pragma_index_list(?) l
 WHERE NOT l.partial AND (SELECT name FROM pragma_index_info(l.name) WHERE seqno = 0) = ?
 """
+_UNFINISHED = "If the application crashed, start it once, so that it completes the file."
 _SAMPLE_ROWS = 100
 _MANY = 1000
 # Times that cannot be read may stand before the first and behind the last that can.
@@ -62,10 +63,7 @@ class SqliteInspection:
                 f"There is no SQLite file {self._path}.",
                 f"Correct the path in {variable}; a relative one counts from {Path.cwd()}.",
             )
-        # Without its -wal, a file in WAL mode is used by nobody, and reading it as usual would
-        # create one.
-        idle = _header(self._path)[18:19] == b"\2" and not Path(f"{self._path}-wal").exists()
-        uri = f"{self._path.as_uri()}?mode=ro{'&immutable=1' if idle else ''}"
+        uri = f"{self._path.as_uri()}?mode=ro{'&immutable=1' if self._is_idle() else ''}"
         try:
             self._connection = sqlite3.connect(uri, uri=True, timeout=TIMEOUT_S)
         except sqlite3.Error as error:
@@ -82,6 +80,21 @@ class SqliteInspection:
         self._rows("SELECT count(*) FROM sqlite_schema")
         size_mb = self._path.stat().st_size / 1e6
         return f"SQLite {sqlite3.sqlite_version}, {self._path}, {size_mb:.1f} MB, opened read-only"
+
+    def _is_idle(self) -> bool:
+        """Whether it is in WAL mode and used by nobody: reading it as usual would create files.
+
+        They would belong to this user, and might lock the application out.
+        """
+        if _header(self._path)[18:19] != b"\2":
+            return False
+        wal, shm = (Path(f"{self._path}{suffix}").exists() for suffix in ("-wal", "-shm"))
+        if wal and not shm:
+            raise SourceUnavailableError(
+                f"Cannot read the SQLite database {self._path}: its application did not close it.",
+                _UNFINISHED,
+            )
+        return not wal
 
     def find(self, source: SourceConfig) -> Relation | None:
         """See `contracts.inspection.Inspection.find`."""
@@ -246,9 +259,12 @@ class SqliteInspection:
             raise self._unavailable(error) from None
 
     def _unavailable(self, error: sqlite3.Error) -> SourceUnavailableError:
+        said = first_words(error)
+        hint = f"Check that {self._variable} names a file of SQLite 3 that this user may read."
+        if error.sqlite_errorname.startswith("SQLITE_READONLY"):
+            said, hint = "its application did not end a transaction", _UNFINISHED
         return SourceUnavailableError(
-            f"Cannot read the SQLite database {self._path}: {first_words(error)}.",
-            f"Check that {self._variable} names a file of SQLite 3 that this user may read.",
+            f"Cannot read the SQLite database {self._path}: {said}.", hint
         )
 
 
