@@ -36,7 +36,7 @@ from exporter_pipelines_tests.databases import (
     with_shipped_tables,
 )
 from exporter_pipelines_tests.datasets import dataset, export, rejected, rows
-from exporter_pipelines_tests.projects import ROOT
+from exporter_pipelines_tests.projects import ROOT, Project
 from exporter_pipelines_tests.test_postgres_values import values_dataset
 from exporter_pipelines_tests.test_sources import DAY, NOON, changes, log
 
@@ -534,24 +534,18 @@ def test_what_a_crashed_application_left_is_never_read_as_data(
 # Two databases in one project
 
 
-def test_each_dataset_reads_its_own_database(
-    backend: Backend, database: SqliteDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from exporter_pipelines import api
-
+def test_each_dataset_reads_its_own_database(backend: Backend, project: Project) -> None:
+    file = sqlite_database(project.path / "findings.db")
+    with_shipped_tables(file)
     PostgresDatabase(backend).add("logs", log(1), log(2))
-    database.add("anomalies", {"id": 7, "timestamp": NOON, "type": "spike", "score": 0.5,
-                               "details": {}})  # fmt: skip
-    for name, value in {
-        "EXPORTER_SOURCE_URL": backend.url,
-        "EXPORTER_ANOMALIES_URL": database.url,
-        "EXPORTER_OUTPUT_URL": str(tmp_path / "exports"),
-        "EXPORTER_TIMEZONE": "UTC",
-    }.items():
-        monkeypatch.setenv(name, value)
-    logs = api.export_day(dataset("logs"), DAY)
-    anomalies = api.export_day(dataset("anomalies", source={"url": "EXPORTER_ANOMALIES_URL"}), DAY)
-    assert [(m.source.kind, m.record_count) for m in (logs, anomalies)] == [
+    file.add("anomalies", {"id": 7, "timestamp": NOON, "type": "spike", "score": 0.5,
+                           "details": {}})  # fmt: skip
+    project.set(EXPORTER_ANOMALIES_URL="sqlite:///findings.db")
+    project.edit("anomalies", "url: EXPORTER_SOURCE_URL", "url: EXPORTER_ANOMALIES_URL")
+    done = project.materialize("logs,anomalies", partition=DAY)
+    assert done.code == 0, done.last_words
+    manifests = [project.manifest(name, DAY) for name in ("logs", "anomalies")]
+    assert [(m.source.kind, m.record_count) for m in manifests if m] == [
         ("postgresql", 2), ("sqlite", 1)
     ]  # fmt: skip
 
