@@ -304,6 +304,14 @@ class UniqueRow(pandera.DataFrameModel):
     timestamp: Annotated[pa.timestamp, "us", "UTC"]
 
 
+class ReservedRow(pandera.DataFrameModel):
+    """Has a column where the quarantine puts its reasons."""
+
+    id: pa.int64
+    timestamp: Annotated[pa.timestamp, "us", "UTC"]
+    rejections: pa.string
+
+
 class DroppingRow(pandera.DataFrameModel):
     """Would let Pandera drop rows by itself."""
 
@@ -353,6 +361,7 @@ class ParsingRow(pandera.DataFrameModel):
     ("model", "said"),
     [
         (UniqueRow, "unique"),
+        (ReservedRow, "rejections"),
         (DroppingRow, "drop_invalid_rows"),
         (DefaultingRow, "default"),
         (FewCasesRow, "n_failure_cases"),

@@ -90,3 +90,18 @@ def test_the_same_rows_give_the_same_bytes(backend: Backend, store: LocalStore) 
     backend.run("UPDATE logs SET message = 'changed' WHERE id = 1")
     three = export(backend.url, dataset(), DAY, store)
     assert three.data_version != two.data_version
+
+
+def test_a_held_retry_of_a_run_leaves_the_published_quarantine(
+    backend: Backend, store: LocalStore
+) -> None:
+    backend.add_logs(DAY, 100)
+    backend.run("UPDATE logs SET level = 'odd' WHERE id = 1")
+    published = export(backend.url, dataset(), DAY, store)
+    backend.run("UPDATE logs SET level = 'odd'")
+    with pytest.raises(DayHeldError):
+        export(backend.url, dataset(), DAY, store)
+    assert published.quarantine
+    file = store.root / "logs" / published.quarantine.path
+    assert hashlib.sha256(file.read_bytes()).hexdigest() == published.quarantine.sha256
+    assert len(list(file.parent.iterdir())) == 2

@@ -60,7 +60,7 @@ class Quarantine(_Part):
 
     path: str = Field(
         description="Relative to the dataset's folder.",
-        examples=["quarantine/date=2026-11-01/logs-2026-11-01.1f0c2d3e.jsonl.gz"],
+        examples=["quarantine/date=2026-11-01/logs-2026-11-01.1f0c2d3e-9a41c07b.jsonl.gz"],
     )
     record_count: int = Field(description="Rows in the file.", examples=[13], ge=1)
     sha256: str = Field(

@@ -20,6 +20,11 @@ from exporter_pipelines.errors import ConfigurationError
 
 UTC_MICROSECONDS = pa.timestamp("us", "UTC")
 
+NOTES_COLUMN = "__notes"
+"""Last column of a batch as a source delivers it; see `contracts.source`."""
+REASONS_COLUMN = "rejections"
+"""Last key of a quarantined row: a list of {rule, column, value}."""
+
 # Dtypes of a model written with plain Python annotations, by the name that Pandera gives them.
 _PLAIN_TYPES = {
     "int64": pa.int64(),
@@ -159,6 +164,11 @@ def load_row_schema(path: str) -> RowSchema:
         raise ConfigurationError(
             f"{path} declares a column unique, which a batch cannot know.",
             "Remove it; repeated keys of the whole day are counted by the check repeated_keys.",
+        )
+    if taken := {NOTES_COLUMN, REASONS_COLUMN} & set(schema.columns):
+        raise ConfigurationError(
+            f"{path} has a column {taken.pop()!r}, a name that the quarantine needs.",
+            "Give it another name; `columns:` maps it to the name in the database.",
         )
     columns = tuple(_column(path, name, column) for name, column in schema.columns.items())
     arrow_backed = {c.name: {"dtype": pd.ArrowDtype(c.type), "coerce": False} for c in columns}

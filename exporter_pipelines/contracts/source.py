@@ -1,4 +1,10 @@
-"""What the engine asks of a database: one consistent day, as Arrow batches."""
+"""What the engine asks of a database: one consistent day, as Arrow batches.
+
+The last column of every batch, `NOTES_COLUMN`, is null or a JSON array of what the source did to
+the row. Its elements are null, `["reject", rule, column, value]` for a value that could not be
+delivered, or `["change", rule, column]` for one that was delivered changed. A broken SQL rule is
+`["reject", rule, null, null]`: no value is missing.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +14,9 @@ from typing import Protocol
 
 import pyarrow as pa
 
-from exporter_pipelines.contracts.row_schema import RowSchema
+from exporter_pipelines.contracts.row_schema import NOTES_COLUMN, RowSchema
 
-NOTES_COLUMN = "__notes"
-"""Last column of every batch: null, or a JSON array of what the source did to the row.
-
-Its elements are null, `["reject", rule, column, value]` for a value that could not be delivered,
-or `["change", rule, column]` for one that was delivered changed. A broken SQL rule is
-`["reject", rule, null, null]`: no value is missing.
-"""
+__all__ = ["NOTES_COLUMN", "SOURCE_RULES", "DaySnapshot", "SourceInfo"]
 
 SOURCE_RULES = (
     "invalid_json",

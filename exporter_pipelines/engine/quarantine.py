@@ -9,15 +9,12 @@ from dataclasses import replace
 
 import pyarrow as pa
 
-from exporter_pipelines.contracts.row_schema import Column, RowSchema
+from exporter_pipelines.contracts.row_schema import REASONS_COLUMN, Column, RowSchema
 from exporter_pipelines.contracts.staged_day import FileFacts, Staging
 from exporter_pipelines.engine.staged_file import StagedFile
 from exporter_pipelines.engine.validate import Rejection
 from exporter_pipelines.formats import suffix_of
 from exporter_pipelines.formats.jsonl import JsonlFormat
-
-REASONS = "rejections"
-"""Last key of a quarantined row: a list of {rule, column, value}."""
 
 
 class Quarantine:
@@ -30,7 +27,7 @@ class Quarantine:
         self._file = StagedFile(
             staging, name + suffix_of("jsonl", compression), compression, private=True
         )
-        reasons = Column(REASONS, pa.string(), nullable=False, required=True, is_json=True)
+        reasons = Column(REASONS_COLUMN, pa.string(), nullable=False, required=True, is_json=True)
         self._format = JsonlFormat(replace(schema, columns=(*schema.columns, reasons)))
 
     def add(self, batch: pa.RecordBatch, rejections: Iterable[Rejection]) -> int:
@@ -50,7 +47,7 @@ class Quarantine:
             return 0
         rows = sorted(reasons)
         texts = [json.dumps(reasons[row], ensure_ascii=False) for row in rows]
-        rejected = batch.take(pa.array(rows)).append_column(REASONS, pa.array(texts))
+        rejected = batch.take(pa.array(rows)).append_column(REASONS_COLUMN, pa.array(texts))
         # Counting what JSON cannot hold matters for exported rows only: here the reason has it.
         self._file.write(self._format.encode(rejected, Counter()))
         return len(rows)

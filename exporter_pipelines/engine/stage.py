@@ -11,6 +11,7 @@ import json
 import time
 from collections.abc import Callable
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -83,10 +84,10 @@ class _Stager:
         self._files = DataFiles(staging, dataset, window, self._exported)
         self._tally = self._empty_tally()
         self._tolerated = config.rules_that("warn")
-        # The run's id keeps the quarantines of a held and of a published attempt apart.
+        # The run's id leads to its page; the generation keeps two attempts of one run apart.
         self._quarantine = Quarantine(
             staging,
-            f"{dataset.name}-{window.day}.{run_id[:8]}",
+            f"{dataset.name}-{window.day}.{run_id[:8]}-{staging.generation[:8]}",
             config.compression,
             self._schema,
         )
@@ -132,9 +133,9 @@ class _Stager:
         rejected = self._quarantine.add(read, rejections)
         valid = prepared
         if rejected:
-            bad = pa.array(sorted({rejection.row for rejection in rejections}), pa.int64())
-            mask = pc.is_in(pa.array(range(len(read)), pa.int64()), value_set=bad)
-            valid = prepared.filter(pc.invert(mask))
+            keep = np.ones(len(read), bool)
+            keep[[rejection.row for rejection in rejections]] = False
+            valid = prepared.filter(pa.array(keep))
         tally.rows_rejected += rejected
         tally.rows_tolerated += self._only_tolerated(rejections)
         tally.rows_exported += len(valid)

@@ -8,7 +8,7 @@ as classes.
 
 import dagster as dg
 
-from exporter_pipelines import __version__
+from exporter_pipelines import __version__, settings
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.orchestration.checks import check_specs
 from exporter_pipelines.orchestration.export_run import ExportConfig, ExportRun
@@ -31,7 +31,7 @@ def export_asset(
         name=dataset.name,
         description=config.description or None,
         group_name=group,
-        kinds={"postgres", config.format},
+        kinds={config.format, *filter(None, [settings.source_kind(config.source.url)])},
         metadata=asset_metadata(dataset),
         partitions_def=partitions_def,
         # The only policy that `--partition-range` accepts; each day is committed by itself.
