@@ -208,6 +208,15 @@ def test_the_summary_of_a_range_tells_held_days_from_warnings(
     assert (summary.passed, summary.severity.value, summary.partition) == (False, "ERROR", None)
 
 
+def test_the_summary_of_good_days_keeps_the_severity_of_the_check(
+    logs: Runner, backend: Backend
+) -> None:
+    backend.run("UPDATE logs SET message = NULL WHERE id = 3")
+    evaluations = logs.run("logs", ONE, THREE).get_asset_check_evaluations()
+    summaries = {e.check_name: e.severity.value for e in evaluations if e.partition is None}
+    assert (summaries["rejection_limits"], summaries["rejected_rows"]) == ("ERROR", "WARN")
+
+
 @pytest.mark.parametrize("last", ["", THREE], ids=["alone", "in a range"])
 def test_the_check_of_the_limits_is_red_for_held_days_alone(
     logs: Runner, backend: Backend, last: str

@@ -66,18 +66,21 @@ def range_results(
         unfinished: Days that failed before they were judged.
     """
     for check in CHECKS:
-        failed = {
+        judged = {
             day: verdict
             for day, verdicts in verdicts_by_day.items()
             for verdict in verdicts
-            if verdict.check == check and not verdict.passed
+            if verdict.check == check
         }
+        failed = {day: verdict for day, verdict in judged.items() if not verdict.passed}
+        # Dagster's list of checks takes its colour from here even where an earlier day is red.
+        severities = {verdict.severity for verdict in (failed or judged).values()}
         held = [day for day, verdict in failed.items() if verdict.holds]
         warned = [day for day in failed if day not in held]
         yield dg.AssetCheckResult(
             check_name=check,
             passed=not failed,
-            severity=dg.AssetCheckSeverity.ERROR if held else dg.AssetCheckSeverity.WARN,
+            severity=dg.AssetCheckSeverity["ERROR" if "ERROR" in severities else "WARN"],
             description=f"{len(verdicts_by_day)} days judged."
             + _listed("Held", held)
             + _listed("Published with a warning", warned)
