@@ -7,7 +7,7 @@
         ...
 
 The same engine and the same promises as in Dagster; only its history does not know of the day.
-Settings come from the environment; call `dotenv.load_dotenv()` first for those in a `.env`.
+Settings come from the environment; call `dotenv.load_dotenv(".env")` first for those in a `.env`.
 """
 
 from __future__ import annotations
