@@ -16,7 +16,7 @@ import yaml
 from exporter_pipelines.contracts.dataset import Dataset, DatasetConfig
 from exporter_pipelines.contracts.preset import PresetConfig
 from exporter_pipelines.contracts.row_schema import load_row_schema
-from exporter_pipelines.errors import UnknownNameError
+from exporter_pipelines.errors import ConfigurationError, UnknownNameError
 
 DEFS = Path(__file__).parent / "defs"
 
@@ -46,6 +46,32 @@ def preset_names() -> list[str]:
 def folders_of(name: str) -> list[str]:
     """Names of the folders whose dataset or preset has this name: one, unless it is taken twice."""
     return [entry.folder for entry in _entries() if entry.name == name]
+
+
+def refuse_repeated_keys(file: Path) -> None:
+    """See that a file says nothing twice: YAML would let the last one win without a word.
+
+    Raises:
+        ConfigurationError: a key is repeated; the message begins with file and line.
+    """
+    try:
+        nodes = list(yaml.compose_all(file.read_text(), Loader=yaml.SafeLoader))
+    except (yaml.YAMLError, OSError, ValueError):
+        return  # whoever reads it says what is wrong with it
+    while nodes:
+        node = nodes.pop()
+        if isinstance(node, yaml.SequenceNode):
+            nodes += node.value
+        if isinstance(node, yaml.MappingNode):
+            lines: dict[Any, int] = {}
+            for key, value in node.value:
+                line = key.start_mark.line + 1
+                if (first := lines.setdefault(key.value, line)) != line:
+                    raise ConfigurationError(
+                        f"{file}:{line}: {key.value} is given twice, first in line {first}.",
+                        "Remove one of them.",
+                    )
+                nodes.append(value)
 
 
 def attributes_of(name: str) -> dict[str, Any]:

@@ -71,6 +71,12 @@ _MISTAKES = [
     ("  format: jsonl", "  thresholds: {known_level: x}", 21, "thresholds.known_level: Input"),
     ("  format: jsonl", "  select: [id, nope]", 21, "select: column 'nope' does not exist"),
     ("  format: jsonl", "  select: [id, level]", 21, "select: column 'timestamp' is missing"),
+    (
+        "  format: jsonl",
+        "  format: jsonl\n  format: csv",
+        22,
+        "is given twice, first in line 21",
+    ),
     ("attributes:\n", "attributes: [\n", 6, "not valid YAML"),
 ]
 

@@ -972,7 +972,7 @@ def test_a_name_that_is_taken_is_named_for_both(doctor: Doctor) -> None:
     doctor.run()
     said = [f for f in doctor.said if (f["dataset"], f["check"]) == ("ips", "defs.yaml")]
     assert len(said) == 2
-    assert all("has the name 'ips', too" in f["message"] for f in said)
+    assert all("'ips' is taken twice: in ips and logs" in f["message"] for f in said)
 
 
 def test_a_preset_that_is_wrong_itself_is_named_with_its_line(doctor: Doctor) -> None:

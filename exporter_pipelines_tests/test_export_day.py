@@ -6,6 +6,7 @@ import hashlib
 
 import pytest
 
+from exporter_pipelines.errors import ConfigurationError
 from exporter_pipelines.stores import LocalStore
 from exporter_pipelines_tests.backends import Backend
 from exporter_pipelines_tests.datasets import DayHeldError, dataset, export, rejected, rows
@@ -105,3 +106,11 @@ def test_a_held_retry_of_a_run_leaves_the_published_quarantine(
     file = store.root / "logs" / published.quarantine.path
     assert hashlib.sha256(file.read_bytes()).hexdigest() == published.quarantine.sha256
     assert len(list(file.parent.iterdir())) == 2
+
+
+def test_days_of_two_zones_are_not_put_side_by_side(backend: Backend, store: LocalStore) -> None:
+    export(backend.url, dataset(), DAY, store)
+    with pytest.raises(ConfigurationError, match=r"is published as a day of UTC.*Europe/Berlin"):
+        export(backend.url, dataset(), "2026-11-02", store, timezone="Europe/Berlin")
+    assert store.read_manifest("logs", "2026-11-02") is None
+    export(backend.url, dataset(), "2026-11-05", store, timezone="Europe/Berlin")

@@ -231,7 +231,7 @@ def test_rows_that_break_only_tolerated_rules_never_hold_a_day(
     manifest = export(day.url, tolerant, DAY, store)
     assert (manifest.counts.exported, manifest.counts.rejected) == (1, 9)
     day.run("UPDATE logs SET ip = 'host' WHERE id = 3")
-    with pytest.raises(DayHeldError, match="More than max_rejected_rows=0"):
+    with pytest.raises(DayHeldError, match="more than max_rejected_rows=0"):
         export(day.url, tolerant, DAY, store)
 
 

@@ -14,6 +14,7 @@ import yaml
 from dagster_shared.error import DagsterUnresolvableSymbolError
 from pydantic import BaseModel, ValidationError
 
+from exporter_pipelines import catalog
 from exporter_pipelines.contracts.dataset import DatasetConfig, SourceConfig
 from exporter_pipelines.contracts.preset import PresetConfig
 from exporter_pipelines.contracts.refinements import FilterConfig, RuleConfig, TransformConfig
@@ -29,6 +30,8 @@ def load_datasets(project: Path) -> dg.Definitions:
     Raises:
         ConfigurationError: a defs.yaml, or the schema it names, is wrong; begins with its place.
     """
+    for file in sorted(catalog.DEFS.glob("*/defs.yaml")):
+        catalog.refuse_repeated_keys(file)
     try:
         return dg.load_from_defs_folder(path_within_project=project)
     except Exception as error:

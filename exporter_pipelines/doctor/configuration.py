@@ -20,7 +20,7 @@ from exporter_pipelines.contracts.preset import Preset, PresetConfig
 from exporter_pipelines.contracts.row_schema import load_row_schema
 from exporter_pipelines.errors import ConfigurationError, ExporterError, UnknownNameError
 from exporter_pipelines.formats import compression_named, format_named
-from exporter_pipelines.transforms import transform_named
+from exporter_pipelines.transforms import RowFilter, transform_named
 
 _TYPES = (
     "exporter_pipelines.components.DatasetExport",
@@ -91,8 +91,11 @@ def _name(document: Any) -> str | None:
 
 def _read(place: _Place) -> Dataset:
     root = _node(place)
+    catalog.refuse_repeated_keys(place.file)
     try:
         dataset = _dataset(place)
+        for entry in dataset.config.filters:
+            RowFilter(entry, dataset.schema)
         for transform in dataset.config.transforms:
             transform_named(transform, dataset.schema)
         format_named(dataset.config.format)
@@ -115,7 +118,11 @@ def _dataset(place: _Place) -> Dataset:
     if kind not in _TYPES:
         raise UnknownNameError("type", str(kind), _TYPES)
     if names().count(place.name) > 1:
-        raise ConfigurationError(f"another dataset or preset has the name {place.name!r}, too")
+        raise ConfigurationError(
+            f"the name {place.name!r} is taken twice: in "
+            f"{' and '.join(catalog.folders_of(place.name))}",
+            "It is an asset key and a folder of the output: give each one of its own.",
+        )
     attributes = document.get("attributes") if isinstance(document, dict) else None
     if not isinstance(attributes, dict):
         raise ConfigurationError("has no attributes", "docs/datasets.md lists them.")

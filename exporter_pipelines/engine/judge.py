@@ -73,7 +73,7 @@ def judge(dataset: Dataset, tally: Tally) -> list[Verdict]:
 def _rejected_rows(tally: Tally, limits: Verdict) -> Verdict:
     worst = [
         f"{count} x {rule}" + (f" ({column})" if column else "")
-        for (rule, column), count in tally.failures.most_common(3)
+        for (rule, column), count in tally.failures.most_common()
         if count
     ]
     reason = (
@@ -111,7 +111,9 @@ def _rejection_limits(config: DatasetConfig, tally: Tally) -> Verdict:
     # Where a day is held, these follow the sentence of rejected_rows.
     reasons = [f"A single row that breaks {rule} holds the day." for rule in holding]
     if above or not holding:
-        reasons.append(f"More than {limits}." if above else f"Not more than both {limits}.")
+        reasons.append(
+            f"That is more than {limits} allow." if above else f"That is within {limits}."
+        )
     numbers: dict[str, float | int] = {
         "rows_rejected": tally.rows_rejected,
         "rows_tolerated": tally.rows_tolerated,

@@ -29,7 +29,11 @@ from exporter_pipelines.contracts.manifest import (
 from exporter_pipelines.contracts.manifest import Quarantine as QuarantineEntry
 from exporter_pipelines.contracts.staged_day import FileFacts, StagedDay
 from exporter_pipelines.engine.card import files_beside
-from exporter_pipelines.errors import OutputUnavailableError, SupersededError
+from exporter_pipelines.errors import (
+    ConfigurationError,
+    OutputUnavailableError,
+    SupersededError,
+)
 from exporter_pipelines.stores.local import LocalStaging, generation_of
 
 _READ_BYTES = 1024 * 1024
@@ -44,6 +48,7 @@ def publish(staged: StagedDay) -> Manifest:
     Raises:
         SupersededError: another run published other content since this one began.
         OutputUnavailableError: the disk refused, or gave back other bytes than were written.
+        ConfigurationError: the days beside this one are days of another time zone.
     """
     staging = _local(staged)
     _verify(staged, staging)
@@ -56,6 +61,7 @@ def publish(staged: StagedDay) -> Manifest:
         current = store.read_manifest(dataset, day)
         if generation_of(current) != staging.base:
             return _superseded(staged, current)
+        _refuse_another_zone(staged, staging)
         for name, content in files_beside(staged.dataset, staged.schema).items():
             store.write_beside(dataset, name, content)
         if staged.quarantine:
@@ -150,6 +156,22 @@ def _parsed(published: bytes | None) -> Manifest | None:
         return Manifest.from_json(published) if published is not None else None
     except ValidationError:
         return None
+
+
+def _refuse_another_zone(staged: StagedDay, staging: LocalStaging) -> None:
+    """Beside days of another zone, hours would be exported twice and others not at all."""
+    date, window = dt.date.fromisoformat(staging.day), staged.window
+    one = dt.timedelta(days=1)
+    for beside in (date - one, date + one):
+        other = _parsed(staging.store.read_manifest(staging.dataset, beside.isoformat()))
+        border = window.start if beside < date else window.end
+        # Zones of another name may have the same midnights: the borders decide.
+        if other and border not in (other.window.start, other.window.end):
+            raise ConfigurationError(
+                f"{staging.dataset} {beside} is published as a day of {other.window.timezone}, but "
+                f"EXPORTER_TIMEZONE is {window.timezone}.",
+                "Begin a new folder with EXPORTER_OUTPUT_URL, or set the zone back.",
+            )
 
 
 def _superseded(staged: StagedDay, published: bytes | None) -> Manifest:
