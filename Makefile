@@ -16,7 +16,7 @@ setup: $(READY) .env .dagster/storage ## Virtual environment, settings, Dagster'
 demo: setup ## Export a sample backend and show what was written where
 	@$(BIN)/python -m exporter_pipelines.demo
 
-dev: setup ## Open the Dagster UI (web server and daemon) on http://127.0.0.1:3000
+dev: setup ## Open the Dagster UI (web server and daemon) on http://127.0.0.1:3000, or PORT=...
 	@$(BIN)/dagster dev -h 127.0.0.1 -p $(or $(PORT),3000)
 
 test: $(READY) ## All tests, on a real PostgreSQL
@@ -33,11 +33,11 @@ types: $(READY) ## mypy, strict
 docs: $(READY) ## Write the parts of docs/ that follow from code
 	@$(BIN)/python docs/generate.py
 
-clean: ## Remove what setup and demo made; exports, .env and history as well
-	rm -rf $(VENV) .demo .dagster exports .env build *.egg-info
+clean: ## Remove what can be made again; exports, history, .env and the demo's data stay
+	rm -rf $(VENV) build *.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache logs .logs_queue
 
 $(READY): setup.py constraints.txt pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name one with make PYTHON=...")'
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14) and "Python 3.11, 3.12 or 3.13 is needed; name one with make PYTHON=...")'
 	@echo "Installing into $(VENV) (half a minute or more) ..."
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/pip install $(PIP) --constraint constraints.txt --editable '.[dev]' > $(VENV)/install.log 2>&1 \

@@ -7,7 +7,8 @@
         ...
 
 The same engine and the same promises as in Dagster; only its history does not know of the day.
-Settings come from the environment; call `dotenv.load_dotenv(".env")` first for those in a `.env`.
+Settings come from the environment. Those of a `.env` win in Dagster's commands; for the same here,
+call `dotenv.load_dotenv(".env", override=True)` first.
 """
 
 from __future__ import annotations

@@ -119,7 +119,7 @@ def _entries() -> list[_Entry]:
             deepcopy(document["attributes"]),
             file.parent.name,
         )
-        for file in sorted(DEFS.glob("*/defs.yaml"))
+        for file in sorted(DEFS.rglob("defs.yaml"))
         for document in _read(file, file.stat().st_mtime_ns)
     ]
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import os
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 from zoneinfo import available_timezones
 
 from dotenv import dotenv_values
@@ -72,7 +72,7 @@ def output_root() -> Path:
             f"EXPORTER_OUTPUT_URL has the scheme {parts.scheme!r}, which is not supported.",
             "Use a folder, as a path or as file:///absolute/path.",
         )
-    return Path(parts.path if parts.scheme else value).absolute()
+    return Path(unquote(parts.path) if parts.scheme else value).absolute()
 
 
 def source_url(variable: str) -> str:

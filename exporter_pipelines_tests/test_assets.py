@@ -208,6 +208,11 @@ def test_the_summary_of_a_range_tells_held_days_from_warnings(
     assert (summary.passed, summary.severity.value, summary.partition) == (False, "ERROR", None)
 
 
+def test_a_range_of_which_nothing_was_judged_has_no_summary(logs: Runner, backend: Backend) -> None:
+    backend.run("DROP TABLE logs")
+    assert logs.run("logs", ONE, THREE).get_asset_check_evaluations() == []
+
+
 def test_the_summary_of_good_days_keeps_the_severity_of_the_check(
     logs: Runner, backend: Backend
 ) -> None:

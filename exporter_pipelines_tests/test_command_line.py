@@ -107,7 +107,7 @@ def test_a_held_day_fails_the_command_and_its_last_words_say_all(story: Story) -
     words = story.held.last_words
     assert words.startswith(f"logs {ONE}: held, nothing new is published. 11 of 100 rows rejected")
     assert "11 x known_level (level)" in words
-    assert "max_rejected_rows=10 and max_rejected_pct=1." in words
+    assert "more than max_rejected_rows=10 and max_rejected_pct=1 allow." in words
     path = Path(words.rpartition("Rejected rows: ")[2].rstrip("."))
     assert path.name.startswith(f"logs-{ONE}.")
     assert "\n" not in words

@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-from exporter_pipelines_tests.projects import Project, copy_project
+from exporter_pipelines_tests.projects import ROOT, Project, copy_project
 
 # Loads the project once per variant of one file, in one process: loading costs more than testing.
 _DRIVER = """
@@ -149,6 +148,15 @@ def test_two_datasets_of_one_name_are_refused(bare_project: Project) -> None:
     assert "defs.yaml:5: the name 'ips' is taken twice: in ips and logs." in said
 
 
+def test_a_url_pasted_for_the_whole_source_is_never_shown(bare_project: Project) -> None:
+    file = bare_project.path / "exporter_pipelines" / "defs" / "logs" / "defs.yaml"
+    text = file.read_text()
+    source = text[text.index("  source:\n") : text.index("  transforms:")]
+    (said,) = loaded(bare_project, "logs", [(source, "  source: postgresql://u:s3cret@h/db\n")])
+    assert "source" in said
+    assert "s3cret" not in said
+
+
 def test_an_unknown_component_is_named(bare_project: Project) -> None:
     (said,) = loaded(bare_project, "logs", [("DatasetExport", "DatasetExprot")])
     assert "DatasetExprot" in said
@@ -187,5 +195,7 @@ def test_the_shipped_definitions_validate(bare_project: Project) -> None:
 
 
 def test_no_dataset_names_a_url() -> None:
-    for file in (Path(__file__).parent.parent / "exporter_pipelines" / "defs").glob("*/defs.yaml"):
+    files = list((ROOT / "exporter_pipelines" / "defs").rglob("defs.yaml"))
+    assert files
+    for file in files:
         assert "://" not in file.read_text()

@@ -437,6 +437,14 @@ def test_an_unknown_column_is_answered_with_those_that_exist(
         export(database.url, dataset(source={"columns": {"device": "hostname"}}), DAY, store)
 
 
+def test_a_key_is_needed_even_where_the_schema_leaves_it_open(
+    database: Database, store: LocalStore
+) -> None:
+    database.run("ALTER TABLE logs DROP COLUMN device")
+    with pytest.raises(ColumnMismatchError, match="'device'"):
+        export(database.url, dataset(source={"key": "device"}), DAY, store)
+
+
 def test_an_optional_column_that_the_table_lacks_is_null(
     database: Database, store: LocalStore
 ) -> None:

@@ -30,7 +30,7 @@ def load_datasets(project: Path) -> dg.Definitions:
     Raises:
         ConfigurationError: a defs.yaml, or the schema it names, is wrong; begins with its place.
     """
-    for file in sorted(catalog.DEFS.glob("*/defs.yaml")):
+    for file in sorted(catalog.DEFS.rglob("defs.yaml")):
         catalog.refuse_repeated_keys(file)
     try:
         return dg.load_from_defs_folder(path_within_project=project)
@@ -82,7 +82,8 @@ def _invalid(error: ValidationError) -> ConfigurationError:
         said, hint = "there is no such setting", f"There are: {', '.join(known)}."
     elif first["type"] == "missing":
         said = "is missing"
-    elif field.endswith("url"):
+    elif field == "source" or field.endswith("url") or "://" in str(first["input"]):
+        # What stands there may be a URL with a password.
         hint = "Write the NAME of an environment variable that holds the URL, never the URL."
     elif not isinstance(first["input"], Mapping):
         hint = f"It is {first['input']!r}."

@@ -85,6 +85,11 @@ class SourceConfig(Strict):
             return self.table or ""
         return f"query {hashlib.sha256(self.query.encode()).hexdigest()[:12]}"
 
+    @property
+    def needed(self) -> set[str]:
+        """Exported columns that the source must have, whatever the schema leaves open."""
+        return {*self.columns, self.key, self.time_column}
+
     def encoding(self, column: str) -> TimeEncoding:
         """How the numbers of an exported time column count; `iso8601` when none are expected."""
         return self.encodings.get(column, "iso8601")

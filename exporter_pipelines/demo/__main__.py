@@ -25,12 +25,18 @@ def main() -> int:
             "in .env."
         )
         return 2
+    first, last = days()[0].isoformat(), days()[-1].isoformat()
+    if not _in_range(first, last):
+        print(
+            f"The sample has the days {first} to {last}, but EXPORTER_START_DATE and "
+            "EXPORTER_END_DATE in .env leave some of them out.\nSet them as in .env.example."
+        )
+        return 2
     print("1. Starting the embedded PostgreSQL ...")
     url = start_server(settings.demo_home() / "postgres")
     print("   Seeding 14 days ..." if seed_once(url) else "   The sample backend is there already.")
     for line in STORY:
         print(f"   - {line}")
-    first, last = days()[0].isoformat(), days()[-1].isoformat()
     arguments = [
         "asset", "materialize", "-m", "exporter_pipelines.definitions",
         "--select", "group:exports", "--partition-range", f"{first}...{last}",
@@ -46,6 +52,12 @@ def _points_at_demo() -> bool:
     """Dagster lets .env win over the shell, so .env is what counts."""
     value = dotenv_values(".env").get("EXPORTER_SOURCE_URL")
     return value in (None, settings.DEMO_SOURCE)
+
+
+def _in_range(first: str, last: str) -> bool:
+    values = dotenv_values(".env")
+    end = values.get("EXPORTER_END_DATE")
+    return (values.get("EXPORTER_START_DATE") or first) <= first and (not end or last < end)
 
 
 def _run(arguments: list[str]) -> str:

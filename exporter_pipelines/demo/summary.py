@@ -24,7 +24,7 @@ def print_summary(root: Path, last_words: str) -> int:
     _print_sample(root / "logs" / "data" / f"date={days()[0]}")
     print(
         "Next: `make dev` opens the Dagster UI on the same data; README.md says how to point it "
-        "at your own PostgreSQL."
+        "at your own database."
     )
     return 0 if missing == [("logs", HELD_DAY.isoformat())] else 1
 

@@ -60,7 +60,7 @@ def read_datasets(only: str | None = None) -> Iterator[tuple[str, Dataset | Find
 
 
 def _places() -> list[_Place]:
-    files = sorted(catalog.DEFS.glob("*/defs.yaml"))
+    files = sorted(catalog.DEFS.rglob("defs.yaml"))
     found = [place for file in files for place in _places_in(file)]
     return sorted(found, key=lambda place: place.name)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -23,13 +23,19 @@ from exporter_pipelines.formats.contract import Format
 
 @dataclass
 class _Part:
-    """A data file being written, and what is known of it."""
+    """A data file, and what is known of it; compressor and encoder go when it is finished."""
 
-    file: StagedFile
-    format: Format
+    file: StagedFile | None
+    format: Format | None
     rows: int = 0
-    times: list[dt.datetime] = field(default_factory=list)
+    earliest: dt.datetime | None = None
+    latest: dt.datetime | None = None
     facts: FileFacts | None = None
+
+    def see(self, earliest: dt.datetime, latest: dt.datetime) -> None:
+        """Widen the span of timestamps."""
+        self.earliest = min(self.earliest or earliest, earliest)
+        self.latest = max(self.latest or latest, latest)
 
 
 class Piece(NamedTuple):
@@ -68,7 +74,8 @@ class DataFiles:
             valid = valid.slice(rows.num_rows)
             part.rows += rows.num_rows
             span = pc.min_max(rows[self._dataset.config.source.time_column]).as_py()
-            part.times += span.values()
+            part.see(span["min"], span["max"])
+            assert part.format is not None
             data = part.format.encode(rows, changed)
             if part.rows == limit:
                 yield from self._end(part, data)
@@ -83,9 +90,11 @@ class DataFiles:
     @staticmethod
     def write(piece: Piece) -> None:
         """Pack, hash and write a piece."""
-        piece.part.file.write(piece.data)
+        part = piece.part
+        assert part.file is not None
+        part.file.write(piece.data)
         if piece.last:
-            piece.part.facts = piece.part.file.finish()
+            part.facts, part.file = part.file.finish(), None
 
     def entries(self) -> tuple[DataFile, ...]:
         """The finished files, as the manifest describes them."""
@@ -98,8 +107,8 @@ class DataFiles:
                 record_count=part.rows,
                 size_bytes=part.facts.size_bytes,
                 sha256=part.facts.sha256,
-                min_timestamp=min(part.times),
-                max_timestamp=max(part.times),
+                min_timestamp=part.earliest,
+                max_timestamp=part.latest,
             )
             for part in self._parts
             if part.facts
@@ -107,7 +116,10 @@ class DataFiles:
 
     def _end(self, part: _Part, data: bytes) -> Iterator[Piece]:
         self._open = None
-        yield Piece(part, data + part.format.finish(), last=True)
+        assert part.format is not None
+        data += part.format.finish()
+        part.format = None
+        yield Piece(part, data, last=True)
 
     def _begin(self) -> _Part:
         config = self._dataset.config

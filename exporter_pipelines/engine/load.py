@@ -48,8 +48,8 @@ def _manifest_bytes(store: LocalStore, dataset: str, day: str) -> bytes:
     if data is None:
         raise DayNotPublishedError(
             f"{dataset} {day} is not published in {store.root}.",
-            f"Export it: dagster asset materialize -m exporter_pipelines.definitions "
-            f"--select {dataset} --partition {day}",
+            "It was not exported, or held. Export it: dagster asset materialize "
+            f"-m exporter_pipelines.definitions --select {dataset} --partition {day}",
         )
     return data
 

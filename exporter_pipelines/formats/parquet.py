@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any, BinaryIO, ClassVar
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -19,8 +20,6 @@ from exporter_pipelines.formats.contract import Format
 
 _GROUP_ROWS = 65_536
 _GROUP_BYTES = 32 * 1024 * 1024
-# Bytes are looked at after so many rows; a group may overshoot by one block.
-_BLOCK_ROWS = 128
 _READ_ROWS = 4_096
 
 
@@ -41,14 +40,14 @@ class ParquetFormat(Format):
         """See `formats.contract.Format`."""
         rows = batch.select(list(self._schema.names))
         while rows.num_rows:
-            block = rows.slice(0, _BLOCK_ROWS - self._rows % _BLOCK_ROWS)
-            rows = rows.slice(block.num_rows)
-            self._waiting.append(block)
-            self._rows += block.num_rows
-            self._bytes += _text_bytes(block)
-            whole = self._rows % _BLOCK_ROWS == 0
-            if whole and (self._rows >= _GROUP_ROWS or self._bytes >= _GROUP_BYTES):
+            sizes = self._bytes + np.cumsum(_text_bytes(rows))
+            full_after = int(np.searchsorted(sizes, _GROUP_BYTES)) + 1
+            taken = min(full_after, _GROUP_ROWS - self._rows, rows.num_rows)
+            self._waiting.append(rows.slice(0, taken))
+            self._rows, self._bytes = self._rows + taken, int(sizes[taken - 1])
+            if self._rows == _GROUP_ROWS or self._bytes >= _GROUP_BYTES:
                 self._write_group()
+            rows = rows.slice(taken)
         return self._sink.drain()
 
     def finish(self) -> bytes:
@@ -101,9 +100,10 @@ class _Drain(io.RawIOBase):
         return b"".join(pieces)
 
 
-def _text_bytes(batch: pa.RecordBatch) -> int:
-    return sum(
-        pc.sum(pc.binary_length(column)).as_py() or 0
-        for column in batch.columns
-        if pa.types.is_string(column.type)
-    )
+def _text_bytes(batch: pa.RecordBatch) -> Any:
+    """Bytes of text in each row, as a numpy array."""
+    total = np.zeros(batch.num_rows, np.int64)
+    for column in batch.columns:
+        if pa.types.is_string(column.type):
+            total += pc.fill_null(pc.binary_length(column), 0).to_numpy()
+    return total

@@ -79,7 +79,7 @@ def range_results(
         warned = [day for day in failed if day not in held]
         yield dg.AssetCheckResult(
             check_name=check,
-            passed=not failed,
+            passed=not failed and not unfinished,
             severity=dg.AssetCheckSeverity["ERROR" if "ERROR" in severities else "WARN"],
             description=f"{len(verdicts_by_day)} days judged."
             + _listed("Held", held)

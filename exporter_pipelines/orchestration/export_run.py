@@ -164,11 +164,11 @@ class ExportRun:
         day, asset = staged.window.day, self.dataset.name
         if self._alone:
             yield dg.Output(staged, data_version=dg.DataVersion(staged.data_version))
-            self.outcome.published.append(day)
+            self._note_published(staged)
             yield from check_results(verdicts)
             return
         manifest = self.exports.publish(staged)
-        self.outcome.published.append(day)
+        self._note_published(staged)
         yield dg.AssetMaterialization(
             asset_key=asset,
             partition=day,
@@ -176,6 +176,15 @@ class ExportRun:
             tags={_DATA_VERSION_TAG: manifest.data_version},
         )
         yield from day_evaluations(self.context.instance, asset, day, verdicts)
+
+    def _note_published(self, staged: StagedDay) -> None:
+        day, tally = staged.window.day, staged.tally
+        self.outcome.published.append(day)
+        folder = self.exports.store().day_folder(self.dataset.name, day)
+        self.context.log.info(
+            f"{self.dataset.name} {day}: published {tally.rows_exported:,} of "
+            f"{tally.rows_read:,} rows, {tally.rows_rejected:,} rejected: {folder}"
+        )
 
     def _hold(self, staged: StagedDay, verdicts: list[Verdict]) -> Iterator[object]:
         day = staged.window.day
@@ -210,7 +219,8 @@ class ExportRun:
     def _close(self, days: Sequence[str]) -> Iterator[object]:
         """The closing events of a range, and one failure that names every bad day."""
         outcome = self.outcome
-        if not self._alone:
+        # A run that judged nothing fails anyway, and must not paint an earlier red check green.
+        if not self._alone and outcome.verdicts:
             unfinished = [day for day in days if day not in outcome.verdicts]
             yield from range_results(outcome.verdicts, unfinished)
         if outcome.failed:

@@ -36,6 +36,6 @@ def open_day(url: str, dataset: Dataset, window: DayWindow) -> DaySnapshot:
     if url.startswith(URL_PREFIX):
         return SqliteDaySnapshot(url, dataset, window)
     raise ConfigurationError(
-        f"{dataset.config.source.url} does not begin with postgresql:// or sqlite:///.",
+        f"{dataset.config.source.url} is neither a postgresql:// nor a sqlite:/// URL nor `demo`.",
         "Other databases are not supported; its value is not shown since it may be secret.",
     )

@@ -25,6 +25,6 @@ def open_inspection(url: str, variable: str) -> Inspection:
     if url.startswith(URL_PREFIX):
         return SqliteInspection(url, variable)
     raise ConfigurationError(
-        f"{variable} does not begin with postgresql:// or sqlite:///.",
+        f"{variable} is neither a postgresql:// nor a sqlite:/// URL nor `demo`.",
         "Other databases are not supported; its value is not shown since it may be secret.",
     )

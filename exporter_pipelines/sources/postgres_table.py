@@ -79,7 +79,7 @@ class PostgresTable:
         name = self._dataset.source_name(column.name)
         where = f"of table {config.source.origin!r}"
         if name not in self.types:
-            if not column.required and column.name not in config.source.columns:
+            if not column.required and column.name not in config.source.needed:
                 return None
             raise ColumnMismatchError(
                 f"Column {name!r} {where}, exported as {column.name!r} of {self._dataset.name}, "

@@ -86,7 +86,8 @@ class SqliteConnection:
             cursor = self._connection.execute(f"{statement} LIMIT 0")
             return [column[0] for column in cursor.description]
         except sqlite3.Error as error:
-            if error.sqlite_errorname == "SQLITE_ERROR":
+            # A placeholder that nobody fills is the driver's error, not the database's.
+            if isinstance(error, sqlite3.ProgrammingError) or error_name(error) == "SQLITE_ERROR":
                 raise SqliteStatementError(str(error)) from None
             raise self._lost(error) from None
 
@@ -126,7 +127,7 @@ class SqliteConnection:
             hint = f"Correct the path in {self._variable}; a relative one counts from {Path.cwd()}."
         else:
             said = first_words(error)
-            name = getattr(error, "sqlite_errorname", "")
+            name = error_name(error)
             if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
                 return self._busy()
             if name.startswith("SQLITE_READONLY"):
@@ -140,15 +141,19 @@ class SqliteConnection:
         )
 
     def _lost(self, error: sqlite3.Error) -> SourceLostError:
-        if error.sqlite_errorname in ("SQLITE_FULL", "SQLITE_IOERR_WRITE"):
+        if error_name(error) in ("SQLITE_FULL", "SQLITE_IOERR_WRITE"):
             hint = "Make room where temporary files lie (TMPDIR); sorting a day needs some."
         else:
             hint = "Nothing of this day was published; run it again when the file is well."
         return SourceLostError(
-            f"SQLite stopped reading {self._path}: {first_words(error)} "
-            f"({error.sqlite_errorname}).",
+            f"SQLite stopped reading {self._path}: {first_words(error)} ({error_name(error)}).",
             hint,
         )
+
+
+def error_name(error: Exception) -> str:
+    """SQLite's name of an error; errors of the driver itself have none."""
+    return str(getattr(error, "sqlite_errorname", type(error).__name__))
 
 
 class SqliteStatementError(Exception):

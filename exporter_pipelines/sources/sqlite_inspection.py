@@ -19,7 +19,7 @@ from exporter_pipelines.contracts.inspection import Concern, DaySpan, Relation
 from exporter_pipelines.contracts.row_schema import Column
 from exporter_pipelines.errors import ConfigurationError, NotAnsweredError, SourceUnavailableError
 from exporter_pipelines.sources.likely_encoding import likely_encoding
-from exporter_pipelines.sources.sqlite_connection import first_words, path_of
+from exporter_pipelines.sources.sqlite_connection import error_name, first_words, path_of
 from exporter_pipelines.sources.sqlite_query import quoted
 from exporter_pipelines.sources.sqlite_types import is_usual, needed_for, shown_type, stored
 from exporter_pipelines.sources.sqlite_values import SqliteValues
@@ -254,14 +254,14 @@ class SqliteInspection:
         try:
             return self._connection.execute(statement, parameters).fetchall()
         except sqlite3.Error as error:
-            if error.sqlite_errorname == "SQLITE_INTERRUPT":
+            if error_name(error) == "SQLITE_INTERRUPT":
                 raise NotAnsweredError(TIMEOUT_S) from None
             raise self._unavailable(error) from None
 
     def _unavailable(self, error: sqlite3.Error) -> SourceUnavailableError:
         said = first_words(error)
         hint = f"Check that {self._variable} names a file of SQLite 3 that this user may read."
-        if error.sqlite_errorname.startswith("SQLITE_READONLY"):
+        if error_name(error).startswith("SQLITE_READONLY"):
             said, hint = "its application did not end a transaction", _UNFINISHED
         return SourceUnavailableError(
             f"Cannot read the SQLite database {self._path}: {said}.", hint

@@ -78,7 +78,7 @@ class SqliteTable:
         source = self._dataset.config.source
         for column in self._dataset.schema.columns:
             name = self._dataset.source_name(column.name)
-            if name not in self.names and (column.required or column.name in source.columns):
+            if name not in self.names and (column.required or column.name in source.needed):
                 raise ColumnMismatchError(
                     f"Column {name!r} of {source.origin!r}, exported as {column.name!r} of "
                     f"{self._dataset.name}, does not exist (there are: {', '.join(self.names)}).",

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from exporter_pipelines.contracts.manifest import Transformation
 from exporter_pipelines.contracts.row_schema import RowSchema
-from exporter_pipelines.errors import UnknownNameError
+from exporter_pipelines.errors import ConfigurationError, UnknownNameError
 
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
@@ -53,8 +53,13 @@ class LevelAliases:
     def __init__(self, params: Params, schema: RowSchema) -> None:
         if params.column not in schema.names:
             raise UnknownNameError(f"transform {self.name}: column", params.column, schema.names)
+        if not pa.types.is_string(schema[params.column].type):
+            raise ConfigurationError(
+                f"transform {self.name}: column {params.column!r} is not text.",
+                "Declare it as pa.string in the schema; numbers are then read as text.",
+            )
         self._params = params
-        own = {spelling.upper(): level for spelling, level in params.aliases.items()}
+        own = {spelling.strip().upper(): level for spelling, level in params.aliases.items()}
         self._level_of = {**_LEVEL_OF, **own}
 
     @property
