@@ -26,7 +26,8 @@ def cancel_waits() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.signal(number, _wait) or signal.SIG_DFL for number in _SIGNALS}
+    with _blocked():
+        before = {number: signal.signal(number, _wait) or signal.SIG_DFL for number in _SIGNALS}
     try:
         yield
     except BaseException:
@@ -49,5 +50,16 @@ def _wait(number: int, _frame: FrameType | None) -> None:
 
 
 def _restore(handlers: Mapping[signal.Signals, signal._HANDLER]) -> None:
-    for number, handler in handlers.items():
-        signal.signal(number, handler)
+    with _blocked():
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _blocked() -> Iterator[None]:
+    """Hold signals back while their handlers are swapped; a half-done swap would last."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
