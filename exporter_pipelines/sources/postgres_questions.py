@@ -33,6 +33,9 @@ FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid JOIN pg_am m ON m.oid = 
 WHERE i.indrelid = {oid} AND i.indisvalid AND i.indpred IS NULL AND a.attname = {column}
   AND m.amname IN ('btree', 'brin')
 """
+# A valid unique index over the column alone, over all rows, on a column that is never null. An
+# index of a parent table does not bind the rows of its children, unless they are its partitions.
+# The export asks it too: the order and the count of repeated keys depend on it.
 UNIQUE = """
 SELECT count(*) AS found
 FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid

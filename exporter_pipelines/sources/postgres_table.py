@@ -19,19 +19,9 @@ from exporter_pipelines.sources.postgres_connection import (
     PostgresStatementError,
 )
 from exporter_pipelines.sources.postgres_query import PostgresDayQuery, relation
+from exporter_pipelines.sources.postgres_questions import UNIQUE
 from exporter_pipelines.sources.postgres_types import Projection, project
 
-# A valid unique index over the key alone, over all rows, on a column that is never null. An index
-# of a parent table does not bind the rows of its children, unless they are its partitions.
-_UNIQUE_KEY = """
-SELECT count(*) AS found
-FROM pg_index i
-    JOIN pg_class c ON c.oid = i.indrelid
-    JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
-WHERE i.indrelid = {table}::regclass AND i.indisunique AND i.indisvalid AND i.indpred IS NULL
-  AND i.indnkeyatts = 1 AND a.attname = {key} AND a.attnotnull
-  AND (c.relkind = 'p' OR NOT EXISTS (SELECT FROM pg_inherits WHERE inhparent = c.oid))
-"""
 _TABLES = """
 SELECT n.nspname || '.' || c.relname AS name
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -106,9 +96,9 @@ class PostgresTable:
         source = self._dataset.config.source
         if source.query is not None:
             return False
-        statement = _UNIQUE_KEY.format(
-            table=_literal(relation(source).as_string(None)),
-            key=_literal(self._dataset.source_name(source.key)),
+        statement = UNIQUE.format(
+            oid=f"{_literal(relation(source).as_string(None))}::regclass",
+            column=_literal(self._dataset.source_name(source.key)),
         )
         return bool(self._connection.rows(statement)[0]["found"])
 

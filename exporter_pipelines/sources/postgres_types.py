@@ -14,11 +14,8 @@ import pyarrow as pa
 from psycopg import sql
 
 from exporter_pipelines.contracts.row_schema import Column
-from exporter_pipelines.sources.postgres_times import NAIVE_TIMES as NAIVE_TIMES
-from exporter_pipelines.sources.postgres_times import TEXTS as TEXTS
+from exporter_pipelines.sources.postgres_times import NAIVE_TIMES, stored_time
 from exporter_pipelines.sources.postgres_times import WHOLE_NUMBERS as INTEGERS
-from exporter_pipelines.sources.postgres_times import stored_time
-from exporter_pipelines.sources.postgres_times import zone_literal as zone_literal
 
 FLOATS = {"float4", "float8"}
 JSONS = {"json", "jsonb"}
