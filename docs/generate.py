@@ -14,7 +14,7 @@ from pathlib import Path
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from exporter_pipelines.contracts import dataset, manifest, refinements
+from exporter_pipelines.contracts import dataset, manifest, refinements, retention
 from exporter_pipelines.transforms.level_aliases import LevelAliases
 
 DOCS = Path(__file__).parent
@@ -24,6 +24,8 @@ MODELS: dict[str, type[BaseModel]] = {
     "TransformConfig": refinements.TransformConfig,
     "RuleConfig": refinements.RuleConfig,
     "FilterConfig": refinements.FilterConfig,
+    "RetentionConfig": retention.RetentionConfig,
+    "Removed": retention.Removed,
     "level_aliases": LevelAliases.Params,
     **{
         name: getattr(manifest, name)

@@ -12,6 +12,7 @@ from exporter_pipelines.orchestration.io_manager import ExportIOManager
 from exporter_pipelines.orchestration.jobs import all_exports_job
 from exporter_pipelines.orchestration.known_warnings import silence
 from exporter_pipelines.orchestration.last_words import install
+from exporter_pipelines.orchestration.pruning import prune_job, prune_schedule
 from exporter_pipelines.orchestration.resources import BackendResource
 
 
@@ -23,7 +24,8 @@ def build() -> dg.Definitions:
     shared = dg.Definitions(
         # `io_manager` is also Dagster's default key: no pickling manager stays reachable.
         resources={"io_manager": exports, "exports": exports, "backend": BackendResource()},
-        jobs=[all_exports_job()],
+        jobs=[all_exports_job(), prune_job],
+        schedules=[prune_schedule()],
         # A run in one process: half the start-up time, and no step outlives a killed run.
         executor=dg.in_process_executor,
     )

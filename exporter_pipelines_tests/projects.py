@@ -67,8 +67,15 @@ class Project:
 
     def dagster(self, *arguments: str, timeout: float = 120) -> Finished:
         """Run `dagster` in the project folder."""
+        return self._run("dagster", arguments, timeout)
+
+    def exporter(self, *arguments: str, timeout: float = 120) -> Finished:
+        """Run `exporter` in the project folder."""
+        return self._run("exporter", arguments, timeout)
+
+    def _run(self, command: str, arguments: tuple[str, ...], timeout: float) -> Finished:
         done = subprocess.run(
-            [BIN / "dagster", *arguments],
+            [BIN / command, *arguments],
             cwd=self.path,
             env=self.environment,
             capture_output=True,

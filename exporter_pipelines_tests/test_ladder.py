@@ -24,7 +24,7 @@ LADDER = {
     "demo": {"errors", "settings", "contracts", "demo"},
     "orchestration": {
         "errors", "settings", "contracts", "sources", "transforms", "formats", "stores", "engine",
-        "demo", "orchestration",
+        "demo", "catalog", "orchestration",
     },
     "components": {
         "errors", "settings", "contracts", "transforms", "formats", "catalog", "orchestration",
@@ -37,7 +37,7 @@ LADDER = {
         "errors", "settings", "contracts", "sources", "transforms", "formats", "stores", "demo",
         "catalog", "doctor",
     },
-    "cli": {"errors", "settings", "contracts", "doctor"},
+    "cli": {"errors", "settings", "contracts", "stores", "engine", "catalog", "doctor"},
     "api": {
         "errors", "settings", "contracts", "sources", "stores", "engine", "demo", "catalog",
     },

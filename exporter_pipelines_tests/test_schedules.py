@@ -114,6 +114,7 @@ def test_the_graph(repository: dg.RepositoryDefinition) -> None:
         "logs_errors_job",
         "logs_light_job",
         "logs_parquet_job",
+        "prune_job",
     }
     assert {
         s.name: (s.cron_schedule, s.execution_timezone, s.job_name, s.default_status.value)
@@ -122,6 +123,7 @@ def test_the_graph(repository: dg.RepositoryDefinition) -> None:
         "anomalies_schedule": ("20 2 * * *", "UTC", "anomalies_job", "STOPPED"),
         "ips_schedule": ("25 2 * * *", "UTC", "ips_job", "STOPPED"),
         "logs_schedule": ("15 2 * * *", "UTC", "logs_job", "STOPPED"),
+        "prune_schedule": ("45 4 * * *", "UTC", "prune_job", "STOPPED"),
     }
     assert not repository.sensor_defs
     assert set(repository.get_top_level_resources()) == {"backend", "exports", "io_manager"}

@@ -18,6 +18,7 @@ from exporter_pipelines import catalog
 from exporter_pipelines.contracts.dataset import DatasetConfig, SourceConfig
 from exporter_pipelines.contracts.preset import PresetConfig
 from exporter_pipelines.contracts.refinements import FilterConfig, RuleConfig, TransformConfig
+from exporter_pipelines.contracts.retention import RetentionConfig
 from exporter_pipelines.errors import ConfigurationError, ExporterError
 
 
@@ -97,6 +98,7 @@ def _fields(field: str, model: str) -> list[str]:
         "transforms": TransformConfig,
         "filters": FilterConfig,
         "rules": RuleConfig,
+        "retention": RetentionConfig,
     }
     owner = owners.get(field.split(".")[0], whole) if "." in field else whole
     return [info.alias or name for name, info in owner.model_fields.items()]

@@ -20,6 +20,7 @@ from exporter_pipelines.contracts.refinements import (
     Threshold,
     TransformConfig,
 )
+from exporter_pipelines.contracts.retention import RetentionConfig
 from exporter_pipelines.contracts.row_schema import RowSchema
 from exporter_pipelines.contracts.strict import Strict
 from exporter_pipelines.errors import ConfigurationError, UnknownNameError
@@ -143,6 +144,9 @@ class DatasetConfig(Strict):
     )
     schedule: str | None = Field(
         "15 2 * * *", description="Cron of the daily export, in EXPORTER_TIMEZONE; null for none."
+    )
+    retention: RetentionConfig | None = Field(
+        None, description="What `exporter prune` may remove; null for nothing."
     )
 
     @property

@@ -5,6 +5,7 @@
     <root>/<dataset>/.staging/<attempt>/     being written; its lock tells whether its writer lives
     <root>/<dataset>/.superseded/<attempt>/  replaced days, for readers that still list them
     <root>/<dataset>/.locks/<day>            serialises the switch of one day
+    <root>/<dataset>/removed/<day>.json      what was taken away, see `local_removal`
 
 A day becomes visible by exchanging its folder with the staged one (`renameat2`), so a reader
 finds the old day or the new one, whole. Hidden names lie outside `data/`, which tools scan.
@@ -105,9 +106,17 @@ class LocalStore:
         Raises:
             OutputUnavailableError: the folder cannot be written.
         """
+        self.reap(dataset)
+        return LocalStaging(self, dataset, day)
+
+    def reap(self, dataset: str) -> None:
+        """Remove what dead attempts left behind, and replaced days that are past their grace.
+
+        Raises:
+            OutputUnavailableError: the folder cannot be written.
+        """
         self._reap_attempts(dataset)
         self._reap_superseded(dataset)
-        return LocalStaging(self, dataset, day)
 
     def day_folder(self, dataset: str, day: str) -> Path:
         """Where a published day lies."""

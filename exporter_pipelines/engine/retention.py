@@ -1,0 +1,168 @@
+"""What of a dataset is past its time, and taking it away.
+
+`plan` only looks; `remove` does one entry of a plan, under the lock of its day, and does nothing
+when the day has been published anew since it was planned.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from exporter_pipelines.contracts.dataset import Dataset
+from exporter_pipelines.contracts.manifest import Manifest
+from exporter_pipelines.contracts.retention import Removed, RetentionConfig, Tombstone, What
+from exporter_pipelines.stores import local_removal
+from exporter_pipelines.stores.local import LocalStore, generation_of
+
+
+@dataclass(frozen=True)
+class Removal:
+    """Something that is past its time.
+
+    Attributes:
+        generation: Of the day when it was planned; None when it was not published.
+        size_bytes: Of the files that go.
+        reason: The setting that says so.
+        record_count: Rows of the day; None for a quarantine, or when its manifest is damaged.
+    """
+
+    dataset: str
+    day: str
+    what: What
+    generation: str | None
+    size_bytes: int
+    reason: str
+    record_count: int | None = None
+
+
+def plan(store: LocalStore, dataset: Dataset, today: dt.date) -> list[Removal]:
+    """What `remove` would take away, oldest day first.
+
+    Args:
+        store: The exports.
+        dataset: Whose `retention` decides; empty without one.
+        today: In the zone of the days.
+    """
+    config = dataset.config.retention
+    if config is None:
+        return []
+    leaving = list(_leaving_days(store, dataset.name, config, today))
+    going = {removal.day for removal in leaving}
+    return sorted(
+        [*leaving, *_leaving_quarantines(store, dataset.name, config, today, going)],
+        # Of a day that goes, its rejected rows go first: no quarantine outlives its manifest.
+        key=lambda removal: (removal.day, removal.what == "day"),
+    )
+
+
+def remove(store: LocalStore, removal: Removal) -> bool:
+    """Take one thing away, and leave a tombstone.
+
+    Returns:
+        False when nothing was done, since the day was published anew or is gone already.
+
+    Raises:
+        OutputUnavailableError: the folder cannot be written, or another process holds the day.
+    """
+    dataset, day = removal.dataset, removal.day
+    with store.exclusive(dataset, day):
+        published = store.read_manifest(dataset, day)
+        if generation_of(published) != removal.generation or not _folder(store, removal).is_dir():
+            return False
+        _bury(store, removal, _parsed(published))
+        if removal.what == "day":
+            local_removal.withdraw_day(store, dataset, day)
+        else:
+            local_removal.withdraw_quarantine(store, dataset, day)
+    return True
+
+
+def read_tombstone(store: LocalStore, dataset: str, day: str) -> Tombstone | None:
+    """What was removed from a day; None for nothing, and for a damaged file."""
+    path = local_removal.tombstone_path(store, dataset, day)
+    try:
+        return Tombstone.model_validate_json(path.read_bytes())
+    except (FileNotFoundError, NotADirectoryError, ValidationError):
+        return None
+
+
+def _leaving_days(
+    store: LocalStore, dataset: str, config: RetentionConfig, today: dt.date
+) -> Iterator[Removal]:
+    days = local_removal.published_days(store, dataset)
+    first_kept = _first_kept(today, config.keep_days)
+    for day in days[: -config.keep_at_least]:
+        if day < first_kept:
+            published = store.read_manifest(dataset, day)
+            manifest = _parsed(published)
+            yield Removal(
+                dataset,
+                day,
+                "day",
+                generation_of(published),
+                local_removal.size_of(store.day_folder(dataset, day)),
+                f"keep_days: {config.keep_days}",
+                manifest.record_count if manifest else None,
+            )
+
+
+def _leaving_quarantines(
+    store: LocalStore, dataset: str, config: RetentionConfig, today: dt.date, going: set[str]
+) -> Iterator[Removal]:
+    """Those past their own time, and those of a day that goes: they hold its rows."""
+    keep = min(config.keep_quarantine_days or config.keep_days, config.keep_days)
+    first_kept = _first_kept(today, keep)
+    published = set(local_removal.published_days(store, dataset))
+    for day in local_removal.quarantined_days(store, dataset):
+        # A day that stays keeps its rejected rows, unless they have a time of their own.
+        stays = config.keep_quarantine_days is None and day in published - going
+        if day in going or (day < first_kept and not stays):
+            name = "keep_quarantine_days" if keep < config.keep_days else "keep_days"
+            yield Removal(
+                dataset,
+                day,
+                "quarantine",
+                generation_of(store.read_manifest(dataset, day)),
+                local_removal.size_of(store.quarantine_folder(dataset, day)),
+                f"{name}: {keep}",
+            )
+
+
+def _first_kept(today: dt.date, days: int) -> str:
+    return (today - dt.timedelta(days=days - 1)).isoformat()
+
+
+def _folder(store: LocalStore, removal: Removal) -> Path:
+    of = store.day_folder if removal.what == "day" else store.quarantine_folder
+    return of(removal.dataset, removal.day)
+
+
+def _bury(store: LocalStore, removal: Removal, manifest: Manifest | None) -> None:
+    earlier = read_tombstone(store, removal.dataset, removal.day)
+    entry = Removed(
+        what=removal.what,
+        removed_at=dt.datetime.now(dt.UTC),
+        reason=removal.reason,
+        size_bytes=removal.size_bytes,
+        record_count=removal.record_count,
+        data_version=manifest.data_version if manifest else None,
+        export_timestamp=manifest.export_timestamp if manifest else None,
+    )
+    tombstone = Tombstone(
+        dataset=removal.dataset,
+        partition=removal.day,
+        removed=[*(earlier.removed if earlier else []), entry],
+    )
+    local_removal.write_tombstone(store, removal.dataset, removal.day, tombstone.to_json())
+
+
+def _parsed(published: bytes | None) -> Manifest | None:
+    try:
+        return Manifest.from_json(published) if published is not None else None
+    except ValidationError:
+        return None

@@ -1,0 +1,89 @@
+"""Taking published days and quarantines away, each in one rename, with a tombstone left behind.
+
+    <root>/<dataset>/removed/date=<day>.json  what was removed from a day, when and why
+
+The tombstone is written first: whatever happens afterwards, nothing is gone without one.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import shutil
+from pathlib import Path
+
+from exporter_pipelines.stores.local import LocalStore
+from exporter_pipelines.stores.local_files import NewFile, explained, make_folder, sync_folder
+
+_DAY = re.compile(r"date=(\d{4}-\d{2}-\d{2})")
+
+
+def published_days(store: LocalStore, dataset: str) -> list[str]:
+    """Days that have a folder in `data/`, oldest first; a symbolic link is none."""
+    return _days(store.root / dataset / "data")
+
+
+def quarantined_days(store: LocalStore, dataset: str) -> list[str]:
+    """Days that have a folder of rejected rows, oldest first."""
+    return _days(store.root / dataset / "quarantine")
+
+
+def size_of(folder: Path) -> int:
+    """Bytes of the files of a folder; 0 when it is not there."""
+    return sum(entry.lstat().st_size for entry in folder.rglob("*") if not entry.is_dir())
+
+
+def tombstone_path(store: LocalStore, dataset: str, day: str) -> Path:
+    """Where the tombstone of a day lies, or would."""
+    return store.root / dataset / "removed" / f"date={day}.json"
+
+
+def write_tombstone(store: LocalStore, dataset: str, day: str, content: bytes) -> None:
+    """Write or replace the tombstone of a day. Call it inside `store.exclusive`."""
+    folder = make_folder(store.root, dataset, "removed")
+    path, new = folder / f"date={day}.json", folder / f".{day}.{secrets.token_hex(8)}"
+    file = NewFile(new, private=False)
+    try:
+        file.write(content)
+        file.close()
+        with explained(path):
+            os.rename(new, path)
+        sync_folder(folder)
+    finally:
+        file.abandon()
+        new.unlink(missing_ok=True)
+
+
+def withdraw_day(store: LocalStore, dataset: str, day: str) -> None:
+    """Take a published day out of sight. Call it inside `store.exclusive`.
+
+    It lies in `.superseded` for the grace of a replaced day, so that who is reading it can finish.
+    """
+    data = make_folder(store.root, dataset, "data")
+    gone = make_folder(store.root, dataset, ".superseded") / f"date={day}.{secrets.token_hex(8)}"
+    with explained(data):
+        os.utime(data / f"date={day}")  # its grace begins now
+        os.rename(data / f"date={day}", gone)
+    sync_folder(data)
+
+
+def withdraw_quarantine(store: LocalStore, dataset: str, day: str) -> None:
+    """Remove the rejected rows of a day at once. Call it inside `store.exclusive`."""
+    home = make_folder(store.root, dataset, "quarantine")
+    gone = make_folder(store.root, dataset, ".superseded") / f"quarantine.{secrets.token_hex(8)}"
+    with explained(home):
+        os.rename(home / f"date={day}", gone)
+    sync_folder(home)
+    shutil.rmtree(gone, ignore_errors=True)  # what cannot go now is reaped after the grace
+
+
+def _days(home: Path) -> list[str]:
+    if not home.is_dir() or home.is_symlink():
+        return []
+    found = (
+        _DAY.fullmatch(entry.name)
+        for entry in home.iterdir()
+        if entry.is_dir() and not entry.is_symlink()
+    )
+    return sorted(match[1] for match in found if match)
