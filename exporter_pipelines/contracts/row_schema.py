@@ -50,6 +50,9 @@ class Column:
         is_identifier: int64 or text, whichever the source has. Declared with
             `Field(metadata={"identifier": True})`.
         description: For the UI and the docs.
+        values: The only values that are valid, where the schema says so: by Pandera's `isin`, or
+            by `Field(metadata={"values": [...]})` beside a check of one's own. They are names of
+            ours and no row content, so metrics may count each.
     """
 
     name: str
@@ -59,6 +62,7 @@ class Column:
     is_json: bool = False
     is_identifier: bool = False
     description: str = ""
+    values: tuple[str, ...] = ()
 
     def described(self) -> dict[str, object]:
         """Name, type and nullability as manifest and files give them."""
@@ -218,7 +222,16 @@ def _column(path: str, name: str, column: Any) -> Column:
         is_json=bool(metadata.get("json")),
         is_identifier=bool(metadata.get("identifier")),
         description=column.description or "",
+        values=_allowed_values(column),
     )
+
+
+def _allowed_values(column: Any) -> tuple[str, ...]:
+    """The set of values that a text column is restricted to; empty when there is none."""
+    declared = (column.metadata or {}).get("values", ())
+    for check in column.checks:
+        declared = declared or (check.statistics or {}).get("allowed_values", ())
+    return tuple(declared) if all(isinstance(value, str) for value in declared) else ()
 
 
 def _arrow_type(path: str, name: str, dtype: Any) -> pa.DataType:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
+UNNAMED_VALUE = "(other)"
+"""Stands in `Tally.values` for all that the schema does not name, which may be row content."""
+
 
 @dataclass
 class Tally:
@@ -22,6 +25,7 @@ class Tally:
         missing: Column -> rows read without a value.
         failures: (rule, column) -> rows that broke the rule.
         changed: Rule -> values that were changed by it.
+        values: (column, value) -> exported rows with it, for the columns whose values are a set.
     """
 
     source_rows: int = 0
@@ -35,6 +39,7 @@ class Tally:
     missing: Counter[str] = field(default_factory=Counter)
     failures: Counter[tuple[str, str | None]] = field(default_factory=Counter)
     changed: Counter[str] = field(default_factory=Counter)
+    values: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     @property
     def rejected_pct(self) -> float:
@@ -55,7 +60,8 @@ class Tally:
     def quality_metrics(self) -> dict[str, float | int]:
         """Flat name -> number, for the manifest and for the plots of the UI.
 
-        `completeness_pct.<column>` is absent on an empty day: there is nothing to measure.
+        `completeness_pct` and `completeness_pct.<column>` are absent on an empty day: there is
+        nothing to measure.
         """
         metrics: dict[str, float | int] = {
             "rejected_pct": round(self.rejected_pct, 4),
@@ -65,6 +71,9 @@ class Tally:
             "rows_unaccounted": self.rows_unaccounted,
         }
         if self.rows_read:
+            cells = self.rows_read * max(len(self.missing), 1)
+            complete = 100 * (1 - self.missing.total() / cells)
+            metrics["completeness_pct"] = round(complete, 4)
             for column, missing in self.missing.items():
                 present = 100 * (1 - missing / self.rows_read)
                 metrics[f"completeness_pct.{column}"] = round(present, 4)
@@ -72,4 +81,6 @@ class Tally:
             metrics[f"filtered.{name}"] = count
         for rule, count in sorted(self.changed.items()):
             metrics[f"changed.{rule}"] = count
+        for (column, value), count in self.values.items():
+            metrics[f"values.{column}.{value}"] = count
         return metrics

@@ -22,6 +22,13 @@ CHECKS = {
     "rows_outside_window": "Rows read whose time lies outside the day. Must be 0.",
     "row_conservation": "Rows that the source counted, against rows exported, rejected and "
     "filtered. Must add up.",
+    "row_count_drift": "Rows of the day against those of the 14 days before it. Far fewer or far "
+    "more: warning.",
+    "null_rate_drift": "Share of rows without a value, column by column, against the 14 days "
+    "before. Far lower or far higher: warning.",
+    "value_mix_drift": "Shares of the values of a column that has a set of them, such as the level "
+    "of a log record, against the 14 days before. Far lower or far higher: warning.",
+    "new_values": "Values of such a column that none of the 14 days before had. Any: warning.",
 }
 """Name -> what it judges. Each is named after the quantity."""
 
@@ -51,7 +58,7 @@ class Verdict:
 
 
 def judge(dataset: Dataset, tally: Tally) -> list[Verdict]:
-    """All verdicts on a day, in the order of `CHECKS`."""
+    """What the day says of itself, in the order of `CHECKS`; `drift.judge_drift` compares days."""
     limits = _rejection_limits(dataset.config, tally)
     return [
         _rejected_rows(tally, limits),

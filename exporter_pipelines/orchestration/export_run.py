@@ -9,6 +9,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import NoReturn
 
@@ -19,8 +20,10 @@ from exporter_pipelines import settings
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.day_window import DayWindow
 from exporter_pipelines.contracts.staged_day import StagedDay, Staging
+from exporter_pipelines.engine.drift import judge_drift
 from exporter_pipelines.engine.judge import Verdict, judge
 from exporter_pipelines.engine.stage import DEFAULT_BATCH_ROWS, stage_day
+from exporter_pipelines.engine.trailing_days import DayNumbers, TrailingDays
 from exporter_pipelines.errors import (
     ConfigurationError,
     ExporterError,
@@ -139,12 +142,22 @@ class ExportRun:
         self.config.check()
         with self.exports.staging(self.dataset.name, day) as staging:
             staged = self._stage(day, staging)
-            verdicts = judge(self.dataset, staged.tally)
+            verdicts = [*judge(self.dataset, staged.tally), *self._drift(staged)]
             self.outcome.verdicts[day] = verdicts
             if any(verdict.holds for verdict in verdicts):
                 yield from self._hold(staged, verdicts)
             else:
                 yield from self._publish(staged, verdicts)
+
+    def _drift(self, staged: StagedDay) -> list[Verdict]:
+        before = self.trailing_days.before(staged.window.day)
+        columns = self.dataset.schema.columns
+        return judge_drift(columns, DayNumbers.of_tally(staged.tally), before)
+
+    @cached_property
+    def trailing_days(self) -> TrailingDays:
+        """The days before those of this run, and those of this run that are published."""
+        return TrailingDays(self.exports.store(), self.dataset.name)
 
     def _stage(self, day: str, staging: Staging) -> StagedDay:
         window = DayWindow.of(day, settings.timezone())

@@ -6,6 +6,7 @@ metadata: they may be personal, and Dagster renders markdown.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import dagster as dg
@@ -52,6 +53,14 @@ def asset_metadata(dataset: Dataset) -> dict[str, Any]:
     }
 
 
+def _rejected_by_rule(manifest: Manifest) -> dict[str, int]:
+    """One number per rule, whatever its columns: zeros too, so that a plot has every day."""
+    rejected: Counter[str] = Counter()
+    for result in manifest.validation.rules:
+        rejected[f"rejected.{result.rule}"] += result.failed
+    return dict(rejected)
+
+
 def day_metadata(manifest: Manifest, store: LocalStore) -> dict[str, Any]:
     """Metadata of one published day."""
     folder = store.day_folder(manifest.dataset, manifest.partition)
@@ -63,6 +72,7 @@ def day_metadata(manifest: Manifest, store: LocalStore) -> dict[str, Any]:
         "rows_exported": counts.exported,
         "rows_rejected": counts.rejected,
         "rows_filtered": counts.filtered,
+        **_rejected_by_rule(manifest),
         "size_bytes": manifest.file_size,
         "duration_s": duration_s,
         "rows_per_s": round(counts.read / duration_s) if duration_s else 0,

@@ -21,7 +21,9 @@ class LogRow(pandera.DataFrameModel):
     timestamp: Annotated[pa.timestamp, "us", "UTC"] = pandera.Field(
         description="When it was logged."
     )
-    level: pa.string = pandera.Field(description="DEBUG, INFO, WARNING, ERROR or CRITICAL.")
+    level: pa.string = pandera.Field(
+        metadata={"values": LEVELS}, description="DEBUG, INFO, WARNING, ERROR or CRITICAL."
+    )
     message: pa.string = pandera.Field(description="The text; may hold line breaks.")
     source: pa.string = pandera.Field(description="Process or service that logged it.")
     device: Optional[pa.string] = pandera.Field(nullable=True, description="Host it ran on.")

@@ -1,0 +1,82 @@
+"""The numbers of the published days before a day: what drift is measured against.
+
+They come from the manifests, never from the database: what was exported is compared with what was
+exported, and an export costs its source nothing more.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Self
+
+from pydantic import ValidationError
+
+from exporter_pipelines.contracts.manifest import Manifest
+from exporter_pipelines.contracts.tally import Tally
+from exporter_pipelines.errors import OutputUnavailableError
+from exporter_pipelines.stores.local import LocalStore
+
+TRAILING_DAYS = 14
+"""Two of each weekday."""
+
+
+@dataclass(frozen=True)
+class DayNumbers:
+    """What a day is compared by.
+
+    Attributes:
+        rows: Rows read, less those that a filter left out.
+        rows_read: The base of `completeness_pct.<column>`.
+        rows_exported: The base of `values.<column>.<value>`.
+        metrics: The manifest's `data_quality_metrics`.
+    """
+
+    rows: int
+    rows_read: int
+    rows_exported: int
+    metrics: Mapping[str, float | int]
+
+    @classmethod
+    def of_tally(cls, tally: Tally) -> Self:
+        """Of a day that is not published yet."""
+        rows = tally.rows_read - tally.rows_filtered.total()
+        return cls(rows, tally.rows_read, tally.rows_exported, tally.quality_metrics())
+
+    @classmethod
+    def of_manifest(cls, manifest: Manifest) -> Self:
+        """Of a published day."""
+        counts = manifest.counts
+        rows = counts.read - counts.filtered
+        return cls(rows, counts.read, counts.exported, manifest.data_quality_metrics)
+
+
+@dataclass
+class TrailingDays:
+    """The published days of one dataset, each manifest read once; keep one for a whole run.
+
+    A run goes through its days in order, so a day is looked at only after it was published or
+    not; what another run publishes meanwhile is not seen.
+    """
+
+    store: LocalStore
+    dataset: str
+    _known: dict[str, DayNumbers | None] = field(default_factory=dict)
+
+    def before(self, day: str) -> list[DayNumbers]:
+        """The published ones of the 14 days before `day`, oldest first."""
+        date = dt.date.fromisoformat(day)
+        days = [str(date - dt.timedelta(days=back)) for back in range(TRAILING_DAYS, 0, -1)]
+        for each in days:
+            if each not in self._known:
+                self._known[each] = self._read(each)
+        return [numbers for each in days if (numbers := self._known[each])]
+
+    def _read(self, day: str) -> DayNumbers | None:
+        """None for a day that is not published, or damaged: another day must not fail for it."""
+        try:
+            data = self.store.read_manifest(self.dataset, day)
+            return DayNumbers.of_manifest(Manifest.from_json(data)) if data else None
+        except (ValidationError, OutputUnavailableError):
+            return None
