@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 PIP := --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dev test check lint types docs clean
+.PHONY: help setup demo dev test torture check lint types docs clean
 
 help: ## List the verbs
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -21,6 +21,9 @@ dev: setup ## Open the Dagster UI (web server and daemon) on http://127.0.0.1:30
 
 test: $(READY) ## All tests, on a real PostgreSQL
 	@$(BIN)/pytest -n auto --maxprocesses=4 $(ARGS)
+
+torture: $(READY) ## Campaigns that try to break the promises, up to 45 minutes; some: ARGS="kills"
+	@$(BIN)/python -m exporter_pipelines_tests.torture $(ARGS)
 
 check: $(READY) lint types test ## Lint, types and tests
 

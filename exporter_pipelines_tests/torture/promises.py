@@ -1,0 +1,26 @@
+"""What is promised, in the words of docs/reliability.md and in its order."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Promise(StrEnum):
+    """A promise to users; its value is what `build/torture.json` calls it."""
+
+    WHOLE = "never half-written, mixed or doubled; kill -9 recovers"
+    RECORDED = "killed between publishing and Dagster's event"
+    IDEMPOTENT = "atomic, idempotent replacement"
+    ACCOUNTED = "every row accounted for"
+    SNAPSHOT = "consistent snapshot"
+    ZONES = "day borders and zones"
+    WRITERS = "two writers, zombie writer"
+    DISK = "disk full, I/O errors"
+    CONNECTION = "lost connection"
+    STALLS = "stalls"
+    SCHEMA = "schema drift"
+    MEMORY = "bounded memory"
+    ENDED = "no stuck runs"
+    SECRETS = "no secrets, no row content"
+    PATHS = "path safety"
+    VERIFIED = "damage to published days is found"
