@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 PIP := --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dev test torture check lint types docs clean
+.PHONY: help setup demo dev test torture check lint types docs bench bench-scale clean
 
 help: ## List the verbs
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -35,6 +35,11 @@ types: $(READY) ## mypy, strict
 
 docs: $(READY) ## Write the parts of docs/ that follow from code
 	@$(BIN)/python docs/generate.py
+
+bench: $(READY) ## Speed beside the limit and beside others; ROWS= DAYS= ROUNDS= PEERS=0 ONLY= shorten it
+	@$(BIN)/python -m exporter_pipelines_tests.benchmarks compare $(if $(ROWS),--rows $(ROWS)) \
+		$(if $(DAYS),--days $(DAYS)) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(PEERS),--peers $(PEERS)) \
+		$(if $(ONLY),--only "$(ONLY)")
 
 clean: ## Remove what can be made again; exports, history, .env and the demo's data stay
 	rm -rf $(VENV) build *.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache logs .logs_queue

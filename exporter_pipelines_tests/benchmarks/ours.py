@@ -1,0 +1,74 @@
+"""Export a range of days of logs through the engine, in a process of its own.
+
+    python -m exporter_pipelines_tests.benchmarks.ours '{"format": "jsonl", ...}'
+
+The argument is a JSON object with the fields of `Order`. Prints a JSON object: `rows`, and for the
+days alone, without start and warm-up, `wall_s`, `client_cpu_s` and `server_cpu_s`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import sys
+import time
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Order:
+    """What to export.
+
+    Attributes:
+        url, output: Of the database; the folder of the exports.
+        format, compression: As in a defs.yaml.
+        days: `YYYY-MM-DD`, one after another.
+        warm_up: A day to export before the clock starts; None to begin at once.
+        server_pid: Of the server's first process.
+    """
+
+    url: str
+    output: str
+    format: str
+    compression: str
+    days: list[str]
+    warm_up: str | None
+    server_pid: int
+
+
+def main(order: Order) -> None:
+    """Do it and print."""
+    os.environ.update(EXPORTER_SOURCE_URL=order.url, EXPORTER_OUTPUT_URL=order.output)
+    # What a user's script would import, so the start of the process is its start.
+    from exporter_pipelines import api
+    from exporter_pipelines.catalog import dataset_named
+    from exporter_pipelines.contracts.dataset import Dataset
+
+    shipped = dataset_named("logs")
+    changes = {"format": order.format, "compression": order.compression, "max_rejected_pct": 5.0}
+    logs = Dataset(shipped.config.model_copy(update=changes), shipped.schema)
+    if order.warm_up:
+        api.export_day(logs, order.warm_up)
+    before = _times(order.server_pid)
+    manifests = [api.export_day(logs, day) for day in order.days]
+    after = _times(order.server_pid)
+    wall_s, client_cpu_s, server_cpu_s = (b - a for a, b in zip(before, after, strict=True))
+    said = {
+        "rows": sum(manifest.counts.read for manifest in manifests),
+        "wall_s": wall_s,
+        "client_cpu_s": client_cpu_s,
+        "server_cpu_s": server_cpu_s,
+    }
+    sys.stdout.write(json.dumps(said) + "\n")
+
+
+def _times(server_pid: int) -> tuple[float, float, float]:
+    from exporter_pipelines_tests.benchmarks.measuring import cpu_s_of_server
+
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return time.perf_counter(), usage.ru_utime + usage.ru_stime, cpu_s_of_server(server_pid)
+
+
+if __name__ == "__main__":
+    main(Order(**json.loads(sys.argv[1])))

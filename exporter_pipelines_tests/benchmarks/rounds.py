@@ -1,0 +1,89 @@
+"""`make bench`: every candidate in turn, round after round, so that all see the same machine."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+from exporter_pipelines_tests.benchmarks import data, server, table
+from exporter_pipelines_tests.benchmarks.candidates import LIMIT, Candidate, candidates
+from exporter_pipelines_tests.benchmarks.measuring import CandidateFailedError, Cost
+
+
+def compare(
+    *, rows: int, days: int, rounds: int, with_peers: bool, only: str, build: Path
+) -> list[table.Line]:
+    """Measure, print the table, and write `bench.json` and `bench.md` into `build`.
+
+    Args:
+        rows: Of all days.
+        days: That the rows are spread over.
+        rounds: How often everything is measured.
+        with_peers: Whether others are installed and measured as well.
+        only: Part of the titles of what is measured; empty for everything.
+        build: Folder of the results; below it `bench` keeps the server's data.
+    """
+    home = build / "bench"
+    _say(f"Starting the server, with {rows} rows over {days} days ...")
+    running = server.start(home / "postgres")
+    filled = data.filled(running, rows, days)
+    found = candidates(running, filled, home, with_peers=with_peers, only=only)
+    _measured(found[0], home)  # the first to read fills the caches for the others
+    costs: dict[int, list[Cost]] = {n: [] for n in range(len(found))}
+    for number in range(rounds):
+        for n, candidate in enumerate(found):
+            if n not in costs:
+                continue
+            try:
+                cost = _measured(candidate, home)
+            except CandidateFailedError as error:
+                if candidate.ours or candidate.name == LIMIT:
+                    raise
+                _say(f"Left out: {candidate.title} failed: {error}")
+                del costs[n]
+                continue
+            costs[n].append(cost)
+            _say(f"round {number + 1} of {rounds}: {candidate.title} {cost.wall_s:.2f} s")
+    lines = [table.line(found[n], rows, taken, costs[0]) for n, taken in costs.items()]
+    table.write(lines, build / "bench.json")
+    walls_s = [table.median(taken, "wall_s") for taken in costs.values()]
+    text = table.of_lines(lines, walls_s) + "\n" + _fixed(lines, walls_s)
+    (build / "bench.md").write_text(text)
+    _say(f"\n{text}\nWritten: {build / 'bench.json'}, {build / 'bench.md'}")
+    return lines
+
+
+def _measured(candidate: Candidate, home: Path) -> Cost:
+    """Its cost, writing into an empty folder, with nothing of its forerunner left to be written."""
+    folder = home / "output"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    os.sync()
+    try:
+        return candidate.measure(folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _fixed(lines: list[table.Line], walls_s: list[float]) -> str:
+    """What a process of ours costs before it is as fast as it gets."""
+    by = {
+        (line.format, line.compression, line.in_process): wall_s
+        for line, wall_s in zip(lines, walls_s, strict=True)
+        if line.ours and "dagster" not in line.name
+    }
+    parts = [
+        f"{format_} {compression} {whole - by[format_, compression, True]:.2f} s"
+        for (format_, compression, in_process), whole in by.items()
+        if not in_process and (format_, compression, True) in by
+    ]
+    if not parts:
+        return ""
+    return f"Fixed part (whole process less started process): {', '.join(parts)}\n"
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()

@@ -1,0 +1,51 @@
+"""The benchmarks run, whole, on a few rows, so that they can be run when somebody needs them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from exporter_pipelines_tests.projects import ROOT
+
+
+@pytest.fixture
+def build() -> Iterator[Path]:
+    """A folder with a short name: the server's socket stands in it."""
+    with tempfile.TemporaryDirectory(prefix="exporter-bench-") as folder:
+        yield Path(folder)
+
+
+def benchmark(build: Path, *arguments: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "exporter_pipelines_tests.benchmarks", "--build", build, *arguments],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_every_way_is_measured_and_written_down(build: Path) -> None:
+    few = ("--rows", "500", "--days", "3", "--rounds", "1", "--peers", "0", "--only", "gzip")
+    printed = benchmark(build, "compare", *few)
+    lines = json.loads((build / "bench.json").read_text())
+    types = {
+        "name": str, "format": str, "compression": str, "ours": bool, "in_process": bool,
+        "rows": int, "wall_ratio": float, "rows_per_s": int, "client_cpu_s": float,
+        "server_cpu_s": float, "peak_rss_mb": int, "version": str,
+    }  # fmt: skip
+    for line in lines:
+        assert {name: type(value) for name, value in line.items()} == types
+        assert line["rows"] == 500
+    assert lines[0]["wall_ratio"] == 1.0  # the limit itself
+    ours = {(li["format"], li["compression"], li["in_process"]) for li in lines if li["ours"]}
+    assert ours == {("jsonl", "gzip", in_process) for in_process in (True, False)}
+    assert all(li["peak_rss_mb"] > 50 and li["client_cpu_s"] > 0.01 for li in lines if li["ours"])
+    table = (build / "bench.md").read_text()
+    assert table in printed
+    assert "dagster asset materialize" in table
