@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import resource
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -201,6 +202,35 @@ def test_a_refused_day_leaves_no_file_open(store: LocalStore, published: Manifes
     with pytest.raises(PublishedDayDamagedError):
         open_day(store, "logs", DAY)
     assert open_descriptors() == before
+
+
+def test_a_day_may_have_more_parts_than_a_process_may_open(
+    backend: Backend, store: LocalStore
+) -> None:
+    backend.add_logs(DAY, 400)
+    manifest = export(backend.url, dataset(max_file_records=1), DAY, store)
+    assert len(manifest.files) == 400
+    before = open_descriptors()
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (before + 120, hard))
+    try:
+        reader = open_day(store, "logs", DAY)
+        export(backend.url, dataset(max_file_records=100), DAY, store)
+        assert reader.read_all()["id"].to_pylist() == list(range(1, 401))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert open_descriptors() == before
+
+
+def test_a_part_that_is_changed_after_it_was_verified_is_refused(
+    backend: Backend, store: LocalStore
+) -> None:
+    backend.add_logs(DAY, 100)
+    manifest = export(backend.url, dataset(max_file_records=1), DAY, store)
+    reader = open_day(store, "logs", DAY)
+    flip(store.day_folder("logs", DAY) / manifest.files[-1].path)
+    with pytest.raises(PublishedDayDamagedError, match="was changed while it was read"):
+        reader.read_all()
 
 
 def open_descriptors() -> int:

@@ -27,7 +27,8 @@ from exporter_pipelines.errors import ConfigurationError, UnknownNameError
 
 EnvironmentName = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*$")]
 # Becomes an asset key and a folder name, so nothing that could leave the output folder.
-DatasetName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+DATASET_NAME = r"^[a-z][a-z0-9_]{0,62}$"
+DatasetName = Annotated[str, Field(pattern=DATASET_NAME)]
 TimeEncoding = Literal["iso8601", "epoch_s", "epoch_ms", "epoch_us"]
 
 

@@ -8,11 +8,14 @@ test holds them to it.
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, model_validator
 
 MANIFEST_NAME = "_manifest.json"
+
+_UNSEALED = "0" * 64
 
 
 class _Part(BaseModel):
@@ -198,6 +201,12 @@ class Manifest(BaseModel):
     )
     source: Source = Field(description="Where the rows came from.", examples=[{}])
     run: Run = Field(description="The run that published the day.", examples=[{}])
+    manifest_sha256: str | None = Field(
+        None,
+        description="Of this file with these 64 digits as zeros; earlier versions wrote none.",
+        examples=["2c26b46b68ffc68f..."],
+        pattern="^[0-9a-f]{64}$",
+    )
 
     @model_validator(mode="after")
     def _adds_up(self) -> Manifest:
@@ -214,6 +223,22 @@ class Manifest(BaseModel):
             raise ValueError("counts.rejected is not quarantine.record_count")
         return self
 
+    @model_validator(mode="after")
+    def _unchanged(self, info: ValidationInfo) -> Manifest:
+        data = (info.context or {}).get("data")
+        if data is None or "manifest_sha256" not in self.model_fields_set:
+            return self
+        stated = self.manifest_sha256 or ""
+        if hashlib.sha256(data.replace(stated.encode(), _UNSEALED.encode())).hexdigest() != stated:
+            raise ValueError("manifest_sha256 is not that of this file: it was changed afterwards")
+        return self
+
+    def sealed(self) -> Manifest:
+        """The same with its `manifest_sha256`; call it last."""
+        unsealed = self.model_copy(update={"manifest_sha256": _UNSEALED})
+        digest = hashlib.sha256(unsealed.to_json()).hexdigest()
+        return self.model_copy(update={"manifest_sha256": digest})
+
     def to_json(self) -> bytes:
         """The bytes of `_manifest.json`: indented, UTF-8, one trailing newline."""
         return (self.model_dump_json(indent=2, by_alias=True) + "\n").encode()
@@ -223,6 +248,7 @@ class Manifest(BaseModel):
         """Read a manifest.
 
         Raises:
-            pydantic.ValidationError: not a manifest of this version, or one that does not add up.
+            pydantic.ValidationError: not a manifest of this version, one that does not add up, or
+                one whose `manifest_sha256` is not that of these bytes.
         """
-        return cls.model_validate_json(data)
+        return cls.model_validate_json(data, context={"data": data})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -92,8 +93,18 @@ class StagedDay:
     @property
     def data_version(self) -> str:
         """Content of the day as a hexadecimal sha256 over columns and data file hashes."""
-        content = {
-            "columns": [(c.name, str(c.type), c.is_json) for c in self.schema.columns],
-            "files": [file.sha256 for file in self.files],
-        }
-        return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+        return data_version(self.schema, (file.sha256 for file in self.files))
+
+
+def data_version(schema: RowSchema, hashes: Iterable[str]) -> str:
+    """The `data_version` of a day.
+
+    Args:
+        schema: Of the exported rows; names, types and order count.
+        hashes: sha256 of the data files, in their order.
+    """
+    content = {
+        "columns": [(c.name, str(c.type), c.is_json) for c in schema.columns],
+        "files": list(hashes),
+    }
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()

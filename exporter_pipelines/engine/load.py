@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
@@ -20,8 +22,11 @@ from exporter_pipelines.errors import (
 from exporter_pipelines.formats import compression_named, format_named, outer_compression
 from exporter_pipelines.stores.local import LocalStore
 from exporter_pipelines.stores.local_files import explained
+from exporter_pipelines.stores.published_day import PublishedDay
 
 _READ_BYTES = 1024 * 1024
+_KEPT_OPEN = 64
+"""Parts of a day that stay open while it is read. 1,024 is what a process may usually open."""
 
 _TYPES = {
     "int64": pa.int64(),
@@ -40,18 +45,35 @@ def read_manifest(store: LocalStore, dataset: str, day: str) -> Manifest:
         DayNotPublishedError: the day has no export.
         PublishedDayDamagedError: the manifest is not one.
     """
-    return _parsed(_manifest_bytes(store, dataset, day), dataset, day)
-
-
-def _manifest_bytes(store: LocalStore, dataset: str, day: str) -> bytes:
     data = store.read_manifest(dataset, day)
     if data is None:
-        raise DayNotPublishedError(
-            f"{dataset} {day} is not published in {store.root}.",
-            "It was not exported, or held. Export it: dagster asset materialize "
-            f"-m exporter_pipelines.definitions --select {dataset} --partition {day}",
-        )
-    return data
+        raise _not_published(store, dataset, day)
+    return _parsed(data, dataset, day)
+
+
+def _published(store: LocalStore, dataset: str, day: str) -> PublishedDay:
+    with explained(store.day_folder(dataset, day), "read"):
+        try:
+            return store.published_day(dataset, day)
+        except (FileNotFoundError, NotADirectoryError):
+            raise _not_published(store, dataset, day) from None
+
+
+def _not_published(store: LocalStore, dataset: str, day: str) -> DayNotPublishedError:
+    return DayNotPublishedError(
+        f"{dataset} {day} is not published in {store.root}.",
+        "It was not exported, or held. Export it: dagster asset materialize "
+        f"-m exporter_pipelines.definitions --select {dataset} --partition {day}",
+    )
+
+
+def _manifest_bytes(store: LocalStore, folder: PublishedDay, dataset: str, day: str) -> bytes:
+    with explained(folder.path / MANIFEST_NAME, "read"):
+        try:
+            with folder.open(MANIFEST_NAME) as file:
+                return file.read()
+        except FileNotFoundError:
+            raise _not_published(store, dataset, day) from None
 
 
 def _parsed(data: bytes, dataset: str, day: str) -> Manifest:
@@ -85,17 +107,22 @@ def open_day(store: LocalStore, dataset: str, day: str) -> pa.RecordBatchReader:
         OutputUnavailableError: a file may not be read.
     """
     while True:
-        data = _manifest_bytes(store, dataset, day)
-        manifest = _parsed(data, dataset, day)
+        folder = _published(store, dataset, day)
         try:
-            files = _open_verified(store.day_folder(dataset, day), manifest)
+            manifest = _parsed(_manifest_bytes(store, folder, dataset, day), dataset, day)
+            files = _VerifiedFiles(folder, manifest)
         except PublishedDayDamagedError:
-            # Another manifest by now: the day was replaced between it and its files.
-            if store.read_manifest(dataset, day) == data:
+            # Another folder by now: the day was replaced, and the old one's grace may have ended.
+            current = folder.is_current()
+            folder.close()
+            if current:
                 raise
             continue
-        schema = _row_schema(manifest)
-        return pa.RecordBatchReader.from_batches(schema.arrow, _batches(manifest, schema, files))
+        except BaseException:
+            folder.close()
+            raise
+        schema = row_schema(manifest)
+        return pa.RecordBatchReader.from_batches(schema.arrow, _batches(schema, files))
 
 
 def open_days(store: LocalStore, dataset: str, days: Sequence[str]) -> pa.RecordBatchReader:
@@ -122,33 +149,97 @@ def open_days(store: LocalStore, dataset: str, days: Sequence[str]) -> pa.Record
     return pa.RecordBatchReader.from_batches(first.schema, batches())
 
 
-def _open_verified(folder: Path, manifest: Manifest) -> list[BinaryIO]:
-    opened: list[BinaryIO] = []
-    try:
-        for entry in manifest.files:
-            path = folder / entry.path
-            with explained(path, "read"):
-                opened.append(_open(path))
-                _verify(opened[-1], entry, path)
-    except BaseException:
-        _close(opened)
-        raise
-    return opened
+class _VerifiedFiles:
+    """The files of one generation of a day, each read once and found to be what it should be.
+
+    The first ones stay open, so that a reader that takes hours still has them. A day of more
+    parts would exceed what a process may open: the others are opened again through the folder,
+    which keeps them for its grace, and are refused when they are not the files that were read.
+    """
+
+    def __init__(self, folder: PublishedDay, manifest: Manifest) -> None:
+        self._entries = manifest.files
+        self._opened: list[BinaryIO] = []
+        self._identities: list[tuple[int, ...]] = []
+        self._folder: PublishedDay | None = folder
+        try:
+            for entry in self._entries:
+                file = _open(folder, entry)
+                kept = len(self._opened) < _KEPT_OPEN
+                if kept:
+                    self._opened.append(file)
+                try:
+                    _verify(file, entry, folder.path)
+                    self._identities.append(_identity(file))
+                finally:
+                    if not kept:
+                        file.close()
+        except BaseException:
+            self._folder = None  # still the caller's
+            self.close()
+            raise
+        if len(self._opened) == len(self._entries):
+            folder.close()
+            self._folder = None
+
+    def __iter__(self) -> Iterator[tuple[DataFile, BinaryIO]]:
+        """Each file with its entry; each is closed when the next is asked for."""
+        for number, entry in enumerate(self._entries):
+            file = self._opened[number] if number < len(self._opened) else self._again(number)
+            with file:
+                yield entry, file
+
+    def close(self) -> None:
+        """Let go of everything."""
+        for file in self._opened:
+            file.close()
+        if self._folder:
+            self._folder.close()
+
+    def _again(self, number: int) -> BinaryIO:
+        assert self._folder is not None
+        entry = self._entries[number]
+        file = _open(self._folder, entry)
+        if _identity(file) != self._identities[number]:
+            file.close()
+            raise PublishedDayDamagedError(
+                f"{self._folder.path / entry.path} was changed while it was read.",
+                "Export the day again.",
+            )
+        return file
 
 
-def _open(path: Path) -> BinaryIO:
-    try:
-        return path.open("rb")
-    except FileNotFoundError:
-        raise PublishedDayDamagedError(
-            f"{path} is missing, but its manifest names it.", "Export the day again."
-        ) from None
+def _identity(file: BinaryIO) -> tuple[int, ...]:
+    facts = os.fstat(file.fileno())
+    return facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns
 
 
-def _verify(file: BinaryIO, entry: DataFile, path: Path) -> None:
+def _open(folder: PublishedDay, entry: DataFile) -> BinaryIO:
+    path = folder.path / entry.path
+    with explained(path, "read"):
+        try:
+            return folder.open(entry.path)
+        except FileNotFoundError:
+            replaced = "" if folder.is_current() else " The day was replaced while it was read."
+            raise PublishedDayDamagedError(
+                f"{path} is missing, but its manifest names it.{replaced}",
+                "Read it again." if replaced else "Export the day again.",
+            ) from None
+        except OSError as error:
+            if error.errno != errno.EINVAL:
+                raise
+            raise PublishedDayDamagedError(
+                f"{folder.path}: what its manifest names {entry.path!r} is not a file in it.",
+                "Export the day again.",
+            ) from None
+
+
+def _verify(file: BinaryIO, entry: DataFile, folder: Path) -> None:
     digest = hashlib.sha256()
-    while chunk := file.read(_READ_BYTES):
-        digest.update(chunk)
+    path = folder / entry.path
+    with explained(path, "read"):
+        while chunk := file.read(_READ_BYTES):
+            digest.update(chunk)
     if digest.hexdigest() != entry.sha256:
         raise PublishedDayDamagedError(
             f"{path} does not have the sha256 of its manifest.", "Export the day again."
@@ -156,24 +247,28 @@ def _verify(file: BinaryIO, entry: DataFile, path: Path) -> None:
     file.seek(0)
 
 
-def _batches(
-    manifest: Manifest, schema: RowSchema, files: list[BinaryIO]
-) -> Iterator[pa.RecordBatch]:
+def _batches(schema: RowSchema, files: _VerifiedFiles) -> Iterator[pa.RecordBatch]:
     try:
-        for entry, file in zip(manifest.files, files, strict=True):
-            outer = outer_compression(entry.format, entry.compression)
-            with compression_named(outer).open(file) as unpacked:
-                yield from format_named(entry.format)(schema).decode(unpacked)
+        for entry, file in files:
+            yield from decoded(file, entry, schema)
     finally:
-        _close(files)
+        files.close()
 
 
-def _close(files: list[BinaryIO]) -> None:
-    for file in files:
-        file.close()
+def decoded(file: BinaryIO, entry: DataFile, schema: RowSchema) -> Iterator[pa.RecordBatch]:
+    """The rows of an open data file, in bounded batches.
+
+    Args:
+        file: At its beginning; the caller closes it.
+        entry: What the manifest says of it.
+        schema: Of the day, see `row_schema`.
+    """
+    outer = outer_compression(entry.format, entry.compression)
+    with compression_named(outer).open(file) as unpacked:
+        yield from format_named(entry.format)(schema).decode(unpacked)
 
 
-def _row_schema(manifest: Manifest) -> RowSchema:
+def row_schema(manifest: Manifest) -> RowSchema:
     """The columns as they were when the day was exported, whatever the schema says today."""
     columns = tuple(
         Column(c.name, _TYPES[c.type], c.nullable, required=True, is_json=c.type == "json")

@@ -131,7 +131,7 @@ def build_manifest(staged: StagedDay) -> Manifest:
             started_at=staged.started_at,
             duration_s=staged.duration_s,
         ),
-    )
+    ).sealed()
 
 
 def _quarantine_entry(staged: StagedDay) -> QuarantineEntry | None:

@@ -13,8 +13,10 @@ finds the old day or the new one, whole. Hidden names lie outside `data/`, which
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import os
+import re
 import secrets
 import shutil
 import time
@@ -22,8 +24,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from exporter_pipelines.contracts.dataset import DATASET_NAME
 from exporter_pipelines.contracts.manifest import MANIFEST_NAME
-from exporter_pipelines.errors import OutputUnavailableError
+from exporter_pipelines.errors import ConfigurationError, OutputUnavailableError
 from exporter_pipelines.stores.local_files import (
     SWAPPED,
     FileLock,
@@ -34,6 +37,7 @@ from exporter_pipelines.stores.local_files import (
     make_folder,
     sync_folder,
 )
+from exporter_pipelines.stores.published_day import PublishedDay
 
 GRACE_S = 3600
 """How long a replaced day stays on disk. A reader that was listing the old folder when it was
@@ -106,6 +110,7 @@ class LocalStore:
         Raises:
             OutputUnavailableError: the folder cannot be written.
         """
+        self.day_folder(dataset, day)  # refuses names that are none
         self.reap(dataset)
         return LocalStaging(self, dataset, day)
 
@@ -118,13 +123,26 @@ class LocalStore:
         self._reap_attempts(dataset)
         self._reap_superseded(dataset)
 
+    def home(self, dataset: str) -> Path:
+        """The folder of a dataset.
+
+        Raises:
+            ConfigurationError: the name could lead out of the root.
+        """
+        if not re.fullmatch(DATASET_NAME, dataset):
+            raise ConfigurationError(
+                f"{dataset!r} cannot be the name of a dataset.",
+                "Names are small letters, digits and underscores.",
+            )
+        return self.root / dataset
+
     def day_folder(self, dataset: str, day: str) -> Path:
         """Where a published day lies."""
-        return self.root / dataset / "data" / f"date={day}"
+        return self.home(dataset) / "data" / _day_name(day)
 
     def quarantine_folder(self, dataset: str, day: str) -> Path:
         """Where the rejected rows of a day lie."""
-        return self.root / dataset / "quarantine" / f"date={day}"
+        return self.home(dataset) / "quarantine" / _day_name(day)
 
     def read_manifest(self, dataset: str, day: str) -> bytes | None:
         """The manifest's bytes, or None when the day is not published.
@@ -138,6 +156,15 @@ class LocalStore:
                 return path.read_bytes()
             except (FileNotFoundError, NotADirectoryError):
                 return None
+
+    def published_day(self, dataset: str, day: str) -> PublishedDay:
+        """The folder of a day as it is now; the caller closes it.
+
+        Raises:
+            FileNotFoundError: the day is not published.
+            OSError: the folder may not be read, or lies behind a symbolic link.
+        """
+        return PublishedDay(self.root, self.day_folder(dataset, day))
 
     @contextmanager
     def exclusive(self, dataset: str, day: str) -> Iterator[None]:
@@ -245,6 +272,13 @@ class LocalStore:
                         shutil.rmtree(old, ignore_errors=True)
                     else:
                         old.unlink()
+
+
+def _day_name(day: str) -> str:
+    try:
+        return f"date={dt.date.fromisoformat(day).isoformat()}"
+    except ValueError:
+        raise ConfigurationError(f"{day!r} is not a day.", "Write it as YYYY-MM-DD.") from None
 
 
 def generation_of(manifest: bytes | None) -> str | None:
