@@ -21,6 +21,7 @@ from exporter_pipelines.orchestration.cancelling import cancel_waits, deliver_ca
 from exporter_pipelines.orchestration.last_words import remembered
 from exporter_pipelines.orchestration.metadata import day_metadata
 from exporter_pipelines.stores.local import LocalStaging, LocalStore
+from exporter_pipelines.stores.run_locks import hold_run
 
 
 class ExportIOManager(dg.ConfigurableIOManager):
@@ -34,6 +35,11 @@ class ExportIOManager(dg.ConfigurableIOManager):
         @dg.asset(partitions_def=daily_partitions())
         def errors_per_day(logs: pa.RecordBatchReader): ...
     """
+
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:
+        """Show, as long as this process lives, that the run is worked on; see `dead_runs`."""
+        if context.run_id:
+            hold_run(settings.output_root(), context.run_id)
 
     def store(self) -> LocalStore:
         """Where exports lie; read when a run starts."""

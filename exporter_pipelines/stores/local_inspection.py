@@ -36,7 +36,7 @@ def free_bytes(root: Path) -> int:
 def dead_attempts(root: Path, dataset: str) -> list[str]:
     """Attempts in the staging area whose process is gone; their locks are only tried."""
     locks = sorted((root / dataset / ".staging").glob("*.lock"))
-    return [lock.stem for lock in locks if _is_free(lock)]
+    return [lock.stem for lock in locks if is_free(lock)]
 
 
 def _nearest(path: Path) -> Path:
@@ -44,7 +44,8 @@ def _nearest(path: Path) -> Path:
     return next(folder for folder in (path, *path.parents) if os.path.lexists(folder))
 
 
-def _is_free(lock: Path) -> bool:
+def is_free(lock: Path) -> bool:
+    """Whether nobody holds a lock file, which is only tried; False when it cannot be opened."""
     try:
         descriptor = os.open(lock, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError:

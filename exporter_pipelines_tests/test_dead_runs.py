@@ -1,0 +1,81 @@
+"""A run whose process was killed does not stay started, and its days can be run again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import dagster as dg
+import psycopg
+import pytest
+
+from exporter_pipelines.orchestration.dead_runs import dead_runs_sensor
+from exporter_pipelines.stores import run_locks
+from exporter_pipelines_tests.backends import Backend
+from exporter_pipelines_tests.history import history_of
+from exporter_pipelines_tests.projects import Project
+
+DAY = "2026-11-01"
+STARTED = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])
+
+
+@contextmanager
+def locked_logs(backend: Backend) -> Iterator[None]:
+    """An export of logs waits as long as this block lasts."""
+    with psycopg.connect(backend.url) as connection:
+        connection.execute("LOCK TABLE logs IN ACCESS EXCLUSIVE MODE")
+        yield
+
+
+def tick(instance: dg.DagsterInstance) -> str:
+    context = dg.build_sensor_context(instance=instance)
+    return str(dead_runs_sensor(context).skip_message)  # type: ignore[union-attr]
+
+
+def started_run(instance: dg.DagsterInstance) -> dg.DagsterRun:
+    deadline = time.monotonic() + 60
+    while not (records := instance.get_run_records(STARTED)):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    return records[0].dagster_run
+
+
+def test_a_killed_run_is_ended_and_a_living_one_is_not(
+    project: Project, backend: Backend, settings: dict[str, str]
+) -> None:
+    backend.add_logs(DAY, 10)
+    with locked_logs(backend):
+        process = project.start("logs", partition=DAY)
+        with history_of(project) as instance:
+            run = started_run(instance)
+            deadline = time.monotonic() + 60
+            while run_locks.is_abandoned(project.output, run.run_id) is None:
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+            assert tick(instance) == "Every started run has its process."
+            assert instance.get_run_by_id(run.run_id).status == dg.DagsterRunStatus.STARTED  # type: ignore[union-attr]
+
+            process.kill()
+            process.communicate()
+
+            assert tick(instance) == f"Ended {run.run_id}."
+            assert instance.get_run_by_id(run.run_id).status == dg.DagsterRunStatus.FAILURE  # type: ignore[union-attr]
+            assert run_locks.locked_runs(project.output) == []
+            assert tick(instance) == "Every started run has its process."
+    assert project.materialize("logs", partition=DAY).code == 0
+
+
+def test_a_lock_that_cannot_be_written_is_no_reason_to_fail(
+    store_root_is_a_file: str, project: Project, backend: Backend
+) -> None:
+    done = project.materialize("logs", partition=DAY)
+    assert done.code == 1
+    assert "is a file; set EXPORTER_OUTPUT_URL to a folder" in done.last_words
+
+
+@pytest.fixture
+def store_root_is_a_file(project: Project) -> str:
+    project.output.parent.mkdir(exist_ok=True)
+    project.output.write_text("")
+    return str(project.output)
