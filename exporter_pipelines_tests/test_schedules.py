@@ -129,7 +129,9 @@ def test_the_graph(repository: dg.RepositoryDefinition) -> None:
         "logs_schedule": ("15 2 * * *", "UTC", "logs_job", "STOPPED"),
         "prune_schedule": ("45 4 * * *", "UTC", "prune_job", "STOPPED"),
     }
-    assert not repository.sensor_defs
+    assert {s.name: s.default_status.value for s in repository.sensor_defs} == {
+        "dead_runs_sensor": "RUNNING"
+    }
     assert set(repository.get_top_level_resources()) == {"backend", "exports", "io_manager"}
 
 
