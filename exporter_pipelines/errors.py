@@ -86,6 +86,10 @@ class OutputUnavailableError(ExporterError):
     """The output folder cannot be written: read-only, full, or without permission."""
 
 
+class DayUnavailableError(OutputUnavailableError):
+    """What lies at one day's place in the output folder is in the way; other days are not."""
+
+
 class SupersededError(ExporterError):
     """Another run published other content of the same day while this one was working."""
 

@@ -16,7 +16,10 @@ from exporter_pipelines.definitions import build
 from exporter_pipelines.engine.judge import CHECKS
 from exporter_pipelines.orchestration import io_manager
 from exporter_pipelines.orchestration.io_manager import ExportIOManager
-from exporter_pipelines.orchestration.partitioned_events import check_evaluation
+from exporter_pipelines.orchestration.partitioned_events import (
+    check_evaluation,
+    newest_materialization,
+)
 from exporter_pipelines.stores import LocalStore
 from exporter_pipelines_tests.backends import Backend
 from exporter_pipelines_tests.datasets import dataset
@@ -265,9 +268,10 @@ def test_check_status_of_a_day_that_is_held_and_was_never_published(
 def test_an_evaluation_names_its_day_and_the_newest_materialization_of_it(logs: Runner) -> None:
     logs.run("logs", ONE, TWO)
     logs.run("logs", ONE)
+    key = dg.AssetKey("logs")
     evaluation = check_evaluation(
-        logs.instance,
-        asset_key=dg.AssetKey("logs"),
+        newest_materialization(logs.instance, key, ONE),
+        asset_key=key,
         partition=ONE,
         check_name="rejected_rows",
         passed=True,

@@ -255,7 +255,8 @@ def test_a_cancelled_range_keeps_its_finished_days_and_leaves_nothing_else(
     _, stderr = running.communicate(timeout=60)
     assert running.returncode not in (0, None)
     words = Finished(running.returncode, "", stderr).last_words
-    assert words == f"logs: stopped at {TWO}. 1 of 3 days were published and stay."
+    stays = f"1 of 3 days were published and stay: {ONE}."
+    assert words == f"logs: stopped at {TWO}. {stays} Not exported: {TWO}, {THREE}."
     assert not list(project.output.glob("logs/.staging/*"))
     days = [day for day in (ONE, TWO, THREE) if project.manifest("logs", day)]
     with history_of(project) as instance:

@@ -11,7 +11,10 @@ from typing import Any
 import dagster as dg
 
 from exporter_pipelines.engine.judge import CHECKS, Verdict
-from exporter_pipelines.orchestration.partitioned_events import check_evaluation
+from exporter_pipelines.orchestration.partitioned_events import (
+    check_evaluation,
+    newest_materialization,
+)
 
 _LISTED = 10
 """Most days that a summary names; the check's Partitions tab has them all."""
@@ -43,10 +46,12 @@ def day_evaluations(
     instance: dg.DagsterInstance, asset: str, day: str, verdicts: Sequence[Verdict]
 ) -> Iterable[dg.AssetCheckEvaluation]:
     """Evaluations of one day of a ranged run; a plain result could not name its day."""
+    key = dg.AssetKey(asset)
+    target = newest_materialization(instance, key, day)
     for verdict in verdicts:
         yield check_evaluation(
-            instance,
-            asset_key=dg.AssetKey(asset),
+            target,
+            asset_key=key,
             check_name=verdict.check,
             partition=day,
             passed=verdict.passed,

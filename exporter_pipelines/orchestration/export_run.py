@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -26,6 +27,7 @@ from exporter_pipelines.engine.stage import DEFAULT_BATCH_ROWS, stage_day
 from exporter_pipelines.engine.trailing_days import DayNumbers, TrailingDays
 from exporter_pipelines.errors import (
     ConfigurationError,
+    DayUnavailableError,
     ExporterError,
     OutputUnavailableError,
     SourceUnavailableError,
@@ -35,13 +37,16 @@ from exporter_pipelines.orchestration.checks import check_results, day_evaluatio
 from exporter_pipelines.orchestration.io_manager import ExportIOManager
 from exporter_pipelines.orchestration.last_words import remember
 from exporter_pipelines.orchestration.metadata import day_metadata
+from exporter_pipelines.orchestration.outcome import Outcome
 from exporter_pipelines.orchestration.progress import ProgressLog
 from exporter_pipelines.orchestration.resources import BackendResource
+from exporter_pipelines.sources import KeptConnection
 
 _DATA_VERSION_TAG = "dagster/data_version"
 
 _HOPELESS = (ConfigurationError, SourceUnavailableError, OutputUnavailableError)
-"""The other days of a range would meet the same; do not wait for each to time out."""
+"""The other days of a range would meet the same; do not wait for each to time out. Not so a
+`DayUnavailableError`."""
 
 _STOPPED = (GeneratorExit, dg.DagsterExecutionInterruptedError)
 
@@ -68,26 +73,6 @@ class ExportConfig(dg.Config):
 
 
 @dataclass
-class _Outcome:
-    """What became of the days of a run so far."""
-
-    verdicts: dict[str, list[Verdict]] = field(default_factory=dict)
-    published: list[str] = field(default_factory=list)
-    problems: dict[str, str] = field(default_factory=dict)
-    failed: list[str] = field(default_factory=list)
-    hopeless: bool = False
-
-    def failure(self, dataset: str, days: Sequence[str]) -> str:
-        """Every bad day of `days`, and why."""
-        listed = [f"{dataset} {day}: {why}" for day, why in self.problems.items()]
-        if not_tried := [day for day in self.failed if day not in self.problems]:
-            listed.append(f"{dataset} not tried: {', '.join(not_tried)}.")
-        if len(days) > 1:
-            listed.insert(0, f"{len(self.failed)} of {len(days)} days of {dataset}:")
-        return "\n".join(listed)
-
-
-@dataclass
 class ExportRun:
     """Yields the events of a run of one dataset.
 
@@ -100,7 +85,7 @@ class ExportRun:
     config: ExportConfig
     backend: BackendResource
     exports: ExportIOManager
-    outcome: _Outcome = field(default_factory=_Outcome)
+    kept: KeptConnection = field(default_factory=KeptConnection)
 
     @property
     def _alone(self) -> bool:
@@ -111,20 +96,26 @@ class ExportRun:
         """Export day by day; a bad day does not cost the others."""
         if not days:
             self._fail(f"{self.dataset.name}: the last day of the range is before its first.")
-        for position, day in enumerate(days, 1):
-            self.context.log.info(f"{self.dataset.name} {day}: day {position} of {len(days)}")
+        self.outcome = Outcome(self.dataset.name, days)
+        self.progress = ProgressLog(self.context.log, self.dataset.name, days)
+        with closing(self.kept):
+            yield from self._each(days)
+        yield from self._close(days)
+
+    def _each(self, days: Sequence[str]) -> Iterator[object]:
+        for day in days:
+            self.progress.begin(day)
             try:
                 yield from self._attempt(day)
                 deliver_cancel()
             except _STOPPED as error:
                 # Dagster closes a single day's generator as well when publishing it failed.
                 if not (self._alone and isinstance(error, GeneratorExit)):
-                    self._note_stop(day, days)
+                    self._note_stop(day)
                 raise
+            self.progress.end()
             if self.outcome.hopeless:
-                self.outcome.failed += days[position:]
                 break
-        yield from self._close(days)
 
     def _attempt(self, day: str) -> Iterator[object]:
         """One day; whatever is wrong with it is noted, and raised after the last day."""
@@ -132,7 +123,9 @@ class ExportRun:
             yield from self._day(day)
         except ExporterError as error:
             self._note_failure(day, str(error))
-            self.outcome.hopeless = isinstance(error, _HOPELESS)
+            self.outcome.hopeless = isinstance(error, _HOPELESS) and not isinstance(
+                error, DayUnavailableError
+            )
         except Exception as error:
             # A bug that one day's rows bring to light must not cost the other days either.
             self._note_failure(day, self._unexpected(error))
@@ -161,7 +154,7 @@ class ExportRun:
 
     def _stage(self, day: str, staging: Staging) -> StagedDay:
         window = DayWindow.of(day, settings.timezone())
-        with self.backend.open_day(self.dataset, window) as snapshot:
+        with self.backend.open_day(self.dataset, window, self.kept) as snapshot:
             return stage_day(
                 self.dataset,
                 window,
@@ -169,7 +162,7 @@ class ExportRun:
                 staging,
                 run_id=self.context.run.run_id,
                 batch_rows=self.config.batch_rows,
-                report=ProgressLog(self.context.log, f"{self.dataset.name} {day}"),
+                report=self.progress.batch,
             )
 
     def _publish(self, staged: StagedDay, verdicts: list[Verdict]) -> Iterator[object]:
@@ -193,6 +186,8 @@ class ExportRun:
     def _note_published(self, staged: StagedDay) -> None:
         day, tally = staged.window.day, staged.tally
         self.outcome.published.append(day)
+        if not self._alone:
+            return  # a line and an event more for each of a thousand small days
         folder = self.exports.store().day_folder(self.dataset.name, day)
         self.context.log.info(
             f"{self.dataset.name} {day}: published {tally.rows_exported:,} of "
@@ -212,15 +207,13 @@ class ExportRun:
 
     def _note_failure(self, day: str, problem: str) -> None:
         self.outcome.problems[day] = problem
-        self.outcome.failed.append(day)
+        if not self._alone:
+            self.context.log.error(f"{self.dataset.name} {day}: {problem}")
 
-    def _note_stop(self, day: str, days: Sequence[str]) -> None:
-        published = len(self.outcome.published)
-        stays = f"{published} of {len(days)} days were published and stay"
-        remember(
-            f"{self.dataset.name}: stopped at {day}. "
-            f"{stays if published else 'Nothing new was published'}."
-        )
+    def _note_stop(self, day: str) -> None:
+        said = self.outcome.stopped(day)
+        self.context.log.warning(said)
+        remember(said)
 
     def _unexpected(self, error: Exception) -> str:
         """Where a bug is; its text is left out, since it may quote what a row holds."""
@@ -236,8 +229,10 @@ class ExportRun:
         if not self._alone and outcome.verdicts:
             unfinished = [day for day in days if day not in outcome.verdicts]
             yield from range_results(outcome.verdicts, unfinished)
-        if outcome.failed:
-            self._fail(outcome.failure(self.dataset.name, days))
+        if not self._alone:
+            self.context.log.info(outcome.summary())
+        if outcome.problems or outcome.unfinished:
+            self._fail(outcome.failure())
         if not self._alone:
             self._note_skipped(days)
 

@@ -14,30 +14,27 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import (
     AssetCheckEvaluationTargetMaterializationData,
 )
 
+Target = AssetCheckEvaluationTargetMaterializationData
 
-def check_evaluation(
-    instance: dg.DagsterInstance, *, asset_key: dg.AssetKey, partition: str, **evaluation: Any
-) -> dg.AssetCheckEvaluation:
-    """An evaluation of one day, tied to the newest materialization of that day, if any.
 
-    Args:
-        instance: Where the materialization is looked up.
-        asset_key, partition: What was checked.
-        **evaluation: The other arguments of `dg.AssetCheckEvaluation`.
-    """
+def newest_materialization(
+    instance: dg.DagsterInstance, asset_key: dg.AssetKey, partition: str
+) -> Target | None:
+    """What the evaluations of a day are tied to; None when it never was materialized."""
     records = instance.fetch_materializations(
         dg.AssetRecordsFilter(asset_key=asset_key, asset_partitions=[partition]), limit=1
     ).records
-    target = None
-    if records:
-        target = AssetCheckEvaluationTargetMaterializationData(
-            storage_id=records[0].storage_id,
-            run_id=records[0].run_id,
-            timestamp=records[0].timestamp,
-        )
-    return dg.AssetCheckEvaluation(
-        asset_key=asset_key,
-        partition=partition,
-        target_materialization_data=target,
-        **evaluation,
-    )
+    if not records:
+        return None
+    newest = records[0]
+    return Target(storage_id=newest.storage_id, run_id=newest.run_id, timestamp=newest.timestamp)
+
+
+def check_evaluation(target: Target | None, **evaluation: Any) -> dg.AssetCheckEvaluation:
+    """An evaluation of one day.
+
+    Args:
+        target: The newest materialization of that day.
+        **evaluation: The other arguments of `dg.AssetCheckEvaluation`, `partition` among them.
+    """
+    return dg.AssetCheckEvaluation(target_materialization_data=target, **evaluation)

@@ -1,36 +1,101 @@
-"""A line in the run's log now and then: the only thing Dagster shows live inside a step."""
+"""Lines in the run's log now and then: the only thing Dagster shows live inside a step."""
 
 from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable, Sequence
 
 _EVERY_S = 10.0
 _EVERY_PCT = 10
 
 
 class ProgressLog:
-    """Called after each batch; logs at most once per 10 s or 10 %, and never for a small day.
+    """Says how far a run has come, at most once per 10 s or 10 % of all its days.
+
+    So a run writes some ten lines, and one more per 10 s, whether it has one large day or a
+    thousand small ones.
 
     Args:
         log: The run's logger.
-        what: Names the dataset and the day.
+        dataset: Name of the dataset.
+        days: All days of the run, in order.
+        clock: Seconds; only differences count.
+
+    Example:
+        progress = ProgressLog(context.log, "logs", days)
+        progress.begin(day)
+        stage_day(..., report=progress.batch)
+        progress.end()
     """
 
-    def __init__(self, log: logging.Logger, what: str) -> None:
-        self._log, self._what = log, what
-        self._started = self._last = time.monotonic()
-        self._last_pct = 0
+    def __init__(
+        self,
+        log: logging.Logger,
+        dataset: str,
+        days: Sequence[str],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._log, self._dataset, self._days, self._clock = log, dataset, days, clock
+        self._started = self._day_started = self._said_at = clock()
+        self._said_pct = 0.0
+        self._day, self._position, self._batch, self._read, self._ended_rows = "", 0, 0, 0, 0
 
-    def __call__(self, rows: int, total: int) -> None:
-        """Report `rows` of `total` rows read so far."""
-        now = time.monotonic()
-        pct = 100 * rows // max(total, 1)
-        if rows >= total or (now - self._last < _EVERY_S and pct - self._last_pct < _EVERY_PCT):
+    def begin(self, day: str) -> None:
+        """The next day begins."""
+        self._day, self._position, self._batch, self._read = day, self._position + 1, 0, 0
+        self._day_started = self._clock()
+
+    def batch(self, rows: int, total: int) -> None:
+        """`rows` of the day's `total` rows have been read, after one more batch.
+
+        A first batch of 0 rows, as of a new attempt at the day, is not one.
+        """
+        self._batch = self._batch + 1 if rows > self._read else 1
+        self._read = rows
+        share = rows / max(total, 1)
+        if rows >= total or not self._due(self._position - 1 + share):
             return
-        self._last, self._last_pct = now, pct
-        rate = rows / max(now - self._started, 1e-6)
+        elapsed = max(self._clock() - self._day_started, 1e-6)
+        # Batches differ in size, so their number is an estimate; the rows were counted.
+        batches = max(round(self._batch / share), self._batch)
+        line = (
+            f"batch {self._batch} of about {batches}, {share:.0%}, {rows:,} of {total:,} rows, "
+            f"{rows / elapsed:,.0f} rows/s, ready in {_span(elapsed / share - elapsed)}"
+        ).replace("%", " %")
+        if len(self._days) > 1:
+            line = f"day {self._position} of {len(self._days)}, {line}{self._all_days(share)}"
+        self._log.info(f"{self._dataset} {self._day}: {line}")
+
+    def end(self) -> None:
+        """The day has ended, well or not."""
+        self._ended_rows += self._read
+        done, days = self._position, len(self._days)
+        if days == 1 or done == days or not self._due(done):
+            return
         self._log.info(
-            f"{self._what}: {rows:,} of {total:,} rows ({pct} %), {rate:,.0f} rows/s, "
-            f"ready in {(total - rows) / rate:,.0f} s"
+            f"{self._dataset} {self._day}: day {done} of {days} done, {100 * done // days} %, "
+            f"{self._ended_rows:,} rows{self._all_days(0, done)}"
         )
+
+    def _all_days(self, share: float, done: int | None = None) -> str:
+        """When the whole range is ready, by the days so far."""
+        done_days = (self._position - 1 if done is None else done) + share
+        elapsed = self._clock() - self._started
+        left = elapsed * (len(self._days) - done_days) / done_days
+        return f", all {len(self._days)} days in about {_span(left)}"
+
+    def _due(self, done_days: float) -> bool:
+        """Whether a line may be written; counts it as written."""
+        now, pct = self._clock(), 100 * done_days / len(self._days)
+        if now - self._said_at < _EVERY_S and pct - self._said_pct < _EVERY_PCT:
+            return False
+        self._said_at, self._said_pct = now, pct
+        return True
+
+
+def _span(seconds: float) -> str:
+    """A duration for people."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

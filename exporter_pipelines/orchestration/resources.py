@@ -11,7 +11,7 @@ from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.day_window import DayWindow
 from exporter_pipelines.contracts.source import DaySnapshot
 from exporter_pipelines.demo.backend import backend_url
-from exporter_pipelines.sources import open_day
+from exporter_pipelines.sources import KeptConnection, open_day
 
 
 class BackendResource(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -21,6 +21,8 @@ class BackendResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         with backend.open_day(dataset, window) as snapshot: ...
     """
 
-    def open_day(self, dataset: Dataset, window: DayWindow) -> DaySnapshot:
-        """Open one day; the caller closes it. See `sources.open_day` for what it raises."""
-        return open_day(backend_url(dataset.config.source.url), dataset, window)
+    def open_day(
+        self, dataset: Dataset, window: DayWindow, kept: KeptConnection | None = None
+    ) -> DaySnapshot:
+        """Open one day; the caller closes it. See `sources.open_day`, also for what it raises."""
+        return open_day(backend_url(dataset.config.source.url), dataset, window, kept)

@@ -11,11 +11,16 @@ from exporter_pipelines.contracts.day_window import DayWindow
 from exporter_pipelines.contracts.source import DaySnapshot
 from exporter_pipelines.errors import ConfigurationError
 from exporter_pipelines.sources.postgres import PostgresDaySnapshot
+from exporter_pipelines.sources.postgres_kept import KeptConnection
 from exporter_pipelines.sources.sqlite import SqliteDaySnapshot
 from exporter_pipelines.sources.sqlite_connection import URL_PREFIX
 
+__all__ = ["KeptConnection", "open_day"]
 
-def open_day(url: str, dataset: Dataset, window: DayWindow) -> DaySnapshot:
+
+def open_day(
+    url: str, dataset: Dataset, window: DayWindow, kept: KeptConnection | None = None
+) -> DaySnapshot:
     """Open one day of a dataset as it stands now.
 
     Args:
@@ -23,6 +28,7 @@ def open_day(url: str, dataset: Dataset, window: DayWindow) -> DaySnapshot:
             `sqlite:////absolute.db`.
         dataset: Whose table, columns and limits apply.
         window: The day.
+        kept: Spares the days of a run, read one after the other, connecting each by itself.
 
     Returns:
         A snapshot; the caller closes it (it is a context manager).
@@ -32,7 +38,7 @@ def open_day(url: str, dataset: Dataset, window: DayWindow) -> DaySnapshot:
         SourceUnavailableError: the database cannot be reached.
     """
     if url.startswith(("postgresql://", "postgres://")):
-        return PostgresDaySnapshot(url, dataset, window)
+        return PostgresDaySnapshot(url, dataset, window, kept)
     if url.startswith(URL_PREFIX):
         return SqliteDaySnapshot(url, dataset, window)
     raise ConfigurationError(

@@ -13,6 +13,7 @@ from exporter_pipelines.contracts.day_window import DayWindow
 from exporter_pipelines.contracts.source import NOTES_COLUMN, SourceInfo
 from exporter_pipelines.errors import ConfigurationError, SourceLostError
 from exporter_pipelines.sources.postgres_connection import PostgresConnection
+from exporter_pipelines.sources.postgres_kept import KeptConnection
 from exporter_pipelines.sources.postgres_query import PostgresDayQuery
 from exporter_pipelines.sources.postgres_table import PostgresTable
 
@@ -26,39 +27,54 @@ class PostgresDaySnapshot:
     """A `contracts.source.DaySnapshot` over one PostgreSQL connection.
 
     The caller closes it. See `sources.open_day` for what it raises.
+
+    Args:
+        url, dataset, window: What to read.
+        kept: Where the connection comes from and goes back to; without one it is closed.
     """
 
-    def __init__(self, url: str, dataset: Dataset, window: DayWindow) -> None:
-        self._dataset = dataset
-        self._connection = PostgresConnection(url, dataset.config.source.url)
-        try:
-            table = PostgresTable(self._connection, dataset)
-            projections = table.projections()
-            self.schema = dataset.schema.bound({p.column.name: p.column for p in projections if p})
-            self._query = PostgresDayQuery(
-                dataset, window, table.types, projections, table.key_is_unique()
-            )
-            table.check_sql_rules(self._query)
-            self.row_count, self.repeated_keys = self._counts()
-            info = self._connection.rows(_INFO)[0]
-            self.info = SourceInfo(
-                "postgresql", dataset.config.source.origin, info["snapshot"], info["version"]
-            )
-        except BaseException:
-            self._connection.close()
-            raise
+    def __init__(
+        self, url: str, dataset: Dataset, window: DayWindow, kept: KeptConnection | None = None
+    ) -> None:
+        self._url, self._dataset, self._kept = url, dataset, kept
+        self._read_whole = False
+        self._connection = (kept or KeptConnection()).use(
+            url, dataset.config.source.url, lambda connection: self._begin(connection, window)
+        )
+
+    def _begin(self, connection: PostgresConnection, window: DayWindow) -> PostgresConnection:
+        """Ask all that is to be known before the rows."""
+        table = PostgresTable(connection, self._dataset)
+        projections = table.projections()
+        self.schema = self._dataset.schema.bound(
+            {p.column.name: p.column for p in projections if p}
+        )
+        self._query = PostgresDayQuery(
+            self._dataset, window, table.types, projections, table.key_is_unique()
+        )
+        table.check_sql_rules(self._query)
+        self.row_count, self.repeated_keys = self._counts(connection)
+        info = connection.rows(_INFO)[0]
+        self.info = SourceInfo(
+            "postgresql", self._dataset.config.source.origin, info["snapshot"], info["version"]
+        )
+        return connection
 
     def __enter__(self) -> PostgresDaySnapshot:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        self._connection.close()
+        if self._kept and exc_info[0] is None and self._read_whole:
+            self._kept.keep(self._url, self._connection)
+        else:
+            self._connection.close()
 
     def batches(self, max_rows: int) -> Iterator[pa.RecordBatch]:
         """See `contracts.source.DaySnapshot.batches`."""
         for batch in self._connection.stream(self._query.rows()):
             for offset in range(0, batch.num_rows, max_rows):
                 yield self._delivered(batch.slice(offset, max_rows))
+        self._read_whole = True
 
     def _delivered(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """The batch in exactly the promised types, undecodable text taken out and noted."""
@@ -69,9 +85,9 @@ class PostgresDaySnapshot:
         arrays = [columns[field.name].cast(field.type) for field in fields]
         return pa.RecordBatch.from_arrays(arrays, [field.name for field in fields])
 
-    def _counts(self) -> tuple[int, int]:
+    def _counts(self, connection: PostgresConnection) -> tuple[int, int]:
         try:
-            counts = self._connection.rows(self._query.counts())[0]
+            counts = connection.rows(self._query.counts())[0]
         except SourceLostError as error:
             zone = self._dataset.config.source.timezone
             if "time zone" in error.message:

@@ -48,9 +48,9 @@ _SETTINGS = (
 
 
 class PostgresConnection:
-    """One connection with one REPEATABLE READ, READ ONLY transaction.
+    """One connection with one REPEATABLE READ, READ ONLY transaction at a time.
 
-    Everything that is read through it (counts, catalog, rows) comes from one snapshot. A second
+    Everything that is read in it (counts, catalog, rows) comes from one snapshot. A second
     statement while a stream is open would end the stream, so read a stream to its end first.
     `close()` rolls back and closes; harmless when called twice.
 
@@ -72,18 +72,22 @@ class PostgresConnection:
         except (adbc_driver_manager.Error, OSError) as error:
             raise self._unavailable(error) from None
         try:
-            self.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            for statement in (*_SETTINGS, f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT_S}s'"):
-                self.execute(statement)
-            encoding = self.rows("SELECT current_setting('server_encoding') AS name")[0]["name"]
-            # A server without an encoding cannot convert: it would refuse the whole batch for one
-            # bad byte. Take the bytes as they are; each row is checked on arrival.
-            self.is_sql_ascii = encoding == "SQL_ASCII"
-            wanted = "SQL_ASCII" if self.is_sql_ascii else "UTF8"
-            self.execute(f"SET LOCAL client_encoding = '{wanted}'")
+            self.begin()
         except BaseException:
             self.close()
             raise
+
+    def begin(self) -> None:
+        """Begin the transaction; after a ROLLBACK, begin another with a new snapshot."""
+        self.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        for statement in (*_SETTINGS, f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT_S}s'"):
+            self.execute(statement)
+        encoding = self.rows("SELECT current_setting('server_encoding') AS name")[0]["name"]
+        # A server without an encoding cannot convert: it would refuse the whole batch for one
+        # bad byte. Take the bytes as they are; each row is checked on arrival.
+        self.is_sql_ascii = encoding == "SQL_ASCII"
+        wanted = "SQL_ASCII" if self.is_sql_ascii else "UTF8"
+        self.execute(f"SET LOCAL client_encoding = '{wanted}'")
 
     def execute(self, statement: str) -> None:
         """Run a statement that returns nothing of interest."""

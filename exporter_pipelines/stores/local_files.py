@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from exporter_pipelines.errors import OutputUnavailableError
+from exporter_pipelines.errors import DayUnavailableError, OutputUnavailableError
 
 FILE_MODE = 0o640
 PRIVATE_FILE_MODE = 0o600
@@ -27,6 +27,9 @@ on a lost disk, and waiting for ever would hide that."""
 
 SWAPPED = ".swapped"
 """Suffix under which `exchange` keeps the other name where it needs three steps."""
+
+_ONE_NAME = {errno.ELOOP, errno.ENOTDIR, errno.EEXIST, errno.ENOENT, errno.EFBIG}
+"""Errors of the name or file itself, not of the disk around it."""
 
 _POLL_S = 0.02
 _AT_FDCWD = -100
@@ -101,12 +104,12 @@ class FileLock:
         """Take the lock.
 
         Raises:
-            OutputUnavailableError: another process held it for `LOCK_WAIT_S`.
+            DayUnavailableError: another process held it for `LOCK_WAIT_S`.
         """
         give_up = time.monotonic() + LOCK_WAIT_S
         while not self.try_acquire():
             if time.monotonic() > give_up:
-                raise OutputUnavailableError(
+                raise DayUnavailableError(
                     f"Another process has held the lock {self._path} for {LOCK_WAIT_S} s.",
                     "It is stopped or hangs; end it (`fuser` names it) and run the day again.",
                 )
@@ -164,7 +167,7 @@ def locked(path: Path) -> Iterator[None]:
     """Hold the lock `path` for a block.
 
     Raises:
-        OutputUnavailableError: another process held it for `LOCK_WAIT_S`.
+        DayUnavailableError: another process held it for `LOCK_WAIT_S`.
     """
     lock = FileLock(path)
     lock.acquire()
@@ -191,7 +194,8 @@ def make_folder(root: Path, *names: str) -> Path:
         if _make_one(folder):
             sync_folder(folder.parent)
         elif folder.is_symlink():
-            raise OutputUnavailableError(f"{folder} is a symbolic link.", _HINTS[errno.ELOOP])
+            kind = _unavailable(folder, errno.ELOOP)
+            raise kind(f"{folder} is a symbolic link.", _HINTS[errno.ELOOP])
     return folder
 
 
@@ -254,6 +258,19 @@ def explained(path: Path, verb: str = "write") -> Iterator[None]:
     except OSError as error:
         if error.errno not in _HINTS:
             raise
-        raise OutputUnavailableError(
+        kind = _unavailable(path, error.errno)
+        raise kind(
             f"Cannot {verb} {path}: {os.strerror(error.errno)}.", _HINTS[error.errno]
         ) from error
+
+
+def _unavailable(path: Path, code: int) -> type[OutputUnavailableError]:
+    """Whether an error at `path` concerns one day, or all that is below the output folder."""
+    if code in _ONE_NAME:
+        concerned = [path, *path.parents]
+    elif code in (errno.EACCES, errno.EPERM):
+        concerned = [*path.parents]  # what may not be created is a matter of the folder around it
+    else:
+        concerned = []
+    one_day = any(part.name.startswith("date=") for part in concerned)
+    return DayUnavailableError if one_day else OutputUnavailableError
