@@ -41,6 +41,10 @@ bench: $(READY) ## Speed beside the limit and beside others; ROWS= DAYS= ROUNDS=
 		$(if $(DAYS),--days $(DAYS)) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(PEERS),--peers $(PEERS)) \
 		$(if $(ONLY),--only "$(ONLY)")
 
+# Ten minutes and 12 GB of disk, so not beside the daily verbs: see docs/performance.md.
+bench-scale: $(READY)
+	@$(BIN)/python -m exporter_pipelines_tests.benchmarks scale $(ARGS)
+
 clean: ## Remove what can be made again; exports, history, .env and the demo's data stay
 	rm -rf $(VENV) build *.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache logs .logs_queue
 

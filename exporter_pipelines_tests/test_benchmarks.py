@@ -49,3 +49,13 @@ def test_every_way_is_measured_and_written_down(build: Path) -> None:
     table = (build / "bench.md").read_text()
     assert table in printed
     assert "dagster asset materialize" in table
+
+
+def test_how_cost_grows_is_measured_and_written_down(build: Path) -> None:
+    printed = benchmark(build, "scale", "--rows", "200", "400", "--dagster", "0", "--days")
+    steps = json.loads((build / "scale.json").read_text())
+    assert [(step["rows"], step["days"]) for step in steps] == [(200, 10), (400, 10)]
+    assert all(step["peak_rss_mb"] > 50 for step in steps)
+    table = (build / "scale.md").read_text()
+    assert table in printed
+    assert "s per million rows" in table

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
-from exporter_pipelines_tests.benchmarks import rounds
+from exporter_pipelines_tests.benchmarks import data, rounds, scale, server
+from exporter_pipelines_tests.datasets import dataset
+from exporter_pipelines_tests.plans import plans
 
 
 def main() -> None:
@@ -19,6 +22,13 @@ def main() -> None:
     compare.add_argument("--rounds", type=int, default=3)
     compare.add_argument("--peers", type=int, default=1, help="0 leaves the others out")
     compare.add_argument("--only", default="", help="measure what has this in its name")
+    grow = what.add_parser("scale", help="how time and memory grow with rows and with days")
+    grow.add_argument("--rows", type=int, nargs="+", default=scale.ROWS)
+    grow.add_argument("--days", type=int, nargs="*", default=scale.DAYS)
+    grow.add_argument("--dagster", type=int, default=1, help="0 measures the engine alone")
+    plan = what.add_parser("plan", help="how PostgreSQL would read one day")
+    plan.add_argument("--rows", type=int, default=max(scale.ROWS))
+    plan.add_argument("--days", type=int, default=scale.DAYS_OF_ROWS)
     given = parser.parse_args()
     build = given.build.absolute()
     if given.what == "compare":
@@ -26,6 +36,12 @@ def main() -> None:
             rows=given.rows, days=given.days, rounds=given.rounds,
             with_peers=bool(given.peers), only=given.only, build=build,
         )  # fmt: skip
+    elif given.what == "scale":
+        scale.grow(rows=given.rows, days=given.days, with_dagster=bool(given.dagster), build=build)
+    else:
+        filled = data.filled(server.start(build / "bench" / "postgres"), given.rows, given.days)
+        found = plans(filled.url, dataset(), filled.day_names[len(filled.day_names) // 2])
+        sys.stdout.write("\n\n".join(found) + "\n")
 
 
 if __name__ == "__main__":

@@ -57,8 +57,8 @@ def candidates(
         ("jsonl", "none"), ("jsonl", "gzip"), ("jsonl", "zstd"), ("parquet", "zstd"),
     ):  # fmt: skip
         for in_process in (True, False):
-            found.append(_engine(server, rows, format_, compression, in_process=in_process))
-    found.append(_dagster(server, rows, home))
+            found.append(engine(server, rows, format_, compression, in_process=in_process))
+    found.append(dagster(server, rows, home))
     if with_peers:
         found += [_peer(server, rows, peer) for peer in peers.installed(home)]
     return [found[0], *(candidate for candidate in found[1:] if only in candidate.title)]
@@ -93,9 +93,11 @@ def _psql(server: Server, rows: Rows, copy: str, output: Path) -> Cost:
     return cost
 
 
-def _engine(
+def engine(
     server: Server, rows: Rows, format_: str, compression: str, *, in_process: bool
 ) -> Candidate:
+    """Ours through `api.export_day`, day by day in one process."""
+
     def measure(folder: Path) -> Cost:
         order = Order(
             rows.url, str(folder), format_, compression, rows.day_names,
@@ -116,7 +118,9 @@ def _engine(
     )
 
 
-def _dagster(server: Server, rows: Rows, home: Path) -> Candidate:
+def dagster(server: Server, rows: Rows, home: Path) -> Candidate:
+    """Ours through Dagster's command, all days in one run, in a copy of the project."""
+
     def measure(folder: Path) -> Cost:
         settings = {
             "EXPORTER_SOURCE_URL": rows.url,

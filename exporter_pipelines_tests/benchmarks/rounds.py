@@ -30,14 +30,14 @@ def compare(
     running = server.start(home / "postgres")
     filled = data.filled(running, rows, days)
     found = candidates(running, filled, home, with_peers=with_peers, only=only)
-    _measured(found[0], home)  # the first to read fills the caches for the others
+    measured(found[0], home)  # the first to read fills the caches for the others
     costs: dict[int, list[Cost]] = {n: [] for n in range(len(found))}
     for number in range(rounds):
         for n, candidate in enumerate(found):
             if n not in costs:
                 continue
             try:
-                cost = _measured(candidate, home)
+                cost = measured(candidate, home)
             except CandidateFailedError as error:
                 if candidate.ours or candidate.name == LIMIT:
                     raise
@@ -55,7 +55,7 @@ def compare(
     return lines
 
 
-def _measured(candidate: Candidate, home: Path) -> Cost:
+def measured(candidate: Candidate, home: Path) -> Cost:
     """Its cost, writing into an empty folder, with nothing of its forerunner left to be written."""
     folder = home / "output"
     shutil.rmtree(folder, ignore_errors=True)

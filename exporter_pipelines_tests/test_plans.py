@@ -1,0 +1,53 @@
+"""PostgreSQL reads a day through the index on the time column, however time is stored."""
+
+from __future__ import annotations
+
+import pytest
+
+from exporter_pipelines_tests.backends import Backend
+from exporter_pipelines_tests.datasets import dataset
+from exporter_pipelines_tests.plans import plans
+
+_ROWS, _DAYS = 50_000, 100
+_DAY = "2026-02-10"
+
+# type of the column, its value from an instant `t`, and what `source:` says besides.
+_STORED = {
+    "timestamptz": ("timestamptz", "t", {}),
+    "timestamp": ("timestamp", "t AT TIME ZONE 'Europe/Berlin'", {"timezone": "Europe/Berlin"}),
+    "behind a query": ("timestamptz", "t", {"table": None, "query": "SELECT * FROM logs -- all"}),
+    "date": ("date", "t::date", {}),
+    "text": ("text", "to_char(t AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')", {}),
+    "varchar": ("varchar(40)", "to_char(t AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS')", {}),
+    "epoch_s int4": ("integer", "extract(epoch FROM t)::int4", "epoch_s"),
+    "epoch_ms int8": ("bigint", "(extract(epoch FROM t) * 1000)::int8", "epoch_ms"),
+    "epoch_s float8": ("double precision", "extract(epoch FROM t)::float8", "epoch_s"),
+    "epoch_us numeric": ("numeric", "extract(epoch FROM t) * 1000000", "epoch_us"),
+}
+
+
+@pytest.fixture(params=_STORED)
+def stored(request: pytest.FixtureRequest, empty_db: Backend) -> tuple[Backend, dict[str, object]]:
+    """A table of a hundred days in one way to store time, with its index, and its `source:`."""
+    declared, value, said = _STORED[request.param]
+    empty_db.run(f"CREATE TABLE logs (id bigint PRIMARY KEY, timestamp {declared} NOT NULL, "
+                 "level text, message text, source text)")  # fmt: skip
+    empty_db.run(
+        f"""INSERT INTO logs SELECT n, {value}, 'INFO', 'a message of ordinary length', 'app'
+        FROM (SELECT n, '2026-01-01Z'::timestamptz + n * interval '{_DAYS} days' / {_ROWS} AS t
+        FROM generate_series(0, {_ROWS} - 1) n) AS rows"""
+    )
+    empty_db.run("CREATE INDEX logs_timestamp ON logs (timestamp)")
+    empty_db.run("ANALYZE logs")
+    source = {"encodings": {"timestamp": said}} if isinstance(said, str) else said
+    return empty_db, source
+
+
+def test_a_day_is_read_through_the_index_on_time(
+    stored: tuple[Backend, dict[str, object]],
+) -> None:
+    backend, source = stored
+    for plan in plans(backend.url, dataset(source=source), _DAY):
+        assert "logs_timestamp" in plan, plan
+        assert "Index Cond" in plan, plan
+        assert "Seq Scan" not in plan, plan
