@@ -14,6 +14,7 @@ import click
 
 from exporter_pipelines import settings
 from exporter_pipelines.catalog import dataset_named
+from exporter_pipelines.cli_verify import verify
 from exporter_pipelines.contracts.inspection import Finding
 from exporter_pipelines.doctor import examine
 from exporter_pipelines.doctor.configuration import names
@@ -25,6 +26,9 @@ from exporter_pipelines.stores import LocalStore
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 def main() -> None:
     """Looks after the exports of a backend's data."""
+
+
+main.add_command(verify)
 
 
 @main.command()

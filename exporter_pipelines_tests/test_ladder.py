@@ -37,7 +37,13 @@ LADDER = {
         "errors", "settings", "contracts", "sources", "transforms", "formats", "stores", "demo",
         "catalog", "doctor",
     },
-    "cli": {"errors", "settings", "contracts", "stores", "engine", "catalog", "doctor"},
+    "verifying": {
+        "errors", "settings", "contracts", "sources", "stores", "engine", "demo", "catalog",
+    },
+    "cli_verify": {"errors", "settings", "engine", "verifying"},
+    "cli": {
+        "errors", "settings", "contracts", "stores", "engine", "catalog", "doctor", "cli_verify",
+    },
     "api": {
         "errors", "settings", "contracts", "sources", "stores", "engine", "demo", "catalog",
     },

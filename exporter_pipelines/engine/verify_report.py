@@ -1,0 +1,126 @@
+"""What verifying says: findings, and how much was looked at.
+
+Belongs here: the form of a finding. Does not belong here: finding it (`verify`), or printing it.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+KINDS = {
+    "unknown_dataset": "A folder of the output belongs to no dataset or preset of the project.",
+    "foreign": "Something lies where only exports lie, and no export put it there.",
+    "symbolic_link": "A symbolic link lies where an export goes; it was not followed.",
+    "unreadable": "This user may not read it, or the disk refused.",
+    "mode": "Others may read or change it, or its owner cannot read it.",
+    "manifest_missing": "A folder of a day has no `_manifest.json`.",
+    "manifest_damaged": "The manifest cannot be read, or was changed after it was written.",
+    "manifest_wrong": "The manifest contradicts itself, its place or what it describes.",
+    "manifest_unsealed": "An earlier version wrote the manifest without a checksum (a warning).",
+    "file_missing": "The manifest names a file that is not there.",
+    "size_differs": "A file has another size than its manifest says.",
+    "content_differs": "A file has another sha256 than its manifest says.",
+    "undecodable": "A file is as it was written, but its rows cannot be read.",
+    "rows_differ": "A file has other rows, or rows of another time, than its manifest says.",
+    "source_missing": "Rows of the database that are not in the export (`--source`).",
+    "source_extra": "Rows of the export that the database does not have (`--source`).",
+    "source_changed": "Rows that differ between export and database (`--source`).",
+    "source_columns": "The export has other columns than an export would have now (`--source`).",
+}
+"""Kind -> what it means. Programs may rely on the names."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is not as it should be.
+
+    Attributes:
+        level: `FAIL`, or `warn` for what is worth knowing and no damage.
+        dataset: Name of the folder.
+        day: `YYYY-MM-DD`; None for what concerns no single day.
+        kind: A name in `KINDS`.
+        path: Relative to the output folder.
+        message: What was found; never row content.
+        hint: What to do next.
+    """
+
+    level: Literal["FAIL", "warn"]
+    dataset: str
+    day: str | None
+    kind: str
+    path: str
+    message: str
+    hint: str
+
+
+@dataclass
+class Report:
+    """What was found on one day, or (without `day`) in the folders of one dataset."""
+
+    root: Path
+    dataset: str
+    day: str | None = None
+    findings: list[Finding] = field(default_factory=list)
+    files: int = 0
+    rows: int = 0
+    size_bytes: int = 0
+
+    def add(
+        self,
+        kind: str,
+        path: Path,
+        message: str,
+        hint: str | None = None,
+        *,
+        level: Literal["FAIL", "warn"] = "FAIL",
+    ) -> None:
+        """Note a finding; the usual hint is to export the day again."""
+        assert kind in KINDS
+        shown = printable(str(path.relative_to(self.root)))
+        hint = self.export_again if hint is None else hint
+        self.findings.append(
+            Finding(level, printable(self.dataset), self.day, kind, shown, message, hint)
+        )
+
+    def add_error(self, path: Path, error: OSError) -> None:
+        """Note why something could not be opened or read."""
+        if error.errno == errno.ELOOP:
+            self.add("symbolic_link", path, "is a symbolic link, or lies behind one", "Remove it.")
+        elif error.errno in (errno.EINVAL, errno.ENXIO, errno.ENOTDIR):
+            self.add("foreign", path, "is not what should lie there", "Remove it.")
+        else:
+            reason = os.strerror(error.errno) if error.errno else type(error).__name__
+            self.add("unreadable", path, f"cannot be read: {reason}", "Give this user permission.")
+
+    def look_at_mode(self, path: Path, facts: os.stat_result, meant: int) -> None:
+        """Note a mode that gives more than is meant, or that keeps its owner out."""
+        mode, needed = stat.S_IMODE(facts.st_mode) & 0o777, meant & 0o500
+        if mode & ~meant or mode & needed != needed:
+            self.add(
+                "mode", path, f"has mode {mode:04o} instead of {meant:04o}", f"chmod {meant:o} it."
+            )
+
+    @property
+    def failed(self) -> bool:
+        """Whether there is more than warnings."""
+        return any(finding.level == "FAIL" for finding in self.findings)
+
+    @property
+    def export_again(self) -> str:
+        """The command that makes the day anew."""
+        return (
+            "Export the day again: dagster asset materialize -m exporter_pipelines.definitions "
+            f"--select {printable(self.dataset)} --partition {self.day}"
+        )
+
+
+def printable(text: str) -> str:
+    """Text from a disk on one line, without anything that a terminal would obey."""
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text
+    )

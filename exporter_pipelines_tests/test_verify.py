@@ -1,0 +1,302 @@
+"""`exporter verify`: damage of any kind is found, and what is well is left in peace."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from exporter_pipelines.cli import main
+from exporter_pipelines.contracts.manifest import MANIFEST_NAME
+from exporter_pipelines.engine.load import open_day
+from exporter_pipelines.engine.verify import verify_day, verify_folders
+from exporter_pipelines.engine.verify_report import KINDS, Finding
+from exporter_pipelines.errors import (
+    ConfigurationError,
+    OutputUnavailableError,
+    PublishedDayDamagedError,
+)
+from exporter_pipelines.stores import LocalStore
+from exporter_pipelines_tests.backends import Backend
+from exporter_pipelines_tests.datasets import DayHeldError, dataset, export
+from exporter_pipelines_tests.mutations import MUTATIONS, Mutation
+from exporter_pipelines_tests.projects import ROOT
+
+DAY, NEXT, EMPTY = "2026-11-01", "2026-11-02", "2026-11-03"
+FORMS: dict[str, dict[str, Any]] = {
+    "jsonl-none": {"compression": "none"},
+    "jsonl-parts": {"max_file_records": 20},
+    "json": {"format": "json", "compression": "zstd"},
+    "csv": {"format": "csv"},
+    "parquet": {"format": "parquet", "compression": "zstd"},
+}
+
+
+@pytest.fixture
+def days(backend: Backend, settings: dict[str, str], tmp_path: Path) -> LocalStore:
+    """Three published days: two with rejected rows, one of them in parts, and one without rows."""
+    store = LocalStore(tmp_path / "exports")
+    for number, day in enumerate((DAY, NEXT)):
+        backend.add_logs(day, 50, first_id=1 + number * 1000)
+        backend.add_logs(day, 2, first_id=500 + number * 1000, level="odd")
+    export(backend.url, dataset(), DAY, store)
+    export(backend.url, dataset(max_file_records=20), NEXT, store)
+    export(backend.url, dataset(), EMPTY, store)
+    return store
+
+
+def findings(store: LocalStore, name: str = "logs") -> list[Finding]:
+    folders, days = verify_folders(store, name, {"logs"})
+    reports = [folders, *(verify_day(store, name, day)[0] for day in days)]
+    return [finding for report in reports for finding in report.findings]
+
+
+def kinds(store: LocalStore, name: str = "logs") -> list[str]:
+    return [finding.kind for finding in findings(store, name)]
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(main, ["verify", *arguments])
+
+
+def verified(*arguments: str) -> tuple[int, dict[str, Any]]:
+    result = run("--json", *arguments)
+    document: dict[str, Any] = json.loads(result.stdout)
+    return result.exit_code, document
+
+
+# --- what is well ---
+
+
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+def test_every_form_of_a_day_is_in_order(
+    backend: Backend, store: LocalStore, form: dict[str, Any]
+) -> None:
+    backend.add_logs(DAY, 50, message="=1+1\n\U0001f600")
+    backend.add_logs(DAY, 2, first_id=500, level="odd")
+    export(backend.url, dataset(**form), DAY, store)
+    report, manifest = verify_day(store, "logs", DAY)
+    assert (report.findings, report.rows) == ([], 50)
+    assert manifest
+    assert report.files == len(manifest.files) + 1
+
+
+def test_a_held_day_beside_it_is_in_order(backend: Backend, days: LocalStore) -> None:
+    backend.run("UPDATE logs SET level = 'odd'")
+    for day in (DAY, EMPTY):
+        backend.add_logs(day, 20, first_id=10_000 + int(day[-2:]) * 100, level="odd")
+        with pytest.raises(DayHeldError):
+            export(backend.url, dataset(), day, days)
+    assert findings(days) == []
+
+
+def test_days_that_are_replaced_meanwhile_give_no_false_alarm(
+    backend: Backend, store: LocalStore
+) -> None:
+    backend.add_logs(DAY, 100)
+    backend.add_logs(DAY, 2, first_id=500, level="odd")
+    export(backend.url, dataset(), DAY, store)
+    stopped, seen = threading.Event(), []
+
+    def verify() -> None:
+        while not stopped.is_set():
+            seen.append(findings(store))
+
+    thread = threading.Thread(target=verify)
+    thread.start()
+    try:
+        for number in range(12):
+            export(backend.url, dataset(max_file_records=7 if number % 2 else None), DAY, store)
+    finally:
+        stopped.set()
+        thread.join()
+    assert [found for found in seen if found] == []
+    assert len(seen) > 12
+
+
+# --- damage ---
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.__name__)
+def test_damage_is_found(days: LocalStore, tmp_path: Path, mutation: Mutation) -> None:
+    home, pristine, dice = days.root / "logs", tmp_path / "pristine", random.Random(20261101)
+    assert findings(days) == []
+    shutil.copytree(home, pristine)
+    for _ in range(6):
+        what = mutation(home, dice)
+        found = findings(days)
+        assert [f for f in found if f.level == "FAIL"], what
+        assert {f.kind for f in found} <= set(KINDS)
+        shutil.rmtree(home)
+        moved = tmp_path / "moved"
+        shutil.rmtree(moved, ignore_errors=True)
+        moved.unlink(missing_ok=True)
+        shutil.copytree(pristine, home)
+
+
+def test_every_value_of_a_manifest_is_bound(days: LocalStore) -> None:
+    path = days.day_folder("logs", DAY) / MANIFEST_NAME
+    text = path.read_text()
+    document = json.loads(text)
+    for name in document:
+        path.write_text(json.dumps({**document, name: document[name] or "x", "dataset": "logs"}))
+        assert kinds(days) == ["manifest_damaged"], name
+        path.write_text(json.dumps({k: v for k, v in document.items() if k != name}, indent=2))
+        assert kinds(days)[:1] in (["manifest_damaged"], ["manifest_unsealed"]), name
+    path.write_text(text)
+    assert findings(days) == []
+
+
+def test_a_manifest_of_an_earlier_version_is_verified_as_far_as_it_goes(days: LocalStore) -> None:
+    path = days.day_folder("logs", DAY) / MANIFEST_NAME
+    document = json.loads(path.read_text())
+    del document["manifest_sha256"]
+
+    def write(**changes: Any) -> list[str]:
+        path.write_text(json.dumps({**document, **changes}, indent=2, ensure_ascii=False) + "\n")
+        return kinds(days)
+
+    assert write() == ["manifest_unsealed"]
+    assert open_day(days, "logs", DAY).read_all().num_rows == 50
+    assert run().exit_code == 0
+    for changes in (
+        {"data_version": "0" * 64},
+        {"window": {**document["window"], "timezone": "Asia/Tokyo"}},
+        {"files": [{**document["files"][0], "path": "../x.jsonl.gz"}]},
+        {"quarantine": {**document["quarantine"], "path": "../../x"}},
+        {"data_quality_metrics": {**document["data_quality_metrics"], "rejected_pct": 99}},
+    ):
+        assert write(**changes)[:1] == ["manifest_wrong"], changes
+    assert write(unheard_of=1)[:1] == ["manifest_damaged"]
+    first = {**document["files"][0], "max_timestamp": "2026-11-01T23:00:00Z"}
+    assert "rows_differ" in write(files=[first])
+
+
+def test_a_changed_manifest_is_refused_by_whoever_reads_the_day(days: LocalStore) -> None:
+    path = days.day_folder("logs", DAY) / MANIFEST_NAME
+    path.write_text(path.read_text().replace('"odd"', '"even"').replace("1987", "1988") + " ")
+    with pytest.raises(PublishedDayDamagedError, match="manifest_sha256 is not that of this file"):
+        open_day(days, "logs", DAY)
+
+
+# --- the command ---
+
+
+def test_all_is_well(days: LocalStore) -> None:
+    result = run()
+    assert result.exit_code == 0
+    assert "3 days of 1 datasets, 6 files, 100 rows" in result.output
+    assert "0 findings in 0 days" in result.output
+    code, document = verified("logs", "--from", DAY, "--to", NEXT)
+    assert (code, document["status"]) == (0, "ok")
+    assert document["checked"]["days"] == 2
+    assert verified("--quick")[1]["checked"]["rows"] == 100
+
+
+def test_a_finding_names_file_and_remedy(days: LocalStore) -> None:
+    (path,) = days.day_folder("logs", DAY).glob("*.gz")
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    result = run()
+    assert result.exit_code == 1
+    (line,) = [line for line in result.output.splitlines() if line.startswith("FAIL")]
+    assert f"logs/data/date={DAY}/{path.name} does not have the sha256 of the manifest" in line
+    assert line.endswith(f"--select logs --partition {DAY}")
+    code, document = verified("--day", DAY)
+    assert (code, document["status"]) == (1, "findings")
+    assert [f["kind"] for f in document["findings"]] == ["content_differs"]
+    assert verified("--day", NEXT)[0] == 0
+
+
+def test_a_folder_of_no_dataset_is_a_finding(days: LocalStore) -> None:
+    (days.root / "stranger").mkdir(mode=0o750)
+    assert [f["kind"] for f in verified()[1]["findings"]] == ["unknown_dataset"]
+    assert verified("logs")[0] == 0
+
+
+def test_nothing_exported_yet(settings: dict[str, str]) -> None:
+    result = run()
+    assert result.exit_code == 0
+    assert "there is nothing to verify" in result.output
+    assert verified()[1]["checked"]["days"] == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("nonsense",), "'nonsense' does not exist"),
+        (("--day", "2026-12-24"), "2026-12-24 is not published"),
+        (("--day", DAY, "--from", DAY), "were both given"),
+        (("--from", NEXT, "--to", DAY), "is before"),
+    ],
+)
+def test_what_cannot_be_checked_is_said(
+    days: LocalStore, arguments: tuple[str, ...], message: str
+) -> None:
+    code, document = verified(*arguments)
+    assert (code, document["status"]) == (2, "not_checked")
+    assert message in document["errors"][0]
+
+
+def test_wrong_settings_are_said(settings: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EXPORTER_OUTPUT_URL", "s3://bucket")
+    assert verified()[0] == 2
+
+
+# --- names that lead elsewhere ---
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../x",
+        "/abs",
+        "a\0b",
+        "a\nb",
+        "logs.",
+        "l" * 300,
+        "l\u043egs",
+        "date=2026-11-01",
+        "..",
+        "",
+        ".",
+    ],
+)
+def test_hostile_names_reach_nothing(days: LocalStore, name: str) -> None:
+    for act in (
+        lambda: days.begin(name, DAY),
+        lambda: open_day(days, name, DAY),
+        lambda: days.begin("logs", name),
+        lambda: open_day(days, "logs", name),
+    ):
+        with pytest.raises(ConfigurationError, match=r"cannot be the name|is not a day"):
+            act()
+    assert verified(name)[0] == 2
+    assert sorted(entry.name for entry in days.root.iterdir()) == ["logs"]
+
+
+@pytest.mark.parametrize("level", ["", "data", f"data/date={DAY}", "file", MANIFEST_NAME])
+def test_no_link_is_followed_when_a_day_is_read(
+    days: LocalStore, tmp_path: Path, level: str
+) -> None:
+    folder = days.day_folder("logs", DAY)
+    path = days.root / "logs" / level
+    if level == "file":
+        (path,) = folder.glob("*.gz")
+    elif level == MANIFEST_NAME:
+        path = folder / level
+    path.rename(tmp_path / "elsewhere")
+    path.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(OutputUnavailableError, match="symbolic link"):
+        open_day(days, "logs", DAY)
+    assert "symbolic_link" in kinds(days)
+
+
+def test_kinds_are_documented() -> None:
+    page = (ROOT / "docs" / "verify.md").read_text()
+    assert [kind for kind in KINDS if f"`{kind}`" not in page] == []
