@@ -14,7 +14,10 @@ from exporter_pipelines_tests.datasets import dataset, export
 
 # The server has imported everything, and each process is a fork of it: 10 ms instead of 1.5 s.
 FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["exporter_pipelines_tests.processes"])
+# Pandera imports what it judges with at the first verdict; without this, each process would.
+FORKS.set_forkserver_preload(
+    ["exporter_pipelines_tests.processes", "pandera.backends.pandas.builtin_checks"]
+)
 
 
 def start_export(
