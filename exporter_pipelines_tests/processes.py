@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import signal
 from multiprocessing.context import ForkServerProcess
 from multiprocessing.pool import Pool
 from multiprocessing.synchronize import Event
@@ -21,15 +23,22 @@ FORKS.set_forkserver_preload(
 
 
 def start_export(
-    url: str, root: Path, day: str, *, staged: Event | None = None, go_on: Event | None = None
+    url: str,
+    root: Path,
+    day: str,
+    *,
+    staged: Event | None = None,
+    go_on: Event | None = None,
+    dies_at: str = "",
 ) -> ForkServerProcess:
     """Export the logs of a day in another process.
 
     Args:
         staged: Is set when the day is staged and judged.
         go_on: Is waited for before publishing.
+        dies_at: Name of a file: the process is killed when it would rename something to it.
     """
-    process = FORKS.Process(target=_export, args=(url, root, day, staged, go_on))
+    process = FORKS.Process(target=_export, args=(url, root, day, staged, go_on, dies_at))
     process.start()
     return process
 
@@ -48,7 +57,23 @@ def attempt(url: str, root: Path, day: str, table: str) -> tuple[str, str]:
         return "superseded", str(error)
 
 
-def _export(url: str, root: Path, day: str, staged: Event | None, go_on: Event | None) -> None:
+def die_at_rename_to(name: str) -> None:
+    """Have this process killed when it would rename something to a file of this name."""
+    rename = os.rename
+
+    def rename_or_die(old: Path, new: Path) -> None:
+        if Path(new).name == name:
+            os.kill(os.getpid(), signal.SIGKILL)
+        rename(old, new)
+
+    os.rename = rename_or_die  # type: ignore[assignment]
+
+
+def _export(
+    url: str, root: Path, day: str, staged: Event | None, go_on: Event | None, dies_at: str
+) -> None:
+    die_at_rename_to(dies_at)
+
     def before_publish() -> None:
         if staged:
             staged.set()

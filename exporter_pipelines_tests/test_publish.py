@@ -292,6 +292,19 @@ def test_kills_at_any_moment_lose_nothing(
     assert len(hidden(store, f"quarantine/date={DAY}")) == 1
 
 
+@pytest.mark.parametrize("name", ["README.md", "schema.json", f"date={DAY}"])
+def test_a_kill_between_two_renames_leaves_nothing_that_stays(
+    logs: Backend, store: LocalStore, name: str
+) -> None:
+    process = start_export(logs.url, store.root, DAY, dies_at=name)
+    process.join(30)
+    assert process.exitcode == -signal.SIGKILL
+    assert_whole(store, export(logs.url, LOGS, DAY, store))
+    beside = {path.name for path in (store.root / "logs").iterdir() if path.is_file()}
+    assert beside == {"README.md", "schema.json", "schema.arrow"}
+    assert hidden(store, ".staging") == []
+
+
 def test_a_swap_in_steps_that_was_cut_short_is_undone(
     logs: Backend, store: LocalStore, published: Manifest
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+import signal
 from pathlib import Path
 
 import dagster as dg
@@ -17,6 +18,7 @@ from exporter_pipelines.stores import LocalStore
 from exporter_pipelines_tests.backends import Backend
 from exporter_pipelines_tests.datasets import DayHeldError, dataset, export
 from exporter_pipelines_tests.history import history_of
+from exporter_pipelines_tests.processes import FORKS, die_at_rename_to
 from exporter_pipelines_tests.projects import Project
 
 DAYS = [f"2026-11-{day:02}" for day in range(1, 7)]
@@ -52,6 +54,26 @@ def prune(store: LocalStore, exported: Dataset, today: dt.date = TODAY) -> list[
 
 def published(store: LocalStore) -> list[str]:
     return sorted(p.name.removeprefix("date=") for p in (store.root / "logs" / "data").iterdir())
+
+
+def prune_and_die(root: Path) -> None:
+    die_at_rename_to(f"date={DAYS[0]}.json")
+    prune(LocalStore(root), logs(keep_days=3))
+
+
+def test_a_kill_while_a_tombstone_is_written_leaves_nothing_that_stays(
+    six_days: Backend, store: LocalStore
+) -> None:
+    process = FORKS.Process(target=prune_and_die, args=(store.root,))
+    process.start()
+    process.join(60)
+    assert process.exitcode == -signal.SIGKILL
+    assert published(store) == DAYS
+    assert list((store.root / "logs" / "removed").iterdir()) == []
+    for left in (store.root / "logs" / ".superseded").iterdir():
+        os.utime(left, (0, 0))
+    store.reap("logs")
+    assert list((store.root / "logs" / ".superseded").iterdir()) == []
 
 
 def test_days_past_their_time_go_with_their_rejected_rows_and_nothing_else(

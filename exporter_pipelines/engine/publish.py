@@ -63,7 +63,7 @@ def publish(staged: StagedDay) -> Manifest:
             return _superseded(staged, current)
         _refuse_another_zone(staged, staging)
         for name, content in files_beside(staged.dataset, staged.schema).items():
-            store.write_beside(dataset, name, content)
+            store.write_beside(staging, name, content)
         if staged.quarantine:
             store.keep_quarantine(staging, staged.quarantine.name)
         store.switch(staging)

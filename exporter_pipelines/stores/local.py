@@ -193,10 +193,10 @@ class LocalStore:
                 os.rename(staging.folder, superseded / staging.attempt)
             sync_folder(data)
 
-    def write_beside(self, dataset: str, name: str, content: bytes) -> None:
+    def write_beside(self, staging: LocalStaging, name: str, content: bytes) -> None:
         """Replace a file in the dataset's folder, beside `data/`, unless it is as it should be."""
-        folder = make_folder(self.root, dataset)
-        path, new = folder / name, folder / f".{name}.{secrets.token_hex(8)}"
+        # Written in the staging area, where what a killed process left is found and removed.
+        path, new = self.root / staging.dataset / name, staging.folder / f".{name}"
         with explained(path):
             if not path.is_symlink() and path.exists() and path.read_bytes() == content:
                 return

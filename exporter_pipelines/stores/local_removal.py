@@ -42,7 +42,9 @@ def tombstone_path(store: LocalStore, dataset: str, day: str) -> Path:
 def write_tombstone(store: LocalStore, dataset: str, day: str, content: bytes) -> None:
     """Write or replace the tombstone of a day. Call it inside `store.exclusive`."""
     folder = make_folder(store.root, dataset, "removed")
-    path, new = folder / f"date={day}.json", folder / f".{day}.{secrets.token_hex(8)}"
+    path = folder / f"date={day}.json"
+    # Where what a killed process left is reaped after the grace.
+    new = make_folder(store.root, dataset, ".superseded") / f"tombstone.{secrets.token_hex(8)}"
     file = NewFile(new, private=False)
     try:
         file.write(content)
