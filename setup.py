@@ -24,10 +24,13 @@ setup(
         "adbc-driver-manager>=1.13,<2",
         "arro3-core>=0.9,<0.10",
         "arro3-io>=0.9,<0.10",
+        # Alerts; requests is also the heartbeat's.
+        "apprise>=2.3,<3",
         "isal>=1.9,<2",
         "numpy>=2",
         "psycopg[binary]>=3.3,<4",
         "pydantic>=2.10,<3",
+        "requests>=2.32,<3",
         # Both come with Dagster as well.
         "click>=8",
         "python-dotenv>=1",

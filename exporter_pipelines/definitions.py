@@ -8,6 +8,8 @@ from pathlib import Path
 import dagster as dg
 
 from exporter_pipelines.components.loading import load_datasets
+from exporter_pipelines.orchestration.alerts.condition_alerts import condition_alerts
+from exporter_pipelines.orchestration.alerts.run_alerts import run_alerts
 from exporter_pipelines.orchestration.dead_runs import dead_runs_sensor
 from exporter_pipelines.orchestration.io_manager import ExportIOManager
 from exporter_pipelines.orchestration.jobs import all_exports_job
@@ -27,7 +29,7 @@ def build() -> dg.Definitions:
         resources={"io_manager": exports, "exports": exports, "backend": BackendResource()},
         jobs=[all_exports_job(), prune_job],
         schedules=[prune_schedule()],
-        sensors=[dead_runs_sensor],
+        sensors=[dead_runs_sensor, run_alerts, condition_alerts],
         # A run in one process: half the start-up time, and no step outlives a killed run.
         executor=dg.in_process_executor,
     )

@@ -8,7 +8,9 @@ is called; our own commands do the same through `load_dotenv`.
 from __future__ import annotations
 
 import datetime as dt
+import math
 import os
+import re
 from functools import cache
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -113,6 +115,69 @@ def dagster_home() -> str | None:
 def _zones() -> set[str]:
     """IANA names; asking for them reads a thousand files, 10 ms for each day of a range."""
     return available_timezones()
+
+
+def alert_urls() -> list[str]:
+    """`EXPORTER_ALERT_URLS`: Apprise URLs of who is told; each is a secret."""
+    value = os.environ.get("EXPORTER_ALERT_URLS", "").strip()
+    # A comma may also be part of a URL; between two of them a scheme follows it.
+    return [url for url in re.split(r"\s+|,+\s*(?=[A-Za-z][\w+.-]*://)", value) if url.strip(",")]
+
+
+def alert_heartbeat_url() -> str | None:
+    """`EXPORTER_ALERT_HEARTBEAT_URL`: asked for at each tick of a healthy alerting; a secret."""
+    value = os.environ.get("EXPORTER_ALERT_HEARTBEAT_URL", "").strip()
+    if value and not value.startswith(("http://", "https://")):
+        raise ConfigurationError(
+            "EXPORTER_ALERT_HEARTBEAT_URL does not begin with http:// or https://.",
+            "Its value is not shown since it may be secret.",
+        )
+    return value or None
+
+
+def ui_url() -> str:
+    """`EXPORTER_UI_URL`: where people reach the Dagster UI, for links; without a last slash."""
+    return (os.environ.get("EXPORTER_UI_URL") or "http://127.0.0.1:3000").rstrip("/")
+
+
+def alert_rejected_pct() -> float | None:
+    """`EXPORTER_ALERT_REJECTED_PCT`: percent; None for each dataset's own `max_rejected_pct`."""
+    value = os.environ.get("EXPORTER_ALERT_REJECTED_PCT")
+    return _number("EXPORTER_ALERT_REJECTED_PCT", value) if value else None
+
+
+def alert_slow_factor() -> float:
+    """`EXPORTER_ALERT_SLOW_FACTOR`: how many times the usual time per row is slow."""
+    value = os.environ.get("EXPORTER_ALERT_SLOW_FACTOR") or "3"
+    return _number("EXPORTER_ALERT_SLOW_FACTOR", value)
+
+
+def alert_slow_min_seconds() -> float:
+    """`EXPORTER_ALERT_SLOW_MIN_SECONDS`: a day that took less is never slow."""
+    value = os.environ.get("EXPORTER_ALERT_SLOW_MIN_SECONDS") or "60"
+    return _number("EXPORTER_ALERT_SLOW_MIN_SECONDS", value)
+
+
+def alert_missing_after_minutes() -> float:
+    """`EXPORTER_ALERT_MISSING_AFTER_MINUTES`: from a schedule's tick until its day is missing."""
+    value = os.environ.get("EXPORTER_ALERT_MISSING_AFTER_MINUTES") or "120"
+    return _number("EXPORTER_ALERT_MISSING_AFTER_MINUTES", value)
+
+
+def alert_min_free_gib() -> float:
+    """`EXPORTER_ALERT_MIN_FREE_GIB`: less room at the output folder than this is little."""
+    value = os.environ.get("EXPORTER_ALERT_MIN_FREE_GIB") or "5"
+    return _number("EXPORTER_ALERT_MIN_FREE_GIB", value)
+
+
+def _number(variable: str, value: str) -> float:
+    try:
+        number = float(value)
+    except ValueError:
+        number = math.nan
+    if not 0 <= number < math.inf:
+        raise ConfigurationError(f"{variable}={value!r} is not a number of 0 or more.")
+    return number
 
 
 def _date(variable: str, default: str) -> str:

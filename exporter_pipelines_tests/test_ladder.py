@@ -22,9 +22,10 @@ LADDER = {
     "stores": {"errors", "contracts", "stores"},
     "engine": {"errors", "contracts", "sources", "transforms", "formats", "stores", "engine"},
     "demo": {"errors", "settings", "contracts", "demo"},
+    "alerts": {"alerts"},
     "orchestration": {
         "errors", "settings", "contracts", "sources", "transforms", "formats", "stores", "engine",
-        "demo", "catalog", "orchestration",
+        "demo", "catalog", "alerts", "orchestration",
     },
     "components": {
         "errors", "settings", "contracts", "transforms", "formats", "catalog", "orchestration",
@@ -43,6 +44,8 @@ LADDER = {
     "cli_verify": {"errors", "settings", "engine", "verifying"},
     "cli": {
         "errors", "settings", "contracts", "stores", "engine", "catalog", "doctor", "cli_verify",
+    "cli": {
+        "errors", "settings", "contracts", "stores", "engine", "catalog", "doctor", "alerts",
     },
     "api": {
         "errors", "settings", "contracts", "sources", "stores", "engine", "demo", "catalog",

@@ -1,0 +1,4 @@
+"""Finds what there is to tell, as Dagster sensors.
+
+https://docs.dagster.io/guides/automate/sensors
+"""

@@ -1,0 +1,104 @@
+"""What no run tells: a day that nobody exported, a source that is gone, a disk that fills up."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+
+import dagster as dg
+
+from exporter_pipelines import settings
+from exporter_pipelines.catalog import attributes_of, dataset_names, preset_names
+from exporter_pipelines.errors import ExporterError, SourceUnavailableError
+from exporter_pipelines.orchestration.alerts.incidents import Incident
+from exporter_pipelines.orchestration.alerts.schedules_on import days_due
+from exporter_pipelines.orchestration.partitions import daily_partitions
+from exporter_pipelines.sources.inspection import open_inspection
+from exporter_pipelines.stores.local import LocalStore
+from exporter_pipelines.stores.local_inspection import free_bytes
+
+_GIB = 1024**3
+_TICK_BUDGET_S = 15.0
+"""No further source is tried after that: one that is silent takes its whole connect timeout."""
+
+
+def missing_days(
+    instance: dg.DagsterInstance, repository: dg.RepositoryDefinition, told: set[Incident]
+) -> dict[Incident, str]:
+    """Days that schedules should have exported and that are not published.
+
+    Args:
+        instance: Where schedules are on.
+        repository: Has the schedules.
+        told: Incidents of runs; a held or failed day is not told a second time.
+    """
+    until = time.time() - 60 * settings.alert_missing_after_minutes()
+    store, partitions = LocalStore(settings.output_root()), daily_partitions()
+    known = {(each.subject, each.day) for each in told if each.kind in ("day_held", "run_failed")}
+    found = {}
+    for name in [*dataset_names(), *preset_names()]:
+        if not repository.has_schedule_def(f"{name}_schedule"):
+            continue
+        schedule = repository.get_schedule_def(f"{name}_schedule")
+        for day in days_due(instance, schedule, until):
+            wanted = partitions.has_partition_key(day) and (name, day) not in known
+            if wanted and not is_published(store, name, day):
+                found[Incident("yesterday_missing", name, day)] = _why_missing(instance, name, day)
+    return found
+
+
+def is_published(store: LocalStore, dataset: str, day: str) -> bool:
+    """Whether readers see the day."""
+    return store.read_manifest(dataset, day) is not None
+
+
+def _why_missing(instance: dg.DagsterInstance, dataset: str, day: str) -> str:
+    asked = dg.RunsFilter(job_name=f"{dataset}_job", tags={"dagster/partition": day})
+    runs = instance.get_runs(asked, limit=1)
+    if not runs:
+        return f"{dataset}_schedule is on, and no run of {day} was started."
+    return f"The last run of it, {runs[0].run_id}, is {runs[0].status.value}."
+
+
+def unreachable_sources() -> tuple[dict[Incident, str], set[str]]:
+    """Variables whose database cannot be reached, and all that were tried.
+
+    The sample backend is left out: it is started when it is needed.
+    """
+    found, tried, deadline = {}, set(), time.monotonic() + _TICK_BUDGET_S
+    for variable in sorted(set(_variables())):
+        if time.monotonic() > deadline:
+            break
+        try:
+            url = settings.source_url(variable)
+            if url == settings.DEMO_SOURCE:
+                continue
+            tried.add(variable)
+            open_inspection(url, variable).__exit__(None, None, None)
+        except SourceUnavailableError as error:
+            found[Incident("source_unreachable", variable)] = str(error)
+        except ExporterError:
+            continue  # not set, or no URL: every run says so, and so does the doctor
+    return found, tried
+
+
+def _variables() -> Iterator[str]:
+    for name in [*dataset_names(), *preset_names()]:
+        yield attributes_of(name)["source"]["url"]
+
+
+def little_disk(told: set[Incident]) -> dict[Incident, str]:
+    """Whether there is less room at the output folder than EXPORTER_ALERT_MIN_FREE_GIB.
+
+    Args:
+        told: Once it was told, it takes a tenth more to be well again.
+    """
+    root, incident = settings.output_root(), Incident("low_disk", "output")
+    limit_gib = settings.alert_min_free_gib()
+    enough_gib = limit_gib * (1.1 if incident in told else 1.0)
+    free_gib = free_bytes(root) / _GIB
+    if free_gib >= enough_gib:
+        return {}
+    folder = os.fspath(root)
+    return {incident: f"{free_gib:.1f} GiB free at {folder}; the limit is {limit_gib:g} GiB."}

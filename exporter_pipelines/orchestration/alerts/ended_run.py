@@ -1,0 +1,121 @@
+"""What a run that has ended did, read from Dagster's event log."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import dagster as dg
+
+from exporter_pipelines import errors
+
+_WILL_RETRY_TAG = "dagster/will_retry"
+_PAGE = 1000
+_OF_INTEREST = {
+    dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED,
+    dg.DagsterEventType.ASSET_MATERIALIZATION,
+    dg.DagsterEventType.ASSET_CHECK_EVALUATION,
+    dg.DagsterEventType.STEP_FAILURE,
+    dg.DagsterEventType.RUN_FAILURE,
+}
+
+AssetDay = tuple[str, str]
+"""(asset, partition key); the key is empty where there are no partitions."""
+
+
+@dataclass
+class EndedRun:
+    """A run with status SUCCESS, FAILURE or CANCELED.
+
+    Attributes:
+        run: As Dagster stores it.
+        planned: Asset and day -> the step that was to materialize it.
+        published: Asset and day -> its materialization.
+        evaluations: Asset, day and check -> the last evaluation.
+        failed_steps: Step -> why, as far as it may be repeated.
+        last_words: What Dagster itself says of a run that failed without a failed step.
+    """
+
+    run: dg.DagsterRun
+    planned: dict[AssetDay, str] = field(default_factory=dict)
+    published: dict[AssetDay, dg.AssetMaterialization] = field(default_factory=dict)
+    evaluations: dict[tuple[str, str, str], dg.AssetCheckEvaluation] = field(default_factory=dict)
+    failed_steps: dict[str, str] = field(default_factory=dict)
+    last_words: str = ""
+
+    @property
+    def failed(self) -> bool:
+        """Whether it failed for good: not cancelled, and not tried again by Dagster."""
+        will_retry = self.run.tags.get(_WILL_RETRY_TAG) == "true"
+        return self.run.status == dg.DagsterRunStatus.FAILURE and not will_retry
+
+    def well(self) -> set[AssetDay]:
+        """What was materialized; of a run that succeeded, all that was planned."""
+        succeeded = self.run.status == dg.DagsterRunStatus.SUCCESS
+        return {*self.published, *(self.planned if succeeded else ())}
+
+    def missing(self) -> set[AssetDay]:
+        """What was planned and not materialized, by the steps that failed if any did."""
+        return {
+            day
+            for day, step in self.planned.items()
+            if day not in self.published and (not self.failed_steps or step in self.failed_steps)
+        }
+
+
+def read_run(instance: dg.DagsterInstance, run: dg.DagsterRun, datasets: set[str]) -> EndedRun:
+    """Read the events of a run.
+
+    Args:
+        instance: Where they are.
+        run: One that has ended.
+        datasets: Assets whose failures hold no row content, so that their text may be repeated.
+    """
+    ended = EndedRun(run)
+    for event in _events(instance, run.run_id):
+        _note(ended, event, datasets)
+    return ended
+
+
+def _events(instance: dg.DagsterInstance, run_id: str) -> Iterator[dg.DagsterEvent]:
+    cursor, more = None, True
+    while more:
+        page = instance.get_records_for_run(run_id, cursor, _OF_INTEREST, _PAGE)
+        cursor, more = page.cursor, page.has_more
+        for record in page.records:
+            if event := record.event_log_entry.dagster_event:
+                yield event
+
+
+def _note(ended: EndedRun, event: dg.DagsterEvent, datasets: set[str]) -> None:
+    if event.event_type == dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED:
+        data = event.asset_materialization_planned_data
+        asset, subset = data.asset_key.to_user_string(), data.partitions_subset
+        for day in list(subset.get_partition_keys()) if subset else [data.partition or ""]:
+            ended.planned[asset, day] = event.step_key or ""
+    elif event.event_type == dg.DagsterEventType.ASSET_MATERIALIZATION:
+        done = event.step_materialization_data.materialization
+        ended.published[done.asset_key.to_user_string(), done.partition or ""] = done
+    elif event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION:
+        found = event.asset_check_evaluation_data
+        asset = found.asset_key.to_user_string()
+        ended.evaluations[asset, found.partition or "", found.check_name] = found
+    elif event.event_type == dg.DagsterEventType.STEP_FAILURE:
+        step = event.step_key or ""
+        ended.failed_steps[step] = _why(event, repeat=step in datasets)
+    elif not event.job_failure_data.error:
+        ended.last_words = event.message or ""
+
+
+def _why(event: dg.DagsterEvent, *, repeat: bool) -> str:
+    """Of our own assets what was said; of others the class alone: its text may quote a row."""
+    data = event.step_failure_data
+    if repeat and data.user_failure_data and data.user_failure_data.description:
+        return data.user_failure_data.description
+    error = data.error
+    while error and error.cause:
+        error = error.cause
+    name = (error.cls_name if error else None) or "an error"
+    if error and isinstance(getattr(errors, name, None), type):
+        return error.message.partition(": ")[2].strip()
+    return f"{name}; the run's log has its text."
