@@ -13,10 +13,11 @@ The rooms, each of which may import only those above it (a test holds it):
     sources | transforms | formats | stores      (siblings never import each other)
     engine
     catalog                                      what lies below defs/
+    alerts                                       messages, receivers, the outbox
     demo | orchestration, components             (the latter two alone import dagster)
     definitions                                  Dagster's door
     api                                          the same without Dagster
-    doctor, cli                                  `exporter doctor`: what an export needs
+    doctor, cli                                  the command `exporter`
 
 `defs/` is what a user edits: one folder per dataset.
 """

@@ -28,7 +28,9 @@ class Alerting:
     instance: dg.DagsterInstance
     inbox: Inbox
 
-    def run(self, first: str, last: str = "", *, job: str = "logs_job") -> dg.ExecuteInProcessResult:
+    def run(
+        self, first: str, last: str = "", *, job: str = "logs_job"
+    ) -> dg.ExecuteInProcessResult:
         """Export a day, or a range of days."""
         days: dict[str, Any] = {"partition_key": first}
         if last:

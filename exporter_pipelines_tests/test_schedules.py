@@ -130,7 +130,9 @@ def test_the_graph(repository: dg.RepositoryDefinition) -> None:
         "prune_schedule": ("45 4 * * *", "UTC", "prune_job", "STOPPED"),
     }
     assert {s.name: s.default_status.value for s in repository.sensor_defs} == {
-        "dead_runs_sensor": "RUNNING"
+        "condition_alerts": "RUNNING",
+        "dead_runs_sensor": "RUNNING",
+        "run_alerts": "RUNNING",
     }
     assert set(repository.get_top_level_resources()) == {"backend", "exports", "io_manager"}
 

@@ -14,6 +14,7 @@ import logging
 import re
 import threading
 from collections.abc import Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +23,7 @@ from exporter_pipelines.alerts.message import Message
 SEND_TIMEOUT_S = 20.0
 """A receiver that has not answered by then counts as down; Apprise's own limits are shorter."""
 
+_statuses: ContextVar[list[str] | None] = ContextVar("statuses", default=None)
 _STATUS = re.compile(r"error=(\d{3})\b")
 
 
@@ -52,9 +54,8 @@ class Receiver:
         """
         from apprise import Apprise, NotifyFormat
 
-        container, status = Apprise(), _Status()
-        logger = logging.getLogger("apprise")
-        logger.addHandler(status)
+        container, statuses = Apprise(), list[str]()
+        _statuses.set(statuses)
         try:
             container.add(self.service or [])
             taken = container.notify(
@@ -66,23 +67,26 @@ class Receiver:
         except Exception as error:
             # Its text may quote the URL.
             return f"failed with {type(error).__name__}"
-        finally:
-            logger.removeHandler(status)
-        return None if taken else status.said
+        if taken:
+            return None
+        if statuses:
+            return f"answered with HTTP status {statuses[-1]}"
+        return "did not take the message, or could not be reached"
 
 
-class _Status(logging.Handler):
-    """Keeps the HTTP status of what Apprise logs in the thread that made it."""
+class _Swallow(logging.Filter):
+    """Keeps what Apprise logs from every log, for it quotes URLs, and reads the HTTP status."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._thread = threading.get_ident()
-        self.said = "did not take the message, or could not be reached"
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Let nothing pass."""
+        found = _STATUS.search(record.getMessage())
+        # Apprise works in threads of its own and takes the context along.
+        if found and (statuses := _statuses.get()) is not None:
+            statuses.append(found[1])
+        return False
 
-    def emit(self, record: logging.LogRecord) -> None:
-        """Read one record; nothing of it is printed."""
-        if record.thread == self._thread and (found := _STATUS.search(record.getMessage())):
-            self.said = f"answered with HTTP status {found[1]}"
+
+_swallow = _Swallow()
 
 
 def open_receivers(urls: list[str]) -> list[Receiver]:
@@ -91,7 +95,9 @@ def open_receivers(urls: list[str]) -> list[Receiver]:
         return []  # without receivers, nobody pays for the import
     from apprise import Apprise, AppriseAsset
 
-    _mute(logging.getLogger("apprise"))
+    logger = logging.getLogger("apprise")
+    logger.addFilter(_swallow)  # a second time, it is not added
+    logger.setLevel(logging.WARNING)
     asset = AppriseAsset(
         app_id="exporter_pipelines", app_desc="Alerts of the exports", async_mode=False
     )
@@ -127,10 +133,3 @@ def send_all(messages: Mapping[Receiver, Message]) -> dict[Receiver, str | None]
     late = f"did not answer within {SEND_TIMEOUT_S:g} s"
     arrived = dict(outcomes)
     return {receiver: arrived.get(receiver, late) for receiver in messages}
-
-
-def _mute(logger: logging.Logger) -> None:
-    """Keep what Apprise logs from every log: it quotes URLs."""
-    logger.propagate = False
-    if not logger.handlers:
-        logger.addHandler(logging.NullHandler())  # or Python prints it itself

@@ -1,0 +1,164 @@
+"""Receivers that are down, slow, unknown or many: nothing lost, nothing twice, no secret said."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from exporter_pipelines.alerts import outbox as outbox_module
+from exporter_pipelines.alerts import receivers as receivers_module
+from exporter_pipelines.alerts.message import Message, alert
+from exporter_pipelines.alerts.outbox import Outbox
+from exporter_pipelines.alerts.receivers import Receiver, open_receivers
+from exporter_pipelines_tests.projects import Project
+from exporter_pipelines_tests.receivers import Inbox, inbox
+
+CANARY = "s3cr3t-canary"
+
+
+@pytest.fixture
+def opened() -> Iterator[Callable[..., Inbox]]:
+    """Makes receivers that end with the test; `port=` brings one back to where it was."""
+    with ExitStack() as stack:
+        yield lambda port=0: stack.enter_context(inbox(port))
+
+
+def messages(count: int) -> list[Message]:
+    return [Message(f"[exporter] {number}", "body", "warning") for number in range(count)]
+
+
+def deliver(box: Outbox, receivers: list[Receiver]) -> tuple[Outbox, list[str]]:
+    """One tick of a daemon that was started anew: everything went through storage."""
+    box = Outbox.from_json(box.to_json())
+    assert box.give_up(receivers) == 0
+    return box, box.deliver(receivers, lambda: None)
+
+
+def test_a_receiver_that_is_down_loses_nothing_and_the_other_hears_once(
+    opened: Callable[..., Inbox], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox_module, "FIRST_WAIT_S", 0.0)
+    well = opened()
+    with inbox() as gone:
+        url, port = gone.url, gone.port
+    receivers, box = open_receivers([well.url, url]), Outbox()
+    for message in messages(3):
+        box.add(message, receivers)
+    monkeypatch.setattr(outbox_module, "_TICK_BUDGET_S", 0.5)
+    for _ in range(3):
+        box, problems = deliver(box, receivers)
+        assert "receiver 2 (JSON) did not take the message, or could not be reached" in problems[0]
+    assert well.titles == ["0", "1", "2"]
+    back = opened(port)
+    box, problems = deliver(box, receivers)
+    assert (problems, back.titles, well.titles) == ([], ["0", "1", "2"], ["0", "1", "2"])
+    assert box.waits_since() is None
+
+
+def test_a_receiver_that_is_down_is_left_alone_for_longer_and_longer(
+    opened: Callable[..., Inbox], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refusing = opened()
+    refusing.status = 503
+    receivers, box = open_receivers([refusing.url]), Outbox()
+    box.add(*messages(1), receivers)
+    waits = []
+    for _ in range(10):
+        box, [problem] = deliver(box, receivers)
+        assert "answered with HTTP status 503" in problem
+        assert deliver(box, receivers)[1] == []  # not before its time
+        waits.append(round(box.down[receivers[0].id][1] - time.time()))
+        box.down[receivers[0].id][1] = 0.0  # its time has come
+    assert waits == [30, 60, 120, 240, 480, 960, 1920, 3600, 3600, 3600]
+    refusing.status = 200
+    assert deliver(box, receivers)[1] == []
+    assert refusing.titles == ["0"]
+
+
+def test_a_receiver_that_hangs_does_not_keep_the_others_waiting(
+    opened: Callable[..., Inbox], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(receivers_module, "SEND_TIMEOUT_S", 0.3)
+    hanging, well = opened(), opened()
+    hanging.gate.clear()
+    receivers, box = open_receivers([hanging.url, well.url]), Outbox()
+    for message in messages(2):
+        box.add(message, receivers)
+    box, problems = deliver(box, receivers)
+    assert well.titles == ["0", "1"]
+    assert len(problems) == 1
+    assert "receiver 1 (JSON) did not answer within 0.3 s; tried again in 30 s" in problems[0]
+
+
+def test_what_waits_too_long_is_given_up_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    receivers, box = open_receivers(["json://127.0.0.1:9/"]), Outbox()
+    for message in messages(502):
+        box.add(message, receivers)
+    assert box.give_up(receivers) == 2
+    assert box.waiting[0].message.title == "[exporter] 2"
+    box.waiting[0].since -= 8 * 86400
+    assert box.give_up(receivers) == 1
+    assert box.give_up([]) == 0  # the operator removed the receiver: nobody misses them
+    assert box.waits_since() is None
+
+
+def test_nothing_of_a_url_is_said(
+    opened: Callable[..., Inbox],
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    caplog.set_level(logging.DEBUG, "apprise")
+    refusing = opened()
+    refusing.status = 404
+    urls = [
+        f"json://user:{CANARY}@127.0.0.1:{refusing.port}/{CANARY}",
+        f"json://{CANARY}.invalid/",
+        f"slack://{CANARY}",
+        f"nosuchservice://{CANARY}",
+        CANARY,
+        f"mailto://127.0.0.1:9?user=u&pass={CANARY}&from=a@example.org&to=b@example.org",
+    ]
+    receivers, box = open_receivers(urls), Outbox()
+    box.add(*messages(1), receivers)
+    stored, problems = deliver(box, receivers)
+    assert [r.label for r in receivers if not r.usable] == [
+        "receiver 3",
+        "receiver 4",
+        "receiver 5",
+    ]
+    assert len(problems) == 3
+    heard = capfd.readouterr()
+    said = [repr(problems), str(stored.to_json()), heard.out, heard.err, caplog.text]
+    assert CANARY not in "".join(said)
+
+
+def test_a_long_story_is_cut_to_what_receivers_take() -> None:
+    days = [f"2026-01-{day:02}" for day in range(1, 32)]
+    message = alert("day_held", "logs", days=days, why=["x" * 1000] * 31, link="http://ui/runs/1")
+    assert len(message.body) <= 1800
+    assert "2026-01-10 and 21 more" in message.body
+    assert "See: http://ui/runs/1\nWhat to do: " in message.body
+
+
+def test_the_command_says_who_took_a_test_message(
+    project: Project, opened: Callable[..., Inbox]
+) -> None:
+    none = project.exporter("alert-test")
+    assert (none.code, "EXPORTER_ALERT_URLS is empty" in none.stderr) == (1, True)
+    well = opened()
+    project.set(EXPORTER_ALERT_URLS=f"{well.url} odd://{CANARY}")
+    tried = project.exporter("alert-test")
+    assert tried.stdout.splitlines() == [
+        "receiver 1 (JSON)  took the message",
+        "receiver 2  is not a URL that Apprise knows",
+        "1 of 2 receivers took the message.",
+    ]
+    assert tried.code == 1
+    assert well.titles == ["test"]
+    assert CANARY not in tried.stderr
+    project.set(EXPORTER_ALERT_URLS=well.url)
+    assert project.exporter("alert-test").code == 0
