@@ -44,8 +44,7 @@ LADDER = {
     "cli_verify": {"errors", "settings", "engine", "verifying"},
     "cli": {
         "errors", "settings", "contracts", "stores", "engine", "catalog", "doctor", "cli_verify",
-    "cli": {
-        "errors", "settings", "contracts", "stores", "engine", "catalog", "doctor", "alerts",
+        "alerts",
     },
     "api": {
         "errors", "settings", "contracts", "sources", "stores", "engine", "demo", "catalog",
