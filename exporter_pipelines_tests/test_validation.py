@@ -1,0 +1,231 @@
+"""The short way through Pandera's checks finds what the whole schema finds, and says the same."""
+
+# ruff: noqa: UP045, N805 - Pandera evaluates annotations, and its rules are class methods
+
+from __future__ import annotations
+
+import socket
+from collections import Counter
+from typing import Annotated, Any, Optional
+
+import pandas as pd
+import pandera.pandas as pandera
+import pyarrow as pa
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from exporter_pipelines.contracts.judging import with_rules, without
+from exporter_pipelines.contracts.refinements import RuleConfig
+from exporter_pipelines.contracts.row_schema import RowSchema, load_row_schema
+from exporter_pipelines.contracts.rules import parses_as_address
+from exporter_pipelines.engine.validate import Rejection, by_whole_schema, validate
+from exporter_pipelines.errors import ColumnMismatchError, ExporterError, RuleCrashedError
+
+OWN = "exporter_pipelines_tests.rules_of_ones_own"
+CALLS: list[int] = []
+
+
+class EventRow(pandera.DataFrameModel):
+    """A column of each type, and a rule of each kind that Pandera has."""
+
+    id: pa.int64 = pandera.Field(ge=0)
+    timestamp: Annotated[pa.timestamp, "us", "UTC"] = pandera.Field()
+    ended: Optional[Annotated[pa.timestamp, "us", "UTC"]] = pandera.Field(nullable=True)
+    message: pa.string = pandera.Field(str_length={"max_value": 5}, str_matches="^[a-zä]*$")
+    device: Optional[pa.string] = pandera.Field(nullable=True, isin=["a", "b"])
+    source: Optional[pa.string] = pandera.Field(nullable=True)
+    score: Optional[pa.float64] = pandera.Field(
+        nullable=True, in_range={"min_value": 0, "max_value": 1}
+    )
+    flag: Optional[pa.bool_] = pandera.Field(nullable=True)
+
+    @pandera.check("id", name="even", element_wise=True)
+    def _even(cls, number: int) -> bool:
+        return number % 2 == 0
+
+    @pandera.check("source", name="said", ignore_na=False)
+    def _said(cls, source: pd.Series) -> pd.Series:
+        CALLS.append(len(source))
+        return source.notna()
+
+    @pandera.check("ended", name="not_before_2000")
+    def _not_before_2000(cls, ended: pd.Series) -> pd.Series:
+        return ended >= pd.Timestamp("2000-01-01", tz="UTC")
+
+    @pandera.dataframe_check(name="ends_after_start")
+    def _ends_after_start(cls, rows: pd.DataFrame) -> pd.Series:
+        return (rows["timestamp"] <= rows["ended"]).fillna(True)
+
+    @pandera.dataframe_check(name="flagged", ignore_na=False)
+    def _flagged(cls, rows: pd.DataFrame) -> pd.Series:
+        return rows["flag"].fillna(False)
+
+
+class StrictRow(pandera.DataFrameModel):
+    """One rule whose verdict is a table, and one on the index: both for Pandera alone."""
+
+    id: pa.int64 = pandera.Field()
+    timestamp: Annotated[pa.timestamp, "us", "UTC"] = pandera.Field()
+
+    class Config:
+        """Of the model."""
+
+        strict = True
+        ordered = True
+
+    @pandera.dataframe_check(name="cells")
+    def _cells(cls, rows: pd.DataFrame) -> pd.DataFrame:
+        return rows.isin([0, 1, 2, 3])
+
+
+EVENTS = load_row_schema(f"{__name__}.EventRow")
+TEXTS = st.none() | st.sampled_from(["", "a", "b", "ä", "abcdef", "A\n", "x" * 300, "0", "\x00"])
+INSTANTS = st.none() | st.sampled_from([0, 1, 946_684_800_000_000, -62_135_596_800_000_000])
+ROWS = st.lists(
+    st.fixed_dictionaries(
+        {
+            "id": st.none() | st.integers(-3, 3),
+            "timestamp": INSTANTS,
+            "ended": INSTANTS,
+            "message": TEXTS,
+            "device": TEXTS,
+            "source": TEXTS,
+            "score": st.none() | st.sampled_from([0.0, 1.0, 1.5, float("nan"), float("inf")]),
+            "flag": st.none() | st.booleans(),
+        }
+    ),
+    max_size=8,
+)
+BLANK = dict.fromkeys(EVENTS.names)
+
+
+def rule(name: str, **settings: Any) -> RuleConfig:
+    return RuleConfig(name=name, function=f"{OWN}.{name}", **settings)
+
+
+HARMLESS = with_rules(
+    EVENTS,
+    [
+        rule("short_enough", columns=["message"], params={"limit": 3}),
+        rule("device_named_in_source", columns=["device", "source"]),
+        rule("not_repeated"),
+    ],
+)
+
+
+def outcome(judge: Any, batch: pa.RecordBatch, schema: RowSchema) -> object:
+    """The reasons of each row in their order, or the error."""
+    try:
+        found: list[Rejection] = judge(batch, schema)
+    except ExporterError as error:
+        return type(error), str(error)
+    # Pandera sorts the rows of a rule by the columns that have a value: of no consequence.
+    return sorted(found, key=lambda rejection: rejection.row), Counter(found)
+
+
+def events(rows: list[dict[str, Any]]) -> pa.RecordBatch:
+    return pa.RecordBatch.from_pylist(rows, schema=EVENTS.arrow)
+
+
+@settings(deadline=None, max_examples=20, derandomize=True, database=None)
+@given(ROWS)
+@example([BLANK])
+@example([{**BLANK, "score": float("nan")}])
+@example([])
+def test_both_ways_reject_the_same_for_the_same_reasons(rows: list[dict[str, Any]]) -> None:
+    batch = events(rows)
+    assert outcome(validate, batch, HARMLESS) == outcome(by_whole_schema, batch, HARMLESS)
+
+
+@pytest.mark.parametrize("name", ["raising", "one_verdict", "texts", "fewer"])
+def test_both_ways_refuse_the_same_rules(name: str) -> None:
+    columns = {"texts": ["message"], "fewer": ["message"]}.get(name, [])
+    schema = with_rules(EVENTS, [rule(name, columns=columns)])
+    batch = events([{**BLANK, "message": text} for text in ("a", "abcdef", "b")])
+    assert outcome(validate, batch, schema) == outcome(by_whole_schema, batch, schema)
+
+
+def test_fewer_rules_are_judged_the_same_way() -> None:
+    batch = events([{**BLANK, "id": 1}, {**BLANK, "message": "abcdef"}])
+    for schema in (without(HARMLESS, ["even", "flagged"]), EVENTS.without_rules()):
+        assert outcome(validate, batch, schema) == outcome(by_whole_schema, batch, schema)
+
+
+@settings(deadline=None, max_examples=5, derandomize=True, database=None)
+@given(st.lists(st.fixed_dictionaries({"id": st.integers(0, 5), "timestamp": INSTANTS})))
+def test_what_is_not_plain_is_left_to_pandera(rows: list[dict[str, Any]]) -> None:
+    schema = load_row_schema(f"{__name__}.StrictRow")
+    batch = pa.RecordBatch.from_pylist(rows, schema=schema.arrow)
+    assert outcome(validate, batch, schema) == outcome(by_whole_schema, batch, schema)
+
+
+def test_a_batch_with_bad_rows_is_judged_once() -> None:
+    CALLS.clear()
+    bad = {**BLANK, "id": 2, "timestamp": 5, "message": "abcdef", "source": None}
+    rejections = validate(events([bad, bad]), EVENTS)
+    assert CALLS == [2]
+    assert ("message", "abcdef") in {(r.column, r.value) for r in rejections}
+    with pytest.raises(RuleCrashedError, match="raised an exception"):
+        validate(events([bad]), with_rules(EVENTS, [rule("raising")]))
+
+
+def test_columns_of_other_types_are_a_mismatch() -> None:
+    batch = pa.RecordBatch.from_pylist([{**BLANK, "id": "1"}])
+    with pytest.raises(ColumnMismatchError):
+        validate(batch, EVENTS)
+
+
+ALMOST = st.lists(
+    st.sampled_from(
+        [
+            "0",
+            "1",
+            "00",
+            "255",
+            "256",
+            "25",
+            "٣",
+            "a",
+            "F",
+            "::",
+            ":",
+            ".",
+            "/8",
+            "%eth0",
+            " ",
+            "\n",
+        ]
+    )
+)
+
+
+@settings(deadline=None)
+@given(st.lists(st.none() | ALMOST.map("".join) | st.ip_addresses().map(str)))
+@example(
+    [
+        "1.2.3.4",
+        "01.2.3.4",
+        "1.2.3.4\n",
+        "1.2.3",
+        "256.1.1.1",
+        "::1",
+        "::ffff:1.2.3.4",
+        None,
+        "",
+        "a\x00",
+    ]
+)
+def test_addresses_are_what_the_system_parses(texts: list[str | None]) -> None:
+    series = pd.Series(texts, dtype=pd.ArrowDtype(pa.string()))
+    assert parses_as_address(series).tolist() == [parses(text) for text in texts]
+
+
+def parses(text: str | None) -> bool:
+    for family in (socket.AF_INET, socket.AF_INET6):
+        try:
+            socket.inet_pton(family, text or "")
+            return True
+        except (OSError, ValueError):
+            continue
+    return False
