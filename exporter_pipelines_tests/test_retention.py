@@ -69,7 +69,8 @@ def test_a_kill_while_a_tombstone_is_written_leaves_nothing_that_stays(
     process.join(60)
     assert process.exitcode == -signal.SIGKILL
     assert published(store) == DAYS
-    assert list((store.root / "logs" / "removed").iterdir()) == []
+    tombstones = [path.name for path in (store.root / "logs" / "removed").iterdir()]
+    assert tombstones == ["date=2026-10-31.json"]  # of the day before, which has gone
     for left in (store.root / "logs" / ".superseded").iterdir():
         os.utime(left, (0, 0))
     store.reap("logs")
