@@ -34,6 +34,7 @@ setup(
         # Both come with Dagster as well.
         "click>=8",
         "python-dotenv>=1",
+        "tenacity>=9,<10",
         "tzdata",
         "zstandard>=0.25,<1",
         # The embedded PostgreSQL of the demo.

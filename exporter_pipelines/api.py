@@ -14,7 +14,10 @@ call `dotenv.load_dotenv(".env", override=True)` first.
 from __future__ import annotations
 
 import datetime as dt
+import logging
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pyarrow as pa
 
@@ -23,14 +26,18 @@ from exporter_pipelines.catalog import dataset_named
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.day_window import DayWindow
 from exporter_pipelines.contracts.manifest import Manifest
+from exporter_pipelines.contracts.staged_day import Staging
 from exporter_pipelines.demo.backend import backend_url
 from exporter_pipelines.engine import load
+from exporter_pipelines.engine.attempts import staged_day
 from exporter_pipelines.engine.judge import judge
 from exporter_pipelines.engine.publish import hold, publish
-from exporter_pipelines.engine.stage import DEFAULT_BATCH_ROWS, stage_day
+from exporter_pipelines.engine.stage import DEFAULT_BATCH_ROWS
 from exporter_pipelines.errors import ConfigurationError, DayHeldError
 from exporter_pipelines.sources import open_day
 from exporter_pipelines.stores import LocalStore
+
+_log = logging.getLogger(__name__)
 
 
 def export_day(
@@ -49,19 +56,30 @@ def export_day(
     """
     dataset = dataset_named(dataset) if isinstance(dataset, str) else dataset
     window = DayWindow.of(_date(day).isoformat(), settings.timezone())
-    staging = LocalStore(settings.output_root()).begin(dataset.name, window.day)
-    try:
-        with open_day(backend_url(dataset.config.source.url), dataset, window) as snapshot:
-            staged = stage_day(
-                dataset, window, snapshot, staging, run_id=str(uuid.uuid4()), batch_rows=batch_rows
-            )
+    store = LocalStore(settings.output_root())
+
+    @contextmanager
+    def begin() -> Iterator[Staging]:
+        staging = store.begin(dataset.name, window.day)
+        try:
+            yield staging
+        finally:
+            staging.discard()
+
+    with staged_day(
+        dataset,
+        window,
+        lambda: open_day(backend_url(dataset.config.source.url), dataset, window),
+        begin,
+        run_id=str(uuid.uuid4()),
+        batch_rows=batch_rows,
+        say=_log.warning,
+    ) as staged:
         if held := [verdict for verdict in judge(dataset, staged.tally) if verdict.holds]:
             raise DayHeldError(
                 f"{dataset.name} {window.day}", [v.reason for v in held], hold(staged)
             )
         return publish(staged)
-    finally:
-        staging.discard()
 
 
 def open_days(dataset: str, first: str, last: str | None = None) -> pa.RecordBatchReader:

@@ -17,7 +17,12 @@ class ExporterError(Exception):
     Args:
         message: What happened, with the value that caused it. One sentence.
         hint: What to do next. One sentence.
+
+    Attributes:
+        may_pass: Whether the same may succeed a little later, with nothing done about it.
     """
+
+    may_pass = False
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)
@@ -48,12 +53,24 @@ class UnknownFormatError(UnknownNameError):
     """`format` or `compression` names nothing that this project writes."""
 
 
-class SourceUnavailableError(ExporterError):
+class SourceError(ExporterError):
+    """The database, rather than what was asked of it; only its source knows what may pass."""
+
+    def __init__(self, message: str, hint: str = "", may_pass: bool = False) -> None:
+        super().__init__(message, hint)
+        self.may_pass = may_pass
+
+
+class SourceUnavailableError(SourceError):
     """The database could not be reached or refused the connection; no day was begun."""
 
 
-class SourceLostError(ExporterError):
+class SourceLostError(SourceError):
     """The database stopped answering, or refused to go on, in the middle of a day."""
+
+
+class SourceStalledError(SourceLostError):
+    """The database holds the connection and says nothing; each further try would wait as long."""
 
 
 class NotAnsweredError(ExporterError):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,13 @@ from exporter_pipelines.contracts.dataset import Dataset, DatasetConfig
 from exporter_pipelines.contracts.day_window import DayWindow
 from exporter_pipelines.contracts.manifest import Manifest
 from exporter_pipelines.contracts.row_schema import load_row_schema
+from exporter_pipelines.engine.attempts import staged_day
 from exporter_pipelines.engine.judge import Verdict, judge
 from exporter_pipelines.engine.publish import hold, publish
 from exporter_pipelines.engine.stage import stage_day
 from exporter_pipelines.sources import open_day
 from exporter_pipelines.stores import LocalStore
+from exporter_pipelines.stores.local import LocalStaging
 
 DEFS = Path(exporter_pipelines.__file__).parent / "defs"
 
@@ -71,6 +74,38 @@ def export(
         if any(verdict.holds for verdict in verdicts):
             raise DayHeldError(verdicts, hold(staged))
         return publish(staged)
+    finally:
+        staging.discard()
+
+
+def export_patiently(
+    url: str,
+    exported: Dataset,
+    day: str,
+    store: LocalStore,
+    *,
+    say: Callable[[str], object] = lambda _line: None,
+    first_wait_s: float = 0.02,
+) -> Manifest:
+    """The same with as many attempts as the dataset allows, `first_wait_s` apart at first."""
+    window = DayWindow.of(day, "UTC")
+    with staged_day(
+        exported,
+        window,
+        lambda: open_day(url, exported, window),
+        lambda: discarded(store.begin(exported.name, day)),
+        run_id="0123456789abcdef",
+        say=say,
+        first_wait_s=first_wait_s,
+    ) as staged:
+        return publish(staged)
+
+
+@contextmanager
+def discarded(staging: LocalStaging) -> Iterator[LocalStaging]:
+    """A staging area that is discarded at the end of the block."""
+    try:
+        yield staging
     finally:
         staging.discard()
 

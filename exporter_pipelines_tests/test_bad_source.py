@@ -173,8 +173,7 @@ def test_a_table_without_select_privilege_is_refused(published: Backend, store: 
 def test_a_lock_that_is_held_too_long_is_named_with_its_holder(
     published: Backend, store: LocalStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("postgres_table", "postgres_connection"):
-        monkeypatch.setattr(f"exporter_pipelines.sources.{module}.LOCK_TIMEOUT_S", 1)
+    monkeypatch.setattr("exporter_pipelines.sources.postgres_connection.LOCK_TIMEOUT_S", 1)
     with psycopg.connect(published.url, application_name="migration") as holder:
         holder.execute("LOCK TABLE logs")
         message = refused(SourceUnavailableError, published.url, store)

@@ -234,11 +234,13 @@ def test_a_mistake_ends_with_one_sentence(
 
 def test_a_source_that_cannot_be_reached_ends_a_range_early(project: Project) -> None:
     project.set(EXPORTER_SOURCE_URL=f"postgresql://someone:{PASSWORD}@127.0.0.1:1/backend")
+    project.edit("logs", "    table: logs ", "    retries: 1\n    table: logs ")
     finished = project.materialize("logs", partition_range=f"{ONE}...{THREE}")
     assert finished.code == 1
     first, second, third = finished.last_words.splitlines()
     assert first == "3 of 3 days of logs:"
     assert second.startswith(f"logs {ONE}: Cannot connect to PostgreSQL at 127.0.0.1:1")
+    assert "It was tried 2 times." in second
     assert third == f"logs not tried: {TWO}, {THREE}."
     assert PASSWORD not in finished.stderr
 

@@ -66,6 +66,27 @@ class SourceConfig(Strict):
         default_factory=dict,
         description="Exported name: source name. Columns left out keep their own name.",
     )
+    retries: int = Field(
+        3,
+        ge=0,
+        le=20,
+        description="How often a day is begun anew after trouble that may pass by itself: a lost "
+        "connection, a server that restarts. Each waits longer, 2 s at first.",
+    )
+    stall_timeout_s: float = Field(
+        300,
+        gt=0,
+        le=86_400,
+        description="Longest wait, in seconds, for a PostgreSQL server that owes an answer at "
+        "once, or the next rows.",
+    )
+    answer_timeout_s: float = Field(
+        3600,
+        gt=0,
+        le=86_400,
+        description="Longest wait, in seconds, for the count of a day and for its first rows, "
+        "before which PostgreSQL may have to sort the day.",
+    )
 
     @field_validator("timezone")
     @classmethod

@@ -76,6 +76,13 @@ class DaySnapshot(Protocol):
         """
         ...
 
+    def stop(self) -> None:
+        """Make whoever waits for the database fail at once; from any thread.
+
+        The snapshot can then only be closed.
+        """
+        ...
+
     def __enter__(self) -> DaySnapshot: ...
 
     def __exit__(self, *exc_info: object) -> None: ...

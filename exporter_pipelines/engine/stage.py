@@ -107,7 +107,7 @@ class _Stager:
     def run(self, batch_rows: int, report: Report) -> StagedDay:
         files = self._files
         with WriteBehind(files.write) as behind:
-            for batch in read_ahead(self._snapshot.batches(batch_rows)):
+            for batch in read_ahead(self._snapshot.batches(batch_rows), self._snapshot.stop):
                 for piece in files.encode(self._valid(batch), self._tally.changed):
                     behind.put(piece)
                 report(self._tally.rows_read, self._tally.source_rows)

@@ -18,11 +18,12 @@ _DEPTH = 2
 _END = object()
 
 
-def read_ahead(items: Iterable[T]) -> Iterator[T]:
+def read_ahead(items: Iterable[T], stop: Callable[[], None] = lambda: None) -> Iterator[T]:
     """Iterate over `items` in a thread of its own, at most two items ahead.
 
     An exception of the source is raised here, behind the items that came before it. When the
-    caller stops early, closing this generator waits until the thread has let go of the source.
+    caller stops early, closing this generator waits until the thread has let go of the source;
+    `stop` ends what that thread may be waiting for.
     """
     handover: queue.Queue[object] = queue.Queue(_DEPTH)
     failure: list[BaseException] = []
@@ -41,8 +42,11 @@ def read_ahead(items: Iterable[T]) -> Iterator[T]:
     try:
         while (item := handover.get()) is not _END:
             yield item  # type: ignore[misc]
-    finally:
+    except BaseException:
         stopped.set()
+        stop()
+        raise
+    finally:
         thread.join()
     if failure:
         raise failure[0]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -20,10 +20,11 @@ from pydantic import Field
 from exporter_pipelines import settings
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.day_window import DayWindow
-from exporter_pipelines.contracts.staged_day import StagedDay, Staging
+from exporter_pipelines.contracts.staged_day import StagedDay
+from exporter_pipelines.engine.attempts import staged_day
 from exporter_pipelines.engine.drift import judge_drift
 from exporter_pipelines.engine.judge import Verdict, judge
-from exporter_pipelines.engine.stage import DEFAULT_BATCH_ROWS, stage_day
+from exporter_pipelines.engine.stage import DEFAULT_BATCH_ROWS
 from exporter_pipelines.engine.trailing_days import DayNumbers, TrailingDays
 from exporter_pipelines.errors import (
     ConfigurationError,
@@ -133,8 +134,7 @@ class ExportRun:
     def _day(self, day: str) -> Iterator[object]:
         """Stage, judge, then publish or hold one day, with its events."""
         self.config.check()
-        with self.exports.staging(self.dataset.name, day) as staging:
-            staged = self._stage(day, staging)
+        with self._staged(day) as staged:
             verdicts = [*judge(self.dataset, staged.tally), *self._drift(staged)]
             self.outcome.verdicts[day] = verdicts
             if any(verdict.holds for verdict in verdicts):
@@ -152,18 +152,18 @@ class ExportRun:
         """The days before those of this run, and those of this run that are published."""
         return TrailingDays(self.exports.store(), self.dataset.name)
 
-    def _stage(self, day: str, staging: Staging) -> StagedDay:
+    def _staged(self, day: str) -> AbstractContextManager[StagedDay]:
         window = DayWindow.of(day, settings.timezone())
-        with self.backend.open_day(self.dataset, window, self.kept) as snapshot:
-            return stage_day(
-                self.dataset,
-                window,
-                snapshot,
-                staging,
-                run_id=self.context.run.run_id,
-                batch_rows=self.config.batch_rows,
-                report=self.progress.batch,
-            )
+        return staged_day(
+            self.dataset,
+            window,
+            lambda: self.backend.open_day(self.dataset, window, self.kept),
+            lambda: self.exports.staging(self.dataset.name, day),
+            run_id=self.context.run.run_id,
+            batch_rows=self.config.batch_rows,
+            say=self.context.log.warning,
+            report=self.progress.batch,
+        )
 
     def _publish(self, staged: StagedDay, verdicts: list[Verdict]) -> Iterator[object]:
         """Alone, Dagster calls the IO manager and records the day; in a range, we do."""

@@ -12,7 +12,8 @@ from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.day_window import DayWindow
 from exporter_pipelines.contracts.source import NOTES_COLUMN, SourceInfo
 from exporter_pipelines.errors import ConfigurationError, SourceLostError
-from exporter_pipelines.sources.postgres_connection import PostgresConnection
+from exporter_pipelines.sources.postgres_connection import Limits, PostgresConnection
+from exporter_pipelines.sources.postgres_errors import PostgresStatementError
 from exporter_pipelines.sources.postgres_kept import KeptConnection
 from exporter_pipelines.sources.postgres_query import PostgresDayQuery
 from exporter_pipelines.sources.postgres_table import PostgresTable
@@ -38,8 +39,12 @@ class PostgresDaySnapshot:
     ) -> None:
         self._url, self._dataset, self._kept = url, dataset, kept
         self._read_whole = False
+        source = dataset.config.source
         self._connection = (kept or KeptConnection()).use(
-            url, dataset.config.source.url, lambda connection: self._begin(connection, window)
+            url,
+            source.url,
+            Limits(source.stall_timeout_s, source.answer_timeout_s),
+            lambda connection: self._begin(connection, window),
         )
 
     def _begin(self, connection: PostgresConnection, window: DayWindow) -> PostgresConnection:
@@ -76,6 +81,10 @@ class PostgresDaySnapshot:
                 yield self._delivered(batch.slice(offset, max_rows))
         self._read_whole = True
 
+    def stop(self) -> None:
+        """See `contracts.source.DaySnapshot.stop`."""
+        self._connection.stop()
+
     def _delivered(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """The batch in exactly the promised types, undecodable text taken out and noted."""
         fields = [*self.schema.arrow, pa.field(NOTES_COLUMN, pa.string())]
@@ -87,8 +96,8 @@ class PostgresDaySnapshot:
 
     def _counts(self, connection: PostgresConnection) -> tuple[int, int]:
         try:
-            counts = connection.rows(self._query.counts())[0]
-        except SourceLostError as error:
+            counts = connection.rows(self._query.counts(), is_slow=True)[0]
+        except (SourceLostError, PostgresStatementError) as error:
             zone = self._dataset.config.source.timezone
             if "time zone" in error.message:
                 raise ConfigurationError(

@@ -1,27 +1,28 @@
-"""A read-only PostgreSQL session over ADBC, with errors that are safe to show.
+"""A read-only PostgreSQL session over ADBC, in which no wait is without end.
 
-Belongs here: connecting, session settings, running statements, and turning driver errors into
-ours. Does not belong here: what is asked of a table (`postgres_query`).
+Belongs here: connecting, session settings and running statements. Does not belong here: what is
+asked of a table (`postgres_query`), or how an error reads (`postgres_errors`).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import adbc_driver_manager
 import adbc_driver_postgresql
 import psycopg
 import pyarrow as pa
+
+# Private, but the public way (adbc_driver_manager.dbapi) imports pandas and polars and takes 1.4 s.
+from adbc_driver_manager._reader import AdbcRecordBatchReader
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from exporter_pipelines.errors import (
-    ConfigurationError,
-    ExporterError,
-    SourceLostError,
-    SourceUnavailableError,
-)
+from exporter_pipelines.sources.postgres_errors import SERVER_TROUBLE, PostgresErrors, malformed
+from exporter_pipelines.sources.watchdog import NoAnswerError, Watchdog
 
 BATCH_BYTES = 4 * 1024 * 1024
 """Size hint of an Arrow batch. Exporting 2M rows under Dagster peaked at 333 MB with 4 MiB and at
@@ -33,9 +34,6 @@ CONNECT_TIMEOUT_S = 10
 LOCK_TIMEOUT_S = 30
 """How long a statement waits behind a lock; a run can only be ended between statements."""
 
-# Classes of SQLSTATE that tell of the server or the connection, not of the statement.
-_SERVER_TROUBLE = {"08", "53", "57", "58", "XX"}
-
 # What a text projection looks like must not depend on how the server was set up. Local to the
 # transaction: a pooler may give the next one to another server process.
 _SETTINGS = (
@@ -44,7 +42,28 @@ _SETTINGS = (
     "SET LOCAL IntervalStyle = 'iso_8601'",
     "SET LOCAL bytea_output = 'hex'",
     "SET LOCAL extra_float_digits = 1",
+    # Else a server goes on sorting for whoever was cancelled. From PostgreSQL 14 on, not on
+    # Windows.
+    "SELECT set_config(name, '10s', true) FROM pg_settings "
+    "WHERE name = 'client_connection_check_interval' AND version() !~ 'Visual C|mingw'",
 )
+
+_DRIVER_ERRORS = (adbc_driver_manager.Error, OSError, pa.ArrowException)
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How long to wait for the server, in seconds, by the names of `SourceConfig`.
+
+    Attributes:
+        stall_timeout_s: For anything that a server in health does at once.
+        answer_timeout_s: For what it may have to read and sort a whole day for.
+    """
+
+    stall_timeout_s: float
+    answer_timeout_s: float
 
 
 class PostgresConnection:
@@ -54,23 +73,35 @@ class PostgresConnection:
     statement while a stream is open would end the stream, so read a stream to its end first.
     `close()` rolls back and closes; harmless when called twice.
 
+    Args:
+        url: As libpq takes it.
+        variable: The environment variable that holds it, for messages.
+        limits: Of each wait for the server. For reaching it libpq has its own `connect_timeout`
+            in the URL, per host.
+
     Raises:
         SourceUnavailableError: the server cannot be reached, or refuses the connection.
         ConfigurationError: the URL is malformed; its text is not shown.
     """
 
-    def __init__(self, url: str, variable: str) -> None:
-        self._variable = variable
+    def __init__(self, url: str, variable: str, limits: Limits) -> None:
+        self._variable, self._limits = variable, limits
+        self._watchdog = Watchdog()
         parameters = self._parameters(url)
-        self._password = str(parameters.get("password") or "")
-        self._target = _describe(parameters)
+        self._watchdog.tcp_user_timeout_ms = int(parameters["tcp_user_timeout"] or 0)
+        self._errors = PostgresErrors(parameters, variable)
+        self._connection: Any = None
+        limit_s = limits.stall_timeout_s
+        # Shorter than the wait for an answer, so that a lock is not taken for a stall.
+        self.lock_timeout_s = min(LOCK_TIMEOUT_S, 0.8 * limit_s)
         try:
-            self._database = adbc_driver_manager.AdbcDatabase(
-                driver=adbc_driver_postgresql._driver_path(), uri=make_conninfo("", **parameters)
+            self._database, self._connection = self._watchdog.connect(
+                lambda: self._open(make_conninfo("", **parameters)), limit_s
             )
-            self._connection = adbc_driver_manager.AdbcConnection(self._database)
-        except (adbc_driver_manager.Error, OSError) as error:
-            raise self._unavailable(error) from None
+        except NoAnswerError:
+            raise self._errors.silent_at_connecting(limit_s) from None
+        except _DRIVER_ERRORS as error:
+            raise self._errors.unavailable(error) from None
         try:
             self.begin()
         except BaseException:
@@ -80,7 +111,7 @@ class PostgresConnection:
     def begin(self) -> None:
         """Begin the transaction; after a ROLLBACK, begin another with a new snapshot."""
         self.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        for statement in (*_SETTINGS, f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT_S}s'"):
+        for statement in (*_SETTINGS, self._lock_timeout()):
             self.execute(statement)
         encoding = self.rows("SELECT current_setting('server_encoding') AS name")[0]["name"]
         # A server without an encoding cannot convert: it would refuse the whole batch for one
@@ -93,65 +124,126 @@ class PostgresConnection:
         """Run a statement that returns nothing of interest."""
         self.rows(statement)
 
-    def rows(self, statement: str) -> list[dict[str, Any]]:
-        """Run a small query and return its rows."""
-        rows: list[dict[str, Any]] = pa.Table.from_batches(*self._read(statement)).to_pylist()
+    def rows(self, statement: str, *, is_slow: bool = False) -> list[dict[str, Any]]:
+        """Run a query and return its rows.
+
+        Args:
+            statement: In one string.
+            is_slow: Whether the server may have to read the whole day to answer.
+
+        Raises:
+            PostgresStatementError: the server refused it.
+            SourceLostError: the server stopped, or did not answer in time.
+        """
+        setting = "answer_timeout_s" if is_slow else "stall_timeout_s"
+        rows: list[dict[str, Any]] = pa.Table.from_batches(
+            *self._read(statement, setting)
+        ).to_pylist()
         return rows
 
     def types(self, statement: str) -> dict[str, str]:
         """Column name -> PostgreSQL type name (`timestamptz`, `_text`, ...) of a query."""
-        schema = self._read(f"{statement} LIMIT 0")[1]
+        schema = self._read(f"{statement} LIMIT 0", "stall_timeout_s")[1]
         return {field.name: _type_name(field) for field in schema}
 
     def stream(self, query: str) -> Iterator[pa.RecordBatch]:
         """The rows of a query through COPY, without ever holding them all.
 
+        Before the first batch the server may sort, for up to `answer_timeout_s`; each further one
+        is due within `stall_timeout_s`. A stream that is not read to its end cuts the connection.
+
         Raises:
-            SourceLostError: the server stopped, or refused to go on.
+            SourceLostError: the server stopped, refused to go on, or said nothing for too long.
         """
-        with adbc_driver_manager.AdbcStatement(self._connection) as statement:
+        with self._statement(query) as statement:
             statement.set_options(**{"adbc.postgresql.batch_size_hint_bytes": str(BATCH_BYTES)})
-            statement.set_sql_query(query)
             try:
-                handle, _ = statement.execute_query()
-                # Private in pyarrow, but the public way (adbc_driver_manager.dbapi) imports
-                # pandas and polars and takes 1.4 s.
-                reader = pa.RecordBatchReader._import_from_c(handle.address)
-                yield from reader
-            except (adbc_driver_manager.Error, OSError, pa.ArrowException) as error:
-                raise self._lost(error) from None
+                yield from self._batches(statement)
+            except _DRIVER_ERRORS as error:
+                self._watchdog.hang_up()
+                raise self._errors.lost(error) from None
+            except BaseException:
+                # Before anything is closed, which might wait for the server.
+                self._watchdog.hang_up()
+                raise
+
+    def _batches(self, statement: adbc_driver_manager.AdbcStatement) -> Iterator[pa.RecordBatch]:
+        setting = "answer_timeout_s"
+        batches = iter(self._asked(lambda: _reader(statement), setting))
+        while (batch := self._asked(lambda: next(batches, None), setting)) is not None:
+            yield batch
+            setting = "stall_timeout_s"
+
+    def stop(self) -> None:
+        """Make whoever waits for the server fail at once; from any thread.
+
+        Nothing but `close()` may follow.
+        """
+        self._watchdog.hang_up()
 
     def close(self) -> None:
         """Roll back and close; the server's own clean-up follows if it is already gone."""
         connection, self._connection = self._connection, None
-        if connection is not None:
+        if self._watchdog.is_waiting:
+            # A thread still uses it and closes it with its last reference.
+            self._watchdog.hang_up()
+        elif connection is not None:
             connection.close()
             self._database.close()
+        self._watchdog.close()
 
-    def _read(self, statement: str) -> tuple[list[pa.RecordBatch], pa.Schema]:
-        with adbc_driver_manager.AdbcStatement(self._connection) as prepared:
-            prepared.set_sql_query(statement)
+    def _open(self, uri: str) -> tuple[Any, Any]:
+        database = adbc_driver_manager.AdbcDatabase(
+            driver=adbc_driver_postgresql._driver_path(), uri=uri
+        )
+        return database, adbc_driver_manager.AdbcConnection(database)
+
+    def _lock_timeout(self) -> str:
+        return f"SET LOCAL lock_timeout = {max(1, round(1000 * self.lock_timeout_s))}"
+
+    def _asked(self, ask: Callable[[], T], setting: str) -> T:
+        limit_s = getattr(self._limits, setting)
+        try:
+            return self._watchdog.call(ask, limit_s)
+        except NoAnswerError:
+            raise self._errors.stalled(limit_s, setting) from None
+
+    @contextmanager
+    def _statement(self, text: str) -> Iterator[adbc_driver_manager.AdbcStatement]:
+        statement = adbc_driver_manager.AdbcStatement(self._connection)
+        try:
+            statement.set_sql_query(text)
+            yield statement
+        finally:
+            # Else a thread that could not be ended still uses it.
+            if not self._watchdog.is_waiting:
+                statement.close()
+
+    def _read(self, text: str, setting: str) -> tuple[list[pa.RecordBatch], pa.Schema]:
+        with self._statement(text) as statement:
             try:
-                handle, _ = prepared.execute_query()
-                reader = pa.RecordBatchReader._import_from_c(handle.address)
-                return list(reader), reader.schema
-            except adbc_driver_manager.Error as error:
-                if error.sqlstate and error.sqlstate[:2] not in _SERVER_TROUBLE:
-                    raise self._refused(error, error.sqlstate) from None
-                raise self._lost(error) from None
-            except (OSError, pa.ArrowException) as error:
-                raise self._lost(error) from None
+                reader = self._asked(lambda: _reader(statement), setting)
+            except _DRIVER_ERRORS as error:
+                sqlstate = getattr(error, "sqlstate", None)
+                if sqlstate and sqlstate[:2] not in SERVER_TROUBLE:
+                    raise self._errors.refused(error, sqlstate) from None
+                raise self._errors.lost(error) from None
+            try:
+                return self._asked(lambda: list(reader), setting), reader.schema
+            except _DRIVER_ERRORS as error:
+                raise self._errors.lost(error) from None
 
     def _parameters(self, url: str) -> dict[str, Any]:
         try:
             given = conninfo_to_dict(url)
         except psycopg.Error:
-            raise self._malformed() from None
+            raise malformed(self._variable) from None
         # libpq takes what follows an @ or / of a password for a host, port or database, and shows
         # it.
         misread = url.count("@") > 1 or ("@" in url and not given.get("user"))
-        if misread or not re.fullmatch("[0-9,]*", str(given.get("port") or "")):
-            raise self._malformed()
+        numbers = [str(given.get(name) or "") for name in ("port", "tcp_user_timeout")]
+        if misread or not all(re.fullmatch("[0-9,]*", number) for number in numbers):
+            raise malformed(self._variable)
         defaults = {
             "connect_timeout": CONNECT_TIMEOUT_S,
             "application_name": "exporter_pipelines",
@@ -159,91 +251,18 @@ class PostgresConnection:
             "keepalives_idle": 30,
             "keepalives_interval": 10,
             "keepalives_count": 3,
+            "tcp_user_timeout": self._watchdog.tcp_user_timeout_ms,
         }
         return {**defaults, **given}
 
-    def _unavailable(self, error: Exception) -> ExporterError:
-        said = self._safe(error)
-        if "password authentication failed" in said or "no password supplied" in said:
-            hint = f"Correct the user or password in {self._variable}."
-        elif "does not exist" in said:
-            hint = f"Correct the database or user name in {self._variable}."
-        else:
-            hint = f"Check that the server runs and that {self._variable} names it."
-        return SourceUnavailableError(f"Cannot connect to PostgreSQL {self._target}: {said}.", hint)
 
-    def _malformed(self) -> ConfigurationError:
-        return ConfigurationError(
-            f"The URL in {self._variable} is malformed.",
-            "Write postgresql://user:password@host:5432/database and percent-encode special "
-            "characters of the password (@ is %40, / is %2F). It is not shown since it may hold a "
-            "secret.",
-        )
-
-    def _lost(self, error: Exception) -> SourceLostError:
-        said = _without_cells(self._safe(error))
-        if "ERROR:" in str(error):
-            return SourceLostError(
-                f"PostgreSQL {self._target} refused to go on: {said}.",
-                "Nothing of this day was published; run the SELECT of the day's table in psql to "
-                "see why, then run the day again.",
-            )
-        return SourceLostError(
-            f"PostgreSQL {self._target} stopped in the middle: {said}.",
-            "Nothing of this day was published; run it again when the server is well.",
-        )
-
-    def _refused(self, error: Exception, sqlstate: str) -> PostgresStatementError:
-        said = self._safe(error)
-        # Only messages on syntax and access quote nothing but names.
-        if sqlstate[:2] not in {"3F", "42"}:
-            said = _without_cells(said)
-        return PostgresStatementError(
-            sqlstate, f"PostgreSQL {self._target} refused a statement ({sqlstate}): {said}."
-        )
-
-    def _safe(self, error: Exception) -> str:
-        """The first line of a driver's message, without its prefix and without the password."""
-        line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        line = re.sub(r"^.*?(FATAL:|ERROR:)\s*", "", line)
-        line = re.sub(r"^[A-Z_]+: \[libpq\] (Failed to connect: )?", "", line)
-        if self._password:
-            line = line.replace(self._password, "***")
-        return line.rstrip(". ")
-
-
-class PostgresStatementError(ExporterError):
-    """The server refused a statement; the caller knows what it means for the dataset.
-
-    Attributes:
-        sqlstate: PostgreSQL's five-character error code.
-    """
-
-    def __init__(self, sqlstate: str, message: str) -> None:
-        super().__init__(
-            message, "Run SELECT * FROM the dataset's table in psql as the same user to see why."
-        )
-        self.sqlstate = sqlstate
-
-
-def _without_cells(message: str) -> str:
-    """A message up to its first quote, in whatever language the server speaks.
-
-    A failed cast quotes the cell, which may itself hold quotes and line breaks; row content must
-    not reach a log.
-    """
-    head = re.split('["«»„“”「『]', message, maxsplit=1)[0]
-    return message if head == message else f"{head}(value not shown)"
+def _reader(statement: Any) -> AdbcRecordBatchReader:
+    """The rows of a statement; waits for the server."""
+    handle, _ = statement.execute_query()
+    return AdbcRecordBatchReader._import_from_c(handle.address)
 
 
 def _type_name(field: pa.Field) -> str:
     metadata = field.metadata or {}
     name = metadata.get(b"ADBC:postgresql:typname") or metadata.get(b"POSTGRESQL:type") or b""
     return bytes(name).decode()
-
-
-def _describe(parameters: dict[str, Any]) -> str:
-    host = parameters.get("host") or parameters.get("hostaddr") or "the local socket"
-    port = parameters.get("port") or 5432
-    database = parameters.get("dbname") or parameters.get("user") or "?"
-    return f"at {host}:{port}, database {database}, user {parameters.get('user') or '?'}"

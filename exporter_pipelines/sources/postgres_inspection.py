@@ -21,7 +21,7 @@ from exporter_pipelines.contracts.row_schema import UTC_MICROSECONDS, Column
 from exporter_pipelines.errors import ConfigurationError, ExporterError, NotAnsweredError
 from exporter_pipelines.sources import postgres_questions as questions
 from exporter_pipelines.sources.likely_encoding import likely_encoding
-from exporter_pipelines.sources.postgres_connection import PostgresConnection
+from exporter_pipelines.sources.postgres_connection import Limits, PostgresConnection
 from exporter_pipelines.sources.postgres_times import (
     NAIVE_TIMES,
     NUMBERS,
@@ -35,6 +35,9 @@ TIMEOUT_MS = 1000
 """Of one question. A table whose answer takes longer is large, and production has other work."""
 
 CONNECT_TIMEOUT_S = 5
+
+# Of the connection; the server ends its own work after TIMEOUT_MS.
+_LIMITS = Limits(stall_timeout_s=15, answer_timeout_s=15)
 
 _QUERY = "query"
 _GRANTS = 'Give it a role that may only read: docs/operations.md, "A read-only database role".'
@@ -51,7 +54,7 @@ class PostgresInspection:
     def __init__(self, url: str, variable: str) -> None:
         if "connect_timeout" not in url:
             url += f"{'&' if '?' in url else '?'}connect_timeout={CONNECT_TIMEOUT_S}"
-        self._connection = PostgresConnection(url, variable)
+        self._connection = PostgresConnection(url, variable, _LIMITS)
         self._given = conninfo_to_dict(url)
         self._handles: dict[str, tuple[str, sql.Composable]] = {}
         self._connection.execute(f"SET LOCAL statement_timeout = {TIMEOUT_MS}")

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from exporter_pipelines.errors import ExporterError, SourceUnavailableError
-from exporter_pipelines.sources.postgres_connection import PostgresConnection
+from exporter_pipelines.errors import ExporterError, SourceStalledError, SourceUnavailableError
+from exporter_pipelines.sources.postgres_connection import Limits, PostgresConnection
 
 T = TypeVar("T")
 
@@ -25,7 +25,9 @@ class KeptConnection:
     def __init__(self) -> None:
         self._idle: tuple[str, PostgresConnection] | None = None
 
-    def use(self, url: str, variable: str, begin: Callable[[PostgresConnection], T]) -> T:
+    def use(
+        self, url: str, variable: str, limits: Limits, begin: Callable[[PostgresConnection], T]
+    ) -> T:
         """What `begin` makes of a connection with a new transaction, which it then owns.
 
         A connection that was idle may be what fails: the server may have closed it, or have got
@@ -40,12 +42,12 @@ class KeptConnection:
                 return begin(idle)
             except BaseException as error:
                 idle.close()
-                # A locked table has been waited for; all other errors of ours come at once.
-                if not isinstance(error, ExporterError) or isinstance(
-                    error, SourceUnavailableError
-                ):
+                # A locked table and a silent server have been waited for; all other errors of ours
+                # come at once.
+                waited = isinstance(error, SourceUnavailableError | SourceStalledError)
+                if waited or not isinstance(error, ExporterError):
                     raise
-        connection = PostgresConnection(url, variable)
+        connection = PostgresConnection(url, variable, limits)
         try:
             return begin(connection)
         except BaseException:

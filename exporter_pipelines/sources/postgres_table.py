@@ -13,11 +13,8 @@ from exporter_pipelines.errors import (
     SourceUnavailableError,
     UnknownTableError,
 )
-from exporter_pipelines.sources.postgres_connection import (
-    LOCK_TIMEOUT_S,
-    PostgresConnection,
-    PostgresStatementError,
-)
+from exporter_pipelines.sources.postgres_connection import PostgresConnection
+from exporter_pipelines.sources.postgres_errors import PostgresStatementError
 from exporter_pipelines.sources.postgres_query import PostgresDayQuery, relation
 from exporter_pipelines.sources.postgres_questions import UNIQUE
 from exporter_pipelines.sources.postgres_types import Projection, project
@@ -109,6 +106,8 @@ class PostgresTable:
             try:
                 found = self._connection.types(query.rule_probe(expression))["verdict"]
             except PostgresStatementError as error:
+                if error.may_pass:
+                    raise
                 self._connection.execute("ROLLBACK")
                 raise ConfigurationError(
                     f"{what} is refused: {error.message}",
@@ -125,6 +124,8 @@ class PostgresTable:
         try:
             return self._connection.types(f"SELECT * FROM {quoted} AS t")  # noqa: S608 - quoted
         except PostgresStatementError as error:
+            if error.may_pass:
+                raise
             self._connection.execute("ROLLBACK")
             raise self._no_table(error) from None
 
@@ -157,7 +158,8 @@ class PostgresTable:
             for row in self._connection.rows(_LOCKED_BY)
         ]
         return SourceUnavailableError(
-            f"The rows of {self._dataset.name} stayed locked for {LOCK_TIMEOUT_S} s; locked are: "
+            f"The rows of {self._dataset.name} stayed locked for "
+            f"{self._connection.lock_timeout_s:g} s; locked are: "
             f"{', '.join(holders) or 'none any more'}.",
             "Wait until that is done, or end it with SELECT pg_terminate_backend(process).",
         )

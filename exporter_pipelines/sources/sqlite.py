@@ -89,6 +89,10 @@ class SqliteDaySnapshot:
         if rows:
             yield self._delivered(rows)
 
+    def stop(self) -> None:
+        """See `contracts.source.DaySnapshot.stop`."""
+        self._connection.interrupt()
+
     def _delivered(self, rows: list[Row]) -> pa.RecordBatch:
         """The rows in exactly the promised types, with notes on what could not be delivered."""
         notes, source = Notes(), self._dataset.config.source

@@ -109,6 +109,10 @@ class SqliteConnection:
         except sqlite3.Error as error:
             raise self._lost(error) from None
 
+    def interrupt(self) -> None:
+        """Make the statement that runs, if any, fail at once; from any thread."""
+        self._connection.interrupt()
+
     def close(self) -> None:
         """End the transaction; a private copy is gone with it."""
         self._connection.close()
