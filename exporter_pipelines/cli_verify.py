@@ -23,6 +23,7 @@ _DAY = click.DateTime(["%Y-%m-%d"])
 @click.option("--from", "first", type=_DAY, metavar="DAY", help="From this day on.")
 @click.option("--to", "last", type=_DAY, metavar="DAY", help="Up to this day, included.")
 @click.option("--quick", is_flag=True, help="Names, sizes, modes and manifests; read no data.")
+@click.option("--source", is_flag=True, help="Compare keys and values with the database as it is.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document, for programs.")
 def verify(
     datasets: tuple[str, ...],
@@ -30,6 +31,7 @@ def verify(
     first: dt.datetime | None,
     last: dt.datetime | None,
     quick: bool,
+    source: bool,
     as_json: bool,
 ) -> None:
     """Read published days again and say what is not as it was exported; changes nothing.
@@ -48,7 +50,7 @@ def verify(
     summary = Summary(output="")
     try:
         summary.output = str(settings.output_root())
-        choice = choice_of(datasets, _key(day), _key(first), _key(last), quick)
+        choice = choice_of(datasets, _key(day), _key(first), _key(last), quick=quick, source=source)
         for report in verify_all(choice, summary, _progress):
             if not as_json:
                 _say(report)

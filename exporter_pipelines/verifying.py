@@ -9,13 +9,23 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from exporter_pipelines import catalog, settings
+from exporter_pipelines.contracts.manifest import Manifest
+from exporter_pipelines.demo.backend import backend_url
 from exporter_pipelines.engine.verify import datasets_below, verify_day, verify_folders
 from exporter_pipelines.engine.verify_report import Finding, Report
-from exporter_pipelines.errors import ConfigurationError, DayNotPublishedError, UnknownNameError
+from exporter_pipelines.engine.verify_source import compare_day
+from exporter_pipelines.errors import (
+    ConfigurationError,
+    DayNotPublishedError,
+    ExporterError,
+    UnknownNameError,
+)
+from exporter_pipelines.sources import open_day
 from exporter_pipelines.stores import LocalStore
 
 Progress = Callable[[str, str, int, int], None]
@@ -31,12 +41,14 @@ class Choice:
         first: First day, `YYYY-MM-DD`; None for no bound.
         last: Last day, included; None for no bound.
         quick: Whether no file is read.
+        source: Whether days are compared with the database.
     """
 
     datasets: tuple[str, ...] = ()
     first: str | None = None
     last: str | None = None
     quick: bool = False
+    source: bool = False
 
     def has(self, day: str) -> bool:
         """Whether a day is among those that were asked for."""
@@ -122,16 +134,42 @@ def verify(choice: Choice, summary: Summary, progress: Progress) -> Iterator[Rep
             f"{' for ' + ', '.join(choice.datasets) if choice.datasets else ''}.",
             "It was not exported, held, or removed.",
         )
+    unanswered: set[str] = set()
     for number, (dataset, day) in enumerate(days, 1):
         progress(dataset, day, number, len(days))
-        report, _ = verify_day(store, dataset, day, quick=choice.quick)
+        report, manifest = verify_day(store, dataset, day, quick=choice.quick)
+        if choice.source and manifest and dataset not in unanswered:
+            try:
+                _compare(store, manifest, report)
+            except ExporterError as error:  # the same for each day of the dataset
+                unanswered.add(dataset)
+                summary.errors.append(f"{dataset} {day}: {error}")
         summary.add(report)
         summary.duration_s = round(time.monotonic() - began, 3)
         yield report
 
 
+def _compare(store: LocalStore, manifest: Manifest, report: Report) -> None:
+    """Compare a day with the database; one that was replaced since it was verified is left."""
+    dataset = catalog.dataset_named(manifest.dataset)
+    with suppress(FileNotFoundError):
+        compare_day(
+            store,
+            dataset,
+            manifest,
+            lambda which, window: open_day(backend_url(which.config.source.url), which, window),
+            report,
+        )
+
+
 def choice_of(
-    datasets: tuple[str, ...], day: str | None, first: str | None, last: str | None, quick: bool
+    datasets: tuple[str, ...],
+    day: str | None,
+    first: str | None,
+    last: str | None,
+    *,
+    quick: bool = False,
+    source: bool = False,
 ) -> Choice:
     """What the options of the command ask for.
 
@@ -142,4 +180,4 @@ def choice_of(
         raise ConfigurationError("--day and --from/--to were both given.", "Give one of them.")
     if first and last and last < first:
         raise ConfigurationError(f"--to {last} is before --from {first}.")
-    return Choice(tuple(dict.fromkeys(datasets)), day or first, day or last, quick)
+    return Choice(tuple(dict.fromkeys(datasets)), day or first, day or last, quick, source)

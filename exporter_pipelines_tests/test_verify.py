@@ -248,6 +248,73 @@ def test_wrong_settings_are_said(settings: dict[str, str], monkeypatch: pytest.M
     assert verified()[0] == 2
 
 
+# --- against the database ---
+
+
+def test_the_database_has_what_was_exported(days: LocalStore) -> None:
+    assert verified("--source")[1]["findings"] == []
+
+
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+def test_rows_that_differ_are_named_by_key(
+    backend: Backend, settings: dict[str, str], tmp_path: Path, form: dict[str, Any]
+) -> None:
+    backend.add_logs(DAY, 50, message="secret =1+1\u0001")
+    backend.add_logs(DAY, 5, first_id=500, level="odd")
+    export(backend.url, dataset(**form), DAY, LocalStore(tmp_path / "exports"))
+    assert verified("--source")[1]["findings"] == []
+    backend.run("DELETE FROM logs WHERE id IN (7, 501)")  # exported; rejected
+    backend.run("UPDATE logs SET message = 'secret' WHERE id = 8")
+    backend.run("UPDATE logs SET timestamp = timestamp + interval '3 hours' WHERE id = 9")
+    backend.run("UPDATE logs SET level = 'odd' WHERE id = 10")  # would be rejected now
+    backend.run("UPDATE logs SET level = 'INFO' WHERE id = 502")  # would be exported now
+    backend.run("UPDATE logs SET timestamp = timestamp + interval '1 day' WHERE id = 11")
+    backend.add_logs(DAY, 30, first_id=9000)
+    result = run("--source")
+    assert result.exit_code == 1
+    assert "has 3 rows that the database does not have: 7, 11, 501." in result.output
+    assert "has 4 rows that differ in the database: 8, 9, 10, 502." in result.output
+    assert "lacks 30 rows of the database: 90" in result.output
+    assert "and 10 more." in result.output
+    assert "secret" not in result.output
+
+
+def test_repeated_keys_are_told_apart(
+    backend: Backend, settings: dict[str, str], tmp_path: Path
+) -> None:
+    backend.run("ALTER TABLE logs DROP CONSTRAINT logs_pkey")
+    for message in "aab":
+        backend.add_logs(DAY, 1, message=message)
+    export(backend.url, dataset(), DAY, LocalStore(tmp_path / "exports"))
+    assert verified("--source")[0] == 0
+    backend.run("DELETE FROM logs WHERE ctid = (SELECT min(ctid) FROM logs)")
+    assert [f["kind"] for f in verified("--source")[1]["findings"]] == ["source_extra"]
+
+
+def test_other_columns_are_said(backend: Backend, days: LocalStore) -> None:
+    export(backend.url, dataset(select=["id", "timestamp"]), DAY, days)
+    (finding,) = verified("--source", "--day", DAY)[1]["findings"]
+    assert finding["kind"] == "source_columns"
+
+
+def test_a_database_that_does_not_answer_cannot_be_checked(
+    days: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EXPORTER_SOURCE_URL", "postgresql://user:hunter2@127.0.0.1:1/none")
+    result = run("--source")
+    assert result.exit_code == 2
+    assert result.output.count("Error:") == 1
+    assert "hunter2" not in result.output
+
+
+def test_nothing_is_left_of_a_comparison(
+    days: LocalStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = sorted(path for path in days.root.rglob("*"))
+    assert verified("--source")[0] == 0
+    assert sorted(path for path in days.root.rglob("*")) == before
+
+
 # --- names that lead elsewhere ---
 
 
