@@ -41,6 +41,7 @@ def test_a_tick_asks_for_yesterday_once(repository: dg.RepositoryDefinition, dat
     request = tick(f"{dataset}_schedule", at, repository)
     assert isinstance(request, dg.RunRequest)
     assert (request.partition_key, request.run_key) == ("2026-11-04", "2026-11-04")
+    assert int(request.tags["dagster/priority"]) > 0  # before the runs that wait for a backfill
 
 
 @pytest.mark.parametrize(

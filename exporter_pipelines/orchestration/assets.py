@@ -39,6 +39,8 @@ def export_asset(
         check_specs=check_specs(dataset.name, partitions_def),
         io_manager_key="io_manager",
         output_required=False,
+        # One per database: dagster.yaml limits how many runs read from it at once.
+        pool=config.source.url.lower(),
         code_version=__version__,
     )
     def export(  # type: ignore[no-untyped-def]

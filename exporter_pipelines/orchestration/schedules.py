@@ -12,6 +12,11 @@ import dagster as dg
 
 from exporter_pipelines import settings
 
+PRIORITY_TAG = "dagster/priority"
+
+_PRIORITY = "10"
+"""Runs without the tag have 0: of those that wait for a slot, yesterday comes first."""
+
 
 def dataset_schedule(
     dataset: str,
@@ -41,6 +46,7 @@ def dataset_schedule(
         yesterday = (local.date() - timedelta(days=1)).isoformat()
         if not partitions_def.has_partition_key(yesterday):
             return dg.SkipReason(f"{yesterday} is not between the first and the last day.")
-        return dg.RunRequest(run_key=yesterday, partition_key=yesterday)
+        tags = {PRIORITY_TAG: _PRIORITY}
+        return dg.RunRequest(run_key=yesterday, partition_key=yesterday, tags=tags)
 
     return schedule
