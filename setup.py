@@ -8,7 +8,7 @@ setup(
     description="Exports a backend's logs, anomalies and IP records by day as training data.",
     python_requires=">=3.11,<3.14",
     packages=find_packages(include=["exporter_pipelines", "exporter_pipelines.*"]),
-    package_data={"exporter_pipelines": ["defs/*/defs.yaml"]},
+    package_data={"exporter_pipelines": ["defs/*/defs.yaml", "reporting/report.html"]},
     entry_points={"console_scripts": ["exporter = exporter_pipelines.cli:main"]},
     install_requires=[
         # Dagster's packages go in lockstep: 1.13.x with 0.29.x.
@@ -31,6 +31,9 @@ setup(
         "psycopg[binary]>=3.3,<4",
         "pydantic>=2.10,<3",
         "requests>=2.32,<3",
+        # The export report. Jinja comes with Dagster as well.
+        "jinja2>=3.1,<4",
+        "matplotlib>=3.10,<4",
         # Both come with Dagster as well.
         "click>=8",
         "python-dotenv>=1",

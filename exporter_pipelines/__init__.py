@@ -12,6 +12,7 @@ The rooms, each of which may import only those above it (a test holds it):
     contracts, errors, settings
     sources | transforms | formats | stores      (siblings never import each other)
     engine
+    reporting                                    numbers, plots and page of the export report
     catalog                                      what lies below defs/
     alerts                                       messages, receivers, the outbox
     demo | orchestration, components             (the latter two alone import dagster)

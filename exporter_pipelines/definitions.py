@@ -7,15 +7,18 @@ from pathlib import Path
 
 import dagster as dg
 
-from exporter_pipelines.components.loading import load_datasets
+from exporter_pipelines.components.loading import exported, load_datasets
 from exporter_pipelines.orchestration.alerts.condition_alerts import condition_alerts
 from exporter_pipelines.orchestration.alerts.run_alerts import run_alerts
 from exporter_pipelines.orchestration.dead_runs import dead_runs_sensor
+from exporter_pipelines.orchestration.export_report import export_report
 from exporter_pipelines.orchestration.io_manager import ExportIOManager
-from exporter_pipelines.orchestration.jobs import all_exports_job
+from exporter_pipelines.orchestration.jobs import all_exports_job, export_report_job
 from exporter_pipelines.orchestration.known_warnings import silence
 from exporter_pipelines.orchestration.last_words import install
+from exporter_pipelines.orchestration.partitions import daily_partitions
 from exporter_pipelines.orchestration.pruning import prune_job, prune_schedule
+from exporter_pipelines.orchestration.report_sensor import export_report_sensor
 from exporter_pipelines.orchestration.resources import BackendResource
 
 
@@ -24,16 +27,24 @@ def build() -> dg.Definitions:
     silence()
     install()
     exports = ExportIOManager()
+    datasets, partitions = load_datasets(Path(__file__).parent), daily_partitions()
+    descriptions = exported(datasets)
     shared = dg.Definitions(
         # `io_manager` is also Dagster's default key: no pickling manager stays reachable.
         resources={"io_manager": exports, "exports": exports, "backend": BackendResource()},
-        jobs=[all_exports_job(), prune_job],
+        assets=[export_report(descriptions, partitions)],
+        jobs=[all_exports_job(), prune_job, export_report_job()],
         schedules=[prune_schedule()],
-        sensors=[dead_runs_sensor, run_alerts, condition_alerts],
+        sensors=[
+            dead_runs_sensor,
+            run_alerts,
+            condition_alerts,
+            export_report_sensor(list(descriptions), partitions),
+        ],
         # A run in one process: half the start-up time, and no step outlives a killed run.
         executor=dg.in_process_executor,
     )
-    return dg.Definitions.merge(load_datasets(Path(__file__).parent), shared)
+    return dg.Definitions.merge(datasets, shared)
 
 
 _build_once = cache(build)

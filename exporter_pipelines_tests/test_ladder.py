@@ -21,11 +21,12 @@ LADDER = {
     "formats": {"errors", "contracts", "formats"},
     "stores": {"errors", "contracts", "stores"},
     "engine": {"errors", "contracts", "sources", "transforms", "formats", "stores", "engine"},
+    "reporting": {"contracts", "reporting"},
     "demo": {"errors", "settings", "contracts", "demo"},
     "alerts": {"alerts"},
     "orchestration": {
         "errors", "settings", "contracts", "sources", "transforms", "formats", "stores", "engine",
-        "demo", "catalog", "alerts", "orchestration",
+        "demo", "catalog", "alerts", "reporting", "orchestration",
     },
     "components": {
         "errors", "settings", "contracts", "transforms", "formats", "catalog", "orchestration",

@@ -86,6 +86,7 @@ def test_the_graph(repository: dg.RepositoryDefinition) -> None:
         for node in nodes
     } == {
         **{name: ("exports", ["jsonl", "postgres"], single_run) for name in DATASETS},
+        "export_report": ("report", ["html", "matplotlib"], single_run),
         "logs_errors": ("presets", ["jsonl", "postgres"], single_run),
         "logs_light": ("presets", ["jsonl", "postgres"], single_run),
         "logs_parquet": ("presets", ["parquet", "postgres"], single_run),
@@ -114,6 +115,7 @@ def test_the_graph(repository: dg.RepositoryDefinition) -> None:
     assert {job.name for job in repository.get_all_jobs() if not job.name.startswith("__")} == {
         "all_exports_job",
         "anomalies_job",
+        "export_report_job",
         "ips_job",
         "logs_job",
         "logs_errors_job",
@@ -134,6 +136,7 @@ def test_the_graph(repository: dg.RepositoryDefinition) -> None:
         "condition_alerts": "RUNNING",
         "dead_runs_sensor": "RUNNING",
         "run_alerts": "RUNNING",
+        "export_report_sensor": "RUNNING",
     }
     assert set(repository.get_top_level_resources()) == {"backend", "exports", "io_manager"}
 

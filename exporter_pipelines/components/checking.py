@@ -14,6 +14,7 @@ from exporter_pipelines.contracts.judging import check_thresholds, with_rules
 from exporter_pipelines.contracts.row_schema import RowSchema, load_row_schema
 from exporter_pipelines.errors import ConfigurationError
 from exporter_pipelines.formats import compression_named, format_named
+from exporter_pipelines.orchestration.export_report import TAKEN_NAMES
 from exporter_pipelines.transforms import RowFilter, transform_named
 
 
@@ -24,6 +25,11 @@ def check_name(name: str, context: dg.ComponentLoadContext) -> None:
         ConfigurationError: another has it too.
     """
     with located(context, "name"):
+        if name in TAKEN_NAMES:
+            raise ConfigurationError(
+                f"the name {name!r} is taken by the export report.",
+                "It is an asset key and a folder of the output: choose another.",
+            )
         folders = catalog.folders_of(name)
         if len(folders) > 1:
             raise ConfigurationError(

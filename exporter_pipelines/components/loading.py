@@ -20,6 +20,7 @@ from exporter_pipelines.contracts.preset import PresetConfig
 from exporter_pipelines.contracts.refinements import FilterConfig, RuleConfig, TransformConfig
 from exporter_pipelines.contracts.retention import RetentionConfig
 from exporter_pipelines.errors import ConfigurationError, ExporterError
+from exporter_pipelines.orchestration.assets import GROUP, PRESETS_GROUP
 
 
 def load_datasets(project: Path) -> dg.Definitions:
@@ -40,6 +41,15 @@ def load_datasets(project: Path) -> dg.Definitions:
             if found := _explained(cause):
                 raise found from None
         raise
+
+
+def exported(datasets: dg.Definitions) -> dict[str, str]:
+    """Name -> description of everything that is exported, presets last; not what depends on it."""
+    groups = [GROUP, PRESETS_GROUP]
+    assets = [asset for asset in datasets.assets or () if isinstance(asset, dg.AssetsDefinition)]
+    specs = [spec for asset in assets for spec in asset.specs if spec.group_name in groups]
+    specs.sort(key=lambda spec: groups.index(str(spec.group_name)))
+    return {spec.key.to_user_string(): spec.description or "" for spec in specs}
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

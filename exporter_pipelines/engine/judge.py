@@ -32,6 +32,9 @@ CHECKS = {
 }
 """Name -> what it judges. Each is named after the quantity."""
 
+HOLDING = ("rejection_limits", "rows_outside_window", "row_conservation")
+"""Checks of which a failure holds the day; `rejected_rows` is an error only together with one."""
+
 
 @dataclass(frozen=True)
 class Verdict:

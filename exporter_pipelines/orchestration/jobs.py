@@ -8,6 +8,9 @@ from __future__ import annotations
 import dagster as dg
 
 from exporter_pipelines.orchestration.assets import GROUP
+from exporter_pipelines.orchestration.export_report import NAME
+
+EXPORT_REPORT_JOB = f"{NAME}_job"
 
 
 def dataset_job(dataset: str) -> dg.UnresolvedAssetJobDefinition:
@@ -25,4 +28,13 @@ def all_exports_job() -> dg.UnresolvedAssetJobDefinition:
         "all_exports_job",
         selection=dg.AssetSelection.groups(GROUP),
         description="Exports all datasets for one day or a range of days.",
+    )
+
+
+def export_report_job() -> dg.UnresolvedAssetJobDefinition:
+    """Renders the report alone."""
+    return dg.define_asset_job(
+        EXPORT_REPORT_JOB,
+        selection=dg.AssetSelection.assets(NAME),
+        description="Renders the export report of a day; exports nothing. See docs/report.md",
     )

@@ -1,0 +1,80 @@
+"""What became of exports: published days as their manifests tell, attempts as Dagster tells.
+
+Belongs here: the nouns that the export report is made of. No row content.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+Status = Literal["published", "held", "failed", "cancelled", "running", "queued"]
+
+
+@dataclass(frozen=True)
+class DaySummary:
+    """One published day, as its manifest describes it.
+
+    Attributes:
+        dataset, day: What.
+        rows_read, rows_exported, rows_rejected, rows_filtered: Counts.
+        size_bytes: Of the data files.
+        duration_s: Seconds that staging took.
+        completeness_pct: Share of values that are not null; None for a day without rows.
+        repeated_keys: Rows whose key another row has.
+        rejected: Rule -> rows that broke it, over all columns.
+    """
+
+    dataset: str
+    day: str
+    rows_read: int
+    rows_exported: int
+    rows_rejected: int
+    rows_filtered: int
+    size_bytes: int
+    duration_s: float
+    completeness_pct: float | None
+    repeated_keys: int
+    rejected: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def valid_pct(self) -> float | None:
+        """Share of the rows read that were not rejected; None for a day without rows."""
+        return 100 * (1 - self.rows_rejected / self.rows_read) if self.rows_read else None
+
+
+@dataclass(frozen=True)
+class StorageUse:
+    """Bytes below a dataset's folder: data, quarantine, and work in progress or replaced days."""
+
+    dataset: str
+    data_bytes: int
+    quarantine_bytes: int
+    other_bytes: int
+
+    @property
+    def total_bytes(self) -> int:
+        """All of them."""
+        return self.data_bytes + self.quarantine_bytes + self.other_bytes
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One dataset's day in one run; `rows` are those exported, None unless published."""
+
+    dataset: str
+    day: str
+    status: Status
+    rows: int | None = None
+
+
+@dataclass(frozen=True)
+class ExportedRun:
+    """A run that exported, or was to: its attempts, and when it began and ended (UTC)."""
+
+    run_id: str
+    started_at: dt.datetime
+    ended_at: dt.datetime | None
+    attempts: tuple[Attempt, ...]

@@ -1,0 +1,86 @@
+"""What lies on disk: the published days of datasets, and the room that they take."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from exporter_pipelines.contracts.export_history import DaySummary, StorageUse
+from exporter_pipelines.contracts.manifest import Manifest
+from exporter_pipelines.stores.local import LocalStore
+from exporter_pipelines.stores.local_removal import published_days as days_on_disk
+
+
+def published_days(
+    store: LocalStore, datasets: Iterable[str], first: str, last: str
+) -> list[DaySummary]:
+    """The published days from `first` to `last`, by dataset and day; damaged ones are left out.
+
+    Raises:
+        OutputUnavailableError: a manifest may not be read.
+    """
+    found = []
+    for dataset in datasets:
+        for day in days_on_disk(store, dataset):
+            if first <= day <= last and (known := _described(store, dataset, day)):
+                found.append(known)
+    return found
+
+
+def storage_use(store: LocalStore, dataset: str) -> StorageUse:
+    """Bytes as they lie on disk now; nothing is followed through a symbolic link."""
+    folder = store.root / dataset
+    sizes = {entry: _size(folder / entry) for entry in ("data", "quarantine")}
+    return StorageUse(
+        dataset=dataset,
+        data_bytes=sizes["data"],
+        quarantine_bytes=sizes["quarantine"],
+        other_bytes=_size(folder) - sum(sizes.values()),
+    )
+
+
+def _described(store: LocalStore, dataset: str, day: str) -> DaySummary | None:
+    data = store.read_manifest(dataset, day)
+    try:
+        manifest = Manifest.from_json(data or b"")
+    except ValidationError:
+        return None
+    metrics, counts = manifest.data_quality_metrics, manifest.counts
+    rejected: Counter[str] = Counter()
+    for result in manifest.validation.rules:
+        rejected[result.rule] += result.failed
+    return DaySummary(
+        dataset=dataset,
+        day=day,
+        rows_read=counts.read,
+        rows_exported=counts.exported,
+        rows_rejected=counts.rejected,
+        rows_filtered=counts.filtered,
+        size_bytes=manifest.file_size,
+        duration_s=manifest.run.duration_s,
+        completeness_pct=metrics.get("completeness_pct", _mean_completeness(manifest)),
+        repeated_keys=int(metrics.get("repeated_keys", 0)),
+        rejected=dict(rejected),
+    )
+
+
+def _mean_completeness(manifest: Manifest) -> float | None:
+    """Of a day that was exported before the manifest had the mean itself."""
+    prefix = "completeness_pct."
+    shares = [v for k, v in manifest.data_quality_metrics.items() if k.startswith(prefix)]
+    return round(sum(shares) / len(shares), 4) if shares else None
+
+
+def _size(folder: Path) -> int:
+    total = 0
+    for base, _, names in os.walk(folder):
+        for name in names:
+            try:
+                total += os.lstat(os.path.join(base, name)).st_size
+            except FileNotFoundError:
+                continue  # an export runs and has moved it
+    return total

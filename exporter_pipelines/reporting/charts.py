@@ -1,0 +1,237 @@
+"""Plots by Matplotlib as SVG that takes its colours and its font from the page around it.
+
+One path per dataset whatever the number of days, so that 400 days stay small. Matplotlib knows no
+CSS: plots are drawn in colours that stand for a variable each, which are put in afterwards, so
+that light and dark need one plot.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import io
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from exporter_pipelines.contracts.export_history import DaySummary
+from exporter_pipelines.reporting.numbers import Report
+
+SERIES = 8
+"""Colours of the page; the ninth dataset has the first one again."""
+
+_TEXT, _GRID, _BAD, _RULES = "#0b0001", "#0b0002", "#0b0003", "#0b0004"
+_VARIABLES = {
+    _TEXT: "var(--muted)",
+    _GRID: "var(--line)",
+    _BAD: "var(--bad)",
+    _RULES: "var(--warn)",
+    **{f"#0a000{number}": f"var(--series-{number})" for number in range(1, SERIES + 1)},
+}
+_BARS_UP_TO_DAYS = 62
+# 5.4 inches are 389 units: drawn at 560 px on a screen and at 340 px on a telephone, the text of
+# 10 units is legible on both.
+_WIDTH_IN, _HEIGHT_IN = 5.4, 2.5
+_RULES_SHOWN = 10
+_STYLE: dict[str, Any] = {
+    "svg.fonttype": "none",
+    "font.size": 10,
+    "text.color": _TEXT,
+    "text.parse_math": False,
+    "axes.edgecolor": _GRID,
+    "axes.labelcolor": _TEXT,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.spines.left": False,
+    "axes.grid": True,
+    "axes.grid.axis": "y",
+    "axes.axisbelow": True,
+    "grid.color": _GRID,
+    "grid.linewidth": 0.8,
+    "xtick.color": _GRID,
+    "ytick.color": _GRID,
+    "xtick.labelcolor": _TEXT,
+    "ytick.labelcolor": _TEXT,
+    "ytick.major.size": 0,
+}
+
+
+def color_of(position: int) -> str:
+    """CSS variable of the n-th dataset."""
+    return f"var(--series-{position % SERIES + 1})"
+
+
+def volume(report: Report) -> str:
+    """Rows exported by day, stacked by dataset; a cross where a dataset was not exported."""
+    return _by_day(report, "volume", lambda day: day.rows_exported, stacked=True, bad=True)
+
+
+def duration(report: Report) -> str:
+    """Seconds by day, stacked by dataset."""
+    return _by_day(report, "duration", lambda day: day.duration_s, stacked=True, unit=" s")
+
+
+def validity(report: Report) -> str:
+    """Share of rows that broke no rule, by day, a line per dataset."""
+    return _by_day(report, "validity", lambda day: day.valid_pct, unit=" %")
+
+
+def completeness(report: Report) -> str:
+    """Share of values that are not null, by day, a line per dataset."""
+    return _by_day(report, "completeness", lambda day: day.completeness_pct, unit=" %")
+
+
+def rejected_by_rule(report: Report) -> str:
+    """Rows per rule, the most first."""
+    rules = report.rejected_by_rule[:_RULES_SHOWN][::-1]
+    with _Figure("rules", height=0.5 + 0.3 * len(rules)) as (figure, axes):
+        names = [f"{dataset} · {rule}" for dataset, rule, _ in rules]
+        bars = axes.barh(names, [count for *_, count in rules], color=_RULES, height=0.6)
+        axes.bar_label(bars, [f"{count:,}" for *_, count in rules], padding=4)
+        axes.grid(visible=False)
+        axes.xaxis.set_visible(False)
+        axes.spines["bottom"].set_visible(False)
+        axes.margins(x=0.12)
+        return _svg(figure, "rules")
+
+
+def _by_day(
+    report: Report,
+    name: str,
+    value: Any,
+    *,
+    stacked: bool = False,
+    bad: bool = False,
+    unit: str = "",
+) -> str:
+    dates = _dates(report)
+    series = {
+        dataset: _values(dates, (d for d in report.published if d.dataset == dataset), value)
+        for dataset in report.datasets
+    }
+    with _Figure(name) as (figure, axes):
+        if stacked:
+            _stack(axes, dates, series)
+            axes.set_ylim(bottom=0)
+        else:
+            _lines(axes, dates, series)
+        if bad and report.bad_days:
+            crosses = [dt.date.fromisoformat(day) for day in report.bad_days]
+            axes.plot(
+                crosses, [0] * len(crosses), "x", color=_BAD,
+                markersize=7 if len(dates) <= _BARS_UP_TO_DAYS else 4,
+                markeredgewidth=2, clip_on=False, zorder=5,
+            )  # fmt: skip
+        _axes(axes, dates, unit)
+        return _svg(figure, name)
+
+
+def _dates(report: Report) -> list[dt.date]:
+    """Every day from the first to the last of which anything is known."""
+    known = sorted(report.states)
+    first, last = (dt.date.fromisoformat(day) for day in (known[0], known[-1]))
+    return [first + dt.timedelta(days=n) for n in range((last - first).days + 1)]
+
+
+def _values(dates: Sequence[dt.date], days: Iterable[DaySummary], value: Any) -> list[float | None]:
+    by_day = {day.day: value(day) for day in days}
+    return [by_day.get(date.isoformat()) for date in dates]
+
+
+def _stack(
+    axes: Any, dates: Sequence[dt.date], series: Mapping[str, Sequence[float | None]]
+) -> None:
+    import numpy as np
+
+    base = np.zeros(len(dates))
+    for position, values in enumerate(series.values()):
+        heights = np.array([value or 0 for value in values], dtype=float)
+        color = f"#0a000{position % SERIES + 1}"
+        if len(dates) <= _BARS_UP_TO_DAYS:
+            axes.bar(dates, heights, bottom=base, color=color, width=0.75)
+        else:
+            edges = [date - dt.timedelta(hours=12) for date in map(_midnight, dates)]
+            edges.append(edges[-1] + dt.timedelta(days=1))
+            axes.stairs(base + heights, edges, baseline=base, fill=True, color=color)
+        base += heights
+
+
+def _lines(
+    axes: Any, dates: Sequence[dt.date], series: Mapping[str, Sequence[float | None]]
+) -> None:
+    for position, values in enumerate(series.values()):
+        color = f"#0a000{position % SERIES + 1}"
+        marker = "o" if len(dates) <= _BARS_UP_TO_DAYS else ""
+        known = [float("nan") if value is None else value for value in values]
+        axes.plot(dates, known, marker=marker, color=color, markersize=4, linewidth=1.8)
+    bottom = min((v for values in series.values() for v in values if v is not None), default=0)
+    # From a round number below the worst day to a little above 100.
+    spread = max(100 - bottom, 0.5)
+    axes.set_ylim(max(bottom - 0.15 * spread, 0), 100 + 0.08 * spread)
+
+
+def _midnight(date: dt.date) -> dt.datetime:
+    return dt.datetime.combine(date, dt.time())
+
+
+def _axes(axes: Any, dates: Sequence[dt.date], unit: str) -> None:
+    from matplotlib import dates as ticks
+    from matplotlib.ticker import EngFormatter, FuncFormatter, MaxNLocator
+
+    if len(dates) == 1:
+        axes.set_xticks(dates, [dates[0].isoformat()])
+        axes.set_xlim(dates[0] - dt.timedelta(days=2), dates[0] + dt.timedelta(days=2))
+    else:
+        locator = ticks.AutoDateLocator(minticks=3, maxticks=6, interval_multiples=len(dates) > 14)  # type: ignore[no-untyped-call]
+        axes.xaxis.set_major_locator(locator)
+        formatter = ticks.ConciseDateFormatter(locator, show_offset=False)  # type: ignore[no-untyped-call]
+        formatter.formats = ["%Y", "%b %Y", "%b %d", "%H:%M", "%H:%M", "%S.%f"]
+        formatter.zero_formats = ["", "%b %Y", "%b %d", "%b %d", "%H:%M", "%H:%M"]
+        axes.xaxis.set_major_formatter(formatter)
+        axes.margins(x=0.01)
+    axes.yaxis.set_major_locator(MaxNLocator(nbins=4, steps=[1, 2, 2.5, 5, 10], min_n_ticks=2))
+    shown = EngFormatter(sep="") if not unit else FuncFormatter(lambda y, _: f"{y:g}{unit}")
+    axes.yaxis.set_major_formatter(shown)
+    axes.tick_params(axis="x", length=3)
+
+
+class _Figure:
+    """A figure in the style of the page; nothing of Matplotlib's own state is touched."""
+
+    def __init__(self, name: str, height: float = _HEIGHT_IN) -> None:
+        from matplotlib import rc_context
+
+        style: Any = {**_STYLE, "svg.hashsalt": name}
+        self._style = rc_context(style)
+        self._height = height
+
+    def __enter__(self) -> tuple[Any, Any]:
+        from matplotlib.figure import Figure
+
+        self._style.__enter__()
+        figure = Figure(figsize=(_WIDTH_IN, self._height), layout="constrained")
+        figure.patch.set_alpha(0)
+        axes = figure.subplots()
+        axes.patch.set_alpha(0)
+        return figure, axes
+
+    def __exit__(self, *error: Any) -> None:
+        self._style.__exit__(*error)
+
+
+def _svg(figure: Any, name: str) -> str:
+    """The bare `<svg>` element; ids begin with the name, since a page has several plots."""
+    buffer = io.StringIO()
+    nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+    figure.savefig(buffer, format="svg", metadata=nothing)
+    svg = buffer.getvalue()
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r'\bid="', f'id="{name}-', svg)
+    svg = re.sub(r'(href="#|url\(#)', rf"\1{name}-", svg)
+    svg = re.sub(r"font: ([\d.]+)px [^;\"]+", r"font: \1px var(--font)", svg)
+    svg = re.sub(r'<svg ([^>]*?)width="[^"]*"', r"<svg \1", svg)
+    svg = re.sub(r'<svg ([^>]*?)height="[^"]*"', r'<svg aria-hidden="true" \1', svg)
+    svg = re.sub(r"\n\s*", "\n", svg)
+    for color, variable in _VARIABLES.items():
+        svg = svg.replace(color, variable)
+    return svg

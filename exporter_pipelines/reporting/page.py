@@ -1,0 +1,175 @@
+"""The report as one HTML file that needs nothing else: no script, no font, no network."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from exporter_pipelines.contracts.export_history import ExportedRun
+from exporter_pipelines.reporting import charts
+from exporter_pipelines.reporting.numbers import Report
+
+RUNS_SHOWN = 100
+DAYS_SHOWN = 62
+
+_NONE = "\N{EN DASH}"
+_WORST_FIRST = ("running", "queued", "cancelled", "failed", "held", "published")
+
+
+class Figure(NamedTuple):
+    """A plot, what it shows, and which lines of the table below hold the same as numbers."""
+
+    name: str
+    title: str
+    caption: str
+    svg: str
+    has_legend: bool
+
+
+def render(report: Report) -> str:
+    """The page, whole.
+
+    Everything but the plots is escaped; the plots escape their own texts.
+    """
+    import jinja2
+    from markupsafe import Markup
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        count=count, percent=percent, size=size, seconds=seconds, moment=moment
+    )
+    figures = [f._replace(svg=Markup(f.svg)) for f in _figures(report)]  # noqa: S704 - ours
+    return environment.get_template("report.html").render(
+        report=report,
+        figures=figures,
+        colors={name: charts.color_of(n) for n, name in enumerate(report.datasets)},
+        runs=report.runs[:RUNS_SHOWN],
+        days=list(report.states.items())[:DAYS_SHOWN],
+        status_of=status_of,
+        datasets_of=datasets_of,
+        days_of=days_of,
+        rows_of=rows_of,
+    )
+
+
+def _figures(report: Report) -> list[Figure]:
+    if not report.states:
+        return []
+    span = f"{min(report.states)} to {max(report.states)}"
+    bad = "; a cross marks a day that a dataset was not exported on" if report.bad_days else ""
+    found = [
+        Figure(
+            "volume", "Volume by day", f"Rows exported, {span}{bad}.", charts.volume(report), True
+        )
+    ]
+    if report.published:
+        found += [
+            Figure(
+                "validity", "Quality by day", f"Rows that broke no rule, of the rows read, {span}.",
+                charts.validity(report), True,
+            ),
+            Figure(
+                "completeness", "Completeness by day", f"Values that are not null, {span}.",
+                charts.completeness(report), True,
+            ),
+            Figure(
+                "duration", "Duration by day", f"Seconds that staging took, {span}.",
+                charts.duration(report), True,
+            ),
+        ]  # fmt: skip
+    if report.rejected_by_rule:
+        found.append(
+            Figure(
+                "rules",
+                "Rejected by rule",
+                "Rows of the published days that broke a rule; a row may break several.",
+                charts.rejected_by_rule(report),
+                False,
+            )
+        )
+    return found
+
+
+def status_of(run: ExportedRun) -> str:
+    """The status that an operator should see first."""
+    found = {attempt.status for attempt in run.attempts}
+    return next(status for status in _WORST_FIRST if status in found)
+
+
+def datasets_of(run: ExportedRun) -> str:
+    """Names, each once."""
+    return ", ".join(dict.fromkeys(attempt.dataset for attempt in run.attempts))
+
+
+def days_of(run: ExportedRun) -> str:
+    """The day, or the first and the last one."""
+    days = sorted({attempt.day for attempt in run.attempts})
+    return days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
+
+
+def rows_of(run: ExportedRun) -> int | None:
+    """Rows that it published; None when it published nothing."""
+    rows = [attempt.rows for attempt in run.attempts if attempt.rows is not None]
+    return sum(rows) if rows else None
+
+
+def count(value: float | None) -> str:
+    """`12,345`."""
+    return _NONE if value is None else f"{value:,.0f}"
+
+
+def percent(value: float | None) -> str:
+    """`99.3 %`; only what is whole is shown as 100 or 0."""
+    if value is None:
+        return _NONE
+    if value in (0, 100):
+        return f"{value:.0f} %"
+    return f"{min(max(value, 0.01), 99.99):.2f} %"
+
+
+def size(value: float) -> str:
+    """`1.2 MB`, in powers of 1000 as disks are sold."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 1000:
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{value:.1f} TB"
+
+
+def seconds(value: float | None) -> str:
+    """`0.4 s`, `3 min 20 s`."""
+    if value is None:
+        return _NONE
+    if value < 60:
+        return f"{value:.2f} s" if value < 10 else f"{value:.0f} s"
+    minutes, rest = divmod(round(value), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+
+
+def moment(value: dt.datetime | None) -> str:
+    """`2026-11-15 02:15 UTC`."""
+    return _NONE if value is None else f"{value.astimezone(dt.UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def preview(report: Report) -> str:
+    """A table for Dagster's UI, in Markdown: numbers and dataset names alone."""
+    lines: list[Any] = ["| dataset | days | rows | rejected | size |", "|---|---:|---:|---:|---:|"]
+    for line in report.by_dataset:
+        lines.append(
+            f"| {line.dataset} | {line.days} | {count(line.rows_exported)} | "
+            f"{percent(line.rejected_pct)} | {size(line.storage.total_bytes)} |"
+        )
+    summary = ", ".join(
+        f"{report.outcomes[status]} {status}"
+        for status in ("published", "held", "failed", "cancelled")
+        if report.outcomes[status]
+    )
+    return "\n".join([*lines, "", f"Exports to {report.last}: {summary or 'none yet'}."])

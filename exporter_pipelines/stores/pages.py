@@ -1,0 +1,42 @@
+"""Pages beside the exports, replaced in one step: a reader sees the old page or the new one."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+from exporter_pipelines.stores.local_files import NewFile, explained, make_folder, sync_folder
+
+REPORT_FOLDER = "report"
+"""Beside the datasets' folders; no dataset may have this name."""
+
+
+def report_page(root: Path, day: str) -> Path:
+    """Where the report of a day lies."""
+    return root / REPORT_FOLDER / f"date={day}" / f"export-report-{day}.html"
+
+
+def report_index(root: Path) -> Path:
+    """Where the newest report lies, always."""
+    return root / REPORT_FOLDER / "index.html"
+
+
+def write_page(root: Path, page: Path, content: bytes) -> None:
+    """Create or replace `page`, somewhere below `root`; durable when this returns.
+
+    Raises:
+        OutputUnavailableError: the disk refused; the old page stays.
+    """
+    folder = make_folder(root, *page.parent.relative_to(root).parts)
+    new = folder / f".{page.name}.{secrets.token_hex(8)}"
+    file = NewFile(new, private=False)
+    try:
+        file.write(content)
+        file.close()
+        with explained(page):
+            os.rename(new, page)
+            sync_folder(folder)
+    finally:
+        file.abandon()
+        new.unlink(missing_ok=True)

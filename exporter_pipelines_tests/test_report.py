@@ -1,0 +1,315 @@
+"""The export report: its numbers, its history, its page, and when it is rendered."""
+
+from __future__ import annotations
+
+import datetime as dt
+import signal
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from exporter_pipelines.contracts.export_history import DaySummary
+from exporter_pipelines.contracts.manifest import Manifest
+from exporter_pipelines.definitions import build
+from exporter_pipelines.engine.judge import HOLDING
+from exporter_pipelines.orchestration import export_run
+from exporter_pipelines.orchestration.export_report import NAME, export_report
+from exporter_pipelines.orchestration.partitions import daily_partitions
+from exporter_pipelines.reporting.numbers import Report
+from exporter_pipelines.reporting.page import render
+from exporter_pipelines.stores import LocalStore
+from exporter_pipelines.stores.pages import report_index, report_page
+from exporter_pipelines_tests.backends import Backend
+from exporter_pipelines_tests.datasets import dataset
+from exporter_pipelines_tests.history import materializations
+from exporter_pipelines_tests.pages import Page
+from exporter_pipelines_tests.projects import Project
+from exporter_pipelines_tests.runs import Runner
+
+ONE, TWO, THREE, FOUR, FIVE = (f"2026-11-{day:02}" for day in range(1, 6))
+NONE = "\N{EN DASH}"
+HOSTILE = """<script>alert(1)</script> "quoted" 'and' & {{ 7 * 7 }} [x](javascript:alert(2))"""
+
+
+@pytest.fixture
+def store(settings: dict[str, str]) -> LocalStore:
+    return LocalStore(Path(settings["EXPORTER_OUTPUT_URL"]))
+
+
+@pytest.fixture
+def runner(settings: dict[str, str], backend: Backend) -> Runner:
+    """Logs, and the report beside them."""
+    descriptions = {"logs": HOSTILE, "anomalies": "Findings."}
+    report = export_report(descriptions, daily_partitions())
+    return Runner([dataset(), dataset("anomalies")], [report])
+
+
+def index(store: LocalStore) -> Page:
+    return Page(report_index(store.root).read_text())
+
+
+def manifests(store: LocalStore) -> list[Manifest]:
+    files = sorted(store.root.glob("*/data/*/_manifest.json"))
+    return [Manifest.from_json(file.read_bytes()) for file in files]
+
+
+def cancel_in(runner: Runner, monkeypatch: pytest.MonkeyPatch, day: str) -> Any:
+    """An export that an operator terminates while the day is staged."""
+    original = export_run.stage_day
+
+    def terminated(*args: Any, run_id: str, **options: Any) -> Any:
+        run = runner.instance.get_run_by_id(run_id)
+        assert run
+        runner.instance.report_run_canceling(run)
+        signal.raise_signal(signal.SIGTERM)
+        return original(*args, run_id=run_id, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(export_run, "stage_day", terminated)
+        return runner.run("logs", day)
+
+
+def test_the_page_tells_published_held_failed_and_cancelled_exports(
+    runner: Runner, backend: Backend, store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number, day in enumerate((ONE, TWO, THREE, FOUR)):
+        backend.add_logs(day, 1000, first_id=number * 10_000)
+    backend.run("UPDATE logs SET level = 'odd' WHERE mod(id, 10000) < 5")
+    backend.run("UPDATE logs SET level = 'odd' WHERE timestamp::date = %s", [TWO])
+    assert not runner.run("logs", ONE, THREE).success
+    cancel_in(runner, monkeypatch, FOUR)
+    backend.run("ALTER TABLE logs RENAME TO moved")
+    assert not runner.run("logs", THREE).success
+    assert runner.run(NAME, FOUR).success
+
+    page = index(store)
+    published = manifests(store)
+    assert [m.partition for m in published] == [ONE, THREE]
+    records = sum(m.record_count for m in published)
+    head, *history = page.tables["history"]
+    assert head == [
+        "Date", "Status", "Datasets", "Records", "Days", "What became of them", "Run",
+    ]  # fmt: skip
+    assert [row[1:6] for row in history] == [
+        ["failed", "logs", NONE, THREE, "1 failed"],
+        ["cancelled", "logs", NONE, FOUR, "1 cancelled"],
+        ["held", "logs", f"{records:,}", f"{ONE} to {THREE}", "2 published, 1 held"],
+    ]
+    assert page.figures["Exports"] == "5 2 published, 1 held, 1 failed, 1 cancelled"
+    assert page.figures["Success rate"].startswith("40.00 % ")
+    assert page.figures["Published now"].startswith("2 ")
+    assert (
+        page.figures["Average records"] == f"{records // 2:,} per published day, {records:,} in all"
+    )
+    rejected, read = (sum(getattr(m.counts, n) for m in published) for n in ("rejected", "read"))
+    assert (
+        page.figures["Rejected"]
+        == f"{100 * rejected / read:.2f} % {rejected} of {read:,} rows read"
+    )
+    assert page.tables["days"][1:] == [
+        [FOUR, "cancelled"],
+        [THREE, "failed 995 99.50 %"],  # its older export stays
+        [TWO, "held"],
+        [ONE, "995 99.50 %"],
+    ]
+    [line] = page.tables["datasets"][1:]
+    size = sum(m.file_size for m in published)
+    on_disk = sum(f.stat().st_size for f in store.root.glob("logs/data/*/*"))
+    assert on_disk > size
+    assert line[1:4] == ["2", f"{records:,}", f"{records // 2:,}"]
+    assert line[6] == f"{on_disk / 1000:.1f} kB"
+
+
+def test_a_day_that_is_exported_after_all_is_well_again(
+    runner: Runner, backend: Backend, store: LocalStore
+) -> None:
+    backend.add_logs(ONE, 100, level="odd")
+    runner.run("logs", ONE)
+    backend.run("UPDATE logs SET level = 'INFO'")
+    runner.run("logs", ONE)
+    runner.run(NAME, ONE)
+    page = index(store)
+    assert page.tables["days"][1:] == [[ONE, "100 100 %"]]
+    assert [row[1] for row in page.tables["history"][1:]] == ["published", "held"]
+
+
+def test_no_text_of_a_user_becomes_markup(
+    runner: Runner, backend: Backend, store: LocalStore
+) -> None:
+    backend.add_logs(ONE, 10)
+    runner.run("logs", ONE)
+    runner.run(NAME, ONE)
+    page = index(store)
+    assert HOSTILE in page.text  # shown as it was written
+    assert not {"script", "a", "img", "link", "iframe", "object"} & page.tags
+    for tag, name, value in page.attributes:
+        assert not name.startswith("on"), (tag, name)
+        if name in {"href", "xlink:href", "src", "action"}:
+            assert value.startswith("#"), (tag, name, value)
+    assert page.unclosed == []
+    for needle in ("hello", "edge-01", "10.0.0.1"):  # what the rows hold
+        assert needle not in report_index(store.root).read_text()
+
+
+def test_plots_have_titles_captions_and_ids_of_their_own(
+    runner: Runner, backend: Backend, store: LocalStore
+) -> None:
+    backend.add_logs(ONE, 100)
+    backend.run("UPDATE logs SET level = 'odd' WHERE id = 1")
+    runner.run("logs", ONE)
+    runner.run(NAME, ONE)
+    page = index(store)
+    ids = [value for _, name, value in page.attributes if name == "id"]
+    assert len(ids) == len(set(ids))
+    labels = [value.split() for _, name, value in page.attributes if name == "aria-labelledby"]
+    assert len(labels) == 5
+    assert {part for label in labels for part in label} <= set(ids)
+    assert "logs · known_level" in page.text
+
+
+def test_a_range_is_rendered_once_and_recorded_for_each_day(
+    runner: Runner, backend: Backend, store: LocalStore
+) -> None:
+    backend.add_logs(ONE, 100)
+    backend.add_logs(TWO, 50, first_id=1000)
+    runner.run("logs", ONE, TWO)
+    assert runner.run(NAME, ONE, TWO).success
+    pages = sorted(str(p.relative_to(store.root)) for p in store.root.glob("report/**/*.html"))
+    assert pages == [f"report/date={TWO}/export-report-{TWO}.html", "report/index.html"]
+    shown = {}
+    for day in (ONE, TWO):
+        [event] = materializations(runner.instance, NAME, day)
+        shown[day] = {name: entry.value for name, entry in event.metadata.items()}
+    assert [shown[day]["rows_exported"] for day in (ONE, TWO)] == [100, 50]
+    assert {shown[day]["report"] for day in (ONE, TWO)} == {str(report_page(store.root, TWO))}
+    assert "| logs | 2 | 150 | 0 % |" in shown[ONE]["preview"]
+    assert HOSTILE not in shown[ONE]["preview"]
+    assert list(store.root.glob("report/**/.*")) == []
+
+
+def test_the_report_of_an_older_day_leaves_the_newest_one_in_place(
+    runner: Runner, backend: Backend, store: LocalStore
+) -> None:
+    backend.add_logs(ONE, 100)
+    backend.add_logs(TWO, 50, first_id=1000)
+    runner.run("logs", ONE, TWO)
+    runner.run(NAME, ONE)
+    of_one = Page(report_page(store.root, ONE).read_text())
+    assert [row[0] for row in of_one.tables["days"][1:]] == [ONE]
+    assert [row[0] for row in index(store).tables["days"][1:]] == [TWO, ONE]
+
+
+def test_with_the_exports_in_one_run_it_comes_last_even_when_a_day_is_held(
+    runner: Runner, backend: Backend, store: LocalStore
+) -> None:
+    backend.add_logs(ONE, 100)
+    backend.add_logs(TWO, 100, first_id=1000, level="odd")
+    result = runner.run("*", ONE, TWO)
+    assert not result.success
+    days = index(store).tables["days"]
+    assert days[1:] == [
+        [TWO, "held", f"0 {NONE}"],
+        [ONE, "100 100 %", f"0 {NONE}"],
+    ]
+
+
+def test_nothing_exported_yet_says_what_to_do(runner: Runner, store: LocalStore) -> None:
+    assert runner.run(NAME, ONE).success
+    page = index(store)
+    assert "Nothing was exported yet" in page.text
+    assert f"--select group:exports --partition {ONE}" in page.text
+    assert page.tables == {}
+
+
+def test_exports_without_a_history_and_damaged_ones_are_no_obstacle(
+    runner: Runner, backend: Backend, store: LocalStore
+) -> None:
+    for number, day in enumerate((ONE, TWO)):
+        backend.add_logs(day, 10, first_id=number * 100)
+        runner.run("logs", day)
+    (store.day_folder("logs", TWO) / "_manifest.json").write_text("{}")
+    runner.instance = dg.DagsterInstance.ephemeral()
+    assert runner.run(NAME, TWO).success
+    page = index(store)
+    assert page.figures["Exports"].startswith("0 ")
+    assert page.figures["Success rate"].startswith(f"{NONE} ")
+    assert "no run of these exports" in page.text
+    assert page.tables["days"][1:] == [[ONE, "10 100 %"]]
+
+
+def test_four_hundred_days_stay_small() -> None:
+    days = [(dt.date(2026, 11, 14) - dt.timedelta(days=n)).isoformat() for n in range(400)]
+    published = [
+        DaySummary(name, day, 1010, 1000, 10, 0, 5000, 0.5, 99.0, 0, {"known_level": 10})
+        for day in days
+        for name in ("logs", "anomalies", "ips")
+    ]
+    html = render(
+        Report(
+            days[-1], days[0], dict.fromkeys(("logs", "anomalies", "ips"), ""), published, [], [],
+            dt.datetime.now(dt.UTC), "/srv/exports",
+        )
+    )  # fmt: skip
+    assert len(html) < 400_000
+    assert len(Page(html).tables["days"]) == 63
+
+
+def test_checks_that_hold_a_day_are_those_that_the_history_asks_for(
+    runner: Runner, backend: Backend
+) -> None:
+    backend.add_logs(ONE, 100, level="odd")
+    result = runner.run("logs", ONE)
+    failed = {
+        e.check_name
+        for e in result.get_asset_check_evaluations()
+        if not e.passed and e.severity.value == "ERROR"
+    }
+    assert failed == {"rejected_rows", "rejection_limits"}
+    assert failed & set(HOLDING)
+
+
+def test_the_sensor_asks_for_one_report_when_exports_have_ended(
+    runner: Runner, backend: Backend
+) -> None:
+    repository = build().get_repository_def()
+    sensor = repository.get_sensor_def("export_report_sensor")
+    backend.add_logs(ONE, 10)
+    cursor = None
+
+    def tick() -> dg.SensorExecutionData | Any:
+        nonlocal cursor
+        with dg.build_sensor_context(
+            runner.instance, cursor=cursor, repository_def=repository
+        ) as context:
+            found = sensor.evaluate_tick(context)
+        cursor = found.cursor
+        return found
+
+    runner.run("logs", ONE)
+    assert tick().run_requests == []  # what ended before it was switched on
+    assert tick().run_requests == []
+    runner.run("logs", ONE)
+    runner.run("logs", TWO)
+    [request] = tick().run_requests
+    assert request.partition_key == "2026-11-14"
+    assert tick().run_requests == []
+    runner.run(NAME, ONE)
+    assert tick().run_requests == []  # its own run is no export
+
+
+def test_it_is_rendered_by_the_command_line(project: Project, backend: Backend) -> None:
+    backend.add_logs(ONE, 100)
+    done = project.materialize("logs,export_report", partition=ONE)
+    assert done.code == 0, done.stderr
+    page = Page((project.output / "report" / "index.html").read_text())
+    assert page.tables["days"][1:] == [[ONE, "100 100 %"]]
+
+
+def test_a_dataset_cannot_take_its_folder_or_its_name(project: Project) -> None:
+    for name in ("report", NAME):
+        project.edit("ips", "name: ips", f"name: {name}")
+        done = project.materialize("logs", partition=ONE)
+        assert f"the name {name!r} is taken by the export report" in done.last_words
+        project.edit("ips", f"name: {name}", "name: ips")
