@@ -432,6 +432,15 @@ def test_a_damaged_manifest_is_replaced(
     assert_whole(store, export(logs.url, LOGS, DAY, store))
 
 
+def test_a_folder_in_the_place_of_a_manifest_is_replaced(
+    logs: Backend, store: LocalStore, published: Manifest
+) -> None:
+    path = store.day_folder("logs", DAY) / MANIFEST_NAME
+    path.unlink()
+    path.mkdir()
+    assert_whole(store, export(logs.url, LOGS, DAY, store))
+
+
 def test_a_held_day_with_a_damaged_manifest_loses_no_quarantine(
     logs: Backend, store: LocalStore, published: Manifest
 ) -> None:

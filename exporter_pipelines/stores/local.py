@@ -156,6 +156,8 @@ class LocalStore:
                 return path.read_bytes()
             except (FileNotFoundError, NotADirectoryError):
                 return None
+            except IsADirectoryError:
+                return b""  # as damaged as an empty one, and replaced like it
 
     def published_day(self, dataset: str, day: str) -> PublishedDay:
         """The folder of a day as it is now; the caller closes it.
