@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from exporter_pipelines_tests.benchmarks import data, rounds, scale, server
+from exporter_pipelines_tests.benchmarks import data, profile, rounds, scale, server
 from exporter_pipelines_tests.datasets import dataset
 from exporter_pipelines_tests.plans import plans
 
@@ -29,6 +29,11 @@ def main() -> None:
     plan = what.add_parser("plan", help="how PostgreSQL would read one day")
     plan.add_argument("--rows", type=int, default=max(scale.ROWS))
     plan.add_argument("--days", type=int, default=scale.DAYS_OF_ROWS)
+    where = what.add_parser("profile", help="where the time of an export goes")
+    where.add_argument("--rows", type=int, default=2_000_000)
+    where.add_argument("--days", type=int, default=10)
+    where.add_argument("--format", default="jsonl")
+    where.add_argument("--compression", default="gzip")
     given = parser.parse_args()
     build = given.build.absolute()
     if given.what == "compare":
@@ -38,10 +43,16 @@ def main() -> None:
         )  # fmt: skip
     elif given.what == "scale":
         scale.grow(rows=given.rows, days=given.days, with_dagster=bool(given.dagster), build=build)
-    else:
+    elif given.what == "plan":
         filled = data.filled(server.start(build / "bench" / "postgres"), given.rows, given.days)
         found = plans(filled.url, dataset(), filled.day_names[len(filled.day_names) // 2])
         sys.stdout.write("\n\n".join(found) + "\n")
+    else:
+        filled = data.filled(server.start(build / "bench" / "postgres"), given.rows, given.days)
+        profile.profile(
+            filled, build / "bench" / "profile",
+            format_=given.format, compression=given.compression,
+        )  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -128,7 +129,7 @@ def dagster(server: Server, rows: Rows, home: Path) -> Candidate:
             "EXPORTER_START_DATE": str(FIRST_DAY),
             "EXPORTER_END_DATE": str(rows.end),
         }
-        project = copy_project(home / "project", settings)
+        project = copy_project(Path(tempfile.mkdtemp(dir=home)) / "project", settings)
         try:
             project.edit("logs", "max_rejected_pct: 1.0", "max_rejected_pct: 5.0")
             project.dagster("instance", "migrate")  # a first start makes the history's files
@@ -145,7 +146,7 @@ def dagster(server: Server, rows: Rows, home: Path) -> Candidate:
             )
             manifests = [project.manifest("logs", day) for day in rows.day_names]
         finally:
-            shutil.rmtree(project.path)
+            shutil.rmtree(project.path.parent)
         _see_all(sum(m.counts.read for m in manifests if m), rows)
         return cost
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 from exporter_pipelines_tests.benchmarks import data, server, table
@@ -57,14 +57,10 @@ def compare(
 
 def measured(candidate: Candidate, home: Path) -> Cost:
     """Its cost, writing into an empty folder, with nothing of its forerunner left to be written."""
-    folder = home / "output"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    os.sync()
-    try:
-        return candidate.measure(folder)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    home.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="output-", dir=home) as folder:
+        os.sync()
+        return candidate.measure(Path(folder))
 
 
 def _fixed(lines: list[table.Line], walls_s: list[float]) -> str:

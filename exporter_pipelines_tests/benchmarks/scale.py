@@ -33,6 +33,7 @@ class Step:
     client_cpu_s: float
     server_cpu_s: float
     peak_rss_mb: int
+    longest_transaction_s: float
 
 
 def grow(
@@ -54,7 +55,7 @@ def grow(
         found = [engine(running, filled, "jsonl", "gzip", in_process=True)]
         if with_dagster:
             found.append(dagster(running, filled, home))
-        steps += [_step(candidate, count, span, home) for candidate in found]
+        steps += [_step(candidate, filled, home) for candidate in found]
     (build / "scale.json").write_text(json.dumps([asdict(step) for step in steps], indent=2) + "\n")
     text = f"{_table(steps)}\n{_slopes(steps)}"
     (build / "scale.md").write_text(text)
@@ -62,19 +63,30 @@ def grow(
     return steps
 
 
-def _step(candidate: Candidate, rows: int, days: int, home: Path) -> Step:
-    cost = measured(candidate, home)
-    sys.stdout.write(f"{candidate.name}: {rows} rows, {days} days: {cost.wall_s:.2f} s\n")
-    sys.stdout.flush()
-    return Step(
-        candidate.name, rows, days, round(cost.wall_s, 2), round(cost.client_cpu_s, 2),
-        round(cost.server_cpu_s, 2), round(cost.peak_rss_mb),
+def _step(candidate: Candidate, rows: data.Rows, home: Path) -> Step:
+    with server.LongestTransaction(rows.url) as longest:
+        cost = measured(candidate, home)
+    step = Step(
+        candidate.name, rows.count, rows.days, round(cost.wall_s, 2), round(cost.client_cpu_s, 2),
+        round(cost.server_cpu_s, 2), round(cost.peak_rss_mb), round(longest.seconds, 2),
     )  # fmt: skip
+    sys.stdout.write(_table([step]).splitlines()[-1] + "\n")
+    sys.stdout.flush()
+    return step
 
 
 def _table(steps: Sequence[Step]) -> str:
     return table.markdown(
-        ("what", "rows", "days", "wall s", "client cpu s", "server cpu s", "peak MiB"),
+        (
+            "what",
+            "rows",
+            "days",
+            "wall s",
+            "client cpu s",
+            "server cpu s",
+            "peak MiB",
+            "longest transaction s",
+        ),
         [tuple(asdict(step).values()) for step in steps],
     )
 

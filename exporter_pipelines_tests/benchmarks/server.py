@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,10 @@ shared_buffers = 2GB
 max_wal_size = 8GB
 fsync = off
 autovacuum = off
+"""
+_LONGEST = """
+SELECT coalesce(max(extract(epoch FROM clock_timestamp() - xact_start)), 0) FROM pg_stat_activity
+WHERE application_name = 'exporter_pipelines' AND datname = current_database()
 """
 
 
@@ -44,6 +49,33 @@ class Server:
     def cpu_s(self) -> float:
         """CPU time of its processes so far, those that have ended included."""
         return cpu_s_of_server(self.pid)
+
+
+class LongestTransaction:
+    """Watches how long the transactions of exports from one database stay open.
+
+    Attributes:
+        seconds: The longest so far, as seen every 0.1 s; read it after the `with` block.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.seconds = 0.0
+        self._url, self._ended = url, threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> LongestTransaction:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        with psycopg.connect(self._url, autocommit=True) as connection:
+            while not self._ended.wait(0.1):
+                found = connection.execute(_LONGEST).fetchone()
+                self.seconds = max(self.seconds, float(found[0]) if found else 0.0)
 
 
 def start(home: Path) -> Server:

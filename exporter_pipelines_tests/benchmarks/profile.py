@@ -1,0 +1,51 @@
+"""Where the time of an export goes: its threads' CPU time, and the calls of the one that judges."""
+
+from __future__ import annotations
+
+import cProfile
+import io
+import os
+import pstats
+import sys
+import time
+from pathlib import Path
+
+from exporter_pipelines import api
+from exporter_pipelines.catalog import dataset_named
+from exporter_pipelines.contracts.dataset import Dataset
+from exporter_pipelines_tests.benchmarks.data import WARM_UP_DAY, Rows
+
+_SHOWN_CALLS = 30
+
+
+def profile(rows: Rows, output: Path, *, format_: str, compression: str) -> None:
+    """Export all days in this process, twice, and print what took how much CPU time."""
+    os.environ.update(EXPORTER_SOURCE_URL=rows.url, EXPORTER_OUTPUT_URL=str(output))
+    shipped = dataset_named("logs")
+    changes = {"format": format_, "compression": compression, "max_rejected_pct": 5.0}
+    logs = Dataset(shipped.config.model_copy(update=changes), shipped.schema)
+    api.export_day(logs, str(WARM_UP_DAY))
+    threads_s = {}
+    for profiled in (False, True):  # a profile slows calls down, so the threads are timed without
+        calls = cProfile.Profile(time.thread_time)  # CPU time: what others do does not show
+        threads_before, process_before = time.thread_time(), time.process_time()
+        started = time.perf_counter()
+        if profiled:
+            calls.enable()
+        for day in rows.day_names:
+            api.export_day(logs, day)
+        calls.disable()
+        if not profiled:
+            threads_s = {
+                "wall": time.perf_counter() - started,
+                "CPU of the thread that transforms, judges and encodes": (
+                    time.thread_time() - threads_before
+                ),
+                "CPU of all threads": time.process_time() - process_before,
+            }
+    text = io.StringIO()
+    pstats.Stats(calls, stream=text).sort_stats("cumulative").print_stats(
+        "exporter_pipelines/|queue|threading|pandera/(api|backends)|arro3|pyarrow", _SHOWN_CALLS
+    )
+    lines = [f"{name}: {seconds:.2f} s" for name, seconds in threads_s.items()]
+    sys.stdout.write("\n".join(lines) + "\n" + text.getvalue())
