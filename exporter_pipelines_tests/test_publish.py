@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import random
+import resource
 import signal
 import subprocess
 import threading
@@ -558,13 +559,47 @@ def test_a_full_disk_is_a_clear_error_and_leaves_nothing(logs: Backend, small_di
     logs.run("UPDATE logs SET message = (SELECT string_agg(md5((id * n)::text), '') "
              "FROM generate_series(1, 100) n)")  # fmt: skip
     with pytest.raises(
-        OutputUnavailableError, match=r"Cannot write .*logs-2026-11-01\.jsonl\.gz: No space left"
+        OutputUnavailableError,
+        match=r"Cannot write .*logs-2026-11-01\.jsonl\.gz: No space left on device\. At least "
+        r"[\d,]+ more bytes are needed and [\d,]+ bytes are free in .*/disk; make room",
     ):
         export(logs.url, LOGS, DAY, store)
     assert_whole(store, published)
     assert hidden(store, ".staging") == []
     assert mount("-o", "remount,size=16m", str(small_disk)) == 0
     assert_whole(store, export(logs.url, LOGS, DAY, store))
+
+
+def test_a_disk_without_room_for_another_name_is_a_clear_error(
+    logs: Backend, small_disk: Path
+) -> None:
+    store = LocalStore(small_disk / "exports")
+    published = export(logs.url, LOGS, DAY, store)
+    used = sum(1 for _ in small_disk.rglob("*")) + 1
+    assert mount("-o", f"remount,nr_inodes={used + 1}", str(small_disk)) == 0
+    with pytest.raises(OutputUnavailableError, match=r"No space left.*no file can be created"):
+        export(logs.url, LOGS, DAY, store)
+    assert_whole(store, published)
+    assert hidden(store, ".staging") == []
+
+
+def test_a_limit_on_the_size_of_files_is_a_clear_error(
+    logs: Backend, store: LocalStore, published: Manifest
+) -> None:
+    change(logs)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, hard))
+    try:
+        with pytest.raises(
+            OutputUnavailableError,
+            match=r"File too large\. At least [\d,]+ bytes are needed in one file and 2,000 are "
+            r"allowed \(ulimit -f\)",
+        ):
+            export(logs.url, LOGS, DAY, store)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert_whole(store, published)
+    assert hidden(store, ".staging") == []
 
 
 def test_an_output_path_that_is_a_file_is_a_clear_error(logs: Backend, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from exporter_pipelines_tests.projects import ROOT
 from exporter_pipelines_tests.torture.__main__ import campaign_names
+from exporter_pipelines_tests.torture.mutants import MUTANTS, Mutant
 from exporter_pipelines_tests.torture.trial import Trial
 
 
@@ -61,6 +62,14 @@ def test_an_unknown_campaign_is_refused_with_the_known_ones(tmp_path: Path) -> N
 
 def test_every_campaign_names_a_promise() -> None:
     assert "idempotent" in campaign_names()  # it looks each of them up
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_a_mutant_still_changes_a_line_and_its_test_exists(mutant: Mutant) -> None:
+    mutant.applied(ROOT / "exporter_pipelines")
+    module, _, function = mutant.test.partition("::")
+    source = (ROOT / "exporter_pipelines_tests" / f"{module}.py").read_text()
+    assert f"def {function}(" in source
 
 
 def test_points_and_rounds_are_counted(tmp_path: Path) -> None:

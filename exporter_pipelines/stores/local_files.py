@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from exporter_pipelines.errors import DayUnavailableError, OutputUnavailableError
+from exporter_pipelines.stores.disk_room import FULL, what_is_lacking
 
 FILE_MODE = 0o640
 PRIVATE_FILE_MODE = 0o600
@@ -41,9 +42,6 @@ _HINTS = {
     "EXPORTER_OUTPUT_URL to another folder.",
     errno.EACCES: "Give this user permission, or set EXPORTER_OUTPUT_URL.",
     errno.EPERM: "Give this user permission, or set EXPORTER_OUTPUT_URL.",
-    errno.ENOSPC: "The disk is full; make room and run the day again.",
-    errno.EDQUOT: "The disk quota is used up; make room and run the day again.",
-    errno.EFBIG: "The file is larger than this process may write (ulimit -f).",
     errno.ENOTDIR: "A part of the path is a file; set EXPORTER_OUTPUT_URL to a folder.",
     errno.ELOOP: "A symbolic link lies where an export goes; remove it.",
     errno.EEXIST: "Something else put it there, and nothing is overwritten; run the day again.",
@@ -64,7 +62,7 @@ class NewFile:
     def __init__(self, path: Path, *, private: bool) -> None:
         mode = PRIVATE_FILE_MODE if private else FILE_MODE
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        self._path = path
+        self._path, self._size = path, 0
         with explained(path):
             self._file = os.fdopen(os.open(path, flags, mode), "wb", buffering=0)
         try:
@@ -76,9 +74,15 @@ class NewFile:
     def write(self, data: bytes) -> None:
         """Append bytes."""
         left = memoryview(data)
-        with explained(self._path):
+        try:
             while left:
                 left = left[self._file.write(left) :]
+        except OSError as error:
+            needed = len(left)
+            written = self._size + len(data) - needed
+            _explain(error, self._path, "write", needed, written + needed)
+            raise
+        self._size += len(data)
 
     def close(self) -> None:
         """Fsync and close. May be called twice."""
@@ -256,12 +260,27 @@ def explained(path: Path, verb: str = "write") -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in _HINTS:
-            raise
-        kind = _unavailable(path, error.errno)
-        raise kind(
-            f"Cannot {verb} {path}: {os.strerror(error.errno)}.", _HINTS[error.errno]
-        ) from error
+        _explain(error, path, verb)
+        raise
+
+
+def _explain(error: OSError, path: Path, verb: str, needed: int = 0, in_file: int = 0) -> None:
+    """Raise an `OutputUnavailableError` instead, unless nobody but us could mend it.
+
+    Args:
+        error: As it came from the system.
+        path, verb: What was to be done.
+        needed, in_file: See `disk_room.what_is_lacking`.
+    """
+    code = error.errno or 0
+    if code in FULL:
+        hint = what_is_lacking(path, code, needed, in_file)
+    elif code in _HINTS:
+        hint = _HINTS[code]
+    else:
+        return
+    kind = _unavailable(path, code)
+    raise kind(f"Cannot {verb} {path}: {os.strerror(code)}.", hint) from error
 
 
 def _unavailable(path: Path, code: int) -> type[OutputUnavailableError]:
