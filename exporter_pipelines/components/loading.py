@@ -21,6 +21,7 @@ from exporter_pipelines.contracts.refinements import FilterConfig, RuleConfig, T
 from exporter_pipelines.contracts.retention import RetentionConfig
 from exporter_pipelines.errors import ConfigurationError, ExporterError
 from exporter_pipelines.orchestration.assets import GROUP, PRESETS_GROUP
+from exporter_pipelines.orchestration.descriptions import summary_of
 
 
 def load_datasets(project: Path) -> dg.Definitions:
@@ -49,7 +50,7 @@ def exported(datasets: dg.Definitions) -> dict[str, str]:
     assets = [asset for asset in datasets.assets or () if isinstance(asset, dg.AssetsDefinition)]
     specs = [spec for asset in assets for spec in asset.specs if spec.group_name in groups]
     specs.sort(key=lambda spec: groups.index(str(spec.group_name)))
-    return {spec.key.to_user_string(): spec.description or "" for spec in specs}
+    return {spec.key.to_user_string(): summary_of(spec.description) for spec in specs}
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

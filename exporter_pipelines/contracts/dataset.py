@@ -29,6 +29,10 @@ EnvironmentName = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*$")]
 # Becomes an asset key and a folder name, so nothing that could leave the output folder.
 DATASET_NAME = r"^[a-z][a-z0-9_]{0,62}$"
 DatasetName = Annotated[str, Field(pattern=DATASET_NAME)]
+# As Dagster wants it, which reports another one without its line.
+Owner = Annotated[
+    str, Field(pattern=r"^(team:[A-Za-z0-9_]+|[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,})$")
+]
 TimeEncoding = Literal["iso8601", "epoch_s", "epoch_ms", "epoch_us"]
 
 
@@ -126,6 +130,12 @@ class DatasetConfig(Strict):
         alias="schema", description="Dotted path of the Pandera model: what a row is."
     )
     description: str = Field("", description="Shown in the Dagster UI.")
+    owners: tuple[Owner, ...] = Field(
+        (),
+        description="Who answers for it: mail addresses or `team:name`, shown in Dagster's catalog "
+        "and not written to manifests.",
+        exclude=True,
+    )
     source: SourceConfig = Field(description="Where the rows are.")
     transforms: tuple[TransformConfig, ...] = Field((), description="Applied in this order.")
     filters: tuple[FilterConfig, ...] = Field(

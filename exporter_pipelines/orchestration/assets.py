@@ -11,6 +11,7 @@ import dagster as dg
 from exporter_pipelines import __version__, settings
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.orchestration.checks import check_specs
+from exporter_pipelines.orchestration.descriptions import asset_description
 from exporter_pipelines.orchestration.export_run import ExportConfig, ExportRun
 from exporter_pipelines.orchestration.io_manager import ExportIOManager
 from exporter_pipelines.orchestration.metadata import asset_metadata
@@ -29,9 +30,11 @@ def export_asset(
     # The return type stays unannotated: Dagster reads it as the type of the output.
     @dg.asset(
         name=dataset.name,
-        description=config.description or None,
+        description=asset_description(dataset),
         group_name=group,
         kinds={config.format, *filter(None, [settings.source_kind(config.source.url)])},
+        owners=list(config.owners),
+        tags={"exporter/kind": "preset" if group == PRESETS_GROUP else "dataset"},
         metadata=asset_metadata(dataset),
         partitions_def=partitions_def,
         # The only policy that `--partition-range` accepts; each day is committed by itself.

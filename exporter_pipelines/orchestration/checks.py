@@ -25,7 +25,12 @@ def check_specs(
 ) -> list[dg.AssetCheckSpec]:
     """One spec per check of a dataset."""
     return [
-        dg.AssetCheckSpec(name, asset=asset, description=text, partitions_def=partitions_def)
+        dg.AssetCheckSpec(
+            name,
+            asset=asset,
+            description=f"{text} See docs/quality.md",
+            partitions_def=partitions_def,
+        )
         for name, text in CHECKS.items()
     ]
 

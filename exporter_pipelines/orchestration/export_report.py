@@ -59,6 +59,7 @@ def export_report(
         description=_DESCRIPTION,
         group_name=GROUP,
         kinds={"html", "matplotlib"},
+        tags={"exporter/kind": "report"},
         partitions_def=partitions_def,
         backfill_policy=dg.BackfillPolicy.single_run(),
         output_required=False,

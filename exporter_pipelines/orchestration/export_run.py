@@ -57,7 +57,8 @@ class ExportConfig(dg.Config):
 
     batch_rows: int = Field(
         DEFAULT_BATCH_ROWS,
-        description="Most rows in a batch, 1,000 to 500,000. More is faster and takes more memory.",
+        description="Most rows in a batch, 1,000 to 500,000. More is faster and takes more memory. "
+        "Another number is refused when the run starts. See docs/operations.md",
     )
 
     def check(self) -> None:

@@ -25,7 +25,7 @@ from exporter_pipelines.stores.run_locks import hold_run
 
 
 class ExportIOManager(dg.ConfigurableIOManager):
-    """Exports below EXPORTER_OUTPUT_URL.
+    """Exports below EXPORTER_OUTPUT_URL: how days are published, see docs/architecture.md.
 
     A downstream asset that takes a dataset as its input gets a `pyarrow.RecordBatchReader` over
     the rows of its day, or of its days in order, verified against the manifests. JSON columns

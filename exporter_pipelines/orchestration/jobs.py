@@ -18,7 +18,7 @@ def dataset_job(dataset: str) -> dg.UnresolvedAssetJobDefinition:
     return dg.define_asset_job(
         f"{dataset}_job",
         selection=dg.AssetSelection.assets(dataset),
-        description=f"Exports {dataset} for one day or a range of days.",
+        description=f"Exports {dataset} for one day or a range of days. See docs/operations.md",
     )
 
 
@@ -27,7 +27,8 @@ def all_exports_job() -> dg.UnresolvedAssetJobDefinition:
     return dg.define_asset_job(
         "all_exports_job",
         selection=dg.AssetSelection.groups(GROUP),
-        description="Exports all datasets for one day or a range of days.",
+        description="Exports all datasets, without presets, for one day or a range of days. "
+        "See docs/operations.md",
     )
 
 

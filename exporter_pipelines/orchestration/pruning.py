@@ -85,5 +85,6 @@ def prune_schedule() -> dg.ScheduleDefinition:
         default_status=dg.DefaultScheduleStatus.STOPPED,
         run_config={"ops": {"prune": {"config": {"apply": True}}}},
         description="Removes, every day at 4:45, the exports that are past the `retention` of "
-        "their dataset. Try prune_job without `apply` before you switch it on.",
+        "their dataset. Try prune_job without `apply` before you switch it on. "
+        "See docs/retention.md",
     )

@@ -15,7 +15,9 @@ from exporter_pipelines.sources import KeptConnection, open_day
 
 
 class BackendResource(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """The backend's databases. Holds no URL: each dataset names its environment variable.
+    """The backend's databases, see docs/settings.md.
+
+    Holds no URL: each dataset names its environment variable.
 
     Example:
         with backend.open_day(dataset, window) as snapshot: ...

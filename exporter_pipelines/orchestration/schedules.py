@@ -39,7 +39,8 @@ def dataset_schedule(
         execution_timezone=settings.timezone(),
         job=job,
         default_status=dg.DefaultScheduleStatus.STOPPED,
-        description=f"Exports yesterday's {dataset} every day.",
+        description=f"Exports yesterday's {dataset} every day, at the time in its defs.yaml. "
+        "See docs/operations.md",
     )
     def schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         local = context.scheduled_execution_time.astimezone(ZoneInfo(settings.timezone()))
