@@ -86,6 +86,7 @@ def export_patiently(
     *,
     say: Callable[[str], object] = lambda _line: None,
     first_wait_s: float = 0.02,
+    **options: Any,
 ) -> Manifest:
     """The same with as many attempts as the dataset allows, `first_wait_s` apart at first."""
     window = DayWindow.of(day, "UTC")
@@ -97,6 +98,7 @@ def export_patiently(
         run_id="0123456789abcdef",
         say=say,
         first_wait_s=first_wait_s,
+        **options,
     ) as staged:
         return publish(staged)
 

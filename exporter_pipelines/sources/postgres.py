@@ -16,6 +16,7 @@ from exporter_pipelines.sources.postgres_connection import Limits, PostgresConne
 from exporter_pipelines.sources.postgres_errors import PostgresStatementError
 from exporter_pipelines.sources.postgres_kept import KeptConnection
 from exporter_pipelines.sources.postgres_query import PostgresDayQuery
+from exporter_pipelines.sources.postgres_questions import REWRITTEN
 from exporter_pipelines.sources.postgres_table import PostgresTable
 
 _INFO = """
@@ -59,6 +60,13 @@ class PostgresDaySnapshot:
         )
         table.check_sql_rules(self._query)
         self.row_count, self.repeated_keys = self._counts(connection)
+        if rewritten := connection.rows(REWRITTEN):
+            raise SourceLostError(
+                f"{rewritten[0]['name']} was rewritten (ALTER TABLE, TRUNCATE or the like) just as "
+                f"the export of {self._dataset.name} began.",
+                "Nothing of this day was published; run it again.",
+                may_pass=True,
+            )
         info = connection.rows(_INFO)[0]
         self.info = SourceInfo(
             "postgresql", self._dataset.config.source.origin, info["snapshot"], info["version"]

@@ -76,3 +76,14 @@ SELECT r.rolsuper AS superuser,
     row_security_active({oid}) AS hides
 FROM pg_roles r WHERE r.rolname = current_user
 """
+# Relations that this transaction reads (and so has locked) that were made or written anew after its
+# snapshot: to the snapshot their rows do not exist. The functions answer by the present catalog,
+# pg_class by the snapshot.
+REWRITTEN = """
+SELECT l.relation::regclass::text AS name
+FROM pg_locks l LEFT JOIN pg_class c ON c.oid = l.relation
+WHERE l.pid = pg_backend_pid() AND l.locktype = 'relation'
+  AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+  AND (c.oid IS NULL OR (c.relfilenode <> 0 AND c.relfilenode <> pg_relation_filenode(c.oid)))
+ORDER BY 1 LIMIT 1
+"""
