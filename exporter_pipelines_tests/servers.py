@@ -89,7 +89,7 @@ def web_server(project: Project) -> Iterator[WebServer]:
         port = free.getsockname()[1]
     server = WebServer(f"http://127.0.0.1:{port}")
     with _running(project, "dagster-webserver", "-h", "127.0.0.1", "-p", str(port)) as process:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 180
         while not _answers(server):
             assert process.poll() is None, "dagster-webserver ended"
             assert time.monotonic() < deadline, "dagster-webserver does not answer"

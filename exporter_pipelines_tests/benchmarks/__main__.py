@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from exporter_pipelines_tests.benchmarks import data, profile, rounds, scale, server
+from exporter_pipelines_tests.benchmarks import backfill, data, profile, rounds, scale, server
 from exporter_pipelines_tests.datasets import dataset
 from exporter_pipelines_tests.plans import plans
 
@@ -34,6 +34,11 @@ def main() -> None:
     where.add_argument("--days", type=int, default=10)
     where.add_argument("--format", default="jsonl")
     where.add_argument("--compression", default="gzip")
+    year = what.add_parser("year", help="a backfill over a year of small days, by the daemon")
+    year.add_argument("--days", type=int, default=365)
+    year.add_argument("--rows", type=int, default=100)
+    several = what.add_parser("concurrent", help="backfills and schedules that share the pool")
+    several.add_argument("--days", type=int, default=40)
     given = parser.parse_args()
     build = given.build.absolute()
     if given.what == "compare":
@@ -43,6 +48,10 @@ def main() -> None:
         )  # fmt: skip
     elif given.what == "scale":
         scale.grow(rows=given.rows, days=given.days, with_dagster=bool(given.dagster), build=build)
+    elif given.what == "year":
+        backfill.year(given.days, given.rows)
+    elif given.what == "concurrent":
+        backfill.concurrent(given.days)
     elif given.what == "plan":
         filled = data.filled(server.start(build / "bench" / "postgres"), given.rows, given.days)
         found = plans(filled.url, dataset(), filled.day_names[len(filled.day_names) // 2])

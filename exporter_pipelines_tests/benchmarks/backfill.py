@@ -1,0 +1,170 @@
+"""Backfills through a real daemon: what a year of small days costs, and how several share a pool.
+
+Both print one JSON object of figures, and end with an error when something is not as promised.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from exporter_pipelines.contracts.dataset import Dataset
+from exporter_pipelines.demo.backend import start_server
+from exporter_pipelines.stores import LocalStore
+from exporter_pipelines_tests.backends import ANOMALIES, IPS, LOGS, Backend, fresh_database
+from exporter_pipelines_tests.datasets import dataset, export
+from exporter_pipelines_tests.history import history_of
+from exporter_pipelines_tests.projects import Project, copy_project
+from exporter_pipelines_tests.servers import daemon, web_server
+
+_NAMES = ["anomalies", "ips", "logs"]
+_DAYS = "generate_series(0, {last}) d, generate_series(1, {rows}) n"
+_AT = "'{first}T00:00Z'::timestamptz + d * interval '1 day' + n * interval '1 second'"
+_FILL = (
+    f"INSERT INTO logs SELECT d * 100000 + n, {_AT}, 'INFO', 'hello', 'app', 'edge-01', "
+    f"'10.0.0.1', '{{{{}}}}' FROM {_DAYS}",
+    f"INSERT INTO anomalies SELECT d * 100000 + n, {_AT}, 'scan', 0.5, 'low', 'new', n, NULL, "
+    f"NULL FROM {_DAYS}",
+    f"INSERT INTO ip_addresses SELECT d * 100000 + n, '10.0.0.0'::inet + (d * {{rows}} + n), "
+    f"NULL, {_AT}, 0.5, 'DE', NULL FROM {_DAYS}",
+    "CREATE INDEX ON logs (timestamp)",
+    "CREATE INDEX ON anomalies (timestamp)",
+    "CREATE INDEX ON ip_addresses (last_seen)",
+)
+_SESSIONS = """
+SELECT count(*) FROM pg_stat_activity
+WHERE datname = current_database() AND application_name = 'exporter_pipelines'
+"""
+
+
+def year(days: int, rows: int) -> None:
+    """One backfill over all datasets, beside the same days without Dagster around them."""
+    with _project(days, rows) as (project, backend, names):
+        with web_server(project) as server:
+            launched = server.launch_backfill(_NAMES, names)
+            with daemon(project):
+                ended = server.finished_backfill(launched, timeout=7200)
+        assert ended["status"] == "COMPLETED_SUCCESS", ended
+        with history_of(project) as instance:
+            [record] = instance.get_run_records()
+            took = (record.end_time or 0) - (record.start_time or 0)
+            lines = [e for e in instance.all_logs(record.dagster_run.run_id) if not e.dagster_event]
+        published = [n for n in _NAMES for day in names if project.manifest(n, day)]
+        assert len(published) == days * len(_NAMES), f"{len(published)} days are published"
+        work = _without_dagster(backend, names, project.path / "beside")
+        count = days * len(_NAMES)
+        _print(
+            days=days, datasets=len(_NAMES), rows_per_day=rows, run_s=round(took, 1),
+            s_per_day=round(took / count, 4), work_s_per_day=round(work / count, 4),
+            overhead_s_per_day=round((took - work) / count, 4), log_lines=len(lines),
+        )  # fmt: skip
+
+
+def concurrent(days: int) -> None:
+    """Three slow backfills and two schedules: no more sessions than the pool allows, none lost."""
+    with _project(days, 5) as (project, backend, names):
+        for table in ("anomalies", "ip_addresses"):
+            slow = f"SELECT t.* FROM {table} t, (SELECT pg_sleep(1) OFFSET 0) AS pause"
+            backend.run(f"CREATE VIEW slow_{table} AS {slow}")
+        for name, table in (("anomalies", "anomalies"), ("ips", "ip_addresses")):
+            project.edit(name, f"table: {table}", f"table: slow_{table}")
+        for name, cron in (("logs", "15 2"), ("ips", "25 2")):
+            project.edit(name, f"{cron} * * *", "* * * * *")
+            started = project.dagster(
+                "schedule", "start", f"{name}_schedule", "-w", "workspace.yaml"
+            )
+            assert started.code == 0, started.stderr
+        with web_server(project) as server, _most_sessions(backend) as most:
+            launched = [server.launch_backfill([n], names) for n in ("anomalies", "ips", "logs")]
+            with daemon(project):
+                ended = [server.finished_backfill(b, timeout=1800)["status"] for b in launched]
+        with history_of(project) as instance:
+            records = instance.get_run_records()
+        assert ended == ["COMPLETED_SUCCESS"] * 3, ended
+        assert all(project.manifest(n, day) for n in _NAMES for day in names)
+        backfills = [r for r in records if "dagster/backfill" in r.dagster_run.tags]
+        scheduled = [r for r in records if "dagster/schedule_name" in r.dagster_run.tags]
+        last = max(r.end_time or 0 for r in backfills)
+        meanwhile = [r for r in scheduled if r.end_time and r.end_time < last]
+        assert len(backfills) == 3
+        assert all(r.dagster_run.status == dg.DagsterRunStatus.SUCCESS for r in backfills)
+        assert all(r.dagster_run.status == dg.DagsterRunStatus.SUCCESS for r in meanwhile)
+        assert meanwhile, "no scheduled run ended while the backfills went on"
+        assert most[0] <= 3, f"{most[0]} sessions at once"
+        _print(
+            days=days, backfills=3, scheduled_meanwhile=len(meanwhile), most_sessions=most[0],
+            longest_wait_of_a_scheduled_run_s=round(max(_waited(r) for r in meanwhile), 1),
+        )  # fmt: skip
+
+
+@contextmanager
+def _project(days: int, rows: int) -> Iterator[tuple[Project, Backend, list[str]]]:
+    """A project over that many days until yesterday."""
+    today = dt.datetime.now(dt.UTC).date()
+    first = today - dt.timedelta(days)
+    names = [(first + dt.timedelta(number)).isoformat() for number in range(days)]
+    # Short: a Unix socket's path may have 107 bytes.
+    with (
+        tempfile.TemporaryDirectory(prefix="exporter-bf-") as folder,
+        fresh_database(start_server(Path(folder) / "data")) as backend,
+    ):
+        for statement in (LOGS, ANOMALIES, IPS):
+            backend.run(statement)
+        for statement in _FILL:
+            backend.run(statement.format(last=days - 1, rows=rows, first=first))
+        settings = {
+            "EXPORTER_START_DATE": first.isoformat(),
+            "EXPORTER_TIMEZONE": "UTC",
+            "EXPORTER_SOURCE_URL": backend.url,
+            "EXPORTER_OUTPUT_URL": f"{folder}/exports",
+        }
+        project = copy_project(Path(folder) / "project", settings)
+        assert project.dagster("instance", "migrate").code == 0
+        yield project, backend, names
+
+
+def _without_dagster(backend: Backend, days: list[str], root: Path) -> float:
+    """Seconds for the same days through the engine: reading, judging, writing, publishing."""
+    datasets: list[Dataset] = [dataset(name) for name in _NAMES]
+    export(backend.url, datasets[0], days[0], LocalStore(root / "first"))
+    began = time.monotonic()
+    for one in datasets:
+        for day in days:
+            export(backend.url, one, day, LocalStore(root / "exports"))
+    return time.monotonic() - began
+
+
+@contextmanager
+def _most_sessions(backend: Backend) -> Iterator[list[int]]:
+    """The most sessions of exports that were there at once, so far."""
+    most, over = [0], threading.Event()
+
+    def watch() -> None:
+        while not over.wait(0.2):
+            most[0] = max(most[0], backend.run(_SESSIONS)[0][0])
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield most
+    finally:
+        over.set()
+        watcher.join()
+
+
+def _waited(record: dg.RunRecord) -> float:
+    return (record.start_time or 0) - record.create_timestamp.timestamp()
+
+
+def _print(**figures: Any) -> None:
+    sys.stdout.write(json.dumps(figures) + "\n")
