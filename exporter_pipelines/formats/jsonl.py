@@ -59,16 +59,17 @@ class JsonlFormat(Format):
         """See `formats.contract.Format`: one line per row, each ending in a newline."""
         self._count_changes(batch, changed)
         starts = range(0, batch.num_rows, _SLICE_ROWS)
-        return b"".join([self._lines(batch.slice(start, _SLICE_ROWS)) for start in starts])
+        slices = (batch.slice(start, _SLICE_ROWS) for start in starts)
+        return b"".join([piece for rows in slices for piece in self._lines(rows)])
 
-    def _lines(self, batch: pa.RecordBatch) -> bytes:
+    def _lines(self, batch: pa.RecordBatch) -> tuple[bytes | memoryview, ...]:
         columns = [self._printable(batch[name]) for name in self._plain]
         file = io.BytesIO()
         arro3.io.write_ndjson(
             pa.RecordBatch.from_arrays(columns, list(self._plain)), file, explicit_nulls=True
         )
         if not self._json:
-            return file.getvalue()
+            return (file.getbuffer(),)
         return splice(file.getbuffer(), [(name, batch[name]) for name in self._json])
 
     def decode(self, file: BinaryIO) -> Iterator[pa.RecordBatch]:
@@ -116,12 +117,17 @@ class JsonlFormat(Format):
         return pa.RecordBatch.from_arrays(columns, schema=self._schema.arrow)
 
 
-def splice(lines: bytes | memoryview, documents: list[tuple[str, pa.Array]]) -> bytes:
+def splice(
+    lines: bytes | memoryview, documents: list[tuple[str, pa.Array]]
+) -> tuple[bytes | memoryview, ...]:
     """Add columns of raw JSON text to the end of each object.
 
     Args:
         lines: One object per line, each ending in `}` and a newline.
         documents: (key, JSON text per line); a null becomes `null`.
+
+    Returns:
+        The lines in pieces, for the caller to join once.
     """
     buffer = pa.py_buffer(lines)
     ends = np.flatnonzero(np.frombuffer(lines, np.uint8) == _NEWLINE) - 1
@@ -135,7 +141,7 @@ def splice(lines: bytes | memoryview, documents: list[tuple[str, pa.Array]]) -> 
     for name, texts in documents:
         pieces += [pa.scalar(_key(name), pa.binary()), texts.cast(pa.binary()).fill_null(b"null")]
     joined = pc.binary_join_element_wise(*pieces, pa.scalar(b"", pa.binary()))
-    return b"".join((_data(joined), b"}\n"))
+    return _data(joined), b"}\n"
 
 
 def unsplice(lines: bytes, names: tuple[str, ...]) -> tuple[bytes, dict[str, pa.Array]]:
