@@ -13,8 +13,8 @@ import pytest
 from exporter_pipelines.contracts.export_history import DaySummary
 from exporter_pipelines.contracts.manifest import Manifest
 from exporter_pipelines.definitions import build
+from exporter_pipelines.engine import attempts
 from exporter_pipelines.engine.judge import HOLDING
-from exporter_pipelines.orchestration import export_run
 from exporter_pipelines.orchestration.export_report import NAME, export_report
 from exporter_pipelines.orchestration.partitions import daily_partitions
 from exporter_pipelines.reporting.numbers import Report
@@ -57,7 +57,7 @@ def manifests(store: LocalStore) -> list[Manifest]:
 
 def cancel_in(runner: Runner, monkeypatch: pytest.MonkeyPatch, day: str) -> Any:
     """An export that an operator terminates while the day is staged."""
-    original = export_run.stage_day
+    original = attempts.stage_day
 
     def terminated(*args: Any, run_id: str, **options: Any) -> Any:
         run = runner.instance.get_run_by_id(run_id)
@@ -67,7 +67,7 @@ def cancel_in(runner: Runner, monkeypatch: pytest.MonkeyPatch, day: str) -> Any:
         return original(*args, run_id=run_id, **options)
 
     with monkeypatch.context() as patched:
-        patched.setattr(export_run, "stage_day", terminated)
+        patched.setattr(attempts, "stage_day", terminated)
         return runner.run("logs", day)
 
 
