@@ -553,6 +553,24 @@ def test_what_cannot_be_removed_hides_no_error_and_is_removed_later(
     assert hidden(store, ".staging") == []
 
 
+@pytest.mark.parametrize("frozen", [".superseded", f"quarantine/date={DAY}/*"])
+def test_a_published_day_fails_no_run_because_of_what_could_not_be_cleared_away(
+    logs: Backend, store: LocalStore, published: Manifest, frozen: str
+) -> None:
+    change(logs)
+    paths = [str(path) for path in (store.root / "logs").glob(frozen)]
+    if subprocess.run(["chattr", "+i", *paths], check=False).returncode:
+        pytest.skip("chattr needs root and a file system that knows it")
+    try:
+        manifest = export(logs.url, LOGS, DAY, store)
+    finally:
+        subprocess.run(["chattr", "-i", *paths], check=True)
+    assert_whole(store, manifest)
+    assert hidden(store, ".staging") == []
+    assert_whole(store, export(logs.url, LOGS, DAY, store))
+    assert len(hidden(store, f"quarantine/date={DAY}")) == 1
+
+
 def test_a_full_disk_is_a_clear_error_and_leaves_nothing(logs: Backend, small_disk: Path) -> None:
     store = LocalStore(small_disk / "exports")
     published = export(logs.url, LOGS, DAY, store)

@@ -190,9 +190,12 @@ class LocalStore:
                 os.rename(staging.folder, target)
             else:
                 exchange(staging.folder, target)
-                # Its grace begins now; under its old time another run would reap it at once.
-                os.utime(staging.folder)
-                os.rename(staging.folder, superseded / staging.attempt)
+                # The day is published, and no run may fail now because the old one could not be
+                # kept for readers; it goes with the staging area then.
+                with suppress(OSError):
+                    # Its grace begins now; under its old time another run would reap it at once.
+                    os.utime(staging.folder)
+                    os.rename(staging.folder, superseded / staging.attempt)
             sync_folder(data)
 
     def write_beside(self, staging: LocalStaging, name: str, content: bytes) -> None:
@@ -223,15 +226,16 @@ class LocalStore:
     def reap_quarantine(self, dataset: str, day: str, *, keep: set[str]) -> None:
         """Remove quarantine files of earlier attempts. Call it inside `exclusive`.
 
-        Nothing is removed through a symbolic link.
+        Nothing is removed through a symbolic link. What cannot be removed is left to the next run:
+        the day is published or held by now, and its run must not fail any more.
         """
         folder = self.quarantine_folder(dataset, day)
         if folder.resolve() != LocalStore(self.root.resolve()).quarantine_folder(dataset, day):
             return
         for file in folder.iterdir() if folder.is_dir() else ():
             if file.name not in keep and not file.is_dir():
-                with explained(file):
-                    file.unlink(missing_ok=True)
+                with suppress(OSError):
+                    file.unlink()
 
     def clear(self, dataset: str, attempt: str) -> bool:
         """Remove what an attempt left in the staging area.
