@@ -24,7 +24,6 @@ class Figure(NamedTuple):
     title: str
     caption: str
     svg: str
-    has_legend: bool
 
 
 def render(report: Report) -> str:
@@ -65,35 +64,26 @@ def _figures(report: Report) -> list[Figure]:
     span = f"{min(report.states)} to {max(report.states)}"
     bad = "; a cross marks a day that a dataset was not exported on" if report.bad_days else ""
     found = [
-        Figure(
-            "volume", "Volume by day", f"Rows exported, {span}{bad}.", charts.volume(report), True
-        )
+        Figure("volume", "Volume by day", f"Rows exported, {span}{bad}.", charts.volume(report)),
     ]
     if report.published:
         found += [
             Figure(
                 "validity", "Quality by day", f"Rows that broke no rule, of the rows read, {span}.",
-                charts.validity(report), True,
+                charts.validity(report),
             ),
             Figure(
                 "completeness", "Completeness by day", f"Values that are not null, {span}.",
-                charts.completeness(report), True,
+                charts.completeness(report),
             ),
             Figure(
                 "duration", "Duration by day", f"Seconds that staging took, {span}.",
-                charts.duration(report), True,
+                charts.duration(report),
             ),
         ]  # fmt: skip
     if report.rejected_by_rule:
-        found.append(
-            Figure(
-                "rules",
-                "Rejected by rule",
-                "Rows of the published days that broke a rule; a row may break several.",
-                charts.rejected_by_rule(report),
-                False,
-            )
-        )
+        caption = "Rows of the published days that broke a rule; a row may break several."
+        found.append(Figure("rules", "Rejected by rule", caption, charts.rejected_by_rule(report)))
     return found
 
 
