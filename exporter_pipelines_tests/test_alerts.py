@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
 import pytest
+from dagster._core.remote_origin import (
+    ManagedGrpcPythonEnvCodeLocationOrigin,
+    RemoteRepositoryOrigin,
+)
+from dagster._core.scheduler.instigation import (
+    InstigatorState,
+    InstigatorStatus,
+    InstigatorType,
+    ScheduleInstigatorData,
+)
+from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 
 from exporter_pipelines.definitions import build
+from exporter_pipelines.orchestration.alerts import condition_alerts as condition_alerts_module
 from exporter_pipelines_tests.alerting import Alerting
 from exporter_pipelines_tests.backends import Backend
 from exporter_pipelines_tests.receivers import Inbox, inbox
@@ -94,3 +107,209 @@ def test_a_failed_run_names_its_days_and_is_over_when_they_are_published(
     backend.run("ALTER TABLE elsewhere RENAME TO logs")
     alerting.run(DAY)
     assert [post["title"] for post in alerting.told()] == [f"[exporter] logs {DAY}: well again"]
+
+
+def test_a_run_that_ended_without_a_step_is_told_and_a_cancelled_one_is_not(
+    alerting: Alerting,
+) -> None:
+    job = alerting.repository.get_job("prune_job")
+    cancelled, killed = (alerting.instance.create_run_for_job(job) for _ in range(2))
+    alerting.instance.report_run_canceled(cancelled)
+    assert alerting.told() == []
+    alerting.instance.report_run_failed(killed, "Ended by the monitor.")
+    [failed] = alerting.told()
+    assert failed["title"] == "[exporter] prune_job: run failed"
+    assert "Why: Ended by the monitor." in failed["message"]
+    assert job.execute_in_process(instance=alerting.instance).success
+    assert [post["title"] for post in alerting.told()] == ["[exporter] prune_job: well again"]
+
+
+def test_text_of_other_peoples_assets_is_not_repeated(alerting: Alerting) -> None:
+    @dg.asset
+    def theirs() -> None:
+        raise ValueError("canary-of-a-row")
+
+    @dg.asset_check(asset=theirs)
+    def odd() -> dg.AssetCheckResult:
+        return dg.AssetCheckResult(passed=False, description="canary-of-a-row")
+
+    dg.materialize([theirs], instance=alerting.instance, raise_on_error=False)
+    [failed] = alerting.told(1)
+    assert failed["title"] == "[exporter] theirs: run failed"
+    assert "ValueError; the run's log has its text." in failed["message"]
+    only = dg.AssetSelection.checks(odd)
+    dg.materialize([theirs, odd], selection=only, instance=alerting.instance)
+    [checked] = alerting.told()
+    assert checked["title"] == "[exporter] theirs: check failed"
+    assert "canary" not in str([failed, checked])
+
+
+def test_a_failed_check_is_over_when_the_day_passes_it(
+    alerting: Alerting, backend: Backend
+) -> None:
+    for day in range(1, 9):
+        backend.add_logs(f"2026-11-{day:02}", 5 if day == 8 else 100, first_id=1000 * day)
+    alerting.run("2026-11-01", "2026-11-08")
+    [warned] = alerting.told()
+    assert warned["title"] == "[exporter] logs 2026-11-08: check failed"
+    assert warned["type"] == "warning"
+    assert "row_count_drift: 5 rows" in warned["message"]
+    backend.add_logs("2026-11-08", 95, first_id=9000)
+    alerting.run("2026-11-08")
+    assert [p["title"] for p in alerting.told()] == ["[exporter] logs 2026-11-08: well again"]
+
+
+def test_a_published_day_with_many_rejected_rows_is_told(
+    alerting: Alerting, backend: Backend
+) -> None:
+    backend.add_logs(DAY, 50)
+    backend.run("UPDATE logs SET level = 'odd' WHERE id IN (SELECT id FROM logs LIMIT 5)")
+    assert alerting.run(DAY).success
+    [rate] = alerting.told()
+    assert rate["title"] == f"[exporter] logs {DAY}: many rejected rows"
+    assert "5 of 50 rows rejected (10.00 %)" in rate["message"]
+    assert "The limit is 1 %." in rate["message"]
+    backend.run("UPDATE logs SET level = 'INFO'")
+    alerting.run(DAY)
+    assert [post["title"] for post in alerting.told()] == [f"[exporter] logs {DAY}: well again"]
+
+
+def test_an_export_is_slow_by_its_own_history(
+    alerting: Alerting, backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def exported(seconds: float, first: int) -> None:
+        for day in range(first, first + 7):
+            done = dg.AssetMaterialization(
+                "logs",
+                partition=f"2026-11-{day:02}",
+                metadata={"rows_read": 50, "duration_s": seconds},
+            )
+            alerting.instance.report_runless_asset_event(done)
+
+    monkeypatch.setenv("EXPORTER_ALERT_SLOW_MIN_SECONDS", "0")
+    backend.add_logs(DAY, 50)
+    exported(1e-6, first=1)
+    alerting.run(DAY)
+    [slow] = alerting.told()
+    assert slow["title"] == "[exporter] logs: slow export"
+    assert f"{DAY}: 50 rows took" in slow["message"]
+    exported(3600.0, first=1)
+    exported(3600.0, first=8)
+    alerting.run(DAY)
+    assert [post["title"] for post in alerting.told()] == ["[exporter] logs: well again"]
+    monkeypatch.delenv("EXPORTER_ALERT_SLOW_MIN_SECONDS")
+    exported(1e-6, first=1)
+    exported(1e-6, first=8)
+    alerting.run(DAY)
+    assert alerting.told(1) == []  # a second is never slow
+
+
+def test_yesterday_is_missing_where_its_schedule_is_on(
+    alerting: Alerting, backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EXPORTER_END_DATE", "")
+    monkeypatch.setenv("EXPORTER_ALERT_MISSING_AFTER_MINUTES", "0")
+    alerting.repository = build().get_repository_def()
+    newest = alerting.repository.get_schedule_def("logs_schedule")
+    now = dt.datetime.now(dt.UTC)
+    tick = now.replace(hour=2, minute=15, second=0, microsecond=0)
+    day = str((tick - dt.timedelta(days=1 if tick < now else 2)).date())
+    assert alerting.told(1) == []
+    switched_on(alerting.instance, newest, now - dt.timedelta(hours=24))
+    [missing] = alerting.told()
+    assert missing["title"] == f"[exporter] logs {day}: yesterday is missing"
+    assert "no run of" in missing["message"]
+    alerting.run(day)
+    assert [post["title"] for post in alerting.told()] == [f"[exporter] logs {day}: well again"]
+
+
+def switched_on(
+    instance: dg.DagsterInstance, schedule: dg.ScheduleDefinition, since: dt.datetime
+) -> None:
+    """As the switch in the UI does, at another time."""
+    target = LoadableTargetOrigin(module_name="exporter_pipelines.definitions")
+    location = ManagedGrpcPythonEnvCodeLocationOrigin(target, "exporter_pipelines")
+    origin = RemoteRepositoryOrigin(location, "__repository__").get_instigator_origin(schedule.name)
+    data = ScheduleInstigatorData(str(schedule.cron_schedule), since.timestamp())
+    instance.add_instigator_state(
+        InstigatorState(origin, InstigatorType.SCHEDULE, InstigatorStatus.RUNNING, data)
+    )
+
+
+def test_a_source_is_told_when_it_stays_away_and_when_it_is_back(
+    alerting: Alerting, settings: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EXPORTER_SOURCE_URL", "postgresql://me:canary-secret@127.0.0.1:9/backend")
+    assert alerting.told(1) == []
+    [gone] = alerting.told()
+    assert gone["title"] == "[exporter] EXPORTER_SOURCE_URL: source unreachable"
+    assert "canary" not in str(gone)
+    monkeypatch.setenv("EXPORTER_SOURCE_URL", settings["EXPORTER_SOURCE_URL"])
+    [back] = alerting.told()
+    assert back["title"] == "[exporter] EXPORTER_SOURCE_URL: well again"
+
+
+def test_a_disk_that_fills_up_is_told(alerting: Alerting, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EXPORTER_ALERT_MIN_FREE_GIB", "1e9")
+    [full] = alerting.told()
+    assert full["title"] == "[exporter] output: little disk left"
+    assert "the limit is 1e+09 GiB" in full["message"]
+    monkeypatch.setenv("EXPORTER_ALERT_MIN_FREE_GIB", "0")
+    assert [post["title"] for post in alerting.told()] == ["[exporter] output: well again"]
+
+
+def test_the_heartbeat_stops_when_alerting_is_dead(
+    alerting: Alerting, receiver: Inbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    url = f"http://127.0.0.1:{receiver.port}/beat/canary"
+    monkeypatch.setenv("EXPORTER_ALERT_HEARTBEAT_URL", url)
+    assert "Heartbeat sent." in alerting.tick()
+    assert receiver.beats == ["/beat/canary"]
+    receiver.status = 500
+    said = alerting.tick()
+    assert "the heartbeat was answered with HTTP status 500" in said
+    # A message that nobody takes: the outside watcher is the one who is left.
+    monkeypatch.setattr(condition_alerts_module, "_STUCK_S", 0.0)
+    monkeypatch.setenv("EXPORTER_ALERT_MIN_FREE_GIB", "1e9")
+    said += alerting.tick()
+    assert "no heartbeat: a message has been waiting" in said
+    monkeypatch.setenv("EXPORTER_ALERT_URLS", "odd://canary")
+    said += alerting.tick()
+    assert "no heartbeat: no receiver can be used" in said
+    assert "canary" not in said
+    assert len(receiver.beats) == 2
+    other = tmp_path / "other"
+    other.mkdir()
+    with dg.DagsterInstance.local_temp(str(other)) as instance:
+        alone = Alerting(alerting.repository, instance, receiver)
+        assert "the sensor run_alerts does not tick" in alone.tick("condition_alerts")
+
+
+def test_history_is_not_told_and_a_restart_repeats_nothing(
+    alerting: Alerting, backend: Backend, tmp_path: Path
+) -> None:
+    backend.add_logs(DAY, 50)
+    backend.run("UPDATE logs SET level = 'odd'")
+    home = tmp_path / "older"
+    home.mkdir()
+    with dg.DagsterInstance.local_temp(str(home)) as instance:
+        older = Alerting(alerting.repository, instance, alerting.inbox)
+        older.run(DAY)
+        assert older.told() == []
+        older.run(DAY)
+        older.tick("run_alerts")
+    with dg.DagsterInstance.local_temp(str(home)) as instance:
+        again = Alerting(build().get_repository_def(), instance, alerting.inbox)
+        assert [post["title"] for post in again.told()] == [f"[exporter] logs {DAY}: held"]
+
+
+def test_without_receivers_the_log_has_it(
+    alerting: Alerting,
+    backend: Backend,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("EXPORTER_ALERT_URLS", "")
+    monkeypatch.setenv("EXPORTER_ALERT_MIN_FREE_GIB", "1e9")
+    assert "1 messages." in alerting.tick()
+    assert "little disk left" in "".join(capfd.readouterr())
