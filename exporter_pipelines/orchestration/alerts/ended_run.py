@@ -103,7 +103,7 @@ def _note(ended: EndedRun, event: dg.DagsterEvent, datasets: set[str]) -> None:
     elif event.event_type == dg.DagsterEventType.STEP_FAILURE:
         step = event.step_key or ""
         ended.failed_steps[step] = _why(event, repeat=step in datasets)
-    elif not event.job_failure_data.error:
+    elif not getattr(event.event_specific_data, "error", None):  # None, where a monitor ended it
         ended.last_words = event.message or ""
 
 
