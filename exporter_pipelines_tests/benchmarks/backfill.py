@@ -34,9 +34,9 @@ _FILL = (
     f"INSERT INTO logs SELECT d * 100000 + n, {_AT}, 'INFO', 'hello', 'app', 'edge-01', "
     f"'10.0.0.1', '{{{{}}}}' FROM {_DAYS}",
     f"INSERT INTO anomalies SELECT d * 100000 + n, {_AT}, 'scan', 0.5, 'low', 'new', n, NULL, "
-    f"NULL FROM {_DAYS}",
+    f"'{{{{}}}}' FROM {_DAYS}",
     f"INSERT INTO ip_addresses SELECT d * 100000 + n, '10.0.0.0'::inet + (d * {{rows}} + n), "
-    f"NULL, {_AT}, 0.5, 'DE', NULL FROM {_DAYS}",
+    f"{_AT}, {_AT}, 0.5, 'DE', '{{{{}}}}' FROM {_DAYS}",
     "CREATE INDEX ON logs (timestamp)",
     "CREATE INDEX ON anomalies (timestamp)",
     "CREATE INDEX ON ip_addresses (last_seen)",
