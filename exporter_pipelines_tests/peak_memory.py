@@ -1,8 +1,9 @@
 """Export or load one day of logs in this process and print its peak memory.
 
-    python -m exporter_pipelines_tests.peak_memory {export,slow,load} URL OUTPUT DAY
+    python -m exporter_pipelines_tests.peak_memory {export,slow,load,monster} URL OUTPUT DAY
 
-Prints the rows and the largest resident set of the process in MiB.
+Prints the rows (of a monster, those exported and those rejected) and the largest resident set of
+the process in MiB.
 """
 
 from __future__ import annotations
@@ -21,6 +22,10 @@ def main(action: str, url: str, output: str, day: str) -> None:
     store = LocalStore(Path(output))
     if action == "load":
         rows = sum(batch.num_rows for batch in open_day(store, "logs", day))
+    elif action == "monster":
+        counts = export(url, dataset(max_rejected_pct=100), day, store).counts
+        sys.stdout.write(f"{counts.exported} ")
+        rows = counts.rejected
     else:
         logs = dataset(max_rejected_pct=5)
         pause_s = 0.1 if action == "slow" else 0

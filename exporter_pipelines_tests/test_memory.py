@@ -58,3 +58,20 @@ def test_memory_does_not_grow_with_the_rows(large: Backend, tmp_path: Path) -> N
     assert slow < few * 1.2, figures  # a slow consumer makes nothing pile up before it
     assert loaded_many < loaded_few * 1.2, figures
     assert max(few, many, slow, loaded_few, loaded_many) < LIMIT_MIB, figures
+
+
+def test_a_message_of_100_mb_is_rejected_without_being_read(
+    backend: Backend, tmp_path: Path
+) -> None:
+    backend.add_logs(FEW_DAY, 100)
+    backend.run("UPDATE logs SET message = repeat('m', 100000000) WHERE id = 7")
+    done = subprocess.run(
+        [
+            sys.executable, "-m", "exporter_pipelines_tests.peak_memory",
+            "monster", backend.url, tmp_path, FEW_DAY,
+        ],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    exported, rejected, peak = map(int, done.stdout.split())
+    assert (exported, rejected) == (99, 1)
+    assert peak < LIMIT_MIB, f"{peak} MiB"

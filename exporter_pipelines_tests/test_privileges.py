@@ -1,0 +1,117 @@
+"""A role that may only read three tables is all that an export needs; secrets stay unsaid."""
+
+from __future__ import annotations
+
+import secrets
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+import psycopg
+import pytest
+
+from exporter_pipelines.errors import ExporterError
+from exporter_pipelines.stores import LocalStore
+from exporter_pipelines_tests.backends import Backend
+from exporter_pipelines_tests.datasets import dataset, export, export_patiently
+
+DAY = "2026-11-01"
+FORBIDDEN = (
+    "INSERT INTO logs (id, timestamp) VALUES (9, now())",
+    "UPDATE logs SET level = 'ERROR'",
+    "DELETE FROM logs",
+    "TRUNCATE logs",
+    "DROP TABLE logs",
+    "CREATE TABLE mine (id int)",
+    "COPY logs TO PROGRAM 'cat'",
+    "SELECT pg_read_file('postgresql.conf')",
+)
+
+
+@pytest.fixture
+def reader_url(backend: Backend) -> Iterator[str]:
+    """URL of a role with CONNECT, USAGE and SELECT alone, where PUBLIC may do nothing."""
+    role = f"reader_{secrets.token_hex(6)}"
+    database = backend.run("SELECT current_database()")[0][0]
+    backend.run(
+        f"REVOKE ALL ON DATABASE {database} FROM PUBLIC; REVOKE ALL ON SCHEMA public FROM PUBLIC; "
+        f"CREATE ROLE {role} LOGIN PASSWORD 'right' NOSUPERUSER; "
+        f"GRANT CONNECT ON DATABASE {database} TO {role}; GRANT USAGE ON SCHEMA public TO {role}; "
+        f"GRANT SELECT ON logs, anomalies, ip_addresses TO {role}"
+    )
+    try:
+        yield backend.url.replace("postgres@", f"{role}:right@", 1)
+    finally:
+        backend.run(f"DROP OWNED BY {role}; DROP ROLE {role}")
+
+
+def test_a_role_that_may_only_read_three_tables_exports_them(
+    backend: Backend, reader_url: str, store: LocalStore
+) -> None:
+    backend.add_logs(DAY, 3)
+    backend.run("INSERT INTO anomalies (id, timestamp, type, score, severity, status) "
+                f"VALUES (1, '{DAY}', 'spike', 0.5, 'high', 'open')")  # fmt: skip
+    backend.run("INSERT INTO ip_addresses (id, address, last_seen, risk_score) "
+                f"VALUES (1, '10.0.0.1', '{DAY}', 1)")  # fmt: skip
+    for name, rows in (("logs", 3), ("anomalies", 1), ("ips", 1)):
+        exported = dataset(name, max_rejected_pct=100)
+        manifest = export(reader_url, exported, DAY, store)
+        assert manifest.counts.read == rows
+
+
+@pytest.mark.parametrize("statement", FORBIDDEN)
+def test_such_a_role_can_do_nothing_else(backend: Backend, reader_url: str, statement: str) -> None:
+    backend.add_logs(DAY, 1)
+    with (
+        psycopg.connect(reader_url) as connection,
+        pytest.raises(psycopg.errors.InsufficientPrivilege),
+    ):
+        connection.execute(statement)
+
+
+CANARY = "canary7Secret"
+TOKEN = "ghp_canary7Secret" + "0123456789abcdef" * 2
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"postgresql://ann:{CANARY}@127.0.0.1:1/db",
+        f"postgresql://ann:{quote('%@/' + CANARY, safe='')}%2F@127.0.0.1:1/db",
+        f"postgresql://ann@127.0.0.1:1/db?password={CANARY}",
+        f"postgresql://ann@127.0.0.1:1/db?sslmode=disable&sslpassword={CANARY}",
+        f"postgresql://{TOKEN}@127.0.0.1:1/db",
+        f"postgresql://{TOKEN}@127.0.0.1:1",
+        "postgresql://ann@127.0.0.1:1/db?passfile={passfile}",
+        f"postgresql://ann@127.0.0.1:1/db?options=-c%20app.token%3D{CANARY}",
+    ],
+)
+def test_no_secret_is_in_what_a_refused_connection_says(
+    store: LocalStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    passfile = tmp_path / "pgpass"
+    passfile.write_text(f"*:*:*:*:{CANARY}\n")
+    passfile.chmod(0o600)
+    monkeypatch.setenv("PGPASSWORD", CANARY)
+    said: list[str] = []
+    once_more = dataset(source={"retries": 1})
+    with pytest.raises(ExporterError) as caught:
+        export_patiently(url.format(passfile=passfile), once_more, DAY, store, say=said.append)
+    told = "".join([*said, *traceback.format_exception(caught.value)])
+    assert "127.0.0.1:1" in told
+    assert CANARY not in told
+
+
+@pytest.mark.parametrize("given", ["user", "options"])
+def test_no_secret_is_in_what_a_server_answers(
+    backend: Backend, store: LocalStore, given: str
+) -> None:
+    url = backend.url.replace("postgres@", f"{TOKEN}@", 1)
+    if given == "options":
+        url = f"{backend.url}&options=-c%20datestyle%3D{CANARY}"
+    with pytest.raises(ExporterError) as caught:
+        export(url, dataset(), DAY, store)
+    told = "".join(traceback.format_exception(caught.value))
+    assert CANARY not in told
+    assert "***" in told
