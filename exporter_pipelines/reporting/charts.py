@@ -162,7 +162,9 @@ def _lines(
         color = f"#0a000{position % SERIES + 1}"
         marker = "o" if len(dates) <= _BARS_UP_TO_DAYS else ""
         known = [float("nan") if value is None else value for value in values]
-        axes.plot(dates, known, marker=marker, color=color, markersize=4, linewidth=1.8)
+        axes.plot(
+            dates, known, marker=marker, color=color, markersize=4, linewidth=1.8 if marker else 1.1
+        )
     bottom = min((v for values in series.values() for v in values if v is not None), default=0)
     # From a round number below the worst day to a little above 100.
     spread = max(100 - bottom, 0.5)
