@@ -28,6 +28,7 @@ from exporter_pipelines.errors import (
 from exporter_pipelines.stores import LocalStore
 from exporter_pipelines_tests.backends import Backend
 from exporter_pipelines_tests.datasets import dataset, export, export_patiently
+from exporter_pipelines_tests.projects import Project
 from exporter_pipelines_tests.runs import Runner, failure
 from exporter_pipelines_tests.tcp_proxy import tcp_proxy
 
@@ -196,6 +197,23 @@ def test_what_was_cancelled_is_soon_cancelled_on_the_server(
     while backend.run(PIDS):
         assert time.monotonic() < deadline
         time.sleep(0.2)
+
+
+def test_ending_a_run_does_not_wait_for_a_silent_network(project: Project, large: Backend) -> None:
+    with tcp_proxy(large.url) as proxy:
+        project.set(EXPORTER_SOURCE_URL=proxy.url)
+        running = project.start("logs", partition=DAY)
+        deadline = time.monotonic() + 60
+        while not large.run(PIDS):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        proxy.flows.clear()
+        time.sleep(0.5)
+        running.send_signal(signal.SIGTERM)
+        with ends_within(20):
+            _, stderr = running.communicate(timeout=30)
+    assert f"logs: stopped at {DAY}" in stderr
+    assert project.manifest("logs", DAY) is None
 
 
 # Further attempts
