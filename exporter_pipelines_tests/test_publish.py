@@ -571,6 +571,23 @@ def test_a_published_day_fails_no_run_because_of_what_could_not_be_cleared_away(
     assert len(hidden(store, f"quarantine/date={DAY}")) == 1
 
 
+def test_a_day_that_cannot_be_switched_leaves_no_rejected_rows(
+    logs: Backend, store: LocalStore, published: Manifest
+) -> None:
+    change(logs)
+    data = str(store.root / "logs" / "data")
+    if subprocess.run(["chattr", "+i", data], check=False).returncode:
+        pytest.skip("chattr needs root and a file system that knows it")
+    try:
+        with pytest.raises(OutputUnavailableError, match=r"date=2026-11-01: .*permitted"):
+            export(logs.url, LOGS, DAY, store, run_id="failed-run")
+    finally:
+        subprocess.run(["chattr", "-i", data], check=True)
+    assert_whole(store, published)
+    assert published.quarantine is not None
+    assert hidden(store, f"quarantine/date={DAY}") == [Path(published.quarantine.path).name]
+
+
 def test_a_full_disk_is_a_clear_error_and_leaves_nothing(logs: Backend, small_disk: Path) -> None:
     store = LocalStore(small_disk / "exports")
     published = export(logs.url, LOGS, DAY, store)

@@ -64,13 +64,26 @@ def publish(staged: StagedDay) -> Manifest:
         _refuse_another_zone(staged, staging)
         for name, content in files_beside(staged.dataset, staged.schema).items():
             store.write_beside(staging, name, content)
-        if staged.quarantine:
-            store.keep_quarantine(staging, staged.quarantine.name)
-        store.switch(staging)
+        _switch(staged, staging, manifest)
         store.reap_quarantine(
             dataset, day, keep={staged.quarantine.name} if staged.quarantine else set()
         )
     return manifest
+
+
+def _switch(staged: StagedDay, staging: LocalStaging, manifest: Manifest) -> None:
+    """Quarantine first: whoever sees the new manifest finds what it names."""
+    store, dataset, day = staging.store, staging.dataset, staging.day
+    name = staged.quarantine.name if staged.quarantine else None
+    try:
+        if name:
+            store.keep_quarantine(staging, name)
+        store.switch(staging)
+    except BaseException:
+        # Rejected rows that no manifest names would stay until the day is run again.
+        if name and store.read_manifest(dataset, day) != manifest.to_json():
+            store.drop_quarantine(dataset, day, name)
+        raise
 
 
 def hold(staged: StagedDay) -> Path | None:

@@ -223,6 +223,11 @@ class LocalStore:
             sync_folder(folder)
         return folder / name
 
+    def drop_quarantine(self, dataset: str, day: str, name: str) -> None:
+        """Remove a quarantine file that was kept for nothing; raises nothing."""
+        with suppress(OSError):
+            (self.quarantine_folder(dataset, day) / name).unlink()
+
     def reap_quarantine(self, dataset: str, day: str, *, keep: set[str]) -> None:
         """Remove quarantine files of earlier attempts. Call it inside `exclusive`.
 
