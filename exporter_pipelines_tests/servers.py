@@ -81,12 +81,17 @@ class WebServer:
             time.sleep(0.5)
 
 
+def free_port() -> int:
+    """A port of the loopback interface that nobody listens on now."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
 @contextmanager
 def web_server(project: Project) -> Iterator[WebServer]:
     """`dagster-webserver` on a free port of the loopback interface, ready to answer."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     server = WebServer(f"http://127.0.0.1:{port}")
     with _running(project, "dagster-webserver", "-h", "127.0.0.1", "-p", str(port)) as process:
         deadline = time.monotonic() + 180
