@@ -14,7 +14,7 @@ from pathlib import Path
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from exporter_pipelines.contracts import dataset, manifest, refinements, retention
+from exporter_pipelines.contracts import dataset, late_data, manifest, refinements, retention
 from exporter_pipelines.transforms.level_aliases import LevelAliases
 
 DOCS = Path(__file__).parent
@@ -24,6 +24,7 @@ MODELS: dict[str, type[BaseModel]] = {
     "TransformConfig": refinements.TransformConfig,
     "RuleConfig": refinements.RuleConfig,
     "FilterConfig": refinements.FilterConfig,
+    "LateDataConfig": late_data.LateDataConfig,
     "RetentionConfig": retention.RetentionConfig,
     "Removed": retention.Removed,
     "level_aliases": LevelAliases.Params,
@@ -68,6 +69,8 @@ def _default(info: FieldInfo) -> str:
     if info.is_required():
         return "required"
     default = info.get_default(call_default_factory=True, validated_data={})
+    if isinstance(default, BaseModel):
+        default = default.model_dump(mode="json")
     return f"`{json.dumps(default)}`"
 
 

@@ -16,6 +16,7 @@ from exporter_pipelines.orchestration.io_manager import ExportIOManager
 from exporter_pipelines.orchestration.jobs import all_exports_job, export_report_job
 from exporter_pipelines.orchestration.known_warnings import silence
 from exporter_pipelines.orchestration.last_words import install
+from exporter_pipelines.orchestration.late_data import late_data_sensor
 from exporter_pipelines.orchestration.partitions import daily_partitions
 from exporter_pipelines.orchestration.pruning import prune_job, prune_schedule
 from exporter_pipelines.orchestration.report_sensor import export_report_sensor
@@ -37,6 +38,7 @@ def build() -> dg.Definitions:
         schedules=[prune_schedule()],
         sensors=[
             dead_runs_sensor,
+            late_data_sensor,
             run_alerts,
             condition_alerts,
             export_report_sensor(list(descriptions), partitions),

@@ -73,6 +73,11 @@ class Project:
         """Run `exporter` in the project folder."""
         return self._run("exporter", arguments, timeout)
 
+    def python(self, code: str, *, timeout: float = 120) -> Finished:
+        """Run a piece of Python in the project folder, under its `.env`."""
+        load = "from exporter_pipelines import settings; settings.load_dotenv()\n"
+        return self._run("python", ("-c", load + code), timeout)
+
     def _run(self, command: str, arguments: tuple[str, ...], timeout: float) -> Finished:
         done = subprocess.run(
             [BIN / command, *arguments],

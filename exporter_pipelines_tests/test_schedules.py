@@ -135,6 +135,7 @@ def test_the_graph(repository: dg.RepositoryDefinition) -> None:
     assert {s.name: s.default_status.value for s in repository.sensor_defs} == {
         "condition_alerts": "RUNNING",
         "dead_runs_sensor": "RUNNING",
+        "late_data_sensor": "STOPPED",
         "run_alerts": "RUNNING",
         "export_report_sensor": "RUNNING",
     }

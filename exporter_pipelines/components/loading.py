@@ -16,6 +16,7 @@ from pydantic import BaseModel, ValidationError
 
 from exporter_pipelines import catalog
 from exporter_pipelines.contracts.dataset import DatasetConfig, SourceConfig
+from exporter_pipelines.contracts.late_data import LateDataConfig
 from exporter_pipelines.contracts.preset import PresetConfig
 from exporter_pipelines.contracts.refinements import FilterConfig, RuleConfig, TransformConfig
 from exporter_pipelines.contracts.retention import RetentionConfig
@@ -110,6 +111,7 @@ def _fields(field: str, model: str) -> list[str]:
         "filters": FilterConfig,
         "rules": RuleConfig,
         "retention": RetentionConfig,
+        "late_data": LateDataConfig,
     }
     owner = owners.get(field.split(".")[0], whole) if "." in field else whole
     return [info.alias or name for name, info in owner.model_fields.items()]

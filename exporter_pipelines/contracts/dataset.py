@@ -7,6 +7,7 @@ Does not belong here: reading the file (Dagster's Components do), or knowing whi
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 from zoneinfo import available_timezones
@@ -14,6 +15,7 @@ from zoneinfo import available_timezones
 from pydantic import Field, field_validator, model_validator
 
 from exporter_pipelines.contracts.judging import check_thresholds, with_rules, without
+from exporter_pipelines.contracts.late_data import LateDataConfig
 from exporter_pipelines.contracts.refinements import (
     FilterConfig,
     RuleConfig,
@@ -23,7 +25,11 @@ from exporter_pipelines.contracts.refinements import (
 from exporter_pipelines.contracts.retention import RetentionConfig
 from exporter_pipelines.contracts.row_schema import RowSchema
 from exporter_pipelines.contracts.strict import Strict
-from exporter_pipelines.errors import ConfigurationError, UnknownNameError
+from exporter_pipelines.errors import (
+    ColumnMismatchError,
+    ConfigurationError,
+    UnknownNameError,
+)
 
 EnvironmentName = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*$")]
 # Becomes an asset key and a folder name, so nothing that could leave the output folder.
@@ -91,6 +97,12 @@ class SourceConfig(Strict):
         description="Longest wait, in seconds, for the count of a day and for its first rows, "
         "before which PostgreSQL may have to sort the day.",
     )
+    updated_column: str | None = Field(
+        None,
+        min_length=1,
+        description="Column of the source, exported or not, that every change of a row moves "
+        "forward; with it, late data finds changed rows as well.",
+    )
 
     @field_validator("timezone")
     @classmethod
@@ -116,6 +128,19 @@ class SourceConfig(Strict):
     def needed(self) -> set[str]:
         """Exported columns that the source must have, whatever the schema leaves open."""
         return {*self.columns, self.key, self.time_column}
+
+    def require_updated_column(self, names: Collection[str]) -> None:
+        """See that the source has the `updated_column`, if one is named.
+
+        Raises:
+            ColumnMismatchError: it does not.
+        """
+        if self.updated_column is not None and self.updated_column not in names:
+            raise ColumnMismatchError(
+                f"updated_column {self.updated_column!r} of {self.origin!r} does not exist "
+                f"(there are: {', '.join(names)}).",
+                "Write the name as the database has it, or leave it out.",
+            )
 
     def encoding(self, column: str) -> TimeEncoding:
         """How the numbers of an exported time column count; `iso8601` when none are expected."""
@@ -176,6 +201,10 @@ class DatasetConfig(Strict):
     )
     schedule: str | None = Field(
         "15 2 * * *", description="Cron of the daily export, in EXPORTER_TIMEZONE; null for none."
+    )
+    late_data: LateDataConfig = Field(
+        LateDataConfig(),
+        description="What becomes of published days whose source rows have changed since.",
     )
     retention: RetentionConfig | None = Field(
         None, description="What `exporter prune` may remove; null for nothing."

@@ -122,6 +122,12 @@ class Source(_Part):
         examples=["752:752:"],
     )
     server_version: str = Field(description="Version of the database.", examples=["18.4"])
+    fingerprint: str | None = Field(
+        None,
+        description="A hash of the number of rows of the day, their largest key and, with "
+        "`updated_column`, their latest update: whether the source has other rows by now.",
+        examples=["6f1ed002ab5595859014ebf0951522d9"],
+    )
 
 
 class Run(_Part):

@@ -18,7 +18,7 @@ from exporter_pipelines.contracts.strict import Strict
 OVERRIDES = (
     "description", "transforms", "filters", "validation", "thresholds", "select", "format",
     "compression", "max_file_records", "max_rejected_pct", "max_rejected_rows", "max_value_bytes",
-    "schedule", "retention",
+    "schedule", "late_data", "retention",
 )  # fmt: skip
 
 

@@ -42,12 +42,15 @@ class SourceInfo:
         snapshot: The database's own name of the snapshot (`pg_current_snapshot()`); for SQLite,
             which has none, how it was read (`wal`, `copy`) and its size.
         server_version: Of the database.
+        fingerprint: Of the day's rows: a hash of how many they are, their largest key and, where
+            the dataset names an `updated_column`, their latest update.
     """
 
     kind: str
     table: str
     snapshot: str
     server_version: str
+    fingerprint: str
 
 
 class DaySnapshot(Protocol):

@@ -22,6 +22,8 @@ CHECKS = {
     "rows_outside_window": "Rows read whose time lies outside the day. Must be 0.",
     "row_conservation": "Rows that the source counted, against rows exported, rejected and "
     "filtered. Must add up.",
+    "source_unchanged": "Whether the source still has the rows that were exported. Judged anew by "
+    "late_data_sensor once it is switched on; it warns when rows came late, changed or went.",
     "row_count_drift": "Rows of the day against those of the 14 days before it. Far fewer or far "
     "more: warning.",
     "null_rate_drift": "Share of rows without a value, column by column, against the 14 days "
@@ -63,7 +65,7 @@ class Verdict:
 def judge(dataset: Dataset, tally: Tally) -> list[Verdict]:
     """What the day says of itself, in the order of `CHECKS`; `drift.judge_drift` compares days."""
     limits = _rejection_limits(dataset.config, tally)
-    return [
+    verdicts = [
         _rejected_rows(tally, limits),
         limits,
         _required_fields(tally),
@@ -78,6 +80,7 @@ def judge(dataset: Dataset, tally: Tally) -> list[Verdict]:
         ),
         _row_conservation(tally),
     ]
+    return [*verdicts, _source_unchanged(verdicts)]
 
 
 def _rejected_rows(tally: Tally, limits: Verdict) -> Verdict:
@@ -169,3 +172,10 @@ def _row_conservation(tally: Tally) -> Verdict:
             "rows_unaccounted": tally.rows_unaccounted,
         },
     )
+
+
+def _source_unchanged(others: list[Verdict]) -> Verdict:
+    """At the moment of the export it can only differ from what a held day leaves published."""
+    held = any(verdict.holds for verdict in others)
+    reason = "Held: what is published, if anything, are not these rows." if held else "Just read."
+    return Verdict("source_unchanged", not held, "WARN", reason, {"rows_more": 0})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterator
+from typing import Any
 
 import pyarrow as pa
 
@@ -59,7 +60,8 @@ class PostgresDaySnapshot:
             self._dataset, window, table.types, projections, table.key_is_unique()
         )
         table.check_sql_rules(self._query)
-        self.row_count, self.repeated_keys = self._counts(connection)
+        counts = self._counts(connection)
+        self.row_count, self.repeated_keys = counts["rows"], counts["repeated"]
         if rewritten := connection.rows(REWRITTEN):
             raise SourceLostError(
                 f"{rewritten[0]['name']} was rewritten (ALTER TABLE, TRUNCATE or the like) just as "
@@ -69,7 +71,11 @@ class PostgresDaySnapshot:
             )
         info = connection.rows(_INFO)[0]
         self.info = SourceInfo(
-            "postgresql", self._dataset.config.source.origin, info["snapshot"], info["version"]
+            "postgresql",
+            self._dataset.config.source.origin,
+            info["snapshot"],
+            info["version"],
+            counts["fingerprint"],
         )
         return connection
 
@@ -102,9 +108,9 @@ class PostgresDaySnapshot:
         arrays = [columns[field.name].cast(field.type) for field in fields]
         return pa.RecordBatch.from_arrays(arrays, [field.name for field in fields])
 
-    def _counts(self, connection: PostgresConnection) -> tuple[int, int]:
+    def _counts(self, connection: PostgresConnection) -> dict[str, Any]:
         try:
-            counts = connection.rows(self._query.counts(), is_slow=True)[0]
+            return connection.rows(self._query.counts(), is_slow=True)[0]
         except (SourceLostError, PostgresStatementError) as error:
             zone = self._dataset.config.source.timezone
             if "time zone" in error.message:
@@ -114,7 +120,6 @@ class PostgresDaySnapshot:
                     "Write an older name of the zone, or update the server's time zone data.",
                 ) from None
             raise
-        return counts["rows"], counts["repeated"]
 
 
 def _decoded(columns: dict[str, pa.Array]) -> dict[str, pa.Array]:

@@ -22,6 +22,8 @@ from exporter_pipelines.sources.postgres_times import (
 )
 from exporter_pipelines.sources.postgres_types import Projection
 
+_BY_BYTES = sql.Identifier("C")
+
 
 def relation(source: SourceConfig) -> sql.Composable:
     """What stands behind FROM, before its alias."""
@@ -68,15 +70,29 @@ class PostgresDayQuery:
         self._where = self._in_window(window)
 
     def counts(self) -> str:
-        """One row: `rows` of the day and, without a unique key, `repeated` keys."""
+        """One row: `rows` of the day, without a unique key `repeated` keys, a `fingerprint`."""
         repeated: sql.Composable = sql.SQL("0::int8")
         if not self._key_is_unique:
             repeated = sql.SQL("count({k}) - count(DISTINCT {k})").format(
                 k=sql.Identifier(self._key)
             )
+        largest = [
+            sql.SQL("max({}::text COLLATE {})").format(sql.Identifier(c), _BY_BYTES)
+            for c in (self._key, self._dataset.config.source.updated_column)
+            if c
+        ]
+        # Hashed by the server: the largest key is row content, and perhaps not even UTF-8.
+        fingerprint = sql.SQL(
+            "left(encode(sha256(textsend(concat_ws('|', count(*), {}))), 'hex'), 32)"
+        )
         return self._text(
-            sql.SQL("SELECT count(*) AS rows, {} AS repeated FROM {} AS t WHERE {}").format(
-                repeated, self._table, self._where
+            sql.SQL(
+                "SELECT count(*) AS rows, {} AS repeated, {} AS fingerprint FROM {} AS t WHERE {}"
+            ).format(
+                repeated,
+                fingerprint.format(sql.SQL(", ").join(largest)),
+                self._table,
+                self._where,
             )
         )
 

@@ -59,6 +59,7 @@ class PostgresTable:
         Raises:
             ColumnMismatchError: a column is missing, or has a type that does not fit.
         """
+        self._dataset.config.source.require_updated_column(self.types)
         return [self._projection(column) for column in self._dataset.schema.columns]
 
     def _projection(self, column: Column) -> Projection | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -19,6 +20,11 @@ from exporter_pipelines.sources.sqlite_query import INSTANT, SqliteDayQuery
 from exporter_pipelines.sources.sqlite_table import SqliteTable
 from exporter_pipelines.sources.sqlite_values import SqliteValues
 from exporter_pipelines.sources.time_encodings import NotAnInstantError
+
+
+def _fingerprint(rows: int, largest: Sequence[object]) -> str:
+    return hashlib.sha256(repr((rows, *largest)).encode()).hexdigest()[:32]
+
 
 BATCH_BYTES = 4 * 1024 * 1024
 """A batch ends when its text has grown beyond this; a row of Python objects takes more."""
@@ -66,9 +72,14 @@ class SqliteDaySnapshot:
             self._values.encoding,
         )
         counts = connection.rows(self._query.counts(), self._query.parameters)[0]
-        self.row_count, self.repeated_keys = counts
-        snapshot = f"{connection.how}, {connection.pages} pages"
-        self.info = SourceInfo("sqlite", source.origin, snapshot, connection.version)
+        self.row_count, self.repeated_keys, *largest = counts
+        self.info = SourceInfo(
+            "sqlite",
+            source.origin,
+            f"{connection.how}, {connection.pages} pages",
+            connection.version,
+            _fingerprint(self.row_count, largest),
+        )
 
     def __enter__(self) -> SqliteDaySnapshot:
         return self

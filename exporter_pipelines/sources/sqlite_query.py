@@ -82,10 +82,15 @@ class SqliteDayQuery:
         self._where, self.parameters = self._in_window(window)
 
     def counts(self) -> str:
-        """One row: rows of the day and repeated keys."""
+        """One row: rows of the day, repeated keys, the largest key and the latest update."""
         key = f"{self._key} COLLATE BINARY"
         repeated = "0" if self._key_is_unique else f"count({key}) - count(DISTINCT {key})"
-        return f"SELECT count(*), {repeated} FROM {self._relation} WHERE {self._where}"  # noqa: S608
+        updated = self._dataset.config.source.updated_column
+        largest = ", ".join(
+            f"max(CAST({column} AS TEXT) COLLATE BINARY)" if column else "NULL"
+            for column in (self._key, quoted("t", updated) if updated else None)
+        )
+        return f"SELECT count(*), {repeated}, {largest} FROM {self._relation} WHERE {self._where}"  # noqa: S608
 
     def rows(self) -> str:
         """The rows of the day in a total order: a value and a state for each column.

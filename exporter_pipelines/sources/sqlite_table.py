@@ -43,6 +43,7 @@ class SqliteTable:
             ConfigurationError: a rule in SQL is refused.
         """
         self._check_columns()
+        self._dataset.config.source.require_updated_column(self.names)
         self._check_encoding()
         self._check_sql_rules()
 

@@ -74,7 +74,7 @@ def _play(trial: Trial, backend: Backend, scene: str, kills: tuple[str, ...]) ->
     with _deployment(project) as deployment:
         backfill = deployment.server.launch_backfill(DATASETS, DAYS)
         deployment.start("daemon")
-        _until(lambda: project.manifest("logs", DAYS[1]), "two days are published", 180)
+        _until(lambda: project.manifest(DATASETS[0], DAYS[1]), "two days are published", 300)
         for what in kills:
             deployment.kill(what)
         began = time.monotonic()
