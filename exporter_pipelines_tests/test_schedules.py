@@ -107,6 +107,7 @@ def test_the_graph(repository: dg.RepositoryDefinition) -> None:
         "row_conservation",
         "row_count_drift",
         "rows_outside_window",
+        "source_unchanged",
         "value_mix_drift",
     ]
     assert {key.to_user_string() for key in graph.asset_check_keys} == {

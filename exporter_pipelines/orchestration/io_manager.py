@@ -38,8 +38,8 @@ class ExportIOManager(dg.ConfigurableIOManager):
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
         """Show, as long as this process lives, that the run is worked on; see `dead_runs`."""
-        if context.run_id:
-            hold_run(settings.output_root(), context.run_id)
+        if context.run:
+            hold_run(settings.output_root(), context.run.run_id)
 
     def store(self) -> LocalStore:
         """Where exports lie; read when a run starts."""
