@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import time
@@ -56,12 +57,12 @@ def _zombie(trial: Trial, store: LocalStore, variants: Variants, what: str) -> N
     if frozen := trial.dice.random() < 0.5:
         zombie.go_on.set()
         time.sleep(trial.dice.uniform(0, 0.02))
-        os.kill(zombie.pid, signal.SIGSTOP)
+        _signal(zombie, signal.SIGSTOP)
     retry = Attempt(variants.url, store.root, variants.changes(new)).start()
     if frozen:
         # It may have been stopped while it held the lock of the day; the retry then waits for it.
         retry.process.join(3)
-        os.kill(zombie.pid, signal.SIGCONT)
+        _signal(zombie, signal.SIGCONT)
     retried = retry.finish()
     zombie.go_on.set()
     outcomes = {old: zombie.finish(), new: retried}
@@ -73,6 +74,12 @@ def _zombie(trial: Trial, store: LocalStore, variants: Variants, what: str) -> N
         late = outcomes[old].startswith("SupersededError")
         trial.check(late, f"{what}: came last and says {outcomes[old]}", part="zombies", points=0)
     trial.check(not (found := damage(store, variants)), f"{what}: {found}", part="days")
+
+
+def _signal(attempt: Attempt, number: signal.Signals) -> None:
+    # It may have been faster, and have ended.
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(attempt.pid, number)
 
 
 def _is_true(store: LocalStore, files: list[str], outcome: str) -> bool:
