@@ -10,6 +10,7 @@ it. Parquet names the version of its writer in the file, so its rows and layout 
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -82,3 +83,26 @@ def test_parquet_has_the_rows_and_layout_of_the_release_before(
     layout = pq.read_metadata(store.day_folder("logs", DAY) / file.path)
     text = f"{table.schema} {layout.num_row_groups} {table.to_pylist()}"
     assert hashlib.sha256(text.encode()).hexdigest() == PARQUET
+
+
+def test_settings_of_when_and_whether_change_no_byte(day: Backend, store: LocalStore) -> None:
+    published = []
+    variants: tuple[dict[str, Any], ...] = (
+        {},
+        {
+            "description": "another",
+            "owners": ["team:data"],
+            "schedule": None,
+            "max_rejected_rows": 7,
+            "late_data": {"policy": "re-export"},
+            "retention": {"keep_days": 9},
+            "source": {"url": "ANOTHER", "retries": 0, "stall_timeout_s": 9, "answer_timeout_s": 9},
+        },
+        {"thresholds": {"known_level": "ignore"}},
+    )
+    for changes in variants:
+        varied = dataset(max_rejected_pct=100, format="json", **changes)
+        manifest = export(day.url, varied, DAY, store)
+        published.append((manifest.data_version, manifest.files[0].sha256))
+        assert manifest.export_config["schedule"] == varied.config.schedule
+    assert published[0] == published[1] != published[2]

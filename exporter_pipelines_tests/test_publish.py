@@ -494,8 +494,11 @@ def test_the_first_attempt_at_a_day_may_be_held(logs: Backend, store: LocalStore
 # --- places that cannot be written, or lead elsewhere ---
 
 
-def test_only_the_owner_and_the_group_can_read(logs: Backend, store: LocalStore) -> None:
-    before = os.umask(0)
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077, 0o777], ids=oct)
+def test_only_the_owner_and_the_group_can_read(
+    logs: Backend, store: LocalStore, umask: int
+) -> None:
+    before = os.umask(umask)
     try:
         export(logs.url, LOGS, DAY, store)
         export(logs.url, LOGS, DAY, store)

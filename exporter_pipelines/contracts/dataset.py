@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from zoneinfo import available_timezones
 
 from pydantic import Field, field_validator, model_validator
@@ -30,6 +30,17 @@ from exporter_pipelines.errors import (
     ConfigurationError,
     UnknownNameError,
 )
+
+_BESIDE_CONTENT = {
+    "description": True,
+    "max_rejected_pct": True,
+    "max_rejected_rows": True,
+    "schedule": True,
+    "late_data": True,
+    "retention": True,
+    "source": {"url", "retries", "stall_timeout_s", "answer_timeout_s", "updated_column"},
+}
+"""Fields that say when, how patiently and whether a day is exported, not what is in its files."""
 
 EnvironmentName = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*$")]
 # Becomes an asset key and a folder name, so nothing that could leave the output folder.
@@ -209,6 +220,13 @@ class DatasetConfig(Strict):
     retention: RetentionConfig | None = Field(
         None, description="What `exporter prune` may remove; null for nothing."
     )
+
+    def content_settings(self) -> dict[str, Any]:
+        """The settings that decide which bytes come out, as in a `defs.yaml`.
+
+        Two configurations with equal ones give the same files from the same rows.
+        """
+        return self.model_dump(mode="json", by_alias=True, exclude=_BESIDE_CONTENT)
 
     @property
     def sql_rules(self) -> tuple[tuple[str, str], ...]:

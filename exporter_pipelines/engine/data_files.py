@@ -151,5 +151,5 @@ class DataFiles:
                 "timezone": window.timezone,
             },
             "schema": [column.described() for column in self._schema.columns],
-            "export_config": self._dataset.config.model_dump(mode="json", by_alias=True),
+            "export_config": self._dataset.config.content_settings(),
         }

@@ -1,7 +1,7 @@
 """JSON: one document per file, `{"export_metadata": {...}, "data": [...]}`, streamed.
 
 The rows are those of JSON Lines, one per line. `export_metadata` holds what is known before the
-rows and is the same in every run: dataset, window, schema and configuration.
+rows and is the same in every run: dataset, window, schema, and the settings that decide the bytes.
 """
 
 from __future__ import annotations

@@ -147,8 +147,7 @@ class FileLock:
         self._descriptor = -1
 
     def _locked_descriptor(self) -> int | None:
-        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-        descriptor = os.open(self._path, flags, FILE_MODE)
+        descriptor = self._opened()
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -158,6 +157,22 @@ class FileLock:
             os.close(descriptor)
             raise
         return descriptor
+
+    def _opened(self) -> int:
+        """A descriptor of the lock file, which is created when it is not there."""
+        flags = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
+        while True:
+            with suppress(FileExistsError):
+                descriptor = os.open(self._path, flags | os.O_CREAT | os.O_EXCL, FILE_MODE)
+                try:
+                    # Whatever the umask says: a lock of mode 0 would shut out its own user's next run.
+                    os.fchmod(descriptor, FILE_MODE)
+                except BaseException:
+                    os.close(descriptor)
+                    raise
+                return descriptor
+            with suppress(FileNotFoundError):  # its holder may have removed it meanwhile
+                return os.open(self._path, flags)
 
     def _is_named(self, descriptor: int) -> bool:
         try:

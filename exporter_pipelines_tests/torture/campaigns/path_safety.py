@@ -129,7 +129,7 @@ def _state(folder: Path) -> list[tuple[str, int, str]]:
 
 
 def _modes(trial: Trial, url: str, store: LocalStore) -> None:
-    for umask in (0o000, 0o022, 0o077):
+    for umask in (0o000, 0o022, 0o077, 0o777):
         shutil.rmtree(store.root, ignore_errors=True)
         old = os.umask(umask)
         try:
@@ -142,7 +142,7 @@ def _modes(trial: Trial, url: str, store: LocalStore) -> None:
             kind = "folder" if path.is_dir() else "quarantine" if rejected else "file"
             mode = stat.S_IMODE(path.stat().st_mode)
             trial.check(
-                mode == MODES[kind] or (kind == "file" and mode == 0o600),
+                mode == MODES[kind],
                 f"umask {umask:03o}: {path.relative_to(store.root)} has mode {mode:o}",
                 part="modes",
             )
