@@ -16,6 +16,7 @@ from typing import Any
 from exporter_pipelines import catalog, settings
 from exporter_pipelines.contracts.manifest import Manifest
 from exporter_pipelines.demo.backend import backend_url
+from exporter_pipelines.engine.retention import day_removed
 from exporter_pipelines.engine.verify import datasets_below, verify_day, verify_folders
 from exporter_pipelines.engine.verify_report import Finding, Report
 from exporter_pipelines.engine.verify_source import compare_day
@@ -129,11 +130,7 @@ def verify(choice: Choice, summary: Summary, progress: Progress) -> Iterator[Rep
             yield report
         days += [(dataset, day) for day in published if choice.has(day)]
     if not days and choice.first and choice.first == choice.last:
-        raise DayNotPublishedError(
-            f"{choice.first} is not published in {store.root}"
-            f"{' for ' + ', '.join(choice.datasets) if choice.datasets else ''}.",
-            "It was not exported, held, or removed.",
-        )
+        raise _not_published(store, choice.datasets, found, choice.first)
     unanswered: set[str] = set()
     for number, (dataset, day) in enumerate(days, 1):
         progress(dataset, day, number, len(days))
@@ -147,6 +144,24 @@ def verify(choice: Choice, summary: Summary, progress: Progress) -> Iterator[Rep
         summary.add(report)
         summary.duration_s = round(time.monotonic() - began, 3)
         yield report
+
+
+def _not_published(
+    store: LocalStore, chosen: tuple[str, ...], found: list[str], day: str
+) -> DayNotPublishedError:
+    """Why a day cannot be verified: retention removed it, or it was never there."""
+    for dataset in chosen or found:
+        removed = day_removed(store, dataset, day)
+        if removed:
+            return DayNotPublishedError(
+                f"{day} of {dataset} was removed by retention on "
+                f"{removed.removed_at:%Y-%m-%d} ({removed.reason}).",
+                "That is no damage. It can be exported again while the source has its rows.",
+            )
+    of = f" for {', '.join(chosen)}" if chosen else ""
+    return DayNotPublishedError(
+        f"{day} is not published in {store.root}{of}.", "It was never exported, or held."
+    )
 
 
 def _compare(store: LocalStore, manifest: Manifest, report: Report) -> None:

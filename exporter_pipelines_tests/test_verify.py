@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import random
 import shutil
@@ -12,9 +13,11 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from exporter_pipelines import catalog
 from exporter_pipelines.cli import main
 from exporter_pipelines.contracts.manifest import MANIFEST_NAME
 from exporter_pipelines.engine.load import open_day
+from exporter_pipelines.engine.retention import plan, remove
 from exporter_pipelines.engine.verify import verify_day, verify_folders
 from exporter_pipelines.engine.verify_report import KINDS, Finding
 from exporter_pipelines.errors import (
@@ -23,7 +26,10 @@ from exporter_pipelines.errors import (
     PublishedDayDamagedError,
 )
 from exporter_pipelines.stores import LocalStore
+from exporter_pipelines.stores.pages import report_index, report_page, write_page
+from exporter_pipelines.stores.run_locks import hold_run
 from exporter_pipelines_tests.backends import Backend
+from exporter_pipelines_tests.databases import sqlite_database, with_shipped_tables
 from exporter_pipelines_tests.datasets import DayHeldError, dataset, export
 from exporter_pipelines_tests.mutations import MUTATIONS, Mutation
 from exporter_pipelines_tests.projects import ROOT
@@ -313,6 +319,83 @@ def test_nothing_is_left_of_a_comparison(
     before = sorted(path for path in days.root.rglob("*"))
     assert verified("--source")[0] == 0
     assert sorted(path for path in days.root.rglob("*")) == before
+
+
+# --- what else the project itself puts there, or takes away ---
+
+
+def test_what_retention_removed_is_no_damage(
+    backend: Backend, settings: dict[str, str], tmp_path: Path
+) -> None:
+    store = LocalStore(tmp_path / "exports")
+    names = [f"2026-11-{number:02}" for number in range(1, 7)]
+    exported = dataset(retention={"keep_days": 5, "keep_at_least": 1, "keep_quarantine_days": 3})
+    for number, day in enumerate(names):
+        backend.add_logs(day, 20, first_id=1 + number * 1000)
+        backend.add_logs(day, 2, first_id=500 + number * 1000, level="odd")
+        export(backend.url, exported, day, store)
+    removals = plan(store, exported, dt.date(2026, 11, 8))
+    assert all(remove(store, removal) for removal in removals)
+    assert [r.day for r in removals if r.what == "day"] == names[:3]
+    assert [r.day for r in removals if r.what == "quarantine"] == names[:5]
+    code, document = verified("--source")
+    assert (code, document["findings"], document["checked"]["days"]) == (0, [], 3)
+    code, document = verified("logs", "--day", names[0])
+    assert code == 2
+    today = dt.datetime.now(dt.UTC).date()
+    assert f"{names[0]} of logs was removed by retention on {today}" in document["errors"][0]
+    assert "keep_days: 5" in document["errors"][0]
+    export(backend.url, exported, names[0], store)  # exported again: its rows must be there
+    shutil.rmtree(store.quarantine_folder("logs", names[0]))
+    assert [f["kind"] for f in verified("--day", names[0])[1]["findings"]] == ["file_missing"]
+
+
+def test_the_projects_own_folders_are_no_findings(days: LocalStore) -> None:
+    write_page(days.root, report_page(days.root, DAY), b"<!doctype html>")
+    write_page(days.root, report_index(days.root), b"<!doctype html>")
+    hold_run(days.root, "0123abcd")
+    code, document = verified()
+    assert (code, document["findings"], document["checked"]["datasets"]) == (0, [], 1)
+
+
+def test_a_preset_is_compared_as_its_dataset_is(
+    backend: Backend, settings: dict[str, str], tmp_path: Path
+) -> None:
+    store = LocalStore(tmp_path / "exports")
+    backend.add_logs(DAY, 20)
+    backend.add_logs(DAY, 5, first_id=500, level="ERROR")
+    for name in catalog.preset_names():
+        export(backend.url, catalog.dataset_named(name), DAY, store)
+        assert verified(name, "--source")[1]["findings"] == []
+    backend.run("DELETE FROM logs WHERE id IN (3, 502)")
+    found = verified("--source")[1]["findings"]
+    extra = {f["dataset"]: f["message"] for f in found}
+    assert set(extra) == set(catalog.preset_names())
+    assert extra["logs_errors"].endswith("has 1 row that the database does not have: 502")
+
+
+def test_a_sqlite_file_is_compared(
+    settings: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = with_shipped_tables(sqlite_database(tmp_path / "app.db"))
+    noon = f"{DAY}T12:00:00Z"
+    for number in range(20):
+        row = {"id": number, "timestamp": noon, "level": "INFO", "message": "m", "source": "s"}
+        database.add("logs", {**row, "level": "odd"} if number > 17 else row)
+    exported = dataset(max_rejected_pct=100, retention={"keep_days": 9, "keep_quarantine_days": 1})
+    store = LocalStore(tmp_path / "exports")
+    export(database.url, exported, DAY, store)
+    monkeypatch.setenv("EXPORTER_SOURCE_URL", database.url)
+    assert verified("--source")[1]["findings"] == []
+    assert [remove(store, r) for r in plan(store, exported, dt.date(2026, 11, 3))] == [True]
+    assert verified("--source")[1]["findings"] == []
+    database.run("UPDATE logs SET message = 'other' WHERE id = 4")
+    database.run("DELETE FROM logs WHERE id IN (5, 19)")  # 19 was rejected, and its row is gone
+    found = verified("--source")[1]["findings"]
+    assert [(f["kind"], f["message"].rpartition(": ")[2]) for f in found] == [
+        ("source_extra", "5"),
+        ("source_changed", "4"),
+    ]
 
 
 # --- names that lead elsewhere ---

@@ -31,7 +31,7 @@ from exporter_pipelines.errors import (
     UnknownNameError,
 )
 
-_BESIDE_CONTENT = {
+_BESIDE_CONTENT: dict[str, Any] = {
     "description": True,
     "max_rejected_pct": True,
     "max_rejected_rows": True,

@@ -91,6 +91,13 @@ def read_tombstone(store: LocalStore, dataset: str, day: str) -> Tombstone | Non
         return None
 
 
+def day_removed(store: LocalStore, dataset: str, day: str) -> Removed | None:
+    """The newest removal of a day itself; None when it was never removed."""
+    tombstone = read_tombstone(store, dataset, day)
+    days = [entry for entry in tombstone.removed if entry.what == "day"] if tombstone else []
+    return days[-1] if days else None
+
+
 def _leaving_days(
     store: LocalStore, dataset: str, config: RetentionConfig, today: dt.date
 ) -> Iterator[Removal]:

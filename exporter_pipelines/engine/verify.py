@@ -25,13 +25,14 @@ from exporter_pipelines.engine.verify_manifest import as_written, contradictions
 from exporter_pipelines.engine.verify_report import Report
 from exporter_pipelines.stores import LocalStore
 from exporter_pipelines.stores.local_files import FILE_MODE, FOLDER_MODE
+from exporter_pipelines.stores.pages import REPORT_FOLDER
 from exporter_pipelines.stores.published_day import PublishedDay
 
 _TRIES = 100
 """Of a day that is replaced again and again while it is read."""
 
 _OWN_FOLDERS = {"data", "quarantine", "removed", ".staging", ".superseded", ".locks"}
-_NOT_OURS = {"lost+found"}
+_NO_DATASETS = {REPORT_FOLDER, "lost+found"}
 
 
 def datasets_below(root: Path) -> list[str]:
@@ -42,7 +43,7 @@ def datasets_below(root: Path) -> list[str]:
         entry.name
         for entry in root.iterdir()
         if not entry.name.startswith(".")
-        and entry.name not in _NOT_OURS
+        and entry.name not in _NO_DATASETS
         and (entry.is_dir() or entry.is_symlink())
     )
 

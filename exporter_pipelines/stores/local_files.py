@@ -165,7 +165,7 @@ class FileLock:
             with suppress(FileExistsError):
                 descriptor = os.open(self._path, flags | os.O_CREAT | os.O_EXCL, FILE_MODE)
                 try:
-                    # Whatever the umask says: a lock of mode 0 would shut out its own user's next run.
+                    # Whatever the umask says: mode 0 would shut out its own user's next run.
                     os.fchmod(descriptor, FILE_MODE)
                 except BaseException:
                     os.close(descriptor)
