@@ -8,8 +8,8 @@ from pathlib import Path
 import dagster as dg
 
 from exporter_pipelines.components.loading import exported, load_datasets
-from exporter_pipelines.orchestration.alerts.condition_alerts import condition_alerts
-from exporter_pipelines.orchestration.alerts.run_alerts import run_alerts
+from exporter_pipelines.orchestration.alerts.condition_alerts import condition_alerts_sensor
+from exporter_pipelines.orchestration.alerts.run_alerts import run_alerts_sensor
 from exporter_pipelines.orchestration.dead_runs import dead_runs_sensor
 from exporter_pipelines.orchestration.export_report import export_report
 from exporter_pipelines.orchestration.io_manager import ExportIOManager
@@ -39,8 +39,8 @@ def build() -> dg.Definitions:
         sensors=[
             dead_runs_sensor,
             late_data_sensor,
-            run_alerts,
-            condition_alerts,
+            run_alerts_sensor,
+            condition_alerts_sensor,
             export_report_sensor(list(descriptions), partitions),
         ],
         # A run in one process: half the start-up time, and no step outlives a killed run.

@@ -11,7 +11,7 @@ import dagster as dg
 from exporter_pipelines.orchestration.last_words import print_failures
 from exporter_pipelines_tests.receivers import Inbox
 
-SENSORS = ("run_alerts", "condition_alerts")
+SENSORS = ("run_alerts_sensor", "condition_alerts_sensor")
 
 
 @dataclass

@@ -282,7 +282,7 @@ def test_the_heartbeat_stops_when_alerting_is_dead(
     other.mkdir()
     with dg.DagsterInstance.local_temp(str(other)) as instance:
         alone = Alerting(alerting.repository, instance, receiver)
-        assert "the sensor run_alerts does not tick" in alone.tick("condition_alerts")
+        assert "run_alerts_sensor does not tick" in alone.tick("condition_alerts_sensor")
 
 
 def test_history_is_not_told_and_a_restart_repeats_nothing(
@@ -297,7 +297,7 @@ def test_history_is_not_told_and_a_restart_repeats_nothing(
         older.run(DAY)
         assert older.told() == []
         older.run(DAY)
-        older.tick("run_alerts")
+        older.tick("run_alerts_sensor")
     with dg.DagsterInstance.local_temp(str(home)) as instance:
         again = Alerting(build().get_repository_def(), instance, alerting.inbox)
         assert [post["title"] for post in again.told()] == [f"[exporter] logs {DAY}: held"]

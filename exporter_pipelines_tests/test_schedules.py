@@ -134,10 +134,10 @@ def test_the_graph(repository: dg.RepositoryDefinition) -> None:
         "prune_schedule": ("45 4 * * *", "UTC", "prune_job", "STOPPED"),
     }
     assert {s.name: s.default_status.value for s in repository.sensor_defs} == {
-        "condition_alerts": "RUNNING",
+        "condition_alerts_sensor": "RUNNING",
         "dead_runs_sensor": "RUNNING",
         "late_data_sensor": "STOPPED",
-        "run_alerts": "RUNNING",
+        "run_alerts_sensor": "RUNNING",
         "export_report_sensor": "RUNNING",
     }
     assert set(repository.get_top_level_resources()) == {"backend", "exports", "io_manager"}

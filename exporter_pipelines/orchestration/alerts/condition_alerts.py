@@ -22,7 +22,7 @@ from exporter_pipelines.orchestration.alerts.run_alerts import NAME as RUN_ALERT
 from exporter_pipelines.orchestration.partitions import daily_partitions
 from exporter_pipelines.stores.local import LocalStore
 
-NAME = "condition_alerts"
+NAME = "condition_alerts_sensor"
 
 _STUCK_S = 3600.0
 """With a message that old, or a sensor that silent, alerting counts as dead."""
@@ -37,7 +37,7 @@ _SILENT_S = 600.0
     "be reached and when little disk is left, and when that is over; then asks for "
     "EXPORTER_ALERT_HEARTBEAT_URL. See docs/alerts.md.",
 )
-def condition_alerts(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+def condition_alerts_sensor(context: dg.SensorEvaluationContext) -> dg.SkipReason:
     """Look once at everything."""
     memory = Memory.of(context.instance, NAME)
     runs = Memory.of(context.instance, RUN_ALERTS)
@@ -107,7 +107,7 @@ def _dead(desk: Desk, runs: Memory) -> str | None:
     """Why an outside watcher should be worried, and no heartbeat is sent."""
     now = time.time()
     if now - runs.extra.get("ticked_at", 0.0) > _SILENT_S:
-        return f"no heartbeat: the sensor {RUN_ALERTS} does not tick"
+        return f"no heartbeat: {RUN_ALERTS} does not tick"
     if desk.receivers and not any(receiver.usable for receiver in desk.receivers):
         return "no heartbeat: no receiver can be used"
     for outbox in (desk.memory.outbox, runs.outbox):

@@ -21,7 +21,7 @@ from exporter_pipelines.orchestration.alerts.incidents import Incident, found_in
 from exporter_pipelines.orchestration.alerts.memory import Desk, Memory
 from exporter_pipelines.orchestration.alerts.slow_exports import judge_speed
 
-NAME = "run_alerts"
+NAME = "run_alerts_sensor"
 
 _End = Literal[
     dg.DagsterEventType.RUN_SUCCESS,
@@ -49,7 +49,7 @@ _TICK_BUDGET_S = 20.0
     "exports, and when they are well again: in this log, and to EXPORTER_ALERT_URLS. "
     "See docs/alerts.md.",
 )
-def run_alerts(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+def run_alerts_sensor(context: dg.SensorEvaluationContext) -> dg.SkipReason:
     """Read the runs that ended since the last tick."""
     memory = Memory.of(context.instance, NAME)
     desk = Desk(memory, context.log)
