@@ -40,7 +40,7 @@ CONNECT_TIMEOUT_S = 5
 _LIMITS = Limits(stall_timeout_s=15, answer_timeout_s=15)
 
 _QUERY = "query"
-_GRANTS = 'Give it a role that may only read: docs/operations.md, "A read-only database role".'
+_GRANTS = 'Give it a role that may only read: docs/deployment.md, "A read-only database role".'
 
 
 class PostgresInspection:
