@@ -887,7 +887,7 @@ def test_a_superuser_is_a_warning(doctor: Doctor) -> None:
     doctor.run()
     found = doctor.found("warn", "privileges")
     assert found["message"] == "The role is a superuser and may do far more than read"
-    assert "docs/operations.md" in found["hint"]
+    assert "docs/deployment.md" in found["hint"]
     assert doctor.code == 0
 
 
