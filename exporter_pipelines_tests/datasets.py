@@ -21,7 +21,7 @@ from exporter_pipelines.engine.attempts import staged_day
 from exporter_pipelines.engine.judge import Verdict, judge
 from exporter_pipelines.engine.publish import hold, publish
 from exporter_pipelines.engine.stage import stage_day
-from exporter_pipelines.sources import open_day
+from exporter_pipelines.sources import KeptConnection, open_day
 from exporter_pipelines.stores import LocalStore
 from exporter_pipelines.stores.local import LocalStaging
 
@@ -53,11 +53,13 @@ def export(
     timezone: str = "UTC",
     run_id: str = "0123456789abcdef",
     before_publish: Callable[[], None] = lambda: None,
+    kept: KeptConnection | None = None,
     **options: Any,
 ) -> Manifest:
     """Stage, judge and publish one day, as the asset does.
 
     Args:
+        kept: The connection of several days; the caller closes it.
         before_publish: Called when the day is staged and judged; the moment for a rival.
         **options: Of `stage_day`.
 
@@ -67,7 +69,7 @@ def export(
     window = DayWindow.of(day, timezone)
     staging = store.begin(exported.name, day)
     try:
-        with open_day(url, exported, window) as snapshot:
+        with open_day(url, exported, window, kept) as snapshot:
             staged = stage_day(exported, window, snapshot, staging, run_id=run_id, **options)
         verdicts = judge(exported, staged.tally)
         before_publish()

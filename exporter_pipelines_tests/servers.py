@@ -31,6 +31,13 @@ mutation Rerun($again: ReexecutionParams!) {
     ... on PythonError { message }
   }
 }"""
+_CANCEL = """
+mutation Cancel($id: String!) {
+  cancelPartitionBackfill(backfillId: $id) {
+    __typename
+    ... on PythonError { message }
+  }
+}"""
 _STATUS = """
 query Status($id: String!) {
   partitionBackfillOrError(backfillId: $id) {
@@ -69,6 +76,11 @@ class WebServer:
         launched = self.ask(_RERUN, again=again)["reexecutePartitionBackfill"]
         assert launched["__typename"] == "LaunchBackfillSuccess", launched
         return str(launched["backfillId"])
+
+    def cancel_backfill(self, backfill: str) -> None:
+        """Ask one to stop, as the UI's Cancel does; the daemon ends its runs."""
+        cancelled = self.ask(_CANCEL, id=backfill)["cancelPartitionBackfill"]
+        assert cancelled["__typename"] == "CancelBackfillSuccess", cancelled
 
     def finished_backfill(self, backfill: str, timeout: float = 120) -> Any:
         """Its status and runs, once it has ended."""

@@ -11,6 +11,7 @@ import yaml
 from exporter_pipelines import settings
 from exporter_pipelines.contracts.inspection import Finding
 
+_OURS = "SqliteHistory"
 _COPY = "Copy .env.example to .env, which sets it to the project folder."
 
 
@@ -55,6 +56,8 @@ def _storage(file: Path) -> Finding:
 
 def _sqlite_folder(storage: dict[str, Any]) -> Path | None:
     sqlite = storage.get("sqlite")
+    if isinstance(custom := storage.get("custom"), dict) and custom.get("class") == _OURS:
+        sqlite = custom.get("config")
     base = sqlite.get("base_dir") if isinstance(sqlite, dict) else None
     return Path(base).absolute() if isinstance(base, str) else None
 

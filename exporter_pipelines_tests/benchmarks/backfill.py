@@ -11,15 +11,18 @@ import sys
 import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
 from exporter_pipelines.contracts.dataset import Dataset
+from exporter_pipelines.contracts.manifest import MANIFEST_NAME
 from exporter_pipelines.demo.backend import start_server
+from exporter_pipelines.sources import KeptConnection
 from exporter_pipelines.stores import LocalStore
 from exporter_pipelines_tests.backends import ANOMALIES, IPS, LOGS, Backend, fresh_database
 from exporter_pipelines_tests.datasets import dataset, export
@@ -48,26 +51,63 @@ WHERE datname = current_database() AND application_name = 'exporter_pipelines'
 
 
 def year(days: int, rows: int) -> None:
-    """One backfill over all datasets, beside the same days without Dagster around them."""
+    """A backfill over all datasets, cancelled half way; the rest; the same without Dagster."""
     with _project(days, rows) as (project, backend, names):
-        with web_server(project) as server:
-            launched = server.launch_backfill(_NAMES, names)
-            with daemon(project):
-                ended = server.finished_backfill(launched, timeout=7200)
-        assert ended["status"] == "COMPLETED_SUCCESS", ended
+        every = {(name, day) for name in _NAMES for day in names}
+        with web_server(project) as server, daemon(project):
+            first = server.launch_backfill(_NAMES, names)
+            while len(_published(project, every)) < len(every) // 2:
+                time.sleep(1)
+            server.cancel_backfill(first)
+            cancelled = server.finished_backfill(first, timeout=600)
+            stayed = _published(project, every)
+            assert cancelled["status"] == "CANCELED", cancelled
+            assert _recorded(project) == dict.fromkeys(stayed, 1)
+            assert set(stayed) < every
+            rest = server.finished_backfill(server.rerun_failed(first), timeout=7200)
+        assert rest["status"] == "COMPLETED_SUCCESS", rest
+        # What was finished is not exported again: one record per day, the files untouched.
+        assert _recorded(project) == dict.fromkeys(every, 1)
+        after = _published(project, every)
+        assert {key: after[key] for key in stayed} == stayed
         with history_of(project) as instance:
-            [record] = instance.get_run_records()
-            took = (record.end_time or 0) - (record.start_time or 0)
-            lines = [e for e in instance.all_logs(record.dagster_run.run_id) if not e.dagster_event]
-        published = [n for n in _NAMES for day in names if project.manifest(n, day)]
-        assert len(published) == days * len(_NAMES), f"{len(published)} days are published"
+            records = instance.get_run_records()
+            took = sum((r.end_time or 0) - (r.start_time or 0) for r in records)
+            lines = [
+                e.user_message
+                for r in records
+                for e in instance.all_logs(r.dagster_run.run_id)
+                if not e.dagster_event
+            ]
+        [stopped] = [line for line in lines if ": stopped at " in line]
         work = _without_dagster(backend, names, project.path / "beside")
-        count = days * len(_NAMES)
+        count = len(every)
         _print(
-            days=days, datasets=len(_NAMES), rows_per_day=rows, run_s=round(took, 1),
+            days=days, datasets=len(_NAMES), rows_per_day=rows, runs=len(records),
+            run_s=round(took, 1), cancelled_after=len(stayed), said=stopped,
             s_per_day=round(took / count, 4), work_s_per_day=round(work / count, 4),
             overhead_s_per_day=round((took - work) / count, 4), log_lines=len(lines),
         )  # fmt: skip
+
+
+def _published(project: Project, days: set[tuple[str, str]]) -> dict[tuple[str, str], float]:
+    """When the manifests of those days were written, by dataset and day."""
+    written = {}
+    for name, day in days:
+        manifest = project.output / name / "data" / f"date={day}" / MANIFEST_NAME
+        with suppress(FileNotFoundError):
+            written[name, day] = manifest.stat().st_mtime
+    return written
+
+
+def _recorded(project: Project) -> dict[tuple[str, str], int]:
+    """How many materializations each dataset and day has."""
+    found: Counter[tuple[str, str]] = Counter()
+    with history_of(project) as instance:
+        for name in _NAMES:
+            records = instance.fetch_materializations(dg.AssetKey(name), limit=10_000).records
+            found.update((name, str(r.partition_key)) for r in records)
+    return dict(found)
 
 
 def concurrent(days: int) -> None:
@@ -139,8 +179,9 @@ def _without_dagster(backend: Backend, days: list[str], root: Path) -> float:
     export(backend.url, datasets[0], days[0], LocalStore(root / "first"))
     began = time.monotonic()
     for one in datasets:
-        for day in days:
-            export(backend.url, one, day, LocalStore(root / "exports"))
+        with closing(KeptConnection()) as kept:
+            for day in days:
+                export(backend.url, one, day, LocalStore(root / "exports"), kept=kept)
     return time.monotonic() - began
 
 
