@@ -36,11 +36,11 @@ def test_an_export_is_recorded_in_postgresql(
     assert not list(project.path.rglob("*.db"))
 
 
-def test_a_server_differs_from_one_machine_in_storage_and_concurrency_only() -> None:
+def test_a_server_differs_from_one_machine_in_storage_only() -> None:
     server, machine = (
         yaml.safe_load((folder / "dagster.yaml").read_text()) for folder in (DEPLOY, ROOT)
     )
-    assert {key for key in server if server[key] != machine.get(key)} == {"storage", "concurrency"}
+    assert {key for key in server if server[key] != machine.get(key)} == {"storage"}
     assert set(server) == set(machine)
 
 
