@@ -131,3 +131,10 @@ class DayNotPublishedError(ExporterError):
 
 class PublishedDayDamagedError(ExporterError):
     """A published day does not match its own manifest."""
+
+
+def printable(text: str) -> str:
+    """Text from outside on one line, without anything that a terminal would obey."""
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text
+    )

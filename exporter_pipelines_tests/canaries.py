@@ -37,7 +37,10 @@ _FORMS = (
 TEXTS = [form.format(*[f"nasty{n:02}Text"] * 2) for n, form in enumerate(_FORMS)]
 """Thirty of them."""
 
-MARKS = [*SECRETS.values(), "".join(f"%{ord(c):02x}" for c in SECRETS["encoded"]), "nasty"]
+MARKS = [*SECRETS.values(), "".join(f"%{ord(c):02x}" for c in SECRETS["encoded"]), "nasty",
+         "ann\x1b", "db\nINFO"]  # fmt: skip
+"""Nobody may find one of them; the last two are names of a URL that a terminal would obey."""
+
 OWN_CODE = '''"""A rule and a transform of one's own that crash with what is in a row."""
 
 

@@ -115,3 +115,11 @@ def test_no_secret_is_in_what_a_server_answers(
     told = "".join(traceback.format_exception(caught.value))
     assert CANARY not in told
     assert "***" in told
+
+
+def test_no_terminal_obeys_a_name_in_a_url(store: LocalStore) -> None:
+    url = "postgresql://ann%1b%5b31m%e2%80%ae@127.0.0.1:1/db%0aINFO"
+    with pytest.raises(ExporterError) as caught:
+        export(url, dataset(), DAY, store)
+    assert r"database db\nINFO, user ann\x1b[31m\u202e" in str(caught.value)
+    assert str(caught.value).isprintable()

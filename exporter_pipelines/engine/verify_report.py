@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from exporter_pipelines.errors import printable
+
 KINDS = {
     "unknown_dataset": "A folder of the output belongs to no dataset or preset of the project.",
     "foreign": "Something lies where only exports lie, and no export put it there.",
@@ -117,10 +119,3 @@ class Report:
             "Export the day again: dagster asset materialize -m exporter_pipelines.definitions "
             f"--select {printable(self.dataset)} --partition {self.day}"
         )
-
-
-def printable(text: str) -> str:
-    """Text from a disk on one line, without anything that a terminal would obey."""
-    return "".join(
-        c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text
-    )

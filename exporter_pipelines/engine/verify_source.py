@@ -30,7 +30,8 @@ from exporter_pipelines.engine.load import decoded, row_schema
 from exporter_pipelines.engine.retention import read_tombstone
 from exporter_pipelines.engine.stage import stage_day
 from exporter_pipelines.engine.verify_files import unpacked
-from exporter_pipelines.engine.verify_report import Report, printable
+from exporter_pipelines.engine.verify_report import Report
+from exporter_pipelines.errors import printable
 from exporter_pipelines.formats.jsonl import JsonlFormat
 from exporter_pipelines.stores import LocalStore
 from exporter_pipelines.stores.published_day import open_file, open_folder

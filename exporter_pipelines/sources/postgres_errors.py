@@ -16,6 +16,7 @@ from exporter_pipelines.errors import (
     SourceLostError,
     SourceStalledError,
     SourceUnavailableError,
+    printable,
 )
 
 LONGEST_USER = 31
@@ -124,7 +125,7 @@ class PostgresErrors:
         line = re.sub(r"^[A-Z_]+: \[libpq\] (Failed to connect: )?", "", line)
         for secret in self._secrets:
             line = line.replace(secret, "***")
-        return line.rstrip(". ")
+        return printable(line.rstrip(". "))
 
 
 class PostgresStatementError(ExporterError):
@@ -191,4 +192,4 @@ def _describe(parameters: Mapping[str, Any]) -> str:
     user = str(parameters.get("user") or "?")
     shown = "***" if len(user) > LONGEST_USER else user
     database = parameters.get("dbname") or shown
-    return f"at {host}:{port}, database {database}, user {shown}"
+    return printable(f"at {host}:{port}, database {database}, user {shown}")
