@@ -8,6 +8,8 @@ The flow:
 
 The asset stages, the check judges, the IO manager publishes.
 
+Before anything imports Arrow, `allocators` settles where memory comes from.
+
 The rooms, each of which may import only those above it (a test holds it):
     contracts, errors, settings
     sources | transforms | formats | stores      (siblings never import each other)
@@ -23,4 +25,8 @@ The rooms, each of which may import only those above it (a test holds it):
 `defs/` is what a user edits: one folder per dataset.
 """
 
+from exporter_pipelines.allocators import share_one_heap
+
 __version__ = "0.1.0"
+
+share_one_heap()

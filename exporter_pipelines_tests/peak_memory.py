@@ -1,6 +1,6 @@
 """Export or load one day of logs in this process and print its peak memory.
 
-    python -m exporter_pipelines_tests.peak_memory {export,slow,load,monster} URL OUTPUT DAY
+    python -m exporter_pipelines_tests.peak_memory {export,parquet,slow,load,monster} URL OUTPUT DAY
 
 Prints the rows (of a monster, those exported and those rejected) and the largest resident set of
 the process in MiB.
@@ -27,7 +27,8 @@ def main(action: str, url: str, output: str, day: str) -> None:
         sys.stdout.write(f"{counts.exported} ")
         rows = counts.rejected
     else:
-        logs = dataset(max_rejected_pct=5)
+        packed = {"format": "parquet", "compression": "zstd"} if action == "parquet" else {}
+        logs = dataset(max_rejected_pct=5, **packed)
         pause_s = 0.1 if action == "slow" else 0
         report = lambda _read, _total: time.sleep(pause_s)  # noqa: E731
         rows = export(url, logs, day, store, report=report).record_count

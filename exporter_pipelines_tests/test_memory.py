@@ -16,7 +16,8 @@ from exporter_pipelines_tests.projects import ROOT
 
 FEW, MANY = 80_000, 320_000
 FEW_DAY, MANY_DAY = "2026-11-01", "2026-11-02"
-LIMIT_MIB = 400
+LIMIT_MIB = 280
+"""The goal is 256; 190 to 241 were measured, and a library's next version may take some more."""
 
 
 @pytest.fixture
@@ -53,11 +54,12 @@ def test_memory_does_not_grow_with_the_rows(large: Backend, tmp_path: Path) -> N
     slow = peak_mib("slow", large, tmp_path, MANY_DAY, MANY)
     loaded_few = peak_mib("load", large, tmp_path, FEW_DAY, FEW)
     loaded_many = peak_mib("load", large, tmp_path, MANY_DAY, MANY)
-    figures = f"{few=} {many=} {slow=} {loaded_few=} {loaded_many=} MiB"
+    parquet = peak_mib("parquet", large, tmp_path, MANY_DAY, MANY)
+    figures = f"{few=} {many=} {slow=} {parquet=} {loaded_few=} {loaded_many=} MiB"
     assert many < few * 1.2, figures
     assert slow < few * 1.2, figures  # a slow consumer makes nothing pile up before it
     assert loaded_many < loaded_few * 1.2, figures
-    assert max(few, many, slow, loaded_few, loaded_many) < LIMIT_MIB, figures
+    assert max(few, many, slow, parquet, loaded_few, loaded_many) < LIMIT_MIB, figures
 
 
 def test_a_message_of_100_mb_is_rejected_without_being_read(

@@ -1,7 +1,9 @@
 """THE loop: one pass from the database to files that nobody sees yet.
 
 Three threads: the source reads ahead, this one transforms, validates and encodes, and one packs,
-hashes and writes behind. At most five batches are alive, whatever the day holds.
+hashes and writes behind. At most seven batches are alive, whatever the day holds: four as Arrow
+(being read, two waiting, being judged), three as bytes (two waiting, being written). Parquet keeps
+those of a row group besides.
 """
 
 from __future__ import annotations

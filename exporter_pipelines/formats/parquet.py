@@ -69,9 +69,13 @@ class ParquetFormat(Format):
             self._writer = pq.ParquetWriter(
                 self._sink, self._schema.arrow, compression=self._compression
             )
-        group = pa.Table.from_batches(self._waiting).combine_chunks().cast(self._schema.arrow)
-        self._writer.write_table(group, row_group_size=group.num_rows)
+        # Column by column, each let go before the next: the group is not held twice.
+        waiting = [list(chunks) for chunks in zip(*self._waiting, strict=True)]
+        waiting.reverse()
         self._waiting, self._rows, self._bytes = [], 0, 0
+        arrays = [pa.concat_arrays(waiting.pop()).cast(field.type) for field in self._schema.arrow]
+        group = pa.Table.from_arrays(arrays, schema=self._schema.arrow)
+        self._writer.write_table(group, row_group_size=group.num_rows)
 
 
 class _Drain(io.RawIOBase):
