@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import dagster as dg
 import psycopg
@@ -13,8 +14,9 @@ import pytest
 from exporter_pipelines.orchestration.dead_runs import dead_runs_sensor
 from exporter_pipelines.stores import run_locks
 from exporter_pipelines_tests.backends import Backend
-from exporter_pipelines_tests.history import history_of
+from exporter_pipelines_tests.history import history_of, materializations
 from exporter_pipelines_tests.projects import Project
+from exporter_pipelines_tests.torture.commands import mortal_project, start
 
 DAY = "2026-11-01"
 STARTED = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])
@@ -59,11 +61,30 @@ def test_a_killed_run_is_ended_and_a_living_one_is_not(
             process.kill()
             process.communicate()
 
-            assert tick(instance) == f"Ended {run.run_id}."
+            assert tick(instance).startswith(f"Ended {run.run_id}; 0 days")
             assert instance.get_run_by_id(run.run_id).status == dg.DagsterRunStatus.FAILURE  # type: ignore[union-attr]
             assert run_locks.locked_runs(project.output) == []
             assert tick(instance) == "Every started run has its process."
     assert project.materialize("logs", partition=DAY).code == 0
+
+
+def test_a_day_that_was_published_just_before_the_kill_is_recorded(
+    backend: Backend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend.add_logs(DAY, 10)
+    project = mortal_project(tmp_path / "project", backend, DAY, "2026-11-15")
+    monkeypatch.setenv("EXPORTER_OUTPUT_URL", str(project.output))
+    start(project, "published", partition_range=f"{DAY}...2026-11-02").wait(120)
+    with history_of(project) as instance:
+        assert materializations(instance, "logs", DAY) == []
+        assert "1 days that it published are recorded now" in tick(instance)
+        [recorded] = materializations(instance, "logs", DAY)
+        manifest = project.manifest("logs", DAY)
+        assert manifest
+        assert recorded.metadata["rows_exported"].value == 10
+        assert (recorded.tags or {})["dagster/data_version"] == manifest.data_version
+        assert tick(instance) == "Every started run has its process."
+        assert instance.get_materialized_partitions(dg.AssetKey("logs")) == {DAY}
 
 
 def test_a_lock_that_cannot_be_written_is_no_reason_to_fail(

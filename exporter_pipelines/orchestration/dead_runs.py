@@ -13,7 +13,8 @@ from pathlib import Path
 import dagster as dg
 
 from exporter_pipelines import settings
-from exporter_pipelines.stores import run_locks
+from exporter_pipelines.orchestration.unrecorded_days import record_days_of
+from exporter_pipelines.stores import LocalStore, run_locks
 
 _LAUNCHED_TAG = ".dagster/grpc_info"
 """On runs that the default launcher started: their process is a child of this code server."""
@@ -27,14 +28,16 @@ _YOUNG_S = 60.0
     minimum_interval_seconds=30,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Ends runs whose process was killed, so that they do not stay `Started`. The days "
-    "that they published stay, and `Failed and missing` exports the rest. "
+    "that they published stay and are recorded, and `Failed and missing` exports the rest. "
     "See docs/operations.md, A run was killed.",
 )
 def dead_runs_sensor(context: dg.SensorEvaluationContext) -> dg.SkipReason:
     """Fail each started run that nobody works on any more."""
     root, instance = settings.output_root(), context.instance
-    ended = []
+    ended, recorded = [], 0
     for run in _dead(instance, root):
+        # First: were this process to die in between, the next tick would do both.
+        recorded += record_days_of(instance, run, LocalStore(root))
         instance.report_run_failed(
             run,
             "The process of this run is gone: it was killed, or the machine went down. Days that "
@@ -42,7 +45,9 @@ def dead_runs_sensor(context: dg.SensorEvaluationContext) -> dg.SkipReason:
         )
         ended.append(run.run_id)
     _forget_ended(instance, root)
-    said = f"Ended {', '.join(ended)}." if ended else "Every started run has its process."
+    said = "Every started run has its process."
+    if ended:
+        said = f"Ended {', '.join(ended)}; {recorded} days that it published are recorded now."
     return dg.SkipReason(said)
 
 

@@ -1,0 +1,59 @@
+"""Tells Dagster of days that a run published and did not live to record."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import dagster as dg
+from pydantic import ValidationError
+
+from exporter_pipelines.contracts.manifest import Manifest
+from exporter_pipelines.orchestration.metadata import day_metadata
+from exporter_pipelines.stores.local import LocalStore
+from exporter_pipelines.stores.local_removal import published_days
+
+DATA_VERSION_TAG = "dagster/data_version"
+
+
+def record_days_of(instance: dg.DagsterInstance, run: dg.DagsterRun, store: LocalStore) -> int:
+    """Record what an ended run published; harmless when it had recorded everything.
+
+    Returns:
+        How many days were missing in Dagster's history.
+    """
+    recorded = 0
+    for manifest in _published_by(run, store):
+        key = dg.AssetKey(manifest.dataset)
+        wanted = dg.AssetRecordsFilter(asset_key=key, asset_partitions=[manifest.partition])
+        newest = instance.fetch_materializations(wanted, limit=1).records
+        if not newest or _version(newest[0]) != manifest.data_version:
+            instance.report_runless_asset_event(
+                dg.AssetMaterialization(
+                    asset_key=key,
+                    partition=manifest.partition,
+                    description=f"Published by run {run.run_id}, which was killed before it could "
+                    "record it.",
+                    metadata=day_metadata(manifest, store),
+                    tags={DATA_VERSION_TAG: manifest.data_version},
+                )
+            )
+            recorded += 1
+    return recorded
+
+
+def _published_by(run: dg.DagsterRun, store: LocalStore) -> Iterator[Manifest]:
+    for key in run.asset_selection or ():
+        dataset = key.path[-1]
+        for day in published_days(store, dataset):
+            content = store.read_manifest(dataset, day)
+            try:
+                manifest = Manifest.from_json(content) if content is not None else None
+            except ValidationError:
+                continue  # `exporter verify` tells of it
+            if manifest and manifest.run.run_id == run.run_id:
+                yield manifest
+
+
+def _version(record: dg.EventLogRecord) -> str | None:
+    materialization = record.asset_materialization
+    return (materialization.tags or {}).get(DATA_VERSION_TAG) if materialization else None
