@@ -19,6 +19,7 @@ from exporter_pipelines.orchestration.last_words import install
 from exporter_pipelines.orchestration.late_data import late_data_sensor
 from exporter_pipelines.orchestration.partitions import daily_partitions
 from exporter_pipelines.orchestration.pruning import prune_job, prune_schedule
+from exporter_pipelines.orchestration.repair import repair_job
 from exporter_pipelines.orchestration.report_sensor import export_report_sensor
 from exporter_pipelines.orchestration.resources import BackendResource
 
@@ -34,7 +35,7 @@ def build() -> dg.Definitions:
         # `io_manager` is also Dagster's default key: no pickling manager stays reachable.
         resources={"io_manager": exports, "exports": exports, "backend": BackendResource()},
         assets=[export_report(descriptions, partitions)],
-        jobs=[all_exports_job(), prune_job, export_report_job()],
+        jobs=[all_exports_job(), prune_job, repair_job, export_report_job()],
         schedules=[prune_schedule()],
         sensors=[
             dead_runs_sensor,

@@ -61,7 +61,7 @@ def check_thresholds(
     Raises:
         ConfigurationError: a name is unknown; the message lists the known ones.
     """
-    known = {name for name, _ in schema.rules} | {rule.name for rule in rules} | set(_UNDELIVERED)
+    known = known_rules(schema, rules)
     for name, threshold in thresholds.items():
         if name not in known:
             raise UnknownNameError("thresholds: rule", name, sorted(known))
@@ -70,6 +70,11 @@ def check_thresholds(
                 f"thresholds: rule {name!r} cannot be ignored: such a row lacks a value.",
                 "Write `warn`, or make the column nullable in the schema.",
             )
+
+
+def known_rules(schema: RowSchema, rules: Iterable[RuleConfig]) -> set[str]:
+    """Names of all rules that can reject a row: of the schema, of the dataset and of the source."""
+    return {name for name, _ in schema.rules} | {rule.name for rule in rules} | set(_UNDELIVERED)
 
 
 def _changed(

@@ -1,0 +1,189 @@
+"""Which days hold rows that a rule rejected: those to export again once the rule is mended.
+
+Only the reasons of a quarantined row are looked at, never its values.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from exporter_pipelines.contracts.dataset import Dataset
+from exporter_pipelines.contracts.judging import known_rules
+from exporter_pipelines.contracts.manifest import Manifest
+from exporter_pipelines.contracts.row_schema import REASONS_COLUMN
+from exporter_pipelines.engine.verify_manifest import quarantine_pattern
+from exporter_pipelines.errors import UnknownNameError
+from exporter_pipelines.formats.compression import COMPRESSIONS
+from exporter_pipelines.stores.local import LocalStore
+from exporter_pipelines.stores.local_removal import published_days, quarantined_days
+from exporter_pipelines.stores.published_day import open_file, open_folder
+
+_REASONS = f'"{REASONS_COLUMN}":'.encode()
+"""What stands before the reasons, the last key of a line; within a text its quotes are escaped."""
+
+
+@dataclass(frozen=True)
+class RepairDay:
+    """A day with rows that the rule rejected.
+
+    Attributes:
+        published: Such rows beside the published export.
+        held: Such rows of an export that was held later.
+    """
+
+    day: str
+    published: int
+    held: int
+
+
+@dataclass
+class Repair:
+    """Days to export again.
+
+    Attributes:
+        days: In order.
+        unreadable: Quarantine files that could not be read to their end.
+    """
+
+    dataset: str
+    rule: str
+    column: str | None
+    days: list[RepairDay] = field(default_factory=list)
+    unreadable: list[Path] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        at = f" ({self.column})" if self.column else ""
+        if not self.days:
+            return f"{self.dataset}: no day holds rows that {self.rule}{at} rejected."
+        rows = sum(found.published + found.held for found in self.days)
+        return (
+            f"{self.dataset}: {len(self.days)} days hold {rows:,} rows that {self.rule}{at} "
+            "rejected."
+        )
+
+
+def days_to_repair(
+    store: LocalStore, dataset: Dataset, rule: str, column: str | None = None
+) -> Repair:
+    """Look through the quarantines of every day, published or held.
+
+    A published day whose quarantine is gone counts with the number in its manifest. Memory holds
+    one row at a time.
+
+    Args:
+        store: The exports.
+        dataset: Whose days.
+        rule: As `rejections` in a quarantine and the checks name it; one that is no longer in the
+            schema is found as well.
+        column: Only rows that the rule rejected for this column.
+
+    Raises:
+        UnknownNameError: neither the dataset nor any of its quarantines knows the rule or column.
+        OutputUnavailableError: a manifest may not be read.
+    """
+    repair, seen = Repair(dataset.name, rule, column), set[tuple[str, str | None]]()
+    days = {*published_days(store, dataset.name), *quarantined_days(store, dataset.name)}
+    for day in sorted(days):
+        found = _look(store, repair, day, seen)
+        if found.published or found.held:
+            repair.days.append(found)
+    if not repair.days:
+        _require_known(dataset, rule, column, seen)
+    return repair
+
+
+def _look(
+    store: LocalStore, repair: Repair, day: str, seen: set[tuple[str, str | None]]
+) -> RepairDay:
+    manifest = _manifest(store, repair.dataset, day)
+    named = Path(manifest.quarantine.path).name if manifest and manifest.quarantine else None
+    files = _count_files(store, repair, day, seen)
+    published = files.pop(named, None) if named else None
+    if published is None and manifest:
+        # Removed by retention, or damaged: the manifest still knows.
+        published = sum(
+            result.failed
+            for result in manifest.validation.rules
+            if result.rule == repair.rule and repair.column in (None, result.column)
+        )
+    held = sum(count for count in files.values() if count is not None)
+    return RepairDay(day, published or 0, held)
+
+
+def _count_files(
+    store: LocalStore, repair: Repair, day: str, seen: set[tuple[str, str | None]]
+) -> dict[str, int | None]:
+    """File -> rows that the rule rejected; None for one that cannot be read."""
+    folder = store.quarantine_folder(repair.dataset, day)
+    names = quarantine_pattern(repair.dataset, day)
+    counts: dict[str, int | None] = {}
+    try:
+        descriptor = open_folder(store.root, folder)
+    except FileNotFoundError:
+        return counts
+    except OSError:
+        repair.unreadable.append(folder)
+        return counts
+    try:
+        listed = sorted(os.listdir(descriptor))  # noqa: PTH208 - a descriptor has no path
+        for name in filter(names.fullmatch, listed):
+            try:
+                counts[name] = _count(_reasons(descriptor, name, folder), repair, seen)
+            except FileNotFoundError:
+                continue  # an export removed it meanwhile
+            except Exception:  # every library has its own; the text may hold a row
+                counts[name] = None
+                repair.unreadable.append(folder / name)
+    finally:
+        os.close(descriptor)
+    return counts
+
+
+def _count(
+    reasons: Iterator[set[tuple[str, str | None]]],
+    repair: Repair,
+    seen: set[tuple[str, str | None]],
+) -> int:
+    count = 0
+    for broken in reasons:
+        seen |= broken
+        count += any(
+            rule == repair.rule and repair.column in (None, column) for rule, column in broken
+        )
+    return count
+
+
+def _reasons(descriptor: int, name: str, folder: Path) -> Iterator[set[tuple[str, str | None]]]:
+    """(rule, column) pairs of each row of a quarantine file."""
+    by_end = {packed.suffix: packed for packed in COMPRESSIONS.values() if packed.suffix}
+    packed = by_end.get(Path(name).suffix, COMPRESSIONS["none"])
+    with open_file(descriptor, name, folder) as file, packed.open(file) as content:
+        for line in content:
+            # Not the whole row: it may hold what Python's parser refuses, such as huge numbers.
+            tail = line.rpartition(_REASONS)[2].rstrip().removesuffix(b"}")
+            yield {(reason["rule"], reason["column"]) for reason in json.loads(tail)}
+
+
+def _require_known(
+    dataset: Dataset, rule: str, column: str | None, seen: set[tuple[str, str | None]]
+) -> None:
+    rules = known_rules(dataset.schema, dataset.config.rules) | {name for name, _ in seen}
+    if rule not in rules:
+        raise UnknownNameError(f"{dataset.name}: rule", rule, sorted(rules))
+    columns = {*dataset.schema.names, *(name for _, name in seen if name)}
+    if column is not None and column not in columns:
+        raise UnknownNameError(f"{dataset.name}: column", column, sorted(columns))
+
+
+def _manifest(store: LocalStore, dataset: str, day: str) -> Manifest | None:
+    content = store.read_manifest(dataset, day)
+    try:
+        return Manifest.from_json(content) if content is not None else None
+    except ValidationError:
+        return None
