@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import ClassVar
 
 
 class ExporterError(Exception):
@@ -20,9 +21,11 @@ class ExporterError(Exception):
 
     Attributes:
         may_pass: Whether the same may succeed a little later, with nothing done about it.
+        entry: Heading in docs/failures.md, as a link names it.
     """
 
     may_pass = False
+    entry: ClassVar[str] = "an-unexpected-error"
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)
@@ -36,13 +39,19 @@ class ExporterError(Exception):
 class ConfigurationError(ExporterError):
     """A setting, a defs.yaml or a schema.py asks for something that cannot be done."""
 
+    entry = "a-wrong-setting"
+
 
 class MissingSettingError(ConfigurationError):
     """An environment variable that a run needs is not set."""
 
+    entry = "a-variable-is-not-set"
+
 
 class UnknownNameError(ConfigurationError):
     """A name stands for nothing; the known ones are listed."""
+
+    entry = "a-name-does-not-exist"
 
     def __init__(self, kind: str, name: str, known: Iterable[str], hint: str = "") -> None:
         listed = ", ".join(known) or "none"
@@ -56,6 +65,8 @@ class UnknownFormatError(UnknownNameError):
 class SourceError(ExporterError):
     """The database, rather than what was asked of it; only its source knows what may pass."""
 
+    entry = "the-database-stopped-in-the-middle"
+
     def __init__(self, message: str, hint: str = "", may_pass: bool = False) -> None:
         super().__init__(message, hint)
         self.may_pass = may_pass
@@ -64,17 +75,25 @@ class SourceError(ExporterError):
 class SourceUnavailableError(SourceError):
     """The database could not be reached or refused the connection; no day was begun."""
 
+    entry = "the-database-cannot-be-reached"
+
 
 class SourceLostError(SourceError):
     """The database stopped answering, or refused to go on, in the middle of a day."""
+
+    entry = "the-database-stopped-in-the-middle"
 
 
 class SourceStalledError(SourceLostError):
     """The database holds the connection and says nothing; each further try would wait as long."""
 
+    entry = "the-database-says-nothing"
+
 
 class NotAnsweredError(ExporterError):
     """A question to a database was given up, since its answer would have taken too long."""
+
+    entry = "a-question-was-given-up"
 
     def __init__(self, limit_s: float) -> None:
         super().__init__(
@@ -86,29 +105,43 @@ class NotAnsweredError(ExporterError):
 class UnknownTableError(ConfigurationError):
     """The configured table does not exist or may not be read."""
 
+    entry = "the-table-cannot-be-read"
+
 
 class ColumnMismatchError(ConfigurationError):
     """The table's columns do not fit the dataset's schema."""
+
+    entry = "the-columns-do-not-fit"
 
 
 class RuleCrashedError(ExporterError):
     """A rule of the Pandera schema did not judge row by row: it raised, or gave one verdict."""
 
+    entry = "a-rule-does-not-judge"
+
 
 class TransformCrashedError(ExporterError):
     """A user's own transform raised, or gave back other rows, columns or types."""
+
+    entry = "a-transform-fails"
 
 
 class OutputUnavailableError(ExporterError):
     """The output folder cannot be written: read-only, full, or without permission."""
 
+    entry = "the-output-folder-cannot-be-written"
+
 
 class DayUnavailableError(OutputUnavailableError):
     """What lies at one day's place in the output folder is in the way; other days are not."""
 
+    entry = "something-is-in-the-way-of-one-day"
+
 
 class SupersededError(ExporterError):
     """Another run published other content of the same day while this one was working."""
+
+    entry = "another-run-was-faster"
 
 
 class DayHeldError(ExporterError):
@@ -119,6 +152,8 @@ class DayHeldError(ExporterError):
         quarantine: File with the rejected rows; None when the day is held for another reason.
     """
 
+    entry = "a-day-is-held"
+
     def __init__(self, day: str, reasons: list[str], quarantine: Path | None) -> None:
         where = f"Rejected rows: {quarantine}." if quarantine else ""
         super().__init__(f"{day}: held, nothing new is published. {' '.join(reasons)}", where)
@@ -128,10 +163,13 @@ class DayHeldError(ExporterError):
 class DayNotPublishedError(ExporterError):
     """A day was asked for that has no published export."""
 
+    entry = "a-day-is-not-published"
+
 
 class PublishedDayDamagedError(ExporterError):
     """A published day does not match its own manifest."""
 
+    entry = "a-published-day-is-damaged"
 
 def printable(text: str) -> str:
     """Text from outside on one line, without anything that a terminal would obey."""

@@ -108,7 +108,9 @@ def test_a_held_day_fails_the_command_and_its_last_words_say_all(story: Story) -
     assert words.startswith(f"logs {ONE}: held, nothing new is published. 11 of 100 rows rejected")
     assert "11 x known_level (level)" in words
     assert "more than max_rejected_rows=10 and max_rejected_pct=1 allow." in words
-    path = Path(words.rpartition("Rejected rows: ")[2].rstrip("."))
+    where, see, page = words.rpartition("Rejected rows: ")[2].rpartition(" See ")
+    assert (see, page) == (" See ", "docs/failures.md#a-day-is-held")
+    path = Path(where.rstrip("."))
     assert path.name.startswith(f"logs-{ONE}.")
     assert "\n" not in words
 
@@ -141,9 +143,10 @@ def test_the_last_words_of_a_range_name_the_bad_day_of_each_dataset(story: Story
     words = story.ranged.last_words.splitlines()
     assert words[0] == "1 of 3 days of anomalies:"
     assert words[1].startswith(f"anomalies {TWO}: held, nothing new is published. 20 of 20 rows")
-    assert words[2] == "1 of 3 days of logs:"
-    assert words[3].startswith(f"logs {ONE}: held, nothing new is published. 11 of 100 rows")
-    assert len(words) == 4
+    assert words[3] == "1 of 3 days of logs:"
+    assert words[4].startswith(f"logs {ONE}: held, nothing new is published. 11 of 100 rows")
+    assert words[2] == words[5] == "See docs/failures.md#a-day-is-held"
+    assert len(words) == 6
 
 
 def test_the_password_is_nowhere(story: Story) -> None:
@@ -237,11 +240,12 @@ def test_a_source_that_cannot_be_reached_ends_a_range_early(project: Project) ->
     project.edit("logs", "    table: logs ", "    retries: 1\n    table: logs ")
     finished = project.materialize("logs", partition_range=f"{ONE}...{THREE}")
     assert finished.code == 1
-    first, second, third = finished.last_words.splitlines()
+    first, second, third, fourth = finished.last_words.splitlines()
     assert first == "3 of 3 days of logs:"
     assert second.startswith(f"logs {ONE}: Cannot connect to PostgreSQL at 127.0.0.1:1")
     assert "It was tried 2 times." in second
     assert third == f"logs not tried: {TWO}, {THREE}."
+    assert fourth == "See docs/failures.md#the-database-cannot-be-reached"
     assert PASSWORD not in finished.stderr
 
 

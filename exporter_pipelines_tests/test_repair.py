@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import atexit
 import shutil
-from pathlib import Path
+import time
+from typing import Any
 
+import dagster as dg
 import pytest
 
+from exporter_pipelines.definitions import build
 from exporter_pipelines.engine.repair import days_to_repair
 from exporter_pipelines.errors import UnknownNameError
+from exporter_pipelines.orchestration.last_words import print_failures
 from exporter_pipelines.stores import LocalStore
 from exporter_pipelines_tests import datasets
 from exporter_pipelines_tests.backends import Backend
 from exporter_pipelines_tests.datasets import dataset, export
 from exporter_pipelines_tests.history import history_of, materialization_records
 from exporter_pipelines_tests.projects import Project
-from exporter_pipelines_tests.servers import daemon, web_server
+from exporter_pipelines_tests.runs import failure
+from exporter_pipelines_tests.servers import daemon
 
 DAYS = [f"2026-11-{day:02}" for day in range(1, 8)]
 LEVEL_BROKEN, MESSAGE_BROKEN, BOTH_BROKEN, HELD = DAYS[1], DAYS[2], DAYS[4], DAYS[5]
@@ -111,47 +117,88 @@ def test_names_that_do_not_exist_are_told_with_those_that_do(
     assert str(nothing) == "logs: no day holds rows that not_a_number rejected."
 
 
-def repair(project: Project, tmp_path: Path, **config: object) -> str:
-    """Run `repair_job` and return what it said."""
-    file = tmp_path / "repair.yaml"
-    lines = [f"{name}: {value}" for name, value in config.items()]
-    file.write_text(f"ops: {{repair: {{config: {{{', '.join(lines)}}}}}}}\n")
-    done = project.dagster(
-        "job", "execute", "-m", "exporter_pipelines.definitions", "-j", "repair_job",
-        "-c", str(file),
-    )  # fmt: skip
-    return done.stderr
+def repair(instance: dg.DagsterInstance, **config: Any) -> tuple[dg.ExecuteInProcessResult, str]:
+    """Run `repair_job`; its result, and the lines of its log."""
+    result = (
+        build()
+        .resolve_job_def("repair_job")
+        .execute_in_process(
+            run_config={"ops": {"repair": {"config": config}}},
+            instance=instance,
+            raise_on_error=False,
+        )
+    )
+    atexit.unregister(print_failures)  # of no interest at the end of a test session
+    return result, "\n".join(entry.user_message for entry in instance.all_logs(result.run_id))
 
 
-def test_the_job_starts_a_backfill_of_exactly_these_days(
-    project: Project, broken: Backend, tmp_path: Path
+def test_the_job_says_what_does_not_exist_and_what_is_nothing_to_do(
+    broken: Backend, settings: dict[str, str], store: LocalStore
 ) -> None:
-    assert project.dagster("instance", "migrate").code == 0
-    project.materialize("logs", partition_range=f"{DAYS[0]}...{DAYS[-1]}")
-    said = repair(project, tmp_path, dataset="logs", rule="levels", apply=True)
-    assert "logs: rule 'levels' does not exist" in said.strip().splitlines()[-1]
-    broken.run("UPDATE logs SET level = 'INFO'")  # the rule is mended
+    export(broken.url, dataset(), LEVEL_BROKEN, store)
+    instance = dg.DagsterInstance.ephemeral()
+    for config, said in (
+        ({"dataset": "log", "rule": "known_level"}, "dataset 'log' does not exist"),
+        ({"dataset": "logs", "rule": "levels"}, "logs: rule 'levels' does not exist"),
+    ):
+        result, _ = repair(instance, **config, apply=True)
+        assert said in failure(result)
+    result, log = repair(instance, dataset="logs", rule="required", apply=True)
+    assert result.success
+    assert "logs: no day holds rows that required rejected." in log
+    assert list(instance.get_backfills()) == []
+
+
+def test_the_job_has_exactly_these_days_exported_again(
+    project: Project, broken: Backend, store: LocalStore
+) -> None:
+    export_all(broken, store)
+    broken.run("UPDATE logs SET level = 'INFO'")  # in place of a mended rule
     wanted = {"dataset": "logs", "rule": "known_level"}
-
-    said = repair(project, tmp_path, **wanted)
-    assert "3 days hold 53 rows" in said
-    assert "apply: true" in said
     with history_of(project) as instance:
-        assert instance.get_backfills() == []
+        result, log = repair(instance, **wanted)
+        assert "3 days hold 53 rows" in log
+        assert "apply: true" in log
+        [shown] = [e.step_output_data.metadata for e in result.all_events if e.is_successful_output]
+        assert shown["days"].value == 3
+        assert f"| {HELD} | 0 | 50 |" in shown["table"].value
+        assert list(instance.get_backfills()) == []
 
-    project.set(EXPORTER_END_DATE=HELD)  # the held day is no partition any more
-    said = repair(project, tmp_path, **wanted, apply=True)
-    assert f"no partitions any more: {HELD}" in said
-    assert "Not started again" in repair(project, tmp_path, **wanted, apply=True)
-    with history_of(project) as instance:
+        _, log = repair(instance, **wanted, apply=True)
         [backfill] = instance.get_backfills()
-    assert backfill.title == "Repair logs/known_level"
+        assert backfill.title == "Repair logs/known_level"
+        assert f"Backfill {backfill.backfill_id} exports 3 days again" in log
+        _, log = repair(instance, **wanted, apply=True)
+        assert f"Not started again: backfill {backfill.backfill_id}" in log
 
-    with web_server(project) as server, daemon(project):
-        ended = server.finished_backfill(backfill.backfill_id)
-    assert ended["status"] == "COMPLETED_SUCCESS", ended
-    assert ended["numPartitions"] == 2
-    with history_of(project) as instance:
+        with daemon(project):
+            assert ended(instance, backfill.backfill_id) == "COMPLETED_SUCCESS"
         times = {day: len(materialization_records(instance, "logs", day)) for day in DAYS}
-    assert times == {**dict.fromkeys(DAYS, 1), LEVEL_BROKEN: 2, BOTH_BROKEN: 2, HELD: 0}
-    assert "2 days hold" not in repair(project, tmp_path, **wanted)
+        repaired = (LEVEL_BROKEN, BOTH_BROKEN, HELD)
+        assert times == {day: int(day in repaired) for day in DAYS}
+        _, log = repair(instance, **wanted, apply=True)
+        assert "logs: no day holds rows that known_level rejected." in log
+    assert days_to_repair(store, dataset(), "required").days != []
+
+
+def test_days_that_are_no_partitions_any_more_are_left_out(
+    broken: Backend, settings: dict[str, str], store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    export_all(broken, store)
+    monkeypatch.setenv("EXPORTER_END_DATE", HELD)
+    instance = dg.DagsterInstance.ephemeral()
+    _, log = repair(instance, dataset="logs", rule="known_level", apply=True)
+    assert f"no partitions any more: {HELD}." in log
+    assert f"exports 2 days again: {LEVEL_BROKEN}, {BOTH_BROKEN}." in log
+
+
+def ended(instance: dg.DagsterInstance, backfill: str) -> str:
+    """The status of a backfill once it has ended."""
+    deadline = time.monotonic() + 200
+    while time.monotonic() < deadline:
+        found = instance.get_backfill(backfill)
+        assert found
+        if found.status.value not in ("REQUESTED", "COMPLETING", "CANCELING", "FAILING"):
+            break
+        time.sleep(0.5)
+    return str(found.status.value)

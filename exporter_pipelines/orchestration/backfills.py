@@ -12,6 +12,7 @@ import time
 from collections.abc import Mapping, Sequence
 
 import dagster as dg
+from dagster._core.definitions.assets.graph.asset_graph_subset import AssetGraphSubset
 from dagster._core.execution.backfill import (
     BulkActionsFilter,
     BulkActionStatus,
@@ -22,7 +23,7 @@ from dagster._core.utils import make_new_backfill_id
 
 def start_backfill(
     instance: dg.DagsterInstance,
-    repository: dg.RepositoryDefinition,
+    partitions: dg.PartitionsDefinition[str],
     asset: str,
     days: Sequence[str],
     *,
@@ -33,27 +34,27 @@ def start_backfill(
     """Ask for exactly these days of an asset.
 
     Args:
-        days: Partition keys, each of which exists.
+        partitions: Of the asset.
+        days: Some of their keys.
         tags: Of the backfill and its runs.
 
     Returns:
         The id of the backfill; its page is `/runs/b/<id>`.
     """
-    backfill = PartitionBackfill.from_asset_partitions(
+    subset = partitions.subset_with_partition_keys(days)
+    backfill = PartitionBackfill.from_asset_graph_subset(
         backfill_id=make_new_backfill_id(),
-        asset_graph=repository.asset_graph,
         backfill_timestamp=time.time(),
         tags=tags,
-        asset_selection=[dg.AssetKey(asset)],
-        partition_names=days,
         dynamic_partitions_store=instance,
-        all_partitions=False,
+        # Its decorator hides the arguments from mypy.
+        asset_graph_subset=AssetGraphSubset({dg.AssetKey(asset): subset}, set()),  # type: ignore[call-arg]
         title=title,
         description=description,
         run_config=None,
     )
     instance.add_backfill(backfill)
-    return backfill.backfill_id
+    return str(backfill.backfill_id)
 
 
 def running_backfill(instance: dg.DagsterInstance, tags: Mapping[str, str]) -> str | None:

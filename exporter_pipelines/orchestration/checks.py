@@ -6,6 +6,7 @@ https://docs.dagster.io/guides/test/asset-checks
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -14,6 +15,18 @@ from exporter_pipelines.engine.judge import CHECKS, Verdict
 from exporter_pipelines.orchestration.partitioned_events import (
     check_evaluation,
     newest_materialization,
+)
+
+_OF_REJECTED_ROWS = ("rejected_rows", "rejection_limits", "required_fields")
+
+_MEND = (
+    "Look at the rejected rows; mend them in the backend, or the rule, or the limits in defs.yaml; "
+    "then Materialize with Failed and missing. See docs/failures.md#a-day-is-held"
+)
+_WHAT_TO_DO = {"rejected_rows": _MEND, "rejection_limits": _MEND}
+_A_BUG = (
+    "The database or its driver gave other rows than it counted or was asked for: run the day "
+    "again, and report it if it stays. See docs/failures.md#a-day-is-held"
 )
 
 _LISTED = 10
@@ -35,7 +48,9 @@ def check_specs(
     ]
 
 
-def check_results(verdicts: Sequence[Verdict]) -> Iterable[dg.AssetCheckResult]:
+def check_results(
+    verdicts: Sequence[Verdict], quarantine: Path | None
+) -> Iterable[dg.AssetCheckResult]:
     """Results of a run of a single day; Dagster files them under that day."""
     for verdict in verdicts:
         yield dg.AssetCheckResult(
@@ -43,12 +58,16 @@ def check_results(verdicts: Sequence[Verdict]) -> Iterable[dg.AssetCheckResult]:
             passed=verdict.passed,
             severity=dg.AssetCheckSeverity[verdict.severity],
             description=verdict.reason,
-            metadata=_metadata(verdict),
+            metadata=_metadata(verdict, quarantine),
         )
 
 
 def day_evaluations(
-    instance: dg.DagsterInstance, asset: str, day: str, verdicts: Sequence[Verdict]
+    instance: dg.DagsterInstance,
+    asset: str,
+    day: str,
+    verdicts: Sequence[Verdict],
+    quarantine: Path | None,
 ) -> Iterable[dg.AssetCheckEvaluation]:
     """Evaluations of one day of a ranged run; a plain result could not name its day."""
     key = dg.AssetKey(asset)
@@ -62,7 +81,7 @@ def day_evaluations(
             passed=verdict.passed,
             severity=dg.AssetCheckSeverity[verdict.severity],
             description=verdict.reason,
-            metadata=_metadata(verdict),
+            metadata=_metadata(verdict, quarantine),
         )
 
 
@@ -105,5 +124,13 @@ def _listed(what: str, days: Sequence[str]) -> str:
     return f" {what}: {', '.join(days[:_LISTED])}{more}."
 
 
-def _metadata(verdict: Verdict) -> dict[str, Any]:
-    return dict(verdict.numbers)
+def _metadata(verdict: Verdict, quarantine: Path | None) -> dict[str, Any]:
+    """The numbers; of a failure, also where its rows lie and what to do next."""
+    shown: dict[str, Any] = dict(verdict.numbers)
+    if verdict.passed:
+        return shown
+    if quarantine and verdict.check in _OF_REJECTED_ROWS:
+        shown["quarantine"] = dg.MetadataValue.path(str(quarantine))
+    if verdict.holds:
+        shown["what_to_do"] = _WHAT_TO_DO.get(verdict.check, _A_BUG)
+    return shown

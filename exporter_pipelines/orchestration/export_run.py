@@ -38,7 +38,7 @@ from exporter_pipelines.orchestration.checks import check_results, day_evaluatio
 from exporter_pipelines.orchestration.io_manager import ExportIOManager
 from exporter_pipelines.orchestration.last_words import remember
 from exporter_pipelines.orchestration.metadata import day_metadata
-from exporter_pipelines.orchestration.outcome import Outcome
+from exporter_pipelines.orchestration.outcome import HELD, UNEXPECTED, Outcome
 from exporter_pipelines.orchestration.progress import ProgressLog
 from exporter_pipelines.orchestration.resources import BackendResource
 from exporter_pipelines.sources import KeptConnection
@@ -124,13 +124,13 @@ class ExportRun:
         try:
             yield from self._day(day)
         except ExporterError as error:
-            self._note_failure(day, str(error))
+            self._note_failure(day, str(error), error.entry)
             self.outcome.hopeless = isinstance(error, _HOPELESS) and not isinstance(
                 error, DayUnavailableError
             )
         except Exception as error:
             # A bug that one day's rows bring to light must not cost the other days either.
-            self._note_failure(day, self._unexpected(error))
+            self._note_failure(day, self._unexpected(error), UNEXPECTED)
 
     def _day(self, day: str) -> Iterator[object]:
         """Stage, judge, then publish or hold one day, with its events."""
@@ -172,7 +172,7 @@ class ExportRun:
         if self._alone:
             yield dg.Output(staged, data_version=dg.DataVersion(staged.data_version))
             self._note_published(staged)
-            yield from check_results(verdicts)
+            yield from check_results(verdicts, self._quarantine(staged))
             return
         manifest = self.exports.publish(staged)
         self._note_published(staged)
@@ -182,7 +182,15 @@ class ExportRun:
             metadata=day_metadata(manifest, self.exports.store()),
             tags={_DATA_VERSION_TAG: manifest.data_version},
         )
-        yield from day_evaluations(self.context.instance, asset, day, verdicts)
+        quarantine = self._quarantine(staged)
+        yield from day_evaluations(self.context.instance, asset, day, verdicts, quarantine)
+
+    def _quarantine(self, staged: StagedDay) -> Path | None:
+        """Where the rejected rows of a published day lie."""
+        if staged.quarantine is None:
+            return None
+        folder = self.exports.store().quarantine_folder(self.dataset.name, staged.window.day)
+        return folder / staged.quarantine.name
 
     def _note_published(self, staged: StagedDay) -> None:
         day, tally = staged.window.day, staged.tally
@@ -200,14 +208,16 @@ class ExportRun:
         quarantine = self.exports.hold(staged)
         reasons = " ".join(verdict.reason for verdict in verdicts if verdict.holds)
         where = f" Rejected rows: {quarantine}." if quarantine else ""
-        self._note_failure(day, f"held, nothing new is published. {reasons}{where}")
+        self._note_failure(day, f"held, nothing new is published. {reasons}{where}", HELD)
         if self._alone:
-            yield from check_results(verdicts)
+            yield from check_results(verdicts, quarantine)
         else:
-            yield from day_evaluations(self.context.instance, self.dataset.name, day, verdicts)
+            yield from day_evaluations(
+                self.context.instance, self.dataset.name, day, verdicts, quarantine
+            )
 
-    def _note_failure(self, day: str, problem: str) -> None:
-        self.outcome.problems[day] = problem
+    def _note_failure(self, day: str, problem: str, entry: str) -> None:
+        self.outcome.note(day, problem, entry)
         if not self._alone:
             self.context.log.error(f"{self.dataset.name} {day}: {problem}")
 

@@ -7,6 +7,10 @@ from dataclasses import dataclass, field
 from itertools import groupby
 
 from exporter_pipelines.engine.judge import Verdict
+from exporter_pipelines.errors import DayHeldError, ExporterError
+
+HELD = DayHeldError.entry
+UNEXPECTED = ExporterError.entry
 
 
 @dataclass
@@ -19,6 +23,7 @@ class Outcome:
         verdicts: Of the days that were judged.
         published: Days.
         problems: Day -> why it failed or was held.
+        entries: Headings of docs/failures.md that say more about them, in the order of their days.
         hopeless: Whether the remaining days are given up.
     """
 
@@ -27,7 +32,13 @@ class Outcome:
     verdicts: dict[str, list[Verdict]] = field(default_factory=dict)
     published: list[str] = field(default_factory=list)
     problems: dict[str, str] = field(default_factory=dict)
+    entries: dict[str, None] = field(default_factory=dict)
     hopeless: bool = False
+
+    def note(self, day: str, problem: str, entry: str) -> None:
+        """A day that failed or is held, and the heading of docs/failures.md that says more."""
+        self.problems[day] = problem
+        self.entries[entry] = None
 
     @property
     def unfinished(self) -> list[str]:
@@ -41,14 +52,18 @@ class Outcome:
         return f"{said}, {len(self.problems)} not." if self.problems else f"{said}."
 
     def failure(self) -> str:
-        """Every day that is not published, and why."""
+        """Every day that is not published, why, and where to read what to do."""
         listed = self._problems()
         if not_tried := self.unfinished:
             listed.append(f"{self.dataset} not tried: {spans(not_tried, self.days)}.")
         if len(self.days) > 1:
             bad = len(self.problems) + len(self.unfinished)
             listed.insert(0, f"{bad} of {len(self.days)} days of {self.dataset}:")
-        return "\n".join(listed)
+        said = "\n".join(listed)
+        if not self.entries:
+            return said
+        pages = ", ".join(f"docs/failures.md#{entry}" for entry in self.entries)
+        return said + ("\n" if len(self.days) > 1 else " ") + f"See {pages}"
 
     def stopped(self, day: str) -> str:
         """What a cancel at `day` leaves: each day is accounted for."""

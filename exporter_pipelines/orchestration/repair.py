@@ -46,8 +46,9 @@ def repair(  # type: ignore[no-untyped-def]
         dataset = dataset_named(config.dataset)
         found = days_to_repair(exports.store(), dataset, config.rule, config.column or None)
     except ExporterError as error:
-        remember(str(error))
-        raise dg.Failure(str(error), allow_retries=False) from None
+        said = f"{error} See docs/failures.md#{error.entry}"
+        remember(said)
+        raise dg.Failure(said, allow_retries=False) from None
     context.log.info("\n".join([str(found), *(f"  {day.day}" for day in found.days)]))
     for path in found.unreadable:
         context.log.warning(f"{path} cannot be read; `exporter verify` says more.")
@@ -61,7 +62,8 @@ def repair(  # type: ignore[no-untyped-def]
 
 def _start(context: dg.OpExecutionContext, found: Repair) -> dict[str, dg.MetadataValue]:
     """Ask for the backfill, unless the same one is under way."""
-    existing = set(daily_partitions().get_partition_keys())
+    partitions = daily_partitions()
+    existing = set(partitions.get_partition_keys())
     days = [day.day for day in found.days if day.day in existing]
     if outside := [day.day for day in found.days if day.day not in existing]:
         context.log.warning(
@@ -77,7 +79,7 @@ def _start(context: dg.OpExecutionContext, found: Repair) -> dict[str, dg.Metada
     else:
         backfill = start_backfill(
             context.instance,
-            context.repository_def,
+            partitions,
             found.dataset,
             days,
             title=f"Repair {what}",

@@ -135,6 +135,8 @@ class PostgresStatementError(ExporterError):
         sqlstate: PostgreSQL's five-character error code.
     """
 
+    entry = "a-statement-was-refused"
+
     def __init__(self, sqlstate: str, message: str, may_pass: bool = False) -> None:
         super().__init__(
             message, "Run SELECT * FROM the dataset's table in psql as the same user to see why."
