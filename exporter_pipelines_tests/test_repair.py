@@ -194,7 +194,7 @@ def test_days_that_are_no_partitions_any_more_are_left_out(
 
 def ended(instance: dg.DagsterInstance, backfill: str) -> str:
     """The status of a backfill once it has ended."""
-    deadline = time.monotonic() + 200
+    deadline = time.monotonic() + 240
     while time.monotonic() < deadline:
         found = instance.get_backfill(backfill)
         assert found
