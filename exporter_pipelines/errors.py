@@ -171,6 +171,7 @@ class PublishedDayDamagedError(ExporterError):
 
     entry = "a-published-day-is-damaged"
 
+
 def printable(text: str) -> str:
     """Text from outside on one line, without anything that a terminal would obey."""
     return "".join(
