@@ -1,4 +1,4 @@
-"""Dagster's history in SQLite, as Dagster keeps it, at half the cost per event.
+"""Dagster's history in SQLite, as Dagster keeps it, at little more than half the cost.
 
 Named in dagster.yaml. Folders, databases and tables are those of `storage: sqlite`: either reads
 what the other wrote. docs/decisions/0017-sqlite-engines-are-kept.md says why it exists.
