@@ -166,7 +166,9 @@ def test_checks_carry_their_numbers_and_the_worst_rules(logs: Runner, backend: B
     ]
     assert (rejected.passed, rejected.severity.value, rejected.partition) == (False, "WARN", ONE)
     assert rejected.description == "1 of 100 rows rejected (1.00 %): 1 x known_level (level)."
-    assert {key: value.value for key, value in rejected.metadata.items()} == {
+    shown = {key: value.value for key, value in rejected.metadata.items()}
+    assert f"/quarantine/date={ONE}/" in str(shown.pop("quarantine"))
+    assert shown == {
         "rows_read": 100,
         "rows_rejected": 1,
         "rejected_pct": 1.0,
@@ -207,7 +209,10 @@ def test_the_summary_of_a_range_tells_held_days_from_warnings(
         for e in logs.run("logs", ONE, THREE).get_asset_check_evaluations()
         if e.check_name == "rejected_rows"
     ]
-    assert summary.description == (f"3 days judged. Held: {TWO}. Published with a warning: {ONE}.")
+    assert summary.description == (
+        f"3 days judged. Held: {TWO}. Published with a warning: {ONE}. "
+        "The page of each day says why."
+    )
     assert (summary.passed, summary.severity.value, summary.partition) == (False, "ERROR", None)
 
 

@@ -83,3 +83,32 @@ def test_a_warning_says_where_its_rows_lie(logs: Runner, backend: Backend, last:
     for check in ("rejected_rows", "required_fields"):
         assert f"/date={ONE}/" in shown[check].metadata["quarantine"].value
         assert "what_to_do" not in shown[check].metadata
+
+
+@pytest.mark.parametrize("last", ["", TWO], ids=["alone", "in a range"])
+def test_a_day_that_is_not_published_says_so_on_its_own_page(
+    logs: Runner, backend: Backend, last: str
+) -> None:
+    backend.run("UPDATE logs SET level = 'odd' WHERE timestamp::date = %s", [ONE])
+    result = logs.run("logs", ONE, last)
+    [seen] = [
+        event.asset_observation_data.asset_observation
+        for event in result.all_events
+        if event.is_asset_observation
+    ]
+    assert seen.partition == ONE
+    assert "held, nothing new is published. 50 of 50 rows rejected" in (seen.description or "")
+    assert seen.metadata["see"].value == f"docs/failures.md#{HELD}"
+    assert seen.metadata["failed.known_level.level"].value == 50
+    assert f"/logs/quarantine/date={ONE}/" in seen.metadata["quarantine"].value
+
+
+def test_a_range_says_of_no_held_day_that_it_was_published(logs: Runner, backend: Backend) -> None:
+    backend.run("UPDATE logs SET level = NULL WHERE timestamp::date = %s", [ONE])
+    result = logs.run("logs", ONE, TWO)
+    closing = [e for e in result.get_asset_check_evaluations() if e.partition is None]
+    assert {e.check_name for e in closing if not e.passed} >= {"rejected_rows", "required_fields"}
+    for evaluation in closing:
+        assert "Published with a warning" not in (evaluation.description or "")
+        if not evaluation.passed:
+            assert f"Held: {ONE}." in (evaluation.description or "")

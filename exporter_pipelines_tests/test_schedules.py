@@ -123,6 +123,7 @@ def test_the_graph(repository: dg.RepositoryDefinition) -> None:
         "logs_light_job",
         "logs_parquet_job",
         "prune_job",
+        "repair_job",
     }
     assert {
         s.name: (s.cron_schedule, s.execution_timezone, s.job_name, s.default_status.value)

@@ -104,7 +104,7 @@ def range_results(
         failed = {day: verdict for day, verdict in judged.items() if not verdict.passed}
         # Dagster's list of checks takes its colour from here even where an earlier day is red.
         severities = {verdict.severity for verdict in (failed or judged).values()}
-        held = [day for day, verdict in failed.items() if verdict.holds]
+        held = [day for day in failed if any(v.holds for v in verdicts_by_day[day])]
         warned = [day for day in failed if day not in held]
         yield dg.AssetCheckResult(
             check_name=check,
@@ -113,7 +113,13 @@ def range_results(
             description=f"{len(verdicts_by_day)} days judged."
             + _listed("Held", held)
             + _listed("Published with a warning", warned)
-            + _listed("Not judged", unfinished),
+            + _listed("Not judged", unfinished)
+            + (" The page of each day says why." if held or unfinished else ""),
+            metadata={
+                "days_judged": len(judged),
+                "days_failed": len(failed),
+                "days_not_judged": len(unfinished),
+            },
         )
 
 

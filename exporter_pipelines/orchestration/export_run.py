@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import dagster as dg
 from pydantic import Field
@@ -37,7 +37,7 @@ from exporter_pipelines.orchestration.cancelling import deliver_cancel
 from exporter_pipelines.orchestration.checks import check_results, day_evaluations, range_results
 from exporter_pipelines.orchestration.io_manager import ExportIOManager
 from exporter_pipelines.orchestration.last_words import remember
-from exporter_pipelines.orchestration.metadata import day_metadata
+from exporter_pipelines.orchestration.metadata import day_metadata, held_metadata
 from exporter_pipelines.orchestration.outcome import HELD, UNEXPECTED, Outcome
 from exporter_pipelines.orchestration.progress import ProgressLog
 from exporter_pipelines.orchestration.resources import BackendResource
@@ -124,13 +124,13 @@ class ExportRun:
         try:
             yield from self._day(day)
         except ExporterError as error:
-            self._note_failure(day, str(error), error.entry)
+            yield self._note_failure(day, str(error), error.entry)
             self.outcome.hopeless = isinstance(error, _HOPELESS) and not isinstance(
                 error, DayUnavailableError
             )
         except Exception as error:
             # A bug that one day's rows bring to light must not cost the other days either.
-            self._note_failure(day, self._unexpected(error), UNEXPECTED)
+            yield self._note_failure(day, self._unexpected(error), UNEXPECTED)
 
     def _day(self, day: str) -> Iterator[object]:
         """Stage, judge, then publish or hold one day, with its events."""
@@ -208,7 +208,8 @@ class ExportRun:
         quarantine = self.exports.hold(staged)
         reasons = " ".join(verdict.reason for verdict in verdicts if verdict.holds)
         where = f" Rejected rows: {quarantine}." if quarantine else ""
-        self._note_failure(day, f"held, nothing new is published. {reasons}{where}", HELD)
+        said = f"held, nothing new is published. {reasons}{where}"
+        yield self._note_failure(day, said, HELD, held_metadata(staged.tally, quarantine))
         if self._alone:
             yield from check_results(verdicts, quarantine)
         else:
@@ -216,10 +217,23 @@ class ExportRun:
                 self.context.instance, self.dataset.name, day, verdicts, quarantine
             )
 
-    def _note_failure(self, day: str, problem: str, entry: str) -> None:
+    def _note_failure(
+        self, day: str, problem: str, entry: str, metadata: dict[str, Any] | None = None
+    ) -> dg.AssetObservation:
+        """Remember it, and give what the day's own page in the UI shows of it."""
         self.outcome.note(day, problem, entry)
         if not self._alone:
             self.context.log.error(f"{self.dataset.name} {day}: {problem}")
+        return dg.AssetObservation(
+            asset_key=self.dataset.name,
+            partition=day,
+            description=problem,
+            metadata={
+                "not_published": problem,
+                "see": f"docs/failures.md#{entry}",
+                **(metadata or {}),
+            },
+        )
 
     def _note_stop(self, day: str) -> None:
         said = self.outcome.stopped(day)

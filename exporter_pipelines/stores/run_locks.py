@@ -8,6 +8,7 @@ all processes that share the file system and its locks, in whatever container th
 
 from __future__ import annotations
 
+import atexit
 import os
 import re
 from contextlib import suppress
@@ -20,7 +21,14 @@ from exporter_pipelines.stores.local_inspection import is_free
 _ID = re.compile(r"[0-9a-f-]{1,64}")
 
 _held: dict[Path, FileLock] = {}
-"""Of this process. Never given back: a run's last event comes after all that we could hook into."""
+"""Of this process. Given back at its end: a run's last event comes after all that we could hook
+into before."""
+
+
+@atexit.register
+def _release_all() -> None:
+    for lock in _held.values():
+        lock.release(remove=True)
 
 
 def hold_run(root: Path, run_id: str) -> None:
