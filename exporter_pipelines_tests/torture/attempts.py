@@ -37,7 +37,8 @@ class Attempt:
     def __post_init__(self) -> None:
         self.ready, self.go_on = FORKS.Event(), FORKS.Event()
         # In shared memory: a pipe would be written with the very calls that are made to fail.
-        self._said = FORKS.Array("c", _ROOM)
+        # Without a lock: one killed while it held it would keep it for ever.
+        self._said = FORKS.Array("c", _ROOM, lock=False)
         self.process: ForkServerProcess = FORKS.Process(
             target=_export,
             args=(

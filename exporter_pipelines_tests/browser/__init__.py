@@ -1,0 +1,1 @@
+"""A session in a real browser; not part of `make test`, see docs/testing.md."""
