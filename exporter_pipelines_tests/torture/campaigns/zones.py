@@ -98,4 +98,9 @@ def _instants(trial: Trial, windows: list[DayWindow]) -> list[dt.datetime]:
 
 
 def _date(instant: dt.datetime, zone: str) -> str:
-    return instant.astimezone(ZoneInfo(zone)).date().isoformat()
+    """The newest date that the clock has shown: a night with two midnights changes at the first.
+
+    In St John's the clocks of 2007-11-04 went back at 00:01, to 23:01 of the day before.
+    """
+    lately = (instant - dt.timedelta(minutes=n) for n in range(121))
+    return max(moment.astimezone(ZoneInfo(zone)).date() for moment in lately).isoformat()
