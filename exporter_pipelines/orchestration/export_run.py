@@ -37,13 +37,11 @@ from exporter_pipelines.orchestration.cancelling import deliver_cancel
 from exporter_pipelines.orchestration.checks import check_results, day_evaluations, range_results
 from exporter_pipelines.orchestration.io_manager import ExportIOManager
 from exporter_pipelines.orchestration.last_words import remember
-from exporter_pipelines.orchestration.metadata import day_metadata, held_metadata
+from exporter_pipelines.orchestration.metadata import day_materialization
 from exporter_pipelines.orchestration.outcome import HELD, UNEXPECTED, Outcome
 from exporter_pipelines.orchestration.progress import ProgressLog
 from exporter_pipelines.orchestration.resources import BackendResource
 from exporter_pipelines.sources import KeptConnection
-
-_DATA_VERSION_TAG = "dagster/data_version"
 
 _HOPELESS = (ConfigurationError, SourceUnavailableError, OutputUnavailableError)
 """The other days of a range would meet the same; do not wait for each to time out. Not so a
@@ -176,12 +174,7 @@ class ExportRun:
             return
         manifest = self.exports.publish(staged)
         self._note_published(staged)
-        yield dg.AssetMaterialization(
-            asset_key=asset,
-            partition=day,
-            metadata=day_metadata(manifest, self.exports.store()),
-            tags={_DATA_VERSION_TAG: manifest.data_version},
-        )
+        yield day_materialization(manifest, self.exports.store())
         quarantine = self._quarantine(staged)
         yield from day_evaluations(self.context.instance, asset, day, verdicts, quarantine)
 
@@ -209,7 +202,13 @@ class ExportRun:
         reasons = " ".join(verdict.reason for verdict in verdicts if verdict.holds)
         where = f" Rejected rows: {quarantine}." if quarantine else ""
         said = f"held, nothing new is published. {reasons}{where}"
-        yield self._note_failure(day, said, HELD, held_metadata(staged.tally, quarantine))
+        shown: dict[str, Any] = {}
+        for verdict in verdicts:
+            if verdict.holds:
+                shown |= verdict.numbers
+        if quarantine:
+            shown["quarantine"] = dg.MetadataValue.path(str(quarantine))
+        yield self._note_failure(day, said, HELD, shown)
         if self._alone:
             yield from check_results(verdicts, quarantine)
         else:

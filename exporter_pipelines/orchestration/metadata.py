@@ -7,15 +7,15 @@ metadata: they may be personal, and Dagster renders markdown.
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.manifest import MANIFEST_NAME, Manifest
-from exporter_pipelines.contracts.tally import Tally
 from exporter_pipelines.stores.local import LocalStore
+
+DATA_VERSION_TAG = "dagster/data_version"
 
 
 def table_schema(dataset: Dataset) -> dg.TableSchema:
@@ -88,16 +88,14 @@ def day_metadata(manifest: Manifest, store: LocalStore) -> dict[str, Any]:
     return shown
 
 
-def held_metadata(tally: Tally, quarantine: Path | None) -> dict[str, Any]:
-    """What the page of a held day shows: counts, rejected rows by rule, and where they lie."""
-    shown: dict[str, Any] = {
-        "rows_read": tally.rows_read,
-        "rows_rejected": tally.rows_rejected,
-        "rejected_pct": round(tally.rejected_pct, 4),
-    }
-    for (rule, column), count in tally.failures.items():
-        if count:
-            shown[f"failed.{rule}" + (f".{column}" if column else "")] = count
-    if quarantine:
-        shown["quarantine"] = dg.MetadataValue.path(str(quarantine))
-    return shown
+def day_materialization(
+    manifest: Manifest, store: LocalStore, description: str | None = None
+) -> dg.AssetMaterialization:
+    """The event that records a published day, where Dagster does not make it from an output."""
+    return dg.AssetMaterialization(
+        asset_key=manifest.dataset,
+        partition=manifest.partition,
+        description=description,
+        metadata=day_metadata(manifest, store),
+        tags={DATA_VERSION_TAG: manifest.data_version},
+    )

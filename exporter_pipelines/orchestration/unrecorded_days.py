@@ -8,11 +8,9 @@ import dagster as dg
 from pydantic import ValidationError
 
 from exporter_pipelines.contracts.manifest import Manifest
-from exporter_pipelines.orchestration.metadata import day_metadata
+from exporter_pipelines.orchestration.metadata import DATA_VERSION_TAG, day_materialization
 from exporter_pipelines.stores.local import LocalStore
 from exporter_pipelines.stores.local_removal import published_days
-
-DATA_VERSION_TAG = "dagster/data_version"
 
 
 def record_days_of(instance: dg.DagsterInstance, run: dg.DagsterRun, store: LocalStore) -> int:
@@ -28,13 +26,10 @@ def record_days_of(instance: dg.DagsterInstance, run: dg.DagsterRun, store: Loca
         newest = instance.fetch_materializations(wanted, limit=1).records
         if not newest or _version(newest[0]) != manifest.data_version:
             instance.report_runless_asset_event(
-                dg.AssetMaterialization(
-                    asset_key=key,
-                    partition=manifest.partition,
-                    description=f"Published by run {run.run_id}, which was killed before it could "
-                    "record it.",
-                    metadata=day_metadata(manifest, store),
-                    tags={DATA_VERSION_TAG: manifest.data_version},
+                day_materialization(
+                    manifest,
+                    store,
+                    f"Published by run {run.run_id}, which was killed before it could record it.",
                 )
             )
             recorded += 1
