@@ -20,7 +20,8 @@ The rooms, each of which may import only those above it (a test holds it):
     demo | orchestration, components             (the latter two alone import dagster)
     definitions                                  Dagster's door
     api                                          the same without Dagster
-    doctor, cli                                  the command `exporter`
+    doctor, verifying                            what the command `exporter` looks at
+    cli, cli_verify                              the command itself
 
 `defs/` is what a user edits: one folder per dataset.
 """

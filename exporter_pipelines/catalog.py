@@ -43,6 +43,11 @@ def preset_names() -> list[str]:
     return sorted({entry.name for entry in _entries() if entry.kind == _PRESET})
 
 
+def exported_names() -> list[str]:
+    """Names of all datasets, then of all presets: whatever has a folder of exports."""
+    return [*dataset_names(), *preset_names()]
+
+
 def folders_of(name: str) -> list[str]:
     """Names of the folders whose dataset or preset has this name: one, unless it is taken twice."""
     return [entry.folder for entry in _entries() if entry.name == name]
@@ -88,7 +93,7 @@ def attributes_of(name: str) -> dict[str, Any]:
             return preset.laid_over(_dataset_attributes(preset.like))
         if entry.name == name:
             return entry.attributes
-    raise UnknownNameError("dataset", name, sorted([*dataset_names(), *preset_names()]))
+    raise UnknownNameError("dataset", name, sorted(exported_names()))
 
 
 def dataset_named(name: str) -> Dataset:

@@ -6,9 +6,7 @@ Exports themselves are started through Dagster's own commands.
 from __future__ import annotations
 
 import dataclasses
-import datetime as dt
 import json
-from zoneinfo import ZoneInfo
 
 import click
 
@@ -86,12 +84,11 @@ def prune(dataset: str | None, apply: bool, as_json: bool) -> None:
     settings.load_dotenv()
     _require_known(dataset)
     store = LocalStore(settings.output_root())
-    today = dt.datetime.now(ZoneInfo(settings.timezone())).date()
     try:
         removals = [
             removal
             for name in ([dataset] if dataset else names())
-            for removal in plan(store, dataset_named(name), today)
+            for removal in plan(store, dataset_named(name), settings.today())
         ]
         done = [removal for removal in removals if apply and remove(store, removal)]
         for name in {removal.dataset for removal in done}:

@@ -14,7 +14,7 @@ import re
 from functools import cache
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
-from zoneinfo import available_timezones
+from zoneinfo import ZoneInfo, available_timezones
 
 from dotenv import dotenv_values
 
@@ -61,6 +61,11 @@ def timezone() -> str:
             "Use a name such as UTC or Europe/Berlin.",
         )
     return zone
+
+
+def today() -> dt.date:
+    """The day that it is now in EXPORTER_TIMEZONE."""
+    return dt.datetime.now(ZoneInfo(timezone())).date()
 
 
 def output_root() -> Path:

@@ -57,7 +57,7 @@ class Sensor:
         shipped = {name: dataset(name) for name in ("anomalies", "ips")}
         logs = dataset(late_data={**REPORT, **late_data})
         module = "exporter_pipelines.orchestration.late_data"
-        self._monkeypatch.setattr(f"{module}.preset_names", list)
+        self._monkeypatch.setattr(f"{module}.exported_names", lambda: ["anomalies", "ips", "logs"])
         self._monkeypatch.setattr(f"{module}.dataset_named", {**shipped, "logs": logs}.get)
 
     def tick(self) -> dg.SensorResult:

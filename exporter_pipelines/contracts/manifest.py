@@ -11,7 +11,7 @@ import datetime as dt
 import hashlib
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, model_validator
 
 MANIFEST_NAME = "_manifest.json"
 
@@ -258,3 +258,11 @@ class Manifest(BaseModel):
                 one whose `manifest_sha256` is not that of these bytes.
         """
         return cls.model_validate_json(data, context={"data": data})
+
+    @classmethod
+    def if_readable(cls, data: bytes | None) -> Manifest | None:
+        """The same, but None for one that is absent (None) or damaged, whatever it is."""
+        try:
+            return cls.from_json(data) if data is not None else None
+        except ValidationError:
+            return None

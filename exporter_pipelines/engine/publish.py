@@ -12,8 +12,6 @@ import hashlib
 import os
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from exporter_pipelines import __version__
 from exporter_pipelines.contracts.manifest import (
     MANIFEST_NAME,
@@ -99,7 +97,7 @@ def hold(staged: StagedDay) -> Path | None:
     with store.exclusive(dataset, day):
         kept = store.keep_quarantine(staging, staged.quarantine.name)
         published = store.read_manifest(dataset, day)
-        manifest = _parsed(published)
+        manifest = Manifest.if_readable(published)
         # Which one a damaged manifest names cannot be told; then all of them stay.
         if manifest or published is None:
             named = Path(manifest.quarantine.path).name if manifest and manifest.quarantine else ""
@@ -163,20 +161,14 @@ def _local(staged: StagedDay) -> LocalStaging:
     return staged.staging
 
 
-def _parsed(published: bytes | None) -> Manifest | None:
-    """None for an absent manifest, and for a damaged one."""
-    try:
-        return Manifest.from_json(published) if published is not None else None
-    except ValidationError:
-        return None
-
-
 def _refuse_another_zone(staged: StagedDay, staging: LocalStaging) -> None:
     """Beside days of another zone, hours would be exported twice and others not at all."""
     date, window = dt.date.fromisoformat(staging.day), staged.window
     one = dt.timedelta(days=1)
     for beside in (date - one, date + one):
-        other = _parsed(staging.store.read_manifest(staging.dataset, beside.isoformat()))
+        other = Manifest.if_readable(
+            staging.store.read_manifest(staging.dataset, beside.isoformat())
+        )
         border = window.start if beside < date else window.end
         # Zones of another name may have the same midnights: the borders decide.
         if other and border not in (other.window.start, other.window.end):
@@ -194,7 +186,7 @@ def _superseded(staged: StagedDay, published: bytes | None) -> Manifest:
         raise SupersededError(
             f"{day} was removed while this run was exporting it.", "Run it again if it is wanted."
         )
-    current = _parsed(published)
+    current = Manifest.if_readable(published)
     if current is None or current.data_version != staged.data_version:
         other = f"by run {current.run.run_id}" if current else "with a damaged manifest"
         raise SupersededError(

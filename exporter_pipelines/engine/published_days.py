@@ -7,8 +7,6 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from exporter_pipelines.contracts.export_history import DaySummary, StorageUse
 from exporter_pipelines.contracts.manifest import Manifest
 from exporter_pipelines.stores.local import LocalStore
@@ -44,10 +42,8 @@ def storage_use(store: LocalStore, dataset: str) -> StorageUse:
 
 
 def _described(store: LocalStore, dataset: str, day: str) -> DaySummary | None:
-    data = store.read_manifest(dataset, day)
-    try:
-        manifest = Manifest.from_json(data or b"")
-    except ValidationError:
+    manifest = Manifest.if_readable(store.read_manifest(dataset, day))
+    if manifest is None:
         return None
     metrics, counts = manifest.data_quality_metrics, manifest.counts
     rejected: Counter[str] = Counter()

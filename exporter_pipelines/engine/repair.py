@@ -11,8 +11,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.judging import known_rules
 from exporter_pipelines.contracts.manifest import Manifest
@@ -101,7 +99,7 @@ def days_to_repair(
 def _look(
     store: LocalStore, repair: Repair, day: str, seen: set[tuple[str, str | None]]
 ) -> RepairDay:
-    manifest = _manifest(store, repair.dataset, day)
+    manifest = Manifest.if_readable(store.read_manifest(repair.dataset, day))
     named = Path(manifest.quarantine.path).name if manifest and manifest.quarantine else None
     files = _count_files(store, repair, day, seen)
     published = files.pop(named, None) if named else None
@@ -179,11 +177,3 @@ def _require_known(
     columns = {*dataset.schema.names, *(name for _, name in seen if name)}
     if column is not None and column not in columns:
         raise UnknownNameError(f"{dataset.name}: column", column, sorted(columns))
-
-
-def _manifest(store: LocalStore, dataset: str, day: str) -> Manifest | None:
-    content = store.read_manifest(dataset, day)
-    try:
-        return Manifest.from_json(content) if content is not None else None
-    except ValidationError:
-        return None

@@ -74,7 +74,7 @@ def remove(store: LocalStore, removal: Removal) -> bool:
         published = store.read_manifest(dataset, day)
         if generation_of(published) != removal.generation or not _folder(store, removal).is_dir():
             return False
-        _bury(store, removal, _parsed(published))
+        _bury(store, removal, Manifest.if_readable(published))
         if removal.what == "day":
             local_removal.withdraw_day(store, dataset, day)
         else:
@@ -106,7 +106,7 @@ def _leaving_days(
     for day in days[: -config.keep_at_least]:
         if day < first_kept:
             published = store.read_manifest(dataset, day)
-            manifest = _parsed(published)
+            manifest = Manifest.if_readable(published)
             yield Removal(
                 dataset,
                 day,
@@ -166,10 +166,3 @@ def _bury(store: LocalStore, removal: Removal, manifest: Manifest | None) -> Non
         removed=[*(earlier.removed if earlier else []), entry],
     )
     local_removal.write_tombstone(store, removal.dataset, removal.day, tombstone.to_json())
-
-
-def _parsed(published: bytes | None) -> Manifest | None:
-    try:
-        return Manifest.from_json(published) if published is not None else None
-    except ValidationError:
-        return None

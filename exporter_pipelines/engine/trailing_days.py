@@ -11,8 +11,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Self
 
-from pydantic import ValidationError
-
 from exporter_pipelines.contracts.manifest import Manifest
 from exporter_pipelines.contracts.tally import Tally
 from exporter_pipelines.errors import OutputUnavailableError
@@ -76,7 +74,7 @@ class TrailingDays:
     def _read(self, day: str) -> DayNumbers | None:
         """None for a day that is not published, or damaged: another day must not fail for it."""
         try:
-            data = self.store.read_manifest(self.dataset, day)
-            return DayNumbers.of_manifest(Manifest.from_json(data)) if data else None
-        except (ValidationError, OutputUnavailableError):
+            manifest = Manifest.if_readable(self.store.read_manifest(self.dataset, day))
+        except OutputUnavailableError:
             return None
+        return DayNumbers.of_manifest(manifest) if manifest else None

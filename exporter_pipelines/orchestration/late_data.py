@@ -11,13 +11,11 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import dagster as dg
-from pydantic import ValidationError
 
 from exporter_pipelines import settings
-from exporter_pipelines.catalog import dataset_named, dataset_names, preset_names
+from exporter_pipelines.catalog import dataset_named, exported_names
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.day_window import DayWindow
 from exporter_pipelines.contracts.manifest import Manifest
@@ -91,7 +89,7 @@ class _Look:
 
     def all(self) -> None:
         """Dataset after dataset, beginning with the one that the tick before did not reach."""
-        names = [*dataset_names(), *preset_names()]
+        names = exported_names()
         first = names.index(self.cursor["next"]) if self.cursor.get("next") in names else 0
         self.seen = {name: days for name, days in self.seen.items() if name in names}
         for name in [*names[first:], *names[:first]]:
@@ -172,11 +170,8 @@ class _Look:
 def _published(dataset: Dataset) -> Iterator[Manifest]:
     """Manifests of the days to look at, newest first; a damaged one is left to `verify`."""
     store = LocalStore(settings.output_root())
-    today = dt.datetime.now(ZoneInfo(settings.timezone())).date()
+    today = settings.today()
     for back in range(1, dataset.config.late_data.lookback_days + 1):
-        content = store.read_manifest(dataset.name, (today - dt.timedelta(days=back)).isoformat())
-        try:
-            if content is not None:
-                yield Manifest.from_json(content)
-        except ValidationError:
-            continue
+        day = today - dt.timedelta(days=back)
+        if manifest := Manifest.if_readable(store.read_manifest(dataset.name, day.isoformat())):
+            yield manifest

@@ -5,15 +5,13 @@ https://docs.dagster.io/guides/build/jobs
 No `from __future__ import annotations` here: Dagster reads the annotations of the op as classes.
 """
 
-import datetime as dt
 from collections.abc import Iterator
-from zoneinfo import ZoneInfo
 
 import dagster as dg
 from pydantic import Field
 
 from exporter_pipelines import settings
-from exporter_pipelines.catalog import dataset_named, dataset_names, preset_names
+from exporter_pipelines.catalog import dataset_named, exported_names
 from exporter_pipelines.engine.retention import Removal, plan, remove
 from exporter_pipelines.orchestration.io_manager import ExportIOManager
 from exporter_pipelines.stores.local import LocalStore
@@ -37,9 +35,8 @@ def prune(  # type: ignore[no-untyped-def]
 ):
     """One line and, for what was removed, one observation per day."""
     store = exports.store()
-    today = dt.datetime.now(ZoneInfo(settings.timezone())).date()
-    for name in [*dataset_names(), *preset_names()]:
-        removals = plan(store, dataset_named(name), today)
+    for name in exported_names():
+        removals = plan(store, dataset_named(name), settings.today())
         for removal in removals:
             yield from _one(context, store, removal, apply=config.apply)
         if removals and config.apply:

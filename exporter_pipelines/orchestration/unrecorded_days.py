@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import dagster as dg
-from pydantic import ValidationError
 
 from exporter_pipelines.contracts.manifest import Manifest
 from exporter_pipelines.orchestration.metadata import DATA_VERSION_TAG, day_materialization
@@ -40,11 +39,7 @@ def _published_by(run: dg.DagsterRun, store: LocalStore) -> Iterator[Manifest]:
     for key in run.asset_selection or ():
         dataset = key.path[-1]
         for day in published_days(store, dataset):
-            content = store.read_manifest(dataset, day)
-            try:
-                manifest = Manifest.from_json(content) if content is not None else None
-            except ValidationError:
-                continue  # `exporter verify` tells of it
+            manifest = Manifest.if_readable(store.read_manifest(dataset, day))
             if manifest and manifest.run.run_id == run.run_id:
                 yield manifest
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import dagster as dg
 
 from exporter_pipelines import settings
-from exporter_pipelines.catalog import attributes_of, dataset_names, preset_names
+from exporter_pipelines.catalog import attributes_of, exported_names
 from exporter_pipelines.errors import ExporterError, SourceUnavailableError
 from exporter_pipelines.orchestration.alerts.incidents import Incident
 from exporter_pipelines.orchestration.alerts.schedules_on import days_due
@@ -37,7 +37,7 @@ def missing_days(
     store, partitions = LocalStore(settings.output_root()), daily_partitions()
     known = {(each.subject, each.day) for each in told if each.kind in ("day_held", "run_failed")}
     found = {}
-    for name in [*dataset_names(), *preset_names()]:
+    for name in exported_names():
         if not repository.has_schedule_def(f"{name}_schedule"):
             continue
         schedule = repository.get_schedule_def(f"{name}_schedule")
@@ -84,7 +84,7 @@ def unreachable_sources() -> tuple[dict[Incident, str], set[str]]:
 
 
 def _variables() -> Iterator[str]:
-    for name in [*dataset_names(), *preset_names()]:
+    for name in exported_names():
         yield attributes_of(name)["source"]["url"]
 
 

@@ -15,7 +15,7 @@ import dagster as dg
 
 from exporter_pipelines import settings
 from exporter_pipelines.alerts.message import Message, alert, recovery
-from exporter_pipelines.catalog import dataset_names, preset_names
+from exporter_pipelines.catalog import exported_names
 from exporter_pipelines.orchestration.alerts.ended_run import EndedRun, read_run
 from exporter_pipelines.orchestration.alerts.incidents import Incident, found_in, over_by
 from exporter_pipelines.orchestration.alerts.memory import Desk, Memory
@@ -56,7 +56,7 @@ def run_alerts_sensor(context: dg.SensorEvaluationContext) -> dg.SkipReason:
     if memory.is_new:
         # What ended before alerts existed is history.
         memory.extra = {"floor": _newest(context.instance), "seen": []}
-    datasets, deadline = {*dataset_names(), *preset_names()}, time.monotonic() + _TICK_BUDGET_S
+    datasets, deadline = set(exported_names()), time.monotonic() + _TICK_BUDGET_S
     for storage_id, run in _ended(context.instance, memory):
         if run:
             desk.tell(_messages(context.instance, read_run(context.instance, run, datasets),
