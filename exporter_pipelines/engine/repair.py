@@ -19,7 +19,6 @@ from exporter_pipelines.engine.verify_manifest import quarantine_pattern
 from exporter_pipelines.errors import UnknownNameError
 from exporter_pipelines.formats.compression import COMPRESSIONS
 from exporter_pipelines.stores.local import LocalStore
-from exporter_pipelines.stores.local_removal import published_days, quarantined_days
 from exporter_pipelines.stores.published_day import open_file, open_folder
 
 _REASONS = f'"{REASONS_COLUMN}":'.encode()
@@ -86,7 +85,7 @@ def days_to_repair(
         OutputUnavailableError: a manifest may not be read.
     """
     repair, seen = Repair(dataset.name, rule, column), set[tuple[str, str | None]]()
-    days = {*published_days(store, dataset.name), *quarantined_days(store, dataset.name)}
+    days = {*store.published_days(dataset.name), *store.quarantined_days(dataset.name)}
     for day in sorted(days):
         found = _look(store, repair, day, seen)
         if found.published or found.held:

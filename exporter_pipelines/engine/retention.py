@@ -18,6 +18,7 @@ from exporter_pipelines.contracts.manifest import Manifest
 from exporter_pipelines.contracts.retention import Removed, RetentionConfig, Tombstone, What
 from exporter_pipelines.stores import local_removal
 from exporter_pipelines.stores.local import LocalStore, generation_of
+from exporter_pipelines.stores.local_inspection import size_of
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,7 @@ def day_removed(store: LocalStore, dataset: str, day: str) -> Removed | None:
 def _leaving_days(
     store: LocalStore, dataset: str, config: RetentionConfig, today: dt.date
 ) -> Iterator[Removal]:
-    days = local_removal.published_days(store, dataset)
+    days = store.published_days(dataset)
     first_kept = _first_kept(today, config.keep_days)
     for day in days[: -config.keep_at_least]:
         if day < first_kept:
@@ -112,7 +113,7 @@ def _leaving_days(
                 day,
                 "day",
                 generation_of(published),
-                local_removal.size_of(store.day_folder(dataset, day)),
+                size_of(store.day_folder(dataset, day)),
                 f"keep_days: {config.keep_days}",
                 manifest.record_count if manifest else None,
             )
@@ -124,8 +125,8 @@ def _leaving_quarantines(
     """Those past their own time, and those of a day that goes: they hold its rows."""
     keep = min(config.keep_quarantine_days or config.keep_days, config.keep_days)
     first_kept = _first_kept(today, keep)
-    published = set(local_removal.published_days(store, dataset))
-    for day in local_removal.quarantined_days(store, dataset):
+    published = set(store.published_days(dataset))
+    for day in store.quarantined_days(dataset):
         # A day that stays keeps its rejected rows, unless they have a time of their own.
         stays = config.keep_quarantine_days is None and day in published - going
         if day in going or (day < first_kept and not stays):
@@ -135,7 +136,7 @@ def _leaving_quarantines(
                 day,
                 "quarantine",
                 generation_of(store.read_manifest(dataset, day)),
-                local_removal.size_of(store.quarantine_folder(dataset, day)),
+                size_of(store.quarantine_folder(dataset, day)),
                 f"{name}: {keep}",
             )
 

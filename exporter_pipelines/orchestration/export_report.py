@@ -18,14 +18,13 @@ from typing import Any
 import dagster as dg
 
 from exporter_pipelines import __version__
-from exporter_pipelines.engine.published_days import published_days, storage_use
+from exporter_pipelines.engine.day_summaries import day_summaries, storage_use
 from exporter_pipelines.orchestration.export_history import exported_runs
 from exporter_pipelines.orchestration.io_manager import ExportIOManager
 from exporter_pipelines.orchestration.last_words import remembered
 from exporter_pipelines.reporting.numbers import Report
 from exporter_pipelines.reporting.page import preview, render
 from exporter_pipelines.stores.local import LocalStore
-from exporter_pipelines.stores.local_removal import published_days as days_on_disk
 from exporter_pipelines.stores.pages import REPORT_FOLDER, report_index, report_page, write_page
 
 NAME = "export_report"
@@ -81,7 +80,7 @@ def _rendered(
     if not days:
         raise dg.Failure(f"{NAME}: the last day of the range is before its first.")
     last = days[-1]
-    newest = max([last, *(d for name in descriptions for d in days_on_disk(store, name)[-1:])])
+    newest = max([last, *(d for name in descriptions for d in store.published_days(name)[-1:])])
     report = _report(context.instance, store, descriptions, last)
     page = report_page(store.root, last)
     html = render(report).encode()
@@ -103,7 +102,7 @@ def _report(
         first=first,
         last=last,
         descriptions=descriptions,
-        published=published_days(store, descriptions, first, last),
+        published=day_summaries(store, descriptions, first, last),
         runs=exported_runs(instance, descriptions, first, last),
         storage=[storage_use(store, name) for name in descriptions],
         rendered_at=dt.datetime.now(dt.UTC),

@@ -9,7 +9,6 @@ import dagster as dg
 from exporter_pipelines.contracts.manifest import Manifest
 from exporter_pipelines.orchestration.metadata import DATA_VERSION_TAG, day_materialization
 from exporter_pipelines.stores.local import LocalStore
-from exporter_pipelines.stores.local_removal import published_days
 
 
 def record_days_of(instance: dg.DagsterInstance, run: dg.DagsterRun, store: LocalStore) -> int:
@@ -38,7 +37,7 @@ def record_days_of(instance: dg.DagsterInstance, run: dg.DagsterRun, store: Loca
 def _published_by(run: dg.DagsterRun, store: LocalStore) -> Iterator[Manifest]:
     for key in run.asset_selection or ():
         dataset = key.path[-1]
-        for day in published_days(store, dataset):
+        for day in store.published_days(dataset):
             manifest = Manifest.if_readable(store.read_manifest(dataset, day))
             if manifest and manifest.run.run_id == run.run_id:
                 yield manifest

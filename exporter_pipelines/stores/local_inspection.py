@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 from exporter_pipelines.errors import OutputUnavailableError
@@ -31,6 +32,18 @@ def require_writable(root: Path) -> None:
 def free_bytes(root: Path) -> int:
     """Room on the disk that `root` lies, or will lie, on."""
     return shutil.disk_usage(_nearest(root)).free
+
+
+def size_of(folder: Path) -> int:
+    """Bytes of all files below a folder; 0 for one that is not there, or a symbolic link."""
+    if folder.is_symlink():
+        return 0
+    total = 0
+    for base, _, names in os.walk(folder):
+        for name in names:
+            with suppress(FileNotFoundError):  # an export runs and has moved it
+                total += os.lstat(os.path.join(base, name)).st_size
+    return total
 
 
 def dead_attempts(root: Path, dataset: str) -> list[str]:

@@ -8,30 +8,12 @@ The tombstone is written first: whatever happens afterwards, nothing is gone wit
 from __future__ import annotations
 
 import os
-import re
 import secrets
 import shutil
 from pathlib import Path
 
 from exporter_pipelines.stores.local import LocalStore
 from exporter_pipelines.stores.local_files import NewFile, explained, make_folder, sync_folder
-
-_DAY = re.compile(r"date=(\d{4}-\d{2}-\d{2})")
-
-
-def published_days(store: LocalStore, dataset: str) -> list[str]:
-    """Days that have a folder in `data/`, oldest first; a symbolic link is none."""
-    return _days(store.root / dataset / "data")
-
-
-def quarantined_days(store: LocalStore, dataset: str) -> list[str]:
-    """Days that have a folder of rejected rows, oldest first."""
-    return _days(store.root / dataset / "quarantine")
-
-
-def size_of(folder: Path) -> int:
-    """Bytes of the files of a folder; 0 when it is not there."""
-    return sum(entry.lstat().st_size for entry in folder.rglob("*") if not entry.is_dir())
 
 
 def tombstone_path(store: LocalStore, dataset: str, day: str) -> Path:
@@ -78,14 +60,3 @@ def withdraw_quarantine(store: LocalStore, dataset: str, day: str) -> None:
         os.rename(home / f"date={day}", gone)
     sync_folder(home)
     shutil.rmtree(gone, ignore_errors=True)  # what cannot go now is reaped after the grace
-
-
-def _days(home: Path) -> list[str]:
-    if not home.is_dir() or home.is_symlink():
-        return []
-    found = (
-        _DAY.fullmatch(entry.name)
-        for entry in home.iterdir()
-        if entry.is_dir() and not entry.is_symlink()
-    )
-    return sorted(match[1] for match in found if match)

@@ -1,19 +1,17 @@
-"""What lies on disk: the published days of datasets, and the room that they take."""
+"""What published days come to, as their manifests tell, and the room that they take."""
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Iterable
-from pathlib import Path
 
 from exporter_pipelines.contracts.export_history import DaySummary, StorageUse
 from exporter_pipelines.contracts.manifest import Manifest
 from exporter_pipelines.stores.local import LocalStore
-from exporter_pipelines.stores.local_removal import published_days as days_on_disk
+from exporter_pipelines.stores.local_inspection import size_of
 
 
-def published_days(
+def day_summaries(
     store: LocalStore, datasets: Iterable[str], first: str, last: str
 ) -> list[DaySummary]:
     """The published days from `first` to `last`, by dataset and day; damaged ones are left out.
@@ -23,7 +21,7 @@ def published_days(
     """
     found = []
     for dataset in datasets:
-        for day in days_on_disk(store, dataset):
+        for day in store.published_days(dataset):
             if first <= day <= last and (known := _described(store, dataset, day)):
                 found.append(known)
     return found
@@ -32,12 +30,12 @@ def published_days(
 def storage_use(store: LocalStore, dataset: str) -> StorageUse:
     """Bytes as they lie on disk now; nothing is followed through a symbolic link."""
     folder = store.root / dataset
-    sizes = {entry: _size(folder / entry) for entry in ("data", "quarantine")}
+    sizes = {entry: size_of(folder / entry) for entry in ("data", "quarantine")}
     return StorageUse(
         dataset=dataset,
         data_bytes=sizes["data"],
         quarantine_bytes=sizes["quarantine"],
-        other_bytes=_size(folder) - sum(sizes.values()),
+        other_bytes=size_of(folder) - sum(sizes.values()),
     )
 
 
@@ -69,14 +67,3 @@ def _mean_completeness(manifest: Manifest) -> float | None:
     prefix = "completeness_pct."
     shares = [v for k, v in manifest.data_quality_metrics.items() if k.startswith(prefix)]
     return round(sum(shares) / len(shares), 4) if shares else None
-
-
-def _size(folder: Path) -> int:
-    total = 0
-    for base, _, names in os.walk(folder):
-        for name in names:
-            try:
-                total += os.lstat(os.path.join(base, name)).st_size
-            except FileNotFoundError:
-                continue  # an export runs and has moved it
-    return total
