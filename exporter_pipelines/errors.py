@@ -21,10 +21,12 @@ class ExporterError(Exception):
 
     Attributes:
         may_pass: Whether the same may succeed a little later, with nothing done about it.
+        every_day: Whether the other days of a range would meet the same, so that none is tried.
         entry: Heading in docs/failures.md, as a link names it.
     """
 
     may_pass = False
+    every_day: ClassVar[bool] = False
     entry: ClassVar[str] = "an-unexpected-error"
 
     def __init__(self, message: str, hint: str = "") -> None:
@@ -39,6 +41,7 @@ class ExporterError(Exception):
 class ConfigurationError(ExporterError):
     """A setting, a defs.yaml or a schema.py asks for something that cannot be done."""
 
+    every_day = True
     entry = "a-wrong-setting"
 
 
@@ -75,6 +78,7 @@ class SourceError(ExporterError):
 class SourceUnavailableError(SourceError):
     """The database could not be reached or refused the connection; no day was begun."""
 
+    every_day = True
     entry = "the-database-cannot-be-reached"
 
 
@@ -129,12 +133,14 @@ class TransformCrashedError(ExporterError):
 class OutputUnavailableError(ExporterError):
     """The output folder cannot be written: read-only, full, or without permission."""
 
+    every_day = True
     entry = "the-output-folder-cannot-be-written"
 
 
 class DayUnavailableError(OutputUnavailableError):
     """What lies at one day's place in the output folder is in the way; other days are not."""
 
+    every_day = False
     entry = "something-is-in-the-way-of-one-day"
 
 

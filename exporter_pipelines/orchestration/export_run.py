@@ -26,13 +26,7 @@ from exporter_pipelines.engine.drift import judge_drift
 from exporter_pipelines.engine.judge import Verdict, judge
 from exporter_pipelines.engine.stage import DEFAULT_BATCH_ROWS
 from exporter_pipelines.engine.trailing_days import DayNumbers, TrailingDays
-from exporter_pipelines.errors import (
-    ConfigurationError,
-    DayUnavailableError,
-    ExporterError,
-    OutputUnavailableError,
-    SourceUnavailableError,
-)
+from exporter_pipelines.errors import ConfigurationError, ExporterError
 from exporter_pipelines.orchestration.cancelling import deliver_cancel
 from exporter_pipelines.orchestration.checks import check_results, day_evaluations, range_results
 from exporter_pipelines.orchestration.io_manager import ExportIOManager
@@ -42,10 +36,6 @@ from exporter_pipelines.orchestration.outcome import HELD, UNEXPECTED, Outcome
 from exporter_pipelines.orchestration.progress import ProgressLog
 from exporter_pipelines.orchestration.resources import BackendResource
 from exporter_pipelines.sources import KeptConnection
-
-_HOPELESS = (ConfigurationError, SourceUnavailableError, OutputUnavailableError)
-"""The other days of a range would meet the same; do not wait for each to time out. Not so a
-`DayUnavailableError`."""
 
 _STOPPED = (GeneratorExit, dg.DagsterExecutionInterruptedError)
 
@@ -123,9 +113,7 @@ class ExportRun:
             yield from self._day(day)
         except ExporterError as error:
             yield self._note_failure(day, str(error), error.entry)
-            self.outcome.hopeless = isinstance(error, _HOPELESS) and not isinstance(
-                error, DayUnavailableError
-            )
+            self.outcome.hopeless = error.every_day  # do not wait for each to time out
         except Exception as error:
             # A bug that one day's rows bring to light must not cost the other days either.
             yield self._note_failure(day, self._unexpected(error), UNEXPECTED)
