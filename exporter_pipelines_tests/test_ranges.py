@@ -171,6 +171,31 @@ def test_a_link_planted_at_one_day_costs_that_day_only(
     assert recorded == [TWO, THREE]
 
 
+def test_a_folder_in_place_of_one_days_lock_costs_that_day_only(
+    logs: Runner, exports: LocalStore
+) -> None:
+    lock = exports.root / "logs" / ".locks" / f"date={ONE}"
+    lock.mkdir(parents=True)
+    said = failure(logs.run("logs", ONE, THREE))
+    assert f"logs {ONE}: Cannot write {lock}: Is a directory. A folder lies where" in said
+    assert exports.published_days("logs") == [TWO, THREE]
+
+
+@pytest.mark.parametrize("what", ["link", "folder"])
+def test_what_is_in_the_way_of_clearing_up_costs_no_day(
+    logs: Runner, exports: LocalStore, tmp_path: Path, what: str
+) -> None:
+    lock = exports.root / "logs" / ".staging" / f"date={ONE}.5f.lock"
+    lock.parent.mkdir(parents=True)
+    if what == "link":
+        lock.symlink_to(tmp_path / "elsewhere")
+    else:
+        lock.mkdir()
+    assert logs.run("logs", ONE, THREE).success
+    assert exports.published_days("logs") == DAYS
+    assert not (tmp_path / "elsewhere").exists()
+
+
 def test_the_days_of_a_range_share_a_connection_and_no_transaction(
     settings: dict[str, str], logs: Runner, exports: LocalStore
 ) -> None:

@@ -26,7 +26,11 @@ from pathlib import Path
 
 from exporter_pipelines.contracts.dataset import DATASET_NAME
 from exporter_pipelines.contracts.manifest import MANIFEST_NAME
-from exporter_pipelines.errors import ConfigurationError, OutputUnavailableError
+from exporter_pipelines.errors import (
+    ConfigurationError,
+    DayUnavailableError,
+    OutputUnavailableError,
+)
 from exporter_pipelines.stores.local_files import (
     SWAPPED,
     FileLock,
@@ -277,13 +281,18 @@ class LocalStore:
     def _reap_attempts(self, dataset: str) -> None:
         """Remove the attempts whose process is gone."""
         for path in make_folder(self.root, dataset, ".staging").glob("*.lock"):
-            lock = FileLock(path)
-            if lock.try_acquire():
-                clean = False
-                try:
-                    clean = self.clear(dataset, path.stem)
-                finally:
-                    lock.release(remove=clean)
+            # What is in the way there must not cost the day that is to be exported now.
+            with suppress(DayUnavailableError):
+                self._reap_attempt(dataset, path)
+
+    def _reap_attempt(self, dataset: str, path: Path) -> None:
+        lock = FileLock(path)
+        if lock.try_acquire():
+            clean = False
+            try:
+                clean = self.clear(dataset, path.stem)
+            finally:
+                lock.release(remove=clean)
 
     def _reap_superseded(self, dataset: str) -> None:
         """Remove the replaced days that are past their grace."""

@@ -29,7 +29,14 @@ on a lost disk, and waiting for ever would hide that."""
 SWAPPED = ".swapped"
 """Suffix under which `exchange` keeps the other name where it needs three steps."""
 
-_ONE_NAME = {errno.ELOOP, errno.ENOTDIR, errno.EEXIST, errno.ENOENT, errno.EFBIG}
+_ONE_NAME = {
+    errno.ELOOP,
+    errno.ENOTDIR,
+    errno.EISDIR,
+    errno.EEXIST,
+    errno.ENOENT,
+    errno.EFBIG,
+}
 """Errors of the name or file itself, not of the disk around it."""
 
 _POLL_S = 0.02
@@ -43,6 +50,7 @@ _HINTS = {
     errno.EACCES: "Give this user permission, or set EXPORTER_OUTPUT_URL.",
     errno.EPERM: "Give this user permission, or set EXPORTER_OUTPUT_URL.",
     errno.ENOTDIR: "A part of the path is a file; set EXPORTER_OUTPUT_URL to a folder.",
+    errno.EISDIR: "A folder lies where a file belongs; remove it.",
     errno.ELOOP: "A symbolic link lies where an export goes; remove it.",
     errno.EEXIST: "Something else put it there, and nothing is overwritten; run the day again.",
     errno.ENOENT: "It was removed while the export was running; run the day again.",
