@@ -19,9 +19,10 @@ import pytest
 from exporter_pipelines.contracts.manifest import MANIFEST_NAME, Manifest
 from exporter_pipelines.engine.load import open_day
 from exporter_pipelines.errors import OutputUnavailableError, SupersededError
-from exporter_pipelines.stores import LocalStore, local_files
-from exporter_pipelines.stores.local import GRACE_S
-from exporter_pipelines.stores.local_files import FileLock, exchange_in_steps, locked
+from exporter_pipelines.stores import LocalStore, file_locks
+from exporter_pipelines.stores.file_locks import FileLock, locked
+from exporter_pipelines.stores.leftovers import GRACE_S
+from exporter_pipelines.stores.local_files import exchange_in_steps
 from exporter_pipelines_tests.backends import Backend
 from exporter_pipelines_tests.datasets import DayHeldError, dataset, export, parse
 from exporter_pipelines_tests.processes import FORKS, attempt, pool, start_export
@@ -331,7 +332,7 @@ def test_a_swap_in_steps_swaps(tmp_path: Path) -> None:
 def test_a_lock_that_is_never_given_back_is_an_error(
     logs: Backend, store: LocalStore, published: Manifest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(local_files, "LOCK_WAIT_S", 0.1)
+    monkeypatch.setattr(file_locks, "LOCK_WAIT_S", 0.1)
     with (
         locked(store.root / "logs" / ".locks" / f"date={DAY}"),
         pytest.raises(OutputUnavailableError, match="Another process has held the lock"),

@@ -1,16 +1,14 @@
 """File operations on Linux that either happen whole or not at all.
 
-Belongs here: creating, syncing, locking and exchanging single names.
-Does not belong here: the layout of an export (`local`).
+Belongs here: creating, replacing, syncing and exchanging single names.
+Does not belong here: the layout of an export (`local`), locks (`file_locks`).
 """
 
 from __future__ import annotations
 
 import ctypes
 import errno
-import fcntl
 import os
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -21,10 +19,6 @@ from exporter_pipelines.stores.disk_room import FULL, what_is_lacking
 FILE_MODE = 0o640
 PRIVATE_FILE_MODE = 0o600
 FOLDER_MODE = 0o750
-
-LOCK_WAIT_S = 60
-"""A lock is held for one switch, some milliseconds. Whoever holds it longer is stopped or hangs
-on a lost disk, and waiting for ever would hide that."""
 
 SWAPPED = ".swapped"
 """Suffix under which `exchange` keeps the other name where it needs three steps."""
@@ -39,7 +33,6 @@ _ONE_NAME = {
 }
 """Errors of the name or file itself, not of the disk around it."""
 
-_POLL_S = 0.02
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -105,103 +98,23 @@ class NewFile:
             self._file.close()
 
 
-class FileLock:
-    """An advisory lock that the kernel releases when its process dies, however it dies."""
+def replace_file(path: Path, new: Path, content: bytes) -> None:
+    """Create or replace a file in one step, durable but for its name.
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._descriptor = -1
-
-    def acquire(self) -> None:
-        """Take the lock.
-
-        Raises:
-            DayUnavailableError: another process held it for `LOCK_WAIT_S`.
-        """
-        give_up = time.monotonic() + LOCK_WAIT_S
-        while not self.try_acquire():
-            if time.monotonic() > give_up:
-                raise DayUnavailableError(
-                    f"Another process has held the lock {self._path} for {LOCK_WAIT_S} s.",
-                    "It is stopped or hangs; end it (`fuser` names it) and run the day again.",
-                )
-            time.sleep(_POLL_S)
-
-    def try_acquire(self) -> bool:
-        """Take the lock unless another holds it.
-
-        A holder may remove the file between our opening and locking it, so what was locked must
-        still be what the name stands for.
-        """
-        with explained(self._path):
-            while True:
-                descriptor = self._locked_descriptor()
-                if descriptor is None:
-                    return False
-                if self._is_named(descriptor):
-                    self._descriptor = descriptor
-                    return True
-                os.close(descriptor)
-
-    def release(self, *, remove: bool = False) -> None:
-        """Give the lock back; harmless when it is not held. Raises nothing."""
-        if self._descriptor < 0:
-            return
-        if remove:
-            # Removed while it is still held. One that stays is found and removed by a later run.
-            with suppress(OSError):
-                self._path.unlink()
-        os.close(self._descriptor)
-        self._descriptor = -1
-
-    def _locked_descriptor(self) -> int | None:
-        descriptor = self._opened()
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(descriptor)
-            return None
-        except BaseException:
-            os.close(descriptor)
-            raise
-        return descriptor
-
-    def _opened(self) -> int:
-        """A descriptor of the lock file, which is created when it is not there."""
-        flags = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
-        while True:
-            with suppress(FileExistsError):
-                descriptor = os.open(self._path, flags | os.O_CREAT | os.O_EXCL, FILE_MODE)
-                try:
-                    # Whatever the umask says: mode 0 would shut out its own user's next run.
-                    os.fchmod(descriptor, FILE_MODE)
-                except BaseException:
-                    os.close(descriptor)
-                    raise
-                return descriptor
-            with suppress(FileNotFoundError):  # its holder may have removed it meanwhile
-                return os.open(self._path, flags)
-
-    def _is_named(self, descriptor: int) -> bool:
-        try:
-            return os.path.samestat(os.fstat(descriptor), os.lstat(self._path))
-        except FileNotFoundError:
-            return False
-
-
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold the lock `path` for a block.
-
-    Raises:
-        DayUnavailableError: another process held it for `LOCK_WAIT_S`.
+    Args:
+        path: The file.
+        new: Where it is written first, on the same file system; a process that is killed leaves it.
+        content: All of it.
     """
-    lock = FileLock(path)
-    lock.acquire()
+    file = NewFile(new, private=False)
     try:
-        yield
+        file.write(content)
+        file.close()
+        with explained(path):
+            os.rename(new, path)
     finally:
-        lock.release()
+        file.abandon()
+        new.unlink(missing_ok=True)
 
 
 def make_folder(root: Path, *names: str) -> Path:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 from contextlib import suppress
 from pathlib import Path
 
 from exporter_pipelines.errors import OutputUnavailableError
+from exporter_pipelines.stores.file_locks import is_free
 
 
 def require_writable(root: Path) -> None:
@@ -55,20 +55,3 @@ def dead_attempts(root: Path, dataset: str) -> list[str]:
 def _nearest(path: Path) -> Path:
     """The path itself, or the innermost of its parents that exists."""
     return next(folder for folder in (path, *path.parents) if os.path.lexists(folder))
-
-
-def is_free(lock: Path) -> bool:
-    """Whether nobody holds a lock file, which is only tried; False when it cannot be opened."""
-    try:
-        descriptor = os.open(lock, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except OSError:
-        return False  # removed since it was listed, or not ours to see
-    try:
-        # Shared, so that two doctors do not take each other for a run.
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    else:
-        return True
-    finally:
-        os.close(descriptor)

@@ -13,7 +13,7 @@ import shutil
 from pathlib import Path
 
 from exporter_pipelines.stores.local import LocalStore
-from exporter_pipelines.stores.local_files import NewFile, explained, make_folder, sync_folder
+from exporter_pipelines.stores.local_files import explained, make_folder, replace_file, sync_folder
 
 
 def tombstone_path(store: LocalStore, dataset: str, day: str) -> Path:
@@ -27,16 +27,8 @@ def write_tombstone(store: LocalStore, dataset: str, day: str, content: bytes) -
     path = folder / f"date={day}.json"
     # Where what a killed process left is reaped after the grace.
     new = make_folder(store.root, dataset, ".superseded") / f"tombstone.{secrets.token_hex(8)}"
-    file = NewFile(new, private=False)
-    try:
-        file.write(content)
-        file.close()
-        with explained(path):
-            os.rename(new, path)
-        sync_folder(folder)
-    finally:
-        file.abandon()
-        new.unlink(missing_ok=True)
+    replace_file(path, new, content)
+    sync_folder(folder)
 
 
 def withdraw_day(store: LocalStore, dataset: str, day: str) -> None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 from pathlib import Path
 
-from exporter_pipelines.stores.local_files import NewFile, explained, make_folder, sync_folder
+from exporter_pipelines.stores.local_files import make_folder, replace_file, sync_folder
 
 REPORT_FOLDER = "report"
 """Beside the datasets' folders; no dataset may have this name."""
@@ -30,13 +29,5 @@ def write_page(root: Path, page: Path, content: bytes) -> None:
     """
     folder = make_folder(root, *page.parent.relative_to(root).parts)
     new = folder / f".{page.name}.{secrets.token_hex(8)}"
-    file = NewFile(new, private=False)
-    try:
-        file.write(content)
-        file.close()
-        with explained(page):
-            os.rename(new, page)
-            sync_folder(folder)
-    finally:
-        file.abandon()
-        new.unlink(missing_ok=True)
+    replace_file(page, new, content)
+    sync_folder(folder)

@@ -15,8 +15,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from exporter_pipelines.errors import OutputUnavailableError
-from exporter_pipelines.stores.local_files import FileLock, make_folder
-from exporter_pipelines.stores.local_inspection import is_free
+from exporter_pipelines.stores.file_locks import FileLock, is_free
+from exporter_pipelines.stores.local_files import make_folder
 
 _ID = re.compile(r"[0-9a-f-]{1,64}")
 
