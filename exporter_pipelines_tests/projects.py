@@ -42,6 +42,15 @@ class Project:
         assert old in text, f"{old!r} is not in {file}"
         file.write_text(text.replace(old, new))
 
+    def hurry_sensors(self) -> None:
+        """Have the sensors that look at runs tick every 3 seconds instead of 30."""
+        for name in ("dead_runs.py", "alerts/run_alerts.py"):
+            file = self.path / "exporter_pipelines" / "orchestration" / name
+            old, new = (f"minimum_interval_seconds={seconds}," for seconds in (30, 3))
+            text = file.read_text()
+            assert old in text, f"{old!r} is not in {file}"
+            file.write_text(text.replace(old, new))
+
     def set(self, **settings: str) -> None:
         """Change settings in .env."""
         file = self.path / ".env"

@@ -8,8 +8,9 @@ import subprocess
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.error import URLError
 
@@ -44,6 +45,14 @@ query Status($id: String!) {
     ... on PartitionBackfill { status numPartitions runs(limit: 100) { id status } }
   }
 }"""
+
+_DAEMON = """
+import sys
+from dagster._daemon import cli, controller
+controller.DEFAULT_DAEMON_INTERVAL_SECONDS = int(sys.argv.pop())
+sys.argv[1:] = ["run"]
+cli.main()
+"""
 
 
 @dataclass(frozen=True)
@@ -82,6 +91,11 @@ class WebServer:
         cancelled = self.ask(_CANCEL, id=backfill)["cancelPartitionBackfill"]
         assert cancelled["__typename"] == "CancelBackfillSuccess", cancelled
 
+    def runs_of(self, backfill: str) -> dict[str, str]:
+        """The status of each run that a backfill has started, by id."""
+        found = self.ask(_STATUS, id=backfill)["partitionBackfillOrError"]
+        return {run["id"]: run["status"] for run in found["runs"]}
+
     def finished_backfill(self, backfill: str, timeout: float = 120) -> Any:
         """Its status and runs, once it has ended."""
         deadline = time.monotonic() + timeout
@@ -105,7 +119,8 @@ def web_server(project: Project) -> Iterator[WebServer]:
     """`dagster-webserver` on a free port of the loopback interface, ready to answer."""
     port = free_port()
     server = WebServer(f"http://127.0.0.1:{port}")
-    with _running(project, "dagster-webserver", "-h", "127.0.0.1", "-p", str(port)) as process:
+    log = project.path / "webserver.log"
+    with _running(project, log, "dagster-webserver", "-h", "127.0.0.1", "-p", str(port)) as process:
         deadline = time.monotonic() + 180
         while not _answers(server):
             assert process.poll() is None, "dagster-webserver ended"
@@ -115,10 +130,15 @@ def web_server(project: Project) -> Iterator[WebServer]:
 
 
 @contextmanager
-def daemon(project: Project) -> Iterator[None]:
-    """`dagster-daemon run`."""
-    with _running(project, "dagster-daemon", "run"):
-        yield
+def daemon(project: Project, *, seconds: int = 30) -> Iterator[Path]:
+    """`dagster-daemon run`, and where its log is.
+
+    Args:
+        seconds: Between two looks at the backfills; Dagster's 30 are no setting.
+    """
+    log = project.path / "daemon.log"
+    with _running(project, log, "python", "-c", _DAEMON, str(seconds)):
+        yield log
 
 
 def _answers(server: WebServer) -> bool:
@@ -130,15 +150,16 @@ def _answers(server: WebServer) -> bool:
 
 
 @contextmanager
-def _running(project: Project, command: str, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
-    with ExitStack() as stack:
-        log = stack.enter_context((project.path / f"{command}.log").open("ab"))
+def _running(
+    project: Project, log: Path, command: str, *arguments: str
+) -> Iterator[subprocess.Popen[bytes]]:
+    with log.open("ab") as written:
         process = subprocess.Popen(
             [BIN / command, *arguments],
             cwd=project.path,
             env=project.environment,
-            stdout=log,
-            stderr=log,
+            stdout=written,
+            stderr=written,
         )
         try:
             yield process

@@ -1,7 +1,8 @@
-"""A backfill as the UI starts it: a real web server, a real daemon, GraphQL."""
+"""A backfill as the UI starts it: a real web server, a real daemon, GraphQL, who is told."""
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -9,11 +10,13 @@ import pytest
 from exporter_pipelines_tests.backends import Backend
 from exporter_pipelines_tests.history import history_of, materializations
 from exporter_pipelines_tests.projects import Project
+from exporter_pipelines_tests.receivers import Inbox, inbox
 from exporter_pipelines_tests.servers import WebServer, daemon, web_server
 
 DATASETS = ["anomalies", "ips", "logs"]
 DAYS = [f"2026-11-{day:02}" for day in range(1, 15)]
 POISONED = "2026-11-06"
+ALERTS = "exporter_pipelines/alerts/run_alerts_sensor"
 GOOD = [day for day in DAYS if day != POISONED]
 
 _ASSET_STATUS = """
@@ -48,10 +51,12 @@ query Checks($key: AssetKeyInput!) {
 
 @pytest.fixture
 def poisoned(project: Project, backend: Backend) -> Project:
-    """Fourteen days of logs, one of them broken; no anomalies and no ips."""
+    """Fourteen days of logs, one of them broken; no anomalies; ips without their table."""
     for number, day in enumerate(DAYS):
         backend.add_logs(day, 50, first_id=1000 * number)
     backend.run("UPDATE logs SET level = 'odd' WHERE timestamp::date = %s", [POISONED])
+    backend.run("ALTER TABLE ip_addresses RENAME TO elsewhere")
+    project.hurry_sensors()
     # Once, by one process: a first start of several at once corrupts an empty SQLite instance.
     assert project.dagster("instance", "migrate").code == 0
     return project
@@ -77,35 +82,59 @@ def by_day(ranges: list[dict[str, str]]) -> dict[str, str]:
     }
 
 
+def wait_for_alerts(receiver: Inbox, count: int) -> list[str]:
+    """The titles of all that came, once it is so much."""
+    deadline = time.monotonic() + 120
+    while len(receiver.posts) < count:
+        assert time.monotonic() < deadline, receiver.titles
+        time.sleep(0.5)
+    return sorted(receiver.titles)
+
+
+def wait_for_first_tick(project: Project) -> None:
+    """What ended before the alerts' first tick is history and not told."""
+    deadline = time.monotonic() + 120
+    with history_of(project) as instance:
+        while not instance.daemon_cursor_storage.get_cursor_values({ALERTS}):
+            assert time.monotonic() < deadline
+            time.sleep(0.5)
+
+
 def test_a_backfill_holds_the_bad_day_only_and_failed_days_can_be_run_again(
     poisoned: Project, backend: Backend
 ) -> None:
-    with web_server(poisoned) as server:
-        # The daemon looks for backfills when it starts, and then every 30 s.
-        first = server.launch_backfill(DATASETS, DAYS)
-        with daemon(poisoned):
+    wrong = [f"ips {len(DAYS)} days: run failed", f"logs {POISONED}: held"]
+    well = [f"ips {len(DAYS)} days: well again", f"logs {POISONED}: well again"]
+    with inbox() as receiver, web_server(poisoned) as server:
+        poisoned.set(EXPORTER_ALERT_URLS=receiver.url, EXPORTER_ALERT_MIN_FREE_GIB="0")
+        with daemon(poisoned, seconds=2):
+            wait_for_first_tick(poisoned)
+            first = server.launch_backfill(DATASETS, DAYS)
             ended = server.finished_backfill(first)
-        assert ended["status"] == "COMPLETED_FAILED"
-        assert ended["numPartitions"] == len(DAYS)
-        assert [run["status"] for run in ended["runs"]] == ["FAILURE"]
+            assert wait_for_alerts(receiver, 2) == wrong
+            assert ended["status"] == "COMPLETED_FAILED"
+            assert ended["numPartitions"] == len(DAYS)
+            assert [run["status"] for run in ended["runs"]] == ["FAILURE"]
 
-        stats, days = asset_status(server, "logs")
-        assert stats == {"numMaterialized": 13, "numFailed": 1, "numPartitions": 14}
-        assert days == {**dict.fromkeys(GOOD, "MATERIALIZED"), POISONED: "FAILED"}
-        for asset in ("anomalies", "ips"):
+            stats, days = asset_status(server, "logs")
+            assert stats == {"numMaterialized": 13, "numFailed": 1, "numPartitions": 14}
+            assert days == {**dict.fromkeys(GOOD, "MATERIALIZED"), POISONED: "FAILED"}
+            assert asset_status(server, "anomalies")[0]["numMaterialized"] == 14
+            assert asset_status(server, "ips")[0]["numFailed"] == 14
+            assert check_status(server, "logs", "rejected_rows") == {
+                **dict.fromkeys(GOOD, "SUCCEEDED"),
+                POISONED: "FAILED",
+            }
+            assert [day for day in DAYS if poisoned.manifest("logs", day)] == GOOD
+
+            backend.run("UPDATE logs SET level = 'INFO'")
+            backend.run("ALTER TABLE elsewhere RENAME TO ip_addresses")
+            second = server.rerun_failed(first)
+            assert server.finished_backfill(second)["status"] == "COMPLETED_SUCCESS"
+            assert wait_for_alerts(receiver, 4) == sorted([*wrong, *well])
+        for asset in DATASETS:
             assert asset_status(server, asset)[0]["numMaterialized"] == 14
-        assert check_status(server, "logs", "rejected_rows") == {
-            **dict.fromkeys(GOOD, "SUCCEEDED"),
-            POISONED: "FAILED",
-        }
-        assert [day for day in DAYS if poisoned.manifest("logs", day)] == GOOD
-
-        backend.run("UPDATE logs SET level = 'INFO'")
-        second = server.rerun_failed(first)
-        with daemon(poisoned):
-            ended = server.finished_backfill(second)
-        assert ended["status"] == "COMPLETED_SUCCESS"
-        assert asset_status(server, "logs")[0]["numMaterialized"] == 14
         assert check_status(server, "logs", "rejected_rows")[POISONED] == "SUCCEEDED"
     with history_of(poisoned) as instance:
-        assert {len(materializations(instance, "logs", day)) for day in DAYS} == {1}
+        for asset in DATASETS:
+            assert {len(materializations(instance, asset, day)) for day in DAYS} == {1}

@@ -171,7 +171,7 @@ def test_the_job_has_exactly_these_days_exported_again(
         _, log = repair(instance, **wanted, apply=True)
         assert f"Not started again: backfill {backfill.backfill_id}" in log
 
-        with daemon(project):
+        with daemon(project, seconds=2):
             assert ended(instance, backfill.backfill_id) == "COMPLETED_SUCCESS"
         times = {day: len(materialization_records(instance, "logs", day)) for day in DAYS}
         repaired = (LEVEL_BROKEN, BOTH_BROKEN, HELD)

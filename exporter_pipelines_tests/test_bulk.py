@@ -1,0 +1,90 @@
+"""Many exports at once: hold back, lose a process, cancel and go on, as docs/operations.md says."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from typing import Any
+
+import dagster as dg
+import psycopg
+
+from exporter_pipelines_tests.backends import Backend
+from exporter_pipelines_tests.history import history_of, materializations
+from exporter_pipelines_tests.projects import Project
+from exporter_pipelines_tests.servers import daemon, web_server
+
+DAYS = [f"2026-11-{day:02}" for day in range(1, 4)]
+POOL = "exporter_source_url"
+_LIMIT = """
+mutation Limit($pool: String!, $runs: Int!) {
+  setConcurrencyLimit(concurrencyKey: $pool, limit: $runs)
+}"""
+
+
+def wait_for(condition: Callable[[], Any]) -> None:
+    deadline = time.monotonic() + 200
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+
+
+def recorded(project: Project, dataset: str) -> dict[str, int]:
+    with history_of(project) as instance:
+        return {day: len(materializations(instance, dataset, day)) for day in DAYS}
+
+
+def kill_process_of(project: Project, run: str) -> None:
+    with history_of(project) as instance:
+        events = instance.all_logs(run, of_type=dg.DagsterEventType.ENGINE_EVENT)
+        [pid, *_] = [
+            entry.dagster_event.engine_event_data.metadata["pid"].value
+            for entry in events
+            if entry.dagster_event and "pid" in entry.dagster_event.engine_event_data.metadata
+        ]
+    os.kill(int(pid), signal.SIGKILL)
+
+
+def test_runs_are_held_back_killed_cancelled_and_gone_on_with(
+    project: Project, backend: Backend
+) -> None:
+    for number, day in enumerate(DAYS):
+        backend.add_logs(day, 20, first_id=1000 * number)
+    project.hurry_sensors()
+    assert project.dagster("instance", "migrate").code == 0
+    # Logs cannot be read for now, so a run stays half done.
+    with (
+        web_server(project) as server,
+        psycopg.connect(backend.url) as lock,
+        daemon(project, seconds=2) as log,
+    ):
+        server.ask(_LIMIT, pool=POOL, runs=0)
+        lock.execute("LOCK TABLE logs")
+        first = server.launch_backfill(["anomalies", "logs"], DAYS)
+        wait_for(lambda: "is blocked by global concurrency limits" in log.read_text())
+        [run] = server.runs_of(first)
+        assert server.runs_of(first)[run] == "QUEUED"
+        server.ask(_LIMIT, pool=POOL, runs=1)
+        wait_for(lambda: project.manifest("anomalies", DAYS[-1]))
+        assert server.runs_of(first) == {run: "STARTED"}
+
+        # The killed run holds the only slot of the pool until it is ended; then Dagster retries it.
+        kill_process_of(project, run)
+        wait_for(lambda: sorted(server.runs_of(first).values()) == ["FAILURE", "STARTED"])
+        assert server.runs_of(first)[run] == "FAILURE"
+
+        server.cancel_backfill(first)
+        assert server.finished_backfill(first)["status"] == "CANCELED"
+        assert sorted(server.runs_of(first).values()) == ["CANCELED", "FAILURE"]
+        anomalies = recorded(project, "anomalies")
+        assert all(anomalies.values())
+        assert recorded(project, "logs") == dict.fromkeys(DAYS, 0)
+        assert not list(project.output.glob("logs/.staging/*"))
+
+        lock.rollback()
+        second = server.rerun_failed(first)
+        assert server.finished_backfill(second)["status"] == "COMPLETED_SUCCESS"
+    assert recorded(project, "anomalies") == anomalies
+    assert recorded(project, "logs") == dict.fromkeys(DAYS, 1)
