@@ -10,8 +10,17 @@ from __future__ import annotations
 import ctypes
 import os
 
+# From glibc's malloc.h.
+_M_TRIM_THRESHOLD = -1
+_M_MMAP_THRESHOLD = -3
 _M_ARENA_MAX = -8
-"""From glibc's malloc.h."""
+
+_KEPT_BYTES = 128 * 1024 * 1024
+"""Free memory at the heap's end that is kept rather than given back to the kernel. More than the
+batches of an export take, so that each new one finds pages that are there already."""
+
+_OWN_MAPPING_BYTES = 32 * 1024 * 1024
+"""Pieces above it get pages of their own, which go back with them; glibc's largest."""
 
 
 def share_one_heap() -> None:
@@ -28,3 +37,5 @@ def share_one_heap() -> None:
     except (AttributeError, OSError, TypeError):
         return
     mallopt(_M_ARENA_MAX, 1)
+    mallopt(_M_MMAP_THRESHOLD, _OWN_MAPPING_BYTES)
+    mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)

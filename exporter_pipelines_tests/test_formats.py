@@ -112,7 +112,8 @@ def encoded(
     file = format_named(name)(SCHEMA, compression, {"dataset": "test"})
     counter = Counter() if changed is None else changed
     batches = [batch.slice(at, step) for at in range(0, len(batch), step)]
-    return b"".join([*(file.encode(b, counter) for b in batches), file.finish()])
+    pieces = [*(piece for b in batches for piece in file.encode(b, counter)), *file.finish()]
+    return b"".join(pieces)
 
 
 def packed(compression: str, data: bytes, step: int = 2**30) -> bytes:

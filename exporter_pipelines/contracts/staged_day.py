@@ -7,7 +7,7 @@ import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.day_window import DayWindow
@@ -15,6 +15,9 @@ from exporter_pipelines.contracts.manifest import DataFile, Transformation
 from exporter_pipelines.contracts.row_schema import RowSchema
 from exporter_pipelines.contracts.source import SourceInfo
 from exporter_pipelines.contracts.tally import Tally
+
+Data: TypeAlias = bytes | bytearray | memoryview
+"""Bytes of a file; a view where they need not be copied."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ class FileFacts:
 class OpenFile(Protocol):
     """A new file being written; the caller closes it, and it is durable afterwards."""
 
-    def write(self, data: bytes) -> object:
+    def write(self, data: Data) -> object:
         """Append bytes."""
         ...
 

@@ -15,7 +15,7 @@ from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.day_window import DayWindow
 from exporter_pipelines.contracts.manifest import DataFile, Transformation
 from exporter_pipelines.contracts.row_schema import RowSchema
-from exporter_pipelines.contracts.staged_day import FileFacts, Staging
+from exporter_pipelines.contracts.staged_day import Data, FileFacts, Staging
 from exporter_pipelines.engine.staged_file import StagedFile
 from exporter_pipelines.formats import format_named, outer_compression, suffix_of
 from exporter_pipelines.formats.contract import Format
@@ -42,8 +42,8 @@ class Piece(NamedTuple):
     """Bytes for a part, handed from the encoding to the writing thread."""
 
     part: _Part
-    data: bytes
-    last: bool
+    data: Data
+    last: bool = False
 
 
 class DataFiles:
@@ -76,16 +76,15 @@ class DataFiles:
             span = pc.min_max(rows[self._dataset.config.source.time_column]).as_py()
             part.see(span["min"], span["max"])
             assert part.format is not None
-            data = part.format.encode(rows, changed)
+            for data in part.format.encode(rows, changed):
+                yield Piece(part, data)
             if part.rows == limit:
-                yield from self._end(part, data)
-            else:
-                yield Piece(part, data, last=False)
+                yield from self._end(part)
 
     def finish(self) -> Iterator[Piece]:
         """The end of the part that is still open, if any."""
         if self._open:
-            yield from self._end(self._open, b"")
+            yield from self._end(self._open)
 
     @staticmethod
     def write(piece: Piece) -> None:
@@ -114,12 +113,13 @@ class DataFiles:
             if part.facts
         )
 
-    def _end(self, part: _Part, data: bytes) -> Iterator[Piece]:
+    def _end(self, part: _Part) -> Iterator[Piece]:
         self._open = None
         assert part.format is not None
-        data += part.format.finish()
+        for data in part.format.finish():
+            yield Piece(part, data)
         part.format = None
-        yield Piece(part, data, last=True)
+        yield Piece(part, b"", last=True)
 
     def _begin(self) -> _Part:
         config = self._dataset.config

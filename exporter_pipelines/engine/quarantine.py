@@ -49,7 +49,8 @@ class Quarantine:
         texts = [json.dumps(reasons[row], ensure_ascii=False) for row in rows]
         rejected = batch.take(pa.array(rows)).append_column(REASONS_COLUMN, pa.array(texts))
         # Counting what JSON cannot hold matters for exported rows only: here the reason has it.
-        self._file.write(self._format.encode(rejected, Counter()))
+        for piece in self._format.encode(rejected, Counter()):
+            self._file.write(piece)
         return len(rows)
 
     def finish(self) -> FileFacts | None:

@@ -1,9 +1,9 @@
 """THE loop: one pass from the database to files that nobody sees yet.
 
 Three threads: the source reads ahead, this one transforms, validates and encodes, and one packs,
-hashes and writes behind. At most seven batches are alive, whatever the day holds: four as Arrow
-(being read, two waiting, being judged), three as bytes (two waiting, being written). Parquet keeps
-those of a row group besides.
+hashes and writes behind. At most four batches are alive as Arrow, whatever the day holds (being
+read, two waiting, being judged), and ten pieces as bytes, each a part of a batch (being encoded,
+eight waiting, being written). Parquet keeps the batches of a row group besides.
 """
 
 from __future__ import annotations

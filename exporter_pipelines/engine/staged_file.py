@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-from exporter_pipelines.contracts.staged_day import FileFacts, OpenFile, Staging
+from exporter_pipelines.contracts.staged_day import Data, FileFacts, OpenFile, Staging
 from exporter_pipelines.formats import compression_named
 
 
@@ -27,7 +27,7 @@ class StagedFile:
         self._sha256 = hashlib.sha256()
         self._size = 0
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: Data) -> None:
         """Append unpacked bytes."""
         if data:
             self._append(self._compressor.compress(data))
@@ -40,7 +40,7 @@ class StagedFile:
         self._file.close()
         return FileFacts(self._name, self._size, self._sha256.hexdigest())
 
-    def _append(self, packed: bytes) -> None:
+    def _append(self, packed: Data) -> None:
         if self._file is None:
             self._file = self._staging.create(self._name, private=self._private)
         self._sha256.update(packed)

@@ -26,6 +26,7 @@ from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.day_window import DayWindow
 from exporter_pipelines.contracts.manifest import Manifest
 from exporter_pipelines.contracts.source import DaySnapshot
+from exporter_pipelines.contracts.staged_day import Data
 from exporter_pipelines.engine.load import decoded, row_schema
 from exporter_pipelines.engine.retention import read_tombstone
 from exporter_pipelines.engine.stage import stage_day
@@ -68,7 +69,7 @@ class _Unnamed:
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
 
-    def write(self, data: bytes) -> object:
+    def write(self, data: Data) -> object:
         return self._file.write(data)
 
     def close(self) -> None:
@@ -218,7 +219,7 @@ def _lines(batches: Iterator[Any], schema: Any, key: str) -> Iterator[Row]:
     printed = JsonlFormat(schema)
     for batch in batches:
         keys = batch[key].cast("string").to_pylist()
-        lines = printed.encode(batch, Counter()).split(b"\n")
+        lines = b"".join(printed.encode(batch, Counter())).split(b"\n")
         yield from zip(map(str, keys), lines, strict=False)
 
 

@@ -15,6 +15,8 @@ from typing import BinaryIO, Protocol
 import zstandard
 from isal import igzip, isal_zlib
 
+from exporter_pipelines.contracts.staged_day import Data
+
 _BLOCK_BYTES = 1024 * 1024
 _GZIP_WINDOW = 31  # 15 bits of window, plus 16 for a gzip header; isal writes mtime 0
 
@@ -22,7 +24,7 @@ _GZIP_WINDOW = 31  # 15 bits of window, plus 16 for a gzip header; isal writes m
 class Compressor(Protocol):
     """Takes bytes, gives packed bytes; `flush` ends the stream."""
 
-    def compress(self, data: bytes | bytearray | memoryview) -> bytes:
+    def compress(self, data: Data) -> Data:
         """Packed bytes that are ready."""
         ...
 
@@ -38,23 +40,27 @@ class _Blockwise:
         self._compressor = compressor
         self._begun = bytearray()
 
-    def compress(self, data: bytes | bytearray | memoryview) -> bytes:
-        packed = []
+    def compress(self, data: Data) -> Data:
+        packed: list[Data] = []
         left = memoryview(data)
         while len(self._begun) + len(left) >= _BLOCK_BYTES:
             missing = _BLOCK_BYTES - len(self._begun)
-            packed.append(self._compressor.compress(self._begun + left[:missing]))
-            self._begun, left = bytearray(), left[missing:]
+            block: Data = left[:missing]
+            if self._begun:
+                self._begun += block
+                block, self._begun = self._begun, bytearray()
+            packed.append(self._compressor.compress(block))
+            left = left[missing:]
         self._begun += left
         return b"".join(packed)
 
     def flush(self) -> bytes:
-        return self._compressor.compress(self._begun) + self._compressor.flush()
+        return b"".join([self._compressor.compress(self._begun), self._compressor.flush()])
 
 
 class _Plain:
-    def compress(self, data: bytes | bytearray | memoryview) -> bytes:
-        return bytes(data)
+    def compress(self, data: Data) -> Data:
+        return data
 
     def flush(self) -> bytes:
         return b""

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from exporter_pipelines.contracts.manifest import Transformation
 from exporter_pipelines.contracts.row_schema import RowSchema
+from exporter_pipelines.contracts.staged_day import Data
 
 
 class Format(ABC):
@@ -54,17 +55,18 @@ class Format(ABC):
         return ()
 
     @abstractmethod
-    def encode(self, batch: pa.RecordBatch, changed: Counter[str]) -> bytes:
-        """The next bytes of the file.
+    def encode(self, batch: pa.RecordBatch, changed: Counter[str]) -> Iterator[Data]:
+        """The next bytes of the file, piece by piece.
 
         Args:
             batch: Valid rows in the schema's columns; may hold further ones, which are left out.
-            changed: Is told how many values the format could not hold as they were.
+            changed: Is told, before the last piece, how many values the format could not hold as
+                they were.
         """
 
-    def finish(self) -> bytes:
-        """The last bytes of the file."""
-        return b""
+    def finish(self) -> Iterator[Data]:
+        """The last bytes of the file, piece by piece."""
+        yield from ()
 
     @abstractmethod
     def decode(self, file: BinaryIO) -> Iterator[pa.RecordBatch]:

@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 
 from exporter_pipelines.contracts.manifest import Transformation
+from exporter_pipelines.contracts.staged_day import Data
 from exporter_pipelines.formats.contract import Format
 from exporter_pipelines.formats.timestamps import iso8601_utc
 
@@ -46,11 +47,11 @@ class CsvFormat(Format):
             Transformation(name="csv_formula_defused", version=1, params=texts),
         )
 
-    def encode(self, batch: pa.RecordBatch, changed: Counter[str]) -> bytes:
+    def encode(self, batch: pa.RecordBatch, changed: Counter[str]) -> Iterator[Data]:
         """See `formats.contract.Format`."""
         arrays = [self._printable(batch[name], changed) for name in self._schema.names]
         table = pa.RecordBatch.from_arrays(arrays, list(self._schema.names))
-        return self._text(table)
+        yield self._text(table)
 
     def decode(self, file: BinaryIO) -> Iterator[pa.RecordBatch]:
         """See `formats.contract.Format`. A defused text keeps its apostrophe."""

@@ -14,6 +14,7 @@ from typing import BinaryIO, ClassVar, cast
 import pyarrow as pa
 
 from exporter_pipelines.contracts.manifest import Transformation
+from exporter_pipelines.contracts.staged_day import Data
 from exporter_pipelines.formats.contract import Format
 from exporter_pipelines.formats.jsonl import JsonlFormat
 
@@ -26,27 +27,29 @@ class JsonFormat(Format):
 
     def _begin(self) -> None:
         self._lines = JsonlFormat(self._schema)
-        self._started = False
+        self._started, self._end_of_row = False, b""
 
     @property
     def transformations(self) -> tuple[Transformation, ...]:
         """See `formats.contract.Format`."""
         return self._lines.transformations
 
-    def encode(self, batch: pa.RecordBatch, changed: Counter[str]) -> bytes:
+    def encode(self, batch: pa.RecordBatch, changed: Counter[str]) -> Iterator[Data]:
         """See `formats.contract.Format`."""
-        lines = self._lines.encode(batch, changed)
-        if not lines:
-            return b""
-        # A newline is the end of a row: inside a row's text it is escaped.
-        rows = lines[:-1].replace(b"\n", b",\n")
-        before = b",\n" if self._started else self._head()
-        self._started = True
-        return before + rows
+        for piece in self._lines.encode(batch, changed):
+            if not self._started:
+                self._started = True
+                yield self._head()
+            # A newline is the end of a row: inside a row's text it is escaped. Whether a comma
+            # belongs before it is known when another row follows.
+            rows = self._end_of_row + bytes(piece)
+            self._end_of_row = b"\n" if rows.endswith(b"\n") else b""
+            yield rows.removesuffix(b"\n").replace(b"\n", b",\n")
 
-    def finish(self) -> bytes:
+    def finish(self) -> Iterator[Data]:
         """See `formats.contract.Format`."""
-        return b"\n]}\n" if self._started else b""
+        if self._started:
+            yield b"\n]}\n"
 
     def decode(self, file: BinaryIO) -> Iterator[pa.RecordBatch]:
         """See `formats.contract.Format`."""

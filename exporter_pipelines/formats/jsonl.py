@@ -21,6 +21,7 @@ import pyarrow.compute as pc
 import pyarrow.json
 
 from exporter_pipelines.contracts.manifest import Transformation
+from exporter_pipelines.contracts.staged_day import Data
 from exporter_pipelines.formats.contract import Format
 from exporter_pipelines.formats.timestamps import iso8601_utc
 
@@ -55,14 +56,13 @@ class JsonlFormat(Format):
             stated.append(Transformation(name="nested_json", version=1, params=nested))
         return tuple(stated)
 
-    def encode(self, batch: pa.RecordBatch, changed: Counter[str]) -> bytes:
+    def encode(self, batch: pa.RecordBatch, changed: Counter[str]) -> Iterator[Data]:
         """See `formats.contract.Format`: one line per row, each ending in a newline."""
         self._count_changes(batch, changed)
-        starts = range(0, batch.num_rows, _SLICE_ROWS)
-        slices = (batch.slice(start, _SLICE_ROWS) for start in starts)
-        return b"".join([piece for rows in slices for piece in self._lines(rows)])
+        for start in range(0, batch.num_rows, _SLICE_ROWS):
+            yield from self._lines(batch.slice(start, _SLICE_ROWS))
 
-    def _lines(self, batch: pa.RecordBatch) -> tuple[bytes | memoryview, ...]:
+    def _lines(self, batch: pa.RecordBatch) -> tuple[Data, ...]:
         columns = [self._printable(batch[name]) for name in self._plain]
         file = io.BytesIO()
         arro3.io.write_ndjson(
@@ -117,9 +117,7 @@ class JsonlFormat(Format):
         return pa.RecordBatch.from_arrays(columns, schema=self._schema.arrow)
 
 
-def splice(
-    lines: bytes | memoryview, documents: list[tuple[str, pa.Array]]
-) -> tuple[bytes | memoryview, ...]:
+def splice(lines: Data, documents: list[tuple[str, pa.Array]]) -> tuple[Data, ...]:
     """Add columns of raw JSON text to the end of each object.
 
     Args:
@@ -127,7 +125,7 @@ def splice(
         documents: (key, JSON text per line); a null becomes `null`.
 
     Returns:
-        The lines in pieces, for the caller to join once.
+        The lines in pieces, one after another.
     """
     buffer = pa.py_buffer(lines)
     ends = np.flatnonzero(np.frombuffer(lines, np.uint8) == _NEWLINE) - 1

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from exporter_pipelines.contracts.staged_day import Data
 from exporter_pipelines.formats.contract import Format
 
 _GROUP_ROWS = 65_536
@@ -36,7 +37,11 @@ class ParquetFormat(Format):
         self._waiting: list[pa.RecordBatch] = []
         self._rows = self._bytes = 0
 
-    def encode(self, batch: pa.RecordBatch, changed: Counter[str]) -> bytes:  # noqa: ARG002
+    def encode(
+        self,
+        batch: pa.RecordBatch,
+        changed: Counter[str],  # noqa: ARG002
+    ) -> Iterator[Data]:
         """See `formats.contract.Format`."""
         rows = batch.select(list(self._schema.names))
         while rows.num_rows:
@@ -48,15 +53,15 @@ class ParquetFormat(Format):
             if self._rows == _GROUP_ROWS or self._bytes >= _GROUP_BYTES:
                 self._write_group()
             rows = rows.slice(taken)
-        return self._sink.drain()
+            yield from self._sink.drain()
 
-    def finish(self) -> bytes:
+    def finish(self) -> Iterator[Data]:
         """See `formats.contract.Format`."""
         if self._waiting:
             self._write_group()
         if self._writer is not None:
             self._writer.close()
-        return self._sink.drain()
+        yield from self._sink.drain()
 
     def decode(self, file: BinaryIO) -> Iterator[pa.RecordBatch]:
         """See `formats.contract.Format`."""
@@ -98,10 +103,10 @@ class _Drain(io.RawIOBase):
     def tell(self) -> int:
         return self._position
 
-    def drain(self) -> bytes:
+    def drain(self) -> list[bytes]:
         """What was written since the last call."""
         pieces, self._pieces = self._pieces, []
-        return b"".join(pieces)
+        return pieces
 
 
 def _text_bytes(batch: pa.RecordBatch) -> Any:

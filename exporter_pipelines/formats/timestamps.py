@@ -7,7 +7,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 _WIDTH = len("2026-11-01T09:30:00.123456Z")
-_DAY_US = 86_400_000_000
+_SECOND_US = 1_000_000
+_DAY_US = 86_400 * _SECOND_US
 _ZERO = ord("0")
 
 
@@ -22,18 +23,23 @@ def iso8601_utc(instants: pa.Array) -> pa.Array:
     """
     # Whatever lies under a null may be any number; format the epoch there and mask it out.
     micros = instants.cast(pa.int64()).fill_null(0).to_numpy()
-    days, rest = np.divmod(micros, _DAY_US)
-    text = np.full((len(micros), _WIDTH), _ZERO, np.uint8)
+    # Quotients, and 32 bits where they suffice: numpy's divmod takes twice as long.
+    days = micros // _DAY_US
+    micros = micros - days * _DAY_US
+    seconds = micros // _SECOND_US
+    micro = (micros - seconds * _SECOND_US).astype(np.uint32)
+    minutes = (seconds // 60).astype(np.uint32)
+    hour = minutes // 60
+    text = np.empty((len(micros), _WIDTH), np.uint8)
     unique_days, which = np.unique(days, return_inverse=True)
     dates = np.datetime_as_string(unique_days.astype("datetime64[D]"), unit="D")
     text[:, :10] = np.array(dates, "S10").view(np.uint8).reshape(-1, 10)[which]
-    seconds, micro = np.divmod(rest, 1_000_000)
-    minutes, second = np.divmod(seconds, 60)
-    hour, minute = np.divmod(minutes, 60)
+    second, minute = seconds.astype(np.uint32) - minutes * 60, minutes - hour * 60
     for start, width, number in ((11, 2, hour), (14, 2, minute), (17, 2, second), (20, 6, micro)):
         for place in range(start + width - 1, start - 1, -1):
-            number, digit = np.divmod(number, 10)
-            text[:, place] += digit.astype(np.uint8)
+            tens = number // 10
+            text[:, place] = number - tens * 10 + _ZERO
+            number = tens
     text[:, [10, 13, 16, 19, 26]] = np.frombuffer(b"T::.Z", np.uint8)
     offsets = np.arange(0, (len(micros) + 1) * _WIDTH, _WIDTH, dtype=np.int32)
     strings = pa.StringArray.from_buffers(len(micros), pa.py_buffer(offsets), pa.py_buffer(text))

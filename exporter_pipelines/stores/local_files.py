@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from exporter_pipelines.contracts.staged_day import Data
 from exporter_pipelines.errors import DayUnavailableError, OutputUnavailableError
 from exporter_pipelines.stores.disk_room import FULL, what_is_lacking
 
@@ -72,7 +73,7 @@ class NewFile:
             self.abandon()
             raise
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: Data) -> None:
         """Append bytes."""
         left = memoryview(data)
         try:

@@ -97,15 +97,15 @@ MUTANTS = (
     Mutant(
         "an exported row is not written",
         "engine/data_files.py",
-        "data = part.format.encode(rows, changed)",
-        "data = part.format.encode(rows.slice(1), changed)",
+        "part.format.encode(rows, changed)",
+        "part.format.encode(rows.slice(1), changed)",
         _BATCHES,
     ),
     Mutant(
         "rows are written twice",
         "engine/data_files.py",
-        "data = part.format.encode(rows, changed)",
-        "data = 2 * part.format.encode(rows, changed)",
+        "part.format.encode(rows, changed)",
+        "2 * [*part.format.encode(rows, changed)]",
         _BATCHES,
     ),
     Mutant(
