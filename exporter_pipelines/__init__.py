@@ -21,7 +21,7 @@ The rooms, each of which may import only those above it (a test holds it):
     definitions                                  Dagster's door
     api                                          the same without Dagster
     doctor, verifying                            what the command `exporter` looks at
-    cli, cli_verify                              the command itself
+    cli                                          the command itself
 
 `defs/` is what a user edits: one folder per dataset.
 """

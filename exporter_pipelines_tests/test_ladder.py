@@ -43,10 +43,9 @@ LADDER = {
     "verifying": {
         "errors", "settings", "contracts", "sources", "stores", "engine", "demo", "catalog",
     },
-    "cli_verify": {"errors", "settings", "engine", "verifying"},
     "cli": {
-        "errors", "settings", "contracts", "stores", "engine", "catalog", "doctor", "cli_verify",
-        "alerts",
+        "errors", "settings", "contracts", "stores", "engine", "catalog", "doctor", "verifying",
+        "alerts", "cli",
     },
     "api": {
         "errors", "settings", "contracts", "sources", "stores", "engine", "demo", "catalog",

@@ -1,0 +1,58 @@
+"""`exporter doctor`: the command; what it looks at is in `doctor`."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import click
+
+from exporter_pipelines import settings
+from exporter_pipelines.cli.arguments import require_known
+from exporter_pipelines.contracts.inspection import Finding
+from exporter_pipelines.doctor import examine
+from exporter_pipelines.doctor.configuration import names
+
+
+@click.command()
+@click.option("--dataset", metavar="NAME", help="Only this dataset, and what all share.")
+@click.option("--json", "as_json", is_flag=True, help="A JSON list of findings, for programs.")
+def doctor(dataset: str | None, as_json: bool) -> None:
+    """Say what an export needs and what is amiss, without changing anything.
+
+    Looks at the settings, the output folder, Dagster's storage and, for each dataset, at its
+    database: connection, table, columns and their types, key, time column, index, first and last
+    day, privileges. One line per finding: ok, warn (exports work, but look at it) or FAIL (they
+    cannot work), the dataset or a dash, what was looked at, what was found and what to do. For a
+    backend with other names it proposes the mapping, as YAML to paste.
+
+    \b
+    Exit codes:
+      0  all well; warnings are allowed
+      1  at least one FAIL
+      2  the command was used wrongly
+    """  # noqa: D301 - click wants the character itself
+    replaced = settings.load_dotenv()
+    require_known(dataset)
+    findings, width = [], max(map(len, names()), default=1)
+    for finding in examine(dataset, replaced):
+        findings.append(finding)
+        if not as_json:
+            click.echo(_line(finding, width))
+    if as_json:
+        click.echo(json.dumps([dataclasses.asdict(f) for f in findings], indent=2))
+    else:
+        click.echo(_summary(findings))
+    raise SystemExit(any(finding.level == "FAIL" for finding in findings))
+
+
+def _line(finding: Finding, width: int) -> str:
+    """One line; the lines of a block to paste follow it."""
+    subject = f"{finding.level:<4}  {finding.dataset or '-':<{width}}  {finding.check:<18}"
+    return f"{subject}  {finding.message.rstrip('.')}. {finding.hint}".rstrip()
+
+
+def _summary(findings: list[Finding]) -> str:
+    levels = [finding.level for finding in findings]
+    failed, warned = levels.count("FAIL"), levels.count("warn")
+    return f"\n{failed} FAIL, {warned} warn, {levels.count('ok')} ok"
