@@ -17,7 +17,7 @@ import datetime as dt
 import logging
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import pyarrow as pa
 
@@ -34,7 +34,7 @@ from exporter_pipelines.engine.judge import judge
 from exporter_pipelines.engine.publish import hold, publish
 from exporter_pipelines.engine.stage import DEFAULT_BATCH_ROWS
 from exporter_pipelines.errors import ConfigurationError, DayHeldError
-from exporter_pipelines.sources import open_day
+from exporter_pipelines.sources import KeptConnection, open_day
 from exporter_pipelines.stores import LocalStore
 
 _log = logging.getLogger(__name__)
@@ -54,8 +54,39 @@ def export_day(
         DayHeldError: the day must not be published; what was published before stays.
         ExporterError: of another kind, with what to do; what was published before stays.
     """
+    (manifest,) = export_days(dataset, day, batch_rows=batch_rows)
+    return manifest
+
+
+def export_days(
+    dataset: str | Dataset,
+    first: str,
+    last: str | None = None,
+    *,
+    batch_rows: int = DEFAULT_BATCH_ROWS,
+) -> Iterator[Manifest]:
+    """Export day after day over one connection; each is published before its manifest comes.
+
+    Args:
+        dataset: As for `export_day`.
+        first: First day, `YYYY-MM-DD`.
+        last: Last day, included; the first alone if left out.
+        batch_rows: As for `export_day`.
+
+    Raises:
+        DayHeldError, ExporterError: as `export_day` does, for the first day that fails. The days
+            before it are published, those after it are not tried.
+    """
     dataset = dataset_named(dataset) if isinstance(dataset, str) else dataset
-    window = DayWindow.of(_date(day).isoformat(), settings.timezone())
+    days = _days(first, last)
+    with closing(KeptConnection()) as kept:
+        for day in days:
+            yield _exported(dataset, DayWindow.of(day, settings.timezone()), kept, batch_rows)
+
+
+def _exported(
+    dataset: Dataset, window: DayWindow, kept: KeptConnection, batch_rows: int
+) -> Manifest:
     store = LocalStore(settings.output_root())
 
     @contextmanager
@@ -69,7 +100,7 @@ def export_day(
     with staged_day(
         dataset,
         window,
-        lambda: open_day(backend_url(dataset.config.source.url), dataset, window),
+        lambda: open_day(backend_url(dataset.config.source.url), dataset, window, kept),
         begin,
         run_id=str(uuid.uuid4()),
         batch_rows=batch_rows,
@@ -98,11 +129,14 @@ def open_days(dataset: str, first: str, last: str | None = None) -> pa.RecordBat
         PublishedDayDamagedError: a day does not match its manifest. Of later days, these are
             raised when the reader arrives there.
     """
+    return load.open_days(LocalStore(settings.output_root()), dataset, _days(first, last))
+
+
+def _days(first: str, last: str | None) -> list[str]:
     start, end = _date(first), _date(last or first)
     if end < start:
         raise ConfigurationError(f"The last day {end} is before the first day {start}.")
-    days = [str(start + dt.timedelta(days=n)) for n in range((end - start).days + 1)]
-    return load.open_days(LocalStore(settings.output_root()), dataset, days)
+    return [str(start + dt.timedelta(days=n)) for n in range((end - start).days + 1)]
 
 
 def _date(day: str) -> dt.date:

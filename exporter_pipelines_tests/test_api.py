@@ -41,6 +41,23 @@ def test_days_are_exported_and_read_back(backend: Backend) -> None:
     assert api.open_days("logs", DAYS[1]).read_all().num_rows == 10
 
 
+def test_days_are_exported_over_one_connection_until_one_fails(backend: Backend) -> None:
+    for number, day in enumerate(DAYS[:2]):
+        backend.add_logs(day, 5, first_id=1000 * number)
+    backend.add_logs(DAYS[2], 100, first_id=9000, level="odd")
+    exported = api.export_days("logs", DAYS[0], DAYS[2])
+    first = next(exported)
+    # Published before its manifest came, and before the next day is read.
+    assert api.open_days("logs", DAYS[0]).read_all().num_rows == 5
+    backend.add_logs(DAYS[1], 1, first_id=5000)
+    second = next(exported)
+    assert [first.partition, second.partition] == list(DAYS[:2])
+    assert second.record_count == 6
+    with pytest.raises(DayHeldError):
+        next(exported)
+    assert api.open_days("logs", DAYS[0], DAYS[1]).read_all().num_rows == 11
+
+
 def test_a_held_day_says_why_and_where(backend: Backend) -> None:
     backend.add_logs(DAYS[0], 100, level="odd")
     with pytest.raises(DayHeldError, match="100 of 100 rows rejected") as held:
@@ -76,6 +93,8 @@ def test_wrong_names_and_days_are_refused() -> None:
         api.export_day("logs", "1.11.2026")
     with pytest.raises(ConfigurationError, match="before the first day"):
         api.open_days("logs", DAYS[1], DAYS[0])
+    with pytest.raises(ConfigurationError, match="before the first day"):
+        next(api.export_days("logs", DAYS[1], DAYS[0]))
 
 
 def test_dagster_is_not_imported() -> None:

@@ -97,7 +97,7 @@ def _psql(server: Server, rows: Rows, copy: str, output: Path) -> Cost:
 def engine(
     server: Server, rows: Rows, format_: str, compression: str, *, in_process: bool
 ) -> Candidate:
-    """Ours through `api.export_day`, day by day in one process."""
+    """Ours through `api.export_days`, day by day in one process."""
 
     def measure(folder: Path) -> Cost:
         order = Order(

@@ -32,8 +32,8 @@ def profile(rows: Rows, output: Path, *, format_: str, compression: str) -> None
         started = time.perf_counter()
         if profiled:
             calls.enable()
-        for day in rows.day_names:
-            api.export_day(logs, day)
+        for _ in api.export_days(logs, rows.day_names[0], rows.day_names[-1]):
+            pass
         calls.disable()
         if not profiled:
             threads_s = {
