@@ -97,9 +97,17 @@ def test_wrong_names_and_days_are_refused() -> None:
         next(api.export_days("logs", DAYS[1], DAYS[0]))
 
 
-def test_dagster_is_not_imported() -> None:
-    probe = "import sys; from exporter_pipelines import api; print('dagster' in sys.modules)"
+def test_an_export_imports_nothing_that_it_does_not_need(backend: Backend) -> None:
+    backend.add_logs(DAYS[0], 5)
+    probe = (
+        f"import sys; from exporter_pipelines import api; api.export_day('logs', {DAYS[0]!r}); "
+        "print(*{name.partition('.')[0] for name in sys.modules})"
+    )
     shown = subprocess.run(
         [sys.executable, "-c", probe], capture_output=True, text=True, check=True
     )
-    assert shown.stdout == "False\n"
+    imported = set(shown.stdout.split())
+    assert "pandera" in imported
+    assert imported.isdisjoint(
+        {"dagster", "matplotlib", "jinja2", "apprise", "pgserver", "grpc", "sqlalchemy", "polars"}
+    )
