@@ -177,11 +177,11 @@ def test_write_behind_stays_a_few_items_behind() -> None:
         written.append(number)
 
     with WriteBehind(slow) as behind:
-        for number in range(40):
+        for number in range(20):
             behind.put(number)
-            assert number - len(written) <= 10  # one being written, eight in the queue, this one
+            assert number - len(written) <= 4  # one being written, two in the queue, this one
         behind.finish()
-    assert len(written) == 40
+    assert len(written) == 20
 
 
 def test_write_behind_that_is_left_by_an_error_abandons_what_waits() -> None:

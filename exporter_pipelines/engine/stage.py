@@ -2,8 +2,8 @@
 
 Three threads: the source reads ahead, this one transforms, validates and encodes, and one packs,
 hashes and writes behind. At most four batches are alive as Arrow, whatever the day holds (being
-read, two waiting, being judged), and ten pieces as bytes, each a part of a batch (being encoded,
-eight waiting, being written). Parquet keeps the batches of a row group besides.
+read, two waiting, being judged), and four pieces as bytes, each at most a batch (being encoded, two
+waiting, being written). Parquet keeps the batches of a row group besides.
 """
 
 from __future__ import annotations

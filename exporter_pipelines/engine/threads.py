@@ -1,8 +1,8 @@
 """Two bounded hand-overs between threads: read ahead, and write behind.
 
 Arrow, sha256, compression and file writes release the interpreter lock, so reading and writing
-overlap with validating and encoding. The queues are short: memory stays bounded when one side is
-slower.
+overlap with validating and encoding. Each queue holds two items: memory stays bounded when one
+side is slower.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 _DEPTH = 2
-_PIECES = 8
 _END = object()
 
 
@@ -43,7 +42,7 @@ def read_ahead(items: Iterable[T], stop: Callable[[], None] = lambda: None) -> I
     try:
         while (item := handover.get()) is not _END:
             yield item  # type: ignore[misc]
-    except BaseException:
+    except BaseException:  # whatever ends the caller, nobody is to read on for it
         stopped.set()
         stop()
         raise
@@ -80,7 +79,7 @@ def _offer(handover: queue.Queue[object], item: object, stopped: threading.Event
 
 
 class WriteBehind(Generic[T]):
-    """Calls `write` in a thread of its own, at most eight items behind.
+    """Calls `write` in a thread of its own, at most two items behind.
 
     A failure there is raised by the next `put` or by `finish`. A context manager: leaving it
     without `finish` abandons what is still waiting.
@@ -88,7 +87,7 @@ class WriteBehind(Generic[T]):
 
     def __init__(self, write: Callable[[T], object]) -> None:
         self._write = write
-        self._handover: queue.Queue[object] = queue.Queue(_PIECES)
+        self._handover: queue.Queue[object] = queue.Queue(_DEPTH)
         self._failure: BaseException | None = None
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="write-behind", daemon=True)
@@ -102,7 +101,7 @@ class WriteBehind(Generic[T]):
         self._thread.join()
 
     def put(self, item: T) -> None:
-        """Hand over an item, waiting while eight are in front of it."""
+        """Hand over an item, waiting while two are in front of it."""
         _offer(self._handover, item, self._stopped)
         self._raise_failure()
 

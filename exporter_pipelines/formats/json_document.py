@@ -42,7 +42,7 @@ class JsonFormat(Format):
                 yield self._head()
             # A newline is the end of a row: inside a row's text it is escaped. Whether a comma
             # belongs before it is known when another row follows.
-            rows = self._end_of_row + bytes(piece)
+            rows = b"".join([self._end_of_row, piece])
             self._end_of_row = b"\n" if rows.endswith(b"\n") else b""
             yield rows.removesuffix(b"\n").replace(b"\n", b",\n")
 

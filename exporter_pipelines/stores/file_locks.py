@@ -79,7 +79,7 @@ class FileLock:
         except BlockingIOError:
             os.close(descriptor)
             return None
-        except BaseException:
+        except BaseException:  # raised again; nobody else knows the descriptor yet
             os.close(descriptor)
             raise
         return descriptor
@@ -93,7 +93,7 @@ class FileLock:
                 try:
                     # Whatever the umask says: mode 0 would shut out its own user's next run.
                     os.fchmod(descriptor, FILE_MODE)
-                except BaseException:
+                except BaseException:  # raised again, as above
                     os.close(descriptor)
                     raise
                 return descriptor

@@ -55,7 +55,7 @@ class LocalStaging:
         try:
             make_folder(store.root, dataset, ".staging", self.attempt)
             self.base = generation_of(store.read_manifest(dataset, day))
-        except BaseException:
+        except BaseException:  # raised again; nobody else could give the lock back
             self.discard()
             raise
 

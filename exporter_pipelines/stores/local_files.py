@@ -69,7 +69,7 @@ class NewFile:
             self._file = os.fdopen(os.open(path, flags, mode), "wb", buffering=0)
         try:
             os.fchmod(self._file.fileno(), mode)  # whatever the umask says
-        except BaseException:
+        except BaseException:  # raised again; nobody else could close it
             self.abandon()
             raise
 
