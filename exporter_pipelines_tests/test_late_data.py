@@ -9,8 +9,10 @@ from collections.abc import Iterator
 import dagster as dg
 import pytest
 
+from exporter_pipelines.contracts.day_window import DayWindow
 from exporter_pipelines.contracts.manifest import Manifest
 from exporter_pipelines.orchestration.late_data import late_data_sensor
+from exporter_pipelines.sources import open_day
 from exporter_pipelines.stores import LocalStore
 from exporter_pipelines_tests.backends import Backend
 from exporter_pipelines_tests.datasets import dataset, export
@@ -150,6 +152,32 @@ def test_a_changed_row_is_found_by_its_updated_column(
 def test_a_row_that_went_while_another_came_is_found(twenty_days: Backend, sensor: Sensor) -> None:
     twenty_days.run("UPDATE logs SET id = 999999999 WHERE id = 5003")
     assert judged(sensor.tick()) == {DAYS[5]: False}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "DELETE FROM logs",
+        "UPDATE logs SET id = -id",
+        "UPDATE logs SET id = 9223372036854775807 WHERE id = 7",
+        "ALTER TABLE logs ALTER id TYPE smallint",
+        "ALTER TABLE logs ALTER id TYPE numeric",
+        "ALTER TABLE logs ALTER id TYPE text",
+        "ALTER TABLE logs DROP CONSTRAINT logs_pkey, ALTER id DROP NOT NULL; "
+        "UPDATE logs SET id = NULL WHERE id < 4",
+        "ALTER TABLE logs DROP CONSTRAINT logs_pkey, ALTER id DROP NOT NULL; "
+        "UPDATE logs SET id = NULL",
+    ],
+)
+def test_an_export_and_a_look_find_the_same_fingerprint(
+    backend: Backend, store: LocalStore, change: str
+) -> None:
+    backend.add_logs(DAYS[0], 10)
+    backend.run(change)
+    logs, window = dataset(), DayWindow.of(DAYS[0], "UTC")
+    manifest = export(backend.url, logs, DAYS[0], store)
+    with open_day(backend.url, logs, window) as snapshot:
+        assert snapshot.info.fingerprint == manifest.source.fingerprint
 
 
 def test_the_fingerprint_in_the_manifest_shows_no_key(backend: Backend, store: LocalStore) -> None:

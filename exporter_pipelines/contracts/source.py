@@ -60,13 +60,22 @@ class DaySnapshot(Protocol):
         schema: The dataset's schema, bound to the types that this table has.
         row_count: Rows of the day, counted by the database in this snapshot.
         repeated_keys: Rows whose key occurred before, counted by the database.
-        info: For the manifest.
     """
 
     schema: RowSchema
     row_count: int
     repeated_keys: int
-    info: SourceInfo
+
+    @property
+    def info(self) -> SourceInfo:
+        """For the manifest; before all rows are read, the database may have to be asked.
+
+        Not while `batches` goes on.
+
+        Raises:
+            SourceLostError: the database stopped, or did not answer.
+        """
+        ...
 
     def batches(self, max_rows: int) -> Iterator[pa.RecordBatch]:
         """The rows in a total order, in the columns of `schema.arrow` plus `NOTES_COLUMN`.

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.day_window import DayWindow
@@ -41,6 +43,7 @@ class PostgresDaySnapshot:
     ) -> None:
         self._url, self._dataset, self._kept = url, dataset, kept
         self._read_whole = False
+        self._largest_key: int | None = None
         source = dataset.config.source
         self._connection = (kept or KeptConnection()).use(
             url,
@@ -62,6 +65,7 @@ class PostgresDaySnapshot:
         table.check_sql_rules(self._query)
         counts = self._counts(connection)
         self.row_count, self.repeated_keys = counts["rows"], counts["repeated"]
+        self._fingerprint: str | None = counts.get("fingerprint")
         if rewritten := connection.rows(REWRITTEN):
             raise SourceLostError(
                 f"{rewritten[0]['name']} was rewritten (ALTER TABLE, TRUNCATE or the like) just as "
@@ -69,15 +73,21 @@ class PostgresDaySnapshot:
                 "Nothing of this day was published; run it again.",
                 may_pass=True,
             )
-        info = connection.rows(_INFO)[0]
-        self.info = SourceInfo(
+        self._about = connection.rows(_INFO)[0]
+        return connection
+
+    @property
+    def info(self) -> SourceInfo:
+        """See `contracts.source.DaySnapshot`."""
+        if self._fingerprint is None:
+            self._fingerprint = self._fingerprint_of_rows()
+        return SourceInfo(
             "postgresql",
             self._dataset.config.source.origin,
-            info["snapshot"],
-            info["version"],
-            counts["fingerprint"],
+            self._about["snapshot"],
+            self._about["version"],
+            self._fingerprint,
         )
-        return connection
 
     def __enter__(self) -> PostgresDaySnapshot:
         return self
@@ -91,6 +101,7 @@ class PostgresDaySnapshot:
     def batches(self, max_rows: int) -> Iterator[pa.RecordBatch]:
         """See `contracts.source.DaySnapshot.batches`."""
         for batch in self._connection.stream(self._query.rows()):
+            self._see_keys(batch)
             for offset in range(0, batch.num_rows, max_rows):
                 yield self._delivered(batch.slice(offset, max_rows))
         self._read_whole = True
@@ -108,9 +119,34 @@ class PostgresDaySnapshot:
         arrays = [columns[field.name].cast(field.type) for field in fields]
         return pa.RecordBatch.from_arrays(arrays, [field.name for field in fields])
 
+    def _key_tells(self) -> bool:
+        """Whether the fingerprint follows from the rows as they are delivered.
+
+        The largest of whole numbers is the same here and there. Other keys have an order of their
+        own in PostgreSQL, and an `updated_column` need not be exported.
+        """
+        source = self._dataset.config.source
+        key = self.schema.arrow.field(source.key)
+        return pa.types.is_int64(key.type) and source.updated_column is None
+
+    def _see_keys(self, batch: pa.RecordBatch) -> None:
+        if self._fingerprint is None:
+            largest = pc.max(batch[self._dataset.config.source.key]).as_py()
+            if self._largest_key is None or (largest is not None and largest > self._largest_key):
+                self._largest_key = largest
+
+    def _fingerprint_of_rows(self) -> str:
+        """From the rows once they are read, else by the server: the same text either way."""
+        if not self._read_whole:
+            found = self._connection.rows(self._query.fingerprint(), is_slow=True)
+            return str(found[0]["fingerprint"])
+        known = [self.row_count, *([] if self._largest_key is None else [self._largest_key])]
+        return hashlib.sha256("|".join(map(str, known)).encode()).hexdigest()[:32]
+
     def _counts(self, connection: PostgresConnection) -> dict[str, Any]:
+        question = self._query.counts(with_fingerprint=not self._key_tells())
         try:
-            return connection.rows(self._query.counts(), is_slow=True)[0]
+            return connection.rows(question, is_slow=True)[0]
         except (SourceLostError, PostgresStatementError) as error:
             zone = self._dataset.config.source.timezone
             if "time zone" in error.message:

@@ -35,18 +35,29 @@ LOCK_TIMEOUT_S = 30
 """How long a statement waits behind a lock; a run can only be ended between statements."""
 
 # What a text projection looks like must not depend on how the server was set up. Local to the
-# transaction: a pooler may give the next one to another server process.
-_SETTINGS = (
-    "SET LOCAL TimeZone = 'UTC'",
-    "SET LOCAL DateStyle = 'ISO, YMD'",
-    "SET LOCAL IntervalStyle = 'iso_8601'",
-    "SET LOCAL bytea_output = 'hex'",
-    "SET LOCAL extra_float_digits = 1",
-    # Else a server goes on sorting for whoever was cancelled. From PostgreSQL 14 on, not on
-    # Windows.
-    "SELECT set_config(name, '10s', true) FROM pg_settings "
-    "WHERE name = 'client_connection_check_interval' AND version() !~ 'Visual C|mingw'",
-)
+# transaction: a pooler may give the next one to another server process. One statement, since each
+# takes half a millisecond and a small day 20.
+#
+# client_encoding: a server without an encoding cannot convert, and would refuse the whole batch for
+# one bad byte. Take the bytes as they are; each row is checked on arrival.
+#
+# client_connection_check_interval: else a server goes on sorting for whoever was cancelled. From
+# PostgreSQL 14 on, not on Windows.
+_SETTINGS = """
+SELECT name, set_config(name, setting, true) AS setting FROM (VALUES
+    ('TimeZone', 'UTC'),
+    ('DateStyle', 'ISO, YMD'),
+    ('IntervalStyle', 'iso_8601'),
+    ('bytea_output', 'hex'),
+    ('extra_float_digits', '1'),
+    ('lock_timeout', '{lock_timeout_ms}'),
+    ('client_encoding', CASE current_setting('server_encoding')
+        WHEN 'SQL_ASCII' THEN 'SQL_ASCII' ELSE 'UTF8' END),
+    ('client_connection_check_interval', '10s')
+) AS settings(name, setting)
+WHERE name <> 'client_connection_check_interval'
+    OR current_setting('server_version_num')::int >= 140000 AND version() !~ 'Visual C|mingw'
+"""
 
 _DRIVER_ERRORS = (adbc_driver_manager.Error, OSError, pa.ArrowException)
 
@@ -111,14 +122,10 @@ class PostgresConnection:
     def begin(self) -> None:
         """Begin the transaction; after a ROLLBACK, begin another with a new snapshot."""
         self.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        for statement in (*_SETTINGS, self._lock_timeout()):
-            self.execute(statement)
-        encoding = self.rows("SELECT current_setting('server_encoding') AS name")[0]["name"]
-        # A server without an encoding cannot convert: it would refuse the whole batch for one
-        # bad byte. Take the bytes as they are; each row is checked on arrival.
-        self.is_sql_ascii = encoding == "SQL_ASCII"
-        wanted = "SQL_ASCII" if self.is_sql_ascii else "UTF8"
-        self.execute(f"SET LOCAL client_encoding = '{wanted}'")
+        lock_timeout_ms = max(1, round(1000 * self.lock_timeout_s))
+        settings = self.rows(_SETTINGS.format(lock_timeout_ms=lock_timeout_ms))
+        encodings = [row["setting"] for row in settings if row["name"] == "client_encoding"]
+        self.is_sql_ascii = encodings == ["SQL_ASCII"]
 
     def execute(self, statement: str) -> None:
         """Run a statement that returns nothing of interest."""
@@ -197,9 +204,6 @@ class PostgresConnection:
             driver=adbc_driver_postgresql._driver_path(), uri=uri
         )
         return database, adbc_driver_manager.AdbcConnection(database)
-
-    def _lock_timeout(self) -> str:
-        return f"SET LOCAL lock_timeout = {max(1, round(1000 * self.lock_timeout_s))}"
 
     def _asked(self, ask: Callable[[], T], setting: str) -> T:
         limit_s = getattr(self._limits, setting)

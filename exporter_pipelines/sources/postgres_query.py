@@ -70,29 +70,40 @@ class PostgresDayQuery:
         self._stored_time = self._read_time()
         self._where = self._in_window(window)
 
-    def counts(self) -> str:
-        """One row: `rows` of the day, without a unique key `repeated` keys, a `fingerprint`."""
+    def counts(self, *, with_fingerprint: bool) -> str:
+        """One row: `rows` of the day, without a unique key `repeated` keys, and a `fingerprint`.
+
+        Without the fingerprint, which needs the largest key, an index on the time column is all
+        that is read: a quarter of the time.
+        """
         repeated: sql.Composable = sql.SQL("0::int8")
         if not self._key_is_unique:
             repeated = sql.SQL("count({k}) - count(DISTINCT {k})").format(
                 k=sql.Identifier(self._key)
             )
+        columns: list[sql.Composable] = [
+            sql.SQL("count(*) AS rows, {} AS repeated").format(repeated)
+        ]
+        if with_fingerprint:
+            columns.append(self._fingerprint())
+        return self._of_the_day(sql.SQL(", ").join(columns))
+
+    def fingerprint(self) -> str:
+        """One row: the `fingerprint` alone."""
+        return self._of_the_day(self._fingerprint())
+
+    def _of_the_day(self, columns: sql.Composable) -> str:
+        return self._text(
+            sql.SQL("SELECT {} FROM {} AS t WHERE {}").format(columns, self._table, self._where)
+        )
+
+    def _fingerprint(self) -> sql.Composable:
+        """Hashed by the server: the largest key is row content, and perhaps not even UTF-8."""
         names = (self._key, self._dataset.config.source.updated_column)
         largest = [self._largest(name) for name in names if name]
-        # Hashed by the server: the largest key is row content, and perhaps not even UTF-8.
-        fingerprint = sql.SQL(
-            "left(encode(sha256(textsend(concat_ws('|', count(*), {}))), 'hex'), 32)"
-        )
-        return self._text(
-            sql.SQL(
-                "SELECT count(*) AS rows, {} AS repeated, {} AS fingerprint FROM {} AS t WHERE {}"
-            ).format(
-                repeated,
-                fingerprint.format(sql.SQL(", ").join(largest)),
-                self._table,
-                self._where,
-            )
-        )
+        return sql.SQL(
+            "left(encode(sha256(textsend(concat_ws('|', count(*), {}))), 'hex'), 32) AS fingerprint"
+        ).format(sql.SQL(", ").join(largest))
 
     def _largest(self, column: str) -> sql.Composable:
         """The largest value as text; as it is stored where that has an order, which is cheaper."""
