@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -15,7 +14,7 @@ from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.day_window import DayWindow
 from exporter_pipelines.contracts.manifest import DataFile, Transformation
 from exporter_pipelines.contracts.row_schema import RowSchema
-from exporter_pipelines.contracts.staged_day import Data, FileFacts, Staging
+from exporter_pipelines.contracts.staged_day import FileFacts, Staging
 from exporter_pipelines.engine.staged_file import StagedFile
 from exporter_pipelines.formats import format_named, outer_compression, suffix_of
 from exporter_pipelines.formats.contract import Format
@@ -38,18 +37,14 @@ class _Part:
         self.latest = max(self.latest or latest, latest)
 
 
-class Piece(NamedTuple):
-    """Bytes for a part, handed from the encoding to the writing thread."""
-
-    part: _Part
-    data: Data
-    last: bool = False
-
-
 class DataFiles:
-    """Encodes a day's valid rows, and cuts them into files.
+    """Encodes a day's valid rows, packs, hashes and writes them, and cuts them into files.
 
-    `encode` and `finish` belong to one thread, `write` to another; `entries` comes after both.
+    May be used in another thread than where it was made, but by one at a time.
+
+    Attributes:
+        changed: How many values the format could not hold as they were, by change; final after
+            `finish`.
     """
 
     def __init__(
@@ -57,6 +52,7 @@ class DataFiles:
     ) -> None:
         self._staging, self._dataset, self._window = staging, dataset, window
         self._schema = schema
+        self.changed: Counter[str] = Counter()
         self._parts: list[_Part] = []
         self._open: _Part | None = None
 
@@ -65,8 +61,8 @@ class DataFiles:
         """What the format does to values."""
         return self._new_format().transformations
 
-    def encode(self, valid: pa.RecordBatch, changed: Counter[str]) -> Iterator[Piece]:
-        """The bytes of a batch, part by part."""
+    def write(self, valid: pa.RecordBatch) -> None:
+        """Append a batch."""
         limit = self._dataset.config.max_file_records
         while valid.num_rows:
             part = self._open = self._open or self._begin()
@@ -76,24 +72,16 @@ class DataFiles:
             span = pc.min_max(rows[self._dataset.config.source.time_column]).as_py()
             part.see(span["min"], span["max"])
             assert part.format is not None
-            for data in part.format.encode(rows, changed):
-                yield Piece(part, data)
+            assert part.file is not None
+            for data in part.format.encode(rows, self.changed):
+                part.file.write(data)
             if part.rows == limit:
-                yield from self._end(part)
+                self._end(part)
 
-    def finish(self) -> Iterator[Piece]:
-        """The end of the part that is still open, if any."""
+    def finish(self) -> None:
+        """End the part that is still open, if any; all files are on disk afterwards."""
         if self._open:
-            yield from self._end(self._open)
-
-    @staticmethod
-    def write(piece: Piece) -> None:
-        """Pack, hash and write a piece."""
-        part = piece.part
-        assert part.file is not None
-        part.file.write(piece.data)
-        if piece.last:
-            part.facts, part.file = part.file.finish(), None
+            self._end(self._open)
 
     def entries(self) -> tuple[DataFile, ...]:
         """The finished files, as the manifest describes them."""
@@ -113,13 +101,14 @@ class DataFiles:
             if part.facts
         )
 
-    def _end(self, part: _Part) -> Iterator[Piece]:
+    def _end(self, part: _Part) -> None:
         self._open = None
         assert part.format is not None
+        assert part.file is not None
         for data in part.format.finish():
-            yield Piece(part, data)
-        part.format = None
-        yield Piece(part, b"", last=True)
+            part.file.write(data)
+        part.facts = part.file.finish()
+        part.format = part.file = None
 
     def _begin(self) -> _Part:
         config = self._dataset.config

@@ -1,9 +1,8 @@
 """THE loop: one pass from the database to files that nobody sees yet.
 
-Three threads: the source reads ahead, this one transforms, validates and encodes, and one packs,
-hashes and writes behind. At most four batches are alive as Arrow, whatever the day holds (being
-read, two waiting, being judged), and four pieces as bytes, each at most a batch (being encoded, two
-waiting, being written). Parquet keeps the batches of a row group besides.
+Three threads: the source reads ahead, this one transforms and validates, and one encodes, packs,
+hashes and writes behind. At most seven batches are alive, whatever the day holds: being read, two
+waiting, being judged, two waiting, being written. Parquet keeps those of a row group besides.
 """
 
 from __future__ import annotations
@@ -107,15 +106,13 @@ class _Stager:
         return tally
 
     def run(self, batch_rows: int, report: Report) -> StagedDay:
-        files = self._files
-        with WriteBehind(files.write) as behind:
+        with WriteBehind(self._files.write) as behind:
             for batch in read_ahead(self._snapshot.batches(batch_rows), self._snapshot.stop):
-                for piece in files.encode(self._valid(batch), self._tally.changed):
-                    behind.put(piece)
+                behind.put(self._valid(batch))
                 report(self._tally.rows_read, self._tally.source_rows)
-            for piece in files.finish():
-                behind.put(piece)
             behind.finish()
+        self._files.finish()
+        self._tally.changed.update(self._files.changed)
         return self._staged()
 
     def _valid(self, batch: pa.RecordBatch) -> pa.RecordBatch:

@@ -1,7 +1,7 @@
 """Two bounded hand-overs between threads: read ahead, and write behind.
 
-Arrow, sha256, compression and file writes release the interpreter lock, so reading and writing
-overlap with validating and encoding. Each queue holds two items: memory stays bounded when one
+Arrow, sha256, compression and file writes release the interpreter lock, so reading, encoding and
+writing overlap with validating. Each queue holds two items: memory stays bounded when one
 side is slower.
 """
 

@@ -97,15 +97,15 @@ MUTANTS = (
     Mutant(
         "an exported row is not written",
         "engine/data_files.py",
-        "part.format.encode(rows, changed)",
-        "part.format.encode(rows.slice(1), changed)",
+        "part.format.encode(rows, self.changed)",
+        "part.format.encode(rows.slice(1), self.changed)",
         _BATCHES,
     ),
     Mutant(
         "rows are written twice",
         "engine/data_files.py",
-        "part.format.encode(rows, changed)",
-        "2 * [*part.format.encode(rows, changed)]",
+        "part.format.encode(rows, self.changed)",
+        "2 * [*part.format.encode(rows, self.changed)]",
         _BATCHES,
     ),
     Mutant(
