@@ -8,6 +8,7 @@ of an export. One heap for all threads takes no more CPU time: they hold few pie
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 
 # From glibc's malloc.h.
@@ -41,3 +42,13 @@ def share_one_heap() -> None:
     # Both: to set one of them ends glibc's own adapting of the other.
     mallopt(_M_MMAP_THRESHOLD, _OWN_MAPPING_BYTES)
     mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)
+
+
+def settle_imports() -> None:
+    """Leave everything that was imported so far out of Python's garbage collections.
+
+    The 100,000 objects of pandas and Pandera, and as many of Dagster, never become garbage, but
+    every full collection looks at them, and one at exit: 0.1 s of a process that exports a day
+    through `api`, 0.3 s of one of Dagster's.
+    """
+    gc.freeze()

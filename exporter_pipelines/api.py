@@ -22,6 +22,7 @@ from contextlib import closing, contextmanager
 import pyarrow as pa
 
 from exporter_pipelines import settings
+from exporter_pipelines.allocators import settle_imports
 from exporter_pipelines.catalog import dataset_named
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.day_window import DayWindow
@@ -38,6 +39,8 @@ from exporter_pipelines.sources import KeptConnection, open_day
 from exporter_pipelines.stores import LocalStore
 
 _log = logging.getLogger(__name__)
+
+settle_imports()
 
 
 def export_day(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import dagster as dg
 
+from exporter_pipelines.allocators import settle_imports
 from exporter_pipelines.components.loading import exported, load_datasets
 from exporter_pipelines.orchestration.alerts.condition_alerts import condition_alerts_sensor
 from exporter_pipelines.orchestration.alerts.run_alerts import run_alerts_sensor
@@ -51,6 +52,8 @@ def build() -> dg.Definitions:
 
 
 _build_once = cache(build)
+
+settle_imports()
 
 
 @dg.definitions

@@ -34,7 +34,7 @@ LADDER = {
         "components",
     },
     "defs": {"contracts", "transforms", "defs"},
-    "definitions": {"orchestration", "components"},
+    "definitions": {"allocators", "orchestration", "components"},
     "catalog": {"errors", "contracts"},
     "doctor": {
         "errors", "settings", "contracts", "sources", "transforms", "formats", "stores", "demo",
@@ -48,7 +48,8 @@ LADDER = {
         "alerts", "cli",
     },
     "api": {
-        "errors", "settings", "contracts", "sources", "stores", "engine", "demo", "catalog",
+        "allocators", "errors", "settings", "contracts", "sources", "stores", "engine", "demo",
+        "catalog",
     },
 }  # fmt: skip
 MAY_IMPORT_DAGSTER = {"orchestration", "components", "definitions"}
