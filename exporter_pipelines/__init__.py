@@ -8,8 +8,8 @@ The flow:
 
 The asset stages, the check judges, the IO manager publishes.
 
-Before anything imports Arrow, `allocators` settles where memory comes from; the doors (`definitions`,
-`api`) have it leave their imports out of garbage collections.
+Before anything imports Arrow, `allocators` settles where memory comes from; the doors
+(`definitions`, `api`) have it leave their imports out of garbage collections.
 
 The rooms, each of which may import only those above it (a test holds it):
     contracts, errors, settings
