@@ -159,6 +159,25 @@ def test_a_failed_check_is_over_when_the_day_passes_it(
     assert [p["title"] for p in alerting.told()] == ["[exporter] logs 2026-11-08: well again"]
 
 
+def test_a_held_day_is_not_well_again_in_the_same_breath(
+    alerting: Alerting, backend: Backend
+) -> None:
+    for day in range(1, 9):
+        backend.add_logs(f"2026-11-{day:02}", 5 if day == 8 else 100, first_id=1000 * day)
+    alerting.run("2026-11-01", "2026-11-08")
+    assert len(alerting.told()) == 1  # row_count_drift
+    backend.add_logs("2026-11-08", 95, first_id=9000)
+    backend.run("UPDATE logs SET level = 'odd' WHERE timestamp::date = '2026-11-08'")
+    alerting.run("2026-11-08")
+    assert [p["title"] for p in alerting.told()] == ["[exporter] logs 2026-11-08: held"]
+    backend.run("UPDATE logs SET level = 'INFO'")
+    alerting.run("2026-11-08")
+    [over] = alerting.told()
+    assert over["title"] == "[exporter] logs 2026-11-08: well again"
+    assert "check failed: over" in over["message"]
+    assert "held: over" in over["message"]
+
+
 def test_a_published_day_with_many_rejected_rows_is_told(
     alerting: Alerting, backend: Backend
 ) -> None:

@@ -56,7 +56,9 @@ def over_by(ended: EndedRun, datasets: set[str], found: dict[Incident, str]) -> 
             return (subject, day) in well or same_job
         if kind == "rejected_rate":
             return subject in datasets and (subject, day) in ended.published
-        return kind == "check_failed" and (subject, day, check) in ended.evaluations
+        # A day that is held was judged, not published: what is published is as it was.
+        held = Incident("day_held", subject, day) in found
+        return kind == "check_failed" and (subject, day, check) in ended.evaluations and not held
 
     return over
 
