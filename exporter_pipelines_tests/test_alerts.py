@@ -124,6 +124,24 @@ def test_a_run_that_ended_without_a_step_is_told_and_a_cancelled_one_is_not(
     assert [post["title"] for post in alerting.told()] == ["[exporter] prune_job: well again"]
 
 
+@pytest.mark.parametrize("launched", [False, True], ids=["command line", "daemon"])
+def test_a_run_that_dagster_says_it_will_retry_is_told_when_it_cannot_be(
+    alerting: Alerting, launched: bool
+) -> None:
+    """Dagster marks every killed run so, and starts none of the command line again."""
+    job = alerting.repository.get_job("prune_job")
+    assert alerting.told() == []
+    origin = repository_origin().get_job_origin(job.name)
+    killed = alerting.instance.create_run_for_job(
+        job,
+        tags={"dagster/will_retry": "true"},
+        remote_job_origin=origin if launched else None,
+    )
+    alerting.instance.report_run_failed(killed, "The process of this run is gone.")
+    told = [post["title"] for post in alerting.told()]
+    assert told == ([] if launched else ["[exporter] prune_job: run failed"])
+
+
 def test_text_of_other_peoples_assets_is_not_repeated(alerting: Alerting) -> None:
     @dg.asset
     def theirs() -> None:
@@ -242,13 +260,18 @@ def test_yesterday_is_missing_where_its_schedule_is_on(
     assert [post["title"] for post in alerting.told()] == [f"[exporter] logs {day}: well again"]
 
 
+def repository_origin() -> RemoteRepositoryOrigin:
+    """Where the daemon finds the project."""
+    target = LoadableTargetOrigin(module_name="exporter_pipelines.definitions")
+    location = ManagedGrpcPythonEnvCodeLocationOrigin(target, "exporter_pipelines")
+    return RemoteRepositoryOrigin(location, "__repository__")
+
+
 def switched_on(
     instance: dg.DagsterInstance, schedule: dg.ScheduleDefinition, since: dt.datetime
 ) -> None:
     """As the switch in the UI does, at another time."""
-    target = LoadableTargetOrigin(module_name="exporter_pipelines.definitions")
-    location = ManagedGrpcPythonEnvCodeLocationOrigin(target, "exporter_pipelines")
-    origin = RemoteRepositoryOrigin(location, "__repository__").get_instigator_origin(schedule.name)
+    origin = repository_origin().get_instigator_origin(schedule.name)
     data = ScheduleInstigatorData(str(schedule.cron_schedule), since.timestamp())
     instance.add_instigator_state(
         InstigatorState(origin, InstigatorType.SCHEDULE, InstigatorStatus.RUNNING, data)

@@ -46,7 +46,9 @@ class EndedRun:
     @property
     def failed(self) -> bool:
         """Whether it failed for good: not cancelled, and not tried again by Dagster."""
-        will_retry = self.run.tags.get(_WILL_RETRY_TAG) == "true"
+        # Dagster tags runs of the command line as well, but knows no way to start them again.
+        can_retry = self.run.remote_job_origin is not None
+        will_retry = can_retry and self.run.tags.get(_WILL_RETRY_TAG) == "true"
         return self.run.status == dg.DagsterRunStatus.FAILURE and not will_retry
 
     def well(self) -> set[AssetDay]:
