@@ -1,8 +1,8 @@
 """THE loop: one pass from the database to files that nobody sees yet.
 
 Three threads: the source reads ahead, this one transforms and validates, and one encodes, packs,
-hashes and writes behind. At most seven batches are alive, whatever the day holds: being read, two
-waiting, being judged, two waiting, being written. Parquet keeps those of a row group besides.
+hashes and writes behind. At most six batches are alive, whatever the day holds: being read, two
+waiting, being judged, one waiting, being written. Parquet keeps those of a row group besides.
 """
 
 from __future__ import annotations
