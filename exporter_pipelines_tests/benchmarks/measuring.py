@@ -139,12 +139,15 @@ def cpu_s_of_server(pid: int) -> float:
         pid: Of the postmaster. It waits for every backend that ends, so the kernel adds their
             times to its own.
     """
-    own, ended = _cpu_s(Path(f"/proc/{pid}/stat")) or (0.0, 0.0)
-    running = 0.0
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        if (times := _cpu_s(stat, parent=pid)) is not None:
-            running += times[0]
-    return own + ended + running
+    while True:
+        own, ended = _cpu_s(Path(f"/proc/{pid}/stat")) or (0.0, 0.0)
+        running = 0.0
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            if (times := _cpu_s(stat, parent=pid)) is not None:
+                running += times[0]
+        # A backend that ended meanwhile would be counted here and there, or nowhere.
+        if (_cpu_s(Path(f"/proc/{pid}/stat")) or (0.0, 0.0))[1] == ended:
+            return own + ended + running
 
 
 def _cpu_s(stat: Path, parent: int | None = None) -> tuple[float, float] | None:
