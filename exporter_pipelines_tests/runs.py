@@ -46,12 +46,12 @@ class Runner:
 
         Args:
             select: Asset selection, such as `logs` or `logs*`.
-            first, last: Partition keys.
+            first, last: Partition keys; a run without a day if `first` is empty.
             **options: Of `execute_in_process`.
         """
         job = dg.define_asset_job("job", selection=select)
         definitions = dg.Definitions.merge(self.definitions, dg.Definitions(jobs=[job]))
-        days: dict[str, Any] = {"partition_key": first}
+        days: dict[str, Any] = {"partition_key": first} if first else {}
         if last:
             tags = {"start": first, "end": last}
             days = {"tags": {f"dagster/asset_partition_range_{k}": v for k, v in tags.items()}}

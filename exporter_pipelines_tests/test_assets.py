@@ -115,6 +115,12 @@ def test_the_last_day_before_the_first_is_refused(logs: Runner) -> None:
     assert failure(result).endswith("logs: the last day of the range is before its first.\n")
 
 
+def test_a_run_without_a_day_is_refused_in_a_sentence(logs: Runner) -> None:
+    result = logs.run("logs", "")
+    assert "logs: the run names no day: choose a partition." in failure(result)
+    assert "docs/failures.md#no-such-partition" in failure(result)
+
+
 def test_the_data_version_is_that_of_the_manifest(logs: Runner, exports: LocalStore) -> None:
     logs.run("logs", ONE)
     logs.run("logs", TWO, THREE)

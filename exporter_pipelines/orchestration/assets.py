@@ -15,6 +15,7 @@ from exporter_pipelines.orchestration.descriptions import asset_description
 from exporter_pipelines.orchestration.export_run import ExportConfig, ExportRun
 from exporter_pipelines.orchestration.io_manager import ExportIOManager
 from exporter_pipelines.orchestration.metadata import asset_metadata
+from exporter_pipelines.orchestration.partitions import days_of_run
 from exporter_pipelines.orchestration.resources import BackendResource
 
 GROUP = "exports"
@@ -52,8 +53,6 @@ def export_asset(
         backend: BackendResource,
         exports: dg.ResourceParam[ExportIOManager],
     ):
-        yield from ExportRun(dataset, context, config, backend, exports).days(
-            context.partition_keys
-        )
+        yield from ExportRun(dataset, context, config, backend, exports).days(days_of_run(context))
 
     return export

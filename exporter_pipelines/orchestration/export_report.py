@@ -22,6 +22,7 @@ from exporter_pipelines.engine.day_summaries import day_summaries, storage_use
 from exporter_pipelines.orchestration.export_history import exported_runs
 from exporter_pipelines.orchestration.io_manager import ExportIOManager
 from exporter_pipelines.orchestration.last_words import remembered
+from exporter_pipelines.orchestration.partitions import days_of_run
 from exporter_pipelines.reporting.numbers import Report
 from exporter_pipelines.reporting.page import preview, render
 from exporter_pipelines.stores.local import LocalStore
@@ -76,9 +77,7 @@ def _rendered(
     context: dg.AssetExecutionContext, store: LocalStore, descriptions: dict[str, str]
 ) -> Iterator[object]:
     """Write the page of the last day of the run, and the newest one, and record every day."""
-    days = list(context.partition_keys)
-    if not days:
-        raise dg.Failure(f"{NAME}: the last day of the range is before its first.")
+    days = days_of_run(context)
     last = days[-1]
     newest = max([last, *(d for name in descriptions for d in store.published_days(name)[-1:])])
     report = _report(context.instance, store, descriptions, last)

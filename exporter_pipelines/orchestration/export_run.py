@@ -84,8 +84,6 @@ class ExportRun:
 
     def days(self, days: Sequence[str]) -> Iterator[object]:
         """Export day by day; a bad day does not cost the others."""
-        if not days:
-            self._fail(f"{self.dataset.name}: the last day of the range is before its first.")
         self.outcome = Outcome(self.dataset.name, days)
         self.progress = ProgressLog(self.context.log, self.dataset.name, days)
         with closing(self.kept):

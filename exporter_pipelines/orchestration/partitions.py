@@ -10,6 +10,7 @@ from __future__ import annotations
 import dagster as dg
 
 from exporter_pipelines import settings
+from exporter_pipelines.orchestration.last_words import remember
 
 
 def daily_partitions() -> dg.DailyPartitionsDefinition:
@@ -19,3 +20,20 @@ def daily_partitions() -> dg.DailyPartitionsDefinition:
         end_date=settings.end_date(),
         timezone=settings.timezone(),
     )
+
+
+def days_of_run(context: dg.AssetExecutionContext) -> list[str]:
+    """The days that a run is of, in order.
+
+    Raises:
+        dg.Failure: It is of none; the Launchpad starts such a run if that is confirmed.
+    """
+    if not (context.has_partition_key or context.has_partition_key_range):
+        problem = "the run names no day: choose a partition. See docs/failures.md#no-such-partition"
+    elif not (days := list(context.partition_keys)):
+        problem = "the last day of the range is before its first."
+    else:
+        return days
+    message = f"{context.asset_key.to_user_string()}: {problem}"
+    remember(message)
+    raise dg.Failure(message, allow_retries=False)
