@@ -38,8 +38,8 @@ class Session:
         held = self.start_and_watch()
         self.find_the_reason(held)
         self.mend()
-        self.run_failed_and_missing(held)
-        self.read_the_report()
+        run = self.run_failed_and_missing(held)
+        self.read_the_report(run)
 
     def start_and_watch(self) -> str:
         """Backfill every day of every dataset; returns the day that is held."""
@@ -47,9 +47,8 @@ class Session:
         self._press("Materialize all")
         self._press("All", exact=True)
         self._picture("backfill dialog")
-        self._press("Launch backfill")
-        self._wait(lambda: len(self._exports()) == 1, "the backfill's run is there")
-        run = self._exports()[0]["runId"]
+        run = self._launch("Launch backfill")
+        self._wait(lambda: self._status(run) in {"STARTED", *_ENDED}, "the run starts")
         self._open(f"/runs/{run}", "run, going on")
         self._wait(self._all_ended, "the run ends")
         self._open(f"/runs/{run}", "run, ended")
@@ -61,7 +60,7 @@ class Session:
         """The held day's own page, its checks, and the other pages of the asset."""
         self._open(f"/assets/logs?view=partitions&partition={held}", "held day")
         self._press("View all historical events")
-        self._page.get_by_role("dialog").get_by_text(held, exact=True).last.click()
+        self._page.get_by_role("dialog").get_by_text(held, exact=True).first.click()
         time.sleep(1)
         self._picture("held day, why")
         shown = self._page.content()
@@ -82,22 +81,23 @@ class Session:
         self._press("Reload definitions")
         time.sleep(10)
 
-    def run_failed_and_missing(self, held: str) -> None:
-        """From the graph: what is not green, and nothing else."""
+    def run_failed_and_missing(self, held: str) -> str:
+        """From the graph: what is not green, and nothing else; returns the run that does it."""
         self._press("Materialize all")
         self._press("Failed and missing", exact=True)
         self._picture("failed and missing")
-        self._press("Launch", last=True)
-        self._wait(lambda: len(self._exports()) >= 2, "the second run is there")
+        run = self._launch("Launch", last=True)
         self._wait(self._all_ended, "the second run ends")
         self._wait(lambda: self._failed_days("logs") == [], "no day of logs is red")
         self._open(f"/assets/logs?view=partitions&partition={held}", "day, green")
         self._open("/runs", "runs")
+        return run
 
-    def read_the_report(self) -> None:
-        """As a file, wide and narrow, light and dark."""
+    def read_the_report(self, run: str) -> None:
+        """With the run in it; as a file, wide and narrow, light and dark."""
         report = self._project / "exports/report/index.html"
-        self._wait(report.exists, "the report is rendered")
+        self._wait(lambda: report.exists() and run[:8] in report.read_text(), "the report has it")
+        self._wait(lambda: self._ended(self._runs()), "the report's run ends")
         self._open("/assets/export_report", "report's asset")
         for width in (1280, 400):
             for scheme in ("light", "dark"):
@@ -106,15 +106,33 @@ class Session:
                 self._page.goto(report.absolute().as_uri())
                 self._picture(f"report {width} {scheme}", full_page=True)
 
+    def _launch(self, text: str, *, last: bool = False) -> str:
+        """Press it; returns the run that was not there before. The demo's own run was."""
+        before = {run["runId"] for run in self._exports()}
+
+        def new() -> list[str]:
+            return [run["runId"] for run in self._exports() if run["runId"] not in before]
+
+        self._press(text, last=last)
+        self._wait(lambda: len(new()) == 1, "the run is there")
+        return new()[0]
+
     def _exports(self) -> list[dict[str, str]]:
         return [run for run in self._runs() if run["jobName"] == "__ASSET_JOB"]
 
     def _all_ended(self) -> bool:
-        return all(run["status"] in _ENDED for run in self._exports())
+        return self._ended(self._exports())
+
+    @staticmethod
+    def _ended(runs: list[dict[str, str]]) -> bool:
+        return all(run["status"] in _ENDED for run in runs)
 
     def _runs(self) -> list[dict[str, str]]:
         found: list[dict[str, str]] = self._ask(_RUNS)["runsOrError"]["results"]
         return found
+
+    def _status(self, run: str) -> str:
+        return next(found["status"] for found in self._runs() if found["runId"] == run)
 
     def _failed_days(self, asset: str) -> list[str]:
         node = self._ask(
@@ -150,7 +168,8 @@ class Session:
 
     def _picture(self, name: str, *, full_page: bool = False) -> None:
         self._number += 1
-        file = self._pictures / f"{self._number:02}-{name.replace(' ', '-').replace(',', '')}.png"
+        kept = re.sub("[,']", "", name).replace(" ", "-")
+        file = self._pictures / f"{self._number:02}-{kept}.png"
         self._page.screenshot(path=file, full_page=full_page)
         sys.stdout.write(f"{file}\n")
 
