@@ -120,6 +120,8 @@ def test_the_page_tells_published_held_failed_and_cancelled_exports(
     assert on_disk > size
     assert line[1:4] == ["2", f"{records:,}", f"{records // 2:,}"]
     assert line[6] == f"{on_disk / 1000:.1f} kB"
+    labels = [value for _, name, value in page.attributes if name == "data-label"]
+    assert labels == page.tables["datasets"][0][1:]  # what a narrow screen shows for the head
 
 
 def test_a_day_that_is_exported_after_all_is_well_again(
