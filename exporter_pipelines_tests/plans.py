@@ -19,7 +19,7 @@ def plans(url: str, exported: Dataset, day: str, options: str = "COSTS") -> list
         options: Of EXPLAIN, such as `ANALYZE, BUFFERS`.
     """
     with PostgresDaySnapshot(url, exported, DayWindow.of(day, "UTC")) as snapshot:
-        statements = snapshot._query.counts(), snapshot._query.rows()
+        statements = snapshot._query.counts(with_fingerprint=True), snapshot._query.rows()
     with psycopg.connect(url) as connection:  # ADBC sends everything through COPY
         connection.execute("SET TimeZone = 'UTC'")
         found = [connection.execute(f"EXPLAIN ({options}) {s}").fetchall() for s in statements]
