@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Iterator
@@ -18,7 +17,7 @@ from exporter_pipelines.errors import ConfigurationError, SourceLostError
 from exporter_pipelines.sources.postgres_connection import Limits, PostgresConnection
 from exporter_pipelines.sources.postgres_errors import PostgresStatementError
 from exporter_pipelines.sources.postgres_kept import KeptConnection
-from exporter_pipelines.sources.postgres_query import PostgresDayQuery
+from exporter_pipelines.sources.postgres_query import PostgresDayQuery, fingerprint_of
 from exporter_pipelines.sources.postgres_questions import REWRITTEN
 from exporter_pipelines.sources.postgres_table import PostgresTable
 
@@ -140,8 +139,7 @@ class PostgresDaySnapshot:
         if not self._read_whole:
             found = self._connection.rows(self._query.fingerprint(), is_slow=True)
             return str(found[0]["fingerprint"])
-        known = [self.row_count, *([] if self._largest_key is None else [self._largest_key])]
-        return hashlib.sha256("|".join(map(str, known)).encode()).hexdigest()[:32]
+        return fingerprint_of(self.row_count, self._largest_key)
 
     def _counts(self, connection: PostgresConnection) -> dict[str, Any]:
         question = self._query.counts(with_fingerprint=not self._key_tells())

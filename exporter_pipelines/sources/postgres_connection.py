@@ -115,7 +115,7 @@ class PostgresConnection:
             raise self._errors.unavailable(error) from None
         try:
             self.begin()
-        except BaseException:
+        except BaseException:  # whatever it is: nobody else could close it
             self.close()
             raise
 
@@ -123,9 +123,9 @@ class PostgresConnection:
         """Begin the transaction; after a ROLLBACK, begin another with a new snapshot."""
         self.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         lock_timeout_ms = max(1, round(1000 * self.lock_timeout_s))
-        settings = self.rows(_SETTINGS.format(lock_timeout_ms=lock_timeout_ms))
-        encodings = [row["setting"] for row in settings if row["name"] == "client_encoding"]
-        self.is_sql_ascii = encodings == ["SQL_ASCII"]
+        rows = self.rows(_SETTINGS.format(lock_timeout_ms=lock_timeout_ms))
+        settings = {row["name"]: row["setting"] for row in rows}
+        self.is_sql_ascii = settings["client_encoding"] == "SQL_ASCII"
 
     def execute(self, statement: str) -> None:
         """Run a statement that returns nothing of interest."""

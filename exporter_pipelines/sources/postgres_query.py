@@ -6,6 +6,7 @@ by psycopg. Does not belong here: running it.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 
 from psycopg import sql
@@ -38,6 +39,12 @@ def relation(source: SourceConfig) -> sql.Composable:
             "A name that contains a dot cannot be configured; make a view over it.",
         )
     return sql.Identifier(*parts)
+
+
+def fingerprint_of(rows: int, largest_key: int | None) -> str:
+    """What the server says for `PostgresDayQuery.fingerprint` where the key is a whole number."""
+    text = str(rows) if largest_key is None else f"{rows}|{largest_key}"
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 class PostgresDayQuery:
