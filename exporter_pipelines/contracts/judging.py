@@ -44,12 +44,16 @@ def with_rules(schema: RowSchema, rules: Iterable[RuleConfig]) -> RowSchema:
             column = rule.columns[0] if len(rule.columns) == 1 else None
             check = pandera.Check(_judge(schema, rule, rule.function), name=rule.name)
             checks.setdefault(column, []).append(check)
+    if not checks:
+        return schema
     return _changed(schema, lambda name, own: [*own, *checks.get(name, [])])
 
 
 def without(schema: RowSchema, ignored: Iterable[str]) -> RowSchema:
     """The schema without the rules of these names."""
     names = set(ignored)
+    if not names:
+        return schema
     return _changed(schema, lambda _, own: [c for c in own if rule_name(c) not in names])
 
 
