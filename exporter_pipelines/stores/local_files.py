@@ -43,7 +43,8 @@ _HINTS = {
     "EXPORTER_OUTPUT_URL to another folder.",
     errno.EACCES: "Give this user permission, or set EXPORTER_OUTPUT_URL.",
     errno.EPERM: "Give this user permission, or set EXPORTER_OUTPUT_URL.",
-    errno.ENOTDIR: "A part of the path is a file; set EXPORTER_OUTPUT_URL to a folder.",
+    errno.ENOTDIR: "A file lies where a folder belongs; move it away, or set "
+    "EXPORTER_OUTPUT_URL to another folder.",
     errno.EISDIR: "A folder lies where a file belongs; remove it.",
     errno.ELOOP: "A symbolic link lies where an export goes; remove it.",
     errno.EEXIST: "Something else put it there, and nothing is overwritten; run the day again.",
