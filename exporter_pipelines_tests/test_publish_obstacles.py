@@ -311,7 +311,7 @@ def test_an_output_path_that_is_a_file_is_a_clear_error(logs: Backend, tmp_path:
     file = tmp_path / "file"
     file.write_text("precious")
     for root in (file, file / "exports"):
-        with pytest.raises(OutputUnavailableError, match="A file lies where a folder belongs; move it away"):
+        with pytest.raises(OutputUnavailableError, match="A file lies where a folder belongs"):
             export(logs.url, LOGS, DAY, LocalStore(root))
     assert file.read_text() == "precious"
 
