@@ -1,18 +1,22 @@
-"""Fixtures: a PostgreSQL server, a fresh database, a fresh output folder, a project on disk."""
+"""Fixtures: a server, a fresh database and output folder, a project on disk, the doctor."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from exporter_pipelines import catalog
 from exporter_pipelines.demo.backend import start_server
 from exporter_pipelines.stores import LocalStore
 from exporter_pipelines_tests.backends import ANOMALIES, IPS, LOGS, Backend, fresh_database
-from exporter_pipelines_tests.projects import Project, copy_project
+from exporter_pipelines_tests.datasets import DEFS
+from exporter_pipelines_tests.examinations import DAY, Doctor
+from exporter_pipelines_tests.projects import ROOT, Project, copy_project
 
 # Set here, not by a developer's .env: a test must never touch somebody's database.
 _SETTINGS = {
@@ -20,6 +24,10 @@ _SETTINGS = {
     "EXPORTER_END_DATE": "2026-11-15",
     "EXPORTER_TIMEZONE": "UTC",
 }
+_INDEXES = """
+CREATE INDEX ON logs (timestamp); CREATE INDEX ON anomalies (timestamp);
+CREATE INDEX ON ip_addresses (last_seen)
+"""
 
 
 @pytest.fixture(scope="session")
@@ -71,3 +79,41 @@ def settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, backend: Backend) 
 def project(tmp_path: Path, settings: dict[str, str]) -> Project:
     """A copy of the project in a folder of its own, with a .env for `settings`."""
     return copy_project(tmp_path / "project", settings)
+
+
+@pytest.fixture
+def doctor(
+    settings: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, backend: Backend
+) -> Doctor:
+    """A backend with the three tables, indexes and rows, looked at from a new folder."""
+    backend.run(_INDEXES)
+    backend.add_logs(DAY, 3)
+    backend.run(
+        "INSERT INTO anomalies (id, timestamp, type, score, details) "
+        "VALUES (1, '2026-11-01T01:00Z', 'spike', 0.5, '{}')"
+    )
+    backend.run(
+        "INSERT INTO ip_addresses (id, address, first_seen, last_seen, risk_score) "
+        "VALUES (1, '10.0.0.1', '2026-11-01T01:00Z', '2026-11-01T01:00Z', 5)"
+    )
+    home = tmp_path / "home"
+    (home / ".dagster" / "storage" / "history").mkdir(parents=True)
+    shutil.copy(ROOT / "dagster.yaml", home)
+    monkeypatch.chdir(home)
+    monkeypatch.setenv("DAGSTER_HOME", str(home))
+    defs = tmp_path / "defs"
+    shutil.copytree(DEFS, defs, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(catalog, "DEFS", defs)
+    return Doctor(defs, monkeypatch)
+
+
+@pytest.fixture
+def reader(backend: Backend, doctor: Doctor) -> Iterator[str]:
+    """A role that may only read, which the doctor then uses."""
+    role = f"reader_{backend.url.split('/')[3].split('?')[0]}"
+    backend.run(
+        f"CREATE ROLE {role} LOGIN; GRANT SELECT ON logs, anomalies, ip_addresses TO {role}"
+    )
+    doctor.set(EXPORTER_SOURCE_URL=backend.url.replace("postgres@", f"{role}@", 1))
+    yield role
+    backend.run(f"DROP OWNED BY {role}; DROP ROLE {role}")
