@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
+from pydantic import ValidationError
 
 from exporter_pipelines.contracts.dataset import Dataset, DatasetConfig
 from exporter_pipelines.contracts.preset import PresetConfig
@@ -105,6 +106,24 @@ def dataset_named(name: str) -> Dataset:
     """
     config = DatasetConfig(**attributes_of(name))
     return Dataset(config, load_row_schema(config.row_schema))
+
+
+def read_dataset(name: str) -> Dataset:
+    """As `dataset_named`, for commands, which say in one sentence what is wrong with a file.
+
+    Raises:
+        UnknownNameError: there is no such dataset; the message lists them.
+        ConfigurationError: its `defs.yaml` says something that cannot be, or its schema does.
+    """
+    try:
+        return dataset_named(name)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise ConfigurationError(
+            f"{folders_of(name)[0]}/defs.yaml: {where}: {first['msg']}.",
+            "`exporter doctor` names the line.",
+        ) from None
 
 
 def _dataset_attributes(name: str) -> dict[str, Any]:

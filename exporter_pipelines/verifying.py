@@ -11,9 +11,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from exporter_pipelines import catalog, settings
+from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.manifest import Manifest
 from exporter_pipelines.demo.backend import backend_url
 from exporter_pipelines.engine.retention import day_removed
@@ -132,12 +134,13 @@ def verify(choice: Choice, summary: Summary, progress: Progress) -> Iterator[Rep
     if not days and choice.first and choice.first == choice.last:
         raise _not_published(store, choice.datasets, found, choice.first)
     unanswered: set[str] = set()
+    read = lru_cache(catalog.read_dataset)  # a file once, not for each day
     for number, (dataset, day) in enumerate(days, 1):
         progress(dataset, day, number, len(days))
         report, manifest = verify_day(store, dataset, day, quick=choice.quick)
         if choice.source and manifest and dataset not in unanswered:
             try:
-                _compare(store, manifest, report)
+                _compare(store, read(manifest.dataset), manifest, report)
             except ExporterError as error:  # the same for each day of the dataset
                 unanswered.add(dataset)
                 summary.errors.append(f"{dataset} {day}: {error}")
@@ -164,9 +167,8 @@ def _not_published(
     )
 
 
-def _compare(store: LocalStore, manifest: Manifest, report: Report) -> None:
+def _compare(store: LocalStore, dataset: Dataset, manifest: Manifest, report: Report) -> None:
     """Compare a day with the database; one that was replaced since it was verified is left."""
-    dataset = catalog.dataset_named(manifest.dataset)
     with suppress(FileNotFoundError):
         compare_day(
             store,

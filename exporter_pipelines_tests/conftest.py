@@ -65,6 +65,10 @@ def store(tmp_path: Path) -> LocalStore:
 @pytest.fixture
 def settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, backend: Backend) -> dict[str, str]:
     """The environment of an export from `backend` into `tmp_path`, set for this process."""
+    # Commands read the .env of the working directory over this, and a developer has one.
+    folder = tmp_path / "working_directory"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
     values = {
         **_SETTINGS,
         "EXPORTER_SOURCE_URL": backend.url,

@@ -212,6 +212,18 @@ def test_the_command_says_what_would_go_and_removes_when_told(
     assert project.exporter("prune", "--dataset", "nope").code == 2
 
 
+def test_a_broken_file_ends_the_command_before_anything_is_removed(
+    six_days: Backend, project: Project
+) -> None:
+    retain(project, newest=4)
+    project.edit("ips", "  schedule:", "  shedule:")
+    done = project.exporter("prune", "--apply")
+    assert done.code == 1
+    assert done.stderr.count("\n") == 1
+    assert "ips/defs.yaml: shedule: Extra inputs are not permitted" in done.stderr
+    assert project.manifest("logs", "2026-11-01")
+
+
 def test_the_job_removes_only_when_told_and_notes_it_at_the_day(
     six_days: Backend, project: Project
 ) -> None:

@@ -313,6 +313,21 @@ def test_a_database_that_does_not_answer_cannot_be_checked(
     assert "hunter2" not in result.output
 
 
+def test_a_dataset_whose_file_is_broken_cannot_be_checked(
+    days: LocalStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    defs = tmp_path / "defs"
+    shutil.copytree(catalog.DEFS, defs)
+    monkeypatch.setattr(catalog, "DEFS", defs)
+    file = defs / "logs" / "defs.yaml"
+    file.write_text(file.read_text().replace("  schedule:", "  shedule:"))
+    code, document = verified("--source")
+    assert code == 2
+    assert document["findings"] == []
+    [error] = document["errors"]
+    assert "logs/defs.yaml: shedule: Extra inputs are not permitted" in error
+
+
 def test_nothing_is_left_of_a_comparison(
     days: LocalStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,7 +8,7 @@ import json
 import click
 
 from exporter_pipelines import settings
-from exporter_pipelines.catalog import dataset_named
+from exporter_pipelines.catalog import read_dataset
 from exporter_pipelines.cli.arguments import require_known
 from exporter_pipelines.doctor.configuration import names
 from exporter_pipelines.engine.retention import Removal, plan, remove
@@ -41,7 +41,7 @@ def prune(dataset: str | None, apply: bool, as_json: bool) -> None:
         removals = [
             removal
             for name in ([dataset] if dataset else names())
-            for removal in plan(store, dataset_named(name), settings.today())
+            for removal in plan(store, read_dataset(name), settings.today())
         ]
         done = [removal for removal in removals if apply and remove(store, removal)]
         for name in {removal.dataset for removal in done}:
