@@ -113,10 +113,16 @@ def read_dataset(name: str) -> Dataset:
 
     Raises:
         UnknownNameError: there is no such dataset; the message lists them.
-        ConfigurationError: its `defs.yaml` says something that cannot be, or its schema does.
+        ConfigurationError: its `defs.yaml` says something that cannot be, its schema cannot be
+            used, or one of the files is no YAML.
     """
     try:
         return dataset_named(name)
+    except yaml.YAMLError as error:  # it names file, line and column, each in a line of its own
+        raise ConfigurationError(
+            f"A defs.yaml is no YAML: {' '.join(str(error).split())}.",
+            "`exporter doctor` looks at each file by itself.",
+        ) from None
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])

@@ -212,15 +212,22 @@ def test_the_command_says_what_would_go_and_removes_when_told(
     assert project.exporter("prune", "--dataset", "nope").code == 2
 
 
+@pytest.mark.parametrize(
+    ("broken", "said"),
+    [
+        ("  shedule:", "ips/defs.yaml: shedule: Extra inputs are not permitted"),
+        ("  schedule: [", 'ips/defs.yaml", line'),
+    ],
+)
 def test_a_broken_file_ends_the_command_before_anything_is_removed(
-    six_days: Backend, project: Project
+    six_days: Backend, project: Project, broken: str, said: str
 ) -> None:
     retain(project, newest=4)
-    project.edit("ips", "  schedule:", "  shedule:")
+    project.edit("ips", "  schedule:", broken)
     done = project.exporter("prune", "--apply")
     assert done.code == 1
     assert done.stderr.count("\n") == 1
-    assert "ips/defs.yaml: shedule: Extra inputs are not permitted" in done.stderr
+    assert said in done.stderr
     assert project.manifest("logs", "2026-11-01")
 
 
