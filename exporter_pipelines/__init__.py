@@ -8,26 +8,29 @@ The flow:
 
 The asset stages, the check judges, the IO manager publishes.
 
-Before anything imports Arrow, `allocators` settles where memory comes from; the doors
-(`definitions`, `api`) have it leave their imports out of garbage collections.
-
-The rooms, each of which may import only those above it (a test holds it):
+The packages, each of which may import only those above it (`test_ladder` enforces it):
     contracts, errors, settings
-    sources | transforms | formats | stores      (siblings never import each other)
-    engine
-    reporting                                    numbers, plots and page of the export report
-    catalog                                      what lies below defs/
-    alerts                                       messages, receivers, the outbox
-    demo | orchestration, components             (the latter two alone import dagster)
-    definitions                                  Dagster's door
-    api                                          the same without Dagster
-    doctor, verifying                            what the command `exporter` looks at
-    cli                                          the command itself
+    sources | transforms | formats | stores      siblings never import each other
+    engine                                       stages, judges, publishes and loads days
+    verification                                 checks published days
+    reporting                                    numbers, charts and page of the export report
+    catalog                                      the defs.yaml files
+    notifications                                alert messages and where they are sent
+    demo                                         the sample backend
+    orchestration                                Dagster: exports, upkeep, report, alerts
+    components                                   Dagster: what a defs.yaml may ask for
+    definitions                                  what Dagster loads
+    api                                          exports from Python, without Dagster
+    doctor                                       checks of the set-up
+    cli                                          the command `exporter`
+
+Only orchestration, components and definitions import Dagster, and only
+`orchestration.dagster_internals` its private modules.
 
 `defs/` is what a user edits: one folder per dataset.
 """
 
-from exporter_pipelines.allocators import share_one_heap
+from exporter_pipelines.process_memory import share_one_heap
 
 __version__ = "0.1.0"
 

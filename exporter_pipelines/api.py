@@ -22,7 +22,6 @@ from contextlib import closing, contextmanager
 import pyarrow as pa
 
 from exporter_pipelines import settings
-from exporter_pipelines.allocators import settle_imports
 from exporter_pipelines.catalog import dataset_named
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.day_window import DayWindow
@@ -30,11 +29,12 @@ from exporter_pipelines.contracts.manifest import Manifest
 from exporter_pipelines.contracts.staged_day import Staging
 from exporter_pipelines.demo.backend import backend_url
 from exporter_pipelines.engine import load
-from exporter_pipelines.engine.attempts import staged_day
 from exporter_pipelines.engine.judge import judge
 from exporter_pipelines.engine.publish import hold, publish
+from exporter_pipelines.engine.retries import staged_day
 from exporter_pipelines.engine.stage import DEFAULT_BATCH_ROWS
 from exporter_pipelines.errors import ConfigurationError, DayHeldError
+from exporter_pipelines.process_memory import settle_imports
 from exporter_pipelines.sources import KeptConnection, open_day
 from exporter_pipelines.stores import LocalStore
 

@@ -7,22 +7,22 @@ from pathlib import Path
 
 import dagster as dg
 
-from exporter_pipelines.allocators import settle_imports
 from exporter_pipelines.components.loading import exported, load_datasets
 from exporter_pipelines.orchestration.alerts.condition_alerts import condition_alerts_sensor
 from exporter_pipelines.orchestration.alerts.run_alerts import run_alerts_sensor
-from exporter_pipelines.orchestration.dead_runs import dead_runs_sensor
-from exporter_pipelines.orchestration.export_report import export_report
-from exporter_pipelines.orchestration.io_manager import ExportIOManager
-from exporter_pipelines.orchestration.jobs import all_exports_job, export_report_job
-from exporter_pipelines.orchestration.known_warnings import silence
-from exporter_pipelines.orchestration.last_words import install
-from exporter_pipelines.orchestration.late_data import late_data_sensor
-from exporter_pipelines.orchestration.partitions import daily_partitions
-from exporter_pipelines.orchestration.pruning import prune_job, prune_schedule
-from exporter_pipelines.orchestration.repair import repair_job
-from exporter_pipelines.orchestration.report_sensor import export_report_sensor
-from exporter_pipelines.orchestration.resources import BackendResource
+from exporter_pipelines.orchestration.exports.io_manager import ExportIOManager
+from exporter_pipelines.orchestration.exports.jobs import all_exports_job, export_report_job
+from exporter_pipelines.orchestration.exports.known_warnings import silence
+from exporter_pipelines.orchestration.exports.last_words import install
+from exporter_pipelines.orchestration.exports.partitions import daily_partitions
+from exporter_pipelines.orchestration.exports.resources import BackendResource
+from exporter_pipelines.orchestration.report.asset import export_report
+from exporter_pipelines.orchestration.report.sensor import export_report_sensor
+from exporter_pipelines.orchestration.upkeep.dead_runs import dead_runs_sensor
+from exporter_pipelines.orchestration.upkeep.late_data import late_data_sensor
+from exporter_pipelines.orchestration.upkeep.pruning import prune_job, prune_schedule
+from exporter_pipelines.orchestration.upkeep.repair import repair_job
+from exporter_pipelines.process_memory import settle_imports
 
 
 def build() -> dg.Definitions:

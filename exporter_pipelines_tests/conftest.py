@@ -13,10 +13,10 @@ import pytest
 from exporter_pipelines import catalog
 from exporter_pipelines.demo.backend import start_server
 from exporter_pipelines.stores import LocalStore
-from exporter_pipelines_tests.backends import ANOMALIES, IPS, LOGS, Backend, fresh_database
-from exporter_pipelines_tests.datasets import DEFS
-from exporter_pipelines_tests.examinations import DAY, Doctor
-from exporter_pipelines_tests.projects import ROOT, Project, copy_project
+from exporter_pipelines_tests.support.backends import ANOMALIES, IPS, LOGS, Backend, fresh_database
+from exporter_pipelines_tests.support.datasets import DEFS
+from exporter_pipelines_tests.support.doctor_runs import DAY, Doctor
+from exporter_pipelines_tests.support.projects import ROOT, Project, copy_project
 
 # Set here, not by a developer's .env: a test must never touch somebody's database.
 _SETTINGS = {

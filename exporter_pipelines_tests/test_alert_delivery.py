@@ -9,13 +9,13 @@ from contextlib import ExitStack
 
 import pytest
 
-from exporter_pipelines.alerts import outbox as outbox_module
-from exporter_pipelines.alerts import receivers as receivers_module
-from exporter_pipelines.alerts.message import Message, alert
-from exporter_pipelines.alerts.outbox import Outbox
-from exporter_pipelines.alerts.receivers import Receiver, open_receivers
-from exporter_pipelines_tests.projects import Project
-from exporter_pipelines_tests.receivers import Inbox, inbox
+from exporter_pipelines.notifications import outbox as outbox_module
+from exporter_pipelines.notifications import receivers as receivers_module
+from exporter_pipelines.notifications.message import Message, alert
+from exporter_pipelines.notifications.outbox import Outbox
+from exporter_pipelines.notifications.receivers import Receiver, open_receivers
+from exporter_pipelines_tests.support.alert_receivers import Inbox, inbox
+from exporter_pipelines_tests.support.projects import Project
 
 CANARY = "s3cr3t-canary"
 

@@ -22,9 +22,9 @@ from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 
 from exporter_pipelines.definitions import build
 from exporter_pipelines.orchestration.alerts import condition_alerts as condition_alerts_module
-from exporter_pipelines_tests.alerting import Alerting
-from exporter_pipelines_tests.backends import Backend
-from exporter_pipelines_tests.receivers import Inbox, inbox
+from exporter_pipelines_tests.support.alert_receivers import Inbox, inbox
+from exporter_pipelines_tests.support.alerting import Alerting
+from exporter_pipelines_tests.support.backends import Backend
 
 DAY = "2026-11-03"
 

@@ -17,8 +17,8 @@ from exporter_pipelines.errors import (
     DayNotPublishedError,
     UnknownNameError,
 )
-from exporter_pipelines_tests.backends import Backend
-from exporter_pipelines_tests.datasets import dataset
+from exporter_pipelines_tests.support.backends import Backend
+from exporter_pipelines_tests.support.datasets import dataset
 
 DAYS = ("2026-11-01", "2026-11-02", "2026-11-03")
 

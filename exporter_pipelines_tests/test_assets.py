@@ -14,21 +14,21 @@ import pytest
 from exporter_pipelines.contracts.manifest import MANIFEST_NAME, Manifest
 from exporter_pipelines.definitions import build
 from exporter_pipelines.engine.judge import CHECKS
-from exporter_pipelines.orchestration import io_manager
-from exporter_pipelines.orchestration.io_manager import ExportIOManager
-from exporter_pipelines.orchestration.partitioned_events import (
+from exporter_pipelines.orchestration.dagster_internals.partitioned_events import (
     check_evaluation,
     newest_materialization,
 )
+from exporter_pipelines.orchestration.exports import io_manager
+from exporter_pipelines.orchestration.exports.io_manager import ExportIOManager
 from exporter_pipelines.stores import LocalStore
-from exporter_pipelines_tests.backends import Backend
-from exporter_pipelines_tests.datasets import dataset
-from exporter_pipelines_tests.history import (
+from exporter_pipelines_tests.support.backends import Backend
+from exporter_pipelines_tests.support.dagster_history import (
     check_statuses,
     materialization_records,
     materializations,
 )
-from exporter_pipelines_tests.runs import Runner, failure
+from exporter_pipelines_tests.support.datasets import dataset
+from exporter_pipelines_tests.support.runs import Runner, failure
 
 ONE, TWO, THREE = "2026-11-01", "2026-11-02", "2026-11-03"
 BAD = "UPDATE logs SET level = 'odd' WHERE timestamp::date = %s"

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from exporter_pipelines_tests.backends import Backend
-from exporter_pipelines_tests.history import history_of, materializations
-from exporter_pipelines_tests.projects import Project
-from exporter_pipelines_tests.receivers import Inbox, inbox
-from exporter_pipelines_tests.servers import WebServer, daemon, web_server
+from exporter_pipelines_tests.support.alert_receivers import Inbox, inbox
+from exporter_pipelines_tests.support.backends import Backend
+from exporter_pipelines_tests.support.dagster_history import history_of, materializations
+from exporter_pipelines_tests.support.projects import Project
+from exporter_pipelines_tests.support.servers import WebServer, daemon, web_server
 
 DATASETS = ["anomalies", "ips", "logs"]
 DAYS = [f"2026-11-{day:02}" for day in range(1, 15)]

@@ -27,8 +27,8 @@ from exporter_pipelines.errors import (
     UnknownTableError,
 )
 from exporter_pipelines.stores import LocalStore
-from exporter_pipelines_tests.backends import Backend
-from exporter_pipelines_tests.datasets import dataset, export, rows
+from exporter_pipelines_tests.support.backends import Backend
+from exporter_pipelines_tests.support.datasets import dataset, export, rows
 
 DAY = "2026-11-01"
 SECRET = "hunter2secret"
@@ -173,7 +173,7 @@ def test_a_table_without_select_privilege_is_refused(published: Backend, store: 
 def test_a_lock_that_is_held_too_long_is_named_with_its_holder(
     published: Backend, store: LocalStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("exporter_pipelines.sources.postgres_connection.LOCK_TIMEOUT_S", 1)
+    monkeypatch.setattr("exporter_pipelines.sources.postgres.connection.LOCK_TIMEOUT_S", 1)
     with psycopg.connect(published.url, application_name="migration") as holder:
         holder.execute("LOCK TABLE logs")
         message = refused(SourceUnavailableError, published.url, store)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter_pipelines_tests.projects import ROOT
+from exporter_pipelines_tests.support.projects import ROOT
 
 
 @pytest.fixture

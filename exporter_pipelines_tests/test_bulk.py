@@ -11,10 +11,10 @@ from typing import Any
 import dagster as dg
 import psycopg
 
-from exporter_pipelines_tests.backends import Backend
-from exporter_pipelines_tests.history import history_of, materializations
-from exporter_pipelines_tests.projects import Project
-from exporter_pipelines_tests.servers import daemon, web_server
+from exporter_pipelines_tests.support.backends import Backend
+from exporter_pipelines_tests.support.dagster_history import history_of, materializations
+from exporter_pipelines_tests.support.projects import Project
+from exporter_pipelines_tests.support.servers import daemon, web_server
 
 DAYS = [f"2026-11-{day:02}" for day in range(1, 4)]
 POOL = "exporter_source_url"

@@ -14,8 +14,8 @@ import pyarrow as pa
 import pytest
 
 from exporter_pipelines.stores import LocalStore
-from exporter_pipelines_tests.backends import Backend
-from exporter_pipelines_tests.datasets import dataset, export, rows
+from exporter_pipelines_tests.support.backends import Backend
+from exporter_pipelines_tests.support.datasets import dataset, export, rows
 
 DAYS = ("2026-11-01", "2026-11-02")
 READERS = {

@@ -13,10 +13,14 @@ import psycopg
 import pytest
 
 from exporter_pipelines.contracts.manifest import Manifest
-from exporter_pipelines_tests.backends import ANOMALIES, IPS, LOGS, Backend, fresh_database
-from exporter_pipelines_tests.datasets import parse
-from exporter_pipelines_tests.history import check_statuses, history_of, materializations
-from exporter_pipelines_tests.projects import BIN, Finished, Project, copy_project
+from exporter_pipelines_tests.support.backends import ANOMALIES, IPS, LOGS, Backend, fresh_database
+from exporter_pipelines_tests.support.dagster_history import (
+    check_statuses,
+    history_of,
+    materializations,
+)
+from exporter_pipelines_tests.support.datasets import parse
+from exporter_pipelines_tests.support.projects import BIN, Finished, Project, copy_project
 
 ONE, TWO, THREE = "2026-11-01", "2026-11-02", "2026-11-03"
 PASSWORD = "k9-never-to-be-seen"
@@ -24,7 +28,7 @@ DOWNSTREAM = """
 import dagster as dg
 import pyarrow as pa
 
-from exporter_pipelines.orchestration.partitions import daily_partitions
+from exporter_pipelines.orchestration.exports.partitions import daily_partitions
 
 
 @dg.asset(partitions_def=daily_partitions())

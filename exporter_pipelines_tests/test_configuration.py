@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from exporter_pipelines_tests.projects import ROOT, Project, copy_project
+from exporter_pipelines_tests.support.projects import ROOT, Project, copy_project
 
 # Loads the project once per variant of one file, in one process: loading costs more than testing.
 _DRIVER = """

@@ -25,8 +25,8 @@ from exporter_pipelines.engine.judge import judge
 from exporter_pipelines.errors import ConfigurationError, RuleCrashedError
 from exporter_pipelines.sources import open_day
 from exporter_pipelines.stores import LocalStore
-from exporter_pipelines_tests.backends import LOGS, Backend, fresh_database
-from exporter_pipelines_tests.datasets import DayHeldError, dataset, export, rejected, rows
+from exporter_pipelines_tests.support.backends import LOGS, Backend, fresh_database
+from exporter_pipelines_tests.support.datasets import DayHeldError, dataset, export, rejected, rows
 
 DAY = "2026-11-01"
 UNLIMITED = {"max_rejected_pct": 100.0, "max_rejected_rows": 10**9}

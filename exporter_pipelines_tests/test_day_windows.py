@@ -11,11 +11,11 @@ import pytest
 
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.day_window import DayWindow
-from exporter_pipelines.sources.postgres_query import PostgresDayQuery
-from exporter_pipelines.sources.postgres_times import zone_literal
+from exporter_pipelines.sources.postgres.query import PostgresDayQuery
+from exporter_pipelines.sources.postgres.times import zone_literal
 from exporter_pipelines.stores import LocalStore
-from exporter_pipelines_tests.backends import Backend
-from exporter_pipelines_tests.datasets import dataset, export, rows
+from exporter_pipelines_tests.support.backends import Backend
+from exporter_pipelines_tests.support.datasets import dataset, export, rows
 from exporter_pipelines_tests.test_postgres_values import set_oddly
 
 ZONES = (

@@ -11,11 +11,11 @@ import dagster as dg
 import psycopg
 import pytest
 
-from exporter_pipelines.orchestration.dead_runs import dead_runs_sensor
-from exporter_pipelines.stores import run_locks
-from exporter_pipelines_tests.backends import Backend
-from exporter_pipelines_tests.history import history_of, materializations
-from exporter_pipelines_tests.projects import Project
+from exporter_pipelines.orchestration.upkeep.dead_runs import dead_runs_sensor
+from exporter_pipelines.stores.local import run_locks
+from exporter_pipelines_tests.support.backends import Backend
+from exporter_pipelines_tests.support.dagster_history import history_of, materializations
+from exporter_pipelines_tests.support.projects import Project
 from exporter_pipelines_tests.torture.commands import mortal_project, start
 
 DAY = "2026-11-01"

@@ -10,10 +10,10 @@ import pytest
 from pydantic import ValidationError
 
 from exporter_pipelines.definitions import build
-from exporter_pipelines.orchestration.assets import export_asset
-from exporter_pipelines.orchestration.partitions import daily_partitions
-from exporter_pipelines_tests.datasets import dataset
-from exporter_pipelines_tests.projects import ROOT
+from exporter_pipelines.orchestration.exports.assets import export_asset
+from exporter_pipelines.orchestration.exports.partitions import daily_partitions
+from exporter_pipelines_tests.support.datasets import dataset
+from exporter_pipelines_tests.support.projects import ROOT
 
 
 def described(repository: dg.RepositoryDefinition) -> Iterator[tuple[str, str | None]]:

@@ -15,9 +15,9 @@ from exporter_pipelines.contracts.manifest import Manifest
 from exporter_pipelines.contracts.source import SOURCE_RULES
 from exporter_pipelines.engine.judge import CHECKS
 from exporter_pipelines.formats.compression import COMPRESSIONS
-from exporter_pipelines.orchestration.assets import ExportConfig
-from exporter_pipelines_tests.datasets import dataset, export
-from exporter_pipelines_tests.projects import ROOT
+from exporter_pipelines.orchestration.exports.assets import ExportConfig
+from exporter_pipelines_tests.support.datasets import dataset, export
+from exporter_pipelines_tests.support.projects import ROOT
 
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]

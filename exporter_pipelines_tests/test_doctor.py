@@ -15,9 +15,9 @@ from click.testing import CliRunner
 
 from exporter_pipelines import cli
 from exporter_pipelines.stores import LocalStore
-from exporter_pipelines_tests.backends import Backend
-from exporter_pipelines_tests.examinations import DAY, SECRET, Doctor
-from exporter_pipelines_tests.projects import BIN, ROOT, Project
+from exporter_pipelines_tests.support.backends import Backend
+from exporter_pipelines_tests.support.doctor_runs import DAY, SECRET, Doctor
+from exporter_pipelines_tests.support.projects import BIN, ROOT, Project
 
 # All well
 

@@ -10,8 +10,8 @@ import yaml
 from exporter_pipelines.contracts.dataset import DatasetConfig
 from exporter_pipelines.contracts.row_schema import load_row_schema
 from exporter_pipelines.doctor.synonyms import SYNONYMS
-from exporter_pipelines_tests.datasets import DEFS
-from exporter_pipelines_tests.examinations import SECRET, Doctor
+from exporter_pipelines_tests.support.datasets import DEFS
+from exporter_pipelines_tests.support.doctor_runs import SECRET, Doctor
 
 
 @pytest.mark.parametrize(

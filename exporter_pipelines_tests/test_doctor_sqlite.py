@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from exporter_pipelines.stores import LocalStore
-from exporter_pipelines_tests.datasets import dataset, export
-from exporter_pipelines_tests.examinations import DAY, Doctor
+from exporter_pipelines_tests.support.datasets import dataset, export
+from exporter_pipelines_tests.support.doctor_runs import DAY, Doctor
 
 
 @pytest.fixture

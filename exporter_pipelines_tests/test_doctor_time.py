@@ -10,9 +10,9 @@ from click.testing import CliRunner
 
 from exporter_pipelines import cli
 from exporter_pipelines.stores import LocalStore
-from exporter_pipelines_tests.backends import Backend
-from exporter_pipelines_tests.datasets import dataset, export
-from exporter_pipelines_tests.examinations import DAY, STRANGER, Doctor
+from exporter_pipelines_tests.support.backends import Backend
+from exporter_pipelines_tests.support.datasets import dataset, export
+from exporter_pipelines_tests.support.doctor_runs import DAY, STRANGER, Doctor
 
 
 def test_a_missing_index_is_answered_with_its_statement(doctor: Doctor, backend: Backend) -> None:

@@ -9,10 +9,10 @@ import dagster as dg
 import pyarrow as pa
 import pytest
 
-from exporter_pipelines.orchestration.partitions import daily_partitions
-from exporter_pipelines_tests.backends import Backend
-from exporter_pipelines_tests.datasets import dataset
-from exporter_pipelines_tests.runs import Runner, failure
+from exporter_pipelines.orchestration.exports.partitions import daily_partitions
+from exporter_pipelines_tests.support.backends import Backend
+from exporter_pipelines_tests.support.datasets import dataset
+from exporter_pipelines_tests.support.runs import Runner, failure
 
 ONE, TWO, THREE = "2026-11-01", "2026-11-02", "2026-11-03"
 

@@ -11,10 +11,10 @@ import pytest
 from exporter_pipelines.engine.drift import judge_drift
 from exporter_pipelines.engine.trailing_days import DayNumbers, TrailingDays
 from exporter_pipelines.stores import LocalStore
-from exporter_pipelines_tests.backends import Backend
-from exporter_pipelines_tests.datasets import dataset, export
-from exporter_pipelines_tests.history import materializations
-from exporter_pipelines_tests.runs import Runner
+from exporter_pipelines_tests.support.backends import Backend
+from exporter_pipelines_tests.support.dagster_history import materializations
+from exporter_pipelines_tests.support.datasets import dataset, export
+from exporter_pipelines_tests.support.runs import Runner
 
 DAYS = [f"2026-11-{day:02}" for day in range(1, 15)]
 DRIFT = ("row_count_drift", "null_rate_drift", "value_mix_drift", "new_values")

@@ -11,11 +11,11 @@ import pytest
 
 import exporter_pipelines
 from exporter_pipelines.errors import ExporterError
-from exporter_pipelines.orchestration.outcome import HELD
-from exporter_pipelines_tests.backends import Backend
-from exporter_pipelines_tests.datasets import dataset
-from exporter_pipelines_tests.projects import ROOT
-from exporter_pipelines_tests.runs import Runner, failure
+from exporter_pipelines.orchestration.exports.outcome import HELD
+from exporter_pipelines_tests.support.backends import Backend
+from exporter_pipelines_tests.support.datasets import dataset
+from exporter_pipelines_tests.support.projects import ROOT
+from exporter_pipelines_tests.support.runs import Runner, failure
 
 PAGE = (ROOT / "docs" / "failures.md").read_text()
 ONE, TWO = "2026-11-01", "2026-11-02"

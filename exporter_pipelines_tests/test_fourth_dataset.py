@@ -13,10 +13,10 @@ from dagster.components.component_scaffolding import scaffold_object
 from exporter_pipelines.contracts.dataset import Dataset, DatasetConfig
 from exporter_pipelines.contracts.row_schema import load_row_schema
 from exporter_pipelines.stores import LocalStore
-from exporter_pipelines_tests.backends import Backend
-from exporter_pipelines_tests.datasets import export, parse, rejected, rows
-from exporter_pipelines_tests.examples import example
-from exporter_pipelines_tests.projects import Project
+from exporter_pipelines_tests.support.backends import Backend
+from exporter_pipelines_tests.support.datasets import export, parse, rejected, rows
+from exporter_pipelines_tests.support.doc_examples import example
+from exporter_pipelines_tests.support.projects import Project
 
 DAY = "2026-11-01"
 COMPONENTS = "exporter_pipelines.components"

@@ -16,8 +16,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from exporter_pipelines.stores import LocalStore
-from exporter_pipelines_tests.backends import Backend
-from exporter_pipelines_tests.datasets import dataset, export, rejected
+from exporter_pipelines_tests.support.backends import Backend
+from exporter_pipelines_tests.support.datasets import dataset, export, rejected
 
 DAY = "2026-11-01"
 REJECTED = "f11b8080c4ff98572195706daa846c6dc219842f443af8205aa90a410a6ed7af"

@@ -11,13 +11,13 @@ import pytest
 
 from exporter_pipelines.contracts.day_window import DayWindow
 from exporter_pipelines.contracts.manifest import Manifest
-from exporter_pipelines.orchestration.late_data import late_data_sensor
+from exporter_pipelines.orchestration.upkeep.late_data import late_data_sensor
 from exporter_pipelines.sources import open_day
 from exporter_pipelines.stores import LocalStore
-from exporter_pipelines_tests.backends import Backend
-from exporter_pipelines_tests.datasets import dataset, export
-from exporter_pipelines_tests.history import check_statuses, history_of
-from exporter_pipelines_tests.projects import Project
+from exporter_pipelines_tests.support.backends import Backend
+from exporter_pipelines_tests.support.dagster_history import check_statuses, history_of
+from exporter_pipelines_tests.support.datasets import dataset, export
+from exporter_pipelines_tests.support.projects import Project
 
 TODAY = dt.datetime.now(dt.UTC).date()
 DAYS = [(TODAY - dt.timedelta(days=back)).isoformat() for back in range(20, 0, -1)]
@@ -58,7 +58,7 @@ class Sensor:
         """Set `late_data` of the logs."""
         shipped = {name: dataset(name) for name in ("anomalies", "ips")}
         logs = dataset(late_data={**REPORT, **late_data})
-        module = "exporter_pipelines.orchestration.late_data"
+        module = "exporter_pipelines.orchestration.upkeep.late_data"
         self._monkeypatch.setattr(f"{module}.exported_names", lambda: ["anomalies", "ips", "logs"])
         self._monkeypatch.setattr(f"{module}.dataset_named", {**shipped, "logs": logs}.get)
 
@@ -120,7 +120,7 @@ def test_rows_that_still_arrive_are_waited_for(
 ) -> None:
     sensor.configure(policy="re-export", settle_minutes=30)
     now = 1_000_000.0
-    monkeypatch.setattr("exporter_pipelines.orchestration.late_data.time.time", lambda: now)
+    monkeypatch.setattr("exporter_pipelines.orchestration.upkeep.late_data.time.time", lambda: now)
     for minute, first_id in ((0, 900_000), (20, 910_000)):
         now = 1_000_000.0 + 60 * minute
         twenty_days.add_logs(DAYS[3], 5, first_id=first_id)
@@ -139,7 +139,7 @@ def test_a_changed_row_is_found_by_its_updated_column(
     source = {"updated_column": "updated_at"}
     export(backend.url, dataset(source=source), DAYS[0], store)
     sensor._monkeypatch.setattr(
-        "exporter_pipelines.orchestration.late_data.dataset_named",
+        "exporter_pipelines.orchestration.upkeep.late_data.dataset_named",
         lambda name: dataset(source=source, late_data=REPORT) if name == "logs" else dataset(name),
     )
     assert judged(sensor.tick()) == {}

@@ -19,8 +19,8 @@ from exporter_pipelines.contracts.row_schema import Column
 from exporter_pipelines.engine.load import open_day, read_manifest
 from exporter_pipelines.errors import DayNotPublishedError, PublishedDayDamagedError
 from exporter_pipelines.stores import LocalStore
-from exporter_pipelines_tests.backends import Backend
-from exporter_pipelines_tests.datasets import dataset, export
+from exporter_pipelines_tests.support.backends import Backend
+from exporter_pipelines_tests.support.datasets import dataset, export
 
 DAY = "2026-11-01"
 LOGS = dataset()

@@ -26,11 +26,11 @@ from exporter_pipelines.errors import (
     UnknownTableError,
 )
 from exporter_pipelines.stores import LocalStore
-from exporter_pipelines_tests.backends import Backend
-from exporter_pipelines_tests.datasets import dataset, export, export_patiently
-from exporter_pipelines_tests.projects import Project
-from exporter_pipelines_tests.runs import Runner, failure
-from exporter_pipelines_tests.tcp_proxy import tcp_proxy
+from exporter_pipelines_tests.support.backends import Backend
+from exporter_pipelines_tests.support.datasets import dataset, export, export_patiently
+from exporter_pipelines_tests.support.projects import Project
+from exporter_pipelines_tests.support.runs import Runner, failure
+from exporter_pipelines_tests.support.tcp_proxy import tcp_proxy
 
 DAY = "2026-11-01"
 SLOW = "CREATE VIEW slow AS SELECT logs.* FROM logs, (SELECT pg_sleep(60) AS slept) AS s"
@@ -282,7 +282,7 @@ def test_what_cannot_pass_by_itself_is_not_tried_again(
 def test_a_run_says_in_its_log_that_it_tries_again(
     large: Backend, settings: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("exporter_pipelines.engine.attempts.FIRST_WAIT_S", 0.01)
+    monkeypatch.setattr("exporter_pipelines.engine.retries.FIRST_WAIT_S", 0.01)
     with tcp_proxy(large.url, cuts=[None, 9_000_000]) as proxy:
         monkeypatch.setenv("EXPORTER_SOURCE_URL", proxy.url)
         runner = Runner([dataset()])
@@ -298,7 +298,7 @@ def test_the_api_tries_again_and_says_so(
     large: Backend, settings: dict[str, str], monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr("exporter_pipelines.engine.attempts.FIRST_WAIT_S", 0.01)
+    monkeypatch.setattr("exporter_pipelines.engine.retries.FIRST_WAIT_S", 0.01)
     with tcp_proxy(large.url, cuts=[None, 9_000_000]) as proxy:
         monkeypatch.setenv("EXPORTER_SOURCE_URL", proxy.url)
         assert api.export_day(dataset(), DAY).record_count == 400

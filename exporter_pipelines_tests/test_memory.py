@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from exporter_pipelines_tests.backends import Backend
-from exporter_pipelines_tests.projects import ROOT
+from exporter_pipelines_tests.support.backends import Backend
+from exporter_pipelines_tests.support.projects import ROOT
 
 FEW, MANY = 80_000, 320_000
 FEW_DAY, MANY_DAY = "2026-11-01", "2026-11-02"
@@ -38,7 +38,7 @@ def large(backend: Backend) -> Backend:
 def peak_mib(action: str, backend: Backend, output: Path, day: str, rows: int) -> int:
     done = subprocess.run(
         [
-            sys.executable, "-m", "exporter_pipelines_tests.peak_memory",
+            sys.executable, "-m", "exporter_pipelines_tests.support.peak_memory",
             action, backend.url, output, day,
         ],
         cwd=ROOT, capture_output=True, text=True, check=True,
@@ -69,7 +69,7 @@ def test_a_message_of_100_mb_is_rejected_without_being_read(
     backend.run("UPDATE logs SET message = repeat('m', 100000000) WHERE id = 7")
     done = subprocess.run(
         [
-            sys.executable, "-m", "exporter_pipelines_tests.peak_memory",
+            sys.executable, "-m", "exporter_pipelines_tests.support.peak_memory",
             "monster", backend.url, tmp_path, FEW_DAY,
         ],
         cwd=ROOT, capture_output=True, text=True, check=True,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from exporter_pipelines_tests.backends import Backend
-from exporter_pipelines_tests.datasets import dataset
-from exporter_pipelines_tests.plans import plans
+from exporter_pipelines_tests.support.backends import Backend
+from exporter_pipelines_tests.support.datasets import dataset
+from exporter_pipelines_tests.support.query_plans import plans
 
 _ROWS, _DAYS = 50_000, 100
 _DAY = "2026-02-10"

@@ -8,9 +8,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from exporter_pipelines_tests.backends import Backend, fresh_database
-from exporter_pipelines_tests.history import check_statuses, history_of, materializations
-from exporter_pipelines_tests.projects import BIN, ROOT, Project
+from exporter_pipelines_tests.support.backends import Backend, fresh_database
+from exporter_pipelines_tests.support.dagster_history import (
+    check_statuses,
+    history_of,
+    materializations,
+)
+from exporter_pipelines_tests.support.projects import BIN, ROOT, Project
 
 DAY = "2026-11-01"
 DEPLOY = ROOT / "deploy"

@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.stores import LocalStore
-from exporter_pipelines_tests.backends import Backend, fresh_database
-from exporter_pipelines_tests.datasets import dataset, export, parse, rejected, rows
+from exporter_pipelines_tests.support.backends import Backend, fresh_database
+from exporter_pipelines_tests.support.datasets import dataset, export, parse, rejected, rows
 
 DAY = "2026-11-01"
 NOON = "2026-11-01T12:00:00+00"

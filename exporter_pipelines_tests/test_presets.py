@@ -13,11 +13,11 @@ from exporter_pipelines.components.dataset_preset import DatasetPreset
 from exporter_pipelines.contracts.preset import OVERRIDES, PresetConfig
 from exporter_pipelines.errors import UnknownNameError
 from exporter_pipelines.stores import LocalStore
-from exporter_pipelines_tests.backends import Backend
-from exporter_pipelines_tests.datasets import export, rejected, rows
-from exporter_pipelines_tests.examples import example
-from exporter_pipelines_tests.history import history_of, materializations
-from exporter_pipelines_tests.projects import ROOT, Project, copy_project
+from exporter_pipelines_tests.support.backends import Backend
+from exporter_pipelines_tests.support.dagster_history import history_of, materializations
+from exporter_pipelines_tests.support.datasets import export, rejected, rows
+from exporter_pipelines_tests.support.doc_examples import example
+from exporter_pipelines_tests.support.projects import ROOT, Project, copy_project
 from exporter_pipelines_tests.test_configuration import loaded
 
 DAY = "2026-11-01"

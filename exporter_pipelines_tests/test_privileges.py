@@ -13,8 +13,8 @@ import pytest
 
 from exporter_pipelines.errors import ExporterError
 from exporter_pipelines.stores import LocalStore
-from exporter_pipelines_tests.backends import Backend
-from exporter_pipelines_tests.datasets import dataset, export, export_patiently
+from exporter_pipelines_tests.support.backends import Backend
+from exporter_pipelines_tests.support.datasets import dataset, export, export_patiently
 
 DAY = "2026-11-01"
 FORBIDDEN = (

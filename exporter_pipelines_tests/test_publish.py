@@ -17,14 +17,15 @@ import pytest
 from exporter_pipelines.contracts.manifest import MANIFEST_NAME, Manifest
 from exporter_pipelines.engine.load import open_day
 from exporter_pipelines.errors import OutputUnavailableError, SupersededError
-from exporter_pipelines.stores import LocalStore, file_locks
-from exporter_pipelines.stores.file_locks import FileLock, locked
-from exporter_pipelines.stores.leftovers import GRACE_S
-from exporter_pipelines.stores.local_files import exchange_in_steps
-from exporter_pipelines_tests.backends import Backend
-from exporter_pipelines_tests.datasets import export
-from exporter_pipelines_tests.processes import FORKS, attempt, pool, start_export
-from exporter_pipelines_tests.published import (
+from exporter_pipelines.stores import LocalStore
+from exporter_pipelines.stores.local import locks as file_locks
+from exporter_pipelines.stores.local.files import exchange_in_steps
+from exporter_pipelines.stores.local.leftovers import GRACE_S
+from exporter_pipelines.stores.local.locks import FileLock, locked
+from exporter_pipelines_tests.support.backends import Backend
+from exporter_pipelines_tests.support.datasets import export
+from exporter_pipelines_tests.support.processes import FORKS, attempt, pool, start_export
+from exporter_pipelines_tests.support.published_days import (
     DAY,
     LOGS,
     add_rows,

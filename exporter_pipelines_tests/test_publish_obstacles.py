@@ -13,9 +13,9 @@ import pytest
 from exporter_pipelines.contracts.manifest import MANIFEST_NAME, Manifest
 from exporter_pipelines.errors import OutputUnavailableError
 from exporter_pipelines.stores import LocalStore
-from exporter_pipelines_tests.backends import Backend
-from exporter_pipelines_tests.datasets import DayHeldError, export, parse
-from exporter_pipelines_tests.published import (
+from exporter_pipelines_tests.support.backends import Backend
+from exporter_pipelines_tests.support.datasets import DayHeldError, export, parse
+from exporter_pipelines_tests.support.published_days import (
     DAY,
     LOGS,
     add_rows,

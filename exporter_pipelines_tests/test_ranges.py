@@ -12,15 +12,15 @@ import pytest
 import yaml
 
 from exporter_pipelines.definitions import build
-from exporter_pipelines.orchestration import io_manager
-from exporter_pipelines.orchestration.outcome import Outcome, spans
-from exporter_pipelines.orchestration.progress import ProgressLog
+from exporter_pipelines.orchestration.exports import io_manager
+from exporter_pipelines.orchestration.exports.outcome import Outcome, spans
+from exporter_pipelines.orchestration.exports.progress import ProgressLog
 from exporter_pipelines.stores import LocalStore
-from exporter_pipelines_tests.backends import Backend
-from exporter_pipelines_tests.datasets import dataset, parse
-from exporter_pipelines_tests.history import materializations
-from exporter_pipelines_tests.projects import ROOT
-from exporter_pipelines_tests.runs import Runner, failure
+from exporter_pipelines_tests.support.backends import Backend
+from exporter_pipelines_tests.support.dagster_history import materializations
+from exporter_pipelines_tests.support.datasets import dataset, parse
+from exporter_pipelines_tests.support.projects import ROOT
+from exporter_pipelines_tests.support.runs import Runner, failure
 
 DAYS = ["2026-11-01", "2026-11-02", "2026-11-03"]
 ONE, TWO, THREE = DAYS

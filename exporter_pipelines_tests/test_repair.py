@@ -13,15 +13,15 @@ import pytest
 from exporter_pipelines.definitions import build
 from exporter_pipelines.engine.repair import days_to_repair
 from exporter_pipelines.errors import UnknownNameError
-from exporter_pipelines.orchestration.last_words import print_failures
+from exporter_pipelines.orchestration.exports.last_words import print_failures
 from exporter_pipelines.stores import LocalStore
-from exporter_pipelines_tests import datasets
-from exporter_pipelines_tests.backends import Backend
-from exporter_pipelines_tests.datasets import dataset, export
-from exporter_pipelines_tests.history import history_of, materialization_records
-from exporter_pipelines_tests.projects import Project
-from exporter_pipelines_tests.runs import failure
-from exporter_pipelines_tests.servers import daemon
+from exporter_pipelines_tests.support import datasets
+from exporter_pipelines_tests.support.backends import Backend
+from exporter_pipelines_tests.support.dagster_history import history_of, materialization_records
+from exporter_pipelines_tests.support.datasets import dataset, export
+from exporter_pipelines_tests.support.projects import Project
+from exporter_pipelines_tests.support.runs import failure
+from exporter_pipelines_tests.support.servers import daemon
 
 DAYS = [f"2026-11-{day:02}" for day in range(1, 8)]
 LEVEL_BROKEN, MESSAGE_BROKEN, BOTH_BROKEN, HELD = DAYS[1], DAYS[2], DAYS[4], DAYS[5]

@@ -10,23 +10,23 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from exporter_pipelines.contracts.export_history import DaySummary
+from exporter_pipelines.contracts.export_attempts import DaySummary
 from exporter_pipelines.contracts.manifest import Manifest
 from exporter_pipelines.definitions import build
-from exporter_pipelines.engine import attempts
+from exporter_pipelines.engine import retries as attempts
 from exporter_pipelines.engine.judge import HOLDING
-from exporter_pipelines.orchestration.export_report import NAME, export_report
-from exporter_pipelines.orchestration.partitions import daily_partitions
+from exporter_pipelines.orchestration.exports.partitions import daily_partitions
+from exporter_pipelines.orchestration.report.asset import NAME, export_report
 from exporter_pipelines.reporting.numbers import Report
 from exporter_pipelines.reporting.page import render
 from exporter_pipelines.stores import LocalStore
-from exporter_pipelines.stores.pages import report_index, report_page
-from exporter_pipelines_tests.backends import Backend
-from exporter_pipelines_tests.datasets import dataset
-from exporter_pipelines_tests.history import materializations
-from exporter_pipelines_tests.pages import Page
-from exporter_pipelines_tests.projects import Project
-from exporter_pipelines_tests.runs import Runner
+from exporter_pipelines.stores.local.pages import report_index, report_page
+from exporter_pipelines_tests.support.backends import Backend
+from exporter_pipelines_tests.support.dagster_history import materializations
+from exporter_pipelines_tests.support.datasets import dataset
+from exporter_pipelines_tests.support.projects import Project
+from exporter_pipelines_tests.support.report_pages import Page
+from exporter_pipelines_tests.support.runs import Runner
 
 ONE, TWO, THREE, FOUR, FIVE = (f"2026-11-{day:02}" for day in range(1, 6))
 NONE = "\N{EN DASH}"

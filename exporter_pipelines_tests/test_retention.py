@@ -15,11 +15,11 @@ from exporter_pipelines.engine.load import open_day
 from exporter_pipelines.engine.retention import plan, read_tombstone, remove
 from exporter_pipelines.errors import OutputUnavailableError
 from exporter_pipelines.stores import LocalStore
-from exporter_pipelines_tests.backends import Backend
-from exporter_pipelines_tests.datasets import DayHeldError, dataset, export
-from exporter_pipelines_tests.history import history_of
-from exporter_pipelines_tests.processes import FORKS, die_at_rename_to
-from exporter_pipelines_tests.projects import Project
+from exporter_pipelines_tests.support.backends import Backend
+from exporter_pipelines_tests.support.dagster_history import history_of
+from exporter_pipelines_tests.support.datasets import DayHeldError, dataset, export
+from exporter_pipelines_tests.support.processes import FORKS, die_at_rename_to
+from exporter_pipelines_tests.support.projects import Project
 
 DAYS = [f"2026-11-{day:02}" for day in range(1, 7)]
 TODAY = dt.date(2026, 11, 8)

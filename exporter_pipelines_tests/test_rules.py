@@ -12,15 +12,15 @@ from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.manifest import Manifest
 from exporter_pipelines.contracts.source import SOURCE_RULES
 from exporter_pipelines.errors import ConfigurationError, RuleCrashedError, UnknownNameError
-from exporter_pipelines.orchestration.metadata import table_schema
+from exporter_pipelines.orchestration.exports.metadata import table_schema
 from exporter_pipelines.stores import LocalStore
-from exporter_pipelines_tests.backends import Backend
-from exporter_pipelines_tests.datasets import DayHeldError, dataset, export, rejected, rows
-from exporter_pipelines_tests.examples import example, indented
-from exporter_pipelines_tests.projects import ROOT, Project
+from exporter_pipelines_tests.support.backends import Backend
+from exporter_pipelines_tests.support.datasets import DayHeldError, dataset, export, rejected, rows
+from exporter_pipelines_tests.support.doc_examples import example, indented
+from exporter_pipelines_tests.support.projects import ROOT, Project
 
 DAY = "2026-11-01"
-OWN = "exporter_pipelines_tests.rules_of_ones_own"
+OWN = "exporter_pipelines_tests.support.custom_rules"
 LOOSE = {"max_rejected_pct": 100.0}
 
 

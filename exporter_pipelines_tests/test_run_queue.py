@@ -19,7 +19,7 @@ from dagster._daemon.run_coordinator.queued_run_coordinator_daemon import (
 )
 
 from exporter_pipelines.definitions import build
-from exporter_pipelines_tests.projects import ROOT
+from exporter_pipelines_tests.support.projects import ROOT
 
 POOL = "exporter_source_url"
 

@@ -11,7 +11,7 @@ import pytest
 from exporter_pipelines.components import DatasetExport
 from exporter_pipelines.definitions import build
 from exporter_pipelines.engine.judge import CHECKS
-from exporter_pipelines_tests.datasets import dataset
+from exporter_pipelines_tests.support.datasets import dataset
 
 DATASETS = ("anomalies", "ips", "logs")
 PRESETS = ("logs_errors", "logs_light", "logs_parquet")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from exporter_pipelines.stores import LocalStore
-from exporter_pipelines_tests.backends import Backend
-from exporter_pipelines_tests.schema_drift import CASES, Case, wrong
+from exporter_pipelines_tests.support.backends import Backend
+from exporter_pipelines_tests.support.schema_drift import CASES, Case, wrong
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.name}, {case.when}")

@@ -7,9 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from exporter_pipelines_tests.backends import Backend
-from exporter_pipelines_tests.canaries import SECRETS, TEXTS, hits, places, plant, with_secrets
-from exporter_pipelines_tests.projects import Project
+from exporter_pipelines_tests.support.backends import Backend
+from exporter_pipelines_tests.support.planted_values import (
+    SECRETS,
+    TEXTS,
+    hits,
+    places,
+    plant,
+    with_secrets,
+)
+from exporter_pipelines_tests.support.projects import Project
 
 GOOD, HELD = "2026-11-01", "2026-11-02"
 

@@ -20,9 +20,9 @@ from psycopg.rows import dict_row
 
 from exporter_pipelines.contracts.manifest import Manifest
 from exporter_pipelines.stores import LocalStore
-from exporter_pipelines_tests.backends import Backend, fresh_database
-from exporter_pipelines_tests.databases import SqliteDatabase
-from exporter_pipelines_tests.datasets import dataset, export, rows
+from exporter_pipelines_tests.support.backends import Backend, fresh_database
+from exporter_pipelines_tests.support.databases import SqliteDatabase
+from exporter_pipelines_tests.support.datasets import dataset, export, rows
 
 DATASETS = {
     "logs": ("logs", "timestamp"),

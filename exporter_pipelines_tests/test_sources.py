@@ -25,15 +25,15 @@ from exporter_pipelines.contracts.source import NOTES_COLUMN
 from exporter_pipelines.errors import ColumnMismatchError, ConfigurationError, UnknownTableError
 from exporter_pipelines.sources import open_day
 from exporter_pipelines.stores import LocalStore
-from exporter_pipelines_tests.backends import fresh_database
-from exporter_pipelines_tests.databases import (
+from exporter_pipelines_tests.support.backends import fresh_database
+from exporter_pipelines_tests.support.databases import (
     Database,
     PostgresDatabase,
     create,
     sqlite_database,
     with_shipped_tables,
 )
-from exporter_pipelines_tests.datasets import dataset, export, parse, rejected, rows
+from exporter_pipelines_tests.support.datasets import dataset, export, parse, rejected, rows
 from exporter_pipelines_tests.test_postgres_values import values_dataset
 
 DAY = "2026-11-01"

@@ -26,17 +26,17 @@ from exporter_pipelines.errors import (
     SourceUnavailableError,
 )
 from exporter_pipelines.sources import open_day
-from exporter_pipelines.sources.sqlite_query import SqliteDayQuery
+from exporter_pipelines.sources.sqlite.query import SqliteDayQuery
 from exporter_pipelines.stores import LocalStore
-from exporter_pipelines_tests.backends import Backend
-from exporter_pipelines_tests.databases import (
+from exporter_pipelines_tests.support.backends import Backend
+from exporter_pipelines_tests.support.databases import (
     PostgresDatabase,
     SqliteDatabase,
     sqlite_database,
     with_shipped_tables,
 )
-from exporter_pipelines_tests.datasets import dataset, export, rejected, rows
-from exporter_pipelines_tests.projects import ROOT, Project
+from exporter_pipelines_tests.support.datasets import dataset, export, rejected, rows
+from exporter_pipelines_tests.support.projects import ROOT, Project
 from exporter_pipelines_tests.test_postgres_values import values_dataset
 from exporter_pipelines_tests.test_sources import DAY, NOON, changes, log
 
@@ -454,7 +454,7 @@ def test_a_database_that_stays_locked_is_said_to_be(
     database: SqliteDatabase, store: LocalStore, monkeypatch: pytest.MonkeyPatch, mode: str
 ) -> None:
     for name in ("BUSY_S", "PATIENCE_S"):
-        monkeypatch.setattr(f"exporter_pipelines.sources.sqlite_copy.{name}", 0.3)
+        monkeypatch.setattr(f"exporter_pipelines.sources.sqlite.copy.{name}", 0.3)
     database.add("logs", log(1))
     with writer(database.path, mode, "lock"):
         if mode == "wal":
@@ -574,8 +574,8 @@ def test_memory_does_not_grow_with_the_rows(database: SqliteDatabase, tmp_path: 
     peaks = []
     for day in (DAY, "2026-11-02"):
         done = subprocess.run(
-            [sys.executable, "-m", "exporter_pipelines_tests.peak_memory", "export", database.url,
-             tmp_path / "exports", day],
+            [sys.executable, "-m", "exporter_pipelines_tests.support.peak_memory", "export",
+             database.url, tmp_path / "exports", day],
             cwd=ROOT, capture_output=True, text=True, check=True,
         )  # fmt: skip
         peaks.append(int(done.stdout.split()[1]))

@@ -13,11 +13,11 @@ import pytest
 import yaml
 from sqlalchemy.exc import OperationalError
 
-from exporter_pipelines_tests.backends import Backend
-from exporter_pipelines_tests.datasets import dataset
-from exporter_pipelines_tests.history import check_statuses, materializations
-from exporter_pipelines_tests.projects import ROOT
-from exporter_pipelines_tests.runs import Runner
+from exporter_pipelines_tests.support.backends import Backend
+from exporter_pipelines_tests.support.dagster_history import check_statuses, materializations
+from exporter_pipelines_tests.support.datasets import dataset
+from exporter_pipelines_tests.support.projects import ROOT
+from exporter_pipelines_tests.support.runs import Runner
 
 DAYS = ["2026-11-01", "2026-11-02", "2026-11-03"]
 ONE, TWO, THREE = DAYS

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter_pipelines_tests.projects import ROOT
+from exporter_pipelines_tests.support.projects import ROOT
 from exporter_pipelines_tests.torture.__main__ import campaign_names
 from exporter_pipelines_tests.torture.mutants import MUTANTS, Mutant
 from exporter_pipelines_tests.torture.trial import Trial

@@ -15,13 +15,13 @@ from exporter_pipelines.errors import ConfigurationError, TransformCrashedError
 from exporter_pipelines.stores import LocalStore
 from exporter_pipelines.transforms import RowFilter
 from exporter_pipelines.transforms.function import _differing
-from exporter_pipelines_tests.backends import Backend
-from exporter_pipelines_tests.datasets import dataset, export, rejected, rows
-from exporter_pipelines_tests.examples import example, indented
-from exporter_pipelines_tests.projects import Project
+from exporter_pipelines_tests.support.backends import Backend
+from exporter_pipelines_tests.support.datasets import dataset, export, rejected, rows
+from exporter_pipelines_tests.support.doc_examples import example, indented
+from exporter_pipelines_tests.support.projects import Project
 
 DAY = "2026-11-01"
-OWN = "exporter_pipelines_tests.rules_of_ones_own"
+OWN = "exporter_pipelines_tests.support.custom_rules"
 LOGS = load_row_schema("exporter_pipelines.defs.logs.schema.LogRow")
 
 

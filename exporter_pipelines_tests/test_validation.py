@@ -15,14 +15,14 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from exporter_pipelines.contracts.judging import with_rules, without
+from exporter_pipelines.contracts.effective_rules import with_rules, without
 from exporter_pipelines.contracts.refinements import RuleConfig
 from exporter_pipelines.contracts.row_schema import RowSchema, load_row_schema
 from exporter_pipelines.contracts.rules import parses_as_address
 from exporter_pipelines.engine.validate import Rejection, by_whole_schema, validate
 from exporter_pipelines.errors import ColumnMismatchError, ExporterError, RuleCrashedError
 
-OWN = "exporter_pipelines_tests.rules_of_ones_own"
+OWN = "exporter_pipelines_tests.support.custom_rules"
 CALLS: list[int] = []
 
 

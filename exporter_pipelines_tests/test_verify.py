@@ -18,21 +18,21 @@ from exporter_pipelines.cli import main
 from exporter_pipelines.contracts.manifest import MANIFEST_NAME
 from exporter_pipelines.engine.load import open_day
 from exporter_pipelines.engine.retention import plan, remove
-from exporter_pipelines.engine.verify import verify_day, verify_folders
-from exporter_pipelines.engine.verify_report import KINDS, Finding
 from exporter_pipelines.errors import (
     ConfigurationError,
     OutputUnavailableError,
     PublishedDayDamagedError,
 )
 from exporter_pipelines.stores import LocalStore
-from exporter_pipelines.stores.pages import report_index, report_page, write_page
-from exporter_pipelines.stores.run_locks import hold_run
-from exporter_pipelines_tests.backends import Backend
-from exporter_pipelines_tests.databases import sqlite_database, with_shipped_tables
-from exporter_pipelines_tests.datasets import DayHeldError, dataset, export
-from exporter_pipelines_tests.mutations import MUTATIONS, Mutation
-from exporter_pipelines_tests.projects import ROOT
+from exporter_pipelines.stores.local.pages import report_index, report_page, write_page
+from exporter_pipelines.stores.local.run_locks import hold_run
+from exporter_pipelines.verification.days import verify_day, verify_folders
+from exporter_pipelines.verification.report import KINDS, Finding
+from exporter_pipelines_tests.support.backends import Backend
+from exporter_pipelines_tests.support.databases import sqlite_database, with_shipped_tables
+from exporter_pipelines_tests.support.datasets import DayHeldError, dataset, export
+from exporter_pipelines_tests.support.export_mutations import MUTATIONS, Mutation
+from exporter_pipelines_tests.support.projects import ROOT
 
 DAY, NEXT, EMPTY = "2026-11-01", "2026-11-02", "2026-11-03"
 FORMS: dict[str, dict[str, Any]] = {

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import click
 
-from exporter_pipelines.cli.alert_test import alert_test
+from exporter_pipelines.cli.alerts import alert_test
 from exporter_pipelines.cli.doctor import doctor
 from exporter_pipelines.cli.prune import prune
 from exporter_pipelines.cli.verify import verify

@@ -9,10 +9,10 @@ import sys
 import click
 
 from exporter_pipelines import settings
-from exporter_pipelines.engine.verify_report import Finding, Report
 from exporter_pipelines.errors import ExporterError
-from exporter_pipelines.verifying import Summary, choice_of
-from exporter_pipelines.verifying import verify as verify_all
+from exporter_pipelines.verification.report import Finding, Report
+from exporter_pipelines.verification.run import Summary, choice_of
+from exporter_pipelines.verification.run import verify as verify_all
 
 _DAY = click.DateTime(["%Y-%m-%d"])
 

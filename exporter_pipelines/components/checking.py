@@ -10,11 +10,11 @@ from dagster._utils.schedules import is_valid_cron_schedule
 
 from exporter_pipelines import catalog
 from exporter_pipelines.contracts.dataset import Dataset, DatasetConfig, check_select
-from exporter_pipelines.contracts.judging import check_thresholds, with_rules
+from exporter_pipelines.contracts.effective_rules import check_thresholds, with_rules
 from exporter_pipelines.contracts.row_schema import RowSchema, load_row_schema
 from exporter_pipelines.errors import ConfigurationError
 from exporter_pipelines.formats import compression_named, format_named
-from exporter_pipelines.orchestration.export_report import TAKEN_NAMES
+from exporter_pipelines.orchestration.report.asset import TAKEN_NAMES
 from exporter_pipelines.transforms import RowFilter, transform_named
 
 

@@ -11,10 +11,10 @@ from exporter_pipelines.components.checking import check_name, checked_dataset, 
 from exporter_pipelines.components.scaffolding import DatasetScaffolder
 from exporter_pipelines.contracts.dataset import Dataset, DatasetConfig
 from exporter_pipelines.errors import ConfigurationError
-from exporter_pipelines.orchestration.assets import GROUP, export_asset
-from exporter_pipelines.orchestration.jobs import dataset_job
-from exporter_pipelines.orchestration.partitions import daily_partitions
-from exporter_pipelines.orchestration.schedules import dataset_schedule
+from exporter_pipelines.orchestration.exports.assets import GROUP, export_asset
+from exporter_pipelines.orchestration.exports.jobs import dataset_job
+from exporter_pipelines.orchestration.exports.partitions import daily_partitions
+from exporter_pipelines.orchestration.exports.schedules import dataset_schedule
 
 
 @dg.scaffold_with(DatasetScaffolder)

@@ -14,7 +14,7 @@ from exporter_pipelines.components.scaffolding import PresetScaffolder
 from exporter_pipelines.contracts.dataset import DatasetConfig
 from exporter_pipelines.contracts.preset import Preset, PresetConfig
 from exporter_pipelines.errors import ConfigurationError
-from exporter_pipelines.orchestration.assets import PRESETS_GROUP
+from exporter_pipelines.orchestration.exports.assets import PRESETS_GROUP
 
 
 @dg.scaffold_with(PresetScaffolder)

@@ -21,8 +21,8 @@ from exporter_pipelines.contracts.preset import PresetConfig
 from exporter_pipelines.contracts.refinements import FilterConfig, RuleConfig, TransformConfig
 from exporter_pipelines.contracts.retention import RetentionConfig
 from exporter_pipelines.errors import ConfigurationError, ExporterError
-from exporter_pipelines.orchestration.assets import GROUP, PRESETS_GROUP
-from exporter_pipelines.orchestration.descriptions import summary_of
+from exporter_pipelines.orchestration.exports.assets import GROUP, PRESETS_GROUP
+from exporter_pipelines.orchestration.exports.descriptions import summary_of
 
 
 def load_datasets(project: Path) -> dg.Definitions:

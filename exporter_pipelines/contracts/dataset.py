@@ -14,7 +14,7 @@ from zoneinfo import available_timezones
 
 from pydantic import Field, field_validator, model_validator
 
-from exporter_pipelines.contracts.judging import check_thresholds, with_rules, without
+from exporter_pipelines.contracts.effective_rules import check_thresholds, with_rules, without
 from exporter_pipelines.contracts.late_data import LateDataConfig
 from exporter_pipelines.contracts.refinements import (
     FilterConfig,

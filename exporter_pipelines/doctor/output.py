@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from exporter_pipelines import settings
 from exporter_pipelines.contracts.inspection import Finding
 from exporter_pipelines.errors import ExporterError
-from exporter_pipelines.stores import local_inspection as local
+from exporter_pipelines.stores.local import inspection as local
 
 _GIB = 1024**3
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from exporter_pipelines.contracts.export_history import DaySummary, StorageUse
+from exporter_pipelines.contracts.export_attempts import DaySummary, StorageUse
 from exporter_pipelines.contracts.manifest import Manifest
-from exporter_pipelines.stores.local import LocalStore
-from exporter_pipelines.stores.local_inspection import size_of
+from exporter_pipelines.stores.local.inspection import size_of
+from exporter_pipelines.stores.local.store import LocalStore
 
 
 def day_summaries(

@@ -20,9 +20,9 @@ from exporter_pipelines.errors import (
     PublishedDayDamagedError,
 )
 from exporter_pipelines.formats import compression_named, format_named, outer_compression
-from exporter_pipelines.stores.local import LocalStore
-from exporter_pipelines.stores.local_files import explained
-from exporter_pipelines.stores.published_day import PublishedDay
+from exporter_pipelines.stores.local.files import explained
+from exporter_pipelines.stores.local.published_day import PublishedDay
+from exporter_pipelines.stores.local.store import LocalStore
 
 _READ_BYTES = 1024 * 1024
 _KEPT_OPEN = 64

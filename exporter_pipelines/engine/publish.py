@@ -26,13 +26,13 @@ from exporter_pipelines.contracts.manifest import (
 )
 from exporter_pipelines.contracts.manifest import Quarantine as QuarantineEntry
 from exporter_pipelines.contracts.staged_day import FileFacts, StagedDay
-from exporter_pipelines.engine.card import files_beside
+from exporter_pipelines.engine.dataset_card import files_beside
 from exporter_pipelines.errors import (
     ConfigurationError,
     OutputUnavailableError,
     SupersededError,
 )
-from exporter_pipelines.stores.local import LocalStaging, generation_of
+from exporter_pipelines.stores.local.store import LocalStaging, generation_of
 
 _READ_BYTES = 1024 * 1024
 

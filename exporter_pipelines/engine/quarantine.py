@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import replace
@@ -14,6 +15,7 @@ from exporter_pipelines.contracts.staged_day import FileFacts, Staging
 from exporter_pipelines.engine.staged_file import StagedFile
 from exporter_pipelines.engine.validate import Rejection
 from exporter_pipelines.formats import suffix_of
+from exporter_pipelines.formats.compression import COMPRESSIONS
 from exporter_pipelines.formats.jsonl import JsonlFormat
 
 
@@ -56,3 +58,10 @@ class Quarantine:
     def finish(self) -> FileFacts | None:
         """Close the file; None when no row was rejected."""
         return self._file.finish()
+
+
+def quarantine_pattern(dataset: str, day: str, *, folder: bool = False) -> re.Pattern[str]:
+    """Names of quarantine files of a day; with their folder as the manifest names them."""
+    before = f"quarantine/date={day}/" if folder else ""
+    ends = "|".join(re.escape(c.suffix) for c in COMPRESSIONS.values())
+    return re.compile(rf"{re.escape(before + dataset)}-{day}\.[A-Za-z0-9-]+\.jsonl({ends})")

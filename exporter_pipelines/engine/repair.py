@@ -12,14 +12,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from exporter_pipelines.contracts.dataset import Dataset
-from exporter_pipelines.contracts.judging import known_rules
+from exporter_pipelines.contracts.effective_rules import known_rules
 from exporter_pipelines.contracts.manifest import Manifest
 from exporter_pipelines.contracts.row_schema import REASONS_COLUMN
-from exporter_pipelines.engine.verify_manifest import quarantine_pattern
+from exporter_pipelines.engine.quarantine import quarantine_pattern
 from exporter_pipelines.errors import UnknownNameError
 from exporter_pipelines.formats.compression import COMPRESSIONS
-from exporter_pipelines.stores.local import LocalStore
-from exporter_pipelines.stores.published_day import open_file, open_folder
+from exporter_pipelines.stores.local.published_day import open_file, open_folder
+from exporter_pipelines.stores.local.store import LocalStore
 
 _REASONS = f'"{REASONS_COLUMN}":'.encode()
 """What stands before the reasons, the last key of a line; within a text its quotes are escaped."""

@@ -16,9 +16,9 @@ from pydantic import ValidationError
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.manifest import Manifest
 from exporter_pipelines.contracts.retention import Removed, RetentionConfig, Tombstone, What
-from exporter_pipelines.stores import local_removal
-from exporter_pipelines.stores.local import LocalStore, generation_of
-from exporter_pipelines.stores.local_inspection import size_of
+from exporter_pipelines.stores.local import removal as local_removal
+from exporter_pipelines.stores.local.inspection import size_of
+from exporter_pipelines.stores.local.store import LocalStore, generation_of
 
 
 @dataclass(frozen=True)

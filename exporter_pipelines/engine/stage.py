@@ -22,7 +22,7 @@ from exporter_pipelines.contracts.source import NOTES_COLUMN, DaySnapshot
 from exporter_pipelines.contracts.staged_day import StagedDay, Staging
 from exporter_pipelines.contracts.tally import UNNAMED_VALUE, Tally
 from exporter_pipelines.engine.data_files import DataFiles
-from exporter_pipelines.engine.leave_out import kept, renumbered
+from exporter_pipelines.engine.filter_rows import kept, renumbered
 from exporter_pipelines.engine.quarantine import Quarantine
 from exporter_pipelines.engine.threads import WriteBehind, read_ahead
 from exporter_pipelines.engine.validate import Rejection, validate

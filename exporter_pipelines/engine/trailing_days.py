@@ -14,7 +14,7 @@ from typing import Self
 from exporter_pipelines.contracts.manifest import Manifest
 from exporter_pipelines.contracts.tally import Tally
 from exporter_pipelines.errors import OutputUnavailableError
-from exporter_pipelines.stores.local import LocalStore
+from exporter_pipelines.stores.local.store import LocalStore
 
 TRAILING_DAYS = 14
 """Two of each weekday."""

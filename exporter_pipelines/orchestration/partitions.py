@@ -1,39 +1,5 @@
-"""The one partitions definition that all datasets share.
+"""Public path of `daily_partitions`, which 0.1.0 projects name; the code is in `exports`."""
 
-Dagster refuses a selection or a backfill over assets with different partitions definitions, so
-start, end and zone are settings of the project and not of a dataset.
-https://docs.dagster.io/guides/build/partitions-and-backfills
-"""
+from exporter_pipelines.orchestration.exports.partitions import daily_partitions
 
-from __future__ import annotations
-
-import dagster as dg
-
-from exporter_pipelines import settings
-from exporter_pipelines.orchestration.last_words import remember
-
-
-def daily_partitions() -> dg.DailyPartitionsDefinition:
-    """Days from EXPORTER_START_DATE to yesterday, or to EXPORTER_END_DATE, in EXPORTER_TIMEZONE."""
-    return dg.DailyPartitionsDefinition(
-        start_date=settings.start_date(),
-        end_date=settings.end_date(),
-        timezone=settings.timezone(),
-    )
-
-
-def days_of_run(context: dg.AssetExecutionContext) -> list[str]:
-    """The days that a run is of, in order.
-
-    Raises:
-        dg.Failure: It is of none; the Launchpad starts such a run if that is confirmed.
-    """
-    if not (context.has_partition_key or context.has_partition_key_range):
-        problem = "the run names no day: choose a partition. See docs/failures.md#no-such-partition"
-    elif not (days := list(context.partition_keys)):
-        problem = "the last day of the range is before its first."
-    else:
-        return days
-    message = f"{context.asset_key.to_user_string()}: {problem}"
-    remember(message)
-    raise dg.Failure(message, allow_retries=False)
+__all__ = ["daily_partitions"]

@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from exporter_pipelines.contracts.export_history import DaySummary
+from exporter_pipelines.contracts.export_attempts import DaySummary
 from exporter_pipelines.reporting.numbers import Report
 
 SERIES = 8

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from statistics import median
 
-from exporter_pipelines.contracts.export_history import (
+from exporter_pipelines.contracts.export_attempts import (
     Attempt,
     DaySummary,
     ExportedRun,

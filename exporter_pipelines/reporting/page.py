@@ -6,7 +6,7 @@ import datetime as dt
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from exporter_pipelines.contracts.export_history import ExportedRun
+from exporter_pipelines.contracts.export_attempts import ExportedRun
 from exporter_pipelines.reporting import charts
 from exporter_pipelines.reporting.numbers import Report
 

@@ -10,10 +10,10 @@ from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.day_window import DayWindow
 from exporter_pipelines.contracts.source import DaySnapshot
 from exporter_pipelines.errors import ConfigurationError
-from exporter_pipelines.sources.postgres import PostgresDaySnapshot
-from exporter_pipelines.sources.postgres_kept import KeptConnection
-from exporter_pipelines.sources.sqlite import SqliteDaySnapshot
-from exporter_pipelines.sources.sqlite_connection import URL_PREFIX
+from exporter_pipelines.sources.postgres.kept import KeptConnection
+from exporter_pipelines.sources.postgres.snapshot import PostgresDaySnapshot
+from exporter_pipelines.sources.sqlite.connection import URL_PREFIX
+from exporter_pipelines.sources.sqlite.snapshot import SqliteDaySnapshot
 
 __all__ = ["KeptConnection", "open_day"]
 

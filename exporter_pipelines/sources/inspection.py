@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from exporter_pipelines.contracts.inspection import Inspection
 from exporter_pipelines.errors import ConfigurationError
-from exporter_pipelines.sources.postgres_inspection import PostgresInspection
-from exporter_pipelines.sources.sqlite_connection import URL_PREFIX
-from exporter_pipelines.sources.sqlite_inspection import SqliteInspection
+from exporter_pipelines.sources.postgres.inspection import PostgresInspection
+from exporter_pipelines.sources.sqlite.connection import URL_PREFIX
+from exporter_pipelines.sources.sqlite.inspection import SqliteInspection
 
 
 def open_inspection(url: str, variable: str) -> Inspection:

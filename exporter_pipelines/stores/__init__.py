@@ -6,6 +6,6 @@ Does not belong here: what is in the files, or when a day may be published.
 
 from __future__ import annotations
 
-from exporter_pipelines.stores.local import LocalStore
+from exporter_pipelines.stores.local.store import LocalStore
 
 __all__ = ["LocalStore"]

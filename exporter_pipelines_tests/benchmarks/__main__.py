@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 from exporter_pipelines_tests.benchmarks import backfill, data, profile, rounds, scale, server
-from exporter_pipelines_tests.datasets import dataset
-from exporter_pipelines_tests.plans import plans
+from exporter_pipelines_tests.support.datasets import dataset
+from exporter_pipelines_tests.support.query_plans import plans
 
 
 def main() -> None:

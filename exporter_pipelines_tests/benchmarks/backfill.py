@@ -24,11 +24,11 @@ from exporter_pipelines.contracts.manifest import MANIFEST_NAME
 from exporter_pipelines.demo.backend import start_server
 from exporter_pipelines.sources import KeptConnection
 from exporter_pipelines.stores import LocalStore
-from exporter_pipelines_tests.backends import ANOMALIES, IPS, LOGS, Backend, fresh_database
-from exporter_pipelines_tests.datasets import dataset, export
-from exporter_pipelines_tests.history import history_of
-from exporter_pipelines_tests.projects import Project, copy_project
-from exporter_pipelines_tests.servers import daemon, web_server
+from exporter_pipelines_tests.support.backends import ANOMALIES, IPS, LOGS, Backend, fresh_database
+from exporter_pipelines_tests.support.dagster_history import history_of
+from exporter_pipelines_tests.support.datasets import dataset, export
+from exporter_pipelines_tests.support.projects import Project, copy_project
+from exporter_pipelines_tests.support.servers import daemon, web_server
 
 _NAMES = ["anomalies", "ips", "logs"]
 _DAYS = "generate_series(0, {last}) d, generate_series(1, {rows}) n"

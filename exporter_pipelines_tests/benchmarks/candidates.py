@@ -18,7 +18,7 @@ from exporter_pipelines_tests.benchmarks.data import FIRST_DAY, WARM_UP_DAY, Row
 from exporter_pipelines_tests.benchmarks.measuring import CandidateFailedError, Cost, run
 from exporter_pipelines_tests.benchmarks.ours import Order
 from exporter_pipelines_tests.benchmarks.server import Server
-from exporter_pipelines_tests.projects import BIN, ROOT, copy_project
+from exporter_pipelines_tests.support.projects import BIN, ROOT, copy_project
 
 LIMIT = "COPY binary, thrown away"
 

@@ -22,7 +22,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from exporter_pipelines_tests.projects import ROOT
+from exporter_pipelines_tests.support.projects import ROOT
 from exporter_pipelines_tests.torture import alone, campaigns
 from exporter_pipelines_tests.torture.promises import Promise
 

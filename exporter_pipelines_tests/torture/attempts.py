@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from exporter_pipelines.stores import LocalStore
-from exporter_pipelines_tests.datasets import dataset, export
-from exporter_pipelines_tests.processes import FORKS
+from exporter_pipelines_tests.support.datasets import dataset, export
+from exporter_pipelines_tests.support.processes import FORKS
 
 DAY = "2026-11-01"
 _ROOM = 8192

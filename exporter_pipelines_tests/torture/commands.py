@@ -5,8 +5,8 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from exporter_pipelines_tests.backends import Backend
-from exporter_pipelines_tests.projects import BIN, Project, copy_project
+from exporter_pipelines_tests.support.backends import Backend
+from exporter_pipelines_tests.support.projects import BIN, Project, copy_project
 
 _DEATH = '''
 

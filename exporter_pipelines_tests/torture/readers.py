@@ -14,8 +14,8 @@ import pyarrow.compute as pc
 from exporter_pipelines.contracts.manifest import MANIFEST_NAME, Manifest
 from exporter_pipelines.engine.load import open_day
 from exporter_pipelines.stores import LocalStore
-from exporter_pipelines_tests.backends import Backend
-from exporter_pipelines_tests.datasets import dataset, export
+from exporter_pipelines_tests.support.backends import Backend
+from exporter_pipelines_tests.support.datasets import dataset, export
 from exporter_pipelines_tests.torture.attempts import DAY
 from exporter_pipelines_tests.torture.trial import Trial
 

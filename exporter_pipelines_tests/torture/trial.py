@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 
 from exporter_pipelines.demo.backend import start_server
-from exporter_pipelines_tests.backends import ANOMALIES, IPS, LOGS, Backend, fresh_database
+from exporter_pipelines_tests.support.backends import ANOMALIES, IPS, LOGS, Backend, fresh_database
 
 _KEPT = 20
 """Details of what went wrong that are kept per campaign; the count has all of them."""

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import dagster as dg
 
 from exporter_pipelines import settings
-from exporter_pipelines.alerts.heartbeat import beat
-from exporter_pipelines.alerts.message import Message, alert, recovery
+from exporter_pipelines.notifications.heartbeat import beat
+from exporter_pipelines.notifications.message import Message, alert, recovery
 from exporter_pipelines.orchestration.alerts.conditions import (
     is_published,
     little_disk,
@@ -19,8 +19,8 @@ from exporter_pipelines.orchestration.alerts.conditions import (
 from exporter_pipelines.orchestration.alerts.incidents import Incident
 from exporter_pipelines.orchestration.alerts.memory import Desk, Memory
 from exporter_pipelines.orchestration.alerts.run_alerts import NAME as RUN_ALERTS
-from exporter_pipelines.orchestration.partitions import daily_partitions
-from exporter_pipelines.stores.local import LocalStore
+from exporter_pipelines.orchestration.exports.partitions import daily_partitions
+from exporter_pipelines.stores.local.store import LocalStore
 
 NAME = "condition_alerts_sensor"
 

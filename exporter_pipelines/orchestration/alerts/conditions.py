@@ -12,11 +12,11 @@ from exporter_pipelines import settings
 from exporter_pipelines.catalog import attributes_of, exported_names
 from exporter_pipelines.errors import ExporterError, SourceUnavailableError
 from exporter_pipelines.orchestration.alerts.incidents import Incident
-from exporter_pipelines.orchestration.alerts.schedules_on import days_due
-from exporter_pipelines.orchestration.partitions import daily_partitions
+from exporter_pipelines.orchestration.dagster_internals.schedules_on import days_due
+from exporter_pipelines.orchestration.exports.partitions import daily_partitions
 from exporter_pipelines.sources.inspection import open_inspection
-from exporter_pipelines.stores.local import LocalStore
-from exporter_pipelines.stores.local_inspection import free_bytes
+from exporter_pipelines.stores.local.inspection import free_bytes
+from exporter_pipelines.stores.local.store import LocalStore
 
 _GIB = 1024**3
 _TICK_BUDGET_S = 15.0

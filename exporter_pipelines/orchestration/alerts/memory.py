@@ -17,9 +17,9 @@ from typing import Any, Self
 import dagster as dg
 
 from exporter_pipelines import settings
-from exporter_pipelines.alerts.message import Message
-from exporter_pipelines.alerts.outbox import Outbox
-from exporter_pipelines.alerts.receivers import Receiver, open_receivers
+from exporter_pipelines.notifications.message import Message
+from exporter_pipelines.notifications.outbox import Outbox
+from exporter_pipelines.notifications.receivers import Receiver, open_receivers
 from exporter_pipelines.orchestration.alerts.incidents import Incident
 
 _MOST_INCIDENTS = 5000

@@ -14,8 +14,8 @@ from typing import Literal
 import dagster as dg
 
 from exporter_pipelines import settings
-from exporter_pipelines.alerts.message import Message, alert, recovery
 from exporter_pipelines.catalog import exported_names
+from exporter_pipelines.notifications.message import Message, alert, recovery
 from exporter_pipelines.orchestration.alerts.ended_run import EndedRun, read_run
 from exporter_pipelines.orchestration.alerts.incidents import Incident, found_in, over_by
 from exporter_pipelines.orchestration.alerts.memory import Desk, Memory

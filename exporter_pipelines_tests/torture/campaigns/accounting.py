@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from exporter_pipelines.contracts.manifest import Manifest
 from exporter_pipelines.stores import LocalStore
-from exporter_pipelines_tests.datasets import dataset, export, rejected, rows
+from exporter_pipelines_tests.support.datasets import dataset, export, rejected, rows
 from exporter_pipelines_tests.torture.promises import Promise
 from exporter_pipelines_tests.torture.trial import Trial
 

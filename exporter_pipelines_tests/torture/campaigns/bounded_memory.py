@@ -6,8 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from exporter_pipelines_tests.backends import Backend
-from exporter_pipelines_tests.projects import ROOT
+from exporter_pipelines_tests.support.backends import Backend
+from exporter_pipelines_tests.support.projects import ROOT
 from exporter_pipelines_tests.torture.promises import Promise
 from exporter_pipelines_tests.torture.trial import Trial
 
@@ -44,7 +44,7 @@ def _check(
     folder = trial.folder / day
     done = subprocess.run(
         [
-            sys.executable, "-m", "exporter_pipelines_tests.peak_memory",
+            sys.executable, "-m", "exporter_pipelines_tests.support.peak_memory",
             "monster", backend.url, folder, day,
         ],
         cwd=ROOT, capture_output=True, text=True, check=False,

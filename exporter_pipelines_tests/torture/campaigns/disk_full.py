@@ -10,7 +10,7 @@ from pathlib import Path
 
 from exporter_pipelines.errors import OutputUnavailableError
 from exporter_pipelines.stores import LocalStore
-from exporter_pipelines_tests.datasets import dataset, export
+from exporter_pipelines_tests.support.datasets import dataset, export
 from exporter_pipelines_tests.torture.attempts import DAY
 from exporter_pipelines_tests.torture.promises import Promise
 from exporter_pipelines_tests.torture.readers import Variants, damage, leftovers

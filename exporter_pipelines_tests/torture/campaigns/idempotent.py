@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 
 from exporter_pipelines.stores import LocalStore
-from exporter_pipelines_tests.datasets import dataset, export, rows
+from exporter_pipelines_tests.support.datasets import dataset, export, rows
 from exporter_pipelines_tests.torture.promises import Promise
 from exporter_pipelines_tests.torture.trial import Trial
 

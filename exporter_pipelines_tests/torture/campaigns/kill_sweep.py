@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import cycle
 
 from exporter_pipelines.stores import LocalStore
-from exporter_pipelines_tests.datasets import dataset, export
+from exporter_pipelines_tests.support.datasets import dataset, export
 from exporter_pipelines_tests.torture.attempts import DAY, Attempt
 from exporter_pipelines_tests.torture.promises import Promise
 from exporter_pipelines_tests.torture.readers import (

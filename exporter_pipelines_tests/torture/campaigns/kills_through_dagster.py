@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from exporter_pipelines.stores import LocalStore
-from exporter_pipelines_tests.datasets import dataset, export
+from exporter_pipelines_tests.support.datasets import dataset, export
 from exporter_pipelines_tests.torture.attempts import DAY
 from exporter_pipelines_tests.torture.commands import mortal_project, start
 from exporter_pipelines_tests.torture.promises import Promise

@@ -10,9 +10,9 @@ from collections.abc import Callable
 import psycopg
 
 from exporter_pipelines.stores import LocalStore
-from exporter_pipelines_tests.backends import Backend
-from exporter_pipelines_tests.datasets import dataset, export, export_patiently
-from exporter_pipelines_tests.tcp_proxy import tcp_proxy
+from exporter_pipelines_tests.support.backends import Backend
+from exporter_pipelines_tests.support.datasets import dataset, export, export_patiently
+from exporter_pipelines_tests.support.tcp_proxy import tcp_proxy
 from exporter_pipelines_tests.torture.promises import Promise
 from exporter_pipelines_tests.torture.trial import Trial
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from exporter_pipelines_tests.projects import ROOT
+from exporter_pipelines_tests.support.projects import ROOT
 from exporter_pipelines_tests.torture.mutants import MUTANTS, Mutant
 from exporter_pipelines_tests.torture.promises import Promise
 from exporter_pipelines_tests.torture.trial import Trial

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.engine.load import open_day
-from exporter_pipelines.engine.verify import verify_day, verify_folders
 from exporter_pipelines.errors import ExporterError
 from exporter_pipelines.stores import LocalStore
-from exporter_pipelines_tests.datasets import dataset, export
+from exporter_pipelines.verification.days import verify_day, verify_folders
+from exporter_pipelines_tests.support.datasets import dataset, export
 from exporter_pipelines_tests.torture.promises import Promise
 from exporter_pipelines_tests.torture.trial import Trial
 

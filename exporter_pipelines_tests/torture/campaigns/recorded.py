@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 
-from exporter_pipelines_tests.history import history_of, materializations
+from exporter_pipelines_tests.support.dagster_history import history_of, materializations
 from exporter_pipelines_tests.torture.commands import mortal_project, start
 from exporter_pipelines_tests.torture.promises import Promise
 from exporter_pipelines_tests.torture.trial import Trial

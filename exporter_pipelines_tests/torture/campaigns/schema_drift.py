@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from exporter_pipelines.stores import LocalStore
-from exporter_pipelines_tests.schema_drift import CASES, wrong
+from exporter_pipelines_tests.support.schema_drift import CASES, wrong
 from exporter_pipelines_tests.torture.promises import Promise
 from exporter_pipelines_tests.torture.trial import Trial
 

@@ -14,9 +14,11 @@ from pathlib import Path
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.engine.retention import plan, remove
 from exporter_pipelines.stores import LocalStore
-from exporter_pipelines.stores.pages import report_index, write_page
-from exporter_pipelines_tests.backends import Backend
-from exporter_pipelines_tests.canaries import (
+from exporter_pipelines.stores.local.pages import report_index, write_page
+from exporter_pipelines_tests.support.alert_receivers import Inbox, inbox
+from exporter_pipelines_tests.support.backends import Backend
+from exporter_pipelines_tests.support.datasets import dataset, export
+from exporter_pipelines_tests.support.planted_values import (
     MARKS,
     OWN_CODE,
     SECRETS,
@@ -25,9 +27,7 @@ from exporter_pipelines_tests.canaries import (
     plant,
     with_secrets,
 )
-from exporter_pipelines_tests.datasets import dataset, export
-from exporter_pipelines_tests.projects import Finished, Project, copy_project
-from exporter_pipelines_tests.receivers import Inbox, inbox
+from exporter_pipelines_tests.support.projects import Finished, Project, copy_project
 from exporter_pipelines_tests.torture.promises import Promise
 from exporter_pipelines_tests.torture.trial import Trial
 

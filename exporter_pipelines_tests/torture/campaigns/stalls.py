@@ -13,8 +13,8 @@ from contextlib import contextmanager, suppress
 
 from exporter_pipelines.errors import SourceStalledError, SourceUnavailableError
 from exporter_pipelines.stores import LocalStore
-from exporter_pipelines_tests.datasets import dataset, export
-from exporter_pipelines_tests.projects import ROOT
+from exporter_pipelines_tests.support.datasets import dataset, export
+from exporter_pipelines_tests.support.projects import ROOT
 from exporter_pipelines_tests.torture.promises import Promise
 from exporter_pipelines_tests.torture.trial import Trial
 
@@ -94,7 +94,7 @@ def _stopped(trial: Trial, what: str, url: str, pids: Callable[[], list[int]]) -
 def _proxy(server: str) -> Iterator[tuple[str, int]]:
     """URL and process id of a proxy in a process of its own."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "exporter_pipelines_tests.tcp_proxy", server],
+        [sys.executable, "-m", "exporter_pipelines_tests.support.tcp_proxy", server],
         cwd=ROOT, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert process.stdout

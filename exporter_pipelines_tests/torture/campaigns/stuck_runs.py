@@ -12,9 +12,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from exporter_pipelines_tests.backends import Backend
-from exporter_pipelines_tests.projects import BIN, Project, copy_project
-from exporter_pipelines_tests.servers import WebServer, free_port
+from exporter_pipelines_tests.support.backends import Backend
+from exporter_pipelines_tests.support.projects import BIN, Project, copy_project
+from exporter_pipelines_tests.support.servers import WebServer, free_port
 from exporter_pipelines_tests.torture.promises import Promise
 from exporter_pipelines_tests.torture.trial import Trial
 

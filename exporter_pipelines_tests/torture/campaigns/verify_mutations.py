@@ -7,10 +7,10 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from exporter_pipelines.engine.verify import verify_day, verify_folders
 from exporter_pipelines.stores import LocalStore
-from exporter_pipelines_tests.datasets import dataset, export
-from exporter_pipelines_tests.mutations import MUTATIONS
+from exporter_pipelines.verification.days import verify_day, verify_folders
+from exporter_pipelines_tests.support.datasets import dataset, export
+from exporter_pipelines_tests.support.export_mutations import MUTATIONS
 from exporter_pipelines_tests.torture.promises import Promise
 from exporter_pipelines_tests.torture.trial import Trial
 

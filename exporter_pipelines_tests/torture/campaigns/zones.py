@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 
 from exporter_pipelines.contracts.day_window import DayWindow
 from exporter_pipelines.stores import LocalStore
-from exporter_pipelines_tests.backends import Backend
-from exporter_pipelines_tests.datasets import export, rows
+from exporter_pipelines_tests.support.backends import Backend
+from exporter_pipelines_tests.support.datasets import export, rows
 from exporter_pipelines_tests.test_day_windows import instants_dataset
 from exporter_pipelines_tests.torture.promises import Promise
 from exporter_pipelines_tests.torture.trial import Trial

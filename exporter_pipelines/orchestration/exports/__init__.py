@@ -1,0 +1,1 @@
+"""Datasets as Dagster assets: asset, checks, IO manager, partitions, jobs and schedules."""

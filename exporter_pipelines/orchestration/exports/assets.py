@@ -1,0 +1,58 @@
+"""Makes the asset of a dataset.
+
+https://docs.dagster.io/guides/build/assets
+
+No `from __future__ import annotations` here: Dagster reads the annotations of the asset function
+as classes.
+"""
+
+import dagster as dg
+
+from exporter_pipelines import __version__, settings
+from exporter_pipelines.contracts.dataset import Dataset
+from exporter_pipelines.orchestration.exports.checks import check_specs
+from exporter_pipelines.orchestration.exports.descriptions import asset_description
+from exporter_pipelines.orchestration.exports.export_run import ExportConfig, ExportRun
+from exporter_pipelines.orchestration.exports.io_manager import ExportIOManager
+from exporter_pipelines.orchestration.exports.metadata import asset_metadata
+from exporter_pipelines.orchestration.exports.partitions import days_of_run
+from exporter_pipelines.orchestration.exports.resources import BackendResource
+
+GROUP = "exports"
+PRESETS_GROUP = "presets"
+
+
+def export_asset(
+    dataset: Dataset, partitions_def: dg.PartitionsDefinition[str], group: str = GROUP
+) -> dg.AssetsDefinition:
+    """The partitioned asset of a dataset, with its checks."""
+    config = dataset.config
+
+    # The return type stays unannotated: Dagster reads it as the type of the output.
+    @dg.asset(
+        name=dataset.name,
+        description=asset_description(dataset),
+        group_name=group,
+        kinds={config.format, *filter(None, [settings.source_kind(config.source.url)])},
+        owners=list(config.owners),
+        tags={"exporter/kind": "preset" if group == PRESETS_GROUP else "dataset"},
+        metadata=asset_metadata(dataset),
+        partitions_def=partitions_def,
+        # The only policy that `--partition-range` accepts; each day is committed by itself.
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        check_specs=check_specs(dataset.name, partitions_def),
+        io_manager_key="io_manager",
+        output_required=False,
+        # One per database: dagster.yaml limits how many runs read from it at once.
+        pool=config.source.url.lower(),
+        code_version=__version__,
+    )
+    def export(  # type: ignore[no-untyped-def]
+        context: dg.AssetExecutionContext,
+        config: ExportConfig,
+        backend: BackendResource,
+        exports: dg.ResourceParam[ExportIOManager],
+    ):
+        yield from ExportRun(dataset, context, config, backend, exports).days(days_of_run(context))
+
+    return export

@@ -1,0 +1,41 @@
+"""A job per dataset and one for all: what schedules start and the Launchpad shows.
+
+https://docs.dagster.io/guides/build/jobs
+"""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from exporter_pipelines.orchestration.exports.assets import GROUP
+from exporter_pipelines.orchestration.report.asset import NAME
+
+EXPORT_REPORT_JOB = f"{NAME}_job"
+
+
+def dataset_job(dataset: str) -> dg.UnresolvedAssetJobDefinition:
+    """Exports one dataset."""
+    return dg.define_asset_job(
+        f"{dataset}_job",
+        selection=dg.AssetSelection.assets(dataset),
+        description=f"Exports {dataset} for one day or a range of days. See docs/operations.md",
+    )
+
+
+def all_exports_job() -> dg.UnresolvedAssetJobDefinition:
+    """Exports every dataset."""
+    return dg.define_asset_job(
+        "all_exports_job",
+        selection=dg.AssetSelection.groups(GROUP),
+        description="Exports all datasets, without presets, for one day or a range of days. "
+        "See docs/operations.md",
+    )
+
+
+def export_report_job() -> dg.UnresolvedAssetJobDefinition:
+    """Renders the report alone."""
+    return dg.define_asset_job(
+        EXPORT_REPORT_JOB,
+        selection=dg.AssetSelection.assets(NAME),
+        description="Renders the export report of a day; exports nothing. See docs/report.md",
+    )

@@ -1,0 +1,101 @@
+"""What the UI shows of a dataset and of a published day.
+
+Numbers are plotted per day, so everything countable is a number. Source values never become
+metadata: they may be personal, and Dagster renders markdown.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import dagster as dg
+
+from exporter_pipelines.contracts.dataset import Dataset
+from exporter_pipelines.contracts.manifest import MANIFEST_NAME, Manifest
+from exporter_pipelines.stores.local.store import LocalStore
+
+DATA_VERSION_TAG = "dagster/data_version"
+
+
+def table_schema(dataset: Dataset) -> dg.TableSchema:
+    """The exported columns and their rules, as the UI's Columns section shows them."""
+    sql_rules = [name for name, _ in dataset.config.sql_rules]
+    rules: dict[str | None, list[str]] = {None: sql_rules}
+    for rule, column in dataset.judging(dataset.schema).rules:
+        if rule != "required":
+            rules.setdefault(column, []).append(rule)
+    return dg.TableSchema(
+        columns=[
+            dg.TableColumn(
+                name=column.name,
+                type="json" if column.is_json else str(column.type),
+                description=column.description or None,
+                constraints=dg.TableColumnConstraints(
+                    nullable=column.nullable, other=rules.get(column.name, [])
+                ),
+            )
+            for column in dataset.exported(dataset.schema).columns
+        ],
+        constraints=dg.TableConstraints(other=rules[None]),
+    )
+
+
+def asset_metadata(dataset: Dataset) -> dict[str, Any]:
+    """Metadata of the asset itself."""
+    config = dataset.config
+    return {
+        "dagster/column_schema": table_schema(dataset),
+        "dagster/table_name": config.source.origin,
+        "schema": config.row_schema,
+        "source_variable": config.source.url,
+        "format": config.format,
+        "compression": config.compression,
+        "validation": config.validation,
+    }
+
+
+def _rejected_by_rule(manifest: Manifest) -> dict[str, int]:
+    """One number per rule, whatever its columns: zeros too, so that a plot has every day."""
+    rejected: Counter[str] = Counter()
+    for result in manifest.validation.rules:
+        rejected[f"rejected.{result.rule}"] += result.failed
+    return dict(rejected)
+
+
+def day_metadata(manifest: Manifest, store: LocalStore) -> dict[str, Any]:
+    """Metadata of one published day."""
+    folder = store.day_folder(manifest.dataset, manifest.partition)
+    counts, duration_s = manifest.counts, manifest.run.duration_s
+    shown: dict[str, Any] = {
+        "dagster/partition_row_count": manifest.record_count,
+        "dagster/uri": folder.as_uri(),
+        "rows_read": counts.read,
+        "rows_exported": counts.exported,
+        "rows_rejected": counts.rejected,
+        "rows_filtered": counts.filtered,
+        **_rejected_by_rule(manifest),
+        "size_bytes": manifest.file_size,
+        "duration_s": duration_s,
+        "rows_per_s": round(counts.read / duration_s) if duration_s else 0,
+        **manifest.data_quality_metrics,
+        "manifest": dg.MetadataValue.path(str(folder / MANIFEST_NAME)),
+        "sha256": ", ".join(file.sha256 for file in manifest.files) or "no data file",
+    }
+    if manifest.quarantine:
+        path = store.root / manifest.dataset / manifest.quarantine.path
+        shown["quarantine"] = dg.MetadataValue.path(str(path))
+    return shown
+
+
+def day_materialization(
+    manifest: Manifest, store: LocalStore, description: str | None = None
+) -> dg.AssetMaterialization:
+    """The event that records a published day, where Dagster does not make it from an output."""
+    return dg.AssetMaterialization(
+        asset_key=manifest.dataset,
+        partition=manifest.partition,
+        description=description,
+        metadata=day_metadata(manifest, store),
+        tags={DATA_VERSION_TAG: manifest.data_version},
+    )

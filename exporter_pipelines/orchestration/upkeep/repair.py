@@ -1,0 +1,109 @@
+"""Repair by rule as a job: the days with rows that a rule rejected are exported again.
+
+https://docs.dagster.io/guides/build/jobs
+
+No `from __future__ import annotations` here: Dagster reads the annotations of the op as classes.
+"""
+
+from typing import Any
+
+import dagster as dg
+from pydantic import Field
+
+from exporter_pipelines import settings
+from exporter_pipelines.catalog import dataset_named
+from exporter_pipelines.engine.repair import Repair, days_to_repair
+from exporter_pipelines.errors import ExporterError
+from exporter_pipelines.orchestration.dagster_internals.backfills import (
+    running_backfill,
+    start_backfill,
+)
+from exporter_pipelines.orchestration.exports.io_manager import ExportIOManager
+from exporter_pipelines.orchestration.exports.last_words import remember
+from exporter_pipelines.orchestration.exports.partitions import daily_partitions
+
+
+class RepairConfig(dg.Config):
+    """Run config of `repair_job`."""
+
+    dataset: str = Field(description="Dataset or preset whose days are looked at: logs.")
+    rule: str = Field(
+        description="Rule that rejected the rows, as the check rejected_rows names it: known_level."
+    )
+    column: str = Field("", description="Only rows that the rule rejected for this column.")
+    apply: bool = Field(
+        False, description="Export the days again, as a backfill. Off: only say which days."
+    )
+
+
+@dg.op(
+    description="Finds the days that hold rows which a rule rejected, published or held, and "
+    "starts a backfill of exactly those. See docs/operations.md, Repair by rule.",
+    out=dg.Out(dg.Nothing),
+)
+def repair(  # type: ignore[no-untyped-def]
+    context: dg.OpExecutionContext, config: RepairConfig, exports: dg.ResourceParam[ExportIOManager]
+):
+    """The days in the log and, as a table, in the metadata of the output."""
+    try:
+        dataset = dataset_named(config.dataset)
+        found = days_to_repair(exports.store(), dataset, config.rule, config.column or None)
+    except ExporterError as error:
+        said = f"{error} See docs/failures.md#{error.entry}"
+        remember(said)
+        raise dg.Failure(said, allow_retries=False) from None
+    context.log.info("\n".join([str(found), *(f"  {day.day}" for day in found.days)]))
+    for path in found.unreadable:
+        context.log.warning(f"{path} cannot be read; `exporter verify` says more.")
+    shown: dict[str, Any] = {"days": len(found.days), "table": dg.MetadataValue.md(_table(found))}
+    if config.apply:
+        shown |= _start(context, found)
+    elif found.days:
+        context.log.info("Nothing is exported: set `apply: true` to export these days again.")
+    yield dg.Output(None, metadata=shown)
+
+
+def _start(context: dg.OpExecutionContext, found: Repair) -> dict[str, dg.MetadataValue]:
+    """Ask for the backfill, unless the same one is under way."""
+    partitions = daily_partitions()
+    existing = set(partitions.get_partition_keys())
+    days = [day.day for day in found.days if day.day in existing]
+    if outside := [day.day for day in found.days if day.day not in existing]:
+        context.log.warning(
+            f"Left out, since they are no partitions any more: {', '.join(outside)}. "
+            "EXPORTER_START_DATE and EXPORTER_END_DATE say which days are."
+        )
+    if not days:
+        return {}
+    what = "/".join(filter(None, [found.dataset, found.rule, found.column]))
+    tags = {"exporter/reason": "repair", "exporter/repair": what}
+    if backfill := running_backfill(context.instance, tags):
+        context.log.warning(f"Not started again: backfill {backfill} repairs {what} now.")
+    else:
+        backfill = start_backfill(
+            context.instance,
+            partitions,
+            found.dataset,
+            days,
+            title=f"Repair {what}",
+            description=str(found),
+            tags=tags,
+        )
+        context.log.info(f"Backfill {backfill} exports {len(days)} days again: {', '.join(days)}.")
+    return {"backfill": dg.MetadataValue.url(f"{settings.ui_url()}/runs/b/{backfill}")}
+
+
+def _table(found: Repair) -> str:
+    lines = [f"| {day.day} | {day.published:,} | {day.held:,} |" for day in found.days]
+    head = ["| day | rows beside the published export | rows of a held export |", "|---|--:|--:|"]
+    return "\n".join([str(found), "", *head, *lines]) if lines else str(found)
+
+
+@dg.job(
+    description="Exports the days again that hold rows which a rule rejected, once that rule is "
+    "mended. Without `apply: true` in its config it only says which days. See docs/operations.md, "
+    "Repair by rule."
+)
+def repair_job() -> None:
+    """See `repair`."""
+    repair()

@@ -1,0 +1,252 @@
+"""What a PostgreSQL database has, and what this role may do there.
+
+Belongs here: questions to the catalog, and cheap ones to a table, each under a timeout.
+Does not belong here: what an answer means for a dataset (`doctor`).
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
+
+from exporter_pipelines.contracts.dataset import SourceConfig, TimeEncoding
+from exporter_pipelines.contracts.inspection import Concern, DaySpan, Relation
+from exporter_pipelines.contracts.row_schema import UTC_MICROSECONDS, Column
+from exporter_pipelines.errors import ConfigurationError, ExporterError, NotAnsweredError
+from exporter_pipelines.sources.likely_encoding import likely_encoding
+from exporter_pipelines.sources.postgres import questions as questions
+from exporter_pipelines.sources.postgres.connection import Limits, PostgresConnection
+from exporter_pipelines.sources.postgres.times import (
+    NAIVE_TIMES,
+    NUMBERS,
+    TEXTS,
+    zone_literal,
+)
+from exporter_pipelines.sources.postgres.types import Projection, project
+from exporter_pipelines.sources.time_encodings import EARLIEST_US, LATEST_US, UNITS_US
+
+TIMEOUT_MS = 1000
+"""Of one question. A table whose answer takes longer is large, and production has other work."""
+
+CONNECT_TIMEOUT_S = 5
+
+# Of the connection; the server ends its own work after TIMEOUT_MS.
+_LIMITS = Limits(stall_timeout_s=15, answer_timeout_s=15)
+
+_QUERY = "query"
+_GRANTS = 'Give it a role that may only read: docs/deployment.md, "A read-only database role".'
+
+
+class PostgresInspection:
+    """A `contracts.inspection.Inspection` over one read-only transaction.
+
+    Raises:
+        SourceUnavailableError: the server cannot be reached, or refuses the connection.
+        ConfigurationError: the URL is malformed; its text is not shown.
+    """
+
+    def __init__(self, url: str, variable: str) -> None:
+        if "connect_timeout" not in url:
+            url += f"{'&' if '?' in url else '?'}connect_timeout={CONNECT_TIMEOUT_S}"
+        self._connection = PostgresConnection(url, variable, _LIMITS)
+        self._given = conninfo_to_dict(url)
+        self._handles: dict[str, tuple[str, sql.Composable]] = {}
+        self._connection.execute(f"SET LOCAL statement_timeout = {TIMEOUT_MS}")
+
+    def __enter__(self) -> PostgresInspection:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._connection.close()
+
+    def described(self) -> str:
+        """See `contracts.inspection.Inspection.described`."""
+        (server,) = self._ask(questions.SERVER)
+        host = self._given.get("host") or self._given.get("hostaddr") or "the local socket"
+        port = self._given.get("port") or 5432
+        return (
+            f"PostgreSQL {server['version']} at {host}:{port}, database {server['database']}, "
+            f"role {server['role']}"
+        )
+
+    def find(self, source: SourceConfig) -> Relation | None:
+        """See `contracts.inspection.Inspection.find`."""
+        if source.query is not None:
+            return self._of_query(source)
+        schema, _, name = (source.table or "").rpartition(".")
+        where = "c.relname = {name} AND "
+        where += "n.nspname = {schema}" if schema else "pg_table_is_visible(c.oid)"
+        return next(self._relations(where, name=name, schema=schema), None)
+
+    def relations(self) -> list[Relation]:
+        """See `contracts.inspection.Inspection.relations`."""
+        return list(self._relations(questions.USER_TABLES))
+
+    def misfit(self, column: Column, type_name: str, source: SourceConfig) -> str | None:
+        """See `contracts.inspection.Inspection.misfit`."""
+        found = self._projection(column, type_name, source)
+        return found if isinstance(found, str) else None
+
+    def resembles(self, column: Column, type_name: str) -> bool:
+        """See `contracts.inspection.Inspection.resembles`."""
+        if column.is_json:
+            return type_name in {"json", "jsonb", "text"} or type_name.startswith("_")
+        if column.is_identifier:
+            return type_name in {"int2", "int4", "int8", "uuid", *TEXTS}
+        if column.is_timestamp:
+            return type_name == "timestamptz" or type_name in NAIVE_TIMES
+        if str(column.type) == "string":
+            return type_name in {"inet", "cidr", *TEXTS}
+        found = project(column, type_name, None, 1)
+        return not isinstance(found, str)
+
+    def is_naive(self, type_name: str) -> bool:
+        """See `contracts.inspection.Inspection.is_naive`."""
+        return type_name in NAIVE_TIMES
+
+    def guessed_encoding(self, relation: Relation, column: str) -> TimeEncoding | None:
+        """See `contracts.inspection.Inspection.guessed_encoding`."""
+        if relation.types[column] not in NUMBERS:
+            return None
+        found = self._ask(
+            questions.ANY, table=self._handles[relation.native][1], column=sql.Identifier(column)
+        )
+        return likely_encoding(found[0]["found"]) if found else None
+
+    def missing_index(self, relation: Relation, column: str) -> str | None:
+        """See `contracts.inspection.Inspection.missing_index`."""
+        if self._found(questions.INDEX, relation, column):
+            return None
+        # An index of a partitioned table cannot be made concurrently.
+        kind, name = self._handles[relation.native]
+        verb = "CREATE INDEX" if kind == "p" else "CREATE INDEX CONCURRENTLY"
+        return sql.SQL(verb + " ON {} ({});").format(name, sql.Identifier(column)).as_string()
+
+    def key_repeats(self, relation: Relation, column: str) -> bool | None:
+        """See `contracts.inspection.Inspection.key_repeats`."""
+        if self._found(questions.UNIQUE, relation, column):
+            return None
+        return bool(self._found(questions.REPEATED, relation, sql.Identifier(column)))
+
+    def dayless_rows(self, relation: Relation, column: str, source: SourceConfig) -> int:
+        """See `contracts.inspection.Inspection.dayless_rows`."""
+        question = questions.DAYLESS_TEXT if relation.types[column] in TEXTS else questions.DAYLESS
+        (row,) = self._ask(question, **self._time_parts(relation, column, source))
+        return int(row["found"])
+
+    def span(
+        self, relation: Relation, column: str, source: SourceConfig, timezone: str
+    ) -> DaySpan | None:
+        """See `contracts.inspection.Inspection.span`."""
+        question = questions.SPAN_TEXT if relation.types[column] in TEXTS else questions.SPAN
+        parts = self._time_parts(relation, column, source)
+        (row,) = self._ask(question, zone=zone_literal(timezone), **parts)
+        return DaySpan(row["first"], row["last"], row["future"]) if row["first"] else None
+
+    def _time_parts(
+        self, relation: Relation, column: str, source: SourceConfig
+    ) -> dict[str, sql.Composable]:
+        """How the time column is read, and between which stored values it is a date."""
+        time_column = Column(source.time_column, UTC_MICROSECONDS, nullable=False, required=True)
+        read = self._projection(time_column, relation.types[column], source)
+        if isinstance(read, str):
+            raise ConfigurationError(f"{column} cannot be read; it needs {read}")
+        name, stored = sql.Identifier(column), sql.Identifier("stored")
+        unit_us = UNITS_US.get(source.encoding(source.time_column))
+        low = f"{EARLIEST_US // unit_us}" if unit_us else "'0001-01-01'"
+        high = f"{LATEST_US // unit_us}" if unit_us else "'9999-12-31'"
+        return {
+            "table": self._handles[relation.native][1],
+            "column": name,
+            "inner": read.render(read.inner, name),
+            "instant": read.render(read.value, stored),
+            "first": read.render(read.value, sql.SQL("first")),
+            "last": read.render(read.value, sql.SQL("last")),
+            "low": sql.SQL(low),
+            "high": sql.SQL(high),
+        }
+
+    @staticmethod
+    def _projection(column: Column, type_name: str, source: SourceConfig) -> Projection | str:
+        return project(column, type_name, source.timezone, 1, source.encoding(column.name))
+
+    def concerns(self, relation: Relation) -> Iterator[Concern]:
+        """See `contracts.inspection.Inspection.concerns`."""
+        (powers,) = self._ask(questions.POWERS, oid=_oid(relation))
+        if powers["superuser"]:
+            yield Concern(
+                "privileges", "The role is a superuser and may do far more than read", _GRANTS
+            )
+        elif powers["writes"]:
+            yield Concern("privileges", f"The role may write to {relation.name}", _GRANTS)
+        if powers["hides"]:
+            yield Concern(
+                "row-level security",
+                f"Policies of {relation.name} may hide rows from this role, and rows that it does "
+                "not see are exported by nobody",
+                "Give the role a policy USING (true), or BYPASSRLS.",
+            )
+
+    def _of_query(self, source: SourceConfig) -> Relation:
+        # A comment at its end must not swallow the bracket.
+        query = sql.SQL("({}\n) AS asked").format(
+            sql.SQL((source.query or "").rstrip().rstrip(";"))
+        )
+        self._handles[_QUERY] = "v", query
+        with self._attempt():
+            types = self._connection.types(f"SELECT * FROM {query.as_string()}")  # noqa: S608
+        return Relation(source.origin, True, True, types, None, _QUERY)
+
+    def _relations(self, condition: str, **values: str) -> Iterator[Relation]:
+        literals = {key: sql.Literal(value) for key, value in values.items()}
+        for row in self._ask(questions.RELATIONS.replace("{condition}", condition), **literals):
+            if "." in row["schema"] + row["name"]:
+                continue  # `table:` cannot name it
+            self._handles[row["oid"]] = row["kind"], sql.Identifier(row["schema"], row["name"])
+            yield Relation(
+                name=row["name"] if row["visible"] else f"{row['schema']}.{row['name']}",
+                is_view=row["kind"] in {"v", "f"},
+                readable=row["readable"],
+                types=json.loads(row["types"] or "{}"),
+                key=row["key"],
+                native=row["oid"],
+            )
+
+    def _found(self, question: str, relation: Relation, column: str | sql.Identifier) -> Any:
+        (row,) = self._ask(
+            question, oid=_oid(relation),
+            table=self._handles[relation.native][1],
+            column=sql.Literal(column) if isinstance(column, str) else column,
+        )  # fmt: skip
+        return row["found"]
+
+    def _ask(self, question: str, **parts: sql.Composable) -> list[dict[str, Any]]:
+        """The rows of a query; the transaction goes on when it fails."""
+        statement = sql.SQL(question).format(**parts).as_string()
+        with self._attempt():
+            return self._connection.rows(statement)
+
+    @contextmanager
+    def _attempt(self) -> Iterator[None]:
+        """A statement after whose failure the transaction goes on."""
+        self._connection.execute("SAVEPOINT asked")
+        began = time.monotonic()
+        try:
+            yield
+        except ExporterError:
+            self._connection.execute("ROLLBACK TO asked")
+            # By the clock: what the server says of it depends on its language.
+            if time.monotonic() - began > 0.9 * TIMEOUT_MS / 1000:
+                raise NotAnsweredError(TIMEOUT_MS // 1000) from None
+            raise
+
+
+def _oid(relation: Relation) -> sql.Composable:
+    """Null for a query, of which the catalog knows nothing."""
+    return sql.SQL("NULL::oid") if relation.native == _QUERY else sql.SQL(f"{relation.native}::oid")

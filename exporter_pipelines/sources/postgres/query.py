@@ -1,0 +1,275 @@
+"""The SQL of one day of one table.
+
+Belongs here: putting projections, window and order together, every identifier and value quoted
+by psycopg. Does not belong here: running it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+
+from psycopg import sql
+
+from exporter_pipelines.contracts.dataset import Dataset, SourceConfig
+from exporter_pipelines.contracts.day_window import DayWindow
+from exporter_pipelines.contracts.source import NOTES_COLUMN
+from exporter_pipelines.errors import ConfigurationError
+from exporter_pipelines.sources.postgres.times import (
+    TEXTS,
+    StoredTime,
+    instant_literal,
+    stored_time,
+)
+from exporter_pipelines.sources.postgres.types import Projection
+
+_BY_BYTES = sql.Identifier("C")
+_ORDERED = {"int2", "int4", "int8", "timestamp", "timestamptz"}
+
+
+def relation(source: SourceConfig) -> sql.Composable:
+    """What stands behind FROM, before its alias."""
+    if source.query is not None:
+        # A comment at its end must not swallow the bracket.
+        return sql.SQL("({}\n)").format(sql.SQL(source.query.strip().rstrip(";")))
+    parts = (source.table or "").split(".")
+    if len(parts) > 2 or not all(parts):
+        raise ConfigurationError(
+            f"table {source.table!r} is not `name` or `schema.name`.",
+            "A name that contains a dot cannot be configured; make a view over it.",
+        )
+    return sql.Identifier(*parts)
+
+
+def fingerprint_of(rows: int, largest_key: int | None) -> str:
+    """What the server says for `PostgresDayQuery.fingerprint` where the key is a whole number."""
+    text = str(rows) if largest_key is None else f"{rows}|{largest_key}"
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+class PostgresDayQuery:
+    """Builds the statements of a day.
+
+    Args:
+        dataset: Names the table, key and time column.
+        window: The day.
+        types: Source column -> PostgreSQL type, of every column of the table.
+        projections: Exported name -> how it is read; None for an optional column that the table
+            lacks, which is delivered as null.
+        key_is_unique: Whether (time, key) is already a total order.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        window: DayWindow,
+        types: Mapping[str, str],
+        projections: Sequence[Projection | None],
+        key_is_unique: bool,
+    ) -> None:
+        self._dataset, self._types = dataset, types
+        self._projections = projections
+        self._key_is_unique = key_is_unique
+        source = dataset.config.source
+        self._table = relation(source)
+        self._time = dataset.source_name(source.time_column)
+        self._key = dataset.source_name(source.key)
+        self._stored_time = self._read_time()
+        self._where = self._in_window(window)
+
+    def counts(self, *, with_fingerprint: bool) -> str:
+        """One row: `rows` of the day, without a unique key `repeated` keys, and a `fingerprint`.
+
+        Without the fingerprint, which needs the largest key, an index on the time column is all
+        that is read: a quarter of the time.
+        """
+        repeated: sql.Composable = sql.SQL("0::int8")
+        if not self._key_is_unique:
+            repeated = sql.SQL("count({k}) - count(DISTINCT {k})").format(
+                k=sql.Identifier(self._key)
+            )
+        columns: list[sql.Composable] = [
+            sql.SQL("count(*) AS rows, {} AS repeated").format(repeated)
+        ]
+        if with_fingerprint:
+            columns.append(self._fingerprint())
+        return self._of_the_day(sql.SQL(", ").join(columns))
+
+    def fingerprint(self) -> str:
+        """One row: the `fingerprint` alone."""
+        return self._of_the_day(self._fingerprint())
+
+    def _of_the_day(self, columns: sql.Composable) -> str:
+        return self._text(
+            sql.SQL("SELECT {} FROM {} AS t WHERE {}").format(columns, self._table, self._where)
+        )
+
+    def _fingerprint(self) -> sql.Composable:
+        """Hashed by the server: the largest key is row content, and perhaps not even UTF-8."""
+        names = (self._key, self._dataset.config.source.updated_column)
+        largest = [self._largest(name) for name in names if name]
+        return sql.SQL(
+            "left(encode(sha256(textsend(concat_ws('|', count(*), {}))), 'hex'), 32) AS fingerprint"
+        ).format(sql.SQL(", ").join(largest))
+
+    def _largest(self, column: str) -> sql.Composable:
+        """The largest value as text; as it is stored where that has an order, which is cheaper."""
+        ordered = "max({})::text" if self._types[column] in _ORDERED else "max({}::text COLLATE {})"
+        return sql.SQL(ordered).format(sql.Identifier(column), _BY_BYTES)
+
+    def rows(self) -> str:
+        """The rows of the day in a total order, with notes on what could not be delivered.
+
+        The inner query sorts and casts, once per value; `OFFSET 0` keeps PostgreSQL from merging
+        it with the outer one, which would cast again wherever a guard looks at the value.
+        """
+        inner, outer = [], []
+        for number, projection in enumerate(self._projections):
+            column = self._dataset.schema.columns[number]
+            name, value = sql.Identifier(column.name), sql.Identifier(f"c{number}")
+            if projection is None:
+                outer.append(sql.SQL("NULL::text AS {}").format(name))
+                continue
+            reference = sql.Identifier("t", self._dataset.source_name(column.name))
+            inner.append(
+                sql.SQL("{} AS {}").format(projection.render(projection.inner, reference), value)
+            )
+            outer.append(
+                sql.SQL("{} AS {}").format(projection.render(projection.value, value), name)
+            )
+        inner.extend(self._sql_rules())
+        outer.append(sql.SQL("{} AS {}").format(self._notes(), sql.Identifier(NOTES_COLUMN)))
+        return self._text(
+            sql.SQL(
+                "SELECT {outer} FROM (SELECT {inner} FROM {table} AS t WHERE {where} "
+                "ORDER BY {order} OFFSET 0) AS r"
+            ).format(
+                outer=sql.SQL(", ").join(outer),
+                inner=sql.SQL(", ").join(inner),
+                table=self._table,
+                where=self._where,
+                order=sql.SQL(", ").join(self._order()),
+            )
+        )
+
+    def _sql_rules(self) -> list[sql.Composed]:
+        """The dataset's `sql_rules` as columns of the inner query, true for a broken rule.
+
+        There the expressions see the table's own columns and, with window functions, the whole
+        day. A line break ends a comment that an expression may end with.
+        """
+        return [
+            sql.SQL("({}\n) IS FALSE AS {}").format(sql.SQL(text), sql.Identifier(f"rule{number}"))
+            for number, (_, text) in enumerate(self._dataset.config.sql_rules)
+        ]
+
+    def _order(self) -> list[sql.Composable]:
+        """Time, then key; without a unique key the text of every column decides what is left.
+
+        That of the key too: 1.0 and 1.00 are equal, and so are a and A in some types.
+        """
+        time = self._sort_key(self._time)
+        if not self._stored_time.is_ordered:
+            time = self._instant()
+        order = [time, self._sort_key(self._key)]
+        if not self._key_is_unique:
+            mapped = [self._dataset.source_name(c.name) for c in self._dataset.schema.columns]
+            others = [n for n in mapped if n in self._types and n not in (self._time, self._key)]
+            # As text, since not every type (json) has an order of its own.
+            order += [
+                sql.SQL('{}::text COLLATE "C"').format(sql.Identifier("t", name))
+                for name in (self._key, *others)
+            ]
+        return order
+
+    def _sort_key(self, name: str) -> sql.Composable:
+        # A database's default collation may change with its operating system.
+        template = '{} COLLATE "C"' if self._types[name] in TEXTS else "{}"
+        return sql.SQL(template).format(sql.Identifier("t", name))
+
+    def _in_window(self, window: DayWindow) -> sql.Composable:
+        """`[start, end)` on the stored column, so that an index on it is used.
+
+        Where stored values do not tell it exactly (the hour that a change of the clock repeats,
+        several spellings of one instant), the instant that is exported is compared as well.
+        """
+        template = sql.SQL("{time} >= {start} AND {time} < {end}")
+        start, end = self._stored_time.borders(window)
+        rough = template.format(time=sql.Identifier("t", self._time), start=start, end=end)
+        if self._stored_time.is_exact:
+            return rough
+        exact = template.format(
+            time=self._instant(),
+            start=instant_literal(window.start),
+            end=instant_literal(window.end),
+        )
+        return sql.SQL("{} AND {}").format(rough, exact)
+
+    def _read_time(self) -> StoredTime:
+        source = self._dataset.config.source
+        found = stored_time(
+            self._types[self._time], source.encoding(source.time_column), source.timezone or "UTC"
+        )
+        if isinstance(found, str):
+            raise ValueError(f"the projections were to refuse a time column that needs {found}")
+        return found
+
+    def _instant(self) -> sql.Composable:
+        """The instant of a row, over the table."""
+        time = self._stored_time
+        stored = sql.SQL(time.inner).format(ref=sql.Identifier("t", self._time))
+        return sql.SQL("({})").format(sql.SQL(time.instant).format(v=stored))
+
+    def _notes(self) -> sql.Composable:
+        """Null for an ordinary row, else a JSON array as `contracts.source` describes it."""
+        conditions, notes = [], []
+        for number, projection in enumerate(self._projections):
+            if projection is None:
+                continue
+            value = sql.Identifier(f"c{number}")
+            for rule, condition, shown in projection.rejected:
+                hit = projection.render(condition, value)
+                entry = self._note("reject", rule, projection, projection.render(shown, value))
+                conditions.append(hit)
+                notes.append(sql.SQL("CASE WHEN {} THEN {} END").format(hit, entry))
+            for rule, condition in projection.changed:
+                hit = projection.render(condition, value)
+                conditions.append(hit)
+                notes.append(
+                    sql.SQL("CASE WHEN {} THEN {} END").format(
+                        hit, self._note("change", rule, projection, sql.SQL("''"))
+                    )
+                )
+        for number, (rule, _) in enumerate(self._dataset.config.sql_rules):
+            broken = sql.Identifier(f"rule{number}")
+            conditions.append(broken)
+            entry = sql.SQL("jsonb_build_array('reject', {}::text, NULL, NULL)")
+            notes.append(
+                sql.SQL("CASE WHEN {} THEN {} END").format(broken, entry.format(sql.Literal(rule)))
+            )
+        if not conditions:
+            return sql.SQL("NULL::text")
+        return sql.SQL("CASE WHEN {} THEN jsonb_build_array({})::text END").format(
+            sql.SQL(" OR ").join(sql.SQL("({})").format(c) for c in conditions),
+            sql.SQL(", ").join(notes),
+        )
+
+    @staticmethod
+    def _note(
+        kind: str, rule: str, projection: Projection, shown: sql.Composable
+    ) -> sql.Composable:
+        return sql.SQL("jsonb_build_array({}::text, {}::text, {}::text, {})").format(
+            sql.Literal(kind), sql.Literal(rule), sql.Literal(projection.column.name), shown
+        )
+
+    def rule_probe(self, expression: str) -> str:
+        """A query with a column `verdict`: what an SQL rule's expression gives beside a row."""
+        return self._text(
+            sql.SQL("SELECT {} AS key, ({}\n) AS verdict FROM {} AS t").format(
+                sql.Identifier("t", self._key), sql.SQL(expression), self._table
+            )
+        )
+
+    @staticmethod
+    def _text(statement: sql.Composable) -> str:
+        return statement.as_string(None)

@@ -1,0 +1,89 @@
+"""What `inspection` asks a server: SQL whose braces it fills with quoted parts."""
+
+# Types by the name that a result column has: a domain is shown as the type beneath it.
+RELATIONS = """
+SELECT n.nspname AS schema, c.relname AS name, c.oid::text AS oid, c.relkind::text AS kind,
+    pg_table_is_visible(c.oid) AS visible,
+    has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT') AS readable,
+    (SELECT json_object_agg(a.attname, coalesce(b.typname, t.typname) ORDER BY a.attnum)::text
+     FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+         LEFT JOIN pg_type b ON t.typtype = 'd' AND b.oid = t.typbasetype
+     WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) AS types,
+    (SELECT a.attname FROM pg_index i
+         JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = i.indkey[0]
+     WHERE i.indrelid = c.oid AND i.indisunique AND i.indisvalid AND i.indpred IS NULL
+         AND i.indnkeyatts = 1 AND a.attnotnull
+         AND (c.relkind = 'p' OR NOT EXISTS (SELECT FROM pg_inherits WHERE inhparent = c.oid))
+     ORDER BY i.indisprimary DESC, a.attnum LIMIT 1) AS key
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND {condition}
+ORDER BY 1, 2 LIMIT 300
+"""
+USER_TABLES = """
+NOT c.relispartition AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+"""
+SERVER = """
+SELECT current_setting('server_version') AS version, current_database()::text AS database,
+    current_user::text AS role
+"""
+INDEX = """
+SELECT count(*) AS found
+FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid JOIN pg_am m ON m.oid = x.relam
+    JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
+WHERE i.indrelid = {oid} AND i.indisvalid AND i.indpred IS NULL AND a.attname = {column}
+  AND m.amname IN ('btree', 'brin')
+"""
+# A valid unique index over the column alone, over all rows, on a column that is never null. An
+# index of a parent table does not bind the rows of its children, unless they are its partitions.
+# The export asks it too: the order and the count of repeated keys depend on it.
+UNIQUE = """
+SELECT count(*) AS found
+FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid
+    JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
+WHERE i.indrelid = {oid} AND i.indisunique AND i.indisvalid AND i.indpred IS NULL
+  AND i.indnkeyatts = 1 AND a.attname = {column} AND a.attnotnull
+  AND (c.relkind = 'p' OR NOT EXISTS (SELECT FROM pg_inherits WHERE inhparent = c.oid))
+"""
+ANY = "SELECT {column}::float8 AS found FROM {table} WHERE {column} > 0 LIMIT 1"
+REPEATED = """
+SELECT EXISTS (SELECT FROM {table} GROUP BY {column} HAVING count(*) > 1) AS found
+"""
+# Written so that an index on the column serves them.
+DAYLESS = """
+SELECT count(*) AS found FROM (SELECT FROM {table} WHERE {column} IS NULL
+    OR {column} < {low} OR {column} > {high} LIMIT 1000) AS rows
+"""
+SPAN = """
+SELECT ({first} AT TIME ZONE {zone})::date::text AS first,
+    ({last} AT TIME ZONE {zone})::date::text AS last, {last} > now() AS future
+FROM (SELECT min({column}) AS first, max({column}) AS last FROM {table}
+      WHERE {column} BETWEEN {low} AND {high}) AS span
+"""
+# Text sorts only roughly as its instants do, so each one is read.
+DAYLESS_TEXT = """
+SELECT count(*) AS found FROM (SELECT FROM (SELECT {inner} AS stored FROM {table}) AS texts
+    WHERE CASE WHEN stored IS NULL THEN NULL ELSE {instant} END IS NULL LIMIT 1000) AS rows
+"""
+SPAN_TEXT = """
+SELECT (first AT TIME ZONE {zone})::date::text AS first,
+    (last AT TIME ZONE {zone})::date::text AS last, last > now() AS future
+FROM (SELECT min({instant}) AS first, max({instant}) AS last
+      FROM (SELECT {inner} AS stored FROM {table} WHERE {column} IS NOT NULL) AS texts) AS span
+"""
+POWERS = """
+SELECT r.rolsuper AS superuser,
+    has_table_privilege({oid}, 'INSERT, UPDATE, DELETE, TRUNCATE') AS writes,
+    row_security_active({oid}) AS hides
+FROM pg_roles r WHERE r.rolname = current_user
+"""
+# Relations that this transaction reads (and so has locked) that were made or written anew after its
+# snapshot: to the snapshot their rows do not exist. The functions answer by the present catalog,
+# pg_class by the snapshot.
+REWRITTEN = """
+SELECT l.relation::regclass::text AS name
+FROM pg_locks l LEFT JOIN pg_class c ON c.oid = l.relation
+WHERE l.pid = pg_backend_pid() AND l.locktype = 'relation'
+  AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+  AND (c.oid IS NULL OR (c.relfilenode <> 0 AND c.relfilenode <> pg_relation_filenode(c.oid)))
+ORDER BY 1 LIMIT 1
+"""

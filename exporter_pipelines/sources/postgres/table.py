@@ -1,0 +1,170 @@
+"""A PostgreSQL table as a dataset wants it, or one clear error that says what does not fit."""
+
+from __future__ import annotations
+
+from psycopg import sql
+
+from exporter_pipelines.contracts.dataset import Dataset
+from exporter_pipelines.contracts.row_schema import Column
+from exporter_pipelines.errors import (
+    ColumnMismatchError,
+    ConfigurationError,
+    ExporterError,
+    SourceUnavailableError,
+    UnknownTableError,
+)
+from exporter_pipelines.sources.postgres.connection import PostgresConnection
+from exporter_pipelines.sources.postgres.errors import PostgresStatementError
+from exporter_pipelines.sources.postgres.query import PostgresDayQuery, relation
+from exporter_pipelines.sources.postgres.questions import UNIQUE
+from exporter_pipelines.sources.postgres.types import Projection, project
+
+_TABLES = """
+SELECT n.nspname || '.' || c.relname AS name
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
+  AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+ORDER BY 1 LIMIT 40
+"""
+# Who holds a table so that not even a SELECT may look at it.
+_LOCKED_BY = """
+SELECT l.relation::regclass::text AS name, l.pid, a.usename AS role, a.application_name AS program
+FROM pg_locks l LEFT JOIN pg_stat_activity a ON a.pid = l.pid
+WHERE l.locktype = 'relation' AND l.granted AND l.mode = 'AccessExclusiveLock'
+  AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+  AND l.pid <> pg_backend_pid()
+ORDER BY l.pid LIMIT 5
+"""
+
+
+class PostgresTable:
+    """The table or query of a dataset.
+
+    Attributes:
+        types: Column -> PostgreSQL type name, in order.
+
+    Raises:
+        UnknownTableError: there is no such table, or it may not be read.
+        SourceUnavailableError: it stays locked.
+        ConfigurationError: PostgreSQL refuses the query.
+    """
+
+    def __init__(self, connection: PostgresConnection, dataset: Dataset) -> None:
+        self._connection, self._dataset = connection, dataset
+        self.types = self._column_types()
+
+    def projections(self) -> list[Projection | None]:
+        """How each exported column is read; None for an optional one that the table lacks.
+
+        Raises:
+            ColumnMismatchError: a column is missing, or has a type that does not fit.
+        """
+        self._dataset.config.source.require_updated_column(self.types)
+        return [self._projection(column) for column in self._dataset.schema.columns]
+
+    def _projection(self, column: Column) -> Projection | None:
+        config = self._dataset.config
+        name = self._dataset.source_name(column.name)
+        where = f"of table {config.source.origin!r}"
+        if name not in self.types:
+            if not column.required and column.name not in config.source.needed:
+                return None
+            raise ColumnMismatchError(
+                f"Column {name!r} {where}, exported as {column.name!r} of {self._dataset.name}, "
+                f"does not exist (there are: {', '.join(self.types)}).",
+                f"Map it under `columns:` in its defs.yaml, as in {column.name}: the_other_name.",
+            )
+        found = project(
+            column,
+            self.types[name],
+            config.source.timezone,
+            config.max_value_bytes,
+            config.source.encoding(column.name),
+        )
+        if isinstance(found, str):
+            raise ColumnMismatchError(
+                f"Column {name!r} {where} has the type {self.types[name]}, but {column.name!r} of "
+                f"{self._dataset.schema.model} needs {found}.",
+                "Change the schema, or map another column or a view's column with a cast.",
+            )
+        return found
+
+    def key_is_unique(self) -> bool:
+        """Whether the table itself sees to it; of a query that is not known."""
+        source = self._dataset.config.source
+        if source.query is not None:
+            return False
+        statement = UNIQUE.format(
+            oid=f"{_literal(relation(source).as_string(None))}::regclass",
+            column=_literal(self._dataset.source_name(source.key)),
+        )
+        return bool(self._connection.rows(statement)[0]["found"])
+
+    def check_sql_rules(self, query: PostgresDayQuery) -> None:
+        """Refuse an expression that the database does not understand, by its rule's name."""
+        for name, expression in self._dataset.config.sql_rules:
+            what = f"The SQL rule {name!r} of {self._dataset.name}"
+            try:
+                found = self._connection.types(query.rule_probe(expression))["verdict"]
+            except PostgresStatementError as error:
+                if error.may_pass:
+                    raise
+                self._connection.execute("ROLLBACK")
+                raise ConfigurationError(
+                    f"{what} is refused: {error.message}",
+                    "Write a boolean expression over the table's own columns.",
+                ) from None
+            if found != "bool":
+                raise ConfigurationError(
+                    f"{what} gives {found} instead of bool.",
+                    "Write a comparison, as in `duration_ms >= 0`.",
+                )
+
+    def _column_types(self) -> dict[str, str]:
+        quoted = relation(self._dataset.config.source).as_string(None)
+        try:
+            return self._connection.types(f"SELECT * FROM {quoted} AS t")  # noqa: S608 - quoted
+        except PostgresStatementError as error:
+            if error.may_pass:
+                raise
+            self._connection.execute("ROLLBACK")
+            raise self._no_table(error) from None
+
+    def _no_table(self, error: PostgresStatementError) -> ExporterError:
+        source, name = self._dataset.config.source, self._dataset.name
+        if error.sqlstate == "55P03":
+            return self._locked()
+        if source.query is not None:
+            return ConfigurationError(
+                f"The query of {name} cannot be run. {error.message}",
+                "Correct `query` in its defs.yaml.",
+            )
+        if error.sqlstate == "42501":
+            return UnknownTableError(
+                f"The table {source.table!r} of {name} may not be read by this user.",
+                f"GRANT SELECT ON {source.table} TO the user, or configure another table.",
+            )
+        if error.sqlstate in {"42P01", "3F000", "42601", "42602"}:
+            tables = [row["name"] for row in self._connection.rows(_TABLES)]
+            return UnknownTableError(
+                f"The table {source.table!r} of {name} does not exist "
+                f"(there are: {', '.join(tables) or 'none'}).",
+                "Correct `table` in its defs.yaml; write schema.table for another schema.",
+            )
+        return error
+
+    def _locked(self) -> ExporterError:
+        holders = [
+            f"{row['name']} by process {row['pid']} of {row['role']} ({row['program'] or '?'})"
+            for row in self._connection.rows(_LOCKED_BY)
+        ]
+        return SourceUnavailableError(
+            f"The rows of {self._dataset.name} stayed locked for "
+            f"{self._connection.lock_timeout_s:g} s; locked are: "
+            f"{', '.join(holders) or 'none any more'}.",
+            "Wait until that is done, or end it with SELECT pg_terminate_backend(process).",
+        )
+
+
+def _literal(text: str) -> str:
+    return sql.Literal(text).as_string(None)

@@ -1,0 +1,1 @@
+"""SQLite as a source: `snapshot` reads one day, `inspection` answers the doctor's questions."""

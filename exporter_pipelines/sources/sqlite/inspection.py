@@ -1,0 +1,296 @@
+"""What a SQLite file has. Each question is a short read of its own, so that writers go on.
+
+Belongs here: questions to the catalog, and cheap ones to a table, each under a timeout.
+Does not belong here: what an answer means for a dataset (`doctor`).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import sqlite3
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from exporter_pipelines.contracts.dataset import SourceConfig, TimeEncoding
+from exporter_pipelines.contracts.inspection import Concern, DaySpan, Relation
+from exporter_pipelines.contracts.row_schema import Column
+from exporter_pipelines.errors import ConfigurationError, NotAnsweredError, SourceUnavailableError
+from exporter_pipelines.sources.likely_encoding import likely_encoding
+from exporter_pipelines.sources.sqlite.connection import error_name, first_words, path_of
+from exporter_pipelines.sources.sqlite.query import quoted
+from exporter_pipelines.sources.sqlite.types import is_usual, needed_for, shown_type, stored
+from exporter_pipelines.sources.sqlite.values import SqliteValues
+from exporter_pipelines.sources.time_encodings import NotAnInstantError
+
+TIMEOUT_S = 1.0
+"""Of one question; an application that does not use WAL cannot commit while it lasts."""
+
+_LOOK_EVERY = 10_000  # steps of SQLite's virtual machine, some tenths of a millisecond
+_TABLES = "SELECT name, type FROM sqlite_schema WHERE type IN ('table', 'view') AND "
+# Not those of SQLite itself, nor those that `table:` cannot name.
+_USER_TABLES = "name NOT LIKE 'sqlite@_%' ESCAPE '@' AND name NOT LIKE '%.%'"
+_FEW = " ORDER BY name LIMIT 200"
+_COLUMNS = 'SELECT name, lower(type), "notnull", pk FROM pragma_table_xinfo(?)'
+_INDEXES = """
+SELECT l."unique" AND (SELECT count(*) FROM pragma_index_info(l.name)) = 1
+FROM pragma_index_list(?) l
+WHERE NOT l.partial AND (SELECT name FROM pragma_index_info(l.name) WHERE seqno = 0) = ?
+"""
+_UNFINISHED = "If the application crashed, start it once, so that it completes the file."
+_SAMPLE_ROWS = 100
+_MANY = 1000
+# Times that cannot be read may stand before the first and behind the last that can.
+_TRIED = 20
+
+
+class SqliteInspection:
+    """A `contracts.inspection.Inspection` over one SQLite file.
+
+    Raises:
+        SourceUnavailableError: no such file, or no database.
+        ConfigurationError: the URL has another form.
+    """
+
+    def __init__(self, url: str, variable: str) -> None:
+        self._path = path_of(url, variable)
+        self._variable = variable
+        self._handles: dict[str, str] = {}
+        if not self._path.is_file():
+            raise SourceUnavailableError(
+                f"There is no SQLite file {self._path}.",
+                f"Correct the path in {variable}; a relative one counts from {Path.cwd()}.",
+            )
+        uri = f"{self._path.as_uri()}?mode=ro{'&immutable=1' if self._is_idle() else ''}"
+        try:
+            self._connection = sqlite3.connect(uri, uri=True, timeout=TIMEOUT_S)
+        except sqlite3.Error as error:
+            raise self._unavailable(error) from None
+
+    def __enter__(self) -> SqliteInspection:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._connection.close()
+
+    def described(self) -> str:
+        """See `contracts.inspection.Inspection.described`."""
+        self._rows("SELECT count(*) FROM sqlite_schema")
+        size_mb = self._path.stat().st_size / 1e6
+        return f"SQLite {sqlite3.sqlite_version}, {self._path}, {size_mb:.1f} MB, opened read-only"
+
+    def _is_idle(self) -> bool:
+        """Whether it is in WAL mode and used by nobody: reading it as usual would create files.
+
+        They would belong to this user, and might lock the application out.
+        """
+        if _header(self._path)[18:19] != b"\2":
+            return False
+        wal, shm = (Path(f"{self._path}{suffix}").exists() for suffix in ("-wal", "-shm"))
+        if wal and not shm:
+            raise SourceUnavailableError(
+                f"Cannot read the SQLite database {self._path}: its application did not close it.",
+                _UNFINISHED,
+            )
+        return not wal
+
+    def find(self, source: SourceConfig) -> Relation | None:
+        """See `contracts.inspection.Inspection.find`."""
+        if source.query is not None:
+            query = f"({source.query.strip().rstrip(';')}\n)"
+            names = self._names(query)
+            return self._relation(source.origin, "view", query, [(n, "", 0, 0) for n in names])
+        schema, _, table = (source.table or "").rpartition(".")
+        if schema not in ("", "main"):
+            return None
+        # Names of tables are the same in any case here.
+        return next(iter(self._relations("lower(name) = lower(?)", table)), None)
+
+    def relations(self) -> list[Relation]:
+        """See `contracts.inspection.Inspection.relations`."""
+        return self._relations(_USER_TABLES)
+
+    def misfit(self, column: Column, type_name: str, source: SourceConfig) -> str | None:
+        """See `contracts.inspection.Inspection.misfit`."""
+        return needed_for(column, type_name, source)
+
+    def resembles(self, column: Column, type_name: str) -> bool:
+        """See `contracts.inspection.Inspection.resembles`."""
+        return is_usual(column, type_name)
+
+    def is_naive(self, type_name: str) -> bool:
+        """See `contracts.inspection.Inspection.is_naive`."""
+        return stored(type_name) == "text"
+
+    def guessed_encoding(self, relation: Relation, column: str) -> TimeEncoding | None:
+        """See `contracts.inspection.Inspection.guessed_encoding`."""
+        name, table = quoted(column), self._handles[relation.native]
+        found = self._rows(
+            f"SELECT {name} FROM {table} "  # noqa: S608 - quoted, as below
+            f"WHERE {name} > 0 AND typeof({name}) IN ('integer', 'real') LIMIT 1"
+        )
+        return likely_encoding(float(found[0][0])) if found else None
+
+    def missing_index(self, relation: Relation, column: str) -> str | None:
+        """See `contracts.inspection.Inspection.missing_index`."""
+        if self._rows(_INDEXES, (relation.name, column)) or self._is_rowid(relation, column):
+            return None
+        name = quoted(f"{relation.name}_{column}")
+        return f"CREATE INDEX {name} ON {quoted(relation.name)} ({quoted(column)});"
+
+    def key_repeats(self, relation: Relation, column: str) -> bool | None:
+        """See `contracts.inspection.Inspection.key_repeats`."""
+        if relation.key is not None and self._is_unique(relation.name, column):
+            return None
+        table, name = self._handles[relation.native], quoted(column)
+        return bool(
+            self._rows(f"SELECT 1 FROM {table} GROUP BY {name} HAVING count(*) > 1 LIMIT 1")  # noqa: S608
+        )
+
+    def dayless_rows(self, relation: Relation, column: str, source: SourceConfig) -> int:
+        """See `contracts.inspection.Inspection.dayless_rows`."""
+        read = _reader(source)
+        self._connection.create_function("is_time", 1, lambda value: read(value) is not None)
+        table, name = self._handles[relation.native], quoted(column)
+        found = self._rows(
+            "SELECT count(*) FROM (SELECT 1 "  # noqa: S608
+            f"FROM {table} WHERE NOT is_time({name}) LIMIT {_MANY})"
+        )
+        return int(found[0][0])
+
+    def span(
+        self, relation: Relation, column: str, source: SourceConfig, timezone: str
+    ) -> DaySpan | None:
+        """See `contracts.inspection.Inspection.span`.
+
+        Text and numbers may stand in one column, so the ends of both are looked at.
+        """
+        read = _reader(source)
+        ends = [
+            next((us for us in map(read, self._ends(relation, column, numbers, order)) if us), None)
+            for numbers in (True, False)
+            for order in ("ASC", "DESC")
+        ]
+        found = [us for us in ends if us is not None]
+        if not found:
+            return None
+        first, last = (_moment(us, timezone) for us in (min(found), max(found)))
+        return DaySpan(str(first.date()), str(last.date()), last > dt.datetime.now(dt.UTC))
+
+    def concerns(self, relation: Relation) -> Iterator[Concern]:  # noqa: ARG002
+        """See `contracts.inspection.Inspection.concerns`; a file opened read-only has none."""
+        return iter(())
+
+    def _ends(self, relation: Relation, column: str, numbers: bool, order: str) -> list[Any]:
+        table, name = self._handles[relation.native], quoted(column)
+        # Text that is a date begins with a digit; numbers sort before all text.
+        where = f"{name} < ''" if numbers else f"{name} >= '0' AND {name} < ':'"
+        found = self._rows(
+            f"SELECT {name} FROM {table} WHERE {where} "  # noqa: S608
+            f"ORDER BY {name} {order} LIMIT {_TRIED}"
+        )
+        return [value for (value,) in found]
+
+    def _relations(self, condition: str, *parameters: str) -> list[Relation]:
+        return [
+            self._relation(name, kind, quoted(name), self._rows(_COLUMNS, (name,)))
+            for name, kind in self._rows(_TABLES + condition + _FEW, parameters)
+        ]
+
+    def _relation(
+        self, name: str, kind: str, handle: str, columns: Sequence[tuple[str, str, int, int]]
+    ) -> Relation:
+        self._handles[name] = handle
+        types = {
+            column: shown_type(declared, self._stored_type(handle, column))
+            for column, declared, _, _ in columns
+        }
+        keys = [column for column, _, _, pk in columns if pk] if kind == "table" else []
+        key = keys[0] if len(keys) == 1 and self._is_unique(name, keys[0]) else None
+        if key is None and kind == "table":
+            key = next((c for c, _, _, _ in columns if self._is_unique(name, c)), None)
+        return Relation(name, kind == "view", True, types, key, name)
+
+    def _stored_type(self, handle: str, column: str) -> str | None:
+        """What most of the first rows hold; SQLite takes any value in any column."""
+        name = quoted(column)
+        found = self._rows(
+            f"SELECT typeof({name}) FROM (SELECT {name} FROM {handle} LIMIT {_SAMPLE_ROWS}) "  # noqa: S608
+            f"WHERE {name} IS NOT NULL GROUP BY 1 ORDER BY count(*) DESC LIMIT 1"
+        )
+        return str(found[0][0]) if found else None
+
+    def _is_unique(self, table: str, column: str) -> bool:
+        facts = {name: (declared, notnull) for name, declared, notnull, _ in self._columns(table)}
+        declared, notnull = facts.get(column, ("", 0))
+        if self._pk(table) == [column] and declared == "integer":
+            return True
+        found = self._rows(_INDEXES, (table, column))
+        return bool(notnull) and any(unique for (unique,) in found)
+
+    def _is_rowid(self, relation: Relation, column: str) -> bool:
+        return self._pk(relation.name) == [column] and relation.types[column].startswith("integer")
+
+    def _pk(self, table: str) -> list[str]:
+        return [name for name, _, _, pk in self._columns(table) if pk]
+
+    def _columns(self, table: str) -> list[Any]:
+        return self._rows(_COLUMNS, (table,))
+
+    def _names(self, query: str) -> list[str]:
+        try:
+            cursor = self._connection.execute(f"SELECT * FROM {query} LIMIT 0")  # noqa: S608
+        except sqlite3.Error as error:
+            raise ConfigurationError(
+                f"SQLite refuses the query: {first_words(error)}.", "Correct `query`."
+            ) from None
+        return [column[0] for column in cursor.description]
+
+    def _rows(self, statement: str, parameters: Sequence[Any] = ()) -> list[Any]:
+        give_up = time.monotonic() + TIMEOUT_S
+        self._connection.set_progress_handler(lambda: time.monotonic() > give_up, _LOOK_EVERY)
+        try:
+            return self._connection.execute(statement, parameters).fetchall()
+        except sqlite3.Error as error:
+            if error_name(error) == "SQLITE_INTERRUPT":
+                raise NotAnsweredError(TIMEOUT_S) from None
+            raise self._unavailable(error) from None
+
+    def _unavailable(self, error: sqlite3.Error) -> SourceUnavailableError:
+        said = first_words(error)
+        hint = f"Check that {self._variable} names a file of SQLite 3 that this user may read."
+        if error_name(error).startswith("SQLITE_READONLY"):
+            said, hint = "its application did not end a transaction", _UNFINISHED
+        return SourceUnavailableError(
+            f"Cannot read the SQLite database {self._path}: {said}.", hint
+        )
+
+
+def _reader(source: SourceConfig) -> Any:
+    """The function by which the time column is read: microseconds, or None."""
+    values = SqliteValues(ZoneInfo(source.timezone or "UTC"), "utf-8", 1)
+    encoding = source.encoding(source.time_column)
+
+    def read(value: Any) -> int | None:
+        stored = value.encode("utf-8", "replace") if isinstance(value, str) else value
+        try:
+            return None if stored is None else values.instant(stored, encoding).us
+        except NotAnInstantError:
+            return None
+
+    return read
+
+
+def _moment(us: int, timezone: str) -> dt.datetime:
+    moment = dt.datetime(1970, 1, 1, tzinfo=dt.UTC) + dt.timedelta(microseconds=us)
+    return moment.astimezone(ZoneInfo(timezone))
+
+
+def _header(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(100)
+    except OSError:
+        return b""  # opening it with SQLite says why

@@ -1,0 +1,196 @@
+"""The SQL of one day of one SQLite table.
+
+Belongs here: putting columns, window and order together, every name quoted and every value a
+parameter. Does not belong here: running it.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Collection
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pyarrow as pa
+
+from exporter_pipelines.contracts.dataset import Dataset
+from exporter_pipelines.contracts.day_window import DayWindow
+from exporter_pipelines.contracts.row_schema import Column, RowSchema
+from exporter_pipelines.sources.sqlite.values import FITS, IS_BLOB, TOO_LARGE
+from exporter_pipelines.sources.time_encodings import UNITS_US
+
+INSTANT = "exporter_instant"
+"""SQL function of a stored time: microseconds since 1970, or null."""
+
+# Farther than any zone's offset has ever been from another's, and than any offset in text.
+_SLACK = dt.timedelta(hours=28)
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_MICROSECOND = dt.timedelta(microseconds=1)
+# No instant is written with more, and reasons show no more of other small values.
+_SMALL_BYTES = 200
+_CUT_CHARS = 1_000
+
+
+def quoted(*names: str) -> str:
+    """Names as SQLite identifiers."""
+    return ".".join('"' + name.replace('"', '""') + '"' for name in names)
+
+
+def relation(dataset: Dataset) -> str:
+    """What stands behind FROM."""
+    source = dataset.config.source
+    if source.query is not None:
+        # A comment at its end must not swallow the bracket.
+        return f"({source.query.strip().rstrip(';')}\n) AS t"
+    return f"{quoted(*(source.table or '').split('.'))} AS t"
+
+
+class SqliteDayQuery:
+    """Builds the statements of a day.
+
+    Args:
+        dataset: Names the table, key and time column.
+        window: The day.
+        names: Columns of the table.
+        schema: As bound to this table.
+        key_is_unique: Whether (time, key) is already a total order.
+        encoding: Of the database.
+
+    Attributes:
+        parameters: Of both statements.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        window: DayWindow,
+        names: Collection[str],
+        schema: RowSchema,
+        key_is_unique: bool,
+        encoding: str,
+    ) -> None:
+        source = dataset.config.source
+        self._dataset, self._schema, self._names = dataset, schema, names
+        self._key_is_unique = key_is_unique
+        self._relation = relation(dataset)
+        self._time = self._reference(source.time_column)
+        self._key = self._reference(source.key)
+        # Text of a UTF-16 database has at least half as many bytes as UTF-8; the rest is measured
+        # on arrival.
+        limit = dataset.config.max_value_bytes
+        self._limit_bytes = limit if encoding == "utf-8" else 2 * limit
+        self._where, self.parameters = self._in_window(window)
+
+    def counts(self) -> str:
+        """One row: rows of the day, repeated keys, the largest key and the latest update."""
+        key = f"{self._key} COLLATE BINARY"
+        repeated = "0" if self._key_is_unique else f"count({key}) - count(DISTINCT {key})"
+        updated = self._dataset.config.source.updated_column
+        largest = ", ".join(
+            f"max(CAST({column} AS TEXT) COLLATE BINARY)" if column else "NULL"
+            for column in (self._key, quoted("t", updated) if updated else None)
+        )
+        return f"SELECT count(*), {repeated}, {largest} FROM {self._relation} WHERE {self._where}"  # noqa: S608
+
+    def rows(self) -> str:
+        """The rows of the day in a total order: a value and a state for each column.
+
+        The state (see `values`) is 0 where it is not asked for. An optional column that the
+        table lacks is null. Behind them, for each of the dataset's `sql_rules`, whether it is
+        broken.
+        """
+        chosen = ", ".join(
+            [
+                *(self._chosen(column) for column in self._schema.columns),
+                *(f"{_verdict(text)} IS FALSE" for _, text in self._dataset.config.sql_rules),
+            ]
+        )
+        order = ", ".join(self._order())
+        return (
+            f"SELECT {chosen} FROM {self._relation} "  # noqa: S608
+            f"WHERE {self._where} ORDER BY {order}"
+        )
+
+    def _chosen(self, column: Column) -> str:
+        if not self._has(column.name):
+            return "NULL, 0"
+        value = self._reference(column.name)
+        if not pa.types.is_string(column.type):
+            return f"{_small(value)}, {FITS}"
+        too_large = f"length(CAST({value} AS BLOB)) > {self._limit_bytes}"
+        return (
+            f"CASE WHEN {too_large} THEN substr({value}, 1, {_CUT_CHARS}) ELSE {value} END, "
+            f"CASE WHEN {too_large} THEN {TOO_LARGE} "
+            f"WHEN typeof({value}) = 'blob' THEN {IS_BLOB} ELSE {FITS} END"
+        )
+
+    def _order(self) -> list[str]:
+        """Instant, then key; without a unique key what every column holds decides what is left.
+
+        Its type as well: 1 and 1.0 are equal in SQLite.
+        """
+        order = [_instant(self._time), f"{self._key} IS NULL", f"{self._key} COLLATE BINARY"]
+        if not self._key_is_unique:
+            others = [self._reference(c.name) for c in self._schema.columns if self._has(c.name)]
+            order += [f"typeof({name}), {name} COLLATE BINARY" for name in others]
+        return order
+
+    def _in_window(self, window: DayWindow) -> tuple[str, list[Any]]:
+        """`[start, end)`: roughly as stored, so that an index is used, then exactly.
+
+        Numbers and text are looked up apart, since both may stand in one column.
+        """
+        source = self._dataset.config.source
+        zone = ZoneInfo(source.timezone or "UTC")
+        start_us, end_us = ((t - _EPOCH) // _MICROSECOND for t in (window.start, window.end))
+        rough = f"({self._time} >= ? AND {self._time} < ?)"
+        parameters: list[Any] = [
+            _date(window.start, -_SLACK, zone),
+            _date(window.end, _SLACK, zone),
+        ]
+        if unit_us := UNITS_US.get(source.encoding(source.time_column)):
+            rough = f"({rough} OR ({self._time} >= ? AND {self._time} <= ?))"
+            parameters += [start_us // unit_us - 1, end_us // unit_us + 1]
+        # BETWEEN computes the instant once.
+        exact = f"{_instant(self._time)} BETWEEN ? AND ?"
+        return f"{rough} AND {exact}", [*parameters, start_us, end_us - 1]
+
+    def _has(self, column: str) -> bool:
+        return self._dataset.source_name(column) in self._names
+
+    def _reference(self, column: str) -> str:
+        return quoted("t", self._dataset.source_name(column))
+
+
+def rule_probe(dataset: Dataset, expression: str) -> str:
+    """What an SQL rule's expression gives, of no rows: none, unless it makes one row of all."""
+    return f"SELECT {_verdict(expression)} FROM {relation(dataset)} WHERE 0"  # noqa: S608
+
+
+def _verdict(expression: str) -> str:
+    # A comment at its end must not swallow the bracket.
+    return f"({expression}\n)"
+
+
+def _small(value: str) -> str:
+    """A value of which only the beginning matters, as bytes if it is text."""
+    # The substr of an empty blob is null.
+    return (
+        f"CASE WHEN typeof({value}) IN ('text', 'blob') "
+        f"THEN ifnull(substr(CAST({value} AS BLOB), 1, {_SMALL_BYTES}), x'') ELSE {value} END"
+    )
+
+
+def _instant(value: str) -> str:
+    return f"{INSTANT}({_small(value)})"
+
+
+def _date(instant: dt.datetime, slack: dt.timedelta, zone: ZoneInfo) -> str:
+    """The local date a good while before or after, which text of that day sorts behind or before.
+
+    Text begins with its date however it goes on, so a date is all that the border needs.
+    """
+    try:
+        return (instant + slack).astimezone(zone).date().isoformat()
+    except OverflowError:
+        return "0000" if slack < dt.timedelta() else "9999-99"

@@ -1,0 +1,138 @@
+"""One day of a SQLite table, read from one snapshot."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pyarrow as pa
+
+from exporter_pipelines.contracts.dataset import Dataset
+from exporter_pipelines.contracts.day_window import DayWindow
+from exporter_pipelines.contracts.source import NOTES_COLUMN, SourceInfo
+from exporter_pipelines.errors import ConfigurationError
+from exporter_pipelines.sources.sqlite.connection import Row, SqliteConnection
+from exporter_pipelines.sources.sqlite.notes import Notes
+from exporter_pipelines.sources.sqlite.query import INSTANT, SqliteDayQuery
+from exporter_pipelines.sources.sqlite.table import SqliteTable
+from exporter_pipelines.sources.sqlite.values import SqliteValues
+from exporter_pipelines.sources.time_encodings import NotAnInstantError
+
+
+def _fingerprint(rows: int, largest: Sequence[object]) -> str:
+    return hashlib.sha256(repr((rows, *largest)).encode()).hexdigest()[:32]
+
+
+BATCH_BYTES = 4 * 1024 * 1024
+"""A batch ends when its text has grown beyond this; a row of Python objects takes more."""
+
+
+class SqliteDaySnapshot:
+    """A `contracts.source.DaySnapshot` over one SQLite file.
+
+    The caller closes it. See `sources.open_day` for what it raises.
+    """
+
+    def __init__(self, url: str, dataset: Dataset, window: DayWindow) -> None:
+        self._dataset = dataset
+        source = dataset.config.source
+        if source.timezone is None:
+            raise ConfigurationError(
+                f"The source of {dataset.name} has no `timezone:`.",
+                "SQLite stores no time zones; write in which zone times without one are.",
+            )
+        self._connection = SqliteConnection(url, source.url)
+        try:
+            self._values = SqliteValues(
+                ZoneInfo(source.timezone),
+                self._connection.encoding,
+                dataset.config.max_value_bytes,
+            )
+            self._open(window)
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def _open(self, window: DayWindow) -> None:
+        source, connection = self._dataset.config.source, self._connection
+        # Asked for the window and again for the order of the same row.
+        connection.define(INSTANT, lru_cache(1024)(self._instant_us), 1)
+        table = SqliteTable(connection, self._dataset)
+        table.check()
+        self.schema = self._dataset.schema.bound(table.bound())
+        self._query = SqliteDayQuery(
+            self._dataset,
+            window,
+            table.names,
+            self.schema,
+            table.key_is_unique(),
+            self._values.encoding,
+        )
+        counts = connection.rows(self._query.counts(), self._query.parameters)[0]
+        self.row_count, self.repeated_keys, *largest = counts
+        self.info = SourceInfo(
+            "sqlite",
+            source.origin,
+            f"{connection.how}, {connection.pages} pages",
+            connection.version,
+            _fingerprint(self.row_count, largest),
+        )
+
+    def __enter__(self) -> SqliteDaySnapshot:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._connection.close()
+
+    def batches(self, max_rows: int) -> Iterator[pa.RecordBatch]:
+        """See `contracts.source.DaySnapshot.batches`."""
+        rows: list[Row] = []
+        size_bytes = 0
+        for row in self._connection.stream(self._query.rows(), self._query.parameters):
+            rows.append(row)
+            size_bytes += sum([len(value) for value in row if type(value) is bytes])
+            if len(rows) >= max_rows or size_bytes > BATCH_BYTES:
+                yield self._delivered(rows)
+                rows, size_bytes = [], 0
+        if rows:
+            yield self._delivered(rows)
+
+    def stop(self) -> None:
+        """See `contracts.source.DaySnapshot.stop`."""
+        self._connection.interrupt()
+
+    def _delivered(self, rows: list[Row]) -> pa.RecordBatch:
+        """The rows in exactly the promised types, with notes on what could not be delivered."""
+        notes, source = Notes(), self._dataset.config.source
+        stored = list(zip(*rows, strict=True))
+        arrays = [
+            self._values.convert(
+                column,
+                source.encoding(column.name),
+                stored[2 * number],
+                stored[2 * number + 1] if pa.types.is_string(column.type) else (),
+                notes,
+            )
+            for number, column in enumerate(self.schema.columns)
+        ]
+        verdicts = stored[2 * len(arrays) :]
+        for (rule, _), broken in zip(self._dataset.config.sql_rules, verdicts, strict=True):
+            for row, is_broken in enumerate(broken):
+                if is_broken:
+                    notes.break_rule(row, rule)
+        return pa.RecordBatch.from_arrays(
+            [*arrays, notes.array(len(rows))], [*self.schema.names, NOTES_COLUMN]
+        )
+
+    def _instant_us(self, value: Any) -> int | None:
+        """The SQL function: a value that is no instant is in no window."""
+        source = self._dataset.config.source
+        if value is None:
+            return None
+        try:
+            return self._values.instant(value, source.encoding(source.time_column)).us
+        except NotAnInstantError:
+            return None

@@ -1,0 +1,130 @@
+"""A SQLite table as a dataset wants it, or one clear error that says what does not fit."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pyarrow as pa
+
+from exporter_pipelines.contracts.dataset import Dataset
+from exporter_pipelines.contracts.row_schema import Column
+from exporter_pipelines.errors import (
+    ColumnMismatchError,
+    ConfigurationError,
+    UnknownTableError,
+)
+from exporter_pipelines.sources.sqlite.catalog import SqliteCatalog
+from exporter_pipelines.sources.sqlite.connection import SqliteConnection, SqliteStatementError
+from exporter_pipelines.sources.sqlite.query import quoted, relation, rule_probe
+from exporter_pipelines.sources.time_encodings import UNITS_US
+
+
+class SqliteTable:
+    """The table or query of a dataset.
+
+    Attributes:
+        names: Its columns, in order.
+
+    Raises:
+        UnknownTableError: there is no such table.
+        ConfigurationError: SQLite refuses the query.
+    """
+
+    def __init__(self, connection: SqliteConnection, dataset: Dataset) -> None:
+        self._connection, self._dataset = connection, dataset
+        self.names = self._columns()
+        self._catalog = SqliteCatalog(connection, dataset)
+
+    def check(self) -> None:
+        """Look whether the dataset can be read.
+
+        Raises:
+            ColumnMismatchError: a column is missing, or nobody said how its numbers are read.
+            ConfigurationError: a rule in SQL is refused.
+        """
+        self._check_columns()
+        self._dataset.config.source.require_updated_column(self.names)
+        self._check_encoding()
+        self._check_sql_rules()
+
+    def bound(self) -> dict[str, Column]:
+        """The columns as this table delivers them."""
+        return {column.name: self._bound(column) for column in self._dataset.schema.columns}
+
+    def key_is_unique(self) -> bool:
+        """Whether the table itself sees to it."""
+        return self._catalog.is_unique(self._dataset.source_name(self._dataset.config.source.key))
+
+    def _columns(self) -> list[str]:
+        source = self._dataset.config.source
+        try:
+            return self._connection.columns(f"SELECT * FROM {relation(self._dataset)}")  # noqa: S608
+        except SqliteStatementError as error:
+            if source.query is not None:
+                raise ConfigurationError(
+                    f"SQLite refuses the query of {self._dataset.name}: {error}.",
+                    "Correct `query` in its defs.yaml.",
+                ) from None
+            tables = self._connection.rows(
+                "SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') "
+                "AND name NOT LIKE 'sqlite@_%' ESCAPE '@' ORDER BY name LIMIT 40"
+            )
+            raise UnknownTableError(
+                f"The table {source.table!r} of {self._dataset.name} does not exist "
+                f"(there are: {', '.join(name for (name,) in tables) or 'none'}).",
+                "Correct `table` in its defs.yaml.",
+            ) from None
+
+    def _check_columns(self) -> None:
+        source = self._dataset.config.source
+        for column in self._dataset.schema.columns:
+            name = self._dataset.source_name(column.name)
+            if name not in self.names and (column.required or column.name in source.needed):
+                raise ColumnMismatchError(
+                    f"Column {name!r} of {source.origin!r}, exported as {column.name!r} of "
+                    f"{self._dataset.name}, does not exist (there are: {', '.join(self.names)}).",
+                    f"Map it under `columns:` in its defs.yaml, as in {column.name}: "
+                    "the_other_name.",
+                )
+
+    def _check_encoding(self) -> None:
+        """Refuse a time column whose numbers nobody said how to read: its days would be empty."""
+        source = self._dataset.config.source
+        if source.encoding(source.time_column) in UNITS_US:
+            return
+        time = quoted("t", self._dataset.source_name(source.time_column))
+        # Numbers sort before all text, so an index finds the first of them at once.
+        found = self._connection.rows(
+            f"SELECT typeof({time}) FROM {relation(self._dataset)} "  # noqa: S608
+            f"WHERE {time} < '' LIMIT 1"
+        )
+        if found:
+            raise ColumnMismatchError(
+                f"The time column {time} of {self._dataset.name} holds numbers ({found[0][0]}).",
+                f"Say how they count, as in `encodings: {{{source.time_column}: epoch_s}}`; there "
+                "are epoch_s, epoch_ms and epoch_us.",
+            )
+
+    def _check_sql_rules(self) -> None:
+        """Refuse an expression that the database does not understand, by its rule's name."""
+        for name, expression in self._dataset.config.sql_rules:
+            probe = rule_probe(self._dataset, expression)
+            refusal = ""
+            try:
+                self._connection.columns(probe)
+            except SqliteStatementError as error:
+                refusal = str(error)
+            if not refusal and self._connection.rows(probe):
+                refusal = "an aggregate needs OVER (...), or it makes one row of the whole day"
+            if refusal:
+                raise ConfigurationError(
+                    f"The SQL rule {name!r} of {self._dataset.name} is refused: {refusal}.",
+                    "Write a boolean expression over the table's own columns.",
+                )
+
+    def _bound(self, column: Column) -> Column:
+        """An identifier is text unless the table declares, or begins with, integers."""
+        name = self._dataset.source_name(column.name)
+        if not column.is_identifier or name not in self.names or self._catalog.is_integer(name):
+            return column
+        return replace(column, type=pa.string())

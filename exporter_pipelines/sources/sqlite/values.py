@@ -1,0 +1,178 @@
+"""Columns of stored values, as the schema asks for them, with a reason for each that does not fit.
+
+Whole columns of the usual type are converted by Arrow at once; the others go value by value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pyarrow as pa
+
+from exporter_pipelines.contracts.row_schema import Column
+from exporter_pipelines.sources.sqlite.cells import (
+    RejectedError,
+    boolean,
+    document,
+    integer,
+    text,
+)
+from exporter_pipelines.sources.sqlite.notes import Notes
+from exporter_pipelines.sources.time_encodings import (
+    UNITS_US,
+    Instant,
+    NotAnInstantError,
+    of_number,
+    of_text,
+)
+
+FITS, TOO_LARGE, IS_BLOB = 0, 1, 2
+"""What the query says of a text: it is whole, cut off, or no text at all."""
+
+_NULL = type(None)
+
+
+@dataclass(frozen=True)
+class SqliteValues:
+    """Converts columns of stored values.
+
+    Attributes:
+        zone: Of times without an offset.
+        encoding: Of the database, `utf-8`, `utf-16le` or `utf-16be`.
+        max_value_bytes: Longer text is rejected.
+    """
+
+    zone: ZoneInfo
+    encoding: str
+    max_value_bytes: int
+
+    def convert(
+        self,
+        column: Column,
+        time_encoding: str,
+        values: Sequence[Any],
+        states: Sequence[int],
+        notes: Notes,
+    ) -> pa.Array:
+        """A column of a batch, in `column.type`; null where a note says why.
+
+        Args:
+            column: As exported.
+            time_encoding: How numbers of a time column count.
+            values: As stored; text as bytes.
+            states: FITS, TOO_LARGE or IS_BLOB of each, for text and JSON; empty for others.
+            notes: Takes the reasons.
+        """
+        kinds = set(map(type, values))
+        if column.is_timestamp:
+            return self._timestamps(column, time_encoding, values, notes)
+        if column.is_json:
+            return self._each(column, values, notes, document, states)
+        if pa.types.is_string(column.type):
+            return self._texts(column, kinds, values, states, notes)
+        if pa.types.is_boolean(column.type):
+            return self._each(column, values, notes, boolean)
+        if pa.types.is_float64(column.type):
+            if kinds <= {float, _NULL}:
+                return pa.array(values, column.type)
+            return self._floats(column, values, notes)
+        if kinds <= {int, _NULL}:
+            return pa.array(values, column.type)
+        return self._each(column, values, notes, integer)
+
+    def instant(self, value: Any, time_encoding: str) -> Instant:
+        """A stored value of a time column.
+
+        Raises:
+            NotAnInstantError: it is none.
+        """
+        if isinstance(value, int | float):
+            if time_encoding not in UNITS_US:
+                raise NotAnInstantError("unreadable_time")
+            return of_number(value, UNITS_US[time_encoding])
+        try:
+            return of_text(value.decode(self.encoding), self.zone)
+        except UnicodeDecodeError:
+            raise NotAnInstantError("unreadable_time") from None
+
+    def _timestamps(
+        self, column: Column, time_encoding: str, values: Sequence[Any], notes: Notes
+    ) -> pa.Array:
+        converted: list[int | None] = []
+        for row, value in enumerate(values):
+            us = None
+            if value is not None:
+                try:
+                    us, is_truncated = self.instant(value, time_encoding)
+                    if is_truncated:
+                        notes.change(row, "timestamp_truncated", column.name)
+                except NotAnInstantError as error:
+                    notes.reject(row, error.rule, column.name, self._readable(value))
+            converted.append(us)
+        return pa.array(converted, pa.int64()).cast(column.type)
+
+    def _texts(
+        self,
+        column: Column,
+        kinds: set[type],
+        values: Sequence[Any],
+        states: Sequence[int],
+        notes: Notes,
+    ) -> pa.Array:
+        if kinds <= {bytes, _NULL} and not any(states):
+            try:
+                texts = pa.array(values, pa.binary()).cast(pa.string())
+            except pa.ArrowInvalid:  # one of them is not UTF-8
+                pass
+            else:
+                if self.encoding == "utf-8":  # and so measured in SQL
+                    return texts
+        return self._each(column, values, notes, text, states)
+
+    def _floats(self, column: Column, values: Sequence[Any], notes: Notes) -> pa.Array:
+        converted: list[float | None] = []
+        for row, value in enumerate(values):
+            number = float(value) if isinstance(value, int | float) else None
+            if number is None and value is not None:
+                notes.reject(row, "not_a_number", column.name, self._readable(value))
+            elif isinstance(value, int) and int(number or 0) != value:
+                notes.change(row, "numeric_rounded", column.name)
+            converted.append(number)
+        return pa.array(converted, column.type)
+
+    def _each(
+        self,
+        column: Column,
+        values: Sequence[Any],
+        notes: Notes,
+        one: Callable[[Any, bool], Any],
+        states: Sequence[int] = (),
+    ) -> pa.Array:
+        """Value by value, through a function of the value and whether it is a blob."""
+        converted = []
+        for row, value in enumerate(values):
+            delivered, state = None, states[row] if states else FITS
+            try:
+                if value is not None:
+                    self._check_size(value, state)
+                    delivered = one(value if states else self._readable(value), state == IS_BLOB)
+            except RejectedError as error:
+                seen = value if states else self._readable(value)
+                notes.reject(row, error.rule, column.name, seen)
+            converted.append(delivered)
+        return pa.array(converted, column.type)
+
+    def _check_size(self, value: Any, state: int) -> None:
+        """SQL measures text in the database's encoding; what it lets through is measured here."""
+        is_too_long = isinstance(value, bytes) and len(value) > self.max_value_bytes
+        if state == TOO_LARGE or is_too_long:
+            raise RejectedError("value_too_large")
+
+    def _readable(self, value: Any) -> Any:
+        """Bytes of a column that is read in the database's own encoding, as UTF-8."""
+        if isinstance(value, bytes) and self.encoding != "utf-8":
+            return value.decode(self.encoding, "replace").encode()
+        return value

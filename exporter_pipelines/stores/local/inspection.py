@@ -1,0 +1,57 @@
+"""What can be said of an output folder without writing there."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from contextlib import suppress
+from pathlib import Path
+
+from exporter_pipelines.errors import OutputUnavailableError
+from exporter_pipelines.stores.local.locks import is_free
+
+
+def require_writable(root: Path) -> None:
+    """Whether exports could be written below `root`, which need not exist yet.
+
+    Raises:
+        OutputUnavailableError: they could not.
+    """
+    folder = _nearest(root)
+    if not folder.is_dir():
+        raise OutputUnavailableError(
+            f"{folder} is not a folder.", "Set EXPORTER_OUTPUT_URL to a folder."
+        )
+    if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+        raise OutputUnavailableError(
+            f"{folder} cannot be written by this user.",
+            "Give it permission (and mount it writable), or set EXPORTER_OUTPUT_URL.",
+        )
+
+
+def free_bytes(root: Path) -> int:
+    """Room on the disk that `root` lies, or will lie, on."""
+    return shutil.disk_usage(_nearest(root)).free
+
+
+def size_of(folder: Path) -> int:
+    """Bytes of all files below a folder; 0 for one that is not there, or a symbolic link."""
+    if folder.is_symlink():
+        return 0
+    total = 0
+    for base, _, names in os.walk(folder):
+        for name in names:
+            with suppress(FileNotFoundError):  # an export runs and has moved it
+                total += os.lstat(os.path.join(base, name)).st_size
+    return total
+
+
+def dead_attempts(root: Path, dataset: str) -> list[str]:
+    """Attempts in the staging area whose process is gone; their locks are only tried."""
+    locks = sorted((root / dataset / ".staging").glob("*.lock"))
+    return [lock.stem for lock in locks if is_free(lock)]
+
+
+def _nearest(path: Path) -> Path:
+    """The path itself, or the innermost of its parents that exists."""
+    return next(folder for folder in (path, *path.parents) if os.path.lexists(folder))

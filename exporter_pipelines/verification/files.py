@@ -1,0 +1,181 @@
+"""Are the files of a day what its manifest says? One is open at a time, and read in pieces."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import pyarrow.compute as pc
+
+from exporter_pipelines.contracts.manifest import DataFile, Manifest, Quarantine
+from exporter_pipelines.engine.load import decoded, row_schema
+from exporter_pipelines.engine.quarantine import quarantine_pattern
+from exporter_pipelines.engine.retention import read_tombstone
+from exporter_pipelines.formats import compression_named
+from exporter_pipelines.formats.compression import COMPRESSIONS
+from exporter_pipelines.stores import LocalStore
+from exporter_pipelines.stores.local.files import FILE_MODE, FOLDER_MODE, PRIVATE_FILE_MODE
+from exporter_pipelines.stores.local.published_day import PublishedDay, open_file, open_folder
+from exporter_pipelines.verification.report import Report
+
+_READ_BYTES = 1024 * 1024
+
+
+def verify_file(
+    folder: PublishedDay, manifest: Manifest, entry: DataFile, report: Report, *, quick: bool
+) -> None:
+    """Look at one data file: mode, size, sha256, rows and their times."""
+    path = folder.path / entry.path
+    try:
+        with folder.open(entry.path) as file:
+            _verify_data(file, path, manifest, entry, report, quick=quick)
+    except FileNotFoundError:
+        report.add("file_missing", path, "is missing, but the manifest names it")
+    except OSError as error:
+        report.add_error(path, error)
+
+
+def _verify_data(
+    file: BinaryIO, path: Path, manifest: Manifest, entry: DataFile, report: Report, *, quick: bool
+) -> None:
+    facts = os.fstat(file.fileno())
+    report.look_at_mode(path, facts, FILE_MODE)
+    report.files += 1
+    report.size_bytes += facts.st_size
+    if facts.st_size != entry.size_bytes:
+        report.add(
+            "size_differs", path, f"has {facts.st_size:,} bytes instead of {entry.size_bytes:,}"
+        )
+    elif quick:
+        report.rows += entry.record_count
+    elif _sha256(file) != entry.sha256:
+        report.add("content_differs", path, "does not have the sha256 of the manifest")
+    else:
+        file.seek(0)
+        _verify_rows(file, path, manifest, entry, report)
+
+
+def _verify_rows(
+    file: BinaryIO, path: Path, manifest: Manifest, entry: DataFile, report: Report
+) -> None:
+    try:
+        rows, first, last = _span(file, manifest, entry)
+    except Exception as error:  # every library has its own; the text may hold a row
+        report.add("undecodable", path, f"cannot be decoded ({type(error).__name__})")
+        return
+    report.rows += rows
+    if rows != entry.record_count:
+        report.add("rows_differ", path, f"has {rows:,} rows instead of {entry.record_count:,}")
+    elif (first, last) != (entry.min_timestamp, entry.max_timestamp):
+        report.add("rows_differ", path, "has rows of other times than the manifest says")
+
+
+def _span(
+    file: BinaryIO, manifest: Manifest, entry: DataFile
+) -> tuple[int, dt.datetime | None, dt.datetime | None]:
+    """Rows, earliest and latest time; the times as stated when the manifest names no column."""
+    column = time_column(manifest)
+    rows, first, last = 0, None, None
+    for batch in decoded(file, entry, row_schema(manifest)):
+        rows += batch.num_rows
+        if column and batch.num_rows:
+            span = pc.min_max(batch[column]).as_py()
+            first = min(first or span["min"], span["min"])
+            last = max(last or span["max"], span["max"])
+    return (rows, first, last) if column else (rows, entry.min_timestamp, entry.max_timestamp)
+
+
+def time_column(manifest: Manifest) -> str | None:
+    """The exported column that decided the day; None when the manifest does not say."""
+    source = manifest.export_config.get("source")
+    name = source.get("time_column") if isinstance(source, dict) else None
+    return name if name in {column.name for column in manifest.columns} else None
+
+
+def verify_quarantine(
+    store: LocalStore, manifest: Manifest, entry: Quarantine, report: Report, *, quick: bool
+) -> None:
+    """Look at the rejected rows that a manifest names: place, mode, sha256, rows."""
+    folder = store.quarantine_folder(manifest.dataset, manifest.partition)
+    path = folder / entry.path.rpartition("/")[2]
+    try:
+        descriptor = open_folder(store.root, folder)
+        try:
+            with open_file(descriptor, path.name, folder) as file:
+                _verify_quarantined(file, path, entry, report, quick=quick)
+        finally:
+            os.close(descriptor)
+    except FileNotFoundError:
+        # Rejected rows may leave before their day; that is written down first.
+        tombstone = read_tombstone(store, manifest.dataset, manifest.partition)
+        if not (tombstone and tombstone.covers("quarantine", manifest.export_timestamp)):
+            report.add("file_missing", path, "is missing, but the manifest names it")
+    except OSError as error:
+        report.add_error(path, error)
+
+
+def _verify_quarantined(
+    file: BinaryIO, path: Path, entry: Quarantine, report: Report, *, quick: bool
+) -> None:
+    report.files += 1
+    report.size_bytes += os.fstat(file.fileno()).st_size
+    if quick:
+        return
+    if _sha256(file) != entry.sha256:
+        report.add("content_differs", path, "does not have the sha256 of the manifest")
+        return
+    file.seek(0)
+    try:
+        rows = sum(chunk.count(b"\n") for chunk in unpacked(file, path.name))
+    except Exception as error:
+        report.add("undecodable", path, f"cannot be unpacked ({type(error).__name__})")
+        return
+    if rows != entry.record_count:
+        report.add("rows_differ", path, f"has {rows:,} rows instead of {entry.record_count:,}")
+
+
+def unpacked(file: BinaryIO, name: str) -> Iterator[bytes]:
+    """The content of a quarantine file, in pieces."""
+    by_end = {c.suffix: c.name for c in COMPRESSIONS.values() if c.suffix}
+    compression = next((by_end[end] for end in by_end if name.endswith(end)), "none")
+    with compression_named(compression).open(file) as content:
+        while chunk := content.read(_READ_BYTES):
+            yield chunk
+
+
+def verify_quarantine_folder(store: LocalStore, folder: Path, report: Report) -> None:
+    """Look at what lies in a day's quarantine: names and modes."""
+    day = folder.name.removeprefix("date=")
+    names = quarantine_pattern(report.dataset, day)
+    try:
+        descriptor = open_folder(store.root, folder)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        report.add_error(folder, error)
+        return
+    try:
+        report.look_at_mode(folder, os.fstat(descriptor), FOLDER_MODE)
+        for name in sorted(os.listdir(descriptor)):  # noqa: PTH208 - a descriptor has no path
+            try:
+                facts = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
+            except FileNotFoundError:
+                continue  # an export removed it meanwhile
+            if not names.fullmatch(name) or not stat.S_ISREG(facts.st_mode):
+                report.add("foreign", folder / name, "is no quarantine of an export", "Remove it.")
+            else:
+                report.look_at_mode(folder / name, facts, PRIVATE_FILE_MODE)
+    finally:
+        os.close(descriptor)
+
+
+def _sha256(file: BinaryIO) -> str:
+    digest = hashlib.sha256()
+    while chunk := file.read(_READ_BYTES):
+        digest.update(chunk)
+    return digest.hexdigest()

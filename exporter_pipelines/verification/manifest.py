@@ -1,0 +1,108 @@
+"""Does a manifest fit itself and its place?
+
+What nobody can derive again (the run, the source's version) is bound by `manifest_sha256`.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+
+from pydantic import ValidationError
+
+from exporter_pipelines.contracts.day_window import DayWindow
+from exporter_pipelines.contracts.manifest import DataFile, Manifest
+from exporter_pipelines.contracts.staged_day import data_version
+from exporter_pipelines.engine.load import row_schema
+from exporter_pipelines.engine.quarantine import quarantine_pattern
+from exporter_pipelines.errors import ExporterError
+from exporter_pipelines.formats import suffix_of
+
+
+def parse_manifest(data: bytes) -> Manifest | str:
+    """The manifest, or why it is none."""
+    try:
+        return Manifest.from_json(data)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False, include_context=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        return f"{where}: {first['msg']}" if where else first["msg"]
+
+
+def as_written(manifest: Manifest, data: bytes) -> bool:
+    """Whether these bytes are what a version without checksum would have written."""
+    again = manifest.model_dump_json(indent=2, by_alias=True, exclude_unset=True) + "\n"
+    return again.encode() == data
+
+
+def contradictions(manifest: Manifest, dataset: str, day: str) -> Iterator[str]:
+    """What a manifest says that cannot be, one sentence each."""
+    if (manifest.dataset, manifest.partition) != (dataset, day):
+        yield f"it is the manifest of {manifest.dataset} {manifest.partition}"
+        return
+    yield from _window(manifest)
+    yield from _version(manifest)
+    seen: set[str] = set()
+    for entry in manifest.files:
+        yield from _file(manifest, entry)
+        if entry.path in seen:
+            yield f"it names {entry.path!r} twice"
+        seen.add(entry.path)
+    quarantine = manifest.quarantine
+    if quarantine and not quarantine_pattern(dataset, day, folder=True).fullmatch(quarantine.path):
+        yield "quarantine.path is none that an export gives"
+    yield from _metrics(manifest)
+
+
+def _window(manifest: Manifest) -> Iterator[str]:
+    stated = manifest.window
+    try:
+        window = DayWindow.of(manifest.partition, stated.timezone)
+    except (ValueError, OSError, KeyError):
+        yield "window.timezone is no time zone"
+        return
+    if (window.start, window.end) != (stated.start, stated.end):
+        yield f"window is not that of {manifest.partition} in {stated.timezone}"
+
+
+def _version(manifest: Manifest) -> Iterator[str]:
+    try:
+        schema = row_schema(manifest)
+    except KeyError as unknown:
+        yield f"schema has the unknown type {unknown}"
+        return
+    if data_version(schema, (file.sha256 for file in manifest.files)) != manifest.data_version:
+        yield "data_version does not follow from its schema and files"
+
+
+def _file(manifest: Manifest, entry: DataFile) -> Iterator[str]:
+    try:
+        suffix = suffix_of(entry.format, entry.compression)
+    except ExporterError:
+        yield f"{entry.path!r} has an unknown format or compression"
+        return
+    stem = re.escape(f"{manifest.dataset}-{manifest.partition}")
+    name = rf"{stem}(\.[0-9a-f]+\.part-\d{{5,}})?{re.escape(suffix)}"
+    if not re.fullmatch(name, entry.path):
+        yield f"{entry.path!r} is no name that an export gives"
+    first, last = entry.min_timestamp, entry.max_timestamp
+    if first is None or last is None or first > last or not entry.record_count:
+        yield f"{entry.path!r} has impossible rows or times"
+
+
+def _metrics(manifest: Manifest) -> Iterator[str]:
+    metrics, counts = manifest.data_quality_metrics, manifest.counts
+    rejected = 100 * counts.rejected / counts.read if counts.read else 0.0
+    expected: dict[str, float] = {
+        "rejected_pct": rejected,
+        "validity_pct": 100 - rejected,
+        "rows_unaccounted": 0,
+        "rows_outside_window": 0,
+    }
+    for name, value in expected.items():
+        if not math.isclose(metrics.get(name, math.nan), value, abs_tol=0.0001):
+            yield f"data_quality_metrics: {name} does not follow from counts"
+    filtered = [value for name, value in metrics.items() if name.startswith("filtered.")]
+    if sum(filtered) != counts.filtered:
+        yield "data_quality_metrics: the filters do not add up to counts.filtered"

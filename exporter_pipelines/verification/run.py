@@ -1,0 +1,200 @@
+"""Which published days to verify, and what all of them came to.
+
+Belongs here: choosing datasets and days from the output folder and the definitions, adding up.
+Does not belong here: checking one day (`verification.days`), or printing (`cli`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+from exporter_pipelines import catalog, settings
+from exporter_pipelines.contracts.dataset import Dataset
+from exporter_pipelines.contracts.manifest import Manifest
+from exporter_pipelines.demo.backend import backend_url
+from exporter_pipelines.engine.retention import day_removed
+from exporter_pipelines.errors import (
+    ConfigurationError,
+    DayNotPublishedError,
+    ExporterError,
+    UnknownNameError,
+)
+from exporter_pipelines.sources import open_day
+from exporter_pipelines.stores import LocalStore
+from exporter_pipelines.verification.days import datasets_below, verify_day, verify_folders
+from exporter_pipelines.verification.report import Finding, Report
+from exporter_pipelines.verification.source import compare_day
+
+Progress = Callable[[str, str, int, int], None]
+"""Is told, before each day: dataset, day, its number, how many there are."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What to verify.
+
+    Attributes:
+        datasets: Names; all of the output folder when empty.
+        first: First day, `YYYY-MM-DD`; None for no bound.
+        last: Last day, included; None for no bound.
+        quick: Whether no file is read.
+        source: Whether days are compared with the database.
+    """
+
+    datasets: tuple[str, ...] = ()
+    first: str | None = None
+    last: str | None = None
+    quick: bool = False
+    source: bool = False
+
+    def has(self, day: str) -> bool:
+        """Whether a day is among those that were asked for."""
+        return (self.first or day) <= day <= (self.last or day)
+
+
+@dataclass
+class Summary:
+    """What verifying came to; `as_json` is documented in docs/verify.md."""
+
+    output: str
+    findings: list[Finding] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+    datasets: int = 0
+    days: int = 0
+    bad_days: int = 0
+    files: int = 0
+    rows: int = 0
+    size_bytes: int = 0
+    duration_s: float = 0.0
+
+    @property
+    def exit_code(self) -> int:
+        """0 all good, 1 findings, 2 something could not be checked."""
+        if self.errors:
+            return 2
+        return int(any(finding.level == "FAIL" for finding in self.findings))
+
+    def add(self, report: Report) -> None:
+        """Count a day, or the folders of a dataset."""
+        self.findings += report.findings
+        self.files += report.files
+        self.rows += report.rows
+        self.size_bytes += report.size_bytes
+        if report.day is not None:
+            self.days += 1
+            self.bad_days += report.failed
+
+    def as_json(self) -> dict[str, Any]:
+        """The document of `--json`."""
+        checked = ("datasets", "days", "bad_days", "files", "rows", "size_bytes", "duration_s")
+        return {
+            "status": ("ok", "findings", "not_checked")[self.exit_code],
+            "output": self.output,
+            "checked": {name: getattr(self, name) for name in checked},
+            "findings": [dataclasses.asdict(finding) for finding in self.findings],
+            "errors": self.errors,
+        }
+
+
+def verify(choice: Choice, summary: Summary, progress: Progress) -> Iterator[Report]:
+    """Look at everything that was chosen, and add it up.
+
+    Args:
+        choice: What to look at.
+        summary: Is filled while this is iterated.
+        progress: Told before each day.
+
+    Returns:
+        A report per dataset with something amiss in its folders, and one per day.
+
+    Raises:
+        UnknownNameError: a dataset was asked for that is neither defined nor in the output.
+        DayNotPublishedError: a day was asked for, and no chosen dataset has it.
+    """
+    store, began = LocalStore(settings.output_root()), time.monotonic()
+    known = {*catalog.dataset_names(), *catalog.preset_names()}
+    found = datasets_below(store.root)
+    for name in choice.datasets:
+        if name not in {*known, *found}:
+            raise UnknownNameError("dataset", name, sorted({*known, *found}))
+    days = []
+    for dataset in choice.datasets or found:
+        report, published = verify_folders(store, dataset, known)
+        summary.datasets += dataset in found
+        summary.add(report)
+        if report.findings:
+            yield report
+        days += [(dataset, day) for day in published if choice.has(day)]
+    if not days and choice.first and choice.first == choice.last:
+        raise _not_published(store, choice.datasets, found, choice.first)
+    unanswered: set[str] = set()
+    read = lru_cache(catalog.read_dataset)  # a file once, not for each day
+    for number, (dataset, day) in enumerate(days, 1):
+        progress(dataset, day, number, len(days))
+        report, manifest = verify_day(store, dataset, day, quick=choice.quick)
+        if choice.source and manifest and dataset not in unanswered:
+            try:
+                _compare(store, read(manifest.dataset), manifest, report)
+            except ExporterError as error:  # the same for each day of the dataset
+                unanswered.add(dataset)
+                summary.errors.append(f"{dataset} {day}: {error}")
+        summary.add(report)
+        summary.duration_s = round(time.monotonic() - began, 3)
+        yield report
+
+
+def _not_published(
+    store: LocalStore, chosen: tuple[str, ...], found: list[str], day: str
+) -> DayNotPublishedError:
+    """Why a day cannot be verified: retention removed it, or it was never there."""
+    for dataset in chosen or found:
+        removed = day_removed(store, dataset, day)
+        if removed:
+            return DayNotPublishedError(
+                f"{day} of {dataset} was removed by retention on "
+                f"{removed.removed_at:%Y-%m-%d} ({removed.reason}).",
+                "That is no damage. It can be exported again while the source has its rows.",
+            )
+    of = f" for {', '.join(chosen)}" if chosen else ""
+    return DayNotPublishedError(
+        f"{day} is not published in {store.root}{of}.", "It was never exported, or held."
+    )
+
+
+def _compare(store: LocalStore, dataset: Dataset, manifest: Manifest, report: Report) -> None:
+    """Compare a day with the database; one that was replaced since it was verified is left."""
+    with suppress(FileNotFoundError):
+        compare_day(
+            store,
+            dataset,
+            manifest,
+            lambda which, window: open_day(backend_url(which.config.source.url), which, window),
+            report,
+        )
+
+
+def choice_of(
+    datasets: tuple[str, ...],
+    day: str | None,
+    first: str | None,
+    last: str | None,
+    *,
+    quick: bool = False,
+    source: bool = False,
+) -> Choice:
+    """What the options of the command ask for.
+
+    Raises:
+        ConfigurationError: they contradict each other.
+    """
+    if day and (first or last):
+        raise ConfigurationError("--day and --from/--to were both given.", "Give one of them.")
+    if first and last and last < first:
+        raise ConfigurationError(f"--to {last} is before --from {first}.")
+    return Choice(tuple(dict.fromkeys(datasets)), day or first, day or last, quick, source)

@@ -1,0 +1,1 @@
+"""What several test modules share: backends, projects on disk, servers, runs, expected data."""

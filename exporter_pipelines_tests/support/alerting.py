@@ -1,0 +1,59 @@
+"""A project whose sensors are ticked, over a real instance and a real receiver."""
+
+from __future__ import annotations
+
+import atexit
+from dataclasses import dataclass
+from typing import Any
+
+import dagster as dg
+
+from exporter_pipelines.orchestration.exports.last_words import print_failures
+from exporter_pipelines_tests.support.alert_receivers import Inbox
+
+SENSORS = ("run_alerts_sensor", "condition_alerts_sensor")
+
+
+@dataclass
+class Alerting:
+    """Runs jobs and ticks sensors.
+
+    Attributes:
+        repository: All definitions.
+        instance: Keeps the history.
+        inbox: Of the receiver.
+    """
+
+    repository: dg.RepositoryDefinition
+    instance: dg.DagsterInstance
+    inbox: Inbox
+
+    def run(
+        self, first: str, last: str = "", *, job: str = "logs_job"
+    ) -> dg.ExecuteInProcessResult:
+        """Export a day, or a range of days."""
+        days: dict[str, Any] = {"partition_key": first}
+        if last:
+            tags = {"start": first, "end": last}
+            days = {"tags": {f"dagster/asset_partition_range_{k}": v for k, v in tags.items()}}
+        done = self.repository.get_job(job).execute_in_process(
+            instance=self.instance, raise_on_error=False, **days
+        )
+        atexit.unregister(print_failures)  # of no interest at the end of a test session
+        return done
+
+    def tick(self, *sensors: str) -> str:
+        """Tick sensors as the daemon does, and return what they said."""
+        said = []
+        for name in sensors or SENSORS:
+            context = dg.build_sensor_context(self.instance, repository_def=self.repository)
+            tick = self.repository.get_sensor_def(name).evaluate_tick(context)
+            assert not tick.run_requests
+            said.append(tick.skip_message or "")
+        return "\n".join(said)
+
+    def told(self, ticks: int = 10) -> list[dict[str, str]]:
+        """What the receiver got in the course of some ticks."""
+        for _ in range(ticks):
+            self.tick()
+        return self.inbox.emptied()

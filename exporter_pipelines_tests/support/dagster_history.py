@@ -1,0 +1,41 @@
+"""What Dagster remembers of runs: asked of the instance, as the UI does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import chdir, contextmanager
+
+import dagster as dg
+
+from exporter_pipelines_tests.support.projects import Project
+
+
+@contextmanager
+def history_of(project: Project) -> Iterator[dg.DagsterInstance]:
+    """The instance that the commands of a project wrote to."""
+    # dagster.yaml names folders that count from the working directory.
+    with chdir(project.path), dg.DagsterInstance.from_config(str(project.path)) as instance:
+        yield instance
+
+
+def materializations(
+    instance: dg.DagsterInstance, asset: str, day: str
+) -> list[dg.AssetMaterialization]:
+    """Of one day, newest first."""
+    records = materialization_records(instance, asset, day)
+    return [r.asset_materialization for r in records if r.asset_materialization]
+
+
+def materialization_records(
+    instance: dg.DagsterInstance, asset: str, day: str
+) -> list[dg.EventLogRecord]:
+    """The same with their place in the event log."""
+    wanted = dg.AssetRecordsFilter(asset_key=dg.AssetKey(asset), asset_partitions=[day])
+    return list(instance.fetch_materializations(wanted, limit=100).records)
+
+
+def check_statuses(instance: dg.DagsterInstance, asset: str, check: str) -> dict[str | None, str]:
+    """Day -> what the partition status bar of a check is drawn from; only current ones."""
+    key = dg.AssetCheckKey(dg.AssetKey(asset), check)
+    found = instance.event_log_storage.get_asset_check_partition_info([key])
+    return {i.partition_key: i.latest_execution_status.value for i in found if i.is_current}

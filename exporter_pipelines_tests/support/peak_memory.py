@@ -1,0 +1,48 @@
+"""Export or load one day of logs in this process and print its peak memory.
+
+    python -m exporter_pipelines_tests.support.peak_memory WHAT URL OUTPUT DAY
+
+WHAT is export, parquet, slow, load or monster.
+
+Prints the rows (of a monster, those exported and those rejected) and the largest resident set of
+the process in MiB.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+from exporter_pipelines.engine.load import open_day
+from exporter_pipelines.stores import LocalStore
+from exporter_pipelines_tests.support.datasets import dataset, export
+
+
+def main(action: str, url: str, output: str, day: str) -> None:
+    """Do it and print."""
+    store = LocalStore(Path(output))
+    if action == "load":
+        rows = sum(batch.num_rows for batch in open_day(store, "logs", day))
+    elif action == "monster":
+        counts = export(url, dataset(max_rejected_pct=100), day, store).counts
+        sys.stdout.write(f"{counts.exported} ")
+        rows = counts.rejected
+    else:
+        packed = {"format": "parquet", "compression": "zstd"} if action == "parquet" else {}
+        logs = dataset(max_rejected_pct=5, **packed)
+        pause_s = 0.1 if action == "slow" else 0
+        report = lambda _read, _total: time.sleep(pause_s)  # noqa: E731
+        rows = export(url, logs, day, store, report=report).record_count
+    sys.stdout.write(f"{rows} {peak_mib()}\n")
+
+
+def peak_mib() -> int:
+    """The largest resident set of this process so far."""
+    status = Path("/proc/self/status").read_text()
+    (line,) = [line for line in status.splitlines() if line.startswith("VmHWM:")]
+    return int(line.split()[1]) // 1024
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,172 @@
+"""A real web server and daemon over a project, ended in every case."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+
+from exporter_pipelines_tests.support.projects import BIN, Project
+
+_LAUNCH = """
+mutation Launch($backfill: LaunchBackfillParams!) {
+  launchPartitionBackfill(backfillParams: $backfill) {
+    __typename
+    ... on LaunchBackfillSuccess { backfillId }
+    ... on PythonError { message }
+  }
+}"""
+_RERUN = """
+mutation Rerun($again: ReexecutionParams!) {
+  reexecutePartitionBackfill(reexecutionParams: $again) {
+    __typename
+    ... on LaunchBackfillSuccess { backfillId }
+    ... on PythonError { message }
+  }
+}"""
+_CANCEL = """
+mutation Cancel($id: String!) {
+  cancelPartitionBackfill(backfillId: $id) {
+    __typename
+    ... on PythonError { message }
+  }
+}"""
+_STATUS = """
+query Status($id: String!) {
+  partitionBackfillOrError(backfillId: $id) {
+    ... on PartitionBackfill { status numPartitions runs(limit: 100) { id status } }
+  }
+}"""
+
+_DAEMON = """
+import sys
+from dagster._daemon import cli, controller
+controller.DEFAULT_DAEMON_INTERVAL_SECONDS = int(sys.argv.pop())
+sys.argv[1:] = ["run"]
+cli.main()
+"""
+
+
+@dataclass(frozen=True)
+class WebServer:
+    """The web server of a project, asked as its own UI asks it."""
+
+    url: str
+
+    def ask(self, query: str, **variables: Any) -> Any:
+        """The `data` of a GraphQL request."""
+        body = json.dumps({"query": query, "variables": variables}).encode()
+        request = urllib.request.Request(
+            f"{self.url}/graphql", body, {"Content-Type": "application/json"}
+        )
+        with urllib.request.urlopen(request, timeout=30) as response:
+            answer = json.load(response)
+        assert "errors" not in answer, answer["errors"]
+        return answer["data"]
+
+    def launch_backfill(self, assets: list[str], days: list[str], **options: Any) -> str:
+        """Start a backfill and return its id."""
+        asked = {"assetSelection": [{"path": [a]} for a in assets], "partitionNames": days}
+        launched = self.ask(_LAUNCH, backfill={**asked, **options})["launchPartitionBackfill"]
+        assert launched["__typename"] == "LaunchBackfillSuccess", launched
+        return str(launched["backfillId"])
+
+    def rerun_failed(self, backfill: str) -> str:
+        """Start another over what failed in one that has ended, and return its id."""
+        again = {"parentRunId": backfill, "strategy": "FROM_FAILURE"}
+        launched = self.ask(_RERUN, again=again)["reexecutePartitionBackfill"]
+        assert launched["__typename"] == "LaunchBackfillSuccess", launched
+        return str(launched["backfillId"])
+
+    def cancel_backfill(self, backfill: str) -> None:
+        """Ask one to stop, as the UI's Cancel does; the daemon ends its runs."""
+        cancelled = self.ask(_CANCEL, id=backfill)["cancelPartitionBackfill"]
+        assert cancelled["__typename"] == "CancelBackfillSuccess", cancelled
+
+    def runs_of(self, backfill: str) -> dict[str, str]:
+        """The status of each run that a backfill has started, by id."""
+        found = self.ask(_STATUS, id=backfill)["partitionBackfillOrError"]
+        return {run["id"]: run["status"] for run in found["runs"]}
+
+    def finished_backfill(self, backfill: str, timeout: float = 120) -> Any:
+        """Its status and runs, once it has ended."""
+        deadline = time.monotonic() + timeout
+        while True:
+            found = self.ask(_STATUS, id=backfill)["partitionBackfillOrError"]
+            if found["status"] not in ("REQUESTED", "COMPLETING", "CANCELING", "FAILING"):
+                return found
+            assert time.monotonic() < deadline, found
+            time.sleep(0.5)
+
+
+def free_port() -> int:
+    """A port of the loopback interface that nobody listens on now."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+@contextmanager
+def web_server(project: Project) -> Iterator[WebServer]:
+    """`dagster-webserver` on a free port of the loopback interface, ready to answer."""
+    port = free_port()
+    server = WebServer(f"http://127.0.0.1:{port}")
+    log = project.path / "webserver.log"
+    with _running(project, log, "dagster-webserver", "-h", "127.0.0.1", "-p", str(port)) as process:
+        deadline = time.monotonic() + 180
+        while not _answers(server):
+            assert process.poll() is None, "dagster-webserver ended"
+            assert time.monotonic() < deadline, "dagster-webserver does not answer"
+            time.sleep(0.2)
+        yield server
+
+
+@contextmanager
+def daemon(project: Project, *, seconds: int = 30) -> Iterator[Path]:
+    """`dagster-daemon run`, and where its log is.
+
+    Args:
+        seconds: Between two looks at the backfills; Dagster's 30 are no setting.
+    """
+    log = project.path / "daemon.log"
+    with _running(project, log, "python", "-c", _DAEMON, str(seconds)):
+        yield log
+
+
+def _answers(server: WebServer) -> bool:
+    try:
+        with urllib.request.urlopen(f"{server.url}/server_info", timeout=5):
+            return True
+    except (URLError, TimeoutError, ConnectionError):
+        return False
+
+
+@contextmanager
+def _running(
+    project: Project, log: Path, command: str, *arguments: str
+) -> Iterator[subprocess.Popen[bytes]]:
+    with log.open("ab") as written:
+        process = subprocess.Popen(
+            [BIN / command, *arguments],
+            cwd=project.path,
+            env=project.environment,
+            stdout=written,
+            stderr=written,
+        )
+        try:
+            yield process
+        finally:
+            process.terminate()
+            try:
+                process.wait(timeout=20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
