@@ -285,7 +285,7 @@ def test_every_rule_of_a_source_is_listed() -> None:
     beginnings = "number_|timestamp_|value_|undecodable_|unreadable_|invalid_|not_an?_"
     rule = re.compile(rf'"((?:{beginnings})\w*(?:{endings}))"')
     named: set[str] = set()
-    for file in (ROOT / "exporter_pipelines" / "sources").glob("*.py"):
+    for file in (ROOT / "exporter_pipelines" / "sources").rglob("*.py"):
         named |= set(rule.findall(file.read_text()))
     assert named == set(SOURCE_RULES)
 

@@ -44,7 +44,7 @@ class Project:
 
     def hurry_sensors(self) -> None:
         """Have the sensors that look at runs tick every 3 seconds instead of 30."""
-        for name in ("dead_runs.py", "alerts/run_alerts.py"):
+        for name in ("upkeep/dead_runs.py", "alerts/run_alerts.py"):
             file = self.path / "exporter_pipelines" / "orchestration" / name
             old, new = (f"minimum_interval_seconds={seconds}," for seconds in (30, 3))
             text = file.read_text()

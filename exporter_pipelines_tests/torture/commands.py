@@ -52,7 +52,9 @@ def mortal_project(path: Path, backend: Backend, first: str, end: str) -> Projec
             "EXPORTER_TIMEZONE": "UTC",
         },
     )
-    with (project.path / "exporter_pipelines/orchestration/io_manager.py").open("a") as module:
+    with (project.path / "exporter_pipelines/orchestration/exports/io_manager.py").open(
+        "a"
+    ) as module:
         module.write(_DEATH)
     # Once, by one process: many first starts at the same time corrupt an empty instance.
     if (done := project.dagster("instance", "migrate")).code:

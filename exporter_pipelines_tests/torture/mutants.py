@@ -89,7 +89,7 @@ MUTANTS = (
     ),
     Mutant(
         "filtered rows are not counted",
-        "engine/leave_out.py",
+        "engine/filter_rows.py",
         "filtered[row_filter.name] += pc.sum(left_out).as_py() or 0",
         "filtered[row_filter.name] += 0",
         "test_transforms::test_filtered_rows_are_counted_by_the_first_filter_that_leaves_them_out",
@@ -110,21 +110,21 @@ MUTANTS = (
     ),
     Mutant(
         "the last batch is skipped",
-        "sources/postgres.py",
+        "sources/postgres/snapshot.py",
         "in self._connection.stream(self._query.rows()):",
         "in list(self._connection.stream(self._query.rows()))[:-1]:",
         _BATCHES,
     ),
     Mutant(
         "the last row of a batch is skipped",
-        "sources/postgres.py",
+        "sources/postgres/snapshot.py",
         "range(0, batch.num_rows, max_rows)",
         "range(0, batch.num_rows - 1, max_rows)",
         _BATCHES,
     ),
     Mutant(
         "the end of the day belongs to the day",
-        "sources/postgres_query.py",
+        "sources/postgres/query.py",
         "{time} >= {start} AND {time} < {end}",
         "{time} >= {start} AND {time} <= {end}",
         "test_day_windows::test_an_aware_row_at_a_border_is_found_in_one_day",
