@@ -9,7 +9,7 @@ setup(
     python_requires=">=3.11,<3.14",
     packages=find_packages(include=["exporter_pipelines", "exporter_pipelines.*"]),
     package_data={"exporter_pipelines": ["defs/*/defs.yaml", "reporting/report.html"]},
-    entry_points={"console_scripts": ["exporter = exporter_pipelines.cli:main"]},
+    entry_points={"console_scripts": ["exporter = exporter_pipelines.__main__:main"]},
     install_requires=[
         # Dagster's packages go in lockstep: 1.13.x with 0.29.x.
         "dagster==1.13.27",

@@ -30,8 +30,4 @@ Only orchestration, components and definitions import Dagster, and only
 `defs/` is what a user edits: one folder per dataset.
 """
 
-from exporter_pipelines.process_memory import share_one_heap
-
 __version__ = "0.1.0"
-
-share_one_heap()

@@ -34,13 +34,10 @@ from exporter_pipelines.engine.publish import hold, publish
 from exporter_pipelines.engine.retries import staged_day
 from exporter_pipelines.engine.stage import DEFAULT_BATCH_ROWS
 from exporter_pipelines.errors import ConfigurationError, DayHeldError
-from exporter_pipelines.process_memory import settle_imports
 from exporter_pipelines.sources import KeptConnection, open_day
 from exporter_pipelines.stores import LocalStore
 
 _log = logging.getLogger(__name__)
-
-settle_imports()
 
 
 def export_day(

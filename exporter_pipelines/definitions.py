@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from exporter_pipelines.process_memory import freeze_gc, limit_malloc_arenas
+
+limit_malloc_arenas()  # before the imports below, which import Arrow
+
 from functools import cache
 from pathlib import Path
 
@@ -22,7 +26,6 @@ from exporter_pipelines.orchestration.upkeep.dead_runs import dead_runs_sensor
 from exporter_pipelines.orchestration.upkeep.late_data import late_data_sensor
 from exporter_pipelines.orchestration.upkeep.pruning import prune_job, prune_schedule
 from exporter_pipelines.orchestration.upkeep.repair import repair_job
-from exporter_pipelines.process_memory import settle_imports
 
 
 def build() -> dg.Definitions:
@@ -53,7 +56,7 @@ def build() -> dg.Definitions:
 
 _build_once = cache(build)
 
-settle_imports()
+freeze_gc()
 
 
 @dg.definitions

@@ -3,6 +3,9 @@
 Arrow's own allocator (mimalloc) and glibc's arenas keep freed pages per thread. A batch is
 allocated in one thread and freed in another, so what they keep adds up: 40 to 50 MiB at the peak
 of an export. One heap for all threads takes no more CPU time: they hold few pieces, and large ones.
+
+These settings apply to a whole process, so only entry points make them: the code location,
+the command `exporter` and the benchmarks. Importing another module of this package makes none.
 """
 
 from __future__ import annotations
@@ -24,13 +27,14 @@ _OWN_MAPPING_BYTES = 32 * 1024 * 1024
 """Pieces above it get pages of their own, which go back with them; glibc's largest."""
 
 
-def share_one_heap() -> None:
+def limit_malloc_arenas() -> None:
     """Let Arrow and all threads of this process allocate from malloc's main arena.
 
     The heap keeps up to 128 MiB of what was freed for the next batch: exporting two million rows
-    then meets 10,000 page faults instead of 134,000. Works on what is yet to come: Arrow must not
-    have been imported, and threads keep the arena that they have. Where malloc is not glibc's
-    (macOS, musl, Windows) only Arrow changes. A pool that the environment names for Arrow stays.
+    then meets 10,000 page faults instead of 134,000. Call it before Arrow is imported and before
+    threads start: Arrow reads its variable once, and threads keep the arena that they have. Where
+    malloc is not glibc's (macOS, musl, Windows) only Arrow changes. A pool that the environment
+    names for Arrow stays.
     """
     # Arrow's variable, not a setting of ours: Arrow reads it when it is loaded.
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")  # noqa: TID251
@@ -44,11 +48,11 @@ def share_one_heap() -> None:
     mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)
 
 
-def settle_imports() -> None:
+def freeze_gc() -> None:
     """Leave everything that was imported so far out of Python's garbage collections.
 
-    The 100,000 objects of pandas and Pandera, and as many of Dagster, never become garbage, but
-    every full collection looks at them, and one at exit: 0.1 s of a process that exports a day
-    through `api`, 0.3 s of one of Dagster's.
+    Call it after the imports. The 100,000 objects of pandas and Pandera, and as many of Dagster,
+    never become garbage, but every full collection looks at them, and one at exit: 0.1 s of a
+    process that exports a day through `api`, 0.3 s of one of Dagster's.
     """
     gc.freeze()

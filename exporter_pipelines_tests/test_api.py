@@ -111,15 +111,3 @@ def test_an_export_imports_nothing_that_it_does_not_need(backend: Backend) -> No
     assert imported.isdisjoint(
         {"dagster", "matplotlib", "jinja2", "apprise", "pgserver", "grpc", "sqlalchemy", "polars"}
     )
-
-
-@pytest.mark.parametrize("door", ["api", "definitions"])
-def test_garbage_collections_leave_out_what_was_imported(door: str) -> None:
-    probe = (
-        f"import gc, exporter_pipelines.{door}; "
-        "print(gc.get_freeze_count() / len(gc.get_objects()))"
-    )
-    shown = subprocess.run(
-        [sys.executable, "-c", probe], capture_output=True, text=True, check=True
-    )
-    assert float(shown.stdout) > 10

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from exporter_pipelines.process_memory import limit_malloc_arenas
+
+limit_malloc_arenas()  # before the imports below, which import Arrow
+
 import argparse
 import sys
 from pathlib import Path

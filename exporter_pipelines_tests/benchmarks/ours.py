@@ -15,6 +15,8 @@ import sys
 import time
 from dataclasses import dataclass
 
+from exporter_pipelines.process_memory import freeze_gc, limit_malloc_arenas
+
 
 @dataclass(frozen=True)
 class Order:
@@ -40,11 +42,13 @@ class Order:
 def main(order: Order) -> None:
     """Do it and print."""
     os.environ.update(EXPORTER_SOURCE_URL=order.url, EXPORTER_OUTPUT_URL=order.output)
+    limit_malloc_arenas()
     # What a user's script would import, so the start of the process is its start.
     from exporter_pipelines import api
     from exporter_pipelines.catalog import dataset_named
     from exporter_pipelines.contracts.dataset import Dataset
 
+    freeze_gc()
     shipped = dataset_named("logs")
     changes = {"format": order.format, "compression": order.compression, "max_rejected_pct": 5.0}
     logs = Dataset(shipped.config.model_copy(update=changes), shipped.schema)

@@ -10,6 +10,11 @@ the process in MiB.
 
 from __future__ import annotations
 
+from exporter_pipelines.process_memory import limit_malloc_arenas
+
+if __name__ == "__main__":
+    limit_malloc_arenas()  # as the code location does; before the imports below, which import Arrow
+
 import sys
 import time
 from pathlib import Path
