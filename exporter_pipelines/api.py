@@ -30,6 +30,7 @@ from exporter_pipelines.contracts.staged_day import Staging
 from exporter_pipelines.demo.backend import backend_url
 from exporter_pipelines.engine import load
 from exporter_pipelines.engine.judge import judge
+from exporter_pipelines.engine.lost_rows import judge_loss
 from exporter_pipelines.engine.publish import hold, publish
 from exporter_pipelines.engine.retries import staged_day
 from exporter_pipelines.engine.stage import DEFAULT_BATCH_ROWS
@@ -41,7 +42,11 @@ _log = logging.getLogger(__name__)
 
 
 def export_day(
-    dataset: str | Dataset, day: str, *, batch_rows: int = DEFAULT_BATCH_ROWS
+    dataset: str | Dataset,
+    day: str,
+    *,
+    batch_rows: int = DEFAULT_BATCH_ROWS,
+    accept_loss: bool = False,
 ) -> Manifest:
     """Export one day and return the manifest of what is published now.
 
@@ -49,12 +54,13 @@ def export_day(
         dataset: A name below `defs/`, or a dataset of your own making.
         day: `YYYY-MM-DD`, a day of EXPORTER_TIMEZONE.
         batch_rows: Most rows in a batch; changes memory and speed, never the result.
+        accept_loss: Whether an empty day may replace a published one that has rows.
 
     Raises:
         DayHeldError: the day must not be published; what was published before stays.
         ExporterError: of another kind, with what to do; what was published before stays.
     """
-    (manifest,) = export_days(dataset, day, batch_rows=batch_rows)
+    (manifest,) = export_days(dataset, day, batch_rows=batch_rows, accept_loss=accept_loss)
     return manifest
 
 
@@ -64,6 +70,7 @@ def export_days(
     last: str | None = None,
     *,
     batch_rows: int = DEFAULT_BATCH_ROWS,
+    accept_loss: bool = False,
 ) -> Iterator[Manifest]:
     """Export day after day over one connection; each is published before its manifest comes.
 
@@ -72,6 +79,7 @@ def export_days(
         first: First day, `YYYY-MM-DD`.
         last: Last day, included; the first alone if left out.
         batch_rows: As for `export_day`.
+        accept_loss: As for `export_day`, for every day of the range.
 
     Raises:
         DayHeldError, ExporterError: as `export_day` does, for the first day that fails. The days
@@ -81,11 +89,17 @@ def export_days(
     days = _days(first, last)
     with closing(KeptConnection()) as kept:
         for day in days:
-            yield _exported(dataset, DayWindow.of(day, settings.timezone()), kept, batch_rows)
+            window = DayWindow.of(day, settings.timezone())
+            yield _exported(dataset, window, kept, batch_rows, accept_loss=accept_loss)
 
 
 def _exported(
-    dataset: Dataset, window: DayWindow, kept: KeptConnection, batch_rows: int
+    dataset: Dataset,
+    window: DayWindow,
+    kept: KeptConnection,
+    batch_rows: int,
+    *,
+    accept_loss: bool,
 ) -> Manifest:
     store = LocalStore(settings.output_root())
 
@@ -106,7 +120,9 @@ def _exported(
         batch_rows=batch_rows,
         say=_log.warning,
     ) as staged:
-        if held := [verdict for verdict in judge(dataset, staged.tally) if verdict.holds]:
+        published = store.read_manifest(dataset.name, window.day)
+        loss = judge_loss(window.day, published, staged.tally, accepted=accept_loss)
+        if held := [v for v in (*judge(dataset, staged.tally), loss) if v.holds]:
             raise DayHeldError(
                 f"{dataset.name} {window.day}", [v.reason for v in held], hold(staged)
             )

@@ -115,6 +115,19 @@ def test_a_hundred_late_rows_in_ten_days_are_found_there_and_nowhere_else(
     assert judged(sensor.tick()) == {}
 
 
+@pytest.mark.parametrize("left", [0, 4])
+def test_a_day_with_fewer_rows_is_reported_and_never_exported_by_itself(
+    twenty_days: Backend, sensor: Sensor, left: int
+) -> None:
+    sensor.configure(policy="re-export")
+    twenty_days.run("DELETE FROM logs WHERE id BETWEEN %s AND 4999", [4000 + left])
+    found = sensor.tick()
+    assert wanted(found) == []
+    assert judged(found) == {DAYS[4]: False}
+    [event] = found.asset_events
+    assert f"{10 - left} fewer rows" in str(event.description)  # type: ignore[union-attr]
+
+
 def test_rows_that_still_arrive_are_waited_for(
     twenty_days: Backend, sensor: Sensor, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -99,6 +99,7 @@ def test_the_graph(repository: dg.RepositoryDefinition) -> None:
     )
     assert sorted(CHECKS) == [
         "new_values",
+        "no_lost_rows",
         "null_rate_drift",
         "rejected_rows",
         "rejection_limits",

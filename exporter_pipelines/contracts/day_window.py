@@ -39,6 +39,14 @@ class DayWindow:
         return self.start <= instant < self.end
 
 
+def is_day(text: str) -> bool:
+    """Whether a text is a day as partition keys write it, `YYYY-MM-DD`."""
+    try:
+        return dt.date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
+
+
 def _midnight(date: dt.date, zone: ZoneInfo) -> dt.datetime:
     """The instant of a local midnight.
 

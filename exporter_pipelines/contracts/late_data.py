@@ -14,8 +14,8 @@ class LateDataConfig(Strict):
 
     policy: Literal["report", "re-export"] = Field(
         "report",
-        description="`report`: the check `source_unchanged` of the day warns. `re-export`: and the "
-        "day is exported again.",
+        description="`report`: the check `source_unchanged` of the day warns. `re-export`: the "
+        "day is exported again as well, unless the source has fewer rows than before.",
     )
     lookback_days: int = Field(
         7, ge=1, le=400, description="So many days before today are looked at."

@@ -22,6 +22,8 @@ CHECKS = {
     "rows_outside_window": "Rows read whose time lies outside the day. Must be 0.",
     "row_conservation": "Rows that the source counted, against rows exported, rejected and "
     "filtered. Must add up.",
+    "no_lost_rows": "Rows that the source has now against those of the published export. None any "
+    "more: the day is held and the published export stays, unless the run config accepts the loss.",
     "source_unchanged": "Whether the source still has the rows that were exported. Judged anew by "
     "late_data_sensor once it is switched on; it warns when rows came late, changed or went.",
     "row_count_drift": "Rows of the day against those of the 14 days before it. Far fewer or far "
@@ -34,7 +36,7 @@ CHECKS = {
 }
 """Name -> what it judges. Each is named after the quantity."""
 
-HOLDING = ("rejection_limits", "rows_outside_window", "row_conservation")
+HOLDING = ("rejection_limits", "rows_outside_window", "row_conservation", "no_lost_rows")
 """Checks of which a failure holds the day; `rejected_rows` is an error only together with one."""
 
 

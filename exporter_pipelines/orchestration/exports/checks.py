@@ -23,11 +23,15 @@ _MEND = (
     "Look at the rejected rows; mend them in the backend, or the rule, or the limits in defs.yaml; "
     "then Materialize with Failed and missing. See docs/failures.md#a-day-is-held"
 )
-_WHAT_TO_DO = {"rejected_rows": _MEND, "rejection_limits": _MEND}
+_LOST = (
+    "Find out why the source has no rows of this day. The published export stays. To replace it, "
+    "accept the loss with accept_loss_days in the run config. See docs/failures.md#a-day-is-held"
+)
 _A_BUG = (
     "The database or its driver gave other rows than it counted or was asked for: run the day "
     "again, and report it if it stays. See docs/failures.md#a-day-is-held"
 )
+_WHAT_TO_DO = {"rejected_rows": _MEND, "rejection_limits": _MEND, "no_lost_rows": _LOST}
 
 _LISTED = 10
 """Most days that a summary names; the check's Partitions tab has them all."""

@@ -19,10 +19,11 @@ from pydantic import Field
 
 from exporter_pipelines import settings
 from exporter_pipelines.contracts.dataset import Dataset
-from exporter_pipelines.contracts.day_window import DayWindow
+from exporter_pipelines.contracts.day_window import DayWindow, is_day
 from exporter_pipelines.contracts.staged_day import StagedDay
 from exporter_pipelines.engine.drift import judge_drift
 from exporter_pipelines.engine.judge import Verdict, judge
+from exporter_pipelines.engine.lost_rows import judge_loss
 from exporter_pipelines.engine.retries import staged_day
 from exporter_pipelines.engine.stage import DEFAULT_BATCH_ROWS
 from exporter_pipelines.engine.trailing_days import DayNumbers, TrailingDays
@@ -52,18 +53,30 @@ class ExportConfig(dg.Config):
         description="Most rows in a batch, 1,000 to 500,000. More is faster and takes more memory. "
         "Another number is refused when the run starts. See docs/operations.md",
     )
+    accept_loss_days: list[str] = Field(
+        [],
+        description="Days, YYYY-MM-DD, whose published export may be replaced by an empty one "
+        "because the source has lost their rows. The check no_lost_rows holds all other days.",
+    )
 
     def check(self) -> None:
         """Refuse what is out of bounds; pydantic's own bounds fail as a stack trace.
 
         Raises:
-            ConfigurationError: `batch_rows` is too small or too large.
+            ConfigurationError: `batch_rows` is too small or too large, or `accept_loss_days` names
+                something that is not a day.
         """
         if not 1_000 <= self.batch_rows <= 500_000:
             raise ConfigurationError(
                 f"The run config asks for batch_rows={self.batch_rows}.",
                 "Choose 1,000 to 500,000, or leave it out.",
             )
+        for day in self.accept_loss_days:
+            if not is_day(day):
+                raise ConfigurationError(
+                    f"The run config names {day!r} under accept_loss_days, which is not a day.",
+                    "Write days as YYYY-MM-DD.",
+                )
 
 
 @dataclass
@@ -124,12 +137,22 @@ class ExportRun:
         """Stage, judge, then publish or hold one day, with its events."""
         self.config.check()
         with self._staged(day) as staged:
-            verdicts = [*judge(self.dataset, staged.tally), *self._drift(staged)]
+            verdicts = [
+                *judge(self.dataset, staged.tally),
+                self._loss(staged),
+                *self._drift(staged),
+            ]
             self.outcome.verdicts[day] = verdicts
             if any(verdict.holds for verdict in verdicts):
                 yield from self._hold(staged, verdicts)
             else:
                 yield from self._publish(staged, verdicts)
+
+    def _loss(self, staged: StagedDay) -> Verdict:
+        day = staged.window.day
+        published = self.exports.store().read_manifest(self.dataset.name, day)
+        accepted = day in self.config.accept_loss_days
+        return judge_loss(day, published, staged.tally, accepted=accepted)
 
     def _drift(self, staged: StagedDay) -> list[Verdict]:
         before = self.trailing_days.before(staged.window.day)

@@ -135,8 +135,11 @@ class _Look:
         if not settled or entry[2]:
             return
         entry[2] = True
-        self._judge(dataset, day, rows - manifest.counts.read, changed=True)
-        if dataset.config.late_data.policy == "re-export":
+        more = rows - manifest.counts.read
+        self._judge(dataset, day, more, changed=True)
+        # Fewer rows are only reported: the source may have purged them, and then the published
+        # export is the only copy.
+        if dataset.config.late_data.policy == "re-export" and more >= 0:
             # Once per state of the source: a run that holds the day is not repeated.
             self.run_requests.append(
                 dg.RunRequest(
