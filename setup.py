@@ -52,6 +52,8 @@ setup(
             "hypothesis>=6.170",
             "jsonschema>=4.26",
             "mypy>=2.4,<3",
+            # Drives the Chromium of the machine, where there is one.
+            "playwright>=1.50,<2",
             "pytest>=9,<10",
             "pytest-timeout>=2.4,<3",
             "pytest-xdist>=3.8,<4",

@@ -1,8 +1,7 @@
 """An operator's first session: start a backfill, find the held day, mend it, run it again.
 
     make dev                                   # in a fresh clone, with the demo's data
-    pip install playwright
-    python -m exporter_pipelines_tests.browser --project . --pictures build/session
+    python -m exporter_pipelines_tests.browser --chromium "$(command -v chromium)"
 
 Drives Chromium through the Dagster UI as it stands and fails where a step cannot be done. The
 pictures are there to be looked at: what is on them is not checked.
@@ -19,6 +18,8 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from playwright.sync_api import sync_playwright
 
 _FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 _RUNS = "{ runsOrError(limit: 50) { ... on Runs { results { runId status jobName } } } }"
@@ -176,9 +177,6 @@ class Session:
 
 def main() -> None:
     """Play the session."""
-    # Not a dependency of the tests: a browser is needed as well.
-    from playwright.sync_api import sync_playwright
-
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--url", default="http://127.0.0.1:3000")
     parser.add_argument("--project", type=Path, default=Path())
