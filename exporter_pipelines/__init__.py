@@ -17,6 +17,7 @@ The packages, each of which may import only those above it (`test_ladder` enforc
     catalog                                      the defs.yaml files
     notifications                                alert messages and where they are sent
     demo                                         the sample backend
+    databases                                    what a source URL, or the word demo, stands for
     orchestration                                Dagster: exports, upkeep, report, alerts
     components                                   Dagster: what a defs.yaml may ask for
     definitions                                  what Dagster loads

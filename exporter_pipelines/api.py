@@ -17,17 +17,17 @@ import datetime as dt
 import logging
 import uuid
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 
 import pyarrow as pa
 
-from exporter_pipelines import settings
+from exporter_pipelines import databases, settings
 from exporter_pipelines.catalog import dataset_named
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.day_window import DayWindow
 from exporter_pipelines.contracts.manifest import Manifest
+from exporter_pipelines.contracts.source import Session
 from exporter_pipelines.contracts.staged_day import Staging
-from exporter_pipelines.demo.backend import backend_url
 from exporter_pipelines.engine import load
 from exporter_pipelines.engine.judge import judge
 from exporter_pipelines.engine.lost_rows import judge_loss
@@ -35,7 +35,6 @@ from exporter_pipelines.engine.publish import hold, publish
 from exporter_pipelines.engine.retries import staged_day
 from exporter_pipelines.engine.stage import DEFAULT_BATCH_ROWS
 from exporter_pipelines.errors import ConfigurationError, DayHeldError
-from exporter_pipelines.sources import KeptConnection, open_day
 from exporter_pipelines.stores import LocalStore
 
 _log = logging.getLogger(__name__)
@@ -87,16 +86,16 @@ def export_days(
     """
     dataset = dataset_named(dataset) if isinstance(dataset, str) else dataset
     days = _days(first, last)
-    with closing(KeptConnection()) as kept:
+    with databases.open_session() as session:
         for day in days:
             window = DayWindow.of(day, settings.timezone())
-            yield _exported(dataset, window, kept, batch_rows, accept_loss=accept_loss)
+            yield _exported(dataset, window, session, batch_rows, accept_loss=accept_loss)
 
 
 def _exported(
     dataset: Dataset,
     window: DayWindow,
-    kept: KeptConnection,
+    session: Session,
     batch_rows: int,
     *,
     accept_loss: bool,
@@ -114,7 +113,7 @@ def _exported(
     with staged_day(
         dataset,
         window,
-        lambda: open_day(backend_url(dataset.config.source.url), dataset, window, kept),
+        lambda: session.day(dataset, window),
         begin,
         run_id=str(uuid.uuid4()),
         batch_rows=batch_rows,

@@ -99,13 +99,6 @@ def source_url(variable: str) -> str:
     return value
 
 
-def source_kind(variable: str) -> str | None:
-    """Kind of database by the beginning of a URL: `postgres`, `sqlite`, or None when not set."""
-    scheme = os.environ.get(variable, "").strip().partition(":")[0]
-    kinds = {"postgresql": "postgres", "postgres": "postgres", DEMO_SOURCE: "postgres"}
-    return {**kinds, "sqlite": "sqlite"}.get(scheme)
-
-
 def demo_home() -> Path:
     """`EXPORTER_DEMO_HOME`: where the embedded sample backend keeps its files."""
     return Path(os.environ.get("EXPORTER_DEMO_HOME") or ".demo").absolute()

@@ -23,10 +23,16 @@ from exporter_pipelines.contracts.row_schema import load_row_schema
 from exporter_pipelines.contracts.tally import Tally
 from exporter_pipelines.engine.judge import judge
 from exporter_pipelines.errors import ConfigurationError, RuleCrashedError
-from exporter_pipelines.sources import open_day
 from exporter_pipelines.stores import LocalStore
 from exporter_pipelines_tests.support.backends import LOGS, Backend, fresh_database
-from exporter_pipelines_tests.support.datasets import DayHeldError, dataset, export, rejected, rows
+from exporter_pipelines_tests.support.datasets import (
+    DayHeldError,
+    dataset,
+    export,
+    open_day,
+    rejected,
+    rows,
+)
 
 DAY = "2026-11-01"
 UNLIMITED = {"max_rejected_pct": 100.0, "max_rejected_rows": 10**9}
@@ -529,9 +535,9 @@ def test_a_day_whose_rows_do_not_add_up_is_held(
     [
         ("engine.quarantine.Quarantine.add", lambda honest: lambda *a: honest(*a) - 1),
         ("engine.quarantine.Quarantine.add", lambda honest: lambda *a: honest(*a) + 1),
-        ("sources.postgres.PostgresDaySnapshot.batches",
+        ("sources.postgres.snapshot.PostgresDaySnapshot.batches",
          lambda honest: lambda *a: list(honest(*a))[1:]),
-        ("sources.postgres.PostgresDaySnapshot.batches",
+        ("sources.postgres.snapshot.PostgresDaySnapshot.batches",
          lambda honest: lambda *a: [b for batch in honest(*a) for b in (batch, batch)]),
     ],
 )  # fmt: skip

@@ -12,7 +12,7 @@ import pytest
 
 from exporter_pipelines import formats, transforms
 from exporter_pipelines.contracts.manifest import Manifest
-from exporter_pipelines.contracts.source import SOURCE_RULES
+from exporter_pipelines.contracts.source_rules import SOURCE_RULES
 from exporter_pipelines.engine.judge import CHECKS
 from exporter_pipelines.formats.compression import COMPRESSIONS
 from exporter_pipelines.orchestration.exports.assets import ExportConfig

@@ -25,23 +25,24 @@ LADDER = {
     "transforms": {"errors", "contracts"},
     "formats": {"errors", "contracts"},
     "stores": {"errors", "contracts"},
-    "engine": {"errors", "contracts", "sources", "transforms", "formats", "stores"},
+    "engine": {"errors", "contracts", "transforms", "formats", "stores"},
     "verification": {
-        "errors", "settings", "contracts", "sources", "formats", "stores", "engine", "demo",
-        "catalog",
+        "errors", "settings", "contracts", "formats", "stores", "engine", "catalog", "databases",
     },
     "reporting": {"contracts"},
     "demo": {"errors", "settings", "contracts"},
+    "databases": {"errors", "settings", "contracts", "sources", "demo"},
     "notifications": set(),
     "catalog": {"errors", "contracts"},
     "orchestration": {"orchestration.dagster_internals", "orchestration.exports"},
     "orchestration.dagster_internals": {"contracts", "engine"},
     "orchestration.exports": {
-        "errors", "settings", "contracts", "sources", "transforms", "formats", "stores", "engine",
-        "demo", "catalog", "reporting", "orchestration.dagster_internals", "orchestration.report",
+        "errors", "settings", "contracts", "transforms", "formats", "stores", "engine",
+        "databases", "catalog", "reporting", "orchestration.dagster_internals",
+        "orchestration.report",
     },
     "orchestration.upkeep": {
-        "errors", "settings", "contracts", "sources", "stores", "engine", "demo", "catalog",
+        "errors", "settings", "contracts", "stores", "engine", "databases", "catalog",
         "orchestration.dagster_internals", "orchestration.exports",
     },
     "orchestration.report": {
@@ -59,7 +60,7 @@ LADDER = {
     "defs": {"contracts", "transforms"},
     "definitions": {"process_memory", "orchestration", "components"},
     "doctor": {
-        "errors", "settings", "contracts", "sources", "transforms", "formats", "stores", "demo",
+        "errors", "settings", "contracts", "transforms", "formats", "stores", "databases",
         "catalog",
     },
     "cli": {
@@ -67,7 +68,7 @@ LADDER = {
         "notifications",
     },
     "api": {
-        "errors", "settings", "contracts", "sources", "stores", "engine", "demo", "catalog",
+        "errors", "settings", "contracts", "stores", "engine", "databases", "catalog",
     },
     "__main__": {"process_memory", "cli"},
 }  # fmt: skip

@@ -12,11 +12,10 @@ import pytest
 from exporter_pipelines.contracts.day_window import DayWindow
 from exporter_pipelines.contracts.manifest import Manifest
 from exporter_pipelines.orchestration.upkeep.late_data import late_data_sensor
-from exporter_pipelines.sources import open_day
 from exporter_pipelines.stores import LocalStore
 from exporter_pipelines_tests.support.backends import Backend
 from exporter_pipelines_tests.support.dagster_history import check_statuses, history_of
-from exporter_pipelines_tests.support.datasets import dataset, export
+from exporter_pipelines_tests.support.datasets import dataset, export, open_day
 from exporter_pipelines_tests.support.projects import Project
 
 TODAY = dt.datetime.now(dt.UTC).date()

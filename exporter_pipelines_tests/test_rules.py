@@ -10,7 +10,7 @@ import pytest
 
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.manifest import Manifest
-from exporter_pipelines.contracts.source import SOURCE_RULES
+from exporter_pipelines.contracts.source_rules import SOURCE_RULES
 from exporter_pipelines.errors import ConfigurationError, RuleCrashedError, UnknownNameError
 from exporter_pipelines.orchestration.exports.metadata import table_schema
 from exporter_pipelines.stores import LocalStore

@@ -23,7 +23,6 @@ from exporter_pipelines.contracts.day_window import DayWindow
 from exporter_pipelines.contracts.manifest import Manifest
 from exporter_pipelines.contracts.source import NOTES_COLUMN
 from exporter_pipelines.errors import ColumnMismatchError, ConfigurationError, UnknownTableError
-from exporter_pipelines.sources import open_day
 from exporter_pipelines.stores import LocalStore
 from exporter_pipelines_tests.support.backends import fresh_database
 from exporter_pipelines_tests.support.databases import (
@@ -33,7 +32,14 @@ from exporter_pipelines_tests.support.databases import (
     sqlite_database,
     with_shipped_tables,
 )
-from exporter_pipelines_tests.support.datasets import dataset, export, parse, rejected, rows
+from exporter_pipelines_tests.support.datasets import (
+    dataset,
+    export,
+    open_day,
+    parse,
+    rejected,
+    rows,
+)
 from exporter_pipelines_tests.test_postgres_values import values_dataset
 
 DAY = "2026-11-01"

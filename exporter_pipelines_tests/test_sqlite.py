@@ -18,14 +18,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter_pipelines.contracts.day_window import DayWindow
-from exporter_pipelines.contracts.source import SOURCE_RULES
+from exporter_pipelines.contracts.source_rules import SOURCE_RULES
 from exporter_pipelines.errors import (
     ColumnMismatchError,
     ConfigurationError,
     ExporterError,
     SourceUnavailableError,
 )
-from exporter_pipelines.sources import open_day
 from exporter_pipelines.sources.sqlite.query import SqliteDayQuery
 from exporter_pipelines.stores import LocalStore
 from exporter_pipelines_tests.support.backends import Backend
@@ -35,7 +34,13 @@ from exporter_pipelines_tests.support.databases import (
     sqlite_database,
     with_shipped_tables,
 )
-from exporter_pipelines_tests.support.datasets import dataset, export, rejected, rows
+from exporter_pipelines_tests.support.datasets import (
+    dataset,
+    export,
+    open_day,
+    rejected,
+    rows,
+)
 from exporter_pipelines_tests.support.projects import ROOT, Project
 from exporter_pipelines_tests.test_postgres_values import values_dataset
 from exporter_pipelines_tests.test_sources import DAY, NOON, changes, log

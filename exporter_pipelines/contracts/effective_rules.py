@@ -15,7 +15,7 @@ import pandera.pandas as pandera
 
 from exporter_pipelines.contracts.refinements import RuleConfig, Threshold
 from exporter_pipelines.contracts.row_schema import RowSchema, rule_name
-from exporter_pipelines.contracts.source import SOURCE_RULES
+from exporter_pipelines.contracts.source_rules import SOURCE_RULES
 from exporter_pipelines.contracts.user_functions import user_function
 from exporter_pipelines.errors import ConfigurationError, UnknownNameError
 

@@ -8,28 +8,18 @@ delivered, or `["change", rule, column]` for one that was delivered changed. A b
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
 import pyarrow as pa
 
+from exporter_pipelines.contracts.dataset import Dataset
+from exporter_pipelines.contracts.day_window import DayWindow
+from exporter_pipelines.contracts.inspection import Inspection
 from exporter_pipelines.contracts.row_schema import NOTES_COLUMN, RowSchema
 
-__all__ = ["NOTES_COLUMN", "SOURCE_RULES", "DaySnapshot", "SourceInfo"]
-
-SOURCE_RULES = (
-    "invalid_json",
-    "not_a_boolean",
-    "not_a_number",
-    "not_an_integer",
-    "number_out_of_range",
-    "timestamp_out_of_range",
-    "undecodable_text",
-    "unreadable_time",
-    "value_too_large",
-)
-"""Every rule under which a source rejects a value that it cannot deliver; a test holds it."""
+__all__ = ["NOTES_COLUMN", "DaySnapshot", "Session", "Source", "SourceInfo"]
 
 
 @dataclass(frozen=True)
@@ -37,7 +27,7 @@ class SourceInfo:
     """Where a day was read, for the manifest. Never holds a URL, user or password.
 
     Attributes:
-        kind: `postgresql` or `sqlite`.
+        kind: Of database, such as `postgresql` or `sqlite`.
         table: As configured; for a query `query` and a short hash of its text.
         snapshot: The database's own name of the snapshot (`pg_current_snapshot()`); for SQLite,
             which has none, how it was read (`wal`, `copy`) and its size.
@@ -98,3 +88,48 @@ class DaySnapshot(Protocol):
     def __enter__(self) -> DaySnapshot: ...
 
     def __exit__(self, *exc_info: object) -> None: ...
+
+
+class Session(Protocol):
+    """Reads days, one after the other; a context manager, closed by the caller.
+
+    A session may keep an idle connection from one day to the next, but only after a day that ended
+    without an error. Each day is a new snapshot.
+    """
+
+    def day(self, dataset: Dataset, window: DayWindow) -> DaySnapshot:
+        """One day of a dataset as it is stored now; the caller closes it before the next.
+
+        Raises:
+            ConfigurationError: the URL is malformed, or the table does not fit the dataset.
+            SourceUnavailableError: the database cannot be reached.
+        """
+        ...
+
+    def close(self) -> None:
+        """Close the idle connection, if there is one; harmless when called twice."""
+        ...
+
+    def __enter__(self) -> Session: ...
+
+    def __exit__(self, *exc_info: object) -> None: ...
+
+
+@dataclass(frozen=True)
+class Source:
+    """A kind of database.
+
+    Attributes:
+        kind: As the UI shows it on the assets that read such a database.
+        schemes: What its URLs begin with, up to the colon.
+        example: A URL, for messages.
+        open_session: From a URL and the environment variable that holds it, which messages name.
+            Does not connect before the first day.
+        open_inspection: The same for the doctor; connects at once.
+    """
+
+    kind: str
+    schemes: tuple[str, ...]
+    example: str
+    open_session: Callable[[str, str], Session]
+    open_inspection: Callable[[str, str], Inspection]

@@ -31,20 +31,19 @@ def start_server(home: Path) -> str:
     return str(server.get_uri())
 
 
-def backend_url(variable: str) -> str:
-    """The database URL in an environment variable; the word `demo` becomes the sample backend.
-
-    Raises:
-        MissingSettingError: the variable is not set.
-    """
-    url = settings.source_url(variable)
-    return demo_url() if url == settings.DEMO_SOURCE else url
-
-
 def demo_url() -> str:
     """URL of the sample backend, started and seeded if need be."""
     from exporter_pipelines.demo.seed import seed_once
 
-    url = start_server(settings.demo_home() / "postgres")
+    url = start_server(_home())
     seed_once(url)
     return url
+
+
+def existing_demo_url() -> str | None:
+    """URL of the sample backend, started; None when it does not exist yet."""
+    return start_server(_home()) if _home().is_dir() else None
+
+
+def _home() -> Path:
+    return settings.demo_home() / "postgres"

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 
-from exporter_pipelines import settings
+from exporter_pipelines import databases
 from exporter_pipelines.contracts.inspection import Inspection
-from exporter_pipelines.demo.backend import start_server
-from exporter_pipelines.errors import ExporterError, MissingSettingError
-from exporter_pipelines.sources.inspection import open_inspection
+from exporter_pipelines.errors import ExporterError
 
 
 class Connections:
@@ -32,7 +30,7 @@ class Connections:
         """
         if variable not in self._opened:
             try:
-                opened = open_inspection(_url(variable), variable)
+                opened = databases.open_inspection(variable)
                 self._opened[variable] = self._stack.enter_context(opened)
             except ExporterError as error:
                 self._opened[variable] = error
@@ -40,20 +38,3 @@ class Connections:
         if isinstance(found, ExporterError):
             raise found
         return found
-
-
-class SampleNotMadeError(MissingSettingError):
-    """The sample backend is chosen, and nothing has made it yet."""
-
-
-def _url(variable: str) -> str:
-    url = settings.source_url(variable)
-    if url != settings.DEMO_SOURCE:
-        return url
-    home = settings.demo_home() / "postgres"
-    if not home.is_dir():
-        raise SampleNotMadeError(
-            f"{variable} is the word demo, and the sample backend is not made yet.",
-            "`make demo` or the first export makes it; or put the URL of your database there.",
-        )
-    return start_server(home)

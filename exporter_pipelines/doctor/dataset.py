@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.inspection import Finding, Inspection, Level, Relation
-from exporter_pipelines.doctor.connections import Connections, SampleNotMadeError
+from exporter_pipelines.databases import SampleNotMadeError
+from exporter_pipelines.doctor.connections import Connections
 from exporter_pipelines.doctor.mapping import proposal_for
 from exporter_pipelines.doctor.tables import ranked_tables
 from exporter_pipelines.doctor.time_column import examine_time

@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from exporter_pipelines import catalog, settings
+from exporter_pipelines import catalog, databases, settings
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.manifest import Manifest
-from exporter_pipelines.demo.backend import backend_url
+from exporter_pipelines.contracts.source import Session
 from exporter_pipelines.engine.retention import day_removed
 from exporter_pipelines.errors import (
     ConfigurationError,
@@ -25,7 +25,6 @@ from exporter_pipelines.errors import (
     ExporterError,
     UnknownNameError,
 )
-from exporter_pipelines.sources import open_day
 from exporter_pipelines.stores import LocalStore
 from exporter_pipelines.verification.days import datasets_below, verify_day, verify_folders
 from exporter_pipelines.verification.report import Finding, Report
@@ -135,18 +134,19 @@ def verify(choice: Choice, summary: Summary, progress: Progress) -> Iterator[Rep
         raise _not_published(store, choice.datasets, found, choice.first)
     unanswered: set[str] = set()
     read = lru_cache(catalog.read_dataset)  # a file once, not for each day
-    for number, (dataset, day) in enumerate(days, 1):
-        progress(dataset, day, number, len(days))
-        report, manifest = verify_day(store, dataset, day, quick=choice.quick)
-        if choice.source and manifest and dataset not in unanswered:
-            try:
-                _compare(store, read(manifest.dataset), manifest, report)
-            except ExporterError as error:  # the same for each day of the dataset
-                unanswered.add(dataset)
-                summary.errors.append(f"{dataset} {day}: {error}")
-        summary.add(report)
-        summary.duration_s = round(time.monotonic() - began, 3)
-        yield report
+    with databases.open_session() as session:
+        for number, (dataset, day) in enumerate(days, 1):
+            progress(dataset, day, number, len(days))
+            report, manifest = verify_day(store, dataset, day, quick=choice.quick)
+            if choice.source and manifest and dataset not in unanswered:
+                try:
+                    _compare(store, read(manifest.dataset), manifest, session, report)
+                except ExporterError as error:  # the same for each day of the dataset
+                    unanswered.add(dataset)
+                    summary.errors.append(f"{dataset} {day}: {error}")
+            summary.add(report)
+            summary.duration_s = round(time.monotonic() - began, 3)
+            yield report
 
 
 def _not_published(
@@ -167,16 +167,12 @@ def _not_published(
     )
 
 
-def _compare(store: LocalStore, dataset: Dataset, manifest: Manifest, report: Report) -> None:
+def _compare(
+    store: LocalStore, dataset: Dataset, manifest: Manifest, session: Session, report: Report
+) -> None:
     """Compare a day with the database; one that was replaced since it was verified is left."""
     with suppress(FileNotFoundError):
-        compare_day(
-            store,
-            dataset,
-            manifest,
-            lambda which, window: open_day(backend_url(which.config.source.url), which, window),
-            report,
-        )
+        compare_day(store, dataset, manifest, session, report)
 
 
 def choice_of(

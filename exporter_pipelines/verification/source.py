@@ -25,7 +25,7 @@ import numpy as np
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.day_window import DayWindow
 from exporter_pipelines.contracts.manifest import Manifest
-from exporter_pipelines.contracts.source import DaySnapshot
+from exporter_pipelines.contracts.source import Session
 from exporter_pipelines.contracts.staged_day import Data
 from exporter_pipelines.engine.load import decoded, row_schema
 from exporter_pipelines.engine.retention import read_tombstone
@@ -43,7 +43,6 @@ NAMED_KEYS = 20
 _BUCKET_ROWS = 2_000_000
 """Rows whose hashes are compared at a time: 32 MB a side."""
 
-OpenSnapshot = Callable[[Dataset, DayWindow], DaySnapshot]
 _RECORD = np.dtype([("key", "<u8"), ("row", "<u8")])
 Row = tuple[str, bytes]
 """A key as text, and everything that must be equal."""
@@ -99,7 +98,7 @@ def compare_day(
     store: LocalStore,
     dataset: Dataset,
     manifest: Manifest,
-    open_snapshot: OpenSnapshot,
+    session: Session,
     report: Report,
 ) -> None:
     """Note which rows differ between a published day and the database.
@@ -108,7 +107,7 @@ def compare_day(
         store: Where the day is published.
         dataset: As it is defined now.
         manifest: Of the day, verified.
-        open_snapshot: Opens the database.
+        session: Reads the database.
         report: Gets the findings; keys are named, no other value is.
 
     Raises:
@@ -121,7 +120,7 @@ def compare_day(
         rejected = _open_rejected(store, manifest, stack)
         published = _published(store, dataset, manifest, rejected, stack)
         gone = manifest.quarantine is not None and rejected is None
-        fresh = _staged(dataset, manifest, open_snapshot, spool, report, with_rejected=not gone)
+        fresh = _staged(dataset, manifest, session, spool, report, with_rejected=not gone)
         if fresh is None:
             return
         buckets = 1 + manifest.counts.read // _BUCKET_ROWS
@@ -174,7 +173,7 @@ def _open_rejected(store: LocalStore, manifest: Manifest, stack: ExitStack) -> B
 def _staged(
     dataset: Dataset,
     manifest: Manifest,
-    open_snapshot: OpenSnapshot,
+    session: Session,
     spool: _Spool,
     report: Report,
     *,
@@ -187,7 +186,7 @@ def _staged(
     dataset = replace(dataset, config=dataset.config.model_copy(update=form))
     stated = manifest.window
     window = DayWindow(manifest.partition, stated.start, stated.end, stated.timezone)
-    with open_snapshot(dataset, window) as snapshot:
+    with session.day(dataset, window) as snapshot:
         schema = dataset.exported(snapshot.schema)
         columns = [(c.name, c.type) for c in manifest.columns]
         if [(d["name"], d["type"]) for d in (c.described() for c in schema.columns)] != columns:

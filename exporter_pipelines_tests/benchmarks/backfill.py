@@ -13,7 +13,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +22,10 @@ import dagster as dg
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.manifest import MANIFEST_NAME
 from exporter_pipelines.demo.backend import start_server
-from exporter_pipelines.sources import KeptConnection
 from exporter_pipelines.stores import LocalStore
 from exporter_pipelines_tests.support.backends import ANOMALIES, IPS, LOGS, Backend, fresh_database
 from exporter_pipelines_tests.support.dagster_history import history_of
-from exporter_pipelines_tests.support.datasets import dataset, export
+from exporter_pipelines_tests.support.datasets import databases, dataset, export
 from exporter_pipelines_tests.support.projects import Project, copy_project
 from exporter_pipelines_tests.support.servers import daemon, web_server
 
@@ -183,9 +182,9 @@ def _without_dagster(backend: Backend, days: list[str], root: Path) -> float:
     export(backend.url, datasets[0], days[0], LocalStore(root / "first"))
     began = time.monotonic()
     for one in datasets:
-        with closing(KeptConnection()) as kept:
+        with databases(backend.url) as session:
             for day in days:
-                export(backend.url, one, day, LocalStore(root / "exports"), kept=kept)
+                export(backend.url, one, day, LocalStore(root / "exports"), session=session)
     return time.monotonic() - began
 
 

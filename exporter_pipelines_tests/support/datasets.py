@@ -17,11 +17,12 @@ from exporter_pipelines.contracts.dataset import Dataset, DatasetConfig
 from exporter_pipelines.contracts.day_window import DayWindow
 from exporter_pipelines.contracts.manifest import Manifest
 from exporter_pipelines.contracts.row_schema import load_row_schema
+from exporter_pipelines.contracts.source import DaySnapshot, Session
 from exporter_pipelines.engine.judge import Verdict, judge
 from exporter_pipelines.engine.publish import hold, publish
 from exporter_pipelines.engine.retries import staged_day
 from exporter_pipelines.engine.stage import stage_day
-from exporter_pipelines.sources import KeptConnection, open_day
+from exporter_pipelines.sources import Databases
 from exporter_pipelines.stores import LocalStore
 from exporter_pipelines.stores.local.store import LocalStaging
 
@@ -34,6 +35,18 @@ def dataset(name: str = "logs", *, source: dict[str, Any] | None = None, **chang
     attributes["source"] = {**attributes["source"], **(source or {})}
     config = DatasetConfig(**{**attributes, **changes})
     return Dataset(config, load_row_schema(config.row_schema))
+
+
+def databases(url: str) -> Databases:
+    """A session in which every environment variable names the same database."""
+    return Databases(lambda _variable: url)
+
+
+@contextmanager
+def open_day(url: str, exported: Dataset, window: DayWindow) -> Iterator[DaySnapshot]:
+    """One day over a connection that is closed with it."""
+    with databases(url) as session, session.day(exported, window) as snapshot:
+        yield snapshot
 
 
 class DayHeldError(Exception):
@@ -53,13 +66,13 @@ def export(
     timezone: str = "UTC",
     run_id: str = "0123456789abcdef",
     before_publish: Callable[[], None] = lambda: None,
-    kept: KeptConnection | None = None,
+    session: Session | None = None,
     **options: Any,
 ) -> Manifest:
     """Stage, judge and publish one day, as the asset does.
 
     Args:
-        kept: The connection of several days; the caller closes it.
+        session: Of several days; the caller closes it. Without one, `url` is opened for this day.
         before_publish: Called when the day is staged and judged; the moment for a rival.
         **options: Of `stage_day`.
 
@@ -69,7 +82,8 @@ def export(
     window = DayWindow.of(day, timezone)
     staging = store.begin(exported.name, day)
     try:
-        with open_day(url, exported, window, kept) as snapshot:
+        opened = session.day(exported, window) if session else open_day(url, exported, window)
+        with opened as snapshot:
             staged = stage_day(exported, window, snapshot, staging, run_id=run_id, **options)
         verdicts = judge(exported, staged.tally)
         before_publish()

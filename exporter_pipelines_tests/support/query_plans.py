@@ -6,7 +6,7 @@ import psycopg
 
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.day_window import DayWindow
-from exporter_pipelines.sources.postgres.snapshot import PostgresDaySnapshot
+from exporter_pipelines.sources.postgres.session import PostgresSession
 
 
 def plans(url: str, exported: Dataset, day: str, options: str = "COSTS") -> list[str]:
@@ -18,7 +18,8 @@ def plans(url: str, exported: Dataset, day: str, options: str = "COSTS") -> list
         day: `YYYY-MM-DD` in UTC.
         options: Of EXPLAIN, such as `ANALYZE, BUFFERS`.
     """
-    with PostgresDaySnapshot(url, exported, DayWindow.of(day, "UTC")) as snapshot:
+    window = DayWindow.of(day, "UTC")
+    with PostgresSession(url, "URL") as session, session.day(exported, window) as snapshot:
         statements = snapshot._query.counts(with_fingerprint=True), snapshot._query.rows()
     with psycopg.connect(url) as connection:  # ADBC sends everything through COPY
         connection.execute("SET TimeZone = 'UTC'")

@@ -14,7 +14,7 @@ from exporter_pipelines.errors import ExporterError, SourceUnavailableError
 from exporter_pipelines.orchestration.alerts.incidents import Incident
 from exporter_pipelines.orchestration.dagster_internals.schedules_on import days_due
 from exporter_pipelines.orchestration.exports.partitions import daily_partitions
-from exporter_pipelines.sources.inspection import open_inspection
+from exporter_pipelines.sources import open_inspection
 from exporter_pipelines.stores.local.inspection import free_bytes
 from exporter_pipelines.stores.local.store import LocalStore
 

@@ -8,7 +8,7 @@ as classes.
 
 import dagster as dg
 
-from exporter_pipelines import __version__, settings
+from exporter_pipelines import __version__, databases
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.orchestration.exports.checks import check_specs
 from exporter_pipelines.orchestration.exports.descriptions import asset_description
@@ -33,7 +33,7 @@ def export_asset(
         name=dataset.name,
         description=asset_description(dataset),
         group_name=group,
-        kinds={config.format, *filter(None, [settings.source_kind(config.source.url)])},
+        kinds={config.format, *filter(None, [databases.kind(config.source.url)])},
         owners=list(config.owners),
         tags={"exporter/kind": "preset" if group == PRESETS_GROUP else "dataset"},
         metadata=asset_metadata(dataset),

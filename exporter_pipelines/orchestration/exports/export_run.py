@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, closing
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NoReturn
@@ -40,7 +40,6 @@ from exporter_pipelines.orchestration.exports.metadata import day_materializatio
 from exporter_pipelines.orchestration.exports.outcome import HELD, UNEXPECTED, Outcome
 from exporter_pipelines.orchestration.exports.progress import ProgressLog
 from exporter_pipelines.orchestration.exports.resources import BackendResource
-from exporter_pipelines.sources import KeptConnection
 
 _STOPPED = (GeneratorExit, dg.DagsterExecutionInterruptedError)
 
@@ -92,7 +91,6 @@ class ExportRun:
     config: ExportConfig
     backend: BackendResource
     exports: ExportIOManager
-    kept: KeptConnection = field(default_factory=KeptConnection)
 
     @property
     def _alone(self) -> bool:
@@ -103,7 +101,7 @@ class ExportRun:
         """Export day by day; a bad day does not cost the others."""
         self.outcome = Outcome(self.dataset.name, days)
         self.progress = ProgressLog(self.context.log, self.dataset.name, days)
-        with closing(self.kept):
+        with self.backend.open_session() as self.session:
             yield from self._each(days)
         yield from self._close(days)
 
@@ -169,7 +167,7 @@ class ExportRun:
         return staged_day(
             self.dataset,
             window,
-            lambda: self.backend.open_day(self.dataset, window, self.kept),
+            lambda: self.session.day(self.dataset, window),
             lambda: self.exports.staging(self.dataset.name, day),
             run_id=self.context.run.run_id,
             batch_rows=self.config.batch_rows,

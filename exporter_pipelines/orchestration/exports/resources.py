@@ -7,11 +7,8 @@ from __future__ import annotations
 
 import dagster as dg
 
-from exporter_pipelines.contracts.dataset import Dataset
-from exporter_pipelines.contracts.day_window import DayWindow
-from exporter_pipelines.contracts.source import DaySnapshot
-from exporter_pipelines.demo.backend import backend_url
-from exporter_pipelines.sources import KeptConnection, open_day
+from exporter_pipelines import databases
+from exporter_pipelines.contracts.source import Session
 
 
 class BackendResource(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -20,11 +17,9 @@ class BackendResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     Holds no URL: each dataset names its environment variable.
 
     Example:
-        with backend.open_day(dataset, window) as snapshot: ...
+        with backend.open_session() as session, session.day(dataset, window) as snapshot: ...
     """
 
-    def open_day(
-        self, dataset: Dataset, window: DayWindow, kept: KeptConnection | None = None
-    ) -> DaySnapshot:
-        """Open one day; the caller closes it. See `sources.open_day`, also for what it raises."""
-        return open_day(backend_url(dataset.config.source.url), dataset, window, kept)
+    def open_session(self) -> Session:
+        """Read days one after the other; the caller closes it. See `contracts.source.Session`."""
+        return databases.open_session()

@@ -14,19 +14,18 @@ from typing import Any
 
 import dagster as dg
 
-from exporter_pipelines import settings
+from exporter_pipelines import databases, settings
 from exporter_pipelines.catalog import dataset_named, exported_names
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.day_window import DayWindow
 from exporter_pipelines.contracts.manifest import Manifest
-from exporter_pipelines.demo.backend import backend_url
+from exporter_pipelines.contracts.source import Session
 from exporter_pipelines.errors import ExporterError
 from exporter_pipelines.orchestration.dagster_internals.partitioned_events import (
     check_evaluation,
     newest_materialization,
 )
 from exporter_pipelines.orchestration.exports.assets import GROUP, PRESETS_GROUP
-from exporter_pipelines.sources import open_day
 from exporter_pipelines.stores.local.store import LocalStore
 
 CHECK = "source_unchanged"
@@ -47,8 +46,9 @@ _MOST_SECONDS = 40.0
 )
 def late_data_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
     """One look at every dataset, or at as many as the time allows."""
-    look = _Look(context.instance, json.loads(context.cursor or "{}"))
-    look.all()
+    with databases.open_session() as session:
+        look = _Look(context.instance, session, json.loads(context.cursor or "{}"))
+        look.all()
     return dg.SensorResult(
         run_requests=look.run_requests,
         asset_events=look.events,
@@ -62,12 +62,14 @@ class _Look:
     """A tick.
 
     Attributes:
+        session: Reads the days.
         cursor: What the tick before left: `seen`, and the dataset that is `next`.
         seen: Dataset -> day -> [fingerprint, since (Unix time), whether it was reported], of days
             that differ from their export.
     """
 
     instance: dg.DagsterInstance
+    session: Session
     cursor: dict[str, Any]
     run_requests: list[dg.RunRequest] = field(default_factory=list)
     events: list[dg.AssetCheckEvaluation] = field(default_factory=list)
@@ -109,8 +111,7 @@ class _Look:
         for manifest in _published(dataset):
             self.days += 1
             window = DayWindow.of(manifest.partition, settings.timezone())
-            url = backend_url(dataset.config.source.url)
-            with open_day(url, dataset, window) as snapshot:
+            with self.session.day(dataset, window) as snapshot:
                 seen, rows = snapshot.info.fingerprint, snapshot.row_count
             same = seen == manifest.source.fingerprint
             # Days that an earlier version exported have no fingerprint.

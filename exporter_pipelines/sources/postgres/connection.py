@@ -96,7 +96,7 @@ class PostgresConnection:
     """
 
     def __init__(self, url: str, variable: str, limits: Limits) -> None:
-        self._variable, self._limits = variable, limits
+        self._variable, self.limits = variable, limits
         self._watchdog = Watchdog()
         parameters = self._parameters(url)
         self._watchdog.tcp_user_timeout_ms = int(parameters["tcp_user_timeout"] or 0)
@@ -206,7 +206,7 @@ class PostgresConnection:
         return database, adbc_driver_manager.AdbcConnection(database)
 
     def _asked(self, ask: Callable[[], T], setting: str) -> T:
-        limit_s = getattr(self._limits, setting)
+        limit_s = getattr(self.limits, setting)
         try:
             return self._watchdog.call(ask, limit_s)
         except NoAnswerError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pyarrow as pa
@@ -14,9 +14,8 @@ from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.day_window import DayWindow
 from exporter_pipelines.contracts.source import NOTES_COLUMN, SourceInfo
 from exporter_pipelines.errors import ConfigurationError, SourceLostError
-from exporter_pipelines.sources.postgres.connection import Limits, PostgresConnection
+from exporter_pipelines.sources.postgres.connection import PostgresConnection
 from exporter_pipelines.sources.postgres.errors import PostgresStatementError
-from exporter_pipelines.sources.postgres.kept import KeptConnection
 from exporter_pipelines.sources.postgres.query import PostgresDayQuery, fingerprint_of
 from exporter_pipelines.sources.postgres.questions import REWRITTEN
 from exporter_pipelines.sources.postgres.table import PostgresTable
@@ -30,50 +29,43 @@ _SHOWN_BYTES = 500
 class PostgresDaySnapshot:
     """A `contracts.source.DaySnapshot` over one PostgreSQL connection.
 
-    The caller closes it. See `sources.open_day` for what it raises.
+    The caller closes it. See `contracts.source.Session.day` for what it raises.
 
     Args:
-        url, dataset, window: What to read.
-        kept: Where the connection comes from and goes back to; without one it is closed.
+        connection: With a new transaction. After an error here, the caller closes it.
+        dataset, window: What to read.
+        keep: Takes the connection when the day ended without an error; otherwise it is closed.
     """
 
     def __init__(
-        self, url: str, dataset: Dataset, window: DayWindow, kept: KeptConnection | None = None
+        self,
+        connection: PostgresConnection,
+        dataset: Dataset,
+        window: DayWindow,
+        keep: Callable[[PostgresConnection], object],
     ) -> None:
-        self._url, self._dataset, self._kept = url, dataset, kept
-        self._read_whole = False
+        self._connection, self._dataset, self._keep = connection, dataset, keep
+        self._is_streaming = self._read_whole = False
         self._largest_key: int | None = None
-        source = dataset.config.source
-        self._connection = (kept or KeptConnection()).use(
-            url,
-            source.url,
-            Limits(source.stall_timeout_s, source.answer_timeout_s),
-            lambda connection: self._begin(connection, window),
-        )
-
-    def _begin(self, connection: PostgresConnection, window: DayWindow) -> PostgresConnection:
-        """Ask all that is to be known before the rows."""
-        table = PostgresTable(connection, self._dataset)
+        # Everything that must be known before the rows.
+        table = PostgresTable(connection, dataset)
         projections = table.projections()
-        self.schema = self._dataset.schema.bound(
-            {p.column.name: p.column for p in projections if p}
-        )
+        self.schema = dataset.schema.bound({p.column.name: p.column for p in projections if p})
         self._query = PostgresDayQuery(
-            self._dataset, window, table.types, projections, table.key_is_unique()
+            dataset, window, table.types, projections, table.key_is_unique()
         )
         table.check_sql_rules(self._query)
-        counts = self._counts(connection)
+        counts = self._counts()
         self.row_count, self.repeated_keys = counts["rows"], counts["repeated"]
         self._fingerprint: str | None = counts.get("fingerprint")
         if rewritten := connection.rows(REWRITTEN):
             raise SourceLostError(
                 f"{rewritten[0]['name']} was rewritten (ALTER TABLE, TRUNCATE or the like) just as "
-                f"the export of {self._dataset.name} began.",
+                f"the export of {dataset.name} began.",
                 "Nothing of this day was published; run it again.",
                 may_pass=True,
             )
         self._about = connection.rows(_INFO)[0]
-        return connection
 
     @property
     def info(self) -> SourceInfo:
@@ -92,18 +84,19 @@ class PostgresDaySnapshot:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        if self._kept and exc_info[0] is None and self._read_whole:
-            self._kept.keep(self._url, self._connection)
+        if exc_info[0] is None and not self._is_streaming:
+            self._keep(self._connection)
         else:
             self._connection.close()
 
     def batches(self, max_rows: int) -> Iterator[pa.RecordBatch]:
         """See `contracts.source.DaySnapshot.batches`."""
+        self._is_streaming = True
         for batch in self._connection.stream(self._query.rows()):
             self._see_keys(batch)
             for offset in range(0, batch.num_rows, max_rows):
                 yield self._delivered(batch.slice(offset, max_rows))
-        self._read_whole = True
+        self._is_streaming, self._read_whole = False, True
 
     def stop(self) -> None:
         """See `contracts.source.DaySnapshot.stop`."""
@@ -141,10 +134,10 @@ class PostgresDaySnapshot:
             return str(found[0]["fingerprint"])
         return fingerprint_of(self.row_count, self._largest_key)
 
-    def _counts(self, connection: PostgresConnection) -> dict[str, Any]:
+    def _counts(self) -> dict[str, Any]:
         question = self._query.counts(with_fingerprint=not self._key_tells())
         try:
-            return connection.rows(question, is_slow=True)[0]
+            return self._connection.rows(question, is_slow=True)[0]
         except (SourceLostError, PostgresStatementError) as error:
             zone = self._dataset.config.source.timezone
             if "time zone" in error.message:

@@ -19,8 +19,6 @@ from exporter_pipelines.errors import (
 )
 from exporter_pipelines.sources.sqlite.copy import SqliteBusyError, open_snapshot
 
-URL_PREFIX = "sqlite:"
-
 Row = tuple[Any, ...]
 
 

@@ -33,10 +33,10 @@ BATCH_BYTES = 4 * 1024 * 1024
 class SqliteDaySnapshot:
     """A `contracts.source.DaySnapshot` over one SQLite file.
 
-    The caller closes it. See `sources.open_day` for what it raises.
+    The caller closes it. See `contracts.source.Session.day` for what it raises.
     """
 
-    def __init__(self, url: str, dataset: Dataset, window: DayWindow) -> None:
+    def __init__(self, url: str, variable: str, dataset: Dataset, window: DayWindow) -> None:
         self._dataset = dataset
         source = dataset.config.source
         if source.timezone is None:
@@ -44,7 +44,7 @@ class SqliteDaySnapshot:
                 f"The source of {dataset.name} has no `timezone:`.",
                 "SQLite stores no time zones; write in which zone times without one are.",
             )
-        self._connection = SqliteConnection(url, source.url)
+        self._connection = SqliteConnection(url, variable)
         try:
             self._values = SqliteValues(
                 ZoneInfo(source.timezone),

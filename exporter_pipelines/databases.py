@@ -1,0 +1,65 @@
+"""The databases that datasets read, found through the environment.
+
+A dataset names an environment variable. Its value is a URL, or the word `demo`, which stands for
+the embedded sample backend. This is the only module that imports `demo`, and it does so only when
+the value is `demo`.
+"""
+
+from __future__ import annotations
+
+from exporter_pipelines import settings, sources
+from exporter_pipelines.contracts.inspection import Inspection
+from exporter_pipelines.contracts.source import Session
+from exporter_pipelines.errors import MissingSettingError
+
+_DEMO_SCHEME = "postgresql:"
+
+
+class SampleNotMadeError(MissingSettingError):
+    """The sample backend is chosen, but it does not exist yet."""
+
+
+def open_session() -> Session:
+    """Read days of any dataset; the caller closes it. It connects when the first day is read."""
+    return sources.Databases(_url)
+
+
+def open_inspection(variable: str) -> Inspection:
+    """Look at the database of an environment variable; the caller closes it.
+
+    Raises:
+        MissingSettingError: the variable is not set.
+        SampleNotMadeError: it is the word `demo`, and nothing has made the sample yet.
+        ConfigurationError: no source reads such a URL.
+        SourceUnavailableError: the database cannot be reached.
+    """
+    url: str | None = settings.source_url(variable)
+    if url == settings.DEMO_SOURCE:
+        from exporter_pipelines.demo.backend import existing_demo_url
+
+        url = existing_demo_url()
+    if url is None:
+        raise SampleNotMadeError(
+            f"{variable} is the word demo, and the sample backend is not made yet.",
+            "`make demo` or the first export makes it; or put the URL of your database there.",
+        )
+    return sources.open_inspection(url, variable)
+
+
+def kind(variable: str) -> str | None:
+    """Kind of the database of an environment variable, for the UI; None when it is not known."""
+    try:
+        url = settings.source_url(variable)
+    except MissingSettingError:
+        return None
+    return sources.kind_of(_DEMO_SCHEME if url == settings.DEMO_SOURCE else url)
+
+
+def _url(variable: str) -> str:
+    """The URL in a variable; the sample backend is started, and filled if it is new."""
+    url = settings.source_url(variable)
+    if url != settings.DEMO_SOURCE:
+        return url
+    from exporter_pipelines.demo.backend import demo_url
+
+    return demo_url()
