@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+import re
+import shutil
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -15,7 +18,7 @@ from exporter_pipelines.notifications.message import Message, alert
 from exporter_pipelines.notifications.outbox import Outbox
 from exporter_pipelines.notifications.receivers import Receiver, open_receivers
 from exporter_pipelines_tests.support.alert_receivers import Inbox, inbox
-from exporter_pipelines_tests.support.projects import Project
+from exporter_pipelines_tests.support.projects import ROOT, Project
 
 CANARY = "s3cr3t-canary"
 
@@ -162,3 +165,22 @@ def test_the_command_says_who_took_a_test_message(
     assert CANARY not in tried.stderr
     project.set(EXPORTER_ALERT_URLS=well.url)
     assert project.exporter("alert-test").code == 0
+
+
+def test_links_lead_to_the_port_of_make_dev(
+    project: Project, opened: Callable[..., Inbox]
+) -> None:
+    shutil.copy(ROOT / ".env.example", project.path / ".env")
+    dry_run = subprocess.run(
+        ["make", "--dry-run", "dev", "PORT=3456"],
+        cwd=ROOT, capture_output=True, text=True, check=True, timeout=60,
+    )  # fmt: skip
+    given = re.search(r"EXPORTER_UI_URL=(\S+)", dry_run.stdout)
+    assert given, dry_run.stdout
+    received = opened()
+    project.set(DAGSTER_HOME=str(project.path), EXPORTER_ALERT_URLS=received.url)
+    assert project.exporter("alert-test", EXPORTER_UI_URL=given[1]).code == 0
+    assert "http://127.0.0.1:3456" in received.posts[0]["message"]
+    project.set(EXPORTER_UI_URL="https://dagster.example.org")
+    assert project.exporter("alert-test", EXPORTER_UI_URL=given[1]).code == 0
+    assert "https://dagster.example.org" in received.posts[1]["message"], ".env wins"

@@ -78,20 +78,26 @@ class Project:
         """Run `dagster` in the project folder."""
         return self._run("dagster", arguments, timeout)
 
-    def exporter(self, *arguments: str, timeout: float = 120) -> Finished:
-        """Run `exporter` in the project folder."""
-        return self._run("exporter", arguments, timeout)
+    def exporter(self, *arguments: str, timeout: float = 120, **shell: str) -> Finished:
+        """Run `exporter` in the project folder; `shell` are variables of the shell."""
+        return self._run("exporter", arguments, timeout, shell)
 
     def python(self, code: str, *, timeout: float = 120) -> Finished:
         """Run a piece of Python in the project folder, under its `.env`."""
         load = "from exporter_pipelines import settings; settings.load_dotenv()\n"
         return self._run("python", ("-c", load + code), timeout)
 
-    def _run(self, command: str, arguments: tuple[str, ...], timeout: float) -> Finished:
+    def _run(
+        self,
+        command: str,
+        arguments: tuple[str, ...],
+        timeout: float,
+        shell: dict[str, str] | None = None,
+    ) -> Finished:
         done = subprocess.run(
             [BIN / command, *arguments],
             cwd=self.path,
-            env=self.environment,
+            env={**self.environment, **(shell or {})},
             capture_output=True,
             text=True,
             timeout=timeout,
