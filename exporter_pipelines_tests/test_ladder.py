@@ -74,6 +74,7 @@ LADDER = {
 }  # fmt: skip
 MAY_IMPORT_DAGSTER = {"orchestration", "components", "definitions"}
 DAGSTER_INTERNALS = "orchestration.dagster_internals"
+PRIVATE_DAGSTER = ("dagster._", "dagster_shared")
 DRIVERS = {"adbc_driver_manager", "adbc_driver_postgresql", "psycopg", "psycopg2", "sqlite3"}
 MAY_IMPORT_DRIVERS = {"sources", "demo"}
 
@@ -140,6 +141,31 @@ def test_a_package_imports_only_what_is_above_it(module: Path) -> None:
             f"{room} must not talk to a database. Ask for it in contracts/source.py and read it "
             "in sources/."
         )
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda m: str(m.relative_to(PACKAGE)))
+def test_private_parts_of_dagster_are_used_in_one_package_only(module: Path) -> None:
+    room = room_of(dotted(module))
+    outer = room.partition(".")[0]
+    if room == DAGSTER_INTERNALS or outer not in MAY_IMPORT_DAGSTER:
+        return
+    private = [name for name in imports(module) if name.startswith(PRIVATE_DAGSTER)]
+    assert outer == "components" or not private, (
+        f"import {private} only in {DAGSTER_INTERNALS}, behind a function with its reason and test."
+    )
+    assert not list(private_attributes(module)), (
+        f"move the use of a private attribute to {DAGSTER_INTERNALS}, with its reason and test."
+    )
+
+
+def private_attributes(module: Path) -> Iterator[str]:
+    """Attributes with a leading underscore that are read from anything but `self` or `cls`."""
+    for node in ast.walk(ast.parse(module.read_text())):
+        if not isinstance(node, ast.Attribute) or not node.attr.startswith("_"):
+            continue
+        own = isinstance(node.value, ast.Name) and node.value.id in ("self", "cls")
+        if not own and not node.attr.startswith("__"):
+            yield f"{node.lineno}: {ast.unparse(node)}"
 
 
 def test_no_module_imports_itself_in_a_circle() -> None:

@@ -21,6 +21,10 @@ from exporter_pipelines.notifications.message import Message
 from exporter_pipelines.notifications.outbox import Outbox
 from exporter_pipelines.notifications.receivers import Receiver, open_receivers
 from exporter_pipelines.orchestration.alerts.incidents import Incident
+from exporter_pipelines.orchestration.dagster_internals.stored_values import (
+    read_value,
+    write_value,
+)
 
 _MOST_INCIDENTS = 5000
 """Beyond that, the oldest are forgotten: nothing then tells that they are over."""
@@ -50,7 +54,7 @@ class Memory:
     def of(cls, instance: dg.DagsterInstance, sensor: str) -> Self:
         """What a sensor remembers."""
         key = f"exporter_pipelines/alerts/{sensor}"
-        text = instance.daemon_cursor_storage.get_cursor_values({key}).get(key)
+        text = read_value(instance, key)
         if text is None:
             return cls(instance, key)
         stored = json.loads(text)
@@ -66,7 +70,7 @@ class Memory:
             "outbox": self.outbox.to_json(),
             "extra": self.extra,
         }
-        self.instance.daemon_cursor_storage.set_cursor_values({self.key: json.dumps(stored)})
+        write_value(self.instance, self.key, json.dumps(stored))
 
     def begin(self, found: Mapping[Incident, str]) -> dict[Incident, str]:
         """Remember incidents; those that were not known yet."""

@@ -1,5 +1,11 @@
 """The only package that imports Dagster's private modules; `test_ladder` enforces it.
 
-Each module states why the public API is not enough, the upstream issue where there is one, and the
-test that fails when Dagster changes the private part.
+A piece also belongs here when it needs a name that Dagster documents nowhere, such as an attribute
+of the instance or the text of an error. Each module has three lines:
+
+    Reason: why the public API is not enough.
+    Upstream: the issue at github.com/dagster-io/dagster, or `none found`.
+    Test: the test that fails when Dagster changes the private part.
+
+`docs/architecture.md` lists the modules.
 """

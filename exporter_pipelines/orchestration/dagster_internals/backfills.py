@@ -1,9 +1,11 @@
-"""Starting a backfill from code: the one place that uses the private parts of Dagster for it.
+"""Starts a backfill of chosen days, as the backfill dialog of the UI does.
 
-What the UI's dialog does through GraphQL: the backfill lies in the instance, and the daemon starts
-its runs. Dagster exports none of these classes; a test fails when it moves them.
-
+The backfill is stored in the instance, and the daemon starts its runs.
 https://docs.dagster.io/guides/build/partitions-and-backfills/backfilling-data
+
+Reason: neither a sensor nor a job can request a backfill through the public API.
+Upstream: https://github.com/dagster-io/dagster/issues/13852
+Test: test_repair.py::test_the_job_has_exactly_these_days_exported_again
 """
 
 from __future__ import annotations
@@ -31,12 +33,16 @@ def start_backfill(
     description: str,
     tags: Mapping[str, str],
 ) -> str:
-    """Ask for exactly these days of an asset.
+    """Start a backfill of exactly these days of an asset.
 
     Args:
-        partitions: Of the asset.
-        days: Some of their keys.
-        tags: Of the backfill and its runs.
+        instance: Stores the backfill.
+        partitions: Partitions definition of the asset.
+        asset: Name of the asset.
+        days: Partition keys.
+        title: Shown in the list of backfills.
+        description: Shown on the page of the backfill.
+        tags: Set on the backfill and its runs.
 
     Returns:
         The id of the backfill; its page is `/runs/b/<id>`.
@@ -58,7 +64,7 @@ def start_backfill(
 
 
 def running_backfill(instance: dg.DagsterInstance, tags: Mapping[str, str]) -> str | None:
-    """The id of a backfill with these tags that has not ended; None when there is none."""
+    """The id of an unfinished backfill with these tags; None when there is none."""
     filters = BulkActionsFilter(statuses=[BulkActionStatus.REQUESTED], tags=tags)
     found = instance.get_backfills(filters=filters, limit=1)
     return found[0].backfill_id if found else None

@@ -1,8 +1,10 @@
-"""Check evaluations that name their day: the one place that uses a private part of Dagster.
+"""Check evaluations that name their day, for runs over a range of days.
 
-`AssetCheckResult` has no partition argument, so a ranged run yields the event itself. Without a
-target materialization the evaluation is in the history but missing in the partition status bar,
-and the class of that target is not exported. A test fails when Dagster moves it.
+Reason: `AssetCheckResult` has no partition argument, so a run over a range yields the evaluation
+    itself. An evaluation without a target materialization is missing in the partition status bar,
+    and Dagster does not export the class of that target.
+Upstream: https://github.com/dagster-io/dagster/issues/17005
+Test: test_assets.py::test_an_evaluation_names_its_day_and_the_newest_materialization_of_it
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ Target = AssetCheckEvaluationTargetMaterializationData
 def newest_materialization(
     instance: dg.DagsterInstance, asset_key: dg.AssetKey, partition: str
 ) -> Target | None:
-    """What the evaluations of a day are tied to; None when it never was materialized."""
+    """The target for evaluations of a day; None when the day was never materialized."""
     records = instance.fetch_materializations(
         dg.AssetRecordsFilter(asset_key=asset_key, asset_partitions=[partition]), limit=1
     ).records
@@ -35,6 +37,6 @@ def check_evaluation(target: Target | None, **evaluation: Any) -> dg.AssetCheckE
 
     Args:
         target: The newest materialization of that day.
-        **evaluation: The other arguments of `dg.AssetCheckEvaluation`, `partition` among them.
+        **evaluation: The other arguments of `dg.AssetCheckEvaluation`, including `partition`.
     """
     return dg.AssetCheckEvaluation(target_materialization_data=target, **evaluation)

@@ -1,6 +1,11 @@
-"""Dagster's run queue, which holds to the limit of a pool from its first run on.
+"""A run queue that applies the limit of a pool from its first run.
 
-Named in dagster.yaml. https://docs.dagster.io/guides/operate/managing-concurrency
+Configured in dagster.yaml. https://docs.dagster.io/guides/operate/managing-concurrency
+
+Reason: the queue of Dagster reads all pools before it stores the default limit of a new one, so the
+    first runs of a pool start without a limit. `run_coordinator` has no setting for this.
+Upstream: none found.
+Test: test_run_queue.py::test_the_first_runs_of_a_pool_are_as_many_as_it_allows
 """
 
 from __future__ import annotations
@@ -10,15 +15,14 @@ from dagster._core.run_coordinator import QueuedRunCoordinator, SubmitRunContext
 
 
 class PoolAwareRunCoordinator(QueuedRunCoordinator):
-    """`QueuedRunCoordinator`, but a pool is known before a run that needs it waits.
+    """`QueuedRunCoordinator` that stores the limit of a new pool before it queues a run.
 
-    The daemon writes the limit of a new pool down when it first finds runs that need it, and goes
-    by what it had read before. So all runs that waited at that moment were started, one more than
-    a pool of three allows.
+    The daemon would store the limit when it first dequeues a run of the pool, but decide with the
+    limits that it read before that. It would then start all runs that are waiting at that moment.
     """
 
     def submit_run(self, context: SubmitRunContext) -> DagsterRun:
-        """Queue a run, after giving the pools that are new the `default_limit` of dagster.yaml."""
+        """Give new pools the `default_limit` of dagster.yaml, then queue the run."""
         needs = context.dagster_run.run_op_concurrency
         history = self._instance.event_log_storage
         pools = set(needs.all_pools or ()) if needs else set()

@@ -1,7 +1,9 @@
-"""Which schedules are on, and since when they should have asked for what.
+"""The days that a daily schedule should have exported since it was switched on.
 
-The one place that reads Dagster's state of schedules, whose classes it does not export; its own
-iterator of cron lines knows the nights that have 02:15 twice or not at all.
+Reason: the public API returns neither the state of a schedule nor its past ticks. Dagster's own
+    cron iterator handles nights on which 02:15 occurs twice or not at all.
+Upstream: https://github.com/dagster-io/dagster/issues/12825
+Test: test_alerts.py::test_yesterday_is_missing_where_its_schedule_is_on
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from dagster._core.scheduler.instigation import InstigatorType, ScheduleInstigat
 from dagster._utils.schedules import reverse_cron_string_iterator
 
 _TICKS = 3
-"""Most past ticks that are looked at: what an operator who was away would ask for."""
+"""Number of past ticks to check."""
 
 
 def days_due(
@@ -24,12 +26,12 @@ def days_due(
     """The days that a daily schedule should have exported, oldest first.
 
     Args:
-        instance: Where it was switched on.
+        instance: Stores the state of the schedule.
         schedule: Each tick exports the day before it.
-        until: Unix time; ticks after it are not due.
+        until: Unix time; later ticks are not due.
 
     Returns:
-        Those of its last ticks since it was switched on; none while it is off.
+        The days of its last ticks since it was switched on; none while it is off.
     """
     since = _on_since(instance, schedule.name)
     if since is None:

@@ -1,7 +1,12 @@
-"""Dagster's history in SQLite, as Dagster keeps it, at half the cost.
+"""Dagster's SQLite storage with an event log that keeps its database engines.
 
-Named in dagster.yaml. Folders, databases and tables are those of `storage: sqlite`: either reads
-what the other wrote. docs/decisions/0017-sqlite-engines-are-kept.md says why it exists.
+Configured in dagster.yaml. Folders, databases and tables are those of `storage: sqlite`; each can
+read what the other wrote.
+
+Reason: Dagster's event log creates an SQLAlchemy engine per statement, and no setting changes that.
+    docs/decisions/0017-sqlite-engines-are-kept.md has the measurements.
+Upstream: none found.
+Test: test_sqlite_history.py::test_dagsters_own_sqlite_and_ours_read_each_other
 """
 
 from __future__ import annotations
@@ -24,7 +29,7 @@ from sqlalchemy.pool import QueuePool
 
 
 class SqliteHistory(DagsterSqliteStorage):
-    """`storage: sqlite`, but for the event log, which is a `KeptEngines`."""
+    """`storage: sqlite` with `KeptEngines` as its event log."""
 
     def __init__(self, base_dir: str, inst_data: Any = None) -> None:
         super().__init__(base_dir, inst_data)
@@ -32,28 +37,28 @@ class SqliteHistory(DagsterSqliteStorage):
 
     @classmethod
     def from_config_value(cls, inst_data: Any, config_value: Any) -> SqliteHistory:
-        """As Dagster makes it from dagster.yaml."""
+        """Create the storage from its entry in dagster.yaml."""
         return cls.from_local(inst_data=inst_data, **config_value)
 
 
 class KeptEngines(SqliteEventLogStorage):
-    """Dagster's event log, but an SQLAlchemy engine is used again, not made for each statement.
+    """Dagster's event log with one SQLAlchemy engine per file instead of one per statement.
 
-    An engine remembers the statements that it compiled, and keeps a connection.
+    An engine caches compiled statements and keeps a connection.
     """
 
     def store_event(self, event: EventLogEntry) -> None:
-        """As Dagster does; the UI, which watches the file of a run, hears of it.
+        """Store an event, then update the modification time of the file that the UI watches.
 
-        What is written lies in the write-ahead log at first. Dagster's own moves it to the watched
-        file each time, by closing the last connection, with several waits for the disk.
+        An event is first written to the write-ahead log. Dagster's event log moves it to the
+        watched file by closing the last connection, which waits for the disk several times.
         """
         super().store_event(event)
-        with suppress(FileNotFoundError):  # the history was deleted meanwhile
+        with suppress(FileNotFoundError):  # the history was deleted
             os.utime(self.path_for_shard(event.run_id))
 
     def has_table(self, table_name: str) -> bool:
-        """As Dagster says, whom each evaluation of a check asks; a table that is there stays."""
+        """Whether a table exists; a table that was found is not looked up again."""
         known = _tables(self._engine(INDEX_SHARD_NAME))
         if table_name not in known and super().has_table(table_name):
             known.add(table_name)
@@ -70,7 +75,7 @@ class KeptEngines(SqliteEventLogStorage):
                 yield connection
 
     def _engine(self, shard: str) -> Engine:
-        # A connection to a file that was deleted and made again would write to the old one.
+        # An engine must not outlive its file: it would keep writing to the deleted one.
         file = 0
         with suppress(FileNotFoundError):
             file = Path(self.path_for_shard(shard)).stat().st_ino
@@ -86,5 +91,5 @@ def _engine(url: str, _file: int) -> Engine:
 
 @lru_cache(maxsize=8)
 def _tables(_engine: Engine) -> set[str]:
-    """Those that were found in a database."""
+    """Tables that were found in a database."""
     return set()

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_Handler = Callable[[int, FrameType | None], Any] | int
 _waiting: list[int] = []
 
 
@@ -49,7 +51,7 @@ def _wait(number: int, _frame: FrameType | None) -> None:
     _waiting.append(number)
 
 
-def _restore(handlers: Mapping[signal.Signals, signal._HANDLER]) -> None:
+def _restore(handlers: Mapping[signal.Signals, _Handler]) -> None:
     with _blocked():
         for number, handler in handlers.items():
             signal.signal(number, handler)

@@ -28,6 +28,7 @@ from exporter_pipelines.engine.retries import staged_day
 from exporter_pipelines.engine.stage import DEFAULT_BATCH_ROWS
 from exporter_pipelines.engine.trailing_days import DayNumbers, TrailingDays
 from exporter_pipelines.errors import ConfigurationError, ExporterError
+from exporter_pipelines.orchestration.dagster_internals.run_selection import selected_children
 from exporter_pipelines.orchestration.exports.cancelling import deliver_cancel
 from exporter_pipelines.orchestration.exports.checks import (
     check_results,
@@ -276,10 +277,7 @@ class ExportRun:
 
         A run over a range records its days itself and yields no output, on which they wait.
         """
-        layer = self.context.job_def.asset_layer
-        below = layer.asset_graph.get(self.context.asset_key).child_keys
-        names = sorted(key.to_user_string() for key in below & layer.selected_asset_keys)
-        if names:
+        if names := selected_children(self.context):
             select = ",".join(names)
             message = (
                 f"Dagster skips {select} in a run over a range. Materialize it now that "

@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import atexit
 import sys
-import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
 
 import dagster as dg
-from dagster_shared.check import CheckError
 
 from exporter_pipelines import settings
 from exporter_pipelines.errors import ExporterError
+from exporter_pipelines.orchestration.dagster_internals.command_errors import (
+    asks_for_partition,
+    rejected_arguments,
+)
 
 _failures: list[str] = []
 
@@ -67,12 +69,10 @@ class _ExceptHook:
         if isinstance(error, dg.DagsterInvalidSubsetError):
             # Of a range, Dagster names the first day even if the last one is wrong.
             return f"There is no such partition. {self._days}" if "partition key" in said else said
-        if isinstance(error, CheckError) and _refuses_arguments(error):
-            said = said.removeprefix("Failure condition: ")
-            if "no '--partition'" in said:
-                said = f"Name a day with --partition, or days with --partition-range. {self._days}"
-            return said
-        return None
+        rejected = rejected_arguments(error)
+        if rejected and asks_for_partition(rejected):
+            return f"Name a day with --partition, or days with --partition-range. {self._days}"
+        return rejected
 
 
 def _range_of_days() -> str:
@@ -82,12 +82,6 @@ def _range_of_days() -> str:
         return str(error)
     end_is = f"EXPORTER_END_DATE={end}" if end else "today"
     return f"Days begin with EXPORTER_START_DATE={first} and end before {end_is}."
-
-
-def _refuses_arguments(error: CheckError) -> bool:
-    """Whether Dagster's command itself raised it, about what was typed, and not about a bug."""
-    callers = traceback.extract_tb(error.__traceback__)[-2:]
-    return any(frame.filename.endswith("dagster/_cli/asset.py") for frame in callers)
 
 
 def print_failures() -> None:

@@ -12,11 +12,10 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import dagster as dg
-from dagster._core.event_api import PartitionKeyFilter
-from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 
 from exporter_pipelines.contracts.export_attempts import Attempt, ExportedRun, Status
 from exporter_pipelines.engine.judge import HOLDING
+from exporter_pipelines.orchestration.dagster_internals.check_history import check_failed
 
 _PAGE = 100
 _MOST_ATTEMPTS = 5_000
@@ -82,7 +81,7 @@ def _run(
     for dataset, day in planned:
         if (dataset, day) in published:
             attempts.append(Attempt(dataset, day, "published", published[dataset, day]))
-        elif _was_held(instance, run.run_id, dataset, day):
+        elif any(check_failed(instance, run.run_id, dataset, check, day) for check in HOLDING):
             attempts.append(Attempt(dataset, day, "held"))
         else:
             attempts.append(Attempt(dataset, day, otherwise))
@@ -91,19 +90,6 @@ def _run(
         started_at=_moment(record.start_time) or record.create_timestamp,
         ended_at=_moment(record.end_time),
         attempts=tuple(attempts),
-    )
-
-
-def _was_held(instance: dg.DagsterInstance, run_id: str, dataset: str, day: str) -> bool:
-    return any(
-        execution.run_id == run_id
-        for check in HOLDING
-        for execution in instance.event_log_storage.get_asset_check_execution_history(
-            dg.AssetCheckKey(dg.AssetKey(dataset), check),
-            limit=20,
-            status={AssetCheckExecutionRecordStatus.FAILED},
-            partition_filter=PartitionKeyFilter(key=day),
-        )
     )
 
 

@@ -13,12 +13,10 @@ from pathlib import Path
 import dagster as dg
 
 from exporter_pipelines import settings
+from exporter_pipelines.orchestration.dagster_internals.run_processes import has_no_process
 from exporter_pipelines.orchestration.upkeep.unrecorded_days import record_days_of
 from exporter_pipelines.stores import LocalStore
 from exporter_pipelines.stores.local import run_locks
-
-_LAUNCHED_TAG = ".dagster/grpc_info"
-"""On runs that the default launcher started: their process is a child of this code server."""
 
 _YOUNG_S = 60.0
 """A run takes its lock some seconds after it started."""
@@ -58,23 +56,10 @@ def _dead(instance: dg.DagsterInstance, root: Path) -> Iterator[dg.DagsterRun]:
         run = record.dagster_run
         abandoned = run_locks.is_abandoned(root, run.run_id)
         if abandoned is None and time.time() - (record.start_time or time.time()) > _YOUNG_S:
-            abandoned = _has_no_process(instance, run)
+            abandoned = has_no_process(instance, run)
         # It may have ended in its own way since we asked for it.
         if abandoned and instance.get_run_by_id(run.run_id).status == record.dagster_run.status:  # type: ignore[union-attr]
             yield run
-
-
-def _has_no_process(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
-    """Of a run without a lock: a job that does not export, or one killed in its first second."""
-    if _LAUNCHED_TAG not in run.tags:
-        return False  # perhaps in another container, whose processes are not to be seen here
-    events = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ENGINE_EVENT)
-    pids = [
-        entry.dagster_event.engine_event_data.metadata["pid"].value
-        for entry in events
-        if entry.dagster_event and "pid" in entry.dagster_event.engine_event_data.metadata
-    ]
-    return bool(pids) and not Path(f"/proc/{pids[-1]}").exists()
 
 
 def _forget_ended(instance: dg.DagsterInstance, root: Path) -> None:

@@ -1,0 +1,28 @@
+"""Reads whether an asset check failed for one day in one run.
+
+Reason: the public API returns no check executions, neither by run nor by partition.
+Upstream: https://github.com/dagster-io/dagster/issues/17005
+Test: test_report.py::test_the_page_tells_published_held_failed_and_cancelled_exports
+"""
+
+from __future__ import annotations
+
+import dagster as dg
+from dagster._core.event_api import PartitionKeyFilter
+from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
+
+_LATEST = 20
+"""Number of executions of a day that are read, newest first."""
+
+
+def check_failed(
+    instance: dg.DagsterInstance, run_id: str, asset: str, check: str, day: str
+) -> bool:
+    """Whether the check failed for this day in this run."""
+    failed = instance.event_log_storage.get_asset_check_execution_history(
+        dg.AssetCheckKey(dg.AssetKey(asset), check),
+        limit=_LATEST,
+        status={AssetCheckExecutionRecordStatus.FAILED},
+        partition_filter=PartitionKeyFilter(key=day),
+    )
+    return any(execution.run_id == run_id for execution in failed)

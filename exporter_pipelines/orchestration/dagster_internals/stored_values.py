@@ -1,0 +1,22 @@
+"""A key-value store in Dagster's run storage, for state that must outlive the daemon.
+
+Reason: the public place for a sensor's state is its cursor. Dagster stores a copy of the cursor
+    with every tick, and writes it only when the tick ends. A killed daemon
+    would repeat its work.
+Upstream: none found.
+Test: test_alerts.py::test_history_is_not_told_and_a_restart_repeats_nothing
+"""
+
+from __future__ import annotations
+
+import dagster as dg
+
+
+def read_value(instance: dg.DagsterInstance, key: str) -> str | None:
+    """The stored text; None when nothing is stored."""
+    return instance.daemon_cursor_storage.get_cursor_values({key}).get(key)
+
+
+def write_value(instance: dg.DagsterInstance, key: str, text: str) -> None:
+    """Store a text, in one statement."""
+    instance.daemon_cursor_storage.set_cursor_values({key: text})
