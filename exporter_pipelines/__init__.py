@@ -9,7 +9,7 @@ The flow:
 The asset stages, the check judges, the IO manager publishes.
 
 The packages, each of which may import only those above it (`test_ladder` enforces it):
-    contracts, errors, settings
+    contracts, errors, settings, extras
     sources | transforms | formats | stores      siblings never import each other
     engine                                       stages, judges, publishes and loads days
     verification                                 checks published days

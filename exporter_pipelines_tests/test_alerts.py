@@ -23,7 +23,7 @@ from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from exporter_pipelines.definitions import build
 from exporter_pipelines.orchestration.alerts import condition_alerts as condition_alerts_module
 from exporter_pipelines_tests.support.alert_receivers import Inbox, inbox
-from exporter_pipelines_tests.support.alerting import Alerting
+from exporter_pipelines_tests.support.alerting import Alerting, alerting_project
 from exporter_pipelines_tests.support.backends import Backend
 
 DAY = "2026-11-03"
@@ -40,15 +40,7 @@ def receiver() -> Iterator[Inbox]:
 def alerting(
     settings: dict[str, str], receiver: Inbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> Iterator[Alerting]:
-    """A project without history whose alerts have ticked once, as after `make dev`."""
-    monkeypatch.setenv("EXPORTER_ALERT_URLS", receiver.url)
-    monkeypatch.setenv("EXPORTER_UI_URL", "https://dagster.example.org/")
-    monkeypatch.setenv("EXPORTER_ALERT_MIN_FREE_GIB", "0")
-    home = tmp_path / "dagster"
-    home.mkdir()
-    with dg.DagsterInstance.local_temp(str(home)) as instance:
-        found = Alerting(build().get_repository_def(), instance, receiver)
-        assert found.told(1) == []
+    with alerting_project(receiver, tmp_path, monkeypatch) as found:
         yield found
 
 

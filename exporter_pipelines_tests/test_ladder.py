@@ -18,6 +18,7 @@ LADDER = {
     "process_memory": set(),
     "errors": set(),
     "settings": {"errors"},
+    "extras": {"errors"},
     "contracts": {"errors"},
     "sources": {"errors", "contracts"},
     "sources.postgres": {"errors", "contracts", *SHARED_BY_SOURCES},
@@ -29,10 +30,10 @@ LADDER = {
     "verification": {
         "errors", "settings", "contracts", "formats", "stores", "engine", "catalog", "databases",
     },
-    "reporting": {"contracts"},
-    "demo": {"errors", "settings", "contracts"},
+    "reporting": {"extras", "contracts"},
+    "demo": {"errors", "settings", "extras", "contracts"},
     "databases": {"errors", "settings", "contracts", "sources", "demo"},
-    "notifications": set(),
+    "notifications": {"extras"},
     "catalog": {"errors", "contracts"},
     "orchestration": {"orchestration.dagster_internals", "orchestration.exports"},
     "orchestration.dagster_internals": {"contracts", "engine"},
@@ -46,11 +47,11 @@ LADDER = {
         "orchestration.dagster_internals", "orchestration.exports",
     },
     "orchestration.report": {
-        "errors", "settings", "contracts", "stores", "engine", "reporting",
+        "errors", "settings", "extras", "contracts", "stores", "engine", "reporting",
         "orchestration.dagster_internals", "orchestration.exports",
     },
     "orchestration.alerts": {
-        "errors", "settings", "contracts", "sources", "stores", "engine", "catalog",
+        "errors", "settings", "extras", "contracts", "sources", "stores", "engine", "catalog",
         "notifications", "orchestration.dagster_internals", "orchestration.exports",
         "orchestration.upkeep",
     },
@@ -60,12 +61,12 @@ LADDER = {
     "defs": {"contracts", "transforms"},
     "definitions": {"process_memory", "orchestration", "components"},
     "doctor": {
-        "errors", "settings", "contracts", "transforms", "formats", "stores", "databases",
+        "errors", "settings", "extras", "contracts", "transforms", "formats", "stores", "databases",
         "catalog",
     },
     "cli": {
-        "errors", "settings", "contracts", "stores", "engine", "verification", "catalog", "doctor",
-        "notifications",
+        "errors", "settings", "extras", "contracts", "stores", "engine", "verification", "catalog",
+        "doctor", "notifications",
     },
     "api": {
         "errors", "settings", "contracts", "stores", "engine", "databases", "catalog",

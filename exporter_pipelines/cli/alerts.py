@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from exporter_pipelines import settings
+from exporter_pipelines.extras import MissingExtraError
 from exporter_pipelines.notifications.message import Message
 from exporter_pipelines.notifications.receivers import open_receivers, send_all
 
@@ -22,7 +23,10 @@ def alert_test() -> None:
       2  the command was used wrongly
     """  # noqa: D301 - click wants the character itself
     settings.load_dotenv()
-    receivers = open_receivers(settings.alert_urls())
+    try:
+        receivers = open_receivers(settings.alert_urls())
+    except MissingExtraError as error:
+        raise click.ClickException(str(error)) from None
     if not receivers:
         raise click.ClickException(
             "EXPORTER_ALERT_URLS is empty. Put Apprise URLs there, in .env: see docs/alerts.md."

@@ -12,6 +12,7 @@ from exporter_pipelines import settings
 from exporter_pipelines.demo.backend import start_server
 from exporter_pipelines.demo.seed import STORY, days, seed_once
 from exporter_pipelines.demo.summary import print_summary
+from exporter_pipelines.extras import MissingExtraError, is_installed
 
 LOG = Path(".dagster/demo.log")
 
@@ -24,6 +25,9 @@ def main() -> int:
             "into your exports.\nRun `make demo` in a fresh clone, or set EXPORTER_SOURCE_URL=demo "
             "in .env."
         )
+        return 2
+    if not is_installed("demo"):
+        print(MissingExtraError("demo"))
         return 2
     first, last = days()[0].isoformat(), days()[-1].isoformat()
     if not _in_range(first, last):

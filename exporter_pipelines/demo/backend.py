@@ -10,6 +10,7 @@ import warnings
 from pathlib import Path
 
 from exporter_pipelines import settings
+from exporter_pipelines.extras import require
 
 
 def start_server(home: Path) -> str:
@@ -20,7 +21,11 @@ def start_server(home: Path) -> str:
 
     Returns:
         `postgresql://` URL of its database `postgres`.
+
+    Raises:
+        MissingExtraError: the package that holds the server is not installed.
     """
+    require("demo")
     with warnings.catch_warnings():
         # It warns that no XDG_RUNTIME_DIR is set, as is usual on a server, and uses /tmp.
         warnings.simplefilter("ignore")

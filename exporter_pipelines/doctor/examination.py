@@ -11,7 +11,7 @@ from exporter_pipelines.doctor.connections import Connections
 from exporter_pipelines.doctor.dagster_home import examine_dagster_home
 from exporter_pipelines.doctor.dataset import examine_dataset
 from exporter_pipelines.doctor.output import examine_leftovers, examine_output
-from exporter_pipelines.doctor.project import examine_settings
+from exporter_pipelines.doctor.project import examine_extras, examine_settings
 
 
 def examine(only: str | None = None, replaced: Sequence[str] = ()) -> Iterator[Finding]:
@@ -22,6 +22,7 @@ def examine(only: str | None = None, replaced: Sequence[str] = ()) -> Iterator[F
         replaced: Variables to which `.env` gave another value than the shell.
     """
     yield from examine_settings(replaced)
+    yield from examine_extras()
     yield from examine_output()
     yield from examine_dagster_home()
     # Presets read what their dataset reads.

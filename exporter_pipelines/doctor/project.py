@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from exporter_pipelines import settings
 from exporter_pipelines.contracts.inspection import Finding
 from exporter_pipelines.errors import ConfigurationError
+from exporter_pipelines.extras import EXTRAS, MissingExtraError, is_installed
 
 _T = TypeVar("_T")
 
@@ -34,6 +35,17 @@ def examine_settings(replaced: Sequence[str]) -> Iterator[Finding]:
     if not problems:
         today = dt.datetime.now(ZoneInfo("UTC")).date()
         yield _range(str(start), str(end) if end else None, today)
+
+
+def examine_extras() -> Iterator[Finding]:
+    """Which extras are installed; one that a setting needs must be."""
+    missing = [name for name in EXTRAS if not is_installed(name)]
+    for name in missing:
+        needed = name == "alerts" and settings.alert_urls()
+        error = MissingExtraError(name)
+        yield Finding("FAIL" if needed else "warn", None, "extras", error.message, error.hint)
+    if not missing:
+        yield Finding("ok", None, "extras", f"Installed: {', '.join(EXTRAS)}")
 
 
 def _range(start: str, end: str | None, today: dt.date) -> Finding:

@@ -11,7 +11,7 @@ def beat(url: str) -> str | None:
     Returns:
         None when it was answered with success, otherwise why not, without anything of the URL.
     """
-    import requests
+    import requests  # Dagster needs it too, so it is installed without the extra `alerts`
 
     try:
         status = requests.get(url, timeout=_TIMEOUT_S).status_code

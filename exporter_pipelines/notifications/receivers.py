@@ -18,6 +18,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
+from exporter_pipelines.extras import require
 from exporter_pipelines.notifications.message import Message
 
 SEND_TIMEOUT_S = 20.0
@@ -90,9 +91,14 @@ _swallow = _Swallow()
 
 
 def open_receivers(urls: list[str]) -> list[Receiver]:
-    """The receivers behind the URLs; no connection is made. The same URL twice is one."""
+    """The receivers behind the URLs; no connection is made. The same URL twice is one.
+
+    Raises:
+        MissingExtraError: there are URLs, and Apprise is not installed.
+    """
     if not urls:
         return []  # without receivers, nobody pays for the import
+    require("alerts")
     from apprise import Apprise, AppriseAsset
 
     logger = logging.getLogger("apprise")

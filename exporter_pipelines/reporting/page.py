@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from exporter_pipelines.contracts.export_attempts import ExportedRun
+from exporter_pipelines.extras import require
 from exporter_pipelines.reporting import charts
 from exporter_pipelines.reporting.numbers import Report
 
@@ -30,7 +31,11 @@ def render(report: Report) -> str:
     """The page, whole.
 
     Everything but the plots is escaped; the plots escape their own texts.
+
+    Raises:
+        MissingExtraError: the packages that it needs are not installed.
     """
+    require("report")
     import jinja2
     from markupsafe import Markup
 

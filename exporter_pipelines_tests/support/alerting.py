@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import atexit
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import pytest
 
+from exporter_pipelines.definitions import build
 from exporter_pipelines.orchestration.exports.last_words import print_failures
 from exporter_pipelines_tests.support.alert_receivers import Inbox
 
@@ -57,3 +62,19 @@ class Alerting:
         for _ in range(ticks):
             self.tick()
         return self.inbox.emptied()
+
+
+@contextmanager
+def alerting_project(
+    receiver: Inbox, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Alerting]:
+    """A project without history whose alerts have ticked once, as after `make dev`."""
+    monkeypatch.setenv("EXPORTER_ALERT_URLS", receiver.url)
+    monkeypatch.setenv("EXPORTER_UI_URL", "https://dagster.example.org/")
+    monkeypatch.setenv("EXPORTER_ALERT_MIN_FREE_GIB", "0")
+    home = folder / "dagster"
+    home.mkdir()
+    with dg.DagsterInstance.local_temp(str(home)) as instance:
+        found = Alerting(build().get_repository_def(), instance, receiver)
+        assert found.told(1) == []
+        yield found

@@ -17,7 +17,7 @@ from exporter_pipelines.orchestration.alerts.conditions import (
     unreachable_sources,
 )
 from exporter_pipelines.orchestration.alerts.incidents import Incident
-from exporter_pipelines.orchestration.alerts.memory import Desk, Memory
+from exporter_pipelines.orchestration.alerts.memory import Desk, Memory, cannot_send
 from exporter_pipelines.orchestration.alerts.run_alerts import NAME as RUN_ALERTS
 from exporter_pipelines.orchestration.exports.partitions import daily_partitions
 from exporter_pipelines.stores.local.store import LocalStore
@@ -39,6 +39,8 @@ _SILENT_S = 600.0
 )
 def condition_alerts_sensor(context: dg.SensorEvaluationContext) -> dg.SkipReason:
     """Look once at everything."""
+    if skipped := cannot_send(context.log):
+        return skipped
     memory = Memory.of(context.instance, NAME)
     runs = Memory.of(context.instance, RUN_ALERTS)
     desk = Desk(memory, context.log)

@@ -17,6 +17,7 @@ from typing import Any, Self
 import dagster as dg
 
 from exporter_pipelines import settings
+from exporter_pipelines.extras import MissingExtraError, is_installed
 from exporter_pipelines.notifications.message import Message
 from exporter_pipelines.notifications.outbox import Outbox
 from exporter_pipelines.notifications.receivers import Receiver, open_receivers
@@ -84,6 +85,15 @@ class Memory:
         for incident in ended:
             del self.told[incident]
         return ended
+
+
+def cannot_send(log: logging.Logger) -> dg.SkipReason | None:
+    """Why a tick that has receivers must wait; it reads and forgets nothing until then."""
+    if not settings.alert_urls() or is_installed("alerts"):
+        return None
+    problem = f"{MissingExtraError('alerts')} Alerts are kept until then."
+    log.error(problem)
+    return dg.SkipReason(problem)
 
 
 @dataclass

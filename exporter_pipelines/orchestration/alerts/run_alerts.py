@@ -18,7 +18,7 @@ from exporter_pipelines.catalog import exported_names
 from exporter_pipelines.notifications.message import Message, alert, recovery
 from exporter_pipelines.orchestration.alerts.ended_run import EndedRun, read_run
 from exporter_pipelines.orchestration.alerts.incidents import Incident, found_in, over_by
-from exporter_pipelines.orchestration.alerts.memory import Desk, Memory
+from exporter_pipelines.orchestration.alerts.memory import Desk, Memory, cannot_send
 from exporter_pipelines.orchestration.alerts.slow_exports import judge_speed
 
 NAME = "run_alerts_sensor"
@@ -51,6 +51,8 @@ _TICK_BUDGET_S = 20.0
 )
 def run_alerts_sensor(context: dg.SensorEvaluationContext) -> dg.SkipReason:
     """Read the runs that ended since the last tick."""
+    if skipped := cannot_send(context.log):
+        return skipped
     memory = Memory.of(context.instance, NAME)
     desk = Desk(memory, context.log)
     if memory.is_new:

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 
 import dagster as dg
 
+from exporter_pipelines.extras import MissingExtraError, is_installed
 from exporter_pipelines.orchestration.exports.jobs import EXPORT_REPORT_JOB
 from exporter_pipelines.orchestration.report.asset import NAME
 from exporter_pipelines.orchestration.report.run_history import planned_days
@@ -36,6 +37,8 @@ def export_report_sensor(
         "a minute, for the newest day. See docs/report.md",
     )
     def sensor(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        if not is_installed("report"):
+            return dg.SkipReason(str(MissingExtraError("report")))
         now = dt.datetime.now(dt.UTC)
         if context.cursor is None:
             context.update_cursor(now.isoformat())

