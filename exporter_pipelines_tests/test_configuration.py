@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from exporter_pipelines.formats import FORMATS
 from exporter_pipelines_tests.support.projects import ROOT, Project, copy_project
 
 # Loads the project once per variant of one file, in one process: loading costs more than testing.
@@ -171,7 +172,7 @@ def test_the_command_line_shows_the_sentence_alone(bare_project: Project) -> Non
         bare_project.edit("ips", "format: xml", "format: jsonl")
     file = bare_project.path / "exporter_pipelines" / "defs" / "ips" / "defs.yaml"
     assert done.code == 1
-    known = "(there are: jsonl, json, csv, parquet)"
+    known = f"(there are: {', '.join(FORMATS)})"
     assert done.last_words == f"Error: {file}:20: format 'xml' does not exist {known}."
     assert "Traceback" not in done.stderr
 

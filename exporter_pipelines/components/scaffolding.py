@@ -12,6 +12,8 @@ from typing import Any
 import click
 import dagster as dg
 
+from exporter_pipelines.formats import FORMATS
+
 _DATASET = """\
 # Where the {name} are and how they are exported. Every setting: docs/datasets.md
 type: {type}
@@ -30,7 +32,7 @@ attributes:
     columns: {{}}                   # exported name: name in the table, e.g. timestamp: started_at
 
   validation: strict              # or basic: required fields and types only
-  format: jsonl                   # or json, csv, parquet
+  format: {format:<23} # or {other_formats}
   compression: gzip               # none, gzip or zstd
   max_rejected_pct: 1.0           # a day is held only above BOTH limits
   max_rejected_rows: 10
@@ -94,8 +96,10 @@ class DatasetScaffolder(dg.Scaffolder[Any]):
         name = _begin(request, "defs.yaml", "schema.py")
         folder = request.target_path
         model = "".join(part.capitalize() for part in name.split("_")) + "Row"
+        first, *others = FORMATS
         words = {
             "name": name, "type": request.type_name, "model": model, "module": _module(folder),
+            "format": first, "other_formats": ", ".join(others),
         }  # fmt: skip
         (folder / "__init__.py").touch()
         (folder / "schema.py").write_text(_SCHEMA.format(**words))

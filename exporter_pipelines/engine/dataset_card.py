@@ -16,9 +16,10 @@ from typing import Any
 import yaml
 
 from exporter_pipelines.contracts.dataset import Dataset
+from exporter_pipelines.contracts.manifest import MANIFEST_NAME
 from exporter_pipelines.contracts.row_schema import Column, RowSchema
-from exporter_pipelines.engine.card_readers import readers
-from exporter_pipelines.formats import suffix_of
+from exporter_pipelines.formats import format_named, suffix_of
+from exporter_pipelines.formats.contract import Export, Format
 
 _JSON_TYPES = {
     "int64": {"type": "integer"},
@@ -47,9 +48,13 @@ def files_beside(dataset: Dataset, schema: RowSchema) -> dict[str, bytes]:
 
 def _card(dataset: Dataset, schema: RowSchema) -> str:
     config = dataset.config
+    format_, name = format_named(config.format), dataset.name
     suffix = suffix_of(config.format, config.compression)
-    code = readers(dataset.name, schema, config.format, config.compression, suffix)
-    header = yaml.safe_dump(_hugging_face(schema, config.format, suffix), sort_keys=False)
+    # `*.json` would find the manifests as well.
+    start = f"{name}-" if MANIFEST_NAME.endswith(suffix) else ""
+    files = f"data/*/{start}*{suffix}"
+    code = format_.loading_code(Export(name, schema, config.compression, f"{name}/{files}"))
+    header = yaml.safe_dump(_hugging_face(schema, format_, files), sort_keys=False)
     columns = [_row(column) for column in schema.columns]
     loading = [f"With {reader}:\n\n```python\n{lines}\n```\n" for reader, lines in code.items()]
     return "\n".join(
@@ -68,12 +73,12 @@ def _card(dataset: Dataset, schema: RowSchema) -> str:
     )
 
 
-def _hugging_face(schema: RowSchema, format_: str, suffix: str) -> dict[str, Any]:
+def _hugging_face(schema: RowSchema, format_: type[Format], files: str) -> dict[str, Any]:
     """The header that Hugging Face's `datasets` reads."""
     features = [{"name": c.name, "dtype": _feature(c, format_)} for c in schema.columns]
     config = {
         "config_name": "default",
-        "data_files": [{"split": "train", "path": f"data/*/*{suffix}"}],
+        "data_files": [{"split": "train", "path": files}],
     }
     return {
         "configs": [config],
@@ -81,9 +86,9 @@ def _hugging_face(schema: RowSchema, format_: str, suffix: str) -> dict[str, Any
     }
 
 
-def _feature(column: Column, format_: str) -> str:
+def _feature(column: Column, format_: type[Format]) -> str:
     if column.is_json:
-        return "json" if format_ in {"jsonl", "json"} else "string"
+        return "json" if format_.holds_json else "string"
     return _FEATURES.get(str(column.type), str(column.type))
 
 

@@ -17,7 +17,7 @@ from exporter_pipelines.contracts.manifest import Manifest
 from exporter_pipelines.contracts.row_schema import REASONS_COLUMN
 from exporter_pipelines.engine.quarantine import quarantine_pattern
 from exporter_pipelines.errors import UnknownNameError
-from exporter_pipelines.formats.compression import COMPRESSIONS
+from exporter_pipelines.formats import compression_of
 from exporter_pipelines.stores.local.published_day import open_file, open_folder
 from exporter_pipelines.stores.local.store import LocalStore
 
@@ -158,9 +158,7 @@ def _count(
 
 def _reasons(descriptor: int, name: str, folder: Path) -> Iterator[set[tuple[str, str | None]]]:
     """(rule, column) pairs of each row of a quarantine file."""
-    by_end = {packed.suffix: packed for packed in COMPRESSIONS.values() if packed.suffix}
-    packed = by_end.get(Path(name).suffix, COMPRESSIONS["none"])
-    with open_file(descriptor, name, folder) as file, packed.open(file) as content:
+    with open_file(descriptor, name, folder) as file, compression_of(name).open(file) as content:
         for line in content:
             # Not the whole row: it may hold what Python's parser refuses, such as huge numbers.
             tail = line.rpartition(_REASONS)[2].rstrip().removesuffix(b"}")

@@ -41,6 +41,12 @@ def compression_named(name: str) -> Compression:
     return COMPRESSIONS[name]
 
 
+def compression_of(file_name: str) -> Compression:
+    """The compression that the end of a file's name says."""
+    packed = (c for c in COMPRESSIONS.values() if c.suffix and file_name.endswith(c.suffix))
+    return next(packed, COMPRESSIONS["none"])
+
+
 def suffix_of(format_: str, compression: str) -> str:
     """The end of a file's name: `.jsonl.gz`, `.parquet`."""
     class_ = format_named(format_)

@@ -18,7 +18,13 @@ import pyarrow.csv
 
 from exporter_pipelines.contracts.manifest import Transformation
 from exporter_pipelines.contracts.staged_day import Data
-from exporter_pipelines.formats.contract import Format
+from exporter_pipelines.formats.contract import Export, Format
+from exporter_pipelines.formats.snippets import (
+    HUGGING_FACE,
+    duckdb_columns,
+    filled,
+    polars_schema,
+)
 from exporter_pipelines.formats.timestamps import iso8601_utc
 
 # A row must fit into a block, and so must the largest value that is exported by default, quoted.
@@ -26,12 +32,60 @@ _READ_BYTES = 64 * 1024 * 1024
 # https://owasp.org/www-community/attacks/CSV_Injection
 _FORMULA = r"^[=+\-@\t\r]"
 
+_LOADING_CODE = {
+    "pandas": """\
+import glob
+import pandas as pd
+
+$name = pd.concat(
+    pd.read_csv(file, dtype_backend="pyarrow", keep_default_na=False, na_values={$pandas_na})
+    for file in sorted(glob.glob("$files"))
+)""",
+    "polars": """\
+import polars as pl
+
+$name = pl.read_csv("$files", schema={$polars})""",
+    "duckdb": """\
+import duckdb
+
+$name = duckdb.sql(
+    "FROM read_csv('$files', header=true, delim=',', quote='\\"', escape='\\"', columns={$duckdb})"
+)""",
+    "pyarrow": """\
+import glob
+import pyarrow as pa
+import pyarrow.csv
+
+schema = pa.ipc.read_schema(pa.OSFile("$name/schema.arrow"))
+parsing = pa.csv.ParseOptions(newlines_in_values=True)
+types = pa.csv.ConvertOptions(column_types=schema, null_values=[""], strings_can_be_null=True,
+                              quoted_strings_can_be_null=False)
+$name = pa.concat_tables(
+    pa.csv.read_csv(pa.input_stream(file), parse_options=parsing, convert_options=types)
+    for file in sorted(glob.glob("$files"))
+)""",
+    "datasets": HUGGING_FACE,
+}
+
 
 class CsvFormat(Format):
     """See `formats.contract.Format`."""
 
     name: ClassVar[str] = "csv"
     suffix: ClassVar[str] = ".csv"
+
+    @classmethod
+    def loading_code(cls, export: Export) -> dict[str, str]:
+        """See `formats.contract.Format`."""
+        empty_is_null = [c.name for c in export.schema.columns if not pa.types.is_string(c.type)]
+        return filled(
+            _LOADING_CODE,
+            name=export.name,
+            files=export.files,
+            pandas_na=", ".join(f'"{column}": [""]' for column in empty_is_null),
+            polars=polars_schema(export.schema),
+            duckdb=duckdb_columns(export.schema, json="VARCHAR"),
+        )
 
     def _begin(self) -> None:
         self._started = False

@@ -15,8 +15,25 @@ import pyarrow as pa
 
 from exporter_pipelines.contracts.manifest import Transformation
 from exporter_pipelines.contracts.staged_day import Data
-from exporter_pipelines.formats.contract import Format
+from exporter_pipelines.formats.contract import Export, Format
 from exporter_pipelines.formats.jsonl import JsonlFormat
+from exporter_pipelines.formats.snippets import filled
+
+_LOADING_CODE = {
+    "pandas": """\
+import glob
+${module}import json
+import pandas as pd
+
+$name = pd.concat(
+    pd.DataFrame(json.load($open(file))["data"]) for file in sorted(glob.glob("$files"))
+)""",
+}
+_OPEN = {
+    "none": ("", "open"),
+    "gzip": ("import gzip\n", "gzip.open"),
+    "zstd": ("import zstandard\n", "zstandard.open"),
+}
 
 
 class JsonFormat(Format):
@@ -24,6 +41,15 @@ class JsonFormat(Format):
 
     name: ClassVar[str] = "json"
     suffix: ClassVar[str] = ".json"
+    holds_json: ClassVar[bool] = True
+
+    @classmethod
+    def loading_code(cls, export: Export) -> dict[str, str]:
+        """See `formats.contract.Format`."""
+        module, open_ = _OPEN[export.compression]
+        return filled(
+            _LOADING_CODE, name=export.name, files=export.files, module=module, open=open_
+        )
 
     def _begin(self) -> None:
         self._lines = JsonlFormat(self._schema)

@@ -22,7 +22,13 @@ import pyarrow.json
 
 from exporter_pipelines.contracts.manifest import Transformation
 from exporter_pipelines.contracts.staged_day import Data
-from exporter_pipelines.formats.contract import Format
+from exporter_pipelines.formats.contract import Export, Format
+from exporter_pipelines.formats.snippets import (
+    HUGGING_FACE,
+    duckdb_columns,
+    filled,
+    polars_schema,
+)
 from exporter_pipelines.formats.timestamps import iso8601_utc
 
 _NEWLINE = ord("\n")
@@ -33,12 +39,55 @@ _SLICE_ROWS = 4096
 _STRUCTURE = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[\[\]{},]')
 """A string, whole, or a sign of JSON's structure."""
 
+_LOADING_CODE = {
+    "pandas": """\
+import glob
+import pandas as pd
+
+$name = pd.concat(
+    pd.read_json(file, lines=True, dtype=False, dtype_backend="pyarrow")
+    for file in sorted(glob.glob("$files"))
+)""",
+    "polars": """\
+import polars as pl
+
+$name = pl.scan_ndjson("$files", schema={$polars}).collect()""",
+    "duckdb": """\
+import duckdb
+
+$name = duckdb.sql("FROM read_json('$files', columns={$duckdb})")""",
+    "pyarrow": """\
+import glob
+import pyarrow as pa
+import pyarrow.json
+
+columns = [f for f in pa.ipc.read_schema(pa.OSFile("$name/schema.arrow")) if f.name not in $json]
+options = pa.json.ParseOptions(pa.schema(columns), unexpected_field_behavior="ignore")
+$name = pa.concat_tables(
+    pa.json.read_json(file, parse_options=options) for file in sorted(glob.glob("$files"))
+)""",
+    "datasets": HUGGING_FACE,
+}
+
 
 class JsonlFormat(Format):
     """See `formats.contract.Format`."""
 
     name: ClassVar[str] = "jsonl"
     suffix: ClassVar[str] = ".jsonl"
+    holds_json: ClassVar[bool] = True
+
+    @classmethod
+    def loading_code(cls, export: Export) -> dict[str, str]:
+        """See `formats.contract.Format`."""
+        return filled(
+            _LOADING_CODE,
+            name=export.name,
+            files=export.files,
+            json=repr(list(export.schema.json_columns)),
+            polars=polars_schema(export.schema),
+            duckdb=duckdb_columns(export.schema, json="JSON"),
+        )
 
     def _begin(self) -> None:
         self._json = self._schema.json_columns

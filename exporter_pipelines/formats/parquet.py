@@ -17,11 +17,32 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from exporter_pipelines.contracts.staged_day import Data
-from exporter_pipelines.formats.contract import Format
+from exporter_pipelines.formats.contract import Export, Format
+from exporter_pipelines.formats.snippets import HUGGING_FACE, filled
 
 _GROUP_ROWS = 65_536
 _GROUP_BYTES = 32 * 1024 * 1024
 _READ_ROWS = 4_096
+
+_LOADING_CODE = {
+    "pandas": """\
+import pandas as pd
+
+$name = pd.read_parquet("$name/data", dtype_backend="pyarrow")""",
+    "polars": """\
+import polars as pl
+
+$name = pl.scan_parquet("$files").collect()""",
+    "duckdb": """\
+import duckdb
+
+$name = duckdb.sql("FROM read_parquet('$files')")""",
+    "pyarrow": """\
+import pyarrow.dataset
+
+$name = pyarrow.dataset.dataset("$name/data", format="parquet", partitioning="hive").to_table()""",
+    "datasets": HUGGING_FACE,
+}
 
 
 class ParquetFormat(Format):
@@ -30,6 +51,11 @@ class ParquetFormat(Format):
     name: ClassVar[str] = "parquet"
     suffix: ClassVar[str] = ".parquet"
     packs_itself: ClassVar[bool] = True
+
+    @classmethod
+    def loading_code(cls, export: Export) -> dict[str, str]:
+        """See `formats.contract.Format`."""
+        return filled(_LOADING_CODE, name=export.name, files=export.files)
 
     def _begin(self) -> None:
         self._sink = _Drain()

@@ -16,8 +16,7 @@ from exporter_pipelines.contracts.manifest import DataFile, Manifest, Quarantine
 from exporter_pipelines.engine.load import decoded, row_schema
 from exporter_pipelines.engine.quarantine import quarantine_pattern
 from exporter_pipelines.engine.retention import read_tombstone
-from exporter_pipelines.formats import compression_named
-from exporter_pipelines.formats.compression import COMPRESSIONS
+from exporter_pipelines.formats import compression_of
 from exporter_pipelines.stores import LocalStore
 from exporter_pipelines.stores.local.files import FILE_MODE, FOLDER_MODE, PRIVATE_FILE_MODE
 from exporter_pipelines.stores.local.published_day import PublishedDay, open_file, open_folder
@@ -141,9 +140,7 @@ def _verify_quarantined(
 
 def unpacked(file: BinaryIO, name: str) -> Iterator[bytes]:
     """The content of a quarantine file, in pieces."""
-    by_end = {c.suffix: c.name for c in COMPRESSIONS.values() if c.suffix}
-    compression = next((by_end[end] for end in by_end if name.endswith(end)), "none")
-    with compression_named(compression).open(file) as content:
+    with compression_of(name).open(file) as content:
         while chunk := content.read(_READ_BYTES):
             yield chunk
 
