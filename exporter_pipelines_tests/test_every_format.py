@@ -22,9 +22,7 @@ def three_days(backend: Backend) -> Backend:
     """Logs with nulls, other scripts and nested JSON, of which the second day has none."""
     backend.add_logs(DAYS[0], 40, first_id=9007199254740993, attributes=None)
     backend.add_logs(DAYS[2], 25, first_id=7, attributes='{"a": [1.50, {"b": null}, "x\\"}"]}')
-    backend.run(
-        "UPDATE logs SET message = E'größer 漢字, \\n\\t\\\\' WHERE id > 9"
-    )
+    backend.run("UPDATE logs SET message = E'größer 漢字, \\n\\t\\\\' WHERE id > 9")
     backend.run("UPDATE logs SET attributes = NULL WHERE id < 10")
     return backend
 
