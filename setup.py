@@ -66,7 +66,7 @@ setup(
         "isal>=1.9,<2",
         "numpy>=2",
         "psycopg[binary]>=3.3,<4",
-        "pydantic>=2.10,<3",
+        "pydantic>=2.12,<3",
         # These three come with Dagster as well.
         "click>=8",
         "python-dotenv>=1",

@@ -55,6 +55,8 @@ def _table(model: type[BaseModel]) -> str:
     head = "example" if examples else "default"
     rows = [f"| field | {head} | meaning |", "|---|---|---|"]
     for name, info in model.model_fields.items():
+        if not info.description:
+            continue  # only read, from manifests of an earlier version
         value = _example(info) if examples else _default(info)
         rows.append(f"| `{info.alias or name}` | {value} | {info.description} |")
     return "\n".join(rows) + "\n"

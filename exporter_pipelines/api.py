@@ -17,7 +17,6 @@ import datetime as dt
 import logging
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pyarrow as pa
 
@@ -26,15 +25,12 @@ from exporter_pipelines.catalog import dataset_named
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.day_window import DayWindow
 from exporter_pipelines.contracts.manifest import Manifest
-from exporter_pipelines.contracts.source import Session
-from exporter_pipelines.contracts.staged_day import Staging
+from exporter_pipelines.engine import export_day as engine
 from exporter_pipelines.engine import load
-from exporter_pipelines.engine.judge import judge
-from exporter_pipelines.engine.lost_rows import judge_loss
-from exporter_pipelines.engine.publish import hold, publish
-from exporter_pipelines.engine.retries import staged_day
+from exporter_pipelines.engine.export_day import StoreWriter
 from exporter_pipelines.engine.stage import DEFAULT_BATCH_ROWS
-from exporter_pipelines.errors import ConfigurationError, DayHeldError
+from exporter_pipelines.engine.trailing_days import TrailingDays
+from exporter_pipelines.errors import ConfigurationError
 from exporter_pipelines.stores import LocalStore
 
 _log = logging.getLogger(__name__)
@@ -86,46 +82,22 @@ def export_days(
     """
     dataset = dataset_named(dataset) if isinstance(dataset, str) else dataset
     days = _days(first, last)
+    store = LocalStore(settings.output_root())
+    trailing_days = TrailingDays(store, dataset.name)
     with databases.open_session() as session:
         for day in days:
-            window = DayWindow.of(day, settings.timezone())
-            yield _exported(dataset, window, session, batch_rows, accept_loss=accept_loss)
-
-
-def _exported(
-    dataset: Dataset,
-    window: DayWindow,
-    session: Session,
-    batch_rows: int,
-    *,
-    accept_loss: bool,
-) -> Manifest:
-    store = LocalStore(settings.output_root())
-
-    @contextmanager
-    def begin() -> Iterator[Staging]:
-        staging = store.begin(dataset.name, window.day)
-        try:
-            yield staging
-        finally:
-            staging.discard()
-
-    with staged_day(
-        dataset,
-        window,
-        lambda: session.day(dataset, window),
-        begin,
-        run_id=str(uuid.uuid4()),
-        batch_rows=batch_rows,
-        say=_log.warning,
-    ) as staged:
-        published = store.read_manifest(dataset.name, window.day)
-        loss = judge_loss(window.day, published, staged.tally, accepted=accept_loss)
-        if held := [v for v in (*judge(dataset, staged.tally), loss) if v.holds]:
-            raise DayHeldError(
-                f"{dataset.name} {window.day}", [v.reason for v in held], hold(staged)
+            outcome = engine.export_day(
+                dataset,
+                DayWindow.of(day, settings.timezone()),
+                session=session,
+                writer=StoreWriter(store),
+                run_id=str(uuid.uuid4()),
+                notify=_log.warning,
+                trailing_days=trailing_days,
+                batch_rows=batch_rows,
+                accept_loss=accept_loss,
             )
-        return publish(staged)
+            yield outcome.published()
 
 
 def open_days(dataset: str, first: str, last: str | None = None) -> pa.RecordBatchReader:

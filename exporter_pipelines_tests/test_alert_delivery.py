@@ -167,9 +167,7 @@ def test_the_command_says_who_took_a_test_message(
     assert project.exporter("alert-test").code == 0
 
 
-def test_links_lead_to_the_port_of_make_dev(
-    project: Project, opened: Callable[..., Inbox]
-) -> None:
+def test_links_lead_to_the_port_of_make_dev(project: Project, opened: Callable[..., Inbox]) -> None:
     shutil.copy(ROOT / ".env.example", project.path / ".env")
     dry_run = subprocess.run(
         ["make", "--dry-run", "dev", "PORT=3456"],

@@ -299,10 +299,10 @@ def test_a_bug_in_one_day_costs_no_other_day_and_quotes_no_row(
 ) -> None:
     original = io_manager.publish
 
-    def crashing(staged: Any) -> Any:
+    def crashing(store: Any, staged: Any) -> Any:
         if staged.window.day == TWO:
             raise KeyError(staged.window.day + " of a row")
-        return original(staged)
+        return original(store, staged)
 
     monkeypatch.setattr(io_manager, "publish", crashing)
     result = logs.run("logs", ONE, THREE)
@@ -342,9 +342,9 @@ def test_a_cancel_while_a_day_is_published_waits_until_it_is_recorded(
 ) -> None:
     original = io_manager.publish
 
-    def cancelled_meanwhile(staged: Any) -> Any:
+    def cancelled_meanwhile(store: Any, staged: Any) -> Any:
         signal.raise_signal(signal.SIGTERM)
-        return original(staged)
+        return original(store, staged)
 
     monkeypatch.setattr(io_manager, "publish", cancelled_meanwhile)
     assert "DagsterExecutionInterruptedError" in failure(logs.run("logs", ONE, last))

@@ -22,11 +22,10 @@ from exporter_pipelines.contracts.day_window import DayWindow
 from exporter_pipelines.contracts.row_schema import load_row_schema
 from exporter_pipelines.contracts.tally import Tally
 from exporter_pipelines.engine.judge import judge
-from exporter_pipelines.errors import ConfigurationError, RuleCrashedError
+from exporter_pipelines.errors import ConfigurationError, DayHeldError, RuleCrashedError
 from exporter_pipelines.stores import LocalStore
 from exporter_pipelines_tests.support.backends import LOGS, Backend, fresh_database
 from exporter_pipelines_tests.support.datasets import (
-    DayHeldError,
     dataset,
     export,
     open_day,

@@ -8,9 +8,10 @@ import pytest
 
 from exporter_pipelines.demo import seed
 from exporter_pipelines.demo.summary import print_summary
+from exporter_pipelines.errors import DayHeldError
 from exporter_pipelines.stores import LocalStore
 from exporter_pipelines_tests.support.backends import Backend
-from exporter_pipelines_tests.support.datasets import DayHeldError, dataset, export
+from exporter_pipelines_tests.support.datasets import dataset, export
 
 
 def test_seeding_is_done_once(empty_db: Backend) -> None:

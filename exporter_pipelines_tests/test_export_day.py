@@ -6,10 +6,10 @@ import hashlib
 
 import pytest
 
-from exporter_pipelines.errors import ConfigurationError
+from exporter_pipelines.errors import ConfigurationError, DayHeldError
 from exporter_pipelines.stores import LocalStore
 from exporter_pipelines_tests.support.backends import Backend
-from exporter_pipelines_tests.support.datasets import DayHeldError, dataset, export, rejected, rows
+from exporter_pipelines_tests.support.datasets import dataset, export, rejected, rows
 
 DAY = "2026-11-01"
 

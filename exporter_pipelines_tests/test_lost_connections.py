@@ -225,7 +225,7 @@ def test_a_cut_day_is_begun_anew_and_gives_the_same_bytes(
     undisturbed = export(large.url, dataset(), DAY, LocalStore(tmp_path / "undisturbed"))
     said: list[str] = []
     with tcp_proxy(large.url, cuts=[None, 9_000_000, 900, None, 30_000_000]) as proxy:
-        manifest = export_patiently(proxy.url, dataset(), DAY, store, say=said.append)
+        manifest = export_patiently(proxy.url, dataset(), DAY, store, notify=said.append)
         assert proxy.was_cut == 3
     assert [file.sha256 for file in manifest.files] == [file.sha256 for file in undisturbed.files]
     assert len(said) == 3
@@ -246,7 +246,7 @@ def test_without_retries_nothing_is_tried_twice(store: LocalStore) -> None:
     with pytest.raises(SourceUnavailableError) as caught:
         export_patiently(
             "postgresql://ann@127.0.0.1:1/db",
-            dataset(source={"retries": 0}), DAY, store, say=said.append,
+            dataset(source={"retries": 0}), DAY, store, notify=said.append,
         )  # fmt: skip
     assert said == []
     assert "tried" not in str(caught.value)
@@ -275,7 +275,7 @@ def test_what_cannot_pass_by_itself_is_not_tried_again(
         url = url.replace(url.split("/")[3].split("?")[0], database)
     said: list[str] = []
     with pytest.raises(kind):
-        export_patiently(url, exported, DAY, store, say=said.append)
+        export_patiently(url, exported, DAY, store, notify=said.append)
     assert said == []
 
 

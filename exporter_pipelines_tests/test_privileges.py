@@ -97,7 +97,7 @@ def test_no_secret_is_in_what_a_refused_connection_says(
     said: list[str] = []
     once_more = dataset(source={"retries": 1})
     with pytest.raises(ExporterError) as caught:
-        export_patiently(url.format(passfile=passfile), once_more, DAY, store, say=said.append)
+        export_patiently(url.format(passfile=passfile), once_more, DAY, store, notify=said.append)
     told = "".join([*said, *traceback.format_exception(caught.value)])
     assert "127.0.0.1:1" in told
     assert CANARY not in told

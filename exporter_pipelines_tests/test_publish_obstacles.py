@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from exporter_pipelines.contracts.manifest import MANIFEST_NAME, Manifest
-from exporter_pipelines.errors import OutputUnavailableError
+from exporter_pipelines.errors import DayHeldError, OutputUnavailableError
 from exporter_pipelines.stores import LocalStore
 from exporter_pipelines_tests.support.backends import Backend
-from exporter_pipelines_tests.support.datasets import DayHeldError, export, parse
+from exporter_pipelines_tests.support.datasets import export, parse
 from exporter_pipelines_tests.support.published_days import (
     DAY,
     LOGS,
@@ -172,7 +172,7 @@ def test_only_the_owner_and_the_group_can_read(
     finally:
         os.umask(before)
     for path in (store.root, *store.root.rglob("*")):
-        private = path.parent.parent.name == "quarantine"
+        private = path.parent.parent.name == "quarantine" or path.parent.name == ".fingerprints"
         expected = 0o750 if path.is_dir() else 0o600 if private else 0o640
         assert path.stat().st_mode & 0o7777 == expected, path
 

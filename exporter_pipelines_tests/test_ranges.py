@@ -13,7 +13,7 @@ import yaml
 
 from exporter_pipelines.definitions import build
 from exporter_pipelines.orchestration.exports import io_manager
-from exporter_pipelines.orchestration.exports.outcome import Outcome, spans
+from exporter_pipelines.orchestration.exports.outcome import RunOutcome, spans
 from exporter_pipelines.orchestration.exports.progress import ProgressLog
 from exporter_pipelines.stores import LocalStore
 from exporter_pipelines_tests.support.backends import Backend
@@ -125,7 +125,7 @@ def test_days_are_named_in_spans() -> None:
 
 
 def test_a_stop_accounts_for_every_day() -> None:
-    outcome = Outcome("logs", [*DAYS, "2026-11-04", "2026-11-05"])
+    outcome = RunOutcome("logs", [*DAYS, "2026-11-04", "2026-11-05"])
     outcome.published.append(ONE)
     outcome.problems[TWO] = "held."
     assert outcome.stopped(THREE) == (
@@ -216,10 +216,10 @@ def after_the_first_day(monkeypatch: pytest.MonkeyPatch, act: Callable[[], objec
     """Let something happen while a run is between its first day and its second."""
     original = io_manager.publish
 
-    def publish(staged: Any) -> Any:
+    def publish(store: Any, staged: Any) -> Any:
         if staged.window.day == ONE:
             act()
-        return original(staged)
+        return original(store, staged)
 
     monkeypatch.setattr(io_manager, "publish", publish)
 

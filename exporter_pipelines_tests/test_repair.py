@@ -12,10 +12,9 @@ import pytest
 
 from exporter_pipelines.definitions import build
 from exporter_pipelines.engine.repair import days_to_repair
-from exporter_pipelines.errors import UnknownNameError
+from exporter_pipelines.errors import DayHeldError, UnknownNameError
 from exporter_pipelines.orchestration.exports.last_words import print_failures
 from exporter_pipelines.stores import LocalStore
-from exporter_pipelines_tests.support import datasets
 from exporter_pipelines_tests.support.backends import Backend
 from exporter_pipelines_tests.support.dagster_history import history_of, materialization_records
 from exporter_pipelines_tests.support.datasets import dataset, export
@@ -44,7 +43,7 @@ def export_all(backend: Backend, store: LocalStore, **changes: str) -> None:
     for day in DAYS:
         try:
             export(backend.url, dataset(**changes), day, store)
-        except datasets.DayHeldError:
+        except DayHeldError:
             assert day == HELD
 
 
@@ -73,7 +72,7 @@ def test_a_day_that_is_published_and_held_later_counts_both(
 ) -> None:
     export(broken.url, dataset(), LEVEL_BROKEN, store)
     broken.run("UPDATE logs SET level = 'worse' WHERE timestamp::date = %s", [LEVEL_BROKEN])
-    with pytest.raises(datasets.DayHeldError):
+    with pytest.raises(DayHeldError):
         export(broken.url, dataset(), LEVEL_BROKEN, store)
     [found] = days_to_repair(store, dataset(), "known_level").days
     assert (found.published, found.held) == (2, 50)

@@ -20,7 +20,7 @@ from exporter_pipelines.orchestration.report.asset import NAME, export_report
 from exporter_pipelines.reporting.numbers import Report
 from exporter_pipelines.reporting.page import render
 from exporter_pipelines.stores import LocalStore
-from exporter_pipelines.stores.local.pages import report_index, report_page
+from exporter_pipelines.stores.layout import report_index, report_page
 from exporter_pipelines_tests.support.backends import Backend
 from exporter_pipelines_tests.support.dagster_history import materializations
 from exporter_pipelines_tests.support.datasets import dataset

@@ -13,11 +13,11 @@ import pytest
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.engine.load import open_day
 from exporter_pipelines.engine.retention import plan, read_tombstone, remove
-from exporter_pipelines.errors import OutputUnavailableError
+from exporter_pipelines.errors import DayHeldError, OutputUnavailableError
 from exporter_pipelines.stores import LocalStore
 from exporter_pipelines_tests.support.backends import Backend
 from exporter_pipelines_tests.support.dagster_history import history_of
-from exporter_pipelines_tests.support.datasets import DayHeldError, dataset, export
+from exporter_pipelines_tests.support.datasets import dataset, export
 from exporter_pipelines_tests.support.processes import FORKS, die_at_rename_to
 from exporter_pipelines_tests.support.projects import Project
 

@@ -11,11 +11,16 @@ import pytest
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.manifest import Manifest
 from exporter_pipelines.contracts.source_rules import SOURCE_RULES
-from exporter_pipelines.errors import ConfigurationError, RuleCrashedError, UnknownNameError
+from exporter_pipelines.errors import (
+    ConfigurationError,
+    DayHeldError,
+    RuleCrashedError,
+    UnknownNameError,
+)
 from exporter_pipelines.orchestration.exports.metadata import table_schema
 from exporter_pipelines.stores import LocalStore
 from exporter_pipelines_tests.support.backends import Backend
-from exporter_pipelines_tests.support.datasets import DayHeldError, dataset, export, rejected, rows
+from exporter_pipelines_tests.support.datasets import dataset, export, outcome_of, rejected, rows
 from exporter_pipelines_tests.support.doc_examples import example, indented
 from exporter_pipelines_tests.support.projects import ROOT, Project
 
@@ -241,7 +246,8 @@ def test_one_row_that_breaks_a_holding_rule_holds_the_day(day: Backend, store: L
     day.run("UPDATE logs SET ip = 'host' WHERE id = 3")
     with pytest.raises(DayHeldError, match="single row that breaks valid_address holds") as held:
         export(day.url, holding, DAY, store)
-    assert [v.check for v in held.value.verdicts if v.holds] == [
+    verdicts = outcome_of(day.url, holding, DAY, store).verdicts
+    assert [v.check for v in verdicts if v.holds] == [
         "rejected_rows",
         "rejection_limits",
     ]

@@ -20,17 +20,19 @@ from exporter_pipelines.engine.load import open_day
 from exporter_pipelines.engine.retention import plan, remove
 from exporter_pipelines.errors import (
     ConfigurationError,
+    DayHeldError,
     OutputUnavailableError,
     PublishedDayDamagedError,
 )
 from exporter_pipelines.stores import LocalStore
-from exporter_pipelines.stores.local.pages import report_index, report_page, write_page
+from exporter_pipelines.stores.layout import report_index, report_page
+from exporter_pipelines.stores.local.pages import write_page
 from exporter_pipelines.stores.local.run_locks import hold_run
 from exporter_pipelines.verification.days import verify_day, verify_folders
 from exporter_pipelines.verification.report import KINDS, Finding
 from exporter_pipelines_tests.support.backends import Backend
 from exporter_pipelines_tests.support.databases import sqlite_database, with_shipped_tables
-from exporter_pipelines_tests.support.datasets import DayHeldError, dataset, export
+from exporter_pipelines_tests.support.datasets import dataset, export
 from exporter_pipelines_tests.support.export_mutations import MUTATIONS, Mutation
 from exporter_pipelines_tests.support.projects import ROOT
 

@@ -9,13 +9,27 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import json
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, model_validator
+from pydantic.json_schema import SkipJsonSchema
 
 MANIFEST_NAME = "_manifest.json"
 
 _UNSEALED = "0" * 64
+
+
+def sealed_json(document: Mapping[str, Any]) -> bytes:
+    """The bytes of a manifest with its `manifest_sha256`; fields that are not known here stay.
+
+    Args:
+        document: A manifest as `json.loads` gives it; an earlier checksum is replaced.
+    """
+    unsealed = {**document, "manifest_sha256": _UNSEALED}
+    data = (json.dumps(unsealed, indent=2, ensure_ascii=False) + "\n").encode()
+    return data.replace(_UNSEALED.encode(), hashlib.sha256(data).hexdigest().encode())
 
 
 class _Part(BaseModel):
@@ -122,12 +136,8 @@ class Source(_Part):
         examples=["752:752:"],
     )
     server_version: str = Field(description="Version of the database.", examples=["18.4"])
-    fingerprint: str | None = Field(
-        None,
-        description="A hash of the number of rows of the day, their largest key and, with "
-        "`updated_column`, their latest update: whether the source has other rows by now.",
-        examples=["6f1ed002ab5595859014ebf0951522d9"],
-    )
+    fingerprint: SkipJsonSchema[str | None] = Field(None, exclude_if=lambda value: value is None)
+    """Only read, from manifests of version 0.1.0: see `stores.local.fingerprints`."""
 
 
 class Run(_Part):

@@ -9,7 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from exporter_pipelines.contracts.strict import Strict
 
-What = Literal["day", "quarantine"]
+Part = Literal["day", "quarantine"]
+"""What of a day can be removed: its data with the manifest, or its rejected rows."""
 
 
 class RetentionConfig(Strict):
@@ -35,7 +36,7 @@ class Removed(BaseModel):
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
-    what: What = Field(description="`day`: data and manifest. `quarantine`: the rejected rows.")
+    what: Part = Field(description="`day`: data and manifest. `quarantine`: the rejected rows.")
     removed_at: dt.datetime = Field(description="When, in UTC.")
     reason: str = Field(description="The rule that said so.")
     size_bytes: int = Field(description="Bytes of the files that went.")
@@ -57,6 +58,6 @@ class Tombstone(BaseModel):
         """The file's bytes."""
         return (self.model_dump_json(indent=2, exclude_none=True) + "\n").encode()
 
-    def covers(self, what: What, published_at: dt.datetime) -> bool:
+    def covers(self, what: Part, published_at: dt.datetime) -> bool:
         """Whether something that was published then has been removed since."""
         return any(r.what == what and r.removed_at >= published_at for r in self.removed)

@@ -7,7 +7,8 @@ import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from types import TracebackType
+from typing import BinaryIO, Protocol, Self, TypeAlias
 
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.day_window import DayWindow
@@ -42,10 +43,10 @@ class OpenFile(Protocol):
 
 
 class Staging(Protocol):
-    """A private place for one attempt at one day.
+    """A private place for one attempt at one day; a context manager that discards it at its end.
 
-    Owned by the process that began it; the caller ends it with `discard()`, which is harmless
-    after the content was published or held. If the process dies, a later run removes it.
+    Owned by the process that began it. Discarding is harmless after the content was published or
+    held. If the process dies, a later run removes what it left.
     """
 
     @property
@@ -53,13 +54,26 @@ class Staging(Protocol):
         """Short text that no other attempt has."""
         ...
 
+    def open(self, name: str) -> BinaryIO:
+        """Open a finished file for reading; the caller closes it."""
+        ...
+
     def create(self, name: str, *, private: bool = False) -> OpenFile:
         """Open a new file; `private` restricts it to its owner (mode 0600 instead of 0640)."""
         ...
 
     def discard(self) -> None:
-        """Remove whatever was not published or held."""
+        """Remove everything that was not published or held. Raises nothing."""
         ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        stack: TracebackType | None,
+    ) -> None: ...
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from exporter_pipelines.contracts.staged_day import FileFacts, Staging
 from exporter_pipelines.engine.staged_file import StagedFile
 from exporter_pipelines.formats import format_named, outer_compression, suffix_of
 from exporter_pipelines.formats.contract import Format
+from exporter_pipelines.stores import layout
 
 
 @dataclass
@@ -119,11 +120,13 @@ class DataFiles:
 
     def _name(self) -> str:
         config = self._dataset.config
-        stem = f"{self._dataset.name}-{self._window.day}"
-        if config.max_file_records:
-            # A reader that listed the parts of one export must not open those of another.
-            stem += f".{self._staging.generation}.part-{len(self._parts):05}"
-        return stem + suffix_of(config.format, config.compression)
+        return layout.data_file_name(
+            self._dataset.name,
+            self._window.day,
+            suffix_of(config.format, config.compression),
+            generation=self._staging.generation,
+            part=len(self._parts) if config.max_file_records else None,
+        )
 
     def _new_format(self) -> Format:
         config = self._dataset.config

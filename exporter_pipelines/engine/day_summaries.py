@@ -7,13 +7,10 @@ from collections.abc import Iterable
 
 from exporter_pipelines.contracts.export_attempts import DaySummary, StorageUse
 from exporter_pipelines.contracts.manifest import Manifest
-from exporter_pipelines.stores.local.inspection import size_of
-from exporter_pipelines.stores.local.store import LocalStore
+from exporter_pipelines.contracts.store import Store
 
 
-def day_summaries(
-    store: LocalStore, datasets: Iterable[str], first: str, last: str
-) -> list[DaySummary]:
+def day_summaries(store: Store, datasets: Iterable[str], first: str, last: str) -> list[DaySummary]:
     """The published days from `first` to `last`, by dataset and day; damaged ones are left out.
 
     Raises:
@@ -27,19 +24,18 @@ def day_summaries(
     return found
 
 
-def storage_use(store: LocalStore, dataset: str) -> StorageUse:
+def storage_use(store: Store, dataset: str) -> StorageUse:
     """Bytes as they lie on disk now; nothing is followed through a symbolic link."""
-    folder = store.root / dataset
-    sizes = {entry: size_of(folder / entry) for entry in ("data", "quarantine")}
+    sizes = store.storage_of(dataset)
     return StorageUse(
         dataset=dataset,
         data_bytes=sizes["data"],
         quarantine_bytes=sizes["quarantine"],
-        other_bytes=size_of(folder) - sum(sizes.values()),
+        other_bytes=sizes["other"],
     )
 
 
-def _described(store: LocalStore, dataset: str, day: str) -> DaySummary | None:
+def _described(store: Store, dataset: str, day: str) -> DaySummary | None:
     manifest = Manifest.if_readable(store.read_manifest(dataset, day))
     if manifest is None:
         return None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -14,6 +13,8 @@ from pydantic import ValidationError
 
 from exporter_pipelines.contracts.manifest import MANIFEST_NAME, DataFile, Manifest
 from exporter_pipelines.contracts.row_schema import Column, RowSchema
+from exporter_pipelines.contracts.store import PublishedDay, Store
+from exporter_pipelines.engine.hashing import size_and_sha256
 from exporter_pipelines.errors import (
     ColumnMismatchError,
     DayNotPublishedError,
@@ -21,10 +22,7 @@ from exporter_pipelines.errors import (
 )
 from exporter_pipelines.formats import compression_named, format_named, outer_compression
 from exporter_pipelines.stores.local.files import explained
-from exporter_pipelines.stores.local.published_day import PublishedDay
-from exporter_pipelines.stores.local.store import LocalStore
 
-_READ_BYTES = 1024 * 1024
 _KEPT_OPEN = 64
 """Parts of a day that stay open while it is read. 1,024 is what a process may usually open."""
 
@@ -38,7 +36,7 @@ _TYPES = {
 }
 
 
-def read_manifest(store: LocalStore, dataset: str, day: str) -> Manifest:
+def read_manifest(store: Store, dataset: str, day: str) -> Manifest:
     """The manifest of a published day.
 
     Raises:
@@ -51,7 +49,7 @@ def read_manifest(store: LocalStore, dataset: str, day: str) -> Manifest:
     return _parsed(data, dataset, day)
 
 
-def _published(store: LocalStore, dataset: str, day: str) -> PublishedDay:
+def _published(store: Store, dataset: str, day: str) -> PublishedDay:
     with explained(store.day_folder(dataset, day), "read"):
         try:
             return store.published_day(dataset, day)
@@ -59,15 +57,15 @@ def _published(store: LocalStore, dataset: str, day: str) -> PublishedDay:
             raise _not_published(store, dataset, day) from None
 
 
-def _not_published(store: LocalStore, dataset: str, day: str) -> DayNotPublishedError:
+def _not_published(store: Store, dataset: str, day: str) -> DayNotPublishedError:
     return DayNotPublishedError(
-        f"{dataset} {day} is not published in {store.root}.",
+        f"{dataset} {day} is not published in {store.location}.",
         "It was not exported, or held. Export it: dagster asset materialize "
         f"-m exporter_pipelines.definitions --select {dataset} --partition {day}",
     )
 
 
-def _manifest_bytes(store: LocalStore, folder: PublishedDay, dataset: str, day: str) -> bytes:
+def _manifest_bytes(store: Store, folder: PublishedDay, dataset: str, day: str) -> bytes:
     with explained(folder.path / MANIFEST_NAME, "read"):
         try:
             with folder.open(MANIFEST_NAME) as file:
@@ -89,7 +87,7 @@ def _parsed(data: bytes, dataset: str, day: str) -> Manifest:
         ) from None
 
 
-def open_day(store: LocalStore, dataset: str, day: str) -> pa.RecordBatchReader:
+def open_day(store: Store, dataset: str, day: str) -> pa.RecordBatchReader:
     """The rows of a published day, in bounded batches.
 
     Files are opened, hashed and only then decoded, through the same descriptor, so that a day
@@ -125,7 +123,7 @@ def open_day(store: LocalStore, dataset: str, day: str) -> pa.RecordBatchReader:
         return pa.RecordBatchReader.from_batches(schema.arrow, _batches(schema, files))
 
 
-def open_days(store: LocalStore, dataset: str, days: Sequence[str]) -> pa.RecordBatchReader:
+def open_days(store: Store, dataset: str, days: Sequence[str]) -> pa.RecordBatchReader:
     """The rows of several published days, one after another; see `open_day`.
 
     The first day is verified at once, each other one when the reader arrives there.
@@ -235,12 +233,10 @@ def _open(folder: PublishedDay, entry: DataFile) -> BinaryIO:
 
 
 def _verify(file: BinaryIO, entry: DataFile, folder: Path) -> None:
-    digest = hashlib.sha256()
     path = folder / entry.path
     with explained(path, "read"):
-        while chunk := file.read(_READ_BYTES):
-            digest.update(chunk)
-    if digest.hexdigest() != entry.sha256:
+        _, sha256 = size_and_sha256(file)
+    if sha256 != entry.sha256:
         raise PublishedDayDamagedError(
             f"{path} does not have the sha256 of its manifest.", "Export the day again."
         )

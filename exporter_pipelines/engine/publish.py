@@ -1,20 +1,16 @@
-"""Making a day visible, once, whole, and only if nobody else did meanwhile.
+"""Publishes a staged day once, whole, and only if no other run did so in the meantime.
 
-In one lock per day: compare the published generation with the one this run started from, move
-the quarantine into place, switch the day's folder, remove quarantines that nothing names. A
-published manifest that cannot be read is replaced like any other.
+The staged files are read back, the manifest is built, and the store compares and switches in one
+step. A published manifest that cannot be read is replaced like any other.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
-import os
 from pathlib import Path
 
 from exporter_pipelines import __version__
 from exporter_pipelines.contracts.manifest import (
-    MANIFEST_NAME,
     ColumnSchema,
     Counts,
     Manifest,
@@ -26,19 +22,23 @@ from exporter_pipelines.contracts.manifest import (
 )
 from exporter_pipelines.contracts.manifest import Quarantine as QuarantineEntry
 from exporter_pipelines.contracts.staged_day import FileFacts, StagedDay
+from exporter_pipelines.contracts.store import GenerationChangedError, Publication, Store
 from exporter_pipelines.engine.dataset_card import files_beside
+from exporter_pipelines.engine.hashing import size_and_sha256
 from exporter_pipelines.errors import (
     ConfigurationError,
     OutputUnavailableError,
     SupersededError,
 )
-from exporter_pipelines.stores.local.store import LocalStaging, generation_of
-
-_READ_BYTES = 1024 * 1024
+from exporter_pipelines.stores import layout
 
 
-def publish(staged: StagedDay) -> Manifest:
+def publish(store: Store, staged: StagedDay) -> Manifest:
     """Replace the published day, or find that it already has this content.
+
+    Args:
+        store: Where the day was staged.
+        staged: Judged good; the caller discards its staging area.
 
     Returns:
         The manifest of the day as it is now published.
@@ -46,63 +46,33 @@ def publish(staged: StagedDay) -> Manifest:
     Raises:
         SupersededError: another run published other content since this one began.
         OutputUnavailableError: the disk refused, or gave back other bytes than were written.
-        ConfigurationError: the days beside this one are days of another time zone.
+        ConfigurationError: the days next to this one are days of another time zone.
     """
-    staging = _local(staged)
-    _verify(staged, staging)
+    _verify(staged)
+    _refuse_another_zone(store, staged)
     manifest = build_manifest(staged)
-    file = staging.create(MANIFEST_NAME)
-    file.write(manifest.to_json())
-    file.close()
-    store, dataset, day = staging.store, staging.dataset, staging.day
-    with store.exclusive(dataset, day):
-        current = store.read_manifest(dataset, day)
-        if generation_of(current) != staging.base:
-            return _superseded(staged, current)
-        _refuse_another_zone(staged, staging)
-        for name, content in files_beside(staged.dataset, staged.schema).items():
-            store.write_beside(staging, name, content)
-        _switch(staged, staging, manifest)
-        store.reap_quarantine(
-            dataset, day, keep={staged.quarantine.name} if staged.quarantine else set()
-        )
+    publication = Publication(
+        manifest=manifest.to_json(),
+        quarantine=staged.quarantine.name if staged.quarantine else None,
+        dataset_files=files_beside(staged.dataset, staged.schema),
+        fingerprint=staged.source.fingerprint,
+    )
+    try:
+        store.switch(staged.staging, publication)
+    except GenerationChangedError as error:
+        return _published_by_another(staged, error.published)
     return manifest
 
 
-def _switch(staged: StagedDay, staging: LocalStaging, manifest: Manifest) -> None:
-    """Quarantine first: whoever sees the new manifest finds what it names."""
-    store, dataset, day = staging.store, staging.dataset, staging.day
-    name = staged.quarantine.name if staged.quarantine else None
-    try:
-        if name:
-            store.keep_quarantine(staging, name)
-        store.switch(staging)
-    except BaseException:
-        # Rejected rows that no manifest names would stay until the day is run again.
-        if name and store.read_manifest(dataset, day) != manifest.to_json():
-            store.drop_quarantine(dataset, day, name)
-        raise
-
-
-def hold(staged: StagedDay) -> Path | None:
+def hold(store: Store, staged: StagedDay) -> Path | None:
     """Keep a held day's quarantine; what is published stays as it is.
 
     Returns:
-        Where the rejected rows lie; None when the day is held for another reason.
+        Where the rejected rows are; None when the day is held for another reason.
     """
-    staging = _local(staged)
     if staged.quarantine is None:
         return None
-    store, dataset, day = staging.store, staging.dataset, staging.day
-    with store.exclusive(dataset, day):
-        kept = store.keep_quarantine(staging, staged.quarantine.name)
-        published = store.read_manifest(dataset, day)
-        manifest = Manifest.if_readable(published)
-        # Which one a damaged manifest names cannot be told; then all of them stay.
-        if manifest or published is None:
-            named = Path(manifest.quarantine.path).name if manifest and manifest.quarantine else ""
-            store.reap_quarantine(dataset, day, keep={kept.name, named})
-    return kept
+    return store.hold(staged.staging, staged.quarantine.name)
 
 
 def build_manifest(staged: StagedDay) -> Manifest:
@@ -135,7 +105,7 @@ def build_manifest(staged: StagedDay) -> Manifest:
             ColumnSchema.model_validate(column.described()) for column in staged.schema.columns
         ],
         export_config=config.model_dump(mode="json", by_alias=True),
-        source=Source(**vars(staged.source)),
+        source=Source(**{**vars(staged.source), "fingerprint": None}),
         run=Run(
             run_id=staged.run_id,
             code_version=__version__,
@@ -149,38 +119,30 @@ def _quarantine_entry(staged: StagedDay) -> QuarantineEntry | None:
     if staged.quarantine is None:
         return None
     return QuarantineEntry(
-        path=f"quarantine/date={staged.window.day}/{staged.quarantine.name}",
+        path=layout.quarantine_path(staged.window.day, staged.quarantine.name),
         record_count=staged.tally.rows_rejected,
         sha256=staged.quarantine.sha256,
     )
 
 
-def _local(staged: StagedDay) -> LocalStaging:
-    if not isinstance(staged.staging, LocalStaging):
-        raise TypeError(f"cannot publish from {type(staged.staging).__name__}")
-    return staged.staging
-
-
-def _refuse_another_zone(staged: StagedDay, staging: LocalStaging) -> None:
-    """Beside days of another zone, hours would be exported twice and others not at all."""
-    date, window = dt.date.fromisoformat(staging.day), staged.window
-    one = dt.timedelta(days=1)
-    for beside in (date - one, date + one):
-        other = Manifest.if_readable(
-            staging.store.read_manifest(staging.dataset, beside.isoformat())
-        )
-        border = window.start if beside < date else window.end
+def _refuse_another_zone(store: Store, staged: StagedDay) -> None:
+    """Next to days of another zone, hours would be exported twice and others not at all."""
+    dataset, window = staged.dataset.name, staged.window
+    date, one = dt.date.fromisoformat(window.day), dt.timedelta(days=1)
+    for neighbour in (date - one, date + one):
+        other = Manifest.if_readable(store.read_manifest(dataset, neighbour.isoformat()))
+        border = window.start if neighbour < date else window.end
         # Zones of another name may have the same midnights: the borders decide.
         if other and border not in (other.window.start, other.window.end):
             raise ConfigurationError(
-                f"{staging.dataset} {beside} is published as a day of {other.window.timezone}, but "
+                f"{dataset} {neighbour} is published as a day of {other.window.timezone}, but "
                 f"EXPORTER_TIMEZONE is {window.timezone}.",
                 "Begin a new folder with EXPORTER_OUTPUT_URL, or set the zone back.",
             )
 
 
-def _superseded(staged: StagedDay, published: bytes | None) -> Manifest:
-    """What another run published meanwhile, if it is the same."""
+def _published_by_another(staged: StagedDay, published: bytes | None) -> Manifest:
+    """What another run published in the meantime, if it is the same."""
     day = f"{staged.dataset.name} {staged.window.day}"
     if published is None:
         raise SupersededError(
@@ -196,16 +158,13 @@ def _superseded(staged: StagedDay, published: bytes | None) -> Manifest:
     return current
 
 
-def _verify(staged: StagedDay, staging: LocalStaging) -> None:
+def _verify(staged: StagedDay) -> None:
     """Read the staged files back: what is published is what was written."""
     expected = [FileFacts(file.path, file.size_bytes, file.sha256) for file in staged.files]
     for facts in (*expected, *([staged.quarantine] if staged.quarantine else [])):
-        size, digest = 0, hashlib.sha256()
-        with os.fdopen(staging.open(facts.name), "rb") as file:
-            while chunk := file.read(_READ_BYTES):
-                size += len(chunk)
-                digest.update(chunk)
-        if (size, digest.hexdigest()) != (facts.size_bytes, facts.sha256):
+        with staged.staging.open(facts.name) as file:
+            size, sha256 = size_and_sha256(file)
+        if (size, sha256) != (facts.size_bytes, facts.sha256):
             raise OutputUnavailableError(
                 f"{facts.name} reads back as {size} bytes with another hash than the "
                 f"{facts.size_bytes} bytes that were written.",

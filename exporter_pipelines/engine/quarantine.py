@@ -17,6 +17,7 @@ from exporter_pipelines.engine.validate import Rejection
 from exporter_pipelines.formats import suffix_of
 from exporter_pipelines.formats.compression import COMPRESSIONS
 from exporter_pipelines.formats.jsonl import JsonlFormat
+from exporter_pipelines.stores import layout
 
 
 class Quarantine:
@@ -61,7 +62,6 @@ class Quarantine:
 
 
 def quarantine_pattern(dataset: str, day: str, *, folder: bool = False) -> re.Pattern[str]:
-    """Names of quarantine files of a day; with their folder as the manifest names them."""
-    before = f"quarantine/date={day}/" if folder else ""
-    ends = "|".join(re.escape(c.suffix) for c in COMPRESSIONS.values())
-    return re.compile(rf"{re.escape(before + dataset)}-{day}\.[A-Za-z0-9-]+\.jsonl({ends})")
+    """Matches quarantine files of a day; with their folder as the manifest names them."""
+    suffixes = [compression.suffix for compression in COMPRESSIONS.values()]
+    return layout.quarantine_pattern(dataset, day, suffixes, with_folder=folder)

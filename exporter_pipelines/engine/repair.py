@@ -6,20 +6,19 @@ Only the reasons of a quarantined row are looked at, never its values.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.effective_rules import known_rules
 from exporter_pipelines.contracts.manifest import Manifest
 from exporter_pipelines.contracts.row_schema import REASONS_COLUMN
+from exporter_pipelines.contracts.store import Store
 from exporter_pipelines.engine.quarantine import quarantine_pattern
 from exporter_pipelines.errors import UnknownNameError
 from exporter_pipelines.formats import compression_of
-from exporter_pipelines.stores.local.published_day import open_file, open_folder
-from exporter_pipelines.stores.local.store import LocalStore
 
 _REASONS = f'"{REASONS_COLUMN}":'.encode()
 """What stands before the reasons, the last key of a line; within a text its quotes are escaped."""
@@ -65,9 +64,7 @@ class Repair:
         )
 
 
-def days_to_repair(
-    store: LocalStore, dataset: Dataset, rule: str, column: str | None = None
-) -> Repair:
+def days_to_repair(store: Store, dataset: Dataset, rule: str, column: str | None = None) -> Repair:
     """Look through the quarantines of every day, published or held.
 
     A published day whose quarantine is gone counts with the number in its manifest. Memory holds
@@ -95,9 +92,7 @@ def days_to_repair(
     return repair
 
 
-def _look(
-    store: LocalStore, repair: Repair, day: str, seen: set[tuple[str, str | None]]
-) -> RepairDay:
+def _look(store: Store, repair: Repair, day: str, seen: set[tuple[str, str | None]]) -> RepairDay:
     manifest = Manifest.if_readable(store.read_manifest(repair.dataset, day))
     named = Path(manifest.quarantine.path).name if manifest and manifest.quarantine else None
     files = _count_files(store, repair, day, seen)
@@ -114,31 +109,27 @@ def _look(
 
 
 def _count_files(
-    store: LocalStore, repair: Repair, day: str, seen: set[tuple[str, str | None]]
+    store: Store, repair: Repair, day: str, seen: set[tuple[str, str | None]]
 ) -> dict[str, int | None]:
     """File -> rows that the rule rejected; None for one that cannot be read."""
     folder = store.quarantine_folder(repair.dataset, day)
-    names = quarantine_pattern(repair.dataset, day)
     counts: dict[str, int | None] = {}
     try:
-        descriptor = open_folder(store.root, folder)
+        listed = store.quarantine_files(repair.dataset, day)
     except FileNotFoundError:
         return counts
     except OSError:
         repair.unreadable.append(folder)
         return counts
-    try:
-        listed = sorted(os.listdir(descriptor))  # noqa: PTH208 - a descriptor has no path
-        for name in filter(names.fullmatch, listed):
-            try:
-                counts[name] = _count(_reasons(descriptor, name, folder), repair, seen)
-            except FileNotFoundError:
-                continue  # an export removed it meanwhile
-            except Exception:  # every library has its own; the text may hold a row
-                counts[name] = None
-                repair.unreadable.append(folder / name)
-    finally:
-        os.close(descriptor)
+    for name in filter(quarantine_pattern(repair.dataset, day).fullmatch, listed):
+        try:
+            with store.open_quarantine(repair.dataset, day, name) as file:
+                counts[name] = _count(_reasons(file, name), repair, seen)
+        except FileNotFoundError:
+            continue  # an export removed it in the meantime
+        except Exception:  # every library has its own; the text may hold a row
+            counts[name] = None
+            repair.unreadable.append(folder / name)
     return counts
 
 
@@ -156,9 +147,9 @@ def _count(
     return count
 
 
-def _reasons(descriptor: int, name: str, folder: Path) -> Iterator[set[tuple[str, str | None]]]:
+def _reasons(file: BinaryIO, name: str) -> Iterator[set[tuple[str, str | None]]]:
     """(rule, column) pairs of each row of a quarantine file."""
-    with open_file(descriptor, name, folder) as file, compression_of(name).open(file) as content:
+    with compression_of(name).open(file) as content:
         for line in content:
             # Not the whole row: it may hold what Python's parser refuses, such as huge numbers.
             tail = line.rpartition(_REASONS)[2].rstrip().removesuffix(b"}")

@@ -1,7 +1,7 @@
-"""What of a dataset is past its time, and taking it away.
+"""Finds and removes what a dataset's `retention` no longer keeps.
 
-`plan` only looks; `remove` does one entry of a plan, under the lock of its day, and does nothing
-when the day has been published anew since it was planned.
+`plan` changes nothing. `remove` removes one entry of a plan, and nothing when the day was
+published again after it was planned.
 """
 
 from __future__ import annotations
@@ -9,16 +9,13 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from pydantic import ValidationError
 
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.manifest import Manifest
-from exporter_pipelines.contracts.retention import Removed, RetentionConfig, Tombstone, What
-from exporter_pipelines.stores.local import removal as local_removal
-from exporter_pipelines.stores.local.inspection import size_of
-from exporter_pipelines.stores.local.store import LocalStore, generation_of
+from exporter_pipelines.contracts.retention import Part, Removed, RetentionConfig, Tombstone
+from exporter_pipelines.contracts.store import Store, generation_of
 
 
 @dataclass(frozen=True)
@@ -34,14 +31,14 @@ class Removal:
 
     dataset: str
     day: str
-    what: What
+    what: Part
     generation: str | None
     size_bytes: int
     reason: str
     record_count: int | None = None
 
 
-def plan(store: LocalStore, dataset: Dataset, today: dt.date) -> list[Removal]:
+def plan(store: Store, dataset: Dataset, today: dt.date) -> list[Removal]:
     """What `remove` would take away, oldest day first.
 
     Args:
@@ -61,7 +58,7 @@ def plan(store: LocalStore, dataset: Dataset, today: dt.date) -> list[Removal]:
     )
 
 
-def remove(store: LocalStore, removal: Removal) -> bool:
+def remove(store: Store, removal: Removal) -> bool:
     """Take one thing away, and leave a tombstone.
 
     Returns:
@@ -70,29 +67,21 @@ def remove(store: LocalStore, removal: Removal) -> bool:
     Raises:
         OutputUnavailableError: the folder cannot be written, or another process holds the day.
     """
-    dataset, day = removal.dataset, removal.day
-    with store.exclusive(dataset, day):
-        published = store.read_manifest(dataset, day)
-        if generation_of(published) != removal.generation or not _folder(store, removal).is_dir():
-            return False
-        _bury(store, removal, Manifest.if_readable(published))
-        if removal.what == "day":
-            local_removal.withdraw_day(store, dataset, day)
-        else:
-            local_removal.withdraw_quarantine(store, dataset, day)
-    return True
+    return store.withdraw(
+        removal.dataset,
+        removal.day,
+        removal.what,
+        expected=removal.generation,
+        tombstone=lambda earlier, published: _tombstone(removal, earlier, published).to_json(),
+    )
 
 
-def read_tombstone(store: LocalStore, dataset: str, day: str) -> Tombstone | None:
+def read_tombstone(store: Store, dataset: str, day: str) -> Tombstone | None:
     """What was removed from a day; None for nothing, and for a damaged file."""
-    path = local_removal.tombstone_path(store, dataset, day)
-    try:
-        return Tombstone.model_validate_json(path.read_bytes())
-    except (FileNotFoundError, NotADirectoryError, ValidationError):
-        return None
+    return _parsed(store.read_tombstone(dataset, day))
 
 
-def day_removed(store: LocalStore, dataset: str, day: str) -> Removed | None:
+def day_removed(store: Store, dataset: str, day: str) -> Removed | None:
     """The newest removal of a day itself; None when it was never removed."""
     tombstone = read_tombstone(store, dataset, day)
     days = [entry for entry in tombstone.removed if entry.what == "day"] if tombstone else []
@@ -100,7 +89,7 @@ def day_removed(store: LocalStore, dataset: str, day: str) -> Removed | None:
 
 
 def _leaving_days(
-    store: LocalStore, dataset: str, config: RetentionConfig, today: dt.date
+    store: Store, dataset: str, config: RetentionConfig, today: dt.date
 ) -> Iterator[Removal]:
     days = store.published_days(dataset)
     first_kept = _first_kept(today, config.keep_days)
@@ -113,14 +102,14 @@ def _leaving_days(
                 day,
                 "day",
                 generation_of(published),
-                size_of(store.day_folder(dataset, day)),
+                store.size_of(dataset, day, "day"),
                 f"keep_days: {config.keep_days}",
                 manifest.record_count if manifest else None,
             )
 
 
 def _leaving_quarantines(
-    store: LocalStore, dataset: str, config: RetentionConfig, today: dt.date, going: set[str]
+    store: Store, dataset: str, config: RetentionConfig, today: dt.date, going: set[str]
 ) -> Iterator[Removal]:
     """Those past their own time, and those of a day that goes: they hold its rows."""
     keep = min(config.keep_quarantine_days or config.keep_days, config.keep_days)
@@ -136,7 +125,7 @@ def _leaving_quarantines(
                 day,
                 "quarantine",
                 generation_of(store.read_manifest(dataset, day)),
-                size_of(store.quarantine_folder(dataset, day)),
+                store.size_of(dataset, day, "quarantine"),
                 f"{name}: {keep}",
             )
 
@@ -145,13 +134,9 @@ def _first_kept(today: dt.date, days: int) -> str:
     return (today - dt.timedelta(days=days - 1)).isoformat()
 
 
-def _folder(store: LocalStore, removal: Removal) -> Path:
-    of = store.day_folder if removal.what == "day" else store.quarantine_folder
-    return of(removal.dataset, removal.day)
-
-
-def _bury(store: LocalStore, removal: Removal, manifest: Manifest | None) -> None:
-    earlier = read_tombstone(store, removal.dataset, removal.day)
+def _tombstone(removal: Removal, earlier: bytes | None, published: bytes | None) -> Tombstone:
+    """The tombstone of a day with one more removal."""
+    manifest, before = Manifest.if_readable(published), _parsed(earlier)
     entry = Removed(
         what=removal.what,
         removed_at=dt.datetime.now(dt.UTC),
@@ -161,9 +146,15 @@ def _bury(store: LocalStore, removal: Removal, manifest: Manifest | None) -> Non
         data_version=manifest.data_version if manifest else None,
         export_timestamp=manifest.export_timestamp if manifest else None,
     )
-    tombstone = Tombstone(
+    return Tombstone(
         dataset=removal.dataset,
         partition=removal.day,
-        removed=[*(earlier.removed if earlier else []), entry],
+        removed=[*(before.removed if before else []), entry],
     )
-    local_removal.write_tombstone(store, removal.dataset, removal.day, tombstone.to_json())
+
+
+def _parsed(tombstone: bytes | None) -> Tombstone | None:
+    try:
+        return Tombstone.model_validate_json(tombstone) if tombstone is not None else None
+    except ValidationError:
+        return None

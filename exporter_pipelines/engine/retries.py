@@ -1,13 +1,14 @@
-"""Staging a day, again from its beginning when the database was lost and may be back.
+"""Stages a day, and stages it again from its beginning when the database was lost for a moment.
 
-Belongs here: what a further attempt begins with, and when there is one. Does not belong here: which
-errors may pass by themselves; the sources say so.
+Belongs here: how often, and after which waits. Does not belong here: which errors are worth another
+attempt; the sources decide that (`ExporterError.retryable`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
 from typing import TypeVar
 
 from tenacity import (
@@ -22,43 +23,56 @@ from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.day_window import DayWindow
 from exporter_pipelines.contracts.source import DaySnapshot
 from exporter_pipelines.contracts.staged_day import StagedDay, Staging
-from exporter_pipelines.engine.stage import DEFAULT_BATCH_ROWS, Report, stage_day
+from exporter_pipelines.engine.stage import DEFAULT_BATCH_ROWS, Progress, stage_day
 from exporter_pipelines.errors import ExporterError
-
-FIRST_WAIT_S = 2.0
-"""Then 6, 18 and 54 s, and up to 1 s of chance each: the default of three retries bridges the
-half minute that a restart takes. The longest wait is a minute."""
 
 T = TypeVar("T")
 
+FIRST_WAIT_S = 2.0
+"""Then 6, 18 and 54 s, and up to 1 s of jitter each: the default of three retries bridges the half
+minute that a restart of a database takes. The longest wait is a minute."""
+
+
+@dataclass(frozen=True)
+class Retries:
+    """When staging is tried again.
+
+    Attributes:
+        limit: Most further attempts; None for the dataset's `source.retries`.
+        first_wait_s: Seconds before the second attempt; None for `FIRST_WAIT_S`.
+    """
+
+    limit: int | None = None
+    first_wait_s: float | None = None
+
 
 @contextmanager
-def staged_day(
+def stage_with_retries(
     dataset: Dataset,
     window: DayWindow,
     open_snapshot: Callable[[], AbstractContextManager[DaySnapshot]],
-    begin: Callable[[], AbstractContextManager[Staging]],
+    begin: Callable[[], Staging],
     *,
     run_id: str,
-    say: Callable[[str], object],
+    notify: Callable[[str], object],
     batch_rows: int = DEFAULT_BATCH_ROWS,
-    report: Report = lambda _read, _total: None,
-    first_wait_s: float | None = None,
+    progress: Progress = lambda _read, _total: None,
+    retries: Retries | None = None,
 ) -> Iterator[StagedDay]:
     """Stage a day; its staging area is discarded when the block is left.
 
     Each attempt has a snapshot and a staging area of its own: nothing is resumed within a file.
 
     Args:
-        dataset: What to export; `source.retries` bounds the attempts.
+        dataset: What to export; `source.retries` limits the attempts.
         window: The day.
         open_snapshot: Opens the database.
-        begin: Begins a staging area, and discards it at the end of its block.
+        begin: Begins a staging area.
         run_id: As for `stage_day`.
-        say: Is told, in one line, of each further attempt.
+        notify: Gets one line before each further attempt.
         batch_rows: As for `stage_day`.
-        report: As for `stage_day`; begins again with each attempt.
-        first_wait_s: Seconds before the second attempt, at least; by default `FIRST_WAIT_S`.
+        progress: As for `stage_day`; begins again with each attempt.
+        retries: How often and after which waits.
 
     Raises:
         ExporterError: of the last attempt.
@@ -70,36 +84,36 @@ def staged_day(
             with open_snapshot() as snapshot:
                 day = stage_day(
                     dataset, window, snapshot, staging,
-                    run_id=run_id, batch_rows=batch_rows, report=report,
+                    run_id=run_id, batch_rows=batch_rows, progress=progress,
                 )  # fmt: skip
             return day, stack.pop_all()
 
-    what = f"{dataset.name} {window.day}"
-    day, kept = _tried(
-        attempt, dataset.config.source.retries, what, say, first_wait_s or FIRST_WAIT_S
-    )
+    chosen = retries or Retries()
+    limit = dataset.config.source.retries if chosen.limit is None else chosen.limit
+    wait_s = chosen.first_wait_s or FIRST_WAIT_S
+    day, kept = _with_retries(attempt, limit, f"{dataset.name} {window.day}", notify, wait_s)
     with kept:
         yield day
 
 
-def _tried(
+def _with_retries(
     attempt: Callable[[], T],
-    retries: int,
+    limit: int,
     what: str,
-    say: Callable[[str], object],
+    notify: Callable[[str], object],
     first_wait_s: float,
 ) -> T:
     def announce(state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
         wait_s = state.next_action.sleep if state.next_action else 0
-        say(
-            f"{what}: attempt {state.attempt_number + 1} of {retries + 1} in {wait_s:.0f} s: "
+        notify(
+            f"{what}: attempt {state.attempt_number + 1} of {limit + 1} in {wait_s:.0f} s: "
             f"{error.message if isinstance(error, ExporterError) else ''}"
         )
 
     retrying = Retrying(
         retry=retry_if_exception(lambda e: isinstance(e, ExporterError) and e.may_pass),
-        stop=stop_after_attempt(retries + 1),
+        stop=stop_after_attempt(limit + 1),
         wait=wait_exponential_jitter(
             multiplier=first_wait_s, max=60, exp_base=3, jitter=first_wait_s / 2
         ),

@@ -26,12 +26,13 @@ from exporter_pipelines.engine.filter_rows import kept, renumbered
 from exporter_pipelines.engine.quarantine import Quarantine
 from exporter_pipelines.engine.threads import WriteBehind, read_ahead
 from exporter_pipelines.engine.validate import Rejection, validate
+from exporter_pipelines.stores import layout
 from exporter_pipelines.transforms import RowFilter, transform_named
 
 DEFAULT_BATCH_ROWS = 50_000
 
-Report = Callable[[int, int], None]
-"""Is told, after each batch, (rows read so far, rows of the day)."""
+Progress = Callable[[int, int], None]
+"""Called after each batch with (rows read so far, rows of the day)."""
 
 
 def stage_day(
@@ -42,7 +43,7 @@ def stage_day(
     *,
     run_id: str,
     batch_rows: int = DEFAULT_BATCH_ROWS,
-    report: Report = lambda _read, _total: None,
+    progress: Progress = lambda _read, _total: None,
 ) -> StagedDay:
     """Write a day's valid rows and its rejected rows into the staging area, and count them all.
 
@@ -53,13 +54,13 @@ def stage_day(
         staging: Where files go; the caller discards it.
         run_id: Dagster's, for the manifest and the quarantine's name.
         batch_rows: Most rows in a batch; changes memory and speed, never the result.
-        report: Progress.
+        progress: Called after each batch.
 
     Raises:
         ExporterError: the source was lost, the disk is full, or a rule crashed. Files written so
             far remain in the staging area for the caller to discard.
     """
-    return _Stager(dataset, window, snapshot, staging, run_id).run(batch_rows, report)
+    return _Stager(dataset, window, snapshot, staging, run_id).run(batch_rows, progress)
 
 
 class _Stager:
@@ -86,10 +87,9 @@ class _Stager:
         self._files = DataFiles(staging, dataset, window, self._exported)
         self._tally = self._empty_tally()
         self._tolerated = config.rules_that("warn")
-        # The run's id leads to its page; the generation keeps two attempts of one run apart.
         self._quarantine = Quarantine(
             staging,
-            f"{dataset.name}-{window.day}.{run_id[:8]}-{staging.generation[:8]}",
+            layout.quarantine_stem(dataset.name, window.day, run_id, staging.generation),
             config.compression,
             self._schema,
         )
@@ -105,11 +105,11 @@ class _Stager:
         tally.values.update({(c.name, value): 0 for c in self._enumerated for value in c.values})
         return tally
 
-    def run(self, batch_rows: int, report: Report) -> StagedDay:
+    def run(self, batch_rows: int, progress: Progress) -> StagedDay:
         with WriteBehind(self._files.write) as behind:
             for batch in read_ahead(self._snapshot.batches(batch_rows), self._snapshot.stop):
                 behind.put(self._valid(batch))
-                report(self._tally.rows_read, self._tally.source_rows)
+                progress(self._tally.rows_read, self._tally.source_rows)
             behind.finish()
         self._files.finish()
         self._tally.changed.update(self._files.changed)

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from exporter_pipelines.contracts.manifest import Manifest
+from exporter_pipelines.contracts.store import Store
 from exporter_pipelines.contracts.tally import Tally
 from exporter_pipelines.errors import OutputUnavailableError
-from exporter_pipelines.stores.local.store import LocalStore
 
 TRAILING_DAYS = 14
 """Two of each weekday."""
@@ -58,7 +58,7 @@ class TrailingDays:
     not; what another run publishes meanwhile is not seen.
     """
 
-    store: LocalStore
+    store: Store
     dataset: str
     _known: dict[str, DayNumbers | None] = field(default_factory=dict)
 

@@ -7,7 +7,6 @@ the day is read anew.
 
 from __future__ import annotations
 
-import datetime as dt
 import os
 import re
 import stat
@@ -16,10 +15,9 @@ from pathlib import Path
 
 from exporter_pipelines.contracts.dataset import DATASET_NAME
 from exporter_pipelines.contracts.manifest import MANIFEST_NAME, Manifest
-from exporter_pipelines.stores import LocalStore
+from exporter_pipelines.stores import LocalStore, layout
 from exporter_pipelines.stores.local.files import FILE_MODE, FOLDER_MODE
-from exporter_pipelines.stores.local.pages import REPORT_FOLDER
-from exporter_pipelines.stores.local.published_day import PublishedDay
+from exporter_pipelines.stores.local.published_day import LocalPublishedDay
 from exporter_pipelines.verification.files import (
     verify_file,
     verify_quarantine,
@@ -31,9 +29,6 @@ from exporter_pipelines.verification.report import Report
 _TRIES = 100
 """Of a day that is replaced again and again while it is read."""
 
-_OWN_FOLDERS = {"data", "quarantine", "removed", ".staging", ".superseded", ".locks"}
-_NO_DATASETS = {REPORT_FOLDER, "lost+found"}
-
 
 def datasets_below(root: Path) -> list[str]:
     """Names of the folders in the output; hidden ones are nobody's exports."""
@@ -43,7 +38,7 @@ def datasets_below(root: Path) -> list[str]:
         entry.name
         for entry in root.iterdir()
         if not entry.name.startswith(".")
-        and entry.name not in _NO_DATASETS
+        and entry.name not in layout.NOT_DATASETS
         and (entry.is_dir() or entry.is_symlink())
     )
 
@@ -76,9 +71,10 @@ def verify_folders(
         return report, []
     for entry in _entries(home, report):
         _look_beside(entry, report)
-    days = _days(home / "data", report)
-    for day in sorted({*_days(home / "quarantine", report)} - {*days}):  # held, never published
-        verify_quarantine_folder(store, home / "quarantine" / f"date={day}", report)
+    days = _days(home / layout.DATA, report)
+    for day in sorted({*_days(home / layout.QUARANTINE, report)} - {*days}):
+        # Held, and never published.
+        verify_quarantine_folder(store, store.quarantine_folder(dataset, day), day, report)
     return report, days
 
 
@@ -114,7 +110,7 @@ def verify_day(
 
 
 def _look(
-    store: LocalStore, folder: PublishedDay, report: Report, *, quick: bool
+    store: LocalStore, folder: LocalPublishedDay, report: Report, *, quick: bool
 ) -> Manifest | None:
     try:
         names = folder.names()
@@ -122,8 +118,8 @@ def _look(
         report.add_error(folder.path, error)
         return None
     report.look_at_mode(folder.path, folder.folder_stat(), FOLDER_MODE)
-    quarantine = store.quarantine_folder(report.dataset, folder.path.name.removeprefix("date="))
-    verify_quarantine_folder(store, quarantine, report)
+    day = layout.day_of(folder.path.name) or ""
+    verify_quarantine_folder(store, store.quarantine_folder(report.dataset, day), day, report)
     manifest = _manifest(folder, report)
     if manifest is None:
         return None
@@ -139,7 +135,7 @@ def _look(
     return None if report.failed else manifest
 
 
-def _manifest(folder: PublishedDay, report: Report) -> Manifest | None:
+def _manifest(folder: LocalPublishedDay, report: Report) -> Manifest | None:
     """A manifest by which files can be judged, or None and why."""
     path = folder.path / MANIFEST_NAME
     try:
@@ -196,9 +192,9 @@ def _entries(folder: Path, report: Report) -> list[Path]:
 def _look_beside(entry: Path, report: Report) -> None:
     """What lies beside `data/` may be anything but a folder of unknown purpose or a link."""
     if entry.is_symlink():
-        if entry.name not in ("data", "quarantine"):  # those are looked at by themselves
+        if entry.name not in (layout.DATA, layout.QUARANTINE):  # those are looked at by themselves
             report.add("symbolic_link", entry, "is a symbolic link", "Remove it.")
-    elif entry.is_dir() and entry.name not in _OWN_FOLDERS:
+    elif entry.is_dir() and entry.name not in layout.DATASET_FOLDERS:
         report.add("foreign", entry, "is a folder that no export makes", "Remove it.")
 
 
@@ -206,16 +202,8 @@ def _days(folder: Path, report: Report) -> list[str]:
     """The days whose folders lie in `data/` or `quarantine/`; all else there is foreign."""
     days = []
     for entry in _entries(folder, report) if _folder(folder, report) else []:
-        day = entry.name.removeprefix("date=")
-        if not entry.name.startswith("date=") or not _is_day(day):
-            report.add("foreign", entry, "is no day of an export", "Remove it.")
-        else:
+        if day := layout.day_of(entry.name):
             days.append(day)
+        else:
+            report.add("foreign", entry, "is no day of an export", "Remove it.")
     return days
-
-
-def _is_day(text: str) -> bool:
-    try:
-        return dt.date.fromisoformat(text).isoformat() == text
-    except ValueError:
-        return False

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 import os
 import stat
 from collections.abc import Iterator
@@ -13,20 +12,21 @@ from typing import BinaryIO
 import pyarrow.compute as pc
 
 from exporter_pipelines.contracts.manifest import DataFile, Manifest, Quarantine
+from exporter_pipelines.engine.hashing import size_and_sha256
 from exporter_pipelines.engine.load import decoded, row_schema
 from exporter_pipelines.engine.quarantine import quarantine_pattern
 from exporter_pipelines.engine.retention import read_tombstone
 from exporter_pipelines.formats import compression_of
 from exporter_pipelines.stores import LocalStore
 from exporter_pipelines.stores.local.files import FILE_MODE, FOLDER_MODE, PRIVATE_FILE_MODE
-from exporter_pipelines.stores.local.published_day import PublishedDay, open_file, open_folder
+from exporter_pipelines.stores.local.published_day import LocalPublishedDay, open_folder
 from exporter_pipelines.verification.report import Report
 
 _READ_BYTES = 1024 * 1024
 
 
 def verify_file(
-    folder: PublishedDay, manifest: Manifest, entry: DataFile, report: Report, *, quick: bool
+    folder: LocalPublishedDay, manifest: Manifest, entry: DataFile, report: Report, *, quick: bool
 ) -> None:
     """Look at one data file: mode, size, sha256, rows and their times."""
     path = folder.path / entry.path
@@ -52,7 +52,7 @@ def _verify_data(
         )
     elif quick:
         report.rows += entry.record_count
-    elif _sha256(file) != entry.sha256:
+    elif size_and_sha256(file)[1] != entry.sha256:
         report.add("content_differs", path, "does not have the sha256 of the manifest")
     else:
         file.seek(0)
@@ -103,12 +103,8 @@ def verify_quarantine(
     folder = store.quarantine_folder(manifest.dataset, manifest.partition)
     path = folder / entry.path.rpartition("/")[2]
     try:
-        descriptor = open_folder(store.root, folder)
-        try:
-            with open_file(descriptor, path.name, folder) as file:
-                _verify_quarantined(file, path, entry, report, quick=quick)
-        finally:
-            os.close(descriptor)
+        with store.open_quarantine(manifest.dataset, manifest.partition, path.name) as file:
+            _verify_quarantined(file, path, entry, report, quick=quick)
     except FileNotFoundError:
         # Rejected rows may leave before their day; that is written down first.
         tombstone = read_tombstone(store, manifest.dataset, manifest.partition)
@@ -125,7 +121,7 @@ def _verify_quarantined(
     report.size_bytes += os.fstat(file.fileno()).st_size
     if quick:
         return
-    if _sha256(file) != entry.sha256:
+    if size_and_sha256(file)[1] != entry.sha256:
         report.add("content_differs", path, "does not have the sha256 of the manifest")
         return
     file.seek(0)
@@ -145,9 +141,8 @@ def unpacked(file: BinaryIO, name: str) -> Iterator[bytes]:
             yield chunk
 
 
-def verify_quarantine_folder(store: LocalStore, folder: Path, report: Report) -> None:
+def verify_quarantine_folder(store: LocalStore, folder: Path, day: str, report: Report) -> None:
     """Look at what lies in a day's quarantine: names and modes."""
-    day = folder.name.removeprefix("date=")
     names = quarantine_pattern(report.dataset, day)
     try:
         descriptor = open_folder(store.root, folder)
@@ -169,10 +164,3 @@ def verify_quarantine_folder(store: LocalStore, folder: Path, report: Report) ->
                 report.look_at_mode(folder / name, facts, PRIVATE_FILE_MODE)
     finally:
         os.close(descriptor)
-
-
-def _sha256(file: BinaryIO) -> str:
-    digest = hashlib.sha256()
-    while chunk := file.read(_READ_BYTES):
-        digest.update(chunk)
-    return digest.hexdigest()

@@ -6,7 +6,6 @@ What nobody can derive again (the run, the source's version) is bound by `manife
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterator
 
 from pydantic import ValidationError
@@ -18,6 +17,7 @@ from exporter_pipelines.engine.load import row_schema
 from exporter_pipelines.engine.quarantine import quarantine_pattern
 from exporter_pipelines.errors import ExporterError
 from exporter_pipelines.formats import suffix_of
+from exporter_pipelines.stores import layout
 
 
 def parse_manifest(data: bytes) -> Manifest | str:
@@ -82,9 +82,8 @@ def _file(manifest: Manifest, entry: DataFile) -> Iterator[str]:
     except ExporterError:
         yield f"{entry.path!r} has an unknown format or compression"
         return
-    stem = re.escape(f"{manifest.dataset}-{manifest.partition}")
-    name = rf"{stem}(\.[0-9a-f]+\.part-\d{{5,}})?{re.escape(suffix)}"
-    if not re.fullmatch(name, entry.path):
+    pattern = layout.data_file_pattern(manifest.dataset, manifest.partition, suffix)
+    if not pattern.fullmatch(entry.path):
         yield f"{entry.path!r} is no name that an export gives"
     first, last = entry.min_timestamp, entry.max_timestamp
     if first is None or last is None or first > last or not entry.record_count:

@@ -18,7 +18,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from typing import IO, Any, BinaryIO
+from typing import IO, Any, BinaryIO, Self
 
 import numpy as np
 
@@ -27,13 +27,12 @@ from exporter_pipelines.contracts.day_window import DayWindow
 from exporter_pipelines.contracts.manifest import Manifest
 from exporter_pipelines.contracts.source import Session
 from exporter_pipelines.contracts.staged_day import Data
+from exporter_pipelines.contracts.store import Store
 from exporter_pipelines.engine.load import decoded, row_schema
 from exporter_pipelines.engine.retention import read_tombstone
 from exporter_pipelines.engine.stage import stage_day
 from exporter_pipelines.errors import printable
 from exporter_pipelines.formats.jsonl import JsonlFormat
-from exporter_pipelines.stores import LocalStore
-from exporter_pipelines.stores.local.published_day import open_file, open_folder
 from exporter_pipelines.verification.files import unpacked
 from exporter_pipelines.verification.report import Report
 
@@ -59,9 +58,18 @@ class _Spool:
         self.files[name] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by discard
         return _Unnamed(self.files[name])
 
+    def open(self, name: str) -> BinaryIO:
+        return _from_beginning(self.files[name])
+
     def discard(self) -> None:
         for file in self.files.values():
             file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.discard()
 
 
 class _Unnamed:
@@ -95,7 +103,7 @@ class _Side:
 
 
 def compare_day(
-    store: LocalStore,
+    store: Store,
     dataset: Dataset,
     manifest: Manifest,
     session: Session,
@@ -116,11 +124,11 @@ def compare_day(
     """
     spool = _Spool()
     with ExitStack() as stack:
-        stack.callback(spool.discard)
+        stack.enter_context(spool)
         rejected = _open_rejected(store, manifest, stack)
         published = _published(store, dataset, manifest, rejected, stack)
         gone = manifest.quarantine is not None and rejected is None
-        fresh = _staged(dataset, manifest, session, spool, report, with_rejected=not gone)
+        fresh = _staged(store, dataset, manifest, session, spool, report, with_rejected=not gone)
         if fresh is None:
             return
         buckets = 1 + manifest.counts.read // _BUCKET_ROWS
@@ -136,7 +144,7 @@ def compare_day(
 
 
 def _published(
-    store: LocalStore,
+    store: Store,
     dataset: Dataset,
     manifest: Manifest,
     rejected: BinaryIO | None,
@@ -155,22 +163,18 @@ def _published(
     return _Side(rows)
 
 
-def _open_rejected(store: LocalStore, manifest: Manifest, stack: ExitStack) -> BinaryIO | None:
+def _open_rejected(store: Store, manifest: Manifest, stack: ExitStack) -> BinaryIO | None:
     """The rejected rows; None for none, and for those that were removed before their day."""
     tombstone = read_tombstone(store, manifest.dataset, manifest.partition)
     removed = tombstone and tombstone.covers("quarantine", manifest.export_timestamp)
     if manifest.quarantine is None or removed:
         return None
-    folder = store.quarantine_folder(manifest.dataset, manifest.partition)
-    descriptor = open_folder(store.root, folder)
-    try:
-        name = manifest.quarantine.path.rpartition("/")[2]
-        return stack.enter_context(open_file(descriptor, name, folder))
-    finally:
-        os.close(descriptor)
+    name = manifest.quarantine.path.rpartition("/")[2]
+    return stack.enter_context(store.open_quarantine(manifest.dataset, manifest.partition, name))
 
 
 def _staged(
+    store: Store,
     dataset: Dataset,
     manifest: Manifest,
     session: Session,
@@ -190,7 +194,7 @@ def _staged(
         schema = dataset.exported(snapshot.schema)
         columns = [(c.name, c.type) for c in manifest.columns]
         if [(d["name"], d["type"]) for d in (c.described() for c in schema.columns)] != columns:
-            folder = report.root / manifest.dataset / "data" / f"date={manifest.partition}"
+            folder = store.day_folder(manifest.dataset, manifest.partition)
             report.add("source_columns", folder, "has other columns than an export would have now")
             return None
         staged = stage_day(dataset, window, snapshot, spool, run_id="verify")
@@ -198,16 +202,16 @@ def _staged(
 
     def rows() -> Iterator[Row]:
         for entry in staged.files:
-            file = _kept(spool.files[entry.path])
+            file = spool.open(entry.path)
             yield from _lines(decoded(file, entry, schema), schema, key)
         if staged.quarantine and with_rejected:
             name = staged.quarantine.name
-            yield from _rejected_lines(_kept(spool.files[name]), name, key)
+            yield from _rejected_lines(spool.open(name), name, key)
 
     return _Side(rows)
 
 
-def _kept(file: IO[bytes] | BinaryIO) -> BinaryIO:
+def _from_beginning(file: IO[bytes] | BinaryIO) -> BinaryIO:
     """The same file from its beginning, through a descriptor that a reader may close."""
     copy = os.fdopen(os.dup(file.fileno()), "rb")
     copy.seek(0)
@@ -225,7 +229,7 @@ def _lines(batches: Iterator[Any], schema: Any, key: str) -> Iterator[Row]:
 def _rejected_lines(file: BinaryIO, name: str, key: str) -> Iterator[Row]:
     """Rejected rows, marked as such."""
     begun: list[bytes] = []
-    for chunk in unpacked(_kept(file), name):
+    for chunk in unpacked(_from_beginning(file), name):
         first, *others = chunk.split(b"\n")
         begun.append(first)
         for piece in others:
@@ -291,7 +295,7 @@ def _say(
     kind: str,
     difference: _Difference,
     names: dict[int, str],
-    store: LocalStore,
+    store: Store,
     manifest: Manifest,
 ) -> None:
     what = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +18,12 @@ from exporter_pipelines.contracts.day_window import DayWindow
 from exporter_pipelines.contracts.manifest import Manifest
 from exporter_pipelines.contracts.row_schema import load_row_schema
 from exporter_pipelines.contracts.source import DaySnapshot, Session
-from exporter_pipelines.engine.judge import Verdict, judge
-from exporter_pipelines.engine.publish import hold, publish
-from exporter_pipelines.engine.retries import staged_day
-from exporter_pipelines.engine.stage import stage_day
+from exporter_pipelines.contracts.staged_day import StagedDay
+from exporter_pipelines.contracts.store import generation_of
+from exporter_pipelines.engine.export_day import DayOutcome, StoreWriter, export_day
+from exporter_pipelines.engine.retries import Retries
 from exporter_pipelines.sources import Databases
 from exporter_pipelines.stores import LocalStore
-from exporter_pipelines.stores.local.store import LocalStaging
 
 DEFS = Path(exporter_pipelines.__file__).parent / "defs"
 
@@ -49,15 +48,19 @@ def open_day(url: str, exported: Dataset, window: DayWindow) -> Iterator[DaySnap
         yield snapshot
 
 
-class DayHeldError(Exception):
-    """The engine judged that the day must not be published."""
+class _Writer(StoreWriter):
+    """Lets a rival come between judging and publishing."""
 
-    def __init__(self, verdicts: list[Verdict], quarantine: Path | None) -> None:
-        super().__init__("; ".join(v.reason for v in verdicts if v.holds))
-        self.verdicts, self.quarantine = verdicts, quarantine
+    def __init__(self, store: LocalStore, before_publish: Callable[[], None]) -> None:
+        super().__init__(store)
+        self._before_publish = before_publish
+
+    def publish(self, staged: StagedDay) -> Manifest:
+        self._before_publish()
+        return super().publish(staged)
 
 
-def export(
+def outcome_of(
     url: str,
     exported: Dataset,
     day: str,
@@ -67,31 +70,38 @@ def export(
     run_id: str = "0123456789abcdef",
     before_publish: Callable[[], None] = lambda: None,
     session: Session | None = None,
+    retries: Retries | None = None,
+    notify: Callable[[str], object] = lambda _line: None,
     **options: Any,
-) -> Manifest:
-    """Stage, judge and publish one day, as the asset does.
+) -> DayOutcome:
+    """Export one day through the function that the asset and `api` call.
 
     Args:
         session: Of several days; the caller closes it. Without one, `url` is opened for this day.
-        before_publish: Called when the day is staged and judged; the moment for a rival.
-        **options: Of `stage_day`.
+        before_publish: Called when the day is staged and judged good; the moment for a rival.
+        retries: None by default, so that a lost connection fails at once.
+        **options: Of `export_day`.
+    """
+    with databases(url) if session is None else nullcontext(session) as opened:
+        return export_day(
+            exported,
+            DayWindow.of(day, timezone),
+            session=opened,
+            writer=_Writer(store, before_publish),
+            run_id=run_id,
+            notify=notify,
+            retries=retries or Retries(limit=0),
+            **options,
+        )
+
+
+def export(url: str, exported: Dataset, day: str, store: LocalStore, **options: Any) -> Manifest:
+    """Export one day; see `outcome_of`.
 
     Raises:
         DayHeldError: a check failed with ERROR.
     """
-    window = DayWindow.of(day, timezone)
-    staging = store.begin(exported.name, day)
-    try:
-        opened = session.day(exported, window) if session else open_day(url, exported, window)
-        with opened as snapshot:
-            staged = stage_day(exported, window, snapshot, staging, run_id=run_id, **options)
-        verdicts = judge(exported, staged.tally)
-        before_publish()
-        if any(verdict.holds for verdict in verdicts):
-            raise DayHeldError(verdicts, hold(staged))
-        return publish(staged)
-    finally:
-        staging.discard()
+    return outcome_of(url, exported, day, store, **options).published()
 
 
 def export_patiently(
@@ -100,32 +110,18 @@ def export_patiently(
     day: str,
     store: LocalStore,
     *,
-    say: Callable[[str], object] = lambda _line: None,
     first_wait_s: float = 0.02,
     **options: Any,
 ) -> Manifest:
     """The same with as many attempts as the dataset allows, `first_wait_s` apart at first."""
-    window = DayWindow.of(day, "UTC")
-    with staged_day(
-        exported,
-        window,
-        lambda: open_day(url, exported, window),
-        lambda: discarded(store.begin(exported.name, day)),
-        run_id="0123456789abcdef",
-        say=say,
-        first_wait_s=first_wait_s,
-        **options,
-    ) as staged:
-        return publish(staged)
+    retries = Retries(first_wait_s=first_wait_s)
+    return export(url, exported, day, store, retries=retries, **options)
 
 
-@contextmanager
-def discarded(staging: LocalStaging) -> Iterator[LocalStaging]:
-    """A staging area that is discarded at the end of the block."""
-    try:
-        yield staging
-    finally:
-        staging.discard()
+def fingerprint_of(store: LocalStore, manifest: Manifest) -> str | None:
+    """The fingerprint of the source rows of a published day."""
+    generation = generation_of(manifest.to_json())
+    return store.read_fingerprint(manifest.dataset, manifest.partition, generation)
 
 
 def rows(store: LocalStore, manifest: Manifest) -> list[dict[str, Any]]:

@@ -38,7 +38,7 @@ def main(action: str, url: str, output: str, day: str) -> None:
         logs = dataset(max_rejected_pct=5, **packed)
         pause_s = 0.1 if action == "slow" else 0
         report = lambda _read, _total: time.sleep(pause_s)  # noqa: E731
-        rows = export(url, logs, day, store, report=report).record_count
+        rows = export(url, logs, day, store, progress=report).record_count
     sys.stdout.write(f"{rows} {peak_mib()}\n")
 
 

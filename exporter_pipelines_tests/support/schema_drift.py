@@ -97,7 +97,7 @@ def _verdict(
 ) -> str:  # fmt: skip
     before = store.read_manifest("logs", DAY)
     try:
-        manifest = export_patiently(backend.url, dataset(), DAY, store, report=report)
+        manifest = export_patiently(backend.url, dataset(), DAY, store, progress=report)
     except ColumnMismatchError:
         return REFUSED if store.read_manifest("logs", DAY) == before else "refused and changed"
     except ExporterError as error:

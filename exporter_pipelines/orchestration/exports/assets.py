@@ -12,11 +12,12 @@ from exporter_pipelines import __version__, databases
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.orchestration.exports.checks import check_specs
 from exporter_pipelines.orchestration.exports.descriptions import asset_description
-from exporter_pipelines.orchestration.exports.export_run import ExportConfig, ExportRun
+from exporter_pipelines.orchestration.exports.export_run import ExportRun
 from exporter_pipelines.orchestration.exports.io_manager import ExportIOManager
 from exporter_pipelines.orchestration.exports.metadata import asset_metadata
 from exporter_pipelines.orchestration.exports.partitions import days_of_run
 from exporter_pipelines.orchestration.exports.resources import BackendResource
+from exporter_pipelines.orchestration.exports.run_config import ExportConfig
 
 GROUP = "exports"
 PRESETS_GROUP = "presets"

@@ -1,4 +1,4 @@
-"""Publishes staged days, and gives published days to downstream assets.
+"""Writes staged days, and gives published days to downstream assets.
 
 https://docs.dagster.io/guides/build/io-managers
 """
@@ -6,7 +6,6 @@ https://docs.dagster.io/guides/build/io-managers
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import dagster as dg
@@ -14,14 +13,13 @@ import pyarrow as pa
 
 from exporter_pipelines import settings
 from exporter_pipelines.contracts.manifest import Manifest
-from exporter_pipelines.contracts.staged_day import StagedDay
+from exporter_pipelines.contracts.staged_day import StagedDay, Staging
 from exporter_pipelines.engine.load import open_days
 from exporter_pipelines.engine.publish import hold, publish
-from exporter_pipelines.orchestration.exports.cancelling import cancel_waits, deliver_cancel
+from exporter_pipelines.orchestration.exports.cancelling import cancel_delayed, deliver_cancel
 from exporter_pipelines.orchestration.exports.last_words import remembered
-from exporter_pipelines.orchestration.exports.metadata import day_metadata
 from exporter_pipelines.stores.local.run_locks import hold_run
-from exporter_pipelines.stores.local.store import LocalStaging, LocalStore
+from exporter_pipelines.stores.local.store import LocalStore
 
 
 class ExportIOManager(dg.ConfigurableIOManager):
@@ -42,50 +40,44 @@ class ExportIOManager(dg.ConfigurableIOManager):
             hold_run(settings.output_root(), context.run.run_id)
 
     def store(self) -> LocalStore:
-        """Where exports lie; read when a run starts."""
+        """Where exports are; read when a run starts."""
         return LocalStore(settings.output_root())
 
-    @contextmanager
-    def staging(self, dataset: str, day: str) -> Iterator[LocalStaging]:
-        """A staging area for one attempt at a day, discarded on every exit."""
-        staging = None
+    def begin(self, dataset: str, day: str) -> Staging:
+        """Begin an attempt at a day; see `engine.export_day.DayWriter`."""
+        with cancel_delayed():
+            staging = self.store().begin(dataset, day)
         try:
-            with cancel_waits():
-                staging = self.store().begin(dataset, day)
             deliver_cancel()
-            yield staging
-        finally:
-            if staging:
-                staging.discard()
+        except BaseException:  # raised again; nobody else knows the staging area yet
+            staging.discard()
+            raise
+        return staging
 
     def publish(self, staged: StagedDay) -> Manifest:
-        """Publish one day; `handle_output` and ranged runs both come through here.
+        """Write the data and the metadata of a day, for a run of one day and of many alike.
 
-        A cancel waits, so that the day can be recorded; the asset delivers it afterwards.
+        A cancel waits from here on, so that the day is recorded; the asset delivers it afterwards.
         """
-        with cancel_waits():
-            return publish(staged)
+        with cancel_delayed():
+            return publish(self.store(), staged)
 
     def hold(self, staged: StagedDay) -> Path | None:
-        """Keep the quarantine of a day that must not be published."""
-        with cancel_waits():
-            return hold(staged)
+        """Keep the quarantine of a day that must not be published. A cancel waits as above."""
+        with cancel_delayed():
+            return hold(self.store(), staged)
 
     def handle_output(self, context: dg.OutputContext, obj: object) -> None:
-        """Publish the day that an export asset staged."""
-        if not isinstance(obj, StagedDay):
-            raise dg.DagsterInvariantViolationError(
-                f"{context.asset_key.to_user_string()} returned a {type(obj).__name__}; the IO "
-                "manager of this project publishes exports only. Return None (annotate -> None) "
-                "and store the result yourself, or give the asset another io_manager_key."
-            )
-        try:
-            with remembered():
-                manifest = self.publish(obj)
-        finally:
-            # Dagster does not tell the asset, and drops its generator when it happens to.
-            obj.staging.discard()
-        context.add_output_metadata(day_metadata(manifest, self.store()))
+        """Refuse the output of other assets; exports are written by `publish` before they yield.
+
+        Raises:
+            dg.DagsterInvariantViolationError: always.
+        """
+        raise dg.DagsterInvariantViolationError(
+            f"{context.asset_key.to_user_string()} returned a {type(obj).__name__}; the IO "
+            "manager of this project publishes exports only. Return None (annotate -> None) "
+            "and store the result yourself, or give the asset another io_manager_key."
+        )
 
     def load_input(self, context: dg.InputContext) -> pa.RecordBatchReader:
         """The published rows of the input's partitions.

@@ -13,7 +13,7 @@ import dagster as dg
 
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.manifest import MANIFEST_NAME, Manifest
-from exporter_pipelines.stores.local.store import LocalStore
+from exporter_pipelines.contracts.store import Store
 
 DATA_VERSION_TAG = "dagster/data_version"
 
@@ -63,7 +63,7 @@ def _rejected_by_rule(manifest: Manifest) -> dict[str, int]:
     return dict(rejected)
 
 
-def day_metadata(manifest: Manifest, store: LocalStore) -> dict[str, Any]:
+def day_metadata(manifest: Manifest, store: Store) -> dict[str, Any]:
     """Metadata of one published day."""
     folder = store.day_folder(manifest.dataset, manifest.partition)
     counts, duration_s = manifest.counts, manifest.run.duration_s
@@ -83,13 +83,14 @@ def day_metadata(manifest: Manifest, store: LocalStore) -> dict[str, Any]:
         "sha256": ", ".join(file.sha256 for file in manifest.files) or "no data file",
     }
     if manifest.quarantine:
-        path = store.root / manifest.dataset / manifest.quarantine.path
+        quarantine = store.quarantine_folder(manifest.dataset, manifest.partition)
+        path = quarantine / manifest.quarantine.path.rpartition("/")[2]
         shown["quarantine"] = dg.MetadataValue.path(str(path))
     return shown
 
 
 def day_materialization(
-    manifest: Manifest, store: LocalStore, description: str | None = None
+    manifest: Manifest, store: Store, description: str | None = None
 ) -> dg.AssetMaterialization:
     """The event that records a published day, where Dagster does not make it from an output."""
     return dg.AssetMaterialization(

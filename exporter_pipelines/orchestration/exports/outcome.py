@@ -14,7 +14,7 @@ UNEXPECTED = ExporterError.entry
 
 
 @dataclass
-class Outcome:
+class RunOutcome:
     """What became of the days of a run so far.
 
     Attributes:
@@ -24,7 +24,7 @@ class Outcome:
         published: Days.
         problems: Day -> why it failed or was held.
         entries: Headings of docs/failures.md that say more about them, in the order of their days.
-        hopeless: Whether the remaining days are given up.
+        abort: Whether the remaining days are not tried.
     """
 
     dataset: str
@@ -33,7 +33,7 @@ class Outcome:
     published: list[str] = field(default_factory=list)
     problems: dict[str, str] = field(default_factory=dict)
     entries: dict[str, None] = field(default_factory=dict)
-    hopeless: bool = False
+    abort: bool = False
 
     def note(self, day: str, problem: str, entry: str) -> None:
         """A day that failed or is held, and the heading of docs/failures.md that says more."""
@@ -45,6 +45,11 @@ class Outcome:
         """Days that were neither published nor found to be bad."""
         done = {*self.published, *self.problems}
         return [day for day in self.days if day not in done]
+
+    @property
+    def not_judged(self) -> list[str]:
+        """Days that failed before their rows were judged, or were not tried."""
+        return [day for day in self.days if day not in self.verdicts]
 
     def summary(self) -> str:
         """One line for a run that is over."""

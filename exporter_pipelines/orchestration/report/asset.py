@@ -25,17 +25,13 @@ from exporter_pipelines.orchestration.exports.partitions import days_of_run
 from exporter_pipelines.orchestration.report.run_history import exported_runs
 from exporter_pipelines.reporting.numbers import Report
 from exporter_pipelines.reporting.page import preview, render
-from exporter_pipelines.stores.local.pages import (
-    REPORT_FOLDER,
-    report_index,
-    report_page,
-    write_page,
-)
+from exporter_pipelines.stores.layout import REPORT, report_index, report_page
+from exporter_pipelines.stores.local.pages import write_page
 from exporter_pipelines.stores.local.store import LocalStore
 
 NAME = "export_report"
 GROUP = "report"
-TAKEN_NAMES = (NAME, REPORT_FOLDER)
+TAKEN_NAMES = (NAME, REPORT)
 """Names that no dataset can have: the asset key, and the folder beside the exports."""
 
 _DAYS = 400

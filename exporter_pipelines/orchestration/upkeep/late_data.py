@@ -20,6 +20,7 @@ from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.day_window import DayWindow
 from exporter_pipelines.contracts.manifest import Manifest
 from exporter_pipelines.contracts.source import Session
+from exporter_pipelines.contracts.store import generation_of
 from exporter_pipelines.errors import ExporterError
 from exporter_pipelines.orchestration.dagster_internals.partitioned_events import (
     check_evaluation,
@@ -108,15 +109,13 @@ class _Look:
 
     def _dataset(self, dataset: Dataset, before: dict[str, list[Any]]) -> None:
         self.seen[dataset.name] = {}
-        for manifest in _published(dataset):
+        for manifest, fingerprint in _published(dataset):
             self.days += 1
             window = DayWindow.of(manifest.partition, settings.timezone())
             with self.session.day(dataset, window) as snapshot:
                 seen, rows = snapshot.info.fingerprint, snapshot.row_count
-            same = seen == manifest.source.fingerprint
-            # Days that an earlier version exported have no fingerprint.
-            if manifest.source.fingerprint is None:
-                same = rows == manifest.counts.read
+            # A day that was restored from a backup of its data alone has no fingerprint.
+            same = rows == manifest.counts.read if fingerprint is None else seen == fingerprint
             earlier = before.get(manifest.partition)
             if not same:
                 self._differs(dataset, manifest, seen, rows, earlier)
@@ -171,11 +170,13 @@ class _Look:
         )
 
 
-def _published(dataset: Dataset) -> Iterator[Manifest]:
-    """Manifests of the days to look at, newest first; a damaged one is left to `verify`."""
+def _published(dataset: Dataset) -> Iterator[tuple[Manifest, str | None]]:
+    """Manifest and fingerprint of the days to compare, newest first; damaged ones are left out."""
     store = LocalStore(settings.output_root())
     today = settings.today()
     for back in range(1, dataset.config.late_data.lookback_days + 1):
         day = today - dt.timedelta(days=back)
-        if manifest := Manifest.if_readable(store.read_manifest(dataset.name, day.isoformat())):
-            yield manifest
+        data = store.read_manifest(dataset.name, day.isoformat())
+        if manifest := Manifest.if_readable(data):
+            known = store.read_fingerprint(dataset.name, manifest.partition, generation_of(data))
+            yield manifest, known or manifest.source.fingerprint

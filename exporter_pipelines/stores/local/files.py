@@ -94,21 +94,31 @@ class NewFile:
         with explained(self._path), self._file:
             os.fsync(self._file.fileno())
 
+    def __enter__(self) -> NewFile:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        if exc_info[0] is None:
+            self.close()
+        else:
+            self.abandon()
+
     def abandon(self) -> None:
         """Close a file that nobody will want; raises nothing. May be called after `close`."""
         with suppress(OSError):
             self._file.close()
 
 
-def replace_file(path: Path, new: Path, content: bytes) -> None:
+def replace_file(path: Path, new: Path, content: bytes, *, private: bool = False) -> None:
     """Create or replace a file in one step, durable but for its name.
 
     Args:
         path: The file.
         new: Where it is written first, on the same file system; a process that is killed leaves it.
         content: All of it.
+        private: Whether only its owner may read it (mode 0600 instead of 0640).
     """
-    file = NewFile(new, private=False)
+    file = NewFile(new, private=private)
     try:
         file.write(content)
         file.close()

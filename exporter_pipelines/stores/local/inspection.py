@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from exporter_pipelines.errors import OutputUnavailableError
+from exporter_pipelines.stores import layout
 from exporter_pipelines.stores.local.locks import is_free
 
 
@@ -48,7 +49,7 @@ def size_of(folder: Path) -> int:
 
 def dead_attempts(root: Path, dataset: str) -> list[str]:
     """Attempts in the staging area whose process is gone; their locks are only tried."""
-    locks = sorted((root / dataset / ".staging").glob("*.lock"))
+    locks = sorted((root / dataset / layout.STAGING).glob("*.lock"))
     return [lock.stem for lock in locks if is_free(lock)]
 
 

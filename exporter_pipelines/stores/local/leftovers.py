@@ -1,7 +1,7 @@
-"""What killed processes and replaced days leave in a dataset's folder, and taking it away.
+"""Removes what killed processes and replaced days leave in a dataset's folder.
 
-<root>/<dataset>/.staging/<attempt>/     of an attempt; a free lock beside it: its process is gone
-<root>/<dataset>/.superseded/<attempt>/  a replaced day, for readers that still list it
+An attempt in `.staging` whose lock is free belongs to a process that is gone. A replaced day stays
+in `.superseded` for a while, for readers that still list it.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from exporter_pipelines.errors import DayUnavailableError
+from exporter_pipelines.stores import layout
 from exporter_pipelines.stores.local.files import SWAPPED, explained, make_folder
 from exporter_pipelines.stores.local.locks import FileLock, locked
 
@@ -28,11 +29,11 @@ def reap(root: Path, dataset: str) -> None:
     Raises:
         OutputUnavailableError: the folder cannot be written.
     """
-    for lock in make_folder(root, dataset, ".staging").glob("*.lock"):
+    for lock in make_folder(root, dataset, layout.STAGING).glob("*.lock"):
         # What is in the way there must not cost the day that is to be exported now.
         with suppress(DayUnavailableError):
             _reap_attempt(root, dataset, lock)
-    for old in make_folder(root, dataset, ".superseded").iterdir():
+    for old in make_folder(root, dataset, layout.SUPERSEDED).iterdir():
         with suppress(FileNotFoundError):  # another run may reap, too
             _reap_superseded(old)
 
@@ -46,11 +47,11 @@ def clear_attempt(root: Path, dataset: str, attempt: str) -> bool:
     Returns:
         Whether nothing is left.
     """
-    folder = root / dataset / ".staging" / attempt
+    folder = root / dataset / layout.STAGING / attempt
     swapped = folder.with_name(attempt + SWAPPED)
     if swapped.exists():
-        day = attempt.removeprefix("date=").partition(".")[0]
-        target = root / dataset / "data" / f"date={day}"
+        day = layout.day_of_attempt(attempt)
+        target = layout.day_folder(root, dataset, day)
         with day_lock(root, dataset, day), explained(target):
             if not target.exists():
                 os.rename(swapped, target)
@@ -62,7 +63,7 @@ def clear_attempt(root: Path, dataset: str, attempt: str) -> bool:
 @contextmanager
 def day_lock(root: Path, dataset: str, day: str) -> Iterator[None]:
     """Hold the lock of a day, in which its folder may be switched."""
-    with locked(make_folder(root, dataset, ".locks") / f"date={day}"):
+    with locked(make_folder(root, dataset, layout.LOCKS) / layout.day_name(day)):
         yield
 
 

@@ -7,19 +7,6 @@ from pathlib import Path
 
 from exporter_pipelines.stores.local.files import make_folder, replace_file, sync_folder
 
-REPORT_FOLDER = "report"
-"""Beside the datasets' folders; no dataset may have this name."""
-
-
-def report_page(root: Path, day: str) -> Path:
-    """Where the report of a day lies."""
-    return root / REPORT_FOLDER / f"date={day}" / f"export-report-{day}.html"
-
-
-def report_index(root: Path) -> Path:
-    """Where the newest report lies, always."""
-    return root / REPORT_FOLDER / "index.html"
-
 
 def write_page(root: Path, page: Path, content: bytes) -> None:
     """Create or replace `page`, somewhere below `root`; durable when this returns.

@@ -18,8 +18,8 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
-class PublishedDay:
-    """The folder of a day, whatever its name stands for by now.
+class LocalPublishedDay:
+    """A `contracts.store.PublishedDay`: the folder of a day, whatever its name stands for by now.
 
     Publishing exchanges whole folders and changes none, so what is opened through one of these is
     of one generation. A replaced folder stays readable for its grace. Down to the root a
@@ -51,10 +51,6 @@ class PublishedDay:
         """Everything in the folder, sorted."""
         return sorted(os.listdir(self._descriptor))  # noqa: PTH208 - a descriptor has no path
 
-    def stat(self, name: str) -> os.stat_result:
-        """Of the name itself, should it be a symbolic link."""
-        return os.stat(name, dir_fd=self._descriptor, follow_symlinks=False)
-
     def folder_stat(self) -> os.stat_result:
         """Of the folder."""
         return os.fstat(self._descriptor)
@@ -72,7 +68,7 @@ class PublishedDay:
         if descriptor >= 0:
             os.close(descriptor)
 
-    def __enter__(self) -> PublishedDay:
+    def __enter__(self) -> LocalPublishedDay:
         return self
 
     def __exit__(self, *exc_info: object) -> None:

@@ -15,6 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from exporter_pipelines.errors import OutputUnavailableError
+from exporter_pipelines.stores import layout
 from exporter_pipelines.stores.local.files import make_folder
 from exporter_pipelines.stores.local.locks import FileLock, is_free
 
@@ -43,7 +44,7 @@ def hold_run(root: Path, run_id: str) -> None:
     for earlier in list(_held):  # a process that goes on to another run has ended the one before
         _held.pop(earlier).release(remove=True)
     with suppress(OSError, OutputUnavailableError):
-        make_folder(root, ".runs")
+        make_folder(root, layout.RUNS)
         lock = FileLock(path)
         if lock.try_acquire():
             _held[path] = lock
@@ -67,10 +68,10 @@ def forget_run(root: Path, run_id: str) -> None:
 
 def locked_runs(root: Path) -> list[str]:
     """Ids of the runs that have a lock, held or not."""
-    return sorted(path.stem for path in (root / ".runs").glob("*.lock"))
+    return sorted(path.stem for path in (root / layout.RUNS).glob("*.lock"))
 
 
 def _path(root: Path, run_id: str) -> Path:
     if not _ID.fullmatch(run_id):
         raise ValueError(f"not a run id: {run_id!r}")
-    return root / ".runs" / f"{run_id}.lock"
+    return layout.run_lock(root, run_id)

@@ -1,97 +1,49 @@
-"""Exports on a local disk, published in one step.
-
-    <root>/<dataset>/data/date=<day>/        what readers see
-    <root>/<dataset>/quarantine/date=<day>/  rejected rows
-    <root>/<dataset>/.staging/<attempt>/     being written; its lock tells whether its writer lives
-    <root>/<dataset>/.superseded/<attempt>/  replaced days, for readers that still list them
-    <root>/<dataset>/.locks/<day>            serialises the switch of one day
-    <root>/<dataset>/removed/<day>.json      what was taken away, see `removal`
+"""Exports on a local disk, published in one step; `stores.layout` shows what is where.
 
 A day becomes visible by exchanging its folder with the staged one (`renameat2`), so a reader
-finds the old day or the new one, whole. Hidden names lie outside `data/`, which tools scan.
+finds the old day or the new one, whole.
 """
 
 from __future__ import annotations
 
-import datetime as dt
-import hashlib
 import os
-import re
-import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
 from pathlib import Path
+from typing import BinaryIO
 
-from exporter_pipelines.contracts.dataset import DATASET_NAME
 from exporter_pipelines.contracts.manifest import MANIFEST_NAME
-from exporter_pipelines.errors import ConfigurationError, OutputUnavailableError
-from exporter_pipelines.stores.local.files import (
-    NewFile,
-    exchange,
-    explained,
-    make_folder,
-    replace_file,
-    sync_folder,
+from exporter_pipelines.contracts.retention import Part
+from exporter_pipelines.contracts.staged_day import Staging
+from exporter_pipelines.contracts.store import (
+    GenerationChangedError,
+    NewTombstone,
+    Publication,
+    generation_of,
 )
-from exporter_pipelines.stores.local.leftovers import clear_attempt, day_lock, reap
-from exporter_pipelines.stores.local.locks import FileLock
-from exporter_pipelines.stores.local.published_day import PublishedDay
-
-_DAY_NAME = re.compile(r"date=(\d{4}-\d{2}-\d{2})")
-
-
-class LocalStaging:
-    """A `contracts.staged_day.Staging` on disk, owned by this process until `discard()`."""
-
-    def __init__(self, store: LocalStore, dataset: str, day: str) -> None:
-        self.store, self.dataset, self.day = store, dataset, day
-        self.attempt = f"date={day}.{secrets.token_hex(8)}"
-        home = make_folder(store.root, dataset, ".staging")
-        self.folder = home / self.attempt
-        self._files: list[NewFile] = []
-        # The lock comes first: a folder without one would never be reaped.
-        self._lock = FileLock(home / f"{self.attempt}.lock")
-        self._lock.acquire()
-        try:
-            make_folder(store.root, dataset, ".staging", self.attempt)
-            self.base = generation_of(store.read_manifest(dataset, day))
-        except BaseException:  # raised again; nobody else could give the lock back
-            self.discard()
-            raise
-
-    @property
-    def generation(self) -> str:
-        """See `contracts.staged_day.Staging.generation`."""
-        return self.attempt.rpartition(".")[2]
-
-    def create(self, name: str, *, private: bool = False) -> NewFile:
-        """See `contracts.staged_day.Staging.create`."""
-        file = NewFile(self.folder / name, private=private)
-        self._files.append(file)
-        return file
-
-    def open(self, name: str) -> int:
-        """A descriptor to read a staged file back; the caller closes it."""
-        path = self.folder / name
-        with explained(path, "read"):
-            return os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-
-    def discard(self) -> None:
-        """See `contracts.staged_day.Staging.discard`. Raises nothing.
-
-        It often runs because of an error, which must not be hidden by one of cleaning up. What
-        cannot be removed keeps its lock file, by which a later run finds it.
-        """
-        for file in self._files:
-            file.abandon()
-        clean = False
-        with suppress(OSError, OutputUnavailableError):
-            clean = clear_attempt(self.store.root, self.dataset, self.attempt)
-        self._lock.release(remove=clean)
+from exporter_pipelines.stores import layout
+from exporter_pipelines.stores.local import removal
+from exporter_pipelines.stores.local.files import explained, replace_file
+from exporter_pipelines.stores.local.fingerprints import (
+    drop_fingerprint,
+    move_out_of_manifests,
+    read_fingerprint,
+    write_fingerprint,
+)
+from exporter_pipelines.stores.local.inspection import size_of
+from exporter_pipelines.stores.local.leftovers import day_lock, reap
+from exporter_pipelines.stores.local.published_day import LocalPublishedDay, open_file, open_folder
+from exporter_pipelines.stores.local.quarantine import (
+    drop_quarantine,
+    keep_quarantine,
+    reap_beside_held,
+    reap_quarantine,
+)
+from exporter_pipelines.stores.local.staging import LocalStaging
+from exporter_pipelines.stores.local.switching import exchange_days
 
 
 class LocalStore:
-    """All exports below one folder.
+    """A `contracts.store.Store` in a folder.
 
     Args:
         root: Absolute; created when first written.
@@ -100,59 +52,105 @@ class LocalStore:
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    def begin(self, dataset: str, day: str) -> LocalStaging:
-        """Begin an attempt at a day, after removing what dead attempts left behind.
+    @property
+    def location(self) -> str:
+        """See `contracts.store.Store`."""
+        return str(self.root)
 
-        Raises:
-            OutputUnavailableError: the folder cannot be written.
-        """
+    # Writing
+
+    def begin(self, dataset: str, day: str) -> LocalStaging:
+        """See `contracts.store.Store`."""
         self.day_folder(dataset, day)  # refuses names that are none
         self.reap(dataset)
-        return LocalStaging(self, dataset, day)
+        staging = LocalStaging(self.root, dataset, day)
+        try:
+            staging.base = generation_of(self.read_manifest(dataset, day))
+        except BaseException:  # raised again; nobody else could discard it
+            staging.discard()
+            raise
+        return staging
+
+    def switch(self, staging: Staging, publication: Publication) -> None:
+        """See `contracts.store.Store`.
+
+        The quarantine is moved first: a reader that sees the new manifest finds what it names.
+        """
+        mine = _local(staging)
+        dataset, day = mine.dataset, mine.day
+        with mine.create(MANIFEST_NAME) as file:
+            file.write(publication.manifest)
+        with day_lock(self.root, dataset, day):
+            current = self.read_manifest(dataset, day)
+            if generation_of(current) != mine.base:
+                raise GenerationChangedError(current)
+            self._write_beside(mine, publication)
+            self._switch_with_quarantine(mine, publication)
+            kept = {publication.quarantine} if publication.quarantine else set()
+            reap_quarantine(self.root, dataset, day, keep=kept)
+
+    def hold(self, staging: Staging, quarantine: str) -> Path:
+        """See `contracts.store.Store`."""
+        mine = _local(staging)
+        dataset, day = mine.dataset, mine.day
+        with day_lock(self.root, dataset, day):
+            kept = keep_quarantine(mine, quarantine)
+            published = self.read_manifest(dataset, day)
+            reap_beside_held(kept, self.root, dataset, day, published)
+        return kept
+
+    def withdraw(
+        self, dataset: str, day: str, part: Part, *, expected: str | None, tombstone: NewTombstone
+    ) -> bool:
+        """See `contracts.store.Store`."""
+        folder = self._folder(dataset, day, part)
+        with day_lock(self.root, dataset, day):
+            published = self.read_manifest(dataset, day)
+            if generation_of(published) != expected or not folder.is_dir():
+                return False
+            content = tombstone(self.read_tombstone(dataset, day), published)
+            removal.write_tombstone(self.root, dataset, day, content)
+            if part == "day":
+                removal.withdraw_day(self.root, dataset, day)
+                drop_fingerprint(self.root, dataset, day)
+            else:
+                removal.withdraw_quarantine(self.root, dataset, day)
+        return True
 
     def reap(self, dataset: str) -> None:
-        """Remove what dead attempts left behind, and replaced days that are past their grace.
-
-        Raises:
-            OutputUnavailableError: the folder cannot be written.
-        """
+        """See `contracts.store.Store`. Also moves what 0.1.0 wrote to where it belongs now."""
         reap(self.root, dataset)
+        move_out_of_manifests(self.root, dataset, self.published_days(dataset))
 
-    def home(self, dataset: str) -> Path:
-        """The folder of a dataset.
-
-        Raises:
-            ConfigurationError: the name could lead out of the root.
-        """
-        if not re.fullmatch(DATASET_NAME, dataset):
-            raise ConfigurationError(
-                f"{dataset!r} cannot be the name of a dataset.",
-                "Names are small letters, digits and underscores.",
-            )
-        return self.root / dataset
-
-    def day_folder(self, dataset: str, day: str) -> Path:
-        """Where a published day lies."""
-        return self.home(dataset) / "data" / _day_name(day)
-
-    def quarantine_folder(self, dataset: str, day: str) -> Path:
-        """Where the rejected rows of a day lie."""
-        return self.home(dataset) / "quarantine" / _day_name(day)
+    # Reading
 
     def published_days(self, dataset: str) -> list[str]:
-        """Days that have a folder in `data/`, oldest first; a symbolic link is none."""
-        return _days_below(self.root / dataset / "data")
+        """See `contracts.store.Store`; a symbolic link is not a day."""
+        return _days_below(self.root / dataset / layout.DATA)
 
     def quarantined_days(self, dataset: str) -> list[str]:
-        """Days that have a folder of rejected rows, oldest first."""
-        return _days_below(self.root / dataset / "quarantine")
+        """See `contracts.store.Store`."""
+        return _days_below(self.root / dataset / layout.QUARANTINE)
+
+    def quarantine_files(self, dataset: str, day: str) -> list[str]:
+        """See `contracts.store.Store`."""
+        descriptor = open_folder(self.root, self.quarantine_folder(dataset, day))
+        try:
+            return sorted(os.listdir(descriptor))  # noqa: PTH208 - a descriptor has no path
+        finally:
+            os.close(descriptor)
+
+    def open_quarantine(self, dataset: str, day: str, name: str) -> BinaryIO:
+        """See `contracts.store.Store`."""
+        folder = self.quarantine_folder(dataset, day)
+        descriptor = open_folder(self.root, folder)
+        try:
+            return open_file(descriptor, name, folder)
+        finally:
+            os.close(descriptor)
 
     def read_manifest(self, dataset: str, day: str) -> bytes | None:
-        """The manifest's bytes, or None when the day is not published.
-
-        Raises:
-            OutputUnavailableError: it may not be read.
-        """
+        """See `contracts.store.Store`."""
         path = self.day_folder(dataset, day) / MANIFEST_NAME
         with explained(path, "read"):
             try:
@@ -162,100 +160,91 @@ class LocalStore:
             except IsADirectoryError:
                 return b""  # as damaged as an empty one, and replaced like it
 
-    def published_day(self, dataset: str, day: str) -> PublishedDay:
-        """The folder of a day as it is now; the caller closes it.
+    def read_fingerprint(self, dataset: str, day: str, generation: str | None) -> str | None:
+        """See `contracts.store.Store`."""
+        return read_fingerprint(self.root, dataset, day, generation)
 
-        Raises:
-            FileNotFoundError: the day is not published.
-            OSError: the folder may not be read, or lies behind a symbolic link.
-        """
-        return PublishedDay(self.root, self.day_folder(dataset, day))
+    def read_tombstone(self, dataset: str, day: str) -> bytes | None:
+        """See `contracts.store.Store`."""
+        return removal.read_tombstone(self.root, dataset, day)
 
-    @contextmanager
-    def exclusive(self, dataset: str, day: str) -> Iterator[None]:
-        """Hold the lock of a day, in which its generation can be compared and switched."""
-        with day_lock(self.root, dataset, day):
-            yield
+    def published_day(self, dataset: str, day: str) -> LocalPublishedDay:
+        """See `contracts.store.Store`."""
+        return LocalPublishedDay(self.root, self.day_folder(dataset, day))
 
-    def switch(self, staging: LocalStaging) -> None:
-        """Make the staged folder the published day. Call it inside `exclusive`.
+    # Places and sizes
 
-        An error after the exchange (a failed sync of the parent folder) leaves the new day
-        visible and whole, but perhaps not yet durable.
-        """
-        target = self.day_folder(staging.dataset, staging.day)
-        data = make_folder(self.root, staging.dataset, "data")
-        superseded = make_folder(self.root, staging.dataset, ".superseded")
-        with explained(target):
-            sync_folder(staging.folder)
-            if target.is_symlink() or not target.exists():
-                target.unlink(missing_ok=True)
-                os.rename(staging.folder, target)
-            else:
-                exchange(staging.folder, target)
-                # The day is published, and no run may fail now because the old one could not be
-                # kept for readers; it goes with the staging area then.
-                with suppress(OSError):
-                    # Its grace begins now; under its old time another run would reap it at once.
-                    os.utime(staging.folder)
-                    os.rename(staging.folder, superseded / staging.attempt)
-            sync_folder(data)
+    def home(self, dataset: str) -> Path:
+        """The folder of a dataset."""
+        return layout.dataset_folder(self.root, dataset)
 
-    def write_beside(self, staging: LocalStaging, name: str, content: bytes) -> None:
-        """Replace a file in the dataset's folder, beside `data/`, unless it is as it should be."""
-        # Written in the staging area, where what a killed process left is found and removed.
-        path, new = self.root / staging.dataset / name, staging.folder / f".{name}"
-        with explained(path):
-            if not path.is_symlink() and path.exists() and path.read_bytes() == content:
-                return
-        replace_file(path, new, content)
+    def day_folder(self, dataset: str, day: str) -> Path:
+        """See `contracts.store.Store`."""
+        return layout.day_folder(self.root, dataset, day)
 
-    def keep_quarantine(self, staging: LocalStaging, name: str) -> Path:
-        """Move a staged quarantine file to its place. Call it inside `exclusive`."""
-        folder = make_folder(self.root, staging.dataset, "quarantine", f"date={staging.day}")
-        with explained(folder):
-            os.rename(staging.folder / name, folder / name)
-            sync_folder(folder)
-        return folder / name
+    def quarantine_folder(self, dataset: str, day: str) -> Path:
+        """See `contracts.store.Store`."""
+        return layout.quarantine_folder(self.root, dataset, day)
 
-    def drop_quarantine(self, dataset: str, day: str, name: str) -> None:
-        """Remove a quarantine file that was kept for nothing; raises nothing."""
-        with suppress(OSError):
-            (self.quarantine_folder(dataset, day) / name).unlink()
+    def size_of(self, dataset: str, day: str, part: Part) -> int:
+        """See `contracts.store.Store`; nothing is followed through a symbolic link."""
+        return size_of(self._folder(dataset, day, part))
 
-    def reap_quarantine(self, dataset: str, day: str, *, keep: set[str]) -> None:
-        """Remove quarantine files of earlier attempts. Call it inside `exclusive`.
+    def storage_of(self, dataset: str) -> Mapping[str, int]:
+        """See `contracts.store.Store`; nothing is followed through a symbolic link."""
+        home = self.root / dataset
+        sizes = {part: size_of(home / part) for part in (layout.DATA, layout.QUARANTINE)}
+        return {**sizes, "other": size_of(home) - sum(sizes.values())}
 
-        Nothing is removed through a symbolic link. What cannot be removed is left to the next run:
-        the day is published or held by now, and its run must not fail any more.
-        """
-        folder = self.quarantine_folder(dataset, day)
-        if folder.resolve() != LocalStore(self.root.resolve()).quarantine_folder(dataset, day):
-            return
-        for file in folder.iterdir() if folder.is_dir() else ():
-            if file.name not in keep and not file.is_dir():
-                with suppress(OSError):
-                    file.unlink()
+    def _folder(self, dataset: str, day: str, part: Part) -> Path:
+        of = self.day_folder if part == "day" else self.quarantine_folder
+        return of(dataset, day)
+
+    def _write_beside(self, staging: LocalStaging, publication: Publication) -> None:
+        """Write what is not in the day's own folder and must be there before the switch."""
+        for name, content in publication.dataset_files.items():
+            # Written in the staging area, where what a killed process left is found and removed.
+            path, new = self.root / staging.dataset / name, staging.folder / f".{name}"
+            with explained(path):
+                unchanged = not path.is_symlink() and path.exists() and path.read_bytes() == content
+            if not unchanged:
+                replace_file(path, new, content)
+        if publication.fingerprint:
+            new_generation = generation_of(publication.manifest) or ""
+            write_fingerprint(
+                self.root,
+                staging.dataset,
+                staging.day,
+                staging.base,
+                (new_generation, publication.fingerprint),
+                staging.folder / ".fingerprint",
+            )
+
+    def _switch_with_quarantine(self, staging: LocalStaging, publication: Publication) -> None:
+        dataset, day, name = staging.dataset, staging.day, publication.quarantine
+        try:
+            if name:
+                keep_quarantine(staging, name)
+            exchange_days(staging)
+        except BaseException:
+            # Rejected rows that no manifest names would stay until the day is run again.
+            if name and self.read_manifest(dataset, day) != publication.manifest:
+                drop_quarantine(self.root, dataset, day, name)
+            raise
+
+
+def _local(staging: Staging) -> LocalStaging:
+    if not isinstance(staging, LocalStaging):
+        raise TypeError(f"{type(staging).__name__} is not a staging area of a local store")
+    return staging
 
 
 def _days_below(home: Path) -> list[str]:
     if not home.is_dir() or home.is_symlink():
         return []
-    found = (
-        _DAY_NAME.fullmatch(entry.name)
+    days = (
+        layout.day_of(entry.name)
         for entry in home.iterdir()
         if entry.is_dir() and not entry.is_symlink()
     )
-    return sorted(match[1] for match in found if match)
-
-
-def _day_name(day: str) -> str:
-    try:
-        return f"date={dt.date.fromisoformat(day).isoformat()}"
-    except ValueError:
-        raise ConfigurationError(f"{day!r} is not a day.", "Write it as YYYY-MM-DD.") from None
-
-
-def generation_of(manifest: bytes | None) -> str | None:
-    """Names what is published: a hash of the manifest, which no two runs share."""
-    return None if manifest is None else hashlib.sha256(manifest).hexdigest()
+    return sorted(day for day in days if day)

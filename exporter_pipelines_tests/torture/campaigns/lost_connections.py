@@ -44,7 +44,7 @@ def run(trial: Trial) -> None:
                 with trial.guarded(f"export {number}, cut after {sizes} bytes"):
                     found = export_patiently(
                         proxy.url, logs, DAY, LocalStore(trial.folder / f"again-{number}"),
-                        say=said.append, report=report,
+                        notify=said.append, progress=report,
                     )  # fmt: skip
                     assert [f.sha256 for f in found.files] == undisturbed, "other bytes"
                 cuts += proxy.was_cut
@@ -84,7 +84,7 @@ def _restart(trial: Trial, backend: Backend, undisturbed: list[str]) -> None:
     with trial.guarded("the server crashes and recovers"):
         found = export_patiently(
             backend.url, logs, DAY, LocalStore(trial.folder / "restarted"),
-            report=report, first_wait_s=0.5,
+            progress=report, first_wait_s=0.5,
         )  # fmt: skip
         assert done, "nothing was restarted"
         assert [f.sha256 for f in found.files] == undisturbed, "other bytes"

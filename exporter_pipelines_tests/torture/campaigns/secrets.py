@@ -14,7 +14,8 @@ from pathlib import Path
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.engine.retention import plan, remove
 from exporter_pipelines.stores import LocalStore
-from exporter_pipelines.stores.local.pages import report_index, write_page
+from exporter_pipelines.stores.layout import report_index
+from exporter_pipelines.stores.local.pages import write_page
 from exporter_pipelines_tests.support.alert_receivers import Inbox, inbox
 from exporter_pipelines_tests.support.backends import Backend
 from exporter_pipelines_tests.support.datasets import dataset, export

@@ -72,7 +72,7 @@ def _stopped(trial: Trial, what: str, url: str, pids: Callable[[], list[int]]) -
         timer.start()
     began, outcome = time.monotonic(), "published"
     try:
-        export(url, dataset(source=limits), DAY, store, report=report)
+        export(url, dataset(source=limits), DAY, store, progress=report)
     except (SourceStalledError, SourceUnavailableError) as error:
         outcome = type(error).__name__
     took_s = time.monotonic() - began

@@ -1,0 +1,209 @@
+"""What the engine asks of a place for exports: named bytes, and one switch that publishes a day.
+
+Belongs here: the protocols of a store and of a published day. Does not belong here: any place by
+name; each one is a package in `stores/`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Protocol, Self
+
+from exporter_pipelines.contracts.retention import Part
+from exporter_pipelines.contracts.staged_day import Staging
+
+NewTombstone = Callable[[bytes | None, bytes | None], bytes]
+"""(earlier tombstone, published manifest) -> tombstone; None stands for one that is not there."""
+
+
+def generation_of(manifest: bytes | None) -> str | None:
+    """Identify what is published by a hash of its manifest; no two runs write the same manifest.
+
+    Args:
+        manifest: Its bytes as published; None when the day is not published.
+
+    Returns:
+        64 hexadecimal digits, or None.
+    """
+    return None if manifest is None else hashlib.sha256(manifest).hexdigest()
+
+
+class GenerationChangedError(Exception):
+    """Another run published or removed the day after this attempt began.
+
+    The engine catches it and decides what the user is shown.
+
+    Attributes:
+        published: The manifest that is published now; None when the day was removed.
+    """
+
+    def __init__(self, published: bytes | None) -> None:
+        super().__init__("the published day changed")
+        self.published = published
+
+
+@dataclass(frozen=True)
+class Publication:
+    """What becomes visible with a staged day.
+
+    Attributes:
+        manifest: Bytes of `_manifest.json`.
+        quarantine: Name of the staged file with the rejected rows; None when there are none.
+        dataset_files: Name -> content of the files in the dataset's folder (card and schemas).
+        fingerprint: Of the day's source rows; kept privately, for finding late data.
+    """
+
+    manifest: bytes
+    quarantine: str | None = None
+    dataset_files: Mapping[str, bytes] = field(default_factory=dict)
+    fingerprint: str | None = None
+
+
+class PublishedDay(Protocol):
+    """One generation of a published day; what its name stands for now may already be another.
+
+    Attributes:
+        path: Where it was published, for messages.
+    """
+
+    path: Path
+
+    def open(self, name: str) -> BinaryIO:
+        """Open a file of the day for reading; the caller closes it.
+
+        Raises:
+            FileNotFoundError: there is no file of this name.
+            OSError: it may not be read, or is not a regular file (EINVAL, ELOOP).
+        """
+        ...
+
+    def names(self) -> list[str]:
+        """All names in the day's folder, sorted."""
+        ...
+
+    def is_current(self) -> bool:
+        """Whether this generation is still the published one."""
+        ...
+
+    def close(self) -> None:
+        """Release the day. May be called twice."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        stack: TracebackType | None,
+    ) -> None: ...
+
+
+class Store(Protocol):
+    """A place for exports. All days are partition keys, `YYYY-MM-DD`.
+
+    Every method raises `OutputUnavailableError` when the place refuses, and `ConfigurationError`
+    for a name that cannot be a dataset's or a day's.
+    """
+
+    @property
+    def location(self) -> str:
+        """Where the exports are, for messages. Never holds a secret."""
+        ...
+
+    def begin(self, dataset: str, day: str) -> Staging:
+        """Begin an attempt at a day, after removing what dead attempts left; a context manager."""
+        ...
+
+    def switch(self, staging: Staging, publication: Publication) -> None:
+        """Publish a staged day, if the published day is still the one that the attempt began with.
+
+        Comparing and switching are one step: no other attempt can come between. A reader finds the
+        old day or the new one, never a mixture. After an error the old day is still published,
+        unless the error came after the switch; then the new day is visible and whole.
+
+        Raises:
+            GenerationChangedError: another run published or removed the day in the meantime.
+        """
+        ...
+
+    def hold(self, staging: Staging, quarantine: str) -> Path:
+        """Keep the rejected rows of a day that is not published, and return where they are."""
+        ...
+
+    def withdraw(
+        self, dataset: str, day: str, part: Part, *, expected: str | None, tombstone: NewTombstone
+    ) -> bool:
+        """Remove a part of a day, and leave the tombstone.
+
+        Args:
+            dataset, day: Whose.
+            part: What to remove.
+            expected: `generation_of` the manifest when the removal was decided.
+            tombstone: Makes the day's tombstone, which is written before anything is removed.
+
+        Returns:
+            False when nothing was removed: the day was published again, or the part is gone.
+        """
+        ...
+
+    def published_days(self, dataset: str) -> list[str]:
+        """Days with a published export, oldest first."""
+        ...
+
+    def quarantined_days(self, dataset: str) -> list[str]:
+        """Days with rejected rows, oldest first."""
+        ...
+
+    def quarantine_files(self, dataset: str, day: str) -> list[str]:
+        """Names of the quarantine files of a day, sorted."""
+        ...
+
+    def open_quarantine(self, dataset: str, day: str, name: str) -> BinaryIO:
+        """Open a quarantine file; the caller closes it. Raises as `PublishedDay.open` does."""
+        ...
+
+    def read_manifest(self, dataset: str, day: str) -> bytes | None:
+        """The bytes of the published manifest; None when the day is not published."""
+        ...
+
+    def read_fingerprint(self, dataset: str, day: str, generation: str | None) -> str | None:
+        """The fingerprint of the source rows of a generation; None when it is not known."""
+        ...
+
+    def read_tombstone(self, dataset: str, day: str) -> bytes | None:
+        """The day's tombstone; None when nothing was ever removed from the day."""
+        ...
+
+    def published_day(self, dataset: str, day: str) -> PublishedDay:
+        """Open the published day as it is now; the caller closes it.
+
+        Raises:
+            FileNotFoundError: the day is not published.
+            OSError: it may not be read, or is behind a symbolic link (ELOOP).
+        """
+        ...
+
+    def day_folder(self, dataset: str, day: str) -> Path:
+        """Where a day is, or would be, published."""
+        ...
+
+    def quarantine_folder(self, dataset: str, day: str) -> Path:
+        """Where the rejected rows of a day are, or would be, kept."""
+        ...
+
+    def size_of(self, dataset: str, day: str, part: Part) -> int:
+        """Bytes of a part of a day; 0 when it is not there."""
+        ...
+
+    def storage_of(self, dataset: str) -> Mapping[str, int]:
+        """Bytes of all files of a dataset by kind: `data`, `quarantine`, `other`."""
+        ...
+
+    def reap(self, dataset: str) -> None:
+        """Remove what dead attempts left, and replaced days that readers have let go of."""
+        ...

@@ -1,0 +1,103 @@
+"""Fingerprints of the source rows of published days, kept where only their owner reads them.
+
+A fingerprint is a hash of a day's row count, largest key and latest update. Its largest key can be
+found by guessing, and a key may be an address or a user name. So it is not part of the manifest,
+which is shared with the data.
+
+One small file per day, mode 0600, with a line `<generation> <fingerprint>` for the published
+generation and for the one that is about to replace it: whichever the switch leaves is known.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from pathlib import Path
+
+from exporter_pipelines.contracts.manifest import MANIFEST_NAME, Manifest, sealed_json
+from exporter_pipelines.contracts.store import generation_of
+from exporter_pipelines.stores import layout
+from exporter_pipelines.stores.local.files import make_folder, replace_file
+from exporter_pipelines.stores.local.leftovers import day_lock
+from exporter_pipelines.stores.local.locks import locked
+
+_UPGRADED = "upgraded"
+
+
+def write_fingerprint(
+    root: Path, dataset: str, day: str, published: str | None, new: tuple[str, str], scratch: Path
+) -> None:
+    """Add the fingerprint of a generation that is about to be published.
+
+    Args:
+        root, dataset, day: Whose.
+        published: The generation that is published now; its fingerprint is kept.
+        new: The generation to be published, and its fingerprint.
+        scratch: Where the file is written first, on the same file system.
+    """
+    folder = make_folder(root, dataset, layout.FINGERPRINTS)
+    known = read_fingerprint(root, dataset, day, published)
+    lines = [f"{published} {known}\n"] if known else []
+    lines.append(" ".join(new) + "\n")
+    path = folder / layout.day_name(day)
+    replace_file(path, scratch, "".join(lines).encode(), private=True)
+
+
+def read_fingerprint(root: Path, dataset: str, day: str, generation: str | None) -> str | None:
+    """The fingerprint of a generation; None when the file does not have it, or is damaged."""
+    path = _path(root, dataset, day)
+    try:
+        text = path.read_text() if generation and not path.is_symlink() else ""
+    except (FileNotFoundError, NotADirectoryError, UnicodeDecodeError):
+        return None
+    pairs = (line.split() for line in text.splitlines())
+    return next((pair[1] for pair in pairs if len(pair) == 2 and pair[0] == generation), None)
+
+
+def drop_fingerprint(root: Path, dataset: str, day: str) -> None:
+    """Remove the fingerprint of a day whose export was removed. Raises nothing."""
+    with suppress(OSError):
+        _path(root, dataset, day).unlink()
+
+
+def move_out_of_manifests(root: Path, dataset: str, days: list[str]) -> None:
+    """Move the fingerprints of manifests that version 0.1.0 published to where they belong now.
+
+    Happens once per dataset. A manifest that is damaged stays as it is, for `exporter verify`.
+    The `data_version` of a day stays. A reader finds the old manifest or the new one; both fit
+    the data files.
+
+    Raises:
+        OutputUnavailableError: the folder cannot be written.
+    """
+    marker = root / dataset / layout.FINGERPRINTS / _UPGRADED
+    if marker.exists():
+        return
+    make_folder(root, dataset, layout.FINGERPRINTS)
+    scratch = make_folder(root, dataset, layout.SUPERSEDED)
+    with locked(make_folder(root, dataset, layout.LOCKS) / "upgrade"):
+        if not marker.exists():
+            for day in days:
+                with day_lock(root, dataset, day):
+                    _move_out_of_manifest(root, dataset, day, scratch)
+            replace_file(marker, scratch / f"upgrade.{_UPGRADED}", b"", private=True)
+
+
+def _move_out_of_manifest(root: Path, dataset: str, day: str, scratch: Path) -> None:
+    path = layout.day_folder(root, dataset, day) / MANIFEST_NAME
+    if path.is_symlink() or not path.is_file():
+        return
+    data = path.read_bytes()
+    manifest = Manifest.if_readable(data)
+    if manifest is None or manifest.source.fingerprint is None or not manifest.manifest_sha256:
+        return
+    document = json.loads(data)
+    fingerprint = document["source"].pop("fingerprint")
+    new, new_path = sealed_json(document), scratch / f"upgrade.{layout.day_name(day)}"
+    generation = generation_of(new) or ""
+    write_fingerprint(root, dataset, day, None, (generation, fingerprint), new_path)
+    replace_file(path, new_path, new)
+
+
+def _path(root: Path, dataset: str, day: str) -> Path:
+    return layout.dataset_folder(root, dataset) / layout.FINGERPRINTS / layout.day_name(day)

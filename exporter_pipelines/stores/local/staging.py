@@ -1,0 +1,84 @@
+"""A private folder in which one attempt writes a day."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Self
+
+from exporter_pipelines.errors import OutputUnavailableError
+from exporter_pipelines.stores import layout
+from exporter_pipelines.stores.local.files import NewFile, explained, make_folder
+from exporter_pipelines.stores.local.leftovers import clear_attempt
+from exporter_pipelines.stores.local.locks import FileLock
+
+
+class LocalStaging:
+    """A `contracts.staged_day.Staging` on disk, owned by this process until `discard()`.
+
+    Attributes:
+        dataset, day: What is staged.
+        attempt: Name of the folder, and later of the replaced day.
+        folder: Where files are created.
+        base: `generation_of` the day that was published when the attempt began.
+    """
+
+    def __init__(self, root: Path, dataset: str, day: str) -> None:
+        self.root, self.dataset, self.day = root, dataset, day
+        self.attempt = layout.attempt_name(day, secrets.token_hex(8))
+        self.base: str | None = None
+        home = make_folder(root, dataset, layout.STAGING)
+        self.folder = home / self.attempt
+        self._files: list[NewFile] = []
+        # The lock comes first: a folder without one would never be reaped.
+        self._lock = FileLock(home / f"{self.attempt}.lock")
+        self._lock.acquire()
+        try:
+            make_folder(root, dataset, layout.STAGING, self.attempt)
+        except BaseException:  # raised again; nobody else could release the lock
+            self.discard()
+            raise
+
+    @property
+    def generation(self) -> str:
+        """See `contracts.staged_day.Staging.generation`."""
+        return self.attempt.rpartition(".")[2]
+
+    def create(self, name: str, *, private: bool = False) -> NewFile:
+        """See `contracts.staged_day.Staging.create`."""
+        file = NewFile(self.folder / name, private=private)
+        self._files.append(file)
+        return file
+
+    def open(self, name: str) -> BinaryIO:
+        """See `contracts.staged_day.Staging.open`."""
+        path = self.folder / name
+        with explained(path, "read"):
+            return os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb")
+
+    def discard(self) -> None:
+        """See `contracts.staged_day.Staging.discard`. Raises nothing.
+
+        It often runs because of an error, which must not be hidden by one of cleaning up. What
+        cannot be removed keeps its lock file, by which a later run finds it.
+        """
+        for file in self._files:
+            file.abandon()
+        clean = False
+        with suppress(OSError, OutputUnavailableError):
+            clean = clear_attempt(self.root, self.dataset, self.attempt)
+        self._lock.release(remove=clean)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        stack: TracebackType | None,
+    ) -> None:
+        self.discard()
