@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from exporter_pipelines import catalog
@@ -16,6 +17,7 @@ from exporter_pipelines.stores import LocalStore
 from exporter_pipelines_tests.support.backends import ANOMALIES, IPS, LOGS, Backend, fresh_database
 from exporter_pipelines_tests.support.datasets import DEFS
 from exporter_pipelines_tests.support.doctor_runs import DAY, Doctor
+from exporter_pipelines_tests.support.memory_disk import memory_folder
 from exporter_pipelines_tests.support.projects import ROOT, Project, copy_project
 
 # Set here, not by a developer's .env: a test must never touch somebody's database.
@@ -30,6 +32,12 @@ CREATE INDEX ON ip_addresses (last_seen)
 """
 
 
+def pytest_configure() -> None:
+    """Have `tmp_path` in memory. pytest reads this variable; `--basetemp` wins over it."""
+    if folder := memory_folder():
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", folder)
+
+
 @pytest.fixture(scope="session")
 def postgres_url() -> Iterator[str]:
     """URL of a server: EXPORTER_TEST_POSTGRES_URL, or else an embedded one."""
@@ -37,8 +45,14 @@ def postgres_url() -> Iterator[str]:
         yield url
         return
     # Short: a Unix socket's path may have 107 bytes.
-    with tempfile.TemporaryDirectory(prefix="exporter-pg-") as folder:
-        yield start_server(Path(folder) / "data")
+    with tempfile.TemporaryDirectory(prefix="exporter-pg-", dir=memory_folder()) as folder:
+        url = start_server(Path(folder) / "data")
+        with psycopg.connect(url, autocommit=True) as admin:
+            # No test cuts the power, and each test makes and drops a database.
+            for setting in ("fsync", "full_page_writes", "synchronous_commit"):
+                admin.execute(f"ALTER SYSTEM SET {setting} = off")
+            admin.execute("SELECT pg_reload_conf()")
+        yield url
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import pytest
@@ -12,6 +11,7 @@ from exporter_pipelines_tests.support.backends import Backend
 from exporter_pipelines_tests.support.dagster_history import history_of, materializations
 from exporter_pipelines_tests.support.projects import Project
 from exporter_pipelines_tests.support.servers import WebServer, daemon, web_server
+from exporter_pipelines_tests.support.waiting import wait_until
 
 DATASETS = ["anomalies", "ips", "logs"]
 DAYS = [f"2026-11-{day:02}" for day in range(1, 15)]
@@ -84,20 +84,15 @@ def by_day(ranges: list[dict[str, str]]) -> dict[str, str]:
 
 def wait_for_alerts(receiver: Inbox, count: int) -> list[str]:
     """The titles of all that came, once it is so much."""
-    deadline = time.monotonic() + 120
-    while len(receiver.posts) < count:
-        assert time.monotonic() < deadline, receiver.titles
-        time.sleep(0.5)
+    wait_until(lambda: len(receiver.posts) >= count, f"{count} alerts have come")
     return sorted(receiver.titles)
 
 
 def wait_for_first_tick(project: Project) -> None:
     """What ended before the alerts' first tick is history and not told."""
-    deadline = time.monotonic() + 120
     with history_of(project) as instance:
-        while not instance.daemon_cursor_storage.get_cursor_values({ALERTS}):
-            assert time.monotonic() < deadline
-            time.sleep(0.5)
+        cursors = instance.daemon_cursor_storage
+        wait_until(lambda: cursors.get_cursor_values({ALERTS}), "the alerts have ticked")
 
 
 def test_a_backfill_holds_the_bad_day_only_and_failed_days_can_be_run_again(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import time
 import traceback
 import zoneinfo
 from collections.abc import Callable, Iterator
@@ -29,6 +28,7 @@ from exporter_pipelines.errors import (
 from exporter_pipelines.stores import LocalStore
 from exporter_pipelines_tests.support.backends import Backend
 from exporter_pipelines_tests.support.datasets import dataset, export, rows
+from exporter_pipelines_tests.support.waiting import wait_until
 
 DAY = "2026-11-01"
 SECRET = "hunter2secret"
@@ -393,8 +393,5 @@ def test_an_export_that_ends_early_lets_go_of_the_connection(
         raise MissingSettingError("stop", "hint")
 
     refused(MissingSettingError, large.url, store, report=once(fail))
-    deadline = time.monotonic() + 10
-    while large.run(SESSIONS) != [(0,)]:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_until(lambda: large.run(SESSIONS) == [(0,)], "no session of the export is left")
     assert len(rows(store, export(large.url, dataset(), DAY, store))) == 803

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import time
-from collections.abc import Callable
-from typing import Any
 
 import dagster as dg
 import psycopg
@@ -15,6 +12,7 @@ from exporter_pipelines_tests.support.backends import Backend
 from exporter_pipelines_tests.support.dagster_history import history_of, materializations
 from exporter_pipelines_tests.support.projects import Project
 from exporter_pipelines_tests.support.servers import daemon, web_server
+from exporter_pipelines_tests.support.waiting import wait_until
 
 DAYS = [f"2026-11-{day:02}" for day in range(1, 4)]
 POOL = "exporter_source_url"
@@ -22,13 +20,6 @@ _LIMIT = """
 mutation Limit($pool: String!, $runs: Int!) {
   setConcurrencyLimit(concurrencyKey: $pool, limit: $runs)
 }"""
-
-
-def wait_for(condition: Callable[[], Any]) -> None:
-    deadline = time.monotonic() + 200
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.5)
 
 
 def recorded(project: Project, dataset: str) -> dict[str, int]:
@@ -63,16 +54,22 @@ def test_runs_are_held_back_killed_cancelled_and_gone_on_with(
         server.ask(_LIMIT, pool=POOL, runs=0)
         lock.execute("LOCK TABLE logs")
         first = server.launch_backfill(["anomalies", "logs"], DAYS)
-        wait_for(lambda: "is blocked by global concurrency limits" in log.read_text())
+        blocked = "is blocked by global concurrency limits"
+        wait_until(lambda: blocked in log.read_text(), "the pool holds the run back", seconds=200)
         [run] = server.runs_of(first)
         assert server.runs_of(first)[run] == "QUEUED"
         server.ask(_LIMIT, pool=POOL, runs=1)
-        wait_for(lambda: project.manifest("anomalies", DAYS[-1]))
+        last = DAYS[-1]
+        wait_until(lambda: project.manifest("anomalies", last), f"{last} is exported", seconds=200)
         assert server.runs_of(first) == {run: "STARTED"}
 
         # The killed run holds the only slot of the pool until it is ended; then Dagster retries it.
         kill_process_of(project, run)
-        wait_for(lambda: sorted(server.runs_of(first).values()) == ["FAILURE", "STARTED"])
+        wait_until(
+            lambda: sorted(server.runs_of(first).values()) == ["FAILURE", "STARTED"],
+            "the killed run is ended and its retry has started",
+            seconds=200,
+        )
         assert server.runs_of(first)[run] == "FAILURE"
 
         server.cancel_backfill(first)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from exporter_pipelines_tests.support.dagster_history import (
 )
 from exporter_pipelines_tests.support.datasets import parse
 from exporter_pipelines_tests.support.projects import BIN, Finished, Project, copy_project
+from exporter_pipelines_tests.support.waiting import wait_until
 
 ONE, TWO, THREE = "2026-11-01", "2026-11-02", "2026-11-03"
 PASSWORD = "k9-never-to-be-seen"
@@ -260,7 +260,11 @@ def test_a_cancelled_range_keeps_its_finished_days_and_leaves_nothing_else(
     backend.add_logs(TWO, 300_000, first_id=1000)
     running = project.start("logs", partition_range=f"{ONE}...{THREE}")
     written = f"logs/.staging/date={TWO}.*/logs-{TWO}.jsonl.gz"
-    wait_for(running, lambda: any(f.stat().st_size for f in project.output.glob(written)))
+    wait_until(
+        lambda: any(f.stat().st_size for f in project.output.glob(written)),
+        f"rows of {TWO} are written",
+        process=running,
+    )
     running.send_signal(signal.SIGTERM)
     _, stderr = running.communicate(timeout=60)
     assert running.returncode not in (0, None)
@@ -285,7 +289,11 @@ def test_of_two_runs_of_a_day_one_wins_and_the_other_says_so(
         lock.execute("LOCK TABLE logs")  # both have begun before either can read
         running = [project.start("logs", partition=ONE) for project in (one, other)]
         for process in running:
-            wait_for(process, lambda: len(list(one.output.glob("logs/.staging/date=*.lock"))) == 2)
+            wait_until(
+                lambda: len(list(one.output.glob("logs/.staging/date=*.lock"))) == 2,
+                "both runs have begun",
+                process=process,
+            )
     ended = [process.communicate(timeout=60)[1] for process in running]
     winner, loser = sorted((0, 1), key=lambda number: running[number].returncode)
     assert (running[winner].returncode, running[loser].returncode) == (0, 1)
@@ -298,14 +306,3 @@ def test_of_two_runs_of_a_day_one_wins_and_the_other_says_so(
     folder = one.output / "logs" / "data" / f"date={ONE}"
     assert len(parse(folder / manifest.files[0].path)) == 1000
     assert not list(one.output.glob("logs/.staging/*"))
-
-
-def wait_for(process: subprocess.Popen[str], condition: Callable[[], bool]) -> None:
-    """Wait until something is true while a process runs; its error output if it ends before."""
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert process.poll() is None, process.communicate()[1]
-        if time.monotonic() > deadline:
-            process.kill()
-            raise TimeoutError(process.communicate()[1])
-        time.sleep(0.01)

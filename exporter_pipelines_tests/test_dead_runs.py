@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +15,7 @@ from exporter_pipelines.stores.local import run_locks
 from exporter_pipelines_tests.support.backends import Backend
 from exporter_pipelines_tests.support.dagster_history import history_of, materializations
 from exporter_pipelines_tests.support.projects import Project
+from exporter_pipelines_tests.support.waiting import wait_until
 from exporter_pipelines_tests.torture.commands import mortal_project, start
 
 DAY = "2026-11-01"
@@ -36,11 +36,7 @@ def tick(instance: dg.DagsterInstance) -> str:
 
 
 def started_run(instance: dg.DagsterInstance) -> dg.DagsterRun:
-    deadline = time.monotonic() + 60
-    while not (records := instance.get_run_records(STARTED)):
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-    return records[0].dagster_run
+    return wait_until(lambda: instance.get_run_records(STARTED), "a run starts")[0].dagster_run
 
 
 def test_a_killed_run_is_ended_and_a_living_one_is_not(
@@ -51,10 +47,10 @@ def test_a_killed_run_is_ended_and_a_living_one_is_not(
         process = project.start("logs", partition=DAY)
         with history_of(project) as instance:
             run = started_run(instance)
-            deadline = time.monotonic() + 60
-            while run_locks.is_abandoned(project.output, run.run_id) is None:
-                assert time.monotonic() < deadline
-                time.sleep(0.05)
+            wait_until(
+                lambda: run_locks.is_abandoned(project.output, run.run_id) is not None,
+                "the run has its lock",
+            )
             assert tick(instance) == "Every started run has its process."
             assert instance.get_run_by_id(run.run_id).status == dg.DagsterRunStatus.STARTED  # type: ignore[union-attr]
 

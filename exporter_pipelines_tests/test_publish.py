@@ -36,6 +36,7 @@ from exporter_pipelines_tests.support.published_days import (
     open_descriptors,
     published_manifest,
 )
+from exporter_pipelines_tests.support.waiting import wait_until
 
 
 @pytest.fixture
@@ -232,10 +233,10 @@ def test_an_interrupted_attempt_leaves_the_old_day_and_nothing_else(
 ) -> None:
     logs.add_logs(DAY, 200_000, first_id=10_000)
     process = start_export(logs.url, store.root, DAY)
-    while not list(store.root.glob("logs/.staging/*/logs-*.gz")):  # reading and writing
-        time.sleep(0.001)
+    written = "logs/.staging/*/logs-*.gz"
+    wait_until(lambda: list(store.root.glob(written)), "rows are read and written", every=0.001)
     os.kill(process.pid or 0, signal.SIGINT)
-    process.join(10)
+    process.join(60)
     assert process.exitcode == 1
     assert_whole(store, published)
     assert hidden(store, ".staging") == []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import shutil
-import time
 from typing import Any
 
 import dagster as dg
@@ -20,7 +19,8 @@ from exporter_pipelines_tests.support.dagster_history import history_of, materia
 from exporter_pipelines_tests.support.datasets import dataset, export
 from exporter_pipelines_tests.support.projects import Project
 from exporter_pipelines_tests.support.runs import failure
-from exporter_pipelines_tests.support.servers import daemon
+from exporter_pipelines_tests.support.servers import ENDING, daemon
+from exporter_pipelines_tests.support.waiting import wait_until
 
 DAYS = [f"2026-11-{day:02}" for day in range(1, 8)]
 LEVEL_BROKEN, MESSAGE_BROKEN, BOTH_BROKEN, HELD = DAYS[1], DAYS[2], DAYS[4], DAYS[5]
@@ -193,11 +193,10 @@ def test_days_that_are_no_partitions_any_more_are_left_out(
 
 def ended(instance: dg.DagsterInstance, backfill: str) -> str:
     """The status of a backfill once it has ended."""
-    deadline = time.monotonic() + 240
-    while time.monotonic() < deadline:
+
+    def status() -> str:
         found = instance.get_backfill(backfill)
         assert found
-        if found.status.value not in ("REQUESTED", "COMPLETING", "CANCELING", "FAILING"):
-            break
-        time.sleep(0.5)
-    return str(found.status.value)
+        return "" if found.status.value in ENDING else str(found.status.value)
+
+    return wait_until(status, "the backfill has ended", seconds=240)

@@ -117,13 +117,17 @@ def test_an_error_of_the_consumer_closes_the_source() -> None:
 
 
 def test_an_interrupt_while_waiting_for_the_source_surfaces_and_closes_it() -> None:
-    closed = threading.Event()
+    closed, interrupted = threading.Event(), threading.Event()
+
+    def interrupt() -> None:
+        _thread.interrupt_main()
+        interrupted.set()
 
     def slow() -> Iterator[int]:
         try:
             yield 0
-            threading.Timer(0.05, _thread.interrupt_main).start()
-            time.sleep(0.3)
+            threading.Timer(0.05, interrupt).start()
+            assert interrupted.wait(60)
             yield 1
         finally:
             closed.set()

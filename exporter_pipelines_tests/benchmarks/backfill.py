@@ -28,6 +28,7 @@ from exporter_pipelines_tests.support.dagster_history import history_of
 from exporter_pipelines_tests.support.datasets import databases, dataset, export
 from exporter_pipelines_tests.support.projects import Project, copy_project
 from exporter_pipelines_tests.support.servers import daemon, web_server
+from exporter_pipelines_tests.support.waiting import wait_until
 
 _NAMES = ["anomalies", "ips", "logs"]
 _DAYS = "generate_series(0, {last}) d, generate_series(1, {rows}) n"
@@ -56,8 +57,11 @@ def year(days: int, rows: int) -> None:
         every = {(name, day) for name in _NAMES for day in names}
         with web_server(project) as server, daemon(project):
             first = server.launch_backfill(_NAMES, names)
-            while len(_published(project, every)) < len(every) // 2:
-                time.sleep(1)
+            half = len(every) // 2
+            wait_until(
+                lambda: len(_published(project, every)) >= half, "half is exported",
+                seconds=7200, every=1,
+            )  # fmt: skip
             server.cancel_backfill(first)
             cancelled = server.finished_backfill(first, timeout=600)
             stayed = _published(project, every)

@@ -21,6 +21,8 @@ from typing import Any
 
 from playwright.sync_api import sync_playwright
 
+from exporter_pipelines_tests.support.waiting import wait_until
+
 _FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 _RUNS = "{ runsOrError(limit: 50) { ... on Runs { results { runId status jobName } } } }"
 _ENDED = {"SUCCESS", "FAILURE", "CANCELED"}
@@ -152,10 +154,7 @@ class Session:
             return json.load(response)["data"]
 
     def _wait(self, true: Callable[[], bool], what: str, seconds: float = 240) -> None:
-        deadline = time.monotonic() + seconds
-        while not true():
-            assert time.monotonic() < deadline, f"waited {seconds} s until {what}"
-            time.sleep(1)
+        wait_until(true, what, seconds=seconds, every=1)
 
     def _open(self, path: str, name: str) -> None:
         self._page.goto(self._url + path)

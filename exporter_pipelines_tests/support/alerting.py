@@ -57,7 +57,7 @@ class Alerting:
             said.append(tick.skip_message or "")
         return "\n".join(said)
 
-    def told(self, ticks: int = 10) -> list[dict[str, str]]:
+    def told(self, ticks: int = 4) -> list[dict[str, str]]:
         """What the receiver got in the course of some ticks."""
         for _ in range(ticks):
             self.tick()

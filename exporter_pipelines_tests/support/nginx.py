@@ -8,7 +8,6 @@ import os
 import shutil
 import ssl
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from pathlib import Path
 
 from exporter_pipelines_tests.support.projects import ROOT
 from exporter_pipelines_tests.support.servers import free_port
+from exporter_pipelines_tests.support.waiting import wait_until
 
 USER, PASSWORD = "alice", "a-password"
 # Debian keeps nginx where only root's PATH looks.
@@ -95,11 +95,8 @@ def nginx(folder: Path, upstream: str) -> Iterator[Proxy]:
     log = folder / "error.log"
     process = subprocess.Popen([str(NGINX), "-e", str(log), "-c", str(folder / "nginx.conf")])
     try:
-        deadline = time.monotonic() + 30
-        while not _answers(proxy):
-            assert process.poll() is None, log.read_text()
-            assert time.monotonic() < deadline, "nginx does not answer"
-            time.sleep(0.1)
+        wait_until(lambda: _answers(proxy) or process.poll() is not None, "nginx answers")
+        assert process.poll() is None, log.read_text()
         yield proxy
     finally:
         process.terminate()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import socket
 import subprocess
-import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +14,11 @@ from typing import Any
 from urllib.error import URLError
 
 from exporter_pipelines_tests.support.projects import BIN, Project
+from exporter_pipelines_tests.support.waiting import wait_until
+
+ENDING = {"REQUESTED", "COMPLETING", "CANCELING", "FAILING"}
+"""Statuses of a backfill that has not ended."""
+ENDED_RUN = {"SUCCESS", "FAILURE", "CANCELED"}
 
 _LAUNCH = """
 mutation Launch($backfill: LaunchBackfillParams!) {
@@ -97,14 +101,17 @@ class WebServer:
         return {run["id"]: run["status"] for run in found["runs"]}
 
     def finished_backfill(self, backfill: str, timeout: float = 120) -> Any:
-        """Its status and runs, once it has ended."""
-        deadline = time.monotonic() + timeout
-        while True:
+        """Its status and runs, once it has ended and each of its runs has, too.
+
+        A backfill may be CANCELED a moment before a run of it is.
+        """
+
+        def ended() -> Any:
             found = self.ask(_STATUS, id=backfill)["partitionBackfillOrError"]
-            if found["status"] not in ("REQUESTED", "COMPLETING", "CANCELING", "FAILING"):
-                return found
-            assert time.monotonic() < deadline, found
-            time.sleep(0.5)
+            runs = {run["status"] for run in found["runs"]}
+            return found if found["status"] not in ENDING and runs <= ENDED_RUN else None
+
+        return wait_until(ended, f"backfill {backfill} has ended", seconds=timeout, every=0.5)
 
 
 def free_port() -> int:
@@ -121,11 +128,8 @@ def web_server(project: Project) -> Iterator[WebServer]:
     server = WebServer(f"http://127.0.0.1:{port}")
     log = project.path / "webserver.log"
     with _running(project, log, "dagster-webserver", "-h", "127.0.0.1", "-p", str(port)) as process:
-        deadline = time.monotonic() + 180
-        while not _answers(server):
-            assert process.poll() is None, "dagster-webserver ended"
-            assert time.monotonic() < deadline, "dagster-webserver does not answer"
-            time.sleep(0.2)
+        answers = "dagster-webserver answers"
+        wait_until(lambda: _answers(server), answers, seconds=180, every=0.2, process=process)
         yield server
 
 

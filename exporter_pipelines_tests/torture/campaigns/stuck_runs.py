@@ -15,6 +15,7 @@ from typing import Any
 from exporter_pipelines_tests.support.backends import Backend
 from exporter_pipelines_tests.support.projects import BIN, Project, copy_project
 from exporter_pipelines_tests.support.servers import WebServer, free_port
+from exporter_pipelines_tests.support.waiting import wait_until
 from exporter_pipelines_tests.torture.promises import Promise
 from exporter_pipelines_tests.torture.trial import Trial
 
@@ -115,14 +116,12 @@ def _shown(server: WebServer, asset: str) -> dict[str, str]:
 
 
 def _until(true: Any, what: str, seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while True:
+    def now() -> bool:
         with suppress(OSError):  # a server that is just being started again
-            if true():
-                return
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"waited {seconds} s until {what}")
-        time.sleep(0.3)
+            return bool(true())
+        return False
+
+    wait_until(now, what, seconds=seconds, every=0.3)
 
 
 class _Deployment:
