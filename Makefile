@@ -2,14 +2,17 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
+LATEST := .venv-latest
+# What `make setup` installs: dev is everything; a server needs report,alerts.
+EXTRAS ?= dev
 READY := $(VENV)/.ready
 PIP := --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dev test torture check lint types docs bench bench-scale clean
+.PHONY: help setup demo dev test test-fast test-latest torture check lint types docs bench bench-scale clean
 
 help: ## List the verbs
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 19
 
 setup: $(READY) .env .dagster/storage ## Virtual environment, settings, Dagster's storage
 
@@ -20,7 +23,20 @@ dev: setup ## Open the Dagster UI (web server and daemon) on http://127.0.0.1:30
 	@$(if $(PORT),EXPORTER_UI_URL=http://127.0.0.1:$(PORT)) $(BIN)/dagster dev -h 127.0.0.1 -p $(or $(PORT),3000)
 
 test: $(READY) ## All tests, on a real PostgreSQL
-	@$(BIN)/pytest -n auto --maxprocesses=4 $(ARGS)
+	@$(BIN)/pytest -n auto --dist worksteal $(ARGS)
+
+test-fast: $(READY) ## The tests that need neither Dagster nor many seconds, in a minute
+	@$(BIN)/pytest -n auto --dist worksteal -m "not dagster and not slow" $(ARGS)
+
+test-latest: ## All tests on the newest Dagster, in .venv-latest; some: ARGS=...
+	@$(PYTHON) -m venv $(LATEST)
+	@$(LATEST)/bin/pip install $(PIP) --constraint constraints.txt --editable '.[dev]'
+	@grep -v '^dagster' constraints.txt > $(LATEST)/constraints.txt
+	@$(LATEST)/bin/pip install $(PIP) --constraint $(LATEST)/constraints.txt \
+		--upgrade dagster dagster-webserver dagster-postgres 2> $(LATEST)/upgrade.log \
+		|| { cat $(LATEST)/upgrade.log; exit 1; }
+	@$(LATEST)/bin/python -c 'import dagster; print("Dagster", dagster.__version__)'
+	@$(LATEST)/bin/pytest -n auto --dist worksteal $(ARGS)
 
 torture: $(READY) ## Campaigns that try to break the promises, up to 45 minutes; some: ARGS="kills"
 	@$(BIN)/python -m exporter_pipelines_tests.torture $(ARGS)
@@ -46,13 +62,13 @@ bench-scale: $(READY)
 	@$(BIN)/python -m exporter_pipelines_tests.benchmarks scale $(ARGS)
 
 clean: ## Remove what can be made again; exports, history, .env and the demo's data stay
-	rm -rf $(VENV) build *.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache logs .logs_queue
+	rm -rf $(VENV) $(LATEST) build *.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache logs .logs_queue
 
 $(READY): setup.py constraints.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14) and "Python 3.11, 3.12 or 3.13 is needed; name one with make PYTHON=...")'
 	@echo "Installing into $(VENV) (half a minute or more) ..."
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/pip install $(PIP) --constraint constraints.txt --editable '.[dev]' > $(VENV)/install.log 2>&1 \
+	@$(BIN)/pip install $(PIP) --constraint constraints.txt --editable '.[$(EXTRAS)]' > $(VENV)/install.log 2>&1 \
 		|| { cat $(VENV)/install.log; exit 1; }
 	@touch $@
 

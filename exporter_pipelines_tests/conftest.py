@@ -17,6 +17,7 @@ from exporter_pipelines.stores import LocalStore
 from exporter_pipelines_tests.support.backends import ANOMALIES, IPS, LOGS, Backend, fresh_database
 from exporter_pipelines_tests.support.datasets import DEFS
 from exporter_pipelines_tests.support.doctor_runs import DAY, Doctor
+from exporter_pipelines_tests.support.markers import markers_of
 from exporter_pipelines_tests.support.memory_disk import memory_folder
 from exporter_pipelines_tests.support.projects import ROOT, Project, copy_project
 
@@ -30,6 +31,22 @@ _INDEXES = """
 CREATE INDEX ON logs (timestamp); CREATE INDEX ON anomalies (timestamp);
 CREATE INDEX ON ip_addresses (last_seen)
 """
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores: some tests wait for Dagster's daemon."""
+    return min((os.cpu_count() or 1) + 1, 4)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
+    """Mark each test by what it uses, and begin with the slow ones, so that none is last."""
+    for item in items:
+        for marker in markers_of(item):
+            item.add_marker(marker)
+        if "daemon" in vars(item.module):
+            # Beside a load of 4, web server, daemon and runs take minutes.
+            item.add_marker(pytest.mark.timeout(1200))
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
 def pytest_configure() -> None:

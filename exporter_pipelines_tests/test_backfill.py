@@ -84,8 +84,11 @@ def by_day(ranges: list[dict[str, str]]) -> dict[str, str]:
 
 def wait_for_alerts(receiver: Inbox, count: int) -> list[str]:
     """The titles of all that came, once it is so much."""
-    wait_until(lambda: len(receiver.posts) >= count, f"{count} alerts have come")
-    return sorted(receiver.titles)
+    return wait_until(
+        lambda: sorted(receiver.titles),
+        f"{count} alerts have come",
+        until=lambda titles: len(titles) >= count,
+    )
 
 
 def wait_for_first_tick(project: Project) -> None:

@@ -393,5 +393,6 @@ def test_an_export_that_ends_early_lets_go_of_the_connection(
         raise MissingSettingError("stop", "hint")
 
     refused(MissingSettingError, large.url, store, report=once(fail))
-    wait_until(lambda: large.run(SESSIONS) == [(0,)], "no session of the export is left")
+    left = "no session of the export is left"
+    wait_until(lambda: large.run(SESSIONS), left, until=lambda found: found == [(0,)])
     assert len(rows(store, export(large.url, dataset(), DAY, store))) == 803

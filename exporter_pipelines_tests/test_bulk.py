@@ -55,20 +55,20 @@ def test_runs_are_held_back_killed_cancelled_and_gone_on_with(
         lock.execute("LOCK TABLE logs")
         first = server.launch_backfill(["anomalies", "logs"], DAYS)
         blocked = "is blocked by global concurrency limits"
-        wait_until(lambda: blocked in log.read_text(), "the pool holds the run back", seconds=200)
+        wait_until(lambda: blocked in log.read_text(), "the pool holds the run back")
         [run] = server.runs_of(first)
         assert server.runs_of(first)[run] == "QUEUED"
         server.ask(_LIMIT, pool=POOL, runs=1)
         last = DAYS[-1]
-        wait_until(lambda: project.manifest("anomalies", last), f"{last} is exported", seconds=200)
+        wait_until(lambda: project.manifest("anomalies", last), f"{last} is exported")
         assert server.runs_of(first) == {run: "STARTED"}
 
         # The killed run holds the only slot of the pool until it is ended; then Dagster retries it.
         kill_process_of(project, run)
         wait_until(
-            lambda: sorted(server.runs_of(first).values()) == ["FAILURE", "STARTED"],
+            lambda: sorted(server.runs_of(first).values()),
             "the killed run is ended and its retry has started",
-            seconds=200,
+            until=lambda statuses: statuses == ["FAILURE", "STARTED"],
         )
         assert server.runs_of(first)[run] == "FAILURE"
 

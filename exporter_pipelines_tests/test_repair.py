@@ -197,6 +197,6 @@ def ended(instance: dg.DagsterInstance, backfill: str) -> str:
     def status() -> str:
         found = instance.get_backfill(backfill)
         assert found
-        return "" if found.status.value in ENDING else str(found.status.value)
+        return str(found.status.value)
 
-    return wait_until(status, "the backfill has ended", seconds=240)
+    return wait_until(status, "the backfill has ended", until=lambda found: found not in ENDING)

@@ -100,18 +100,23 @@ class WebServer:
         found = self.ask(_STATUS, id=backfill)["partitionBackfillOrError"]
         return {run["id"]: run["status"] for run in found["runs"]}
 
-    def finished_backfill(self, backfill: str, timeout: float = 120) -> Any:
+    def finished_backfill(self, backfill: str, timeout: float = 300) -> Any:
         """Its status and runs, once it has ended and each of its runs has, too.
 
         A backfill may be CANCELED a moment before a run of it is.
         """
 
-        def ended() -> Any:
-            found = self.ask(_STATUS, id=backfill)["partitionBackfillOrError"]
+        def has_ended(found: Any) -> bool:
             runs = {run["status"] for run in found["runs"]}
-            return found if found["status"] not in ENDING and runs <= ENDED_RUN else None
+            return found["status"] not in ENDING and runs <= ENDED_RUN
 
-        return wait_until(ended, f"backfill {backfill} has ended", seconds=timeout, every=0.5)
+        return wait_until(
+            lambda: self.ask(_STATUS, id=backfill)["partitionBackfillOrError"],
+            "the backfill and its runs have ended",
+            until=has_ended,
+            seconds=timeout,
+            every=0.5,
+        )
 
 
 def free_port() -> int:

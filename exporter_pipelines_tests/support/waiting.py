@@ -11,23 +11,25 @@ _T = TypeVar("_T")
 
 
 def wait_until(
-    condition: Callable[[], _T],
+    read: Callable[[], _T],
     what: str,
     *,
-    seconds: float = 120,
+    until: Callable[[_T], object] = bool,
+    seconds: float = 300,
     every: float = 0.1,
     process: subprocess.Popen[Any] | None = None,
 ) -> _T:
-    """The first true value of a condition.
+    """The first value that is as wanted.
 
-    What follows may rely on the condition alone: a state that is reached a moment later, such as
-    that of a run whose backfill has ended, needs to be a part of it.
+    What follows may rely on that value alone: a state that is reached a moment later, such as that
+    of a run whose backfill has ended, needs to be a part of it.
 
     Args:
-        condition: Asked again and again.
+        read: Gives the present value, again and again.
         what: The end of "waited until ...", for the message.
+        until: Whether a value is as wanted; by default, whether it is true.
         seconds: Until it is given up. Long, since a busy machine may be ten times slower.
-        every: Seconds between two questions.
+        every: Seconds between two readings.
         process: While it runs; its error output is in the message if it ends before.
 
     Raises:
@@ -35,14 +37,14 @@ def wait_until(
         ChildProcessError: the process has ended.
     """
     deadline = time.monotonic() + seconds
-    while not (found := condition()):
+    while not until(found := read()):
         if process and process.poll() is not None:
             raise ChildProcessError(f"ended before {what}:\n{_error_output(process)}")
         if time.monotonic() > deadline:
             if process:
                 process.kill()
-            said = f":\n{_error_output(process)}" if process else f"; now it is {found!r}"
-            raise TimeoutError(f"waited {seconds:g} s until {what}{said}")
+            said = f"\n{_error_output(process)}" if process else ""
+            raise TimeoutError(f"waited {seconds:g} s until {what}; now it is {found!r}{said}")
         time.sleep(every)
     return found
 

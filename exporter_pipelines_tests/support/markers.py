@@ -1,0 +1,64 @@
+"""Which markers a test gets: found by what its code and its fixtures name, so none is forgotten."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from functools import cache
+from types import CodeType, FunctionType, ModuleType
+from typing import Any
+
+import pytest
+
+_SUPPORT = "exporter_pipelines_tests.support"
+_RUNS_DAGSTER = (
+    "dagster",
+    "exporter_pipelines.definitions",
+    "exporter_pipelines.orchestration",
+    *(f"{_SUPPORT}.{name}" for name in ("alerting", "dagster_history", "projects", "runs")),
+    f"{_SUPPORT}.servers",
+)
+"""Modules whose functions and classes run Dagster."""
+
+
+def markers_of(test: pytest.Function) -> Iterator[pytest.MarkDecorator]:
+    """Those of pyproject.toml but `slow`, which a test names itself."""
+    fixtures = [found[-1].func for found in test._fixtureinfo.name2fixturedefs.values()]
+    uses_postgres = "postgres_url" in test.fixturenames
+    uses_dagster = any(_uses_dagster(function) for function in (test.function, *fixtures))
+    if uses_postgres:
+        yield pytest.mark.postgres
+    if uses_dagster:
+        yield pytest.mark.dagster
+    if not uses_postgres and not uses_dagster:
+        yield pytest.mark.unit
+
+
+@cache
+def _uses_dagster(function: Callable[..., Any]) -> bool:
+    """Whether a function, or one of its module that it calls, names something that runs Dagster."""
+    seen, left = set[Any](), [inspect.unwrap(function)]
+    while left:
+        current = left.pop()
+        seen.add(current)
+        for name in _names(current.__code__) & current.__globals__.keys():
+            value = current.__globals__[name]
+            if _origin(value).startswith(_RUNS_DAGSTER):
+                return True
+            value = inspect.unwrap(value) if isinstance(value, FunctionType) else value
+            is_near = isinstance(value, FunctionType) and value.__module__ == current.__module__
+            if is_near and value not in seen:
+                left.append(value)
+    return False
+
+
+def _names(code: CodeType) -> set[str]:
+    inner = (each for each in code.co_consts if isinstance(each, CodeType))
+    return set(code.co_names).union(*(_names(each) for each in inner))
+
+
+def _origin(value: Any) -> str:
+    """Name of the module that something is from."""
+    if isinstance(value, ModuleType):
+        return value.__name__
+    return str((value if isinstance(value, FunctionType | type) else type(value)).__module__)
