@@ -20,7 +20,7 @@ from exporter_pipelines_tests.support.datasets import dataset, export
 from exporter_pipelines_tests.support.projects import ROOT
 
 DOCS = ROOT / "docs"
-PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted(DOCS.glob("*.md"))]
 
 
 def _generator():  # type: ignore[no-untyped-def]
