@@ -20,14 +20,14 @@ class ExporterError(Exception):
         hint: What to do next. One sentence.
 
     Attributes:
-        may_pass: Whether the same may succeed a little later, with nothing done about it.
-        every_day: Whether the other days of a range would meet the same, so that none is tried.
-        entry: Heading in docs/failures.md, as a link names it.
+        retryable: Whether the same may succeed a little later, with nothing done about it.
+        affects_all_days: Whether the other days of a range would meet the same, so that none is tried.
+        docs_anchor: Heading in docs/failures.md, as a link names it.
     """
 
-    may_pass = False
-    every_day: ClassVar[bool] = False
-    entry: ClassVar[str] = "an-unexpected-error"
+    retryable = False
+    affects_all_days: ClassVar[bool] = False
+    docs_anchor: ClassVar[str] = "an-unexpected-error"
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)
@@ -41,20 +41,20 @@ class ExporterError(Exception):
 class ConfigurationError(ExporterError):
     """A setting, a defs.yaml or a schema.py asks for something that cannot be done."""
 
-    every_day = True
-    entry = "a-wrong-setting"
+    affects_all_days = True
+    docs_anchor = "a-wrong-setting"
 
 
 class MissingSettingError(ConfigurationError):
     """An environment variable that a run needs is not set."""
 
-    entry = "a-variable-is-not-set"
+    docs_anchor = "a-variable-is-not-set"
 
 
 class UnknownNameError(ConfigurationError):
     """A name stands for nothing; the known ones are listed."""
 
-    entry = "a-name-does-not-exist"
+    docs_anchor = "a-name-does-not-exist"
 
     def __init__(self, kind: str, name: str, known: Iterable[str], hint: str = "") -> None:
         listed = ", ".join(known) or "none"
@@ -68,36 +68,36 @@ class UnknownFormatError(UnknownNameError):
 class SourceError(ExporterError):
     """The database, rather than what was asked of it; only its source knows what may pass."""
 
-    entry = "the-database-stopped-in-the-middle"
+    docs_anchor = "the-database-stopped-in-the-middle"
 
-    def __init__(self, message: str, hint: str = "", may_pass: bool = False) -> None:
+    def __init__(self, message: str, hint: str = "", retryable: bool = False) -> None:
         super().__init__(message, hint)
-        self.may_pass = may_pass
+        self.retryable = retryable
 
 
 class SourceUnavailableError(SourceError):
     """The database could not be reached or refused the connection; no day was begun."""
 
-    every_day = True
-    entry = "the-database-cannot-be-reached"
+    affects_all_days = True
+    docs_anchor = "the-database-cannot-be-reached"
 
 
 class SourceLostError(SourceError):
     """The database stopped answering, or refused to go on, in the middle of a day."""
 
-    entry = "the-database-stopped-in-the-middle"
+    docs_anchor = "the-database-stopped-in-the-middle"
 
 
 class SourceStalledError(SourceLostError):
     """The database holds the connection and says nothing; each further try would wait as long."""
 
-    entry = "the-database-says-nothing"
+    docs_anchor = "the-database-says-nothing"
 
 
 class NotAnsweredError(ExporterError):
     """A question to a database was given up, since its answer would have taken too long."""
 
-    entry = "a-question-was-given-up"
+    docs_anchor = "a-question-was-given-up"
 
     def __init__(self, limit_s: float) -> None:
         super().__init__(
@@ -109,45 +109,45 @@ class NotAnsweredError(ExporterError):
 class UnknownTableError(ConfigurationError):
     """The configured table does not exist or may not be read."""
 
-    entry = "the-table-cannot-be-read"
+    docs_anchor = "the-table-cannot-be-read"
 
 
 class ColumnMismatchError(ConfigurationError):
     """The table's columns do not fit the dataset's schema."""
 
-    entry = "the-columns-do-not-fit"
+    docs_anchor = "the-columns-do-not-fit"
 
 
 class RuleCrashedError(ExporterError):
     """A rule of the Pandera schema did not judge row by row: it raised, or gave one verdict."""
 
-    entry = "a-rule-does-not-judge"
+    docs_anchor = "a-rule-does-not-judge"
 
 
 class TransformCrashedError(ExporterError):
     """A user's own transform raised, or gave back other rows, columns or types."""
 
-    entry = "a-transform-fails"
+    docs_anchor = "a-transform-fails"
 
 
 class OutputUnavailableError(ExporterError):
     """The output folder cannot be written: read-only, full, or without permission."""
 
-    every_day = True
-    entry = "the-output-folder-cannot-be-written"
+    affects_all_days = True
+    docs_anchor = "the-output-folder-cannot-be-written"
 
 
 class DayUnavailableError(OutputUnavailableError):
     """What lies at one day's place in the output folder is in the way; other days are not."""
 
-    every_day = False
-    entry = "something-is-in-the-way-of-one-day"
+    affects_all_days = False
+    docs_anchor = "something-is-in-the-way-of-one-day"
 
 
 class SupersededError(ExporterError):
     """Another run published other content of the same day while this one was working."""
 
-    entry = "another-run-was-faster"
+    docs_anchor = "another-run-was-faster"
 
 
 class DayHeldError(ExporterError):
@@ -158,7 +158,7 @@ class DayHeldError(ExporterError):
         quarantine: File with the rejected rows; None when the day is held for another reason.
     """
 
-    entry = "a-day-is-held"
+    docs_anchor = "a-day-is-held"
 
     def __init__(self, day: str, reasons: list[str], quarantine: Path | None) -> None:
         where = f"Rejected rows: {quarantine}." if quarantine else ""
@@ -169,13 +169,13 @@ class DayHeldError(ExporterError):
 class DayNotPublishedError(ExporterError):
     """A day was asked for that has no published export."""
 
-    entry = "a-day-is-not-published"
+    docs_anchor = "a-day-is-not-published"
 
 
 class PublishedDayDamagedError(ExporterError):
     """A published day does not match its own manifest."""
 
-    entry = "a-published-day-is-damaged"
+    docs_anchor = "a-published-day-is-damaged"
 
 
 def printable(text: str) -> str:

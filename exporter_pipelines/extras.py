@@ -30,7 +30,7 @@ class MissingExtraError(ConfigurationError):
         extra: Key of `EXTRAS`.
     """
 
-    entry = "an-extra-is-not-installed"
+    docs_anchor = "an-extra-is-not-installed"
 
     def __init__(self, extra: str) -> None:
         super().__init__(

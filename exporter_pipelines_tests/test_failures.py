@@ -41,8 +41,8 @@ def test_every_error_has_an_entry_that_names_it() -> None:
     kinds = kinds_of_error()
     assert len(kinds) > 20
     for kind in kinds:
-        assert kind.entry in entries, f"{kind.__name__}: docs/failures.md#{kind.entry}"
-        assert f"`{kind.__name__}`" in entries[kind.entry], kind.__name__
+        assert kind.docs_anchor in entries, f"{kind.__name__}: docs/failures.md#{kind.docs_anchor}"
+        assert f"`{kind.__name__}`" in entries[kind.docs_anchor], kind.__name__
     # A message as it appears, or it is not found by who searches for it.
     assert [entry for entry, text in entries.items() if len(text.strip()) < 80] == []
 

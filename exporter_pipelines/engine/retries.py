@@ -112,7 +112,7 @@ def _with_retries(
         )
 
     retrying = Retrying(
-        retry=retry_if_exception(lambda e: isinstance(e, ExporterError) and e.may_pass),
+        retry=retry_if_exception(lambda e: isinstance(e, ExporterError) and e.retryable),
         stop=stop_after_attempt(limit + 1),
         wait=wait_exponential_jitter(
             multiplier=first_wait_s, max=60, exp_base=3, jitter=first_wait_s / 2

@@ -85,8 +85,8 @@ class ExportRun:
             self.config.check()
             outcome = self._export(day)
         except ExporterError as error:
-            yield self._note_problem(day, str(error), error.entry)
-            self.outcome.abort = error.every_day  # do not wait for each to time out
+            yield self._note_problem(day, str(error), error.docs_anchor)
+            self.outcome.abort = error.affects_all_days  # do not wait for each to time out
         except Exception as error:
             # A bug that one day's rows bring to light must not cost the other days either.
             yield self._note_problem(day, self._unexpected(error), UNEXPECTED)

@@ -9,8 +9,8 @@ from itertools import groupby
 from exporter_pipelines.engine.judge import Verdict
 from exporter_pipelines.errors import DayHeldError, ExporterError
 
-HELD = DayHeldError.entry
-UNEXPECTED = ExporterError.entry
+HELD = DayHeldError.docs_anchor
+UNEXPECTED = ExporterError.docs_anchor
 
 
 @dataclass
@@ -23,7 +23,7 @@ class RunOutcome:
         verdicts: Of the days that were judged.
         published: Days.
         problems: Day -> why it failed or was held.
-        entries: Headings of docs/failures.md that say more about them, in the order of their days.
+        docs_anchors: Headings of docs/failures.md that say more about them, in the order of their days.
         abort: Whether the remaining days are not tried.
     """
 
@@ -32,13 +32,13 @@ class RunOutcome:
     verdicts: dict[str, list[Verdict]] = field(default_factory=dict)
     published: list[str] = field(default_factory=list)
     problems: dict[str, str] = field(default_factory=dict)
-    entries: dict[str, None] = field(default_factory=dict)
+    docs_anchors: dict[str, None] = field(default_factory=dict)
     abort: bool = False
 
-    def note(self, day: str, problem: str, entry: str) -> None:
+    def note(self, day: str, problem: str, anchor: str) -> None:
         """A day that failed or is held, and the heading of docs/failures.md that says more."""
         self.problems[day] = problem
-        self.entries[entry] = None
+        self.docs_anchors[anchor] = None
 
     @property
     def unfinished(self) -> list[str]:
@@ -65,9 +65,9 @@ class RunOutcome:
             bad = len(self.problems) + len(self.unfinished)
             listed.insert(0, f"{bad} of {len(self.days)} days of {self.dataset}:")
         said = "\n".join(listed)
-        if not self.entries:
+        if not self.docs_anchors:
             return said
-        pages = ", ".join(f"docs/failures.md#{entry}" for entry in self.entries)
+        pages = ", ".join(f"docs/failures.md#{anchor}" for anchor in self.docs_anchors)
         return said + ("\n" if len(self.days) > 1 else " ") + f"See {pages}"
 
     def stopped(self, day: str) -> str:

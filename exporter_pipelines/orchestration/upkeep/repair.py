@@ -49,7 +49,7 @@ def repair(  # type: ignore[no-untyped-def]
         dataset = dataset_named(config.dataset)
         found = days_to_repair(exports.store(), dataset, config.rule, config.column or None)
     except ExporterError as error:
-        said = f"{error} See docs/failures.md#{error.entry}"
+        said = f"{error} See docs/failures.md#{error.docs_anchor}"
         remember(said)
         raise dg.Failure(said, allow_retries=False) from None
     context.log.info("\n".join([str(found), *(f"  {day.day}" for day in found.days)]))

@@ -90,20 +90,20 @@ class PostgresErrors:
         said = _without_cells(self._safe(error))
         sqlstate = getattr(error, "sqlstate", None)
         if sqlstate:
-            may_pass = bool(_PASSING.fullmatch(sqlstate))
+            retryable = bool(_PASSING.fullmatch(sqlstate))
         else:
-            may_pass = str(error).startswith("IO:") and "ERROR:" not in str(error)
+            retryable = str(error).startswith("IO:") and "ERROR:" not in str(error)
         if "ERROR:" in str(error):
             return SourceLostError(
                 f"PostgreSQL {self._target} refused to go on: {said}.",
                 "Nothing of this day was published; run the SELECT of the day's table in psql to "
                 "see why, then run the day again.",
-                may_pass,
+                retryable,
             )
         return SourceLostError(
             f"PostgreSQL {self._target} stopped in the middle: {said}.",
             "Nothing of this day was published; run it again when the server is well.",
-            may_pass,
+            retryable,
         )
 
     def refused(self, error: Exception, sqlstate: str) -> PostgresStatementError:
@@ -135,13 +135,13 @@ class PostgresStatementError(ExporterError):
         sqlstate: PostgreSQL's five-character error code.
     """
 
-    entry = "a-statement-was-refused"
+    docs_anchor = "a-statement-was-refused"
 
-    def __init__(self, sqlstate: str, message: str, may_pass: bool = False) -> None:
+    def __init__(self, sqlstate: str, message: str, retryable: bool = False) -> None:
         super().__init__(
             message, "Run SELECT * FROM the dataset's table in psql as the same user to see why."
         )
-        self.sqlstate, self.may_pass = sqlstate, may_pass
+        self.sqlstate, self.retryable = sqlstate, retryable
 
 
 def malformed(variable: str) -> ConfigurationError:

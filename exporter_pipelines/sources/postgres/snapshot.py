@@ -63,7 +63,7 @@ class PostgresDaySnapshot:
                 f"{rewritten[0]['name']} was rewritten (ALTER TABLE, TRUNCATE or the like) just as "
                 f"the export of {dataset.name} began.",
                 "Nothing of this day was published; run it again.",
-                may_pass=True,
+                retryable=True,
             )
         self._about = connection.rows(_INFO)[0]
 

@@ -107,7 +107,7 @@ class PostgresTable:
             try:
                 found = self._connection.types(query.rule_probe(expression))["verdict"]
             except PostgresStatementError as error:
-                if error.may_pass:
+                if error.retryable:
                     raise
                 self._connection.execute("ROLLBACK")
                 raise ConfigurationError(
@@ -125,7 +125,7 @@ class PostgresTable:
         try:
             return self._connection.types(f"SELECT * FROM {quoted} AS t")  # noqa: S608 - quoted
         except PostgresStatementError as error:
-            if error.may_pass:
+            if error.retryable:
                 raise
             self._connection.execute("ROLLBACK")
             raise self._no_table(error) from None
