@@ -16,6 +16,7 @@ from click.testing import CliRunner
 from exporter_pipelines import cli
 from exporter_pipelines.stores import LocalStore
 from exporter_pipelines_tests.support.backends import Backend
+from exporter_pipelines_tests.support.dagster_history import with_sqlite_history
 from exporter_pipelines_tests.support.doctor_runs import DAY, SECRET, Doctor
 from exporter_pipelines_tests.support.projects import BIN, ROOT, Project
 
@@ -148,7 +149,13 @@ def test_dagster_home_is_looked_at(doctor: Doctor, home: str, level: str, said: 
     assert said in doctor.found(level, "dagster", None)["message"]
 
 
-def test_a_storage_that_is_not_initialised_is_named(doctor: Doctor) -> None:
+@pytest.mark.parametrize("option", [False, True])
+def test_a_storage_that_is_not_initialised_is_named(doctor: Doctor, option: bool) -> None:
+    if option:
+        file = Path("dagster.yaml")
+        file.write_text(with_sqlite_history(file.read_text()))
+    doctor.run()
+    assert ".dagster/storage" in doctor.found("ok", "dagster", None)["message"]
     shutil.rmtree(Path(".dagster/storage").absolute())
     doctor.run()
     assert "make setup" in doctor.found("warn", "dagster", None)["hint"]

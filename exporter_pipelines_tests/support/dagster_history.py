@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import chdir, contextmanager
 
 import dagster as dg
 
 from exporter_pipelines_tests.support.projects import Project
+
+
+def with_sqlite_history(dagster_yaml: str) -> str:
+    """The shipped dagster.yaml with its commented option in place of Dagster's `sqlite`."""
+    option = re.search(r"^  # custom:\n(?:  #   .*\n)+", dagster_yaml, re.MULTILINE)
+    assert option, "dagster.yaml has no commented option"
+    shipped = "  sqlite:\n    base_dir: .dagster/storage\n"
+    assert shipped in dagster_yaml
+    return dagster_yaml.replace(shipped, option[0].replace("  # ", "  "))
 
 
 @contextmanager
