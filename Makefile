@@ -20,7 +20,8 @@ demo: setup ## Export a sample backend and show what was written where
 	@$(BIN)/python -m exporter_pipelines.demo
 
 dev: setup ## Open the Dagster UI (web server and daemon) on http://127.0.0.1:3000, or PORT=...
-	@$(if $(PORT),EXPORTER_UI_URL=http://127.0.0.1:$(PORT)) $(BIN)/dagster dev -h 127.0.0.1 -p $(or $(PORT),3000)
+	@$(if $(PORT),EXPORTER_UI_URL=http://127.0.0.1:$(PORT)) $(BIN)/python -m exporter_pipelines.supervisor \
+		--host 127.0.0.1 --port $(or $(PORT),3000)
 
 test: $(READY) ## All tests, on a real PostgreSQL
 	@$(BIN)/pytest -n auto --dist worksteal $(ARGS)

@@ -24,6 +24,7 @@ The packages, each of which may import only those above it (`test_ladder` enforc
     api                                          exports from Python, without Dagster
     doctor                                       checks of the set-up
     cli                                          the command `exporter`
+    supervised_processes, supervisor             `make dev`: web server, daemon, code server
 
 Only orchestration, components and definitions import Dagster, and only
 `orchestration.dagster_internals` its private modules.

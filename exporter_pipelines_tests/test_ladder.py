@@ -72,6 +72,10 @@ LADDER = {
         "errors", "settings", "contracts", "stores", "engine", "databases", "catalog",
     },
     "__main__": {"process_memory", "cli"},
+    "supervised_processes": set(),
+    "supervisor": {
+        "errors", "settings", "orchestration.dagster_internals", "supervised_processes",
+    },
 }  # fmt: skip
 MAY_IMPORT_DAGSTER = {"orchestration", "components", "definitions"}
 DAGSTER_INTERNALS = "orchestration.dagster_internals"

@@ -1,0 +1,154 @@
+"""`make dev`: one per project, children that come back, and nothing left when it ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from exporter_pipelines_tests.support.backends import Backend
+from exporter_pipelines_tests.support.projects import Project
+from exporter_pipelines_tests.support.servers import WebServer, free_port
+from exporter_pipelines_tests.support.supervised import (
+    CODE_SERVER,
+    DAEMON,
+    WEB_SERVER,
+    Supervised,
+    inner_code_server,
+    living,
+    supervised,
+)
+
+LOCATIONS = """{ workspaceOrError { ... on Workspace { locationEntries {
+  name locationOrLoadError { __typename } } } } }"""
+LOADED = [
+    {"name": "exporter_pipelines", "locationOrLoadError": {"__typename": "RepositoryLocation"}}
+]
+RUN = """mutation Run { launchRun(executionParams: {
+  selector: {repositoryLocationName: "exporter_pipelines", repositoryName: "__repository__",
+             jobName: "logs_job"}, executionMetadata: {tags: [
+               {key: "dagster/partition", value: "2026-11-01"}]}, runConfigData: {}})
+  { __typename ... on PythonError { message } } }"""
+
+pytestmark = pytest.mark.skipif(
+    not Path("/proc/self/stat").exists(), reason="these tests look processes up in /proc"
+)
+
+
+def locations(running: Supervised) -> object:
+    """The code locations that the web server has loaded; None while it does not answer."""
+    try:
+        answer = WebServer(f"http://127.0.0.1:{running.port}").ask(LOCATIONS)
+    except OSError:
+        return None
+    return answer["workspaceOrError"]["locationEntries"]
+
+
+def test_a_second_start_is_refused_and_the_first_goes_on(project: Project) -> None:
+    with supervised(project) as first:
+        first.wait_until_up()
+        assert first.said().rstrip().endswith(f"http://127.0.0.1:{first.port} (Ctrl-C stops it)")
+        with supervised(project) as second:
+            assert second.process.wait(timeout=60) == 1
+            assert second.said().splitlines() == [
+                f"Error: This project is already running on http://127.0.0.1:{first.port} "
+                f"(process {first.process.pid}). Open that address, or stop it there with Ctrl-C."
+            ]
+        assert first.process.poll() is None
+        assert locations(first) == LOADED
+
+
+def test_a_port_in_use_is_refused(project: Project) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with supervised(project, port=port) as refused:
+            assert refused.process.wait(timeout=60) == 1
+            assert refused.said().splitlines() == [
+                f"Error: The web server cannot listen on 127.0.0.1:{port}: Address already in use. "
+                f"Choose another port: make dev PORT={port + 1}."
+            ]
+
+
+def test_a_process_that_is_killed_is_started_again(project: Project) -> None:
+    with supervised(project) as running:
+        running.wait_until_up()
+        for program, name in ((DAEMON, "daemon"), (WEB_SERVER, "web server")):
+            os.kill(killed := running.child(program), signal.SIGKILL)
+            running.wait_until(lambda: running.child(program) not in (0, killed), program)  # noqa: B023
+            assert f"The {name} ended with code -9; it starts again in 0.5 s." in running.said()
+        outer = running.child(CODE_SERVER)
+        os.kill(inner_code_server(outer), signal.SIGKILL)
+        running.wait_until(lambda: running.child(CODE_SERVER) not in (0, outer), CODE_SERVER)
+        running.wait_until(lambda: inner_code_server(running.child(CODE_SERVER)), "inner")
+        running.wait_until(lambda: locations(running) == LOADED, "the definitions are loaded")
+        assert running.process.poll() is None
+
+
+def test_a_process_that_does_not_stay_up_ends_everything(project: Project) -> None:
+    with supervised(project) as running:
+        running.wait_until_up()
+        everything = running.everything()
+        for _ in range(5):
+            running.wait_until(lambda: running.child(DAEMON), "the daemon")
+            os.kill(killed := running.child(DAEMON), signal.SIGKILL)
+            running.wait_until(lambda: running.child(DAEMON) != killed, "its end")
+        assert running.process.wait(timeout=60) == 1
+        assert running.said().splitlines()[-1] == (
+            "Error: The daemon ended 5 times within a minute, the last time with code -9, so "
+            "everything is stopped. See its output above."
+        )
+        assert living(everything) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_a_signal_ends_every_process(project: Project, number: signal.Signals) -> None:
+    with supervised(project) as running:
+        running.wait_until_up()
+        everything = running.everything()
+        assert len(everything) >= 4
+        running.process.send_signal(number)
+        assert running.process.wait(timeout=25) == 0
+        assert living(everything) == []
+
+
+def test_a_run_ends_with_it_and_leaves_nothing(project: Project, backend: Backend) -> None:
+    with supervised(project) as running, psycopg.connect(backend.url) as application:
+        application.execute("LOCK TABLE logs IN ACCESS EXCLUSIVE MODE")  # holds the run for 30 s
+        running.wait_until_up()
+        before = set(running.everything())
+        web = WebServer(f"http://127.0.0.1:{running.port}")
+        launched = web.ask(RUN)["launchRun"]
+        assert launched["__typename"] == "LaunchRunSuccess", launched
+        running.wait_until(lambda: (project.output / ".runs").exists(), "the run has begun")
+        everything = running.everything()
+        assert set(everything) - before, "the run is a process of its own"
+        running.process.send_signal(signal.SIGTERM)
+        assert running.process.wait(timeout=25) == 0
+        assert living(everything) == []
+        assert not any((project.output / "logs").rglob("*.gz"))
+
+
+def test_what_a_killed_supervisor_started_ends_and_the_next_start_works(project: Project) -> None:
+    port = free_port()
+    with supervised(project, port=port) as killed:
+        killed.wait_until_up()
+        everything = killed.everything()
+        killed.process.kill()
+        killed.process.wait()
+        with supervised(project, port=port + 1) as again:
+            again.wait_until_up()
+            assert living(everything) == [], "the next start waits until these have ended"
+
+
+def test_a_start_that_fails_says_so_in_one_sentence(project: Project) -> None:
+    project.set(DAGSTER_HOME="/nowhere")
+    with supervised(project) as refused:
+        assert refused.process.wait(timeout=60) == 1
+    assert refused.said() == (
+        "Error: DAGSTER_HOME is /nowhere, and must be the absolute path of a folder. Start in the "
+        "project folder, whose .env sets it: copy .env.example to .env.\n"
+    )
