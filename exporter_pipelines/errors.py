@@ -20,8 +20,8 @@ class ExporterError(Exception):
         hint: What to do next. One sentence.
 
     Attributes:
-        retryable: Whether the same may succeed a little later, with nothing done about it.
-        affects_all_days: Whether the other days of a range would meet the same, so that none is tried.
+        retryable: Whether another attempt a little later may succeed without any change.
+        affects_all_days: Whether every other day of a range would fail in the same way.
         docs_anchor: Heading in docs/failures.md, as a link names it.
     """
 

@@ -23,7 +23,7 @@ class RunOutcome:
         verdicts: Of the days that were judged.
         published: Days.
         problems: Day -> why it failed or was held.
-        docs_anchors: Headings of docs/failures.md that say more about them, in the order of their days.
+        docs_anchors: Headings of docs/failures.md that explain them, in the order of their days.
         abort: Whether the remaining days are not tried.
     """
 
