@@ -37,11 +37,11 @@ def messages(count: int) -> list[Message]:
 def deliver(box: Outbox, receivers: list[Receiver]) -> tuple[Outbox, list[str]]:
     """One tick of a daemon that was started anew: everything went through storage."""
     box = Outbox.from_json(box.to_json())
-    assert box.give_up(receivers) == 0
+    assert box.drop_expired(receivers) == 0
     return box, box.deliver(receivers, lambda: None)
 
 
-def test_a_receiver_that_is_down_loses_nothing_and_the_other_hears_once(
+def test_a_receiver_that_is_down_loses_nothing_and_the_other_gets_it_once(
     opened: Callable[..., Inbox], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(outbox_module, "FIRST_WAIT_S", 0.0)
@@ -54,7 +54,7 @@ def test_a_receiver_that_is_down_loses_nothing_and_the_other_hears_once(
     monkeypatch.setattr(outbox_module, "_TICK_BUDGET_S", 0.5)
     for _ in range(3):
         box, problems = deliver(box, receivers)
-        assert "receiver 2 (JSON) did not take the message, or could not be reached" in problems[0]
+        assert "receiver 2 (JSON) rejected the message or could not be reached" in problems[0]
     assert well.titles == ["0", "1", "2"]
     back = opened(port)
     box, problems = deliver(box, receivers)
@@ -62,7 +62,7 @@ def test_a_receiver_that_is_down_loses_nothing_and_the_other_hears_once(
     assert box.waits_since() is None
 
 
-def test_a_receiver_that_is_down_is_left_alone_for_longer_and_longer(
+def test_the_delay_grows_while_a_receiver_is_down(
     opened: Callable[..., Inbox], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     refusing = opened()
@@ -82,7 +82,7 @@ def test_a_receiver_that_is_down_is_left_alone_for_longer_and_longer(
     assert refusing.titles == ["0"]
 
 
-def test_a_receiver_that_hangs_does_not_keep_the_others_waiting(
+def test_a_receiver_that_hangs_does_not_delay_the_others(
     opened: Callable[..., Inbox], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(receivers_module, "SEND_TIMEOUT_S", 0.3)
@@ -94,22 +94,22 @@ def test_a_receiver_that_hangs_does_not_keep_the_others_waiting(
     box, problems = deliver(box, receivers)
     assert well.titles == ["0", "1"]
     assert len(problems) == 1
-    assert "receiver 1 (JSON) did not answer within 0.3 s; tried again in 30 s" in problems[0]
+    assert "receiver 1 (JSON) did not answer within 0.3 s; next attempt in 30 s" in problems[0]
 
 
-def test_what_waits_too_long_is_given_up_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_expired_messages_are_dropped_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     receivers, box = open_receivers(["json://127.0.0.1:9/"]), Outbox()
     for message in messages(502):
         box.add(message, receivers)
-    assert box.give_up(receivers) == 2
+    assert box.drop_expired(receivers) == 2
     assert box.waiting[0].message.title == "[exporter] 2"
     box.waiting[0].since -= 8 * 86400
-    assert box.give_up(receivers) == 1
-    assert box.give_up([]) == 0  # the operator removed the receiver: nobody misses them
+    assert box.drop_expired(receivers) == 1
+    assert box.drop_expired([]) == 0  # the operator removed the receiver: nobody misses them
     assert box.waits_since() is None
 
 
-def test_nothing_of_a_url_is_said(
+def test_no_part_of_a_url_is_shown(
     opened: Callable[..., Inbox],
     caplog: pytest.LogCaptureFixture,
     capfd: pytest.CaptureFixture[str],
@@ -139,7 +139,7 @@ def test_nothing_of_a_url_is_said(
     assert CANARY not in "".join(said)
 
 
-def test_a_long_story_is_cut_to_what_receivers_take() -> None:
+def test_a_long_message_is_shortened() -> None:
     days = [f"2026-01-{day:02}" for day in range(1, 32)]
     message = alert("day_held", "logs", days=days, why=["x" * 1000] * 31, link="http://ui/runs/1")
     assert len(message.body) <= 1800
@@ -147,7 +147,7 @@ def test_a_long_story_is_cut_to_what_receivers_take() -> None:
     assert "See: http://ui/runs/1\nWhat to do: " in message.body
 
 
-def test_the_command_says_who_took_a_test_message(
+def test_the_command_prints_who_accepted_a_test_message(
     project: Project, opened: Callable[..., Inbox]
 ) -> None:
     none = project.exporter("alert-test")
@@ -156,9 +156,9 @@ def test_the_command_says_who_took_a_test_message(
     project.set(EXPORTER_ALERT_URLS=f"{well.url} odd://{CANARY}")
     tried = project.exporter("alert-test")
     assert tried.stdout.splitlines() == [
-        "receiver 1 (JSON)  took the message",
-        "receiver 2  is not a URL that Apprise knows",
-        "1 of 2 receivers took the message.",
+        "receiver 1 (JSON)  accepted the message",
+        "receiver 2  is not a valid Apprise URL",
+        "1 of 2 receivers accepted the message.",
     ]
     assert tried.code == 1
     assert well.titles == ["test"]

@@ -44,11 +44,13 @@ def alerting(
         yield found
 
 
-def test_a_held_day_is_told_once_and_over_once(alerting: Alerting, backend: Backend) -> None:
+def test_a_held_day_sends_one_alert_and_one_resolved_message(
+    alerting: Alerting, backend: Backend
+) -> None:
     backend.add_logs(DAY, 50)
     backend.run("UPDATE logs SET level = 'canary-of-a-row'")
     run = alerting.run(DAY)
-    [held] = alerting.told()
+    [held] = alerting.received()
     assert held["title"] == f"[exporter] logs {DAY}: held"
     assert held["type"] == "failure"
     assert "50 of 50 rows rejected (100.00 %)" in held["message"]
@@ -57,72 +59,72 @@ def test_a_held_day_is_told_once_and_over_once(alerting: Alerting, backend: Back
     assert "canary" not in str(held)
 
     alerting.run(DAY)
-    assert alerting.told() == []
+    assert alerting.received() == []
 
     backend.run("UPDATE logs SET level = 'INFO'")
     alerting.run(DAY)
-    [over] = alerting.told()
-    assert over["title"] == f"[exporter] logs {DAY}: well again"
-    assert over["type"] == "success"
+    [resolved] = alerting.received()
+    assert resolved["title"] == f"[exporter] logs {DAY}: resolved"
+    assert resolved["type"] == "success"
 
 
-def test_a_range_is_one_message_and_recovers_day_by_day(
+def test_a_range_sends_one_message_and_is_resolved_day_by_day(
     alerting: Alerting, backend: Backend
 ) -> None:
     for day in range(1, 15):
         backend.add_logs(f"2026-11-{day:02}", 20, first_id=100 * day)
     backend.run("UPDATE logs SET level = 'odd' WHERE timestamp::date <> '2026-11-05'")
     alerting.run("2026-11-01", "2026-11-14")
-    [held] = alerting.told()
+    [held] = alerting.received()
     assert held["title"] == "[exporter] logs 13 days: held"
     assert "2026-11-11 and 3 more" in held["message"]
     assert len(held["message"]) <= 2000
 
     backend.run("UPDATE logs SET level = 'INFO'")
     alerting.run("2026-11-01", "2026-11-02")
-    [over] = alerting.told()
-    assert over["title"] == "[exporter] logs 2 days: well again"
-    assert "2026-11-01, 2026-11-02" in over["message"]
+    [resolved] = alerting.received()
+    assert resolved["title"] == "[exporter] logs 2 days: resolved"
+    assert "2026-11-01, 2026-11-02" in resolved["message"]
     alerting.run("2026-11-03", "2026-11-14")
-    assert [post["title"] for post in alerting.told()] == ["[exporter] logs 11 days: well again"]
+    assert [post["title"] for post in alerting.received()] == ["[exporter] logs 11 days: resolved"]
 
 
-def test_a_failed_run_names_its_days_and_is_over_when_they_are_published(
+def test_a_failed_run_names_its_days_and_is_resolved_when_they_are_published(
     alerting: Alerting, backend: Backend
 ) -> None:
     backend.run("ALTER TABLE logs RENAME TO elsewhere")
     alerting.run(DAY)
-    [failed] = alerting.told()
+    [failed] = alerting.received()
     assert failed["title"] == f"[exporter] logs {DAY}: run failed"
     assert "logs" in failed["message"]
     assert "does not exist" in failed["message"]
     backend.run("ALTER TABLE elsewhere RENAME TO logs")
     alerting.run(DAY)
-    assert [post["title"] for post in alerting.told()] == [f"[exporter] logs {DAY}: well again"]
+    assert [post["title"] for post in alerting.received()] == [f"[exporter] logs {DAY}: resolved"]
 
 
-def test_a_run_that_ended_without_a_step_is_told_and_a_cancelled_one_is_not(
+def test_a_run_that_failed_without_a_step_sends_an_alert_and_a_cancelled_one_does_not(
     alerting: Alerting,
 ) -> None:
     job = alerting.repository.get_job("prune_job")
     cancelled, killed = (alerting.instance.create_run_for_job(job) for _ in range(2))
     alerting.instance.report_run_canceled(cancelled)
-    assert alerting.told() == []
+    assert alerting.received() == []
     alerting.instance.report_run_failed(killed, "Ended by the monitor.")
-    [failed] = alerting.told()
+    [failed] = alerting.received()
     assert failed["title"] == "[exporter] prune_job: run failed"
     assert "Why: Ended by the monitor." in failed["message"]
     assert job.execute_in_process(instance=alerting.instance).success
-    assert [post["title"] for post in alerting.told()] == ["[exporter] prune_job: well again"]
+    assert [post["title"] for post in alerting.received()] == ["[exporter] prune_job: resolved"]
 
 
 @pytest.mark.parametrize("launched", [False, True], ids=["command line", "daemon"])
-def test_a_run_that_dagster_says_it_will_retry_is_told_when_it_cannot_be(
+def test_a_run_that_dagster_cannot_retry_sends_an_alert_despite_its_tag(
     alerting: Alerting, launched: bool
 ) -> None:
     """Dagster marks every killed run so, and starts none of the command line again."""
     job = alerting.repository.get_job("prune_job")
-    assert alerting.told() == []
+    assert alerting.received() == []
     origin = repository_origin().get_job_origin(job.name)
     killed = alerting.instance.create_run_for_job(
         job,
@@ -130,11 +132,11 @@ def test_a_run_that_dagster_says_it_will_retry_is_told_when_it_cannot_be(
         remote_job_origin=origin if launched else None,
     )
     alerting.instance.report_run_failed(killed, "The process of this run is gone.")
-    told = [post["title"] for post in alerting.told()]
+    told = [post["title"] for post in alerting.received()]
     assert told == ([] if launched else ["[exporter] prune_job: run failed"])
 
 
-def test_text_of_other_peoples_assets_is_not_repeated(alerting: Alerting) -> None:
+def test_the_text_of_other_assets_is_not_quoted(alerting: Alerting) -> None:
     @dg.asset
     def theirs() -> None:
         raise ValueError("canary-of-a-row")
@@ -144,66 +146,64 @@ def test_text_of_other_peoples_assets_is_not_repeated(alerting: Alerting) -> Non
         return dg.AssetCheckResult(passed=False, description="canary-of-a-row")
 
     dg.materialize([theirs], instance=alerting.instance, raise_on_error=False)
-    [failed] = alerting.told(1)
+    [failed] = alerting.received(1)
     assert failed["title"] == "[exporter] theirs: run failed"
-    assert "ValueError; the run's log has its text." in failed["message"]
+    assert "ValueError; see the log of the run." in failed["message"]
     only = dg.AssetSelection.checks(odd)
     dg.materialize([theirs, odd], selection=only, instance=alerting.instance)
-    [checked] = alerting.told()
+    [checked] = alerting.received()
     assert checked["title"] == "[exporter] theirs: check failed"
     assert "canary" not in str([failed, checked])
 
 
-def test_a_failed_check_is_over_when_the_day_passes_it(
+def test_a_failed_check_is_resolved_when_the_day_passes_it(
     alerting: Alerting, backend: Backend
 ) -> None:
     for day in range(1, 9):
         backend.add_logs(f"2026-11-{day:02}", 5 if day == 8 else 100, first_id=1000 * day)
     alerting.run("2026-11-01", "2026-11-08")
-    [warned] = alerting.told()
+    [warned] = alerting.received()
     assert warned["title"] == "[exporter] logs 2026-11-08: check failed"
     assert warned["type"] == "warning"
     assert "row_count_drift: 5 rows" in warned["message"]
     backend.add_logs("2026-11-08", 95, first_id=9000)
     alerting.run("2026-11-08")
-    assert [p["title"] for p in alerting.told()] == ["[exporter] logs 2026-11-08: well again"]
+    assert [p["title"] for p in alerting.received()] == ["[exporter] logs 2026-11-08: resolved"]
 
 
-def test_a_held_day_is_not_well_again_in_the_same_breath(
-    alerting: Alerting, backend: Backend
-) -> None:
+def test_the_failed_check_of_a_held_day_stays_open(alerting: Alerting, backend: Backend) -> None:
     for day in range(1, 9):
         backend.add_logs(f"2026-11-{day:02}", 5 if day == 8 else 100, first_id=1000 * day)
     alerting.run("2026-11-01", "2026-11-08")
-    assert len(alerting.told()) == 1  # row_count_drift
+    assert len(alerting.received()) == 1  # row_count_drift
     backend.add_logs("2026-11-08", 95, first_id=9000)
     backend.run("UPDATE logs SET level = 'odd' WHERE timestamp::date = '2026-11-08'")
     alerting.run("2026-11-08")
-    assert [p["title"] for p in alerting.told()] == ["[exporter] logs 2026-11-08: held"]
+    assert [p["title"] for p in alerting.received()] == ["[exporter] logs 2026-11-08: held"]
     backend.run("UPDATE logs SET level = 'INFO'")
     alerting.run("2026-11-08")
-    [over] = alerting.told()
-    assert over["title"] == "[exporter] logs 2026-11-08: well again"
-    assert "check failed: over" in over["message"]
-    assert "held: over" in over["message"]
+    [resolved] = alerting.received()
+    assert resolved["title"] == "[exporter] logs 2026-11-08: resolved"
+    assert "Resolved: check failed (2026-11-08)." in resolved["message"]
+    assert "Resolved: held (2026-11-08)." in resolved["message"]
 
 
-def test_a_published_day_with_many_rejected_rows_is_told(
+def test_a_published_day_with_many_rejected_rows_sends_an_alert(
     alerting: Alerting, backend: Backend
 ) -> None:
     backend.add_logs(DAY, 50)
     backend.run("UPDATE logs SET level = 'odd' WHERE id IN (SELECT id FROM logs LIMIT 5)")
     assert alerting.run(DAY).success
-    [rate] = alerting.told()
+    [rate] = alerting.received()
     assert rate["title"] == f"[exporter] logs {DAY}: many rejected rows"
     assert "5 of 50 rows rejected (10.00 %)" in rate["message"]
     assert "The limit is 1 %." in rate["message"]
     backend.run("UPDATE logs SET level = 'INFO'")
     alerting.run(DAY)
-    assert [post["title"] for post in alerting.told()] == [f"[exporter] logs {DAY}: well again"]
+    assert [post["title"] for post in alerting.received()] == [f"[exporter] logs {DAY}: resolved"]
 
 
-def test_an_export_is_slow_by_its_own_history(
+def test_an_export_is_slow_compared_with_its_own_history(
     alerting: Alerting, backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def exported(seconds: float, first: int) -> None:
@@ -219,21 +219,21 @@ def test_an_export_is_slow_by_its_own_history(
     backend.add_logs(DAY, 50)
     exported(1e-6, first=1)
     alerting.run(DAY)
-    [slow] = alerting.told()
+    [slow] = alerting.received()
     assert slow["title"] == "[exporter] logs: slow export"
     assert f"{DAY}: 50 rows took" in slow["message"]
     exported(3600.0, first=1)
     exported(3600.0, first=8)
     alerting.run(DAY)
-    assert [post["title"] for post in alerting.told()] == ["[exporter] logs: well again"]
+    assert [post["title"] for post in alerting.received()] == ["[exporter] logs: resolved"]
     monkeypatch.delenv("EXPORTER_ALERT_SLOW_MIN_SECONDS")
     exported(1e-6, first=1)
     exported(1e-6, first=8)
     alerting.run(DAY)
-    assert alerting.told(1) == []  # a second is never slow
+    assert alerting.received(1) == []  # a second is never slow
 
 
-def test_yesterday_is_missing_where_its_schedule_is_on(
+def test_a_missing_export_of_a_running_schedule_sends_an_alert(
     alerting: Alerting, backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("EXPORTER_END_DATE", "")
@@ -243,13 +243,13 @@ def test_yesterday_is_missing_where_its_schedule_is_on(
     now = dt.datetime.now(dt.UTC)
     tick = now.replace(hour=2, minute=15, second=0, microsecond=0)
     day = str((tick - dt.timedelta(days=1 if tick < now else 2)).date())
-    assert alerting.told(1) == []
+    assert alerting.received(1) == []
     switched_on(alerting.instance, newest, now - dt.timedelta(hours=24))
-    [missing] = alerting.told()
-    assert missing["title"] == f"[exporter] logs {day}: yesterday is missing"
+    [missing] = alerting.received()
+    assert missing["title"] == f"[exporter] logs {day}: export missing"
     assert "no run of" in missing["message"]
     alerting.run(day)
-    assert [post["title"] for post in alerting.told()] == [f"[exporter] logs {day}: well again"]
+    assert [post["title"] for post in alerting.received()] == [f"[exporter] logs {day}: resolved"]
 
 
 def repository_origin() -> RemoteRepositoryOrigin:
@@ -270,29 +270,29 @@ def switched_on(
     )
 
 
-def test_a_source_is_told_when_it_stays_away_and_when_it_is_back(
+def test_an_unreachable_source_sends_an_alert_and_is_resolved(
     alerting: Alerting, settings: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("EXPORTER_SOURCE_URL", "postgresql://me:canary-secret@127.0.0.1:9/backend")
-    assert alerting.told(1) == []
-    [gone] = alerting.told()
+    assert alerting.received(1) == []
+    [gone] = alerting.received()
     assert gone["title"] == "[exporter] EXPORTER_SOURCE_URL: source unreachable"
     assert "canary" not in str(gone)
     monkeypatch.setenv("EXPORTER_SOURCE_URL", settings["EXPORTER_SOURCE_URL"])
-    [back] = alerting.told()
-    assert back["title"] == "[exporter] EXPORTER_SOURCE_URL: well again"
+    [back] = alerting.received()
+    assert back["title"] == "[exporter] EXPORTER_SOURCE_URL: resolved"
 
 
-def test_a_disk_that_fills_up_is_told(alerting: Alerting, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_low_disk_space_sends_an_alert(alerting: Alerting, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EXPORTER_ALERT_MIN_FREE_GIB", "1e9")
-    [full] = alerting.told()
-    assert full["title"] == "[exporter] output: little disk left"
+    [full] = alerting.received()
+    assert full["title"] == "[exporter] output: low disk space"
     assert "the limit is 1e+09 GiB" in full["message"]
     monkeypatch.setenv("EXPORTER_ALERT_MIN_FREE_GIB", "0")
-    assert [post["title"] for post in alerting.told()] == ["[exporter] output: well again"]
+    assert [post["title"] for post in alerting.received()] == ["[exporter] output: resolved"]
 
 
-def test_the_heartbeat_stops_when_alerting_is_dead(
+def test_the_heartbeat_stops_when_alerting_is_unhealthy(
     alerting: Alerting, receiver: Inbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     url = f"http://127.0.0.1:{receiver.port}/beat/canary"
@@ -301,25 +301,25 @@ def test_the_heartbeat_stops_when_alerting_is_dead(
     assert receiver.beats == ["/beat/canary"]
     receiver.status = 500
     said = alerting.tick()
-    assert "the heartbeat was answered with HTTP status 500" in said
+    assert "The heartbeat was answered with HTTP status 500" in said
     # A message that nobody takes: the outside watcher is the one who is left.
     monkeypatch.setattr(condition_alerts_module, "_STUCK_S", 0.0)
     monkeypatch.setenv("EXPORTER_ALERT_MIN_FREE_GIB", "1e9")
     said += alerting.tick()
-    assert "no heartbeat: a message has been waiting" in said
+    assert "No heartbeat: a message has waited" in said
     monkeypatch.setenv("EXPORTER_ALERT_URLS", "odd://canary")
     said += alerting.tick()
-    assert "no heartbeat: no receiver can be used" in said
+    assert "No heartbeat: no receiver URL is valid" in said
     assert "canary" not in said
     assert len(receiver.beats) == 2
     other = tmp_path / "other"
     other.mkdir()
     with dg.DagsterInstance.local_temp(str(other)) as instance:
         alone = Alerting(alerting.repository, instance, receiver)
-        assert "run_alerts_sensor does not tick" in alone.tick("condition_alerts_sensor")
+        assert "run_alerts_sensor has not run" in alone.tick("condition_alerts_sensor")
 
 
-def test_history_is_not_told_and_a_restart_repeats_nothing(
+def test_earlier_runs_send_no_alert_and_a_restart_repeats_nothing(
     alerting: Alerting, backend: Backend, tmp_path: Path
 ) -> None:
     backend.add_logs(DAY, 50)
@@ -329,15 +329,15 @@ def test_history_is_not_told_and_a_restart_repeats_nothing(
     with dg.DagsterInstance.local_temp(str(home)) as instance:
         older = Alerting(alerting.repository, instance, alerting.inbox)
         older.run(DAY)
-        assert older.told() == []
+        assert older.received() == []
         older.run(DAY)
         older.tick("run_alerts_sensor")
     with dg.DagsterInstance.local_temp(str(home)) as instance:
         again = Alerting(build().get_repository_def(), instance, alerting.inbox)
-        assert [post["title"] for post in again.told()] == [f"[exporter] logs {DAY}: held"]
+        assert [post["title"] for post in again.received()] == [f"[exporter] logs {DAY}: held"]
 
 
-def test_without_receivers_the_log_has_it(
+def test_without_receivers_messages_are_in_the_log(
     alerting: Alerting,
     backend: Backend,
     monkeypatch: pytest.MonkeyPatch,
@@ -345,5 +345,5 @@ def test_without_receivers_the_log_has_it(
 ) -> None:
     monkeypatch.setenv("EXPORTER_ALERT_URLS", "")
     monkeypatch.setenv("EXPORTER_ALERT_MIN_FREE_GIB", "1e9")
-    assert "1 messages." in alerting.tick()
-    assert "little disk left" in "".join(capfd.readouterr())
+    assert "1 new messages." in alerting.tick()
+    assert "low disk space" in "".join(capfd.readouterr())

@@ -102,7 +102,7 @@ def test_a_backfill_holds_the_bad_day_only_and_failed_days_can_be_run_again(
     poisoned: Project, backend: Backend
 ) -> None:
     wrong = [f"ips {len(DAYS)} days: run failed", f"logs {POISONED}: held"]
-    well = [f"ips {len(DAYS)} days: well again", f"logs {POISONED}: well again"]
+    well = [f"ips {len(DAYS)} days: resolved", f"logs {POISONED}: resolved"]
     with inbox() as receiver, web_server(poisoned) as server:
         poisoned.set(EXPORTER_ALERT_URLS=receiver.url, EXPORTER_ALERT_MIN_FREE_GIB="0")
         with daemon(poisoned, seconds=2):

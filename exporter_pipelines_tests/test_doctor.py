@@ -71,7 +71,7 @@ def test_wrong_usage_is_2(doctor: Doctor, arguments: list[str]) -> None:
 
 def test_an_unknown_dataset_is_answered_with_the_known(doctor: Doctor) -> None:
     done = CliRunner().invoke(cli.main, ["doctor", "--dataset", "lgos"])
-    assert "There is no dataset 'lgos' (there are: anomalies, ips, logs" in done.output
+    assert "The dataset 'lgos' does not exist (there are: anomalies, ips, logs" in done.output
 
 
 # The project
@@ -81,7 +81,7 @@ def test_an_unknown_dataset_is_answered_with_the_known(doctor: Doctor) -> None:
     ("values", "said"),
     [
         ({"EXPORTER_START_DATE": "soon"}, "EXPORTER_START_DATE='soon' is not a date"),
-        ({"EXPORTER_START_DATE": "2999-01-01", "EXPORTER_END_DATE": ""}, "lies in the future"),
+        ({"EXPORTER_START_DATE": "2999-01-01", "EXPORTER_END_DATE": ""}, "is in the future"),
         ({"EXPORTER_END_DATE": "2026-10-01"}, "is not after EXPORTER_START_DATE 2026-11-01"),
         ({"EXPORTER_TIMEZONE": "Mars"}, "'Mars' is not an IANA time zone"),
     ],
@@ -284,7 +284,7 @@ def test_the_command_reads_the_env_file_over_the_shell(project: Project) -> None
     done = command(project, "doctor", EXPORTER_SOURCE_URL=elsewhere)
     assert done.returncode == 0, done.stdout
     assert done.stderr == ""
-    assert "replaces what the shell says for EXPORTER_SOURCE_URL" in done.stdout
+    assert ".env overrides the shell for EXPORTER_SOURCE_URL" in done.stdout
     assert re.search(r"^ok    logs +connection .*database test_", done.stdout, re.MULTILINE)
     assert SECRET not in done.stdout
 

@@ -48,7 +48,7 @@ def test_a_broken_file_is_named_and_hides_no_other(
 
 def test_a_preset_is_not_looked_at_twice_and_breaks_with_its_dataset(doctor: Doctor) -> None:
     doctor.run()
-    assert doctor.found("ok", "source", "logs_errors")["message"] == "The same as that of logs"
+    assert doctor.found("ok", "source", "logs_errors")["message"] == "Same source as logs"
     doctor.run("--dataset", "logs_errors")
     assert doctor.found("ok", "days", "logs_errors")
     doctor.edit("logs", "rejected_rows: 10", "rejected_rows: -1")

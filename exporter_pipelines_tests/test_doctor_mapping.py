@@ -22,7 +22,7 @@ def test_a_missing_table_is_answered_with_the_closest(doctor: Doctor, backend: B
     found = doctor.found("FAIL", "table")
     assert "logs does not exist" in found["message"]
     assert "(there are: app.logs, anomalies, ip_addresses, other)" in found["message"]
-    assert "The closest is app.logs" in found["hint"]
+    assert "The most similar table is app.logs" in found["hint"]
     doctor.paste("logs", found)
     assert doctor.configured("logs")["table"] == "app.logs"
     doctor.run()
@@ -41,7 +41,7 @@ def test_a_missing_column_without_a_substitute_is_listed(doctor: Doctor, backend
     backend.run("ALTER TABLE logs DROP message")
     doctor.run()
     found = doctor.found("FAIL", "columns")
-    assert found["message"].startswith("logs lacks message (there are: id, timestamp, level,")
+    assert found["message"].startswith("logs has no message (there are: id, timestamp, level,")
 
 
 def test_an_absent_optional_column_is_no_fault(doctor: Doctor, backend: Backend) -> None:
@@ -114,7 +114,7 @@ def test_names_of_several_words_and_telling_types_are_understood(
         }},
     }  # fmt: skip
     hint = doctor.found("FAIL", "table", "anomalies")["hint"]
-    assert "# details: nothing looks like it; if you have none, make it Optional" in hint
+    assert "# details: no similar column; if you do not have it, make it Optional" in hint
     assert "# not used: remarks" in hint
 
 
@@ -125,7 +125,7 @@ def test_hundreds_of_tables_are_looked_through_in_seconds(doctor: Doctor, backen
     backend.run("ALTER TABLE logs RENAME TO log_records")
     began = time.monotonic()
     done = CliRunner().invoke(cli.main, ["doctor", "--dataset", "logs"])
-    assert "The closest is log_records" in done.output
+    assert "The most similar table is log_records" in done.output
     assert time.monotonic() - began < 10
 
 
@@ -136,7 +136,7 @@ def test_renamed_columns_are_exported_with_what_is_proposed(
     backend.run("ALTER TABLE logs RENAME message TO body; ALTER TABLE logs RENAME timestamp TO ts")
     doctor.run()
     found = doctor.found("FAIL", "columns")
-    assert "logs lacks timestamp, level, message" in found["message"]
+    assert "logs has no timestamp, level, message" in found["message"]
     assert "level: LogLevel" in doctor.output
     doctor.paste("logs", found)
     doctor.run()

@@ -94,7 +94,7 @@ def test_rows_of_sqlite_without_a_day_are_counted(doctor: Doctor, sqlite_file: P
     doctor.paste("logs", doctor.found("FAIL", "table"))
     doctor.run("--dataset", "logs")
     assert doctor.found("warn", "dayless rows")["message"].endswith(
-        "created_at is null, infinite or no date: 4"
+        "without a usable created_at (null, infinite or not a date): 4"
     )
     assert doctor.found("ok", "days")["message"] == "Rows from 2026-11-01 to 2026-11-03"
 
@@ -108,7 +108,7 @@ def test_a_sqlite_key_that_repeats_and_a_zone_that_is_missing(
         "text AS message, service AS source FROM entries",
     )
     doctor.run("--dataset", "logs")
-    assert "occur more than once" in doctor.found("warn", "key")["message"]
+    assert "has repeated values" in doctor.found("warn", "key")["message"]
     doctor.edit("logs", "timezone: UTC", "# no zone")
     doctor.run("--dataset", "logs")
     assert "SQLite stores none" in doctor.found("FAIL", "types")["message"]

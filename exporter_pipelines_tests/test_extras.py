@@ -83,7 +83,7 @@ def test_alerts_are_kept_until_their_extra_is_installed(
                 f"{NEEDS_ALERTS.format('alerts')} Alerts are kept until then."
             ]
             assert receiver.posts == []
-        [held] = alerting.told()
+        [held] = alerting.received()
         assert held["title"] == f"[exporter] logs {DAY}: held"
 
 

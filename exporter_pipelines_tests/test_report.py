@@ -90,7 +90,7 @@ def test_the_page_tells_published_held_failed_and_cancelled_exports(
     records = sum(m.record_count for m in published)
     head, *history = page.tables["history"]
     assert head == [
-        "Date", "Status", "Datasets", "Records", "Days", "What became of them", "Run",
+        "Date", "Status", "Datasets", "Records", "Days", "Results", "Run",
     ]  # fmt: skip
     assert [row[1:6] for row in history] == [
         ["failed", "logs", NONE, THREE, "1 failed"],
@@ -99,9 +99,10 @@ def test_the_page_tells_published_held_failed_and_cancelled_exports(
     ]
     assert page.figures["Exports"] == "5 2 published, 1 held, 1 failed, 1 cancelled"
     assert page.figures["Success rate"].startswith("40.00 % ")
-    assert page.figures["Published now"].startswith("2 ")
+    assert page.figures["Published days"].startswith("2 ")
     assert (
-        page.figures["Average records"] == f"{records // 2:,} per published day, {records:,} in all"
+        page.figures["Average records"]
+        == f"{records // 2:,} per published day, {records:,} in total"
     )
     rejected, read = (sum(getattr(m.counts, n) for m in published) for n in ("rejected", "read"))
     assert (
@@ -220,7 +221,7 @@ def test_with_the_exports_in_one_run_it_comes_last_even_when_a_day_is_held(
 def test_nothing_exported_yet_says_what_to_do(runner: Runner, store: LocalStore) -> None:
     assert runner.run(NAME, ONE).success
     page = index(store)
-    assert "Nothing was exported yet" in page.text
+    assert "No exports yet" in page.text
     assert f"--select group:exports --partition {ONE}" in page.text
     assert page.tables == {}
 

@@ -200,7 +200,7 @@ def test_the_command_says_what_would_go_and_removes_when_told(
 
     said = project.exporter("prune")
     assert said.code == 0
-    assert "would go  logs 2026-11-01 day" in said.stdout
+    assert "would remove  logs 2026-11-01 day" in said.stdout
     assert project.manifest("logs", "2026-11-01")
 
     done = project.exporter("prune", "--apply")
@@ -208,7 +208,9 @@ def test_the_command_says_what_would_go_and_removes_when_told(
     assert "removed  logs 2026-11-02 quarantine" in done.stdout
     assert project.manifest("logs", "2026-11-02") is None
     assert project.manifest("logs", "2026-11-03")
-    assert project.exporter("prune").stdout == "Nothing is past its retention.\n"
+    assert (
+        project.exporter("prune").stdout == "Nothing to remove: no export is past its retention.\n"
+    )
     assert project.exporter("prune", "--dataset", "nope").code == 2
 
 

@@ -230,7 +230,7 @@ def test_a_folder_of_no_dataset_is_a_finding(days: LocalStore) -> None:
 def test_nothing_exported_yet(settings: dict[str, str]) -> None:
     result = run()
     assert result.exit_code == 0
-    assert "there is nothing to verify" in result.output
+    assert "nothing to verify" in result.output
     assert verified()[1]["checked"]["days"] == 0
 
 

@@ -1,8 +1,8 @@
-"""The command `exporter`: what is not Dagster's to do.
+"""The command `exporter`: everything that is not done through Dagster.
 
-Belongs here: one module per command, its options, and how it prints what it found.
-Does not belong here: what it does, which has rooms of its own; exports, which are started through
-Dagster's own commands.
+Belongs here: one module per command, with its options and its output.
+Does not belong here: the work itself, which other packages do; exports, which the command
+`dagster` starts.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from exporter_pipelines.cli.verify import verify
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 def main() -> None:
-    """Looks after the exports of a backend's data."""
+    """Check, verify and prune exports, and test alerts."""
 
 
 for command in (doctor, verify, prune, alert_test):

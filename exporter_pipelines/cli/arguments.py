@@ -1,4 +1,4 @@
-"""What the arguments of several commands have in common."""
+"""Validation of arguments that several commands share."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from exporter_pipelines.doctor.configuration import names
 
 
 def require_known(dataset: str | None) -> None:
-    """Refuse the name of a dataset that is not there.
+    """Require that a dataset exists.
 
     Raises:
-        click.UsageError: there is none of this name.
+        click.UsageError: There is no dataset of this name.
     """
     if dataset is not None and dataset not in names():
         raise click.UsageError(
-            f"There is no dataset {dataset!r} (there are: {', '.join(names()) or 'none'})."
+            f"The dataset {dataset!r} does not exist (there are: {', '.join(names()) or 'none'})."
         )

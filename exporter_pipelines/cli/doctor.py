@@ -1,4 +1,4 @@
-"""`exporter doctor`: the command; what it looks at is in `doctor`."""
+"""`exporter doctor`: the command; the checks are in `doctor`."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from exporter_pipelines.doctor.configuration import names
 
 
 @click.command()
-@click.option("--dataset", metavar="NAME", help="Only this dataset, and what all share.")
-@click.option("--json", "as_json", is_flag=True, help="A JSON list of findings, for programs.")
+@click.option("--dataset", metavar="NAME", help="Check only this dataset and the shared settings.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON list of findings.")
 def doctor(dataset: str | None, as_json: bool) -> None:
-    """Say what an export needs and what is amiss, without changing anything.
+    """Check everything that an export needs. Changes nothing.
 
-    Looks at the settings, the output folder, Dagster's storage and, for each dataset, at its
-    database: connection, table, columns and their types, key, time column, index, first and last
-    day, privileges. One line per finding: ok, warn (exports work, but look at it) or FAIL (they
-    cannot work), the dataset or a dash, what was looked at, what was found and what to do. For a
-    backend with other names it proposes the mapping, as YAML to paste.
+    Checks the settings, the output folder, Dagster's storage and the database of each dataset:
+    connection, table, columns and their types, key, time column, index, first and last day,
+    privileges. Prints one line per finding: level, dataset (or a dash), check, result, and what to
+    do. The level is ok, warn (exports work, but should be improved) or FAIL (exports cannot work).
+    If the backend uses other names, the doctor proposes a mapping as YAML to paste.
 
     \b
     Exit codes:
-      0  all well; warnings are allowed
+      0  no FAIL; warnings are allowed
       1  at least one FAIL
-      2  the command was used wrongly
+      2  the command was used incorrectly
     """  # noqa: D301 - click wants the character itself
     replaced = settings.load_dotenv()
     require_known(dataset)
@@ -47,7 +47,7 @@ def doctor(dataset: str | None, as_json: bool) -> None:
 
 
 def _line(finding: Finding, width: int) -> str:
-    """One line; the lines of a block to paste follow it."""
+    """One line, followed by the lines of a proposed block."""
     subject = f"{finding.level:<4}  {finding.dataset or '-':<{width}}  {finding.check:<18}"
     return f"{subject}  {finding.message.rstrip('.')}. {finding.hint}".rstrip()
 

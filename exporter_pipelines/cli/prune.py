@@ -1,4 +1,4 @@
-"""`exporter prune`: the command; what may go is in `engine.retention`."""
+"""`exporter prune`: the command; `engine.retention` decides what is removed."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from exporter_pipelines.stores import LocalStore
 
 
 @click.command()
-@click.option("--dataset", metavar="NAME", help="Only this dataset.")
-@click.option("--apply", is_flag=True, help="Remove it; without, only say what would go.")
-@click.option("--json", "as_json", is_flag=True, help="A JSON list of removals, for programs.")
+@click.option("--dataset", metavar="NAME", help="Prune only this dataset.")
+@click.option("--apply", is_flag=True, help="Remove the exports; without it, only list them.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON list of removals.")
 def prune(dataset: str | None, apply: bool, as_json: bool) -> None:
     """Remove exports that are past the `retention` of their dataset.
 
-    Says what would go, and does nothing, unless --apply is given. A dataset without `retention`
-    in its defs.yaml keeps everything. Each day leaves in one rename and leaves a tombstone,
-    <dataset>/removed/date=<day>.json, that says what was removed, when, and by which rule. Its
-    rejected rows go with it. Leftovers of killed runs are cleared as well.
+    Without --apply, it only lists what would be removed. A dataset without `retention` in its
+    defs.yaml keeps everything. Each day is removed in one rename, together with its rejected rows.
+    A record, <dataset>/removed/date=<day>.json, says what was removed, when, and by which rule.
+    Leftovers of killed runs are removed as well.
 
     \b
     Exit codes:
-      0  done, or nothing to do
+      0  success, or nothing to remove
       1  something could not be removed
-      2  the command was used wrongly
+      2  the command was used incorrectly
     """  # noqa: D301 - click wants the character itself
     settings.load_dotenv()
     require_known(dataset)
@@ -51,24 +51,24 @@ def prune(dataset: str | None, apply: bool, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([dataclasses.asdict(r) for r in removals], indent=2))
     else:
-        _say_removals(removals, done, apply=apply)
+        _print_removals(removals, done, apply=apply)
 
 
-def _say_removals(removals: list[Removal], done: list[Removal], *, apply: bool) -> None:
+def _print_removals(removals: list[Removal], done: list[Removal], *, apply: bool) -> None:
     for removal in removals:
-        verb = ("removed" if removal in done else "left alone, changed") if apply else "would go"
+        verb = ("removed" if removal in done else "kept, changed") if apply else "would remove"
         rows = f", {removal.record_count:,} rows" if removal.record_count is not None else ""
         click.echo(
             f"{verb}  {removal.dataset} {removal.day} {removal.what}  "
             f"{removal.size_bytes:,} bytes{rows}  ({removal.reason})"
         )
-    gone = done if apply else removals
+    counted = done if apply else removals
     if not removals:
-        click.echo("Nothing is past its retention.")
+        click.echo("Nothing to remove: no export is past its retention.")
     else:
-        days = sum(removal.what == "day" for removal in gone)
-        verb = "removed" if apply else "would go; --apply removes them"
+        days = sum(removal.what == "day" for removal in counted)
+        verb = "removed" if apply else "would be removed with --apply"
         click.echo(
-            f"{days} days and {len(gone) - days} quarantines {verb}, "
-            f"{sum(removal.size_bytes for removal in gone):,} bytes"
+            f"{days} days and {len(counted) - days} quarantines {verb}, "
+            f"{sum(removal.size_bytes for removal in counted):,} bytes"
         )

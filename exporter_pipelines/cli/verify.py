@@ -1,4 +1,4 @@
-"""`exporter verify`: the command; what it does is in `verifying`."""
+"""`exporter verify`: the command; the checks are in `verification`."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _DAY = click.DateTime(["%Y-%m-%d"])
 
 @click.command()
 @click.argument("datasets", nargs=-1, metavar="[DATASET]...")
-@click.option("--day", type=_DAY, metavar="DAY", help="Only this day, YYYY-MM-DD.")
-@click.option("--from", "first", type=_DAY, metavar="DAY", help="From this day on.")
-@click.option("--to", "last", type=_DAY, metavar="DAY", help="Up to this day, included.")
-@click.option("--quick", is_flag=True, help="Names, sizes, modes and manifests; read no data.")
-@click.option("--source", is_flag=True, help="Compare keys and values with the database as it is.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON document, for programs.")
+@click.option("--day", type=_DAY, metavar="DAY", help="Verify only this day, YYYY-MM-DD.")
+@click.option("--from", "first", type=_DAY, metavar="DAY", help="First day to verify.")
+@click.option("--to", "last", type=_DAY, metavar="DAY", help="Last day to verify.")
+@click.option("--quick", is_flag=True, help="Check only names, sizes, modes and manifests.")
+@click.option("--source", is_flag=True, help="Also compare with the current rows of the database.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def verify(
     datasets: tuple[str, ...],
     day: dt.datetime | None,
@@ -34,17 +34,17 @@ def verify(
     source: bool,
     as_json: bool,
 ) -> None:
-    """Read published days again and say what is not as it was exported; changes nothing.
+    """Read published days again and report differences from their manifests. Changes nothing.
 
-    Every file's size, sha256, rows and times, the manifest, the rejected rows that it names,
-    file modes, and names that should not be there. Without a DATASET, everything in the output
-    folder. May run while exports do.
+    Checks the manifest of each day, size, sha256, rows and timestamps of its files, its rejected
+    rows, file modes, and unexpected files. Without a DATASET, it verifies the whole output folder.
+    It can run while exports run.
 
     \b
     Exit codes:
-      0  all good; warnings are allowed
+      0  no findings; warnings are allowed
       1  at least one finding
-      2  something could not be checked, or the command was used wrongly
+      2  something could not be checked, or the command was used incorrectly
     """  # noqa: D301 - click wants the character itself
     settings.load_dotenv()
     summary = Summary(output="")
@@ -53,10 +53,10 @@ def verify(
         choice = choice_of(datasets, _key(day), _key(first), _key(last), quick=quick, source=source)
         for report in verify_all(choice, summary, _progress):
             if not as_json:
-                _say(report)
+                _print_findings(report)
     except ExporterError as error:
         summary.errors.append(str(error))
-    _progress_ends()
+    _clear_progress()
     if as_json:
         click.echo(json.dumps(summary.as_json(), indent=2))
     else:
@@ -70,9 +70,9 @@ def _key(day: dt.datetime | None) -> str | None:
     return day.date().isoformat() if day else None
 
 
-def _say(report: Report) -> None:
+def _print_findings(report: Report) -> None:
     if report.findings:
-        _progress_ends()
+        _clear_progress()
     for finding in report.findings:
         click.echo(_line(finding))
 
@@ -87,11 +87,11 @@ def _summary(summary: Summary, *, quick: bool) -> str:
     failed = sum(finding.level == "FAIL" for finding in summary.findings)
     megabytes = summary.size_bytes / 1e6
     if not summary.days and not summary.findings and not summary.errors:
-        return f"Nothing is published in {summary.output}, so there is nothing to verify."
-    looked = "looked at" if quick else f"read, {megabytes / seconds:,.1f} MB/s"
+        return f"No published days in {summary.output}: nothing to verify."
+    rate = "checked" if quick else f"read, {megabytes / seconds:,.1f} MB/s"
     return (
         f"{summary.days:,} days of {summary.datasets} datasets, {summary.files:,} files, "
-        f"{summary.rows:,} rows, {megabytes:,.1f} MB {looked}, {seconds:.1f} s: "
+        f"{summary.rows:,} rows, {megabytes:,.1f} MB {rate}, {seconds:.1f} s: "
         f"{failed} findings in {summary.bad_days} days"
     )
 
@@ -101,6 +101,6 @@ def _progress(dataset: str, day: str, number: int, days: int) -> None:
         click.echo(f"\r\x1b[K{dataset} {day} ({number} of {days})", err=True, nl=False)
 
 
-def _progress_ends() -> None:
+def _clear_progress() -> None:
     if sys.stderr.isatty():
         click.echo("\r\x1b[K", err=True, nl=False)

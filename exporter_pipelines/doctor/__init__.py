@@ -1,7 +1,7 @@
-"""Looks at everything that an export needs, and says what to change; changes nothing.
+"""Checks everything that an export needs, and says what to change. It changes nothing.
 
-Belongs here: one module per subject, each giving `contracts.inspection.Finding`s.
-Does not belong here: talking to a database (`sources`) or knowing Dagster.
+Belongs here: one module per subject, each yielding `contracts.inspection.Finding`s.
+Does not belong here: database access (`sources`), or anything of Dagster.
 """
 
 from exporter_pipelines.doctor.examination import examine

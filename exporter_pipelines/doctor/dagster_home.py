@@ -1,4 +1,4 @@
-"""Where Dagster keeps its history, as its files tell it: nothing is opened or created."""
+"""The storage of Dagster, according to its files. Nothing is opened or created."""
 
 from __future__ import annotations
 
@@ -12,25 +12,29 @@ from exporter_pipelines import settings
 from exporter_pipelines.contracts.inspection import Finding
 
 _OURS = "SqliteHistory"
-_COPY = "Copy .env.example to .env, which sets it to the project folder."
+_COPY = "Copy .env.example to .env. It sets DAGSTER_HOME to the project folder."
 
 
 def examine_dagster_home() -> Iterator[Finding]:
-    """DAGSTER_HOME, its `dagster.yaml`, and the storage that this names."""
+    """Check DAGSTER_HOME, its `dagster.yaml`, and the storage that it configures."""
     home = settings.dagster_home()
     if home is not None and not Path(home).is_absolute():
         yield _finding("FAIL", f"DAGSTER_HOME {home} is not an absolute path", _COPY)
         return
     if home is not None and not Path(home).is_dir():
-        yield _finding("FAIL", f"DAGSTER_HOME {home} does not exist", "Make it, or correct it.")
+        yield _finding(
+            "FAIL",
+            f"DAGSTER_HOME {home} does not exist",
+            "Create the folder, or correct DAGSTER_HOME.",
+        )
         return
     if home is None:
         yield _finding("warn", "DAGSTER_HOME is not set", _COPY)
     file = (Path(home) if home else Path.cwd()) / "dagster.yaml"
     if not file.is_file():
         yield _finding(
-            "warn", f"{file} does not exist, so Dagster chooses where its history goes",
-            "Start in the project folder, or set DAGSTER_HOME to where dagster.yaml lies.",
+            "warn", f"{file} does not exist, so Dagster uses its default storage",
+            "Start in the project folder, or set DAGSTER_HOME to the folder with dagster.yaml.",
         )  # fmt: skip
         return
     yield _storage(file)
@@ -41,17 +45,19 @@ def _storage(file: Path) -> Finding:
         instance = yaml.safe_load(file.read_text()) or {}
         storage = dict(instance.get("storage") or {})
     except (yaml.YAMLError, OSError, ValueError, AttributeError):
-        return _finding("FAIL", f"{file} is not valid YAML", "Compare it with the one shipped.")
+        return _finding(
+            "FAIL", f"{file} is not valid YAML", "Compare it with the file of the project."
+        )
     kind = next(iter(storage), "the default")
     folder = _sqlite_folder(storage)
     if folder is None:
-        return _finding("ok", f"History is in {kind}, as {file} says")
+        return _finding("ok", f"Storage {kind}, configured in {file}")
     if not any(folder.glob("*")):
         return _finding(
-            "warn", f"The storage {folder} is not initialised",
-            "Run `make setup` (or `dagster instance migrate`) once before several processes start.",
+            "warn", f"The storage {folder} is not initialized",
+            "Run `make setup` (or `dagster instance migrate`) once, before the first start.",
         )  # fmt: skip
-    return _finding("ok", f"History is in {folder}, as {file} says")
+    return _finding("ok", f"Storage in {folder}, configured in {file}")
 
 
 def _sqlite_folder(storage: dict[str, Any]) -> Path | None:

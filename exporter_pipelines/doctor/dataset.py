@@ -1,4 +1,4 @@
-"""A dataset against the database that it is read from."""
+"""Checks a dataset against its database."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ from exporter_pipelines.errors import ExporterError
 
 _SHOWN_TABLES = 20
 _MISFIT = (
-    "Say it in `source:` if it is a setting; else change the schema, or read a view that casts it."
+    "Use a setting of `source:` if there is one. Otherwise change the schema, or read a view that "
+    "casts the column."
 )
 
 
 def examine_dataset(dataset: Dataset, connections: Connections) -> Iterator[Finding]:
-    """Connection, table, columns, key and time column, as far as each lets one see."""
+    """Check connection, table, columns, key and time column, until one cannot be read."""
     source = dataset.config.source
     try:
         inspection = connections.to(source.url)
@@ -38,14 +39,14 @@ def examine_dataset(dataset: Dataset, connections: Connections) -> Iterator[Find
         yield Finding("FAIL", dataset.name, "table", error.message, hint)
         return
     if relation is None:
-        yield from _attempted(dataset, "table", lambda: _no_table(dataset, inspection))
+        yield from _attempted(dataset, "table", lambda: _missing_table(dataset, inspection))
     elif not relation.readable:
         yield Finding(
             "FAIL",
             dataset.name,
             "table",
-            f"{source.table} may not be read by this user",
-            f"GRANT SELECT ON {source.table} (and USAGE on its schema) to it.",
+            f"This user has no permission to read {source.table}",
+            f"GRANT SELECT ON {source.table} (and USAGE on its schema) to the user.",
         )
     else:
         yield from _examine_relation(dataset, inspection, relation)
@@ -60,32 +61,36 @@ def _examine_relation(
     yield from _columns(dataset, inspection, relation)
     yield from _types(dataset, inspection, relation)
     yield from _attempted(dataset, "key", lambda: _key(dataset, inspection, relation))
-    for name, look in examine_time(dataset, inspection, relation):
-        yield from _attempted(dataset, name, look)
+    for name, examine in examine_time(dataset, inspection, relation):
+        yield from _attempted(dataset, name, examine)
     yield from _attempted(dataset, "privileges", lambda: _concerns(dataset, inspection, relation))
 
 
 def _attempted(
-    dataset: Dataset, check: str, look: Callable[[], Iterator[Finding]]
+    dataset: Dataset, check: str, examine: Callable[[], Iterator[Finding]]
 ) -> Iterator[Finding]:
-    """What a look finds, or that it could not be had."""
+    """The findings of one check, or a warning that it could not be completed."""
     try:
-        yield from look()
+        yield from examine()
     except ExporterError as error:
-        yield Finding("warn", dataset.name, check, f"Not seen: {error.message}", error.hint)
+        yield Finding(
+            "warn", dataset.name, check, f"Could not be checked: {error.message}", error.hint
+        )
 
 
-def _no_table(dataset: Dataset, inspection: Inspection) -> Iterator[Finding]:
+def _missing_table(dataset: Dataset, inspection: Inspection) -> Iterator[Finding]:
     relations = [relation for relation in inspection.relations() if relation.readable]
     listed = ", ".join(relation.name for relation in relations[:_SHOWN_TABLES]) or "none"
     more = f" and {len(relations) - _SHOWN_TABLES} more" if relations[_SHOWN_TABLES:] else ""
     hint = "Correct `table` in its defs.yaml; write schema.table for another schema."
     for relation in ranked_tables(dataset, inspection, relations)[:1]:
         proposal = proposal_for(dataset, inspection, relation)
-        hint += f" The closest is {relation.name}; put this into `source:`\n{proposal.text}"
+        hint += (
+            f" The most similar table is {relation.name}. Put this into `source:`\n{proposal.text}"
+        )
     yield Finding(
         "FAIL", dataset.name, "table",
-        f"{dataset.config.source.origin} does not exist, or not for this user "
+        f"{dataset.config.source.origin} does not exist or is not visible to this user "
         f"(there are: {listed}{more})", hint,
     )  # fmt: skip
 
@@ -95,19 +100,19 @@ def _columns(dataset: Dataset, inspection: Inspection, relation: Relation) -> It
     absent = [c for c in columns if dataset.source_name(c.name) not in relation.types]
     wrong = [c.name for c in absent if c.required or c.name in configured]
     optional = [c.name for c in absent if c.name not in wrong]
-    message = f"{len(columns) - len(absent)} of {len(columns)} found"
+    message = f"{len(columns) - len(absent)} of {len(columns)} columns found"
     if wrong:
         names = ", ".join(_shown(dataset, name) for name in wrong)
-        message = f"{relation.name} lacks {names} (there are: {', '.join(relation.types)})"
+        message = f"{relation.name} has no {names} (there are: {', '.join(relation.types)})"
     elif optional:
         message += f"; exported as null: {', '.join(optional)}"
     proposal = proposal_for(dataset, inspection, relation)
     for name in proposal.encodings:
-        message += f"; {name} holds numbers, and nothing says what they count"
+        message += f"; {name} contains numbers, but has no entry in `encodings:`"
     level: Level = "FAIL" if wrong or proposal.encodings else "warn" if proposal.changes else "ok"
-    hint = "Map them under `columns:`, or make a view that has them." if wrong else ""
+    hint = "Map them under `columns:`, or create a view that has them." if wrong else ""
     if proposal.changes:
-        hint = f"If these are meant, put this into `source:`\n{proposal.text}"
+        hint = f"If these columns are correct, put this into `source:`\n{proposal.text}"
     yield Finding(level, dataset.name, "columns", message, hint)
 
 
@@ -117,39 +122,39 @@ def _shown(dataset: Dataset, name: str) -> str:
 
 
 def _types(dataset: Dataset, inspection: Inspection, relation: Relation) -> Iterator[Finding]:
-    fitting = True
+    all_match = True
     for column in dataset.schema.columns:
         name = dataset.source_name(column.name)
         found = relation.types.get(name)
         needed = found and inspection.misfit(column, found, dataset.config.source)
         if needed:
-            fitting = False
+            all_match = False
             yield Finding(
                 "FAIL", dataset.name, "types",
                 f"{name} is {found}, but {column.name} of {dataset.schema.model} needs {needed}",
                 _MISFIT,
             )  # fmt: skip
-    if fitting and relation.types:
-        yield Finding("ok", dataset.name, "types", f"What is there fits {dataset.schema.model}")
+    if all_match and relation.types:
+        yield Finding("ok", dataset.name, "types", f"All column types match {dataset.schema.model}")
 
 
 def _key(dataset: Dataset, inspection: Inspection, relation: Relation) -> Iterator[Finding]:
     name = dataset.source_name(dataset.config.source.key)
     if name not in relation.types:
-        return  # said by columns
+        return  # reported by the check `columns`
     repeats = inspection.key_repeats(relation, name)
     if repeats is None:
-        yield Finding("ok", dataset.name, "key", f"A unique index holds {name}")
+        yield Finding("ok", dataset.name, "key", f"{name} has a unique index")
     elif repeats:
         yield Finding(
-            "warn", dataset.name, "key", f"Values of {name} occur more than once",
-            "Exports give every row and count the repeats; configure another `key` if this is "
-            "none.",
+            "warn", dataset.name, "key", f"{name} has repeated values",
+            "All rows are exported, and repeated keys are counted. If this column is not the key, "
+            "configure another `key`.",
         )  # fmt: skip
     else:
         yield Finding(
-            "warn", dataset.name, "key", f"No unique index over {name} alone, never null",
-            "No value repeats, so exports are right; with such an index they sort less.",
+            "warn", dataset.name, "key", f"{name} has no unique index, or may be null",
+            "No value is repeated, so exports are correct. With a unique index they sort less.",
         )  # fmt: skip
 
 
@@ -158,4 +163,4 @@ def _concerns(dataset: Dataset, inspection: Inspection, relation: Relation) -> I
     for concern in concerns:
         yield Finding("warn", dataset.name, concern.check, concern.message, concern.hint)
     if not any(concern.check == "privileges" for concern in concerns):
-        yield Finding("ok", dataset.name, "privileges", "Reading only")
+        yield Finding("ok", dataset.name, "privileges", "Read-only")

@@ -1,4 +1,4 @@
-"""The round: the project first, then each dataset."""
+"""Runs all checks: the project first, then each dataset."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ from exporter_pipelines.doctor.project import examine_extras, examine_settings
 
 
 def examine(only: str | None = None, replaced: Sequence[str] = ()) -> Iterator[Finding]:
-    """Everything that was found, as it is found.
+    """Yield each finding as soon as it is known.
 
     Args:
-        only: A dataset; the others are left out, the project is not.
-        replaced: Variables to which `.env` gave another value than the shell.
+        only: Check only this dataset; the project is always checked.
+        replaced: Variables whose value in `.env` differs from the shell.
     """
     yield from examine_settings(replaced)
     yield from examine_extras()
     yield from examine_output()
     yield from examine_dagster_home()
-    # Presets read what their dataset reads.
+    # A preset has the source of its dataset.
     seen: dict[str, str] = {}
     with Connections() as connections:
         for name, read in read_datasets(only):
             if isinstance(read, Finding):
                 yield read
                 continue
-            if (same := seen.get(_what(read))) is None:
+            if (same := seen.get(_source_of(read))) is None:
                 yield from examine_dataset(read, connections)
-                seen[_what(read)] = name
+                seen[_source_of(read)] = name
             else:
-                yield Finding("ok", name, "source", f"The same as that of {same}")
+                yield Finding("ok", name, "source", f"Same source as {same}")
             yield from examine_leftovers(name)
 
 
-def _what(dataset: Dataset) -> str:
+def _source_of(dataset: Dataset) -> str:
     return f"{dataset.config.row_schema} {dataset.config.source.model_dump_json()}"

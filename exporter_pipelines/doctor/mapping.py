@@ -1,6 +1,6 @@
-"""The `table:` and `columns:` that a backend with other names would need.
+"""Proposes `table:` and `columns:` for a backend with other names.
 
-Only a proposal: names tell what a column is called, and a human knows what it holds.
+The proposal is based on names and types. A person must confirm what the columns contain.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ class Proposal:
     """A mapping for a dataset.
 
     Attributes:
-        columns: Exported name -> source name, where they differ.
-        encodings: Time column -> what its numbers count, where that must be said and is not.
-        changes: Whether it differs from what is configured.
-        unmatched: Required columns for which nothing was found.
+        columns: Exported name -> source name, if they differ.
+        encodings: Time column -> encoding of its numbers, if it is not configured.
+        changes: Whether the proposal differs from the configuration.
+        unmatched: Required columns without a match.
         text: YAML lines to paste below `source:`.
     """
 
@@ -43,7 +43,7 @@ class Proposal:
 
 
 def proposal_for(dataset: Dataset, inspection: Inspection, relation: Relation) -> Proposal:
-    """The mapping that reads a dataset from a relation, as far as names and types tell it."""
+    """Propose a mapping from the columns of a relation to those of a dataset."""
     found = matched(dataset, inspection, relation)
     encodings = dict(_encodings(dataset, inspection, relation, found))
     columns = {name: source for name, source in found.items() if name != source}
@@ -54,7 +54,7 @@ def proposal_for(dataset: Dataset, inspection: Inspection, relation: Relation) -
 
 
 def matched(dataset: Dataset, inspection: Inspection, relation: Relation) -> dict[str, str]:
-    """Exported name -> source name of every column for which one was found, in their order."""
+    """Exported name -> source name of every column with a match, in the order of the schema."""
     kept = _kept(dataset, inspection, relation)
     found = {**kept, **_assigned(dataset, inspection, relation, kept)}
     return {
@@ -63,12 +63,12 @@ def matched(dataset: Dataset, inspection: Inspection, relation: Relation) -> dic
 
 
 def unmatched(dataset: Dataset, found: Collection[str]) -> tuple[str, ...]:
-    """Required columns for which nothing was found."""
+    """Required columns without a match."""
     return tuple(c.name for c in dataset.schema.columns if c.required and c.name not in found)
 
 
 def _kept(dataset: Dataset, inspection: Inspection, relation: Relation) -> dict[str, str]:
-    """What is configured and can be read."""
+    """The configured columns that exist and have a suitable type."""
     names = {column.name: dataset.source_name(column.name) for column in dataset.schema.columns}
     return {
         name: source
@@ -83,7 +83,7 @@ def _kept(dataset: Dataset, inspection: Inspection, relation: Relation) -> dict[
 def _assigned(
     dataset: Dataset, inspection: Inspection, relation: Relation, kept: dict[str, str]
 ) -> dict[str, str]:
-    """The likeliest pairs of what is left on both sides, each column once."""
+    """The most likely pairs of the remaining columns, each used once."""
     wanted = [column for column in dataset.schema.columns if column.name not in kept]
     free = [name for name in relation.types if name not in kept.values()]
     pairs = sorted(
@@ -97,7 +97,10 @@ def _assigned(
     for score, column, name in pairs:
         if score < 0 and column not in assigned and name not in assigned.values():
             assigned[column] = name
-    return {**assigned, **dict(_only_ones(dataset, inspection, relation, {**kept, **assigned}))}
+    return {
+        **assigned,
+        **dict(_unique_candidates(dataset, inspection, relation, {**kept, **assigned})),
+    }
 
 
 def _likelihood(
@@ -113,14 +116,14 @@ def _likelihood(
     if type_name in _ADDRESS_TYPES and column.name not in ADDRESSES:
         usual = False
     if not usual and score < _SYNONYM:
-        return 0.0  # anything can be read as text, so a likeness alone says little
+        return 0.0  # any type can be read as text, so a similar name is not enough
     if score and column.name == dataset.config.source.key and name == relation.key:
         return score + 0.2
     return score if usual else score - 0.2
 
 
 def _is_meant_for(column: Column, type_name: str) -> bool:
-    """Whether the type alone tells what such a column holds."""
+    """Whether the type alone identifies the column."""
     if column.is_json:
         return type_name in _DOCUMENT_TYPES
     return column.name in ADDRESSES and type_name in _ADDRESS_TYPES
@@ -131,10 +134,10 @@ def _is_only(relation: Relation, type_name: str) -> bool:
     return sum(found in group for found in relation.types.values()) == 1
 
 
-def _only_ones(
+def _unique_candidates(
     dataset: Dataset, inspection: Inspection, relation: Relation, taken: dict[str, str]
 ) -> Iterator[tuple[str, str]]:
-    """The key by its index and the time by its type, when their names say nothing."""
+    """The key by its index and the time column by its type, if their names do not match."""
     source = dataset.config.source
     free = [name for name in relation.types if name not in taken.values()]
     if source.key not in taken and relation.key is not None and relation.key in free:
@@ -149,7 +152,7 @@ def _only_ones(
 
 
 def _fits(dataset: Dataset, inspection: Inspection, column: Column, type_name: str) -> bool:
-    """Whether it can be read, given a `timezone:` and `encodings:` if it needs them."""
+    """Whether the type can be read, with `timezone:` and `encodings:` if needed."""
     source = dataset.config.source
     given: dict[str, Any] = {"timezone": source.timezone or "UTC"}
     numbers = source.model_copy(
@@ -165,7 +168,7 @@ def _fits(dataset: Dataset, inspection: Inspection, column: Column, type_name: s
 def _encodings(
     dataset: Dataset, inspection: Inspection, relation: Relation, found: dict[str, str]
 ) -> Iterator[tuple[str, str]]:
-    """How the numbers of time columns count, where that is not configured."""
+    """Encodings of numeric time columns, if they are not configured."""
     source = dataset.config.source
     for name, source_name in found.items():
         if dataset.schema[name].is_timestamp and name not in source.encodings:
@@ -190,7 +193,7 @@ def _yaml(
     unused = [name for name in relation.types if name not in used]
     for name in missing:
         text += (
-            f"# {name}: nothing looks like it; if you have none, make it Optional in the schema\n"
+            f"# {name}: no similar column; if you do not have it, make it Optional in the schema\n"
         )
     if missing and unused:
         text += f"# not used: {', '.join(unused)}\n"

@@ -1,4 +1,4 @@
-"""Where exports go: may it be written, is there room, and what did dead runs leave there."""
+"""Checks the output folder: permission, free space, leftovers of killed runs."""
 
 from __future__ import annotations
 
@@ -13,31 +13,33 @@ _GIB = 1024**3
 
 
 def examine_output() -> Iterator[Finding]:
-    """Permission and room of the output folder."""
+    """Check permission and free space of the output folder."""
     try:
         root = settings.output_root()
         local.require_writable(root)
     except ExporterError as error:
         yield Finding("FAIL", None, "output", error.message, error.hint)
         return
-    yield Finding("ok", None, "output", f"{root} can be written")
+    yield Finding("ok", None, "output", f"{root} is writable")
     free = local.free_bytes(root)
     shown = f"{free / _GIB:.1f} GiB free at {root}"
     if free < _GIB:
-        yield Finding("warn", None, "disk", shown, "Make room; a full disk fails the day.")
+        yield Finding(
+            "warn", None, "disk", shown, "Free some space. A day fails if the disk is full."
+        )
     else:
         yield Finding("ok", None, "disk", shown)
 
 
 def examine_leftovers(dataset: str) -> Iterator[Finding]:
-    """What runs that were killed left behind."""
+    """Report what killed runs left in the output folder."""
     try:
         found = local.dead_attempts(settings.output_root(), dataset)
     except ExporterError:
-        return  # said by `examine_output`
+        return  # reported by `examine_output`
     if found:
         yield Finding(
             "warn", dataset, "leftovers",
-            f"{len(found)} attempts of runs that ended without cleaning up: {', '.join(found[:5])}",
+            f"{len(found)} unfinished attempts of killed runs: {', '.join(found[:5])}",
             "The next export of the dataset removes them.",
         )  # fmt: skip

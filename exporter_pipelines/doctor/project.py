@@ -1,4 +1,4 @@
-"""The settings that all datasets share."""
+"""Checks the settings that all datasets share."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ _T = TypeVar("_T")
 
 
 def examine_settings(replaced: Sequence[str]) -> Iterator[Finding]:
-    """`.env` against the shell, the time zone, and the range of days.
+    """Check `.env` against the shell, the time zone, and the range of days.
 
     Args:
-        replaced: Variables to which `.env` gave another value than the shell.
+        replaced: Variables whose value in `.env` differs from the shell.
     """
     if replaced:
         yield Finding(
             "warn", None, "settings",
-            f"The .env here replaces what the shell says for {', '.join(replaced)}",
-            "Dagster's commands do the same; change .env, or remove the line there.",
+            f".env overrides the shell for {', '.join(replaced)}",
+            "Dagster does the same. Change .env, or remove the line.",
         )  # fmt: skip
     zone = _read(settings.timezone)
     yield zone if isinstance(zone, Finding) else _ok(f"Days begin at midnight in {zone}")
@@ -38,7 +38,7 @@ def examine_settings(replaced: Sequence[str]) -> Iterator[Finding]:
 
 
 def examine_extras() -> Iterator[Finding]:
-    """Which extras are installed; one that a setting needs must be."""
+    """Check that the extras that settings need are installed."""
     missing = [name for name in EXTRAS if not is_installed(name)]
     for name in missing:
         needed = name == "alerts" and settings.alert_urls()
@@ -52,12 +52,12 @@ def _range(start: str, end: str | None, today: dt.date) -> Finding:
     if end is not None and end <= start:
         return Finding(
             "FAIL", None, "settings",
-            f"EXPORTER_END_DATE {end} is not after EXPORTER_START_DATE {start}: there are no days",
-            "The end is the first day out of range again; leave it empty for none.",
+            f"EXPORTER_END_DATE {end} is not after EXPORTER_START_DATE {start}: the range is empty",
+            "The end is exclusive. Leave it empty to export up to yesterday.",
         )  # fmt: skip
     if start > str(today):
         return Finding(
-            "FAIL", None, "settings", f"EXPORTER_START_DATE {start} lies in the future",
+            "FAIL", None, "settings", f"EXPORTER_START_DATE {start} is in the future",
             "Set it to the first day of your data.",
         )  # fmt: skip
     return _ok(f"Days from {start} {f'to before {end}' if end else 'up to yesterday'}")

@@ -1,4 +1,4 @@
-"""Names under which backends keep what our datasets export."""
+"""Names that backends use for the exported columns."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import difflib
 import re
 from functools import cache
 
-# Likeliest first.
+# Most common first.
 SYNONYMS: dict[str, tuple[str, ...]] = {
     "id": (
         "uuid", "guid", "nr", "number", "no", "event_id", "event_uuid", "record_id", "row_id",
@@ -56,20 +56,20 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 
 ADDRESSES = {"ip", "address"}
-"""Exported columns that a database's own type for addresses is meant for."""
+"""Exported columns for which a database has an address type."""
 
 _CLOSE = 0.75
-# Words that say nothing as a part of a longer name.
+# Words without meaning as a part of a longer name.
 _EMPTY_WORDS = {"id", "no", "nr", "pk", "key", "name", "at", "when", "value", "data", "class"}
 
 
 @cache
 def likeness(exported: str, name: str) -> float:
-    """How likely a column called `name` holds what is exported as `exported`.
+    """How likely the column `name` contains what is exported as `exported`.
 
     Returns:
-        1 for the same name, 0.9 down to 0.8 for a synonym, 0.75 or 0.65 where either is a word of
-        the name, 0.6 to 0.8 for one that looks alike; 0 when nothing speaks for it.
+        1 for the same name, 0.9 to 0.8 for a synonym, 0.75 or 0.65 if one is a word of the name,
+        0.6 to 0.8 for a similar name; otherwise 0.
     """
     plain = _plain(name)
     if plain == _plain(exported):
@@ -85,12 +85,12 @@ def likeness(exported: str, name: str) -> float:
 
 
 def alike(one: str, other: str) -> float:
-    """How much two names look alike, from 0 to 1."""
+    """Similarity of two names, from 0 to 1."""
     return _ratio(_plain(one), _plain(other))
 
 
 def _plain(name: str) -> str:
-    """`LogLevel`, `log_level` and `log-level` alike."""
+    """Normalize: `LogLevel`, `log_level` and `log-level` become `loglevel`."""
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 

@@ -1,4 +1,4 @@
-"""Which table is meant, when the one that is named does not exist."""
+"""Finds the table that was probably meant, if the configured one does not exist."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from exporter_pipelines.doctor.synonyms import alike, likeness
 def ranked_tables(
     dataset: Dataset, inspection: Inspection, relations: Sequence[Relation]
 ) -> list[Relation]:
-    """Relations that could be what is meant, likeliest first: by name and by fitting columns."""
+    """Relations that may be the configured table, the most likely first: by name and columns."""
     scored = [(_suitability(dataset, inspection, relation), relation) for relation in relations]
     ordered = sorted(scored, key=lambda pair: -pair[0])
     return [relation for suitability, relation in ordered if suitability > 0]

@@ -1,5 +1,5 @@
 """Messages to the people who run the exports, without Dagster.
 
-Belongs here: what a message says, who receives it, and what becomes of it while a receiver is
-down. Does not belong here: what there is to tell; `orchestration.alerts` finds that.
+Belongs here: the text of messages, receivers, and storing messages while a receiver is down.
+Does not belong here: finding problems; `orchestration.alerts` does that.
 """

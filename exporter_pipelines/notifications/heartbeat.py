@@ -1,20 +1,20 @@
-"""A sign of life to an outside watcher, who raises the alarm when it stops."""
+"""The heartbeat: a GET request to an external monitor, which sends an alert when it stops."""
 
 from __future__ import annotations
 
 _TIMEOUT_S = 10
 
 
-def beat(url: str) -> str | None:
-    """Ask for a URL once.
+def send_heartbeat(url: str) -> str | None:
+    """Send one GET request.
 
     Returns:
-        None when it was answered with success, otherwise why not, without anything of the URL.
+        None on success, otherwise the problem without any part of the URL.
     """
     import requests  # Dagster needs it too, so it is installed without the extra `alerts`
 
     try:
         status = requests.get(url, timeout=_TIMEOUT_S).status_code
     except requests.RequestException as error:
-        return f"the heartbeat failed with {type(error).__name__}"
-    return None if status < 400 else f"the heartbeat was answered with HTTP status {status}"
+        return f"The heartbeat failed with {type(error).__name__}"
+    return None if status < 400 else f"The heartbeat was answered with HTTP status {status}"

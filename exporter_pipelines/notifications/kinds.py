@@ -1,4 +1,4 @@
-"""The kinds of alerts: how grave each is, and what to do about it."""
+"""The kinds of alerts: title, severity, and what to do."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Kind:
 
     Attributes:
         title: Follows the name of the dataset in the title of a message.
-        level: How receivers colour it.
+        level: Severity, shown as a color by most receivers.
         todo: What to do next.
     """
 
@@ -27,44 +27,45 @@ KINDS = {
     "run_failed": Kind(
         "run failed",
         "failure",
-        "Open the run, mend what it names, then Materialize with Failed and missing.",
+        "Open the run and fix the cause. Then Materialize with Failed and missing "
+        "(docs/failures.md).",
     ),
     "day_held": Kind(
         "held",
         "failure",
-        "The old export stays. Look at the quarantine file that the run names, mend the data or "
-        "the rule, then Materialize with Failed and missing (docs/quality.md).",
+        "The previous export stays. Open the quarantine file that the run names, and correct the "
+        "rows or the rule. Then Materialize with Failed and missing "
+        "(docs/failures.md#a-day-is-held).",
     ),
     "check_failed": Kind(
         "check failed",
         "warning",
-        "Open the asset's Checks and compare the day with those before it (docs/quality.md).",
+        "Open the Checks of the asset and compare the day with earlier days (docs/quality.md).",
     ),
     "rejected_rate": Kind(
         "many rejected rows",
         "warning",
-        "The day is published without them. Look at its quarantine file (docs/quality.md).",
+        "The day is published without these rows. Open its quarantine file (docs/quality.md).",
     ),
     "slow_export": Kind(
         "slow export",
         "warning",
-        "Look for load or a missing index on the database (exporter doctor), and at the disk.",
+        "Check the load of the database, its index (exporter doctor), and the disk.",
     ),
     "yesterday_missing": Kind(
-        "yesterday is missing",
+        "export missing",
         "failure",
-        "See that the daemon runs and the schedule's last tick asked for a run; then Materialize "
-        "the day.",
+        "Check that the daemon runs, and the last tick of the schedule. Then Materialize the day.",
     ),
     "source_unreachable": Kind(
         "source unreachable",
         "failure",
-        "See that the database runs and can be reached from here: exporter doctor.",
+        "Check that the database runs and can be reached from this machine: exporter doctor.",
     ),
     "low_disk": Kind(
-        "little disk left",
+        "low disk space",
         "failure",
-        "Make room: exporter prune, and what docs/operations.md calls safe to remove.",
+        "Free some space: exporter prune, or see Files and folders in docs/operations.md.",
     ),
 }
 """Name -> kind; docs/alerts.md has a row for each."""

@@ -1,4 +1,4 @@
-"""What a receiver reads. Never a row's content, a secret or a traceback."""
+"""The text of messages. It never contains row content, a secret or a traceback."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from exporter_pipelines.notifications.kinds import KINDS, Level
 
 LISTED = 10
-"""Most days and reasons that a message names; the link leads to all of them."""
+"""Maximum number of days and reasons in a message; the link leads to all of them."""
 
 _REASON_CHARS = 300
 _BODY_CHARS = 1800
-"""Some receivers take no more than 2,000 characters."""
+"""Some receivers accept at most 2,000 characters."""
 
 
 @dataclass(frozen=True)
 class Message:
-    """One message, as it is sent."""
+    """One message."""
 
     title: str
     body: str
@@ -27,14 +27,14 @@ class Message:
 def alert(
     kind: str, subject: str, *, days: Sequence[str] = (), why: Sequence[str] = (), link: str
 ) -> Message:
-    """Something is wrong.
+    """The message about a problem.
 
     Args:
         kind: A name in `KINDS`.
-        subject: The dataset, job or variable that is concerned.
-        days: Partition keys; empty when it is not about days.
-        why: One reason per line, in the order of importance.
-        link: Address of the run, or of a page of the UI.
+        subject: The dataset, job or variable.
+        days: Partition keys; empty if the problem is not about days.
+        why: One reason per line, the most important first.
+        link: Address of the run, or of another page of the UI.
     """
     known = KINDS[kind]
     lines = [f"Days: {listed(days)}"] if len(days) > 1 else []
@@ -43,23 +43,23 @@ def alert(
     return _message(f"{subject}{which}: {known.title}", lines, link, known.todo, known.level)
 
 
-def recovery(subject: str, what: Sequence[tuple[str, Sequence[str]]], link: str) -> Message:
-    """What was told is well again.
+def resolution(subject: str, what: Sequence[tuple[str, Sequence[str]]], link: str) -> Message:
+    """The message that problems are resolved.
 
     Args:
         subject: As in the alert.
-        what: (kind, its days) of the alerts that are over.
-        link: Address of the run that mended it, or of a page of the UI.
+        what: (kind, its days) of the resolved alerts.
+        link: Address of the run that resolved them, or of another page of the UI.
     """
-    lines = [f"{KINDS[kind].title}: over{f' for {listed(days)}' if days else ''}"
+    lines = [f"Resolved: {KINDS[kind].title}{f' ({listed(days)})' if days else ''}."
              for kind, days in what]  # fmt: skip
     every = sorted({day for _, days in what for day in days})
     which = f" {_brief(every)}" if every else ""
-    return _message(f"{subject}{which}: well again", lines, link, "Nothing.", "success")
+    return _message(f"{subject}{which}: resolved", lines, link, "No action needed.", "success")
 
 
 def listed(days: Sequence[str]) -> str:
-    """At most `LISTED` days, and how many more there are."""
+    """At most `LISTED` days, and the number of further days."""
     more = f" and {len(days) - LISTED} more" if len(days) > LISTED else ""
     return ", ".join(days[:LISTED]) + more
 

@@ -1,8 +1,8 @@
-"""Messages on their way: kept until each receiver has taken them, and sent to none twice.
+"""Stores messages until each receiver has accepted them.
 
-A receiver gets its messages in order. One that is down is tried again after 30 s, 60 s, 120 s and
-so on up to an hour, without keeping the others waiting. What is older than a week, or beyond 500
-messages, is given up and said to be.
+A receiver gets its messages in order. One that is down is retried after 30 s, 60 s, 120 s and so on
+up to an hour, without delaying the others. Messages older than a week, or beyond 500, are dropped
+and counted.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ _LONGEST_WAIT_S = 3600.0
 _MOST_MESSAGES = 500
 _LONGEST_LIFE_S = 7 * 86400.0
 _TICK_BUDGET_S = 20.0
-"""No round begins after that: Dagster ends a tick after 60 s."""
+"""No further round begins after this time: Dagster ends a tick after 60 s."""
 
 
 @dataclass
 class _Waiting:
-    """A message and who has not taken it yet.
+    """A message and the receivers that have not accepted it yet.
 
     Attributes:
-        message: What is sent.
-        since: Unix time at which it was written.
-        pending: Ids of receivers.
+        message: The message.
+        since: Unix time at which it was created.
+        pending: Ids of the receivers.
     """
 
     message: Message
@@ -40,43 +40,43 @@ class _Waiting:
 
 @dataclass
 class Outbox:
-    """What waits, oldest first, and which receivers are down.
+    """Waiting messages, oldest first, and the receivers that are down.
 
     Attributes:
-        waiting: Not yet taken by all.
-        down: Receiver id -> [failures in a row, Unix time of the next attempt].
+        waiting: Messages that at least one receiver has not accepted.
+        down: Receiver id -> [consecutive failures, Unix time of the next attempt].
     """
 
     waiting: list[_Waiting] = field(default_factory=list)
     down: dict[str, list[float]] = field(default_factory=dict)
 
     def add(self, message: Message, receivers: Sequence[Receiver]) -> None:
-        """Keep a message for those receivers that can be used."""
+        """Store a message for all usable receivers."""
         pending = [receiver.id for receiver in receivers if receiver.usable]
         if pending:
             self.waiting.append(_Waiting(message, time.time(), pending))
 
-    def give_up(self, receivers: Sequence[Receiver]) -> int:
-        """Forget removed receivers and what has waited too long; how many messages were lost."""
+    def drop_expired(self, receivers: Sequence[Receiver]) -> int:
+        """Remove deleted receivers and expired messages; returns the number of lost messages."""
         known = {receiver.id for receiver in receivers if receiver.usable}
         for waiting in self.waiting:
             waiting.pending = [each for each in waiting.pending if each in known]
         self.down = {each: state for each, state in self.down.items() if each in known}
-        self._forget_taken()
+        self._remove_accepted()
         oldest = time.time() - _LONGEST_LIFE_S
         kept = [each for each in self.waiting if each.since > oldest][-_MOST_MESSAGES:]
         lost, self.waiting = len(self.waiting) - len(kept), kept
         return lost
 
     def deliver(self, receivers: Sequence[Receiver], save: Callable[[], None]) -> list[str]:
-        """Send what is due, in rounds of one message per receiver.
+        """Send the messages that are due, in rounds of one message per receiver.
 
         Args:
-            receivers: Those of now.
-            save: Called after each round, so that nothing is sent again after a crash.
+            receivers: The configured receivers.
+            save: Called after each round, so that a crash does not send messages again.
 
         Returns:
-            What went wrong, one sentence per receiver.
+            The problems, one sentence per receiver.
         """
         problems, deadline = [], time.monotonic() + _TICK_BUDGET_S
         while time.monotonic() < deadline and (due := self._due(receivers)):
@@ -86,22 +86,22 @@ class Outbox:
                     due[receiver].pending.remove(receiver.id)
                     self.down.pop(receiver.id, None)
                 else:
-                    problems.append(f"{receiver.label} {problem}; {self._wait(receiver)}.")
-            self._forget_taken()
+                    problems.append(f"{receiver.label} {problem}; {self._postpone(receiver)}.")
+            self._remove_accepted()
             save()
         return problems
 
     def waits_since(self) -> float | None:
-        """Unix time of the oldest message that somebody has not taken; None when all have."""
+        """Unix time of the oldest waiting message; None if there is none."""
         return self.waiting[0].since if self.waiting else None
 
     def to_json(self) -> dict[str, Any]:
-        """For storage."""
+        """As JSON, for storage."""
         return {"waiting": [asdict(each) for each in self.waiting], "down": self.down}
 
     @classmethod
     def from_json(cls, stored: dict[str, Any]) -> Self:
-        """As stored by `to_json`."""
+        """From the result of `to_json`."""
         waiting = [
             _Waiting(Message(**each["message"]), each["since"], each["pending"])
             for each in stored.get("waiting", [])
@@ -118,11 +118,11 @@ class Outbox:
                 due[receiver] = first
         return due
 
-    def _wait(self, receiver: Receiver) -> str:
+    def _postpone(self, receiver: Receiver) -> str:
         failures = self.down.get(receiver.id, [0, 0])[0] + 1
         wait_s = min(FIRST_WAIT_S * 2 ** min(failures - 1, 20), _LONGEST_WAIT_S)
         self.down[receiver.id] = [failures, time.time() + wait_s]
-        return f"tried again in {wait_s:g} s"
+        return f"next attempt in {wait_s:g} s"
 
-    def _forget_taken(self) -> None:
+    def _remove_accepted(self) -> None:
         self.waiting = [each for each in self.waiting if each.pending]

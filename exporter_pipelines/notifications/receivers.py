@@ -1,10 +1,10 @@
-"""Who is told: the URLs of EXPORTER_ALERT_URLS, through Apprise.
+"""Receivers of alerts: the URLs of EXPORTER_ALERT_URLS, sent through Apprise.
 
 https://github.com/caronc/apprise/wiki
 
-A URL holds secrets in any of its parts (of Slack's, the host is one), and Apprise writes parts of
-it into its log. So a receiver is called by its position and service alone, and of what Apprise
-says only the HTTP status is passed on.
+Any part of a URL may be secret (in a Slack URL even the host), and Apprise logs parts of it. So a
+receiver is named by its position and service only, and of Apprise's log only the HTTP status is
+used.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from exporter_pipelines.extras import require
 from exporter_pipelines.notifications.message import Message
 
 SEND_TIMEOUT_S = 20.0
-"""A receiver that has not answered by then counts as down; Apprise's own limits are shorter."""
+"""A receiver that has not answered after this time counts as down."""
 
 _statuses: ContextVar[list[str] | None] = ContextVar("statuses", default=None)
 _STATUS = re.compile(r"error=(\d{3})\b")
@@ -33,9 +33,9 @@ class Receiver:
     """One URL.
 
     Attributes:
-        id: Tells receivers apart in stored state without saying anything of their URL.
-        label: For people.
-        service: Apprise's object; None for a URL that Apprise cannot read.
+        id: Identifies the receiver in stored state without any part of its URL.
+        label: Position and service, for people.
+        service: Apprise's object; None for an invalid URL.
     """
 
     id: str
@@ -44,14 +44,14 @@ class Receiver:
 
     @property
     def usable(self) -> bool:
-        """Whether anything can be sent to it."""
+        """Whether its URL is valid."""
         return self.service is not None
 
     def send(self, message: Message) -> str | None:
         """Send one message, within seconds.
 
         Returns:
-            None when it was taken, otherwise why not, without anything of the URL.
+            None on success, otherwise the problem without any part of the URL.
         """
         from apprise import Apprise, NotifyFormat
 
@@ -66,43 +66,43 @@ class Receiver:
                 body_format=NotifyFormat.TEXT,
             )
         except Exception as error:
-            # Its text may quote the URL.
+            # Any exception of a plugin: the receiver is down, and its text may quote the URL.
             return f"failed with {type(error).__name__}"
         if taken:
             return None
         if statuses:
             return f"answered with HTTP status {statuses[-1]}"
-        return "did not take the message, or could not be reached"
+        return "rejected the message or could not be reached"
 
 
-class _Swallow(logging.Filter):
-    """Keeps what Apprise logs from every log, for it quotes URLs, and reads the HTTP status."""
+class _StatusFilter(logging.Filter):
+    """Drops all log records of Apprise, because they quote URLs, after reading the HTTP status."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Let nothing pass."""
+        """Drop the record."""
         found = _STATUS.search(record.getMessage())
-        # Apprise works in threads of its own and takes the context along.
+        # Apprise sends in its own threads, which inherit the context.
         if found and (statuses := _statuses.get()) is not None:
             statuses.append(found[1])
         return False
 
 
-_swallow = _Swallow()
+_status_filter = _StatusFilter()
 
 
 def open_receivers(urls: list[str]) -> list[Receiver]:
-    """The receivers behind the URLs; no connection is made. The same URL twice is one.
+    """The receivers of the URLs, without connecting to them. Repeated URLs are one receiver.
 
     Raises:
-        MissingExtraError: there are URLs, and Apprise is not installed.
+        MissingExtraError: There are URLs, and Apprise is not installed.
     """
     if not urls:
-        return []  # without receivers, nobody pays for the import
+        return []  # skip the import of Apprise
     require("alerts")
     from apprise import Apprise, AppriseAsset
 
     logger = logging.getLogger("apprise")
-    logger.addFilter(_swallow)  # a second time, it is not added
+    logger.addFilter(_status_filter)  # added only once
     logger.setLevel(logging.WARNING)
     asset = AppriseAsset(
         app_id="exporter_pipelines", app_desc="Alerts of the exports", async_mode=False
@@ -120,14 +120,14 @@ def send_all(messages: Mapping[Receiver, Message]) -> dict[Receiver, str | None]
     """Send to several receivers at once.
 
     Returns:
-        What `Receiver.send` returned, for each; one that hangs is left behind.
+        The result of `Receiver.send` for each; a receiver that hangs is not waited for.
     """
     outcomes: dict[Receiver, str | None] = {}
 
     def send(receiver: Receiver, message: Message) -> None:
         outcomes[receiver] = receiver.send(message)
 
-    # Not a pool: its threads would keep the process from ending while a receiver hangs.
+    # Not a thread pool: a hanging receiver would keep the process from ending.
     threads = [
         threading.Thread(target=send, args=pair, daemon=True, name="alert")
         for pair in messages.items()

@@ -1,4 +1,4 @@
-"""The export report: numbers, plots and the page. Nothing here reads a disk or knows Dagster.
+"""The export report: numbers, charts and the page. Nothing here reads a disk or uses Dagster.
 
-Matplotlib and Jinja are imported when a page is rendered, so that an export does not pay for them.
+Matplotlib and Jinja are imported only when a page is rendered, because exports do not need them.
 """

@@ -1,8 +1,8 @@
-"""Plots by Matplotlib as SVG that takes its colours and its font from the page around it.
+"""Charts as SVG, drawn by Matplotlib, with the colors and the font of the page.
 
-One path per dataset whatever the number of days, so that 400 days stay small. Matplotlib knows no
-CSS: plots are drawn in colours that stand for a variable each, which are put in afterwards, so
-that light and dark need one plot.
+Each dataset is one path, so a chart of 400 days stays small. Matplotlib cannot use CSS variables.
+Charts are drawn in placeholder colors, which are then replaced by CSS variables, so one chart
+serves the light and the dark page.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from exporter_pipelines.contracts.export_attempts import DaySummary
 from exporter_pipelines.reporting.numbers import Report
 
 SERIES = 8
-"""Colours of the page; the ninth dataset has the first one again."""
+"""Number of colors; the ninth dataset uses the first color again."""
 
 _TEXT, _GRID, _BAD, _RULES = "#0b0001", "#0b0002", "#0b0003", "#0b0004"
 _VARIABLES = {
@@ -28,8 +28,7 @@ _VARIABLES = {
     **{f"#0a000{number}": f"var(--series-{number})" for number in range(1, SERIES + 1)},
 }
 _BARS_UP_TO_DAYS = 62
-# 5.4 inches are 389 units: drawn at 560 px on a screen and at 340 px on a telephone, the text of
-# 10 units is legible on both.
+# 5.4 inches are 389 units. Text of 10 units is legible at 560 px on a screen and 340 px on a phone.
 _WIDTH_IN, _HEIGHT_IN = 5.4, 2.5
 _RULES_SHOWN = 10
 _STYLE: dict[str, Any] = {
@@ -56,12 +55,12 @@ _STYLE: dict[str, Any] = {
 
 
 def color_of(position: int) -> str:
-    """CSS variable of the n-th dataset."""
+    """CSS variable for the n-th dataset."""
     return f"var(--series-{position % SERIES + 1})"
 
 
 def volume(report: Report) -> str:
-    """Rows exported by day, stacked by dataset; a cross where a dataset was not exported."""
+    """Rows exported by day, stacked by dataset; a cross marks days without an export."""
     return _by_day(report, "volume", lambda day: day.rows_exported, stacked=True, bad=True)
 
 
@@ -71,17 +70,17 @@ def duration(report: Report) -> str:
 
 
 def validity(report: Report) -> str:
-    """Share of rows that broke no rule, by day, a line per dataset."""
+    """Share of valid rows by day, one line per dataset."""
     return _by_day(report, "validity", lambda day: day.valid_pct, unit=" %")
 
 
 def completeness(report: Report) -> str:
-    """Share of values that are not null, by day, a line per dataset."""
+    """Share of values that are not null by day, one line per dataset."""
     return _by_day(report, "completeness", lambda day: day.completeness_pct, unit=" %")
 
 
 def rejected_by_rule(report: Report) -> str:
-    """Rows per rule, the most first."""
+    """Rejected rows per rule, highest first."""
     rules = report.rejected_by_rule[:_RULES_SHOWN][::-1]
     with _Figure("rules", height=0.5 + 0.3 * len(rules)) as (figure, axes):
         names = [f"{dataset} · {rule}" for dataset, rule, _ in rules]
@@ -126,7 +125,7 @@ def _by_day(
 
 
 def _dates(report: Report) -> list[dt.date]:
-    """Every day from the first to the last of which anything is known."""
+    """Every day from the first to the last known day."""
     known = sorted(report.states)
     first, last = (dt.date.fromisoformat(day) for day in (known[0], known[-1]))
     return [first + dt.timedelta(days=n) for n in range((last - first).days + 1)]
@@ -166,7 +165,7 @@ def _lines(
             dates, known, marker=marker, color=color, markersize=4, linewidth=1.8 if marker else 1.1
         )
     bottom = min((v for values in series.values() for v in values if v is not None), default=0)
-    # From a round number below the worst day to a little above 100.
+    # From below the worst day to a little above 100.
     spread = max(100 - bottom, 0.5)
     axes.set_ylim(max(bottom - 0.15 * spread, 0), 100 + 0.08 * spread)
 
@@ -197,7 +196,7 @@ def _axes(axes: Any, dates: Sequence[dt.date], unit: str) -> None:
 
 
 class _Figure:
-    """A figure in the style of the page; nothing of Matplotlib's own state is touched."""
+    """A figure in the style of the page, without changing Matplotlib's global state."""
 
     def __init__(self, name: str, height: float = _HEIGHT_IN) -> None:
         from matplotlib import rc_context
@@ -221,7 +220,7 @@ class _Figure:
 
 
 def _svg(figure: Any, name: str) -> str:
-    """The bare `<svg>` element; ids begin with the name, since a page has several plots."""
+    """The `<svg>` element; ids start with the name, because a page has several charts."""
     buffer = io.StringIO()
     nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
     figure.savefig(buffer, format="svg", metadata=nothing)

@@ -1,4 +1,4 @@
-"""The numbers of the report; what each means stands in docs/report.md."""
+"""The numbers of the report; docs/report.md defines them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _FINISHED: tuple[Status, ...] = ("published", "held", "failed", "cancelled")
 
 @dataclass(frozen=True)
 class DayState:
-    """A dataset's day now: the newest attempt, and the export that is published, if any."""
+    """State of a day of a dataset: the newest attempt, and the published export, if any."""
 
     dataset: str
     day: str
@@ -31,13 +31,13 @@ class DayState:
 
     @property
     def is_bad(self) -> bool:
-        """Whether the newest attempt gave no export."""
+        """Whether the newest attempt was not published."""
         return self.status in ("held", "failed", "cancelled")
 
 
 @dataclass(frozen=True)
 class DatasetNumbers:
-    """One dataset's line."""
+    """The numbers of one dataset."""
 
     dataset: str
     description: str
@@ -50,12 +50,12 @@ class DatasetNumbers:
 
     @property
     def rows_per_day(self) -> float | None:
-        """Mean of the published days."""
+        """Mean over the published days."""
         return self.rows_exported / self.days if self.days else None
 
     @property
     def rejected_pct(self) -> float | None:
-        """Of the rows read."""
+        """Percentage of the rows read."""
         return 100 * self.rows_rejected / self.rows_read if self.rows_read else None
 
 
@@ -64,13 +64,13 @@ class Report:
     """Everything that the page shows.
 
     Attributes:
-        first, last: Days that it covers.
-        descriptions: Dataset -> its description; in the order in which datasets are shown.
-        published: Of these days.
-        runs: That exported, or were to, any of these days; newest first.
-        storage: By dataset.
-        rendered_at: UTC.
-        output: The folder of the exports.
+        first, last: First and last day of the report.
+        descriptions: Dataset -> description, in display order.
+        published: Published days.
+        runs: Runs that exported, or should export, any of these days; newest first.
+        storage: Storage used by each dataset.
+        rendered_at: Time of rendering, UTC.
+        output: The output folder.
     """
 
     first: str
@@ -84,69 +84,69 @@ class Report:
 
     @cached_property
     def attempts(self) -> list[Attempt]:
-        """Newest first."""
+        """All attempts, newest first."""
         return [attempt for run in self.runs for attempt in run.attempts]
 
     @cached_property
     def outcomes(self) -> Counter[Status]:
-        """How many attempts ended in which way."""
+        """Number of attempts by status."""
         return Counter(attempt.status for attempt in self.attempts)
 
     @property
     def exports(self) -> int:
-        """Attempts that have ended."""
+        """Number of finished attempts."""
         return sum(self.outcomes[status] for status in _FINISHED)
 
     @property
     def success_pct(self) -> float | None:
-        """Published ones of them; None before the first."""
+        """Percentage of finished attempts that were published; None if there are none."""
         return 100 * self.outcomes["published"] / self.exports if self.exports else None
 
     @property
     def rows_exported(self) -> int:
-        """Of all published days."""
+        """Sum over all published days."""
         return sum(day.rows_exported for day in self.published)
 
     @property
     def rows_read(self) -> int:
-        """Of all published days."""
+        """Sum over all published days."""
         return sum(day.rows_read for day in self.published)
 
     @property
     def rows_rejected(self) -> int:
-        """Of all published days."""
+        """Sum over all published days."""
         return sum(day.rows_rejected for day in self.published)
 
     @property
     def rejected_pct(self) -> float | None:
-        """Of the rows read; None without any."""
+        """Percentage of the rows read; None without rows."""
         return 100 * self.rows_rejected / self.rows_read if self.rows_read else None
 
     @property
     def rows_per_export(self) -> float | None:
-        """Mean of the published days of all datasets."""
+        """Mean over the published days of all datasets."""
         return self.rows_exported / len(self.published) if self.published else None
 
     @property
     def median_duration_s(self) -> float | None:
-        """Of the published days of all datasets."""
+        """Median over the published days of all datasets."""
         return median(day.duration_s for day in self.published) if self.published else None
 
     @property
     def storage_bytes(self) -> int:
-        """Of all datasets."""
+        """Sum over all datasets."""
         return sum(use.total_bytes for use in self.storage)
 
     @cached_property
     def datasets(self) -> list[str]:
-        """Those that have an export, an attempt or a file, in their order."""
+        """Datasets with an export, an attempt or a file, in display order."""
         seen = {day.dataset for day in self.published} | {a.dataset for a in self.attempts}
         seen |= {use.dataset for use in self.storage if use.total_bytes}
         return [dataset for dataset in self.descriptions if dataset in seen]
 
     @cached_property
     def by_dataset(self) -> list[DatasetNumbers]:
-        """A line per dataset."""
+        """The numbers of each dataset."""
         storage = {use.dataset: use for use in self.storage}
         lines = []
         for dataset in self.datasets:
@@ -167,7 +167,7 @@ class Report:
 
     @cached_property
     def rejected_by_rule(self) -> list[tuple[str, str, int]]:
-        """(dataset, rule, rows that broke it), the most first; rules that nothing broke are out."""
+        """(dataset, rule, rejected rows), highest first; only rules with rejected rows."""
         counts: Counter[tuple[str, str]] = Counter()
         for day in self.published:
             for rule, failed in day.rejected.items():
@@ -176,7 +176,7 @@ class Report:
 
     @cached_property
     def states(self) -> dict[str, list[DayState]]:
-        """Day -> state of each dataset, newest day first; days without anything are left out."""
+        """Day -> state of each dataset, newest day first; unknown days are left out."""
         published = {(day.dataset, day.day): day for day in self.published}
         newest: dict[tuple[str, str], Status] = {}
         for attempt in self.attempts:
@@ -193,5 +193,5 @@ class Report:
 
     @property
     def bad_days(self) -> list[str]:
-        """Days of which a dataset was not exported when it was last tried; oldest first."""
+        """Days on which the newest attempt of a dataset was not published; oldest first."""
         return sorted(day for day, states in self.states.items() if any(s.is_bad for s in states))

@@ -1,4 +1,4 @@
-"""The report as one HTML file that needs nothing else: no script, no font, no network."""
+"""The report as one self-contained HTML file: no script, no font, no network."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _WORST_FIRST = ("running", "queued", "cancelled", "failed", "held", "published")
 
 
 class Figure(NamedTuple):
-    """A plot, what it shows, and which lines of the table below hold the same as numbers."""
+    """A chart with its title and caption."""
 
     name: str
     title: str
@@ -28,12 +28,12 @@ class Figure(NamedTuple):
 
 
 def render(report: Report) -> str:
-    """The page, whole.
+    """Render the page.
 
-    Everything but the plots is escaped; the plots escape their own texts.
+    Everything except the charts is escaped; the charts escape their own texts.
 
     Raises:
-        MissingExtraError: the packages that it needs are not installed.
+        MissingExtraError: The extra `report` is not installed.
     """
     require("report")
     import jinja2
@@ -67,39 +67,40 @@ def _figures(report: Report) -> list[Figure]:
     if not report.states:
         return []
     span = f"{min(report.states)} to {max(report.states)}"
-    bad = "; a cross marks a day that a dataset was not exported on" if report.bad_days else ""
+    bad = "; a cross marks a day without an export" if report.bad_days else ""
     found = [
         Figure("volume", "Volume by day", f"Rows exported, {span}{bad}.", charts.volume(report)),
     ]
     if report.published:
         found += [
             Figure(
-                "validity", "Quality by day", f"Rows that broke no rule, of the rows read, {span}.",
+                "validity", "Quality by day", f"Percentage of valid rows, {span}.",
                 charts.validity(report),
             ),
             Figure(
-                "completeness", "Completeness by day", f"Values that are not null, {span}.",
+                "completeness", "Completeness by day",
+                f"Percentage of values that are not null, {span}.",
                 charts.completeness(report),
             ),
             Figure(
-                "duration", "Duration by day", f"Seconds that staging took, {span}.",
+                "duration", "Duration by day", f"Seconds of staging, {span}.",
                 charts.duration(report),
             ),
         ]  # fmt: skip
     if report.rejected_by_rule:
-        caption = "Rows of the published days that broke a rule; a row may break several."
+        caption = "Rejected rows of the published days; a row may break several rules."
         found.append(Figure("rules", "Rejected by rule", caption, charts.rejected_by_rule(report)))
     return found
 
 
 def status_of(run: ExportedRun) -> str:
-    """The status that an operator should see first."""
+    """The most important status of a run."""
     found = {attempt.status for attempt in run.attempts}
     return next(status for status in _WORST_FIRST if status in found)
 
 
 def datasets_of(run: ExportedRun) -> str:
-    """Names, each once."""
+    """The names of its datasets."""
     return ", ".join(dict.fromkeys(attempt.dataset for attempt in run.attempts))
 
 
@@ -110,7 +111,7 @@ def days_of(run: ExportedRun) -> str:
 
 
 def rows_of(run: ExportedRun) -> int | None:
-    """Rows that it published; None when it published nothing."""
+    """Rows that the run published; None if it published nothing."""
     rows = [attempt.rows for attempt in run.attempts if attempt.rows is not None]
     return sum(rows) if rows else None
 
@@ -121,7 +122,7 @@ def count(value: float | None) -> str:
 
 
 def percent(value: float | None) -> str:
-    """`99.3 %`; only what is whole is shown as 100 or 0."""
+    """`99.30 %`; 100 and 0 are shown only if they are exact."""
     if value is None:
         return _NONE
     if value in (0, 100):
@@ -130,7 +131,7 @@ def percent(value: float | None) -> str:
 
 
 def size(value: float) -> str:
-    """`1.2 MB`, in powers of 1000 as disks are sold."""
+    """`1.2 MB`, in powers of 1000."""
     for unit in ("B", "kB", "MB", "GB"):
         if value < 1000:
             return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
@@ -155,7 +156,7 @@ def moment(value: dt.datetime | None) -> str:
 
 
 def preview(report: Report) -> str:
-    """A table for Dagster's UI, in Markdown: numbers and dataset names alone."""
+    """A Markdown table for the Dagster UI: numbers and dataset names only."""
     lines: list[Any] = ["| dataset | days | rows | rejected | size |", "|---|---:|---:|---:|---:|"]
     for line in report.by_dataset:
         lines.append(

@@ -57,8 +57,8 @@ class Alerting:
             said.append(tick.skip_message or "")
         return "\n".join(said)
 
-    def told(self, ticks: int = 4) -> list[dict[str, str]]:
-        """What the receiver got in the course of some ticks."""
+    def received(self, ticks: int = 4) -> list[dict[str, str]]:
+        """The messages that the receiver got during some ticks."""
         for _ in range(ticks):
             self.tick()
         return self.inbox.emptied()
@@ -76,5 +76,5 @@ def alerting_project(
     home.mkdir()
     with dg.DagsterInstance.local_temp(str(home)) as instance:
         found = Alerting(build().get_repository_def(), instance, receiver)
-        assert found.told(1) == []
+        assert found.received(1) == []
         yield found

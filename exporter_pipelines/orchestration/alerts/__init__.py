@@ -1,4 +1,4 @@
-"""Finds what there is to tell, as Dagster sensors.
+"""Dagster sensors that find problems and send alerts.
 
 https://docs.dagster.io/guides/automate/sensors
 """

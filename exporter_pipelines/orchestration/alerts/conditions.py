@@ -1,4 +1,4 @@
-"""What no run tells: a day that nobody exported, a source that is gone, a disk that fills up."""
+"""Problems outside of runs: missing exports, unreachable databases, low disk space."""
 
 from __future__ import annotations
 
@@ -20,22 +20,24 @@ from exporter_pipelines.stores.local.store import LocalStore
 
 _GIB = 1024**3
 _TICK_BUDGET_S = 15.0
-"""No further source is tried after that: one that is silent takes its whole connect timeout."""
+"""No further source is tried after this time: each may take its whole connect timeout."""
 
 
 def missing_days(
-    instance: dg.DagsterInstance, repository: dg.RepositoryDefinition, told: set[Incident]
+    instance: dg.DagsterInstance, repository: dg.RepositoryDefinition, open_of_runs: set[Incident]
 ) -> dict[Incident, str]:
     """Days that schedules should have exported and that are not published.
 
     Args:
-        instance: Where schedules are on.
-        repository: Has the schedules.
-        told: Incidents of runs; a held or failed day is not told a second time.
+        instance: Stores the state of the schedules.
+        repository: Contains the schedules.
+        open_of_runs: Open incidents of runs; a held or failed day is not reported as missing.
     """
     until = time.time() - 60 * settings.alert_missing_after_minutes()
     store, partitions = LocalStore(settings.output_root()), daily_partitions()
-    known = {(each.subject, each.day) for each in told if each.kind in ("day_held", "run_failed")}
+    known = {
+        (each.subject, each.day) for each in open_of_runs if each.kind in ("day_held", "run_failed")
+    }
     found = {}
     for name in exported_names():
         if not repository.has_schedule_def(f"{name}_schedule"):
@@ -49,7 +51,7 @@ def missing_days(
 
 
 def is_published(store: LocalStore, dataset: str, day: str) -> bool:
-    """Whether readers see the day."""
+    """Whether the day is published."""
     return store.read_manifest(dataset, day) is not None
 
 
@@ -57,14 +59,14 @@ def _why_missing(instance: dg.DagsterInstance, dataset: str, day: str) -> str:
     asked = dg.RunsFilter(job_name=f"{dataset}_job", tags={"dagster/partition": day})
     runs = instance.get_runs(asked, limit=1)
     if not runs:
-        return f"{dataset}_schedule is on, and no run of {day} was started."
-    return f"The last run of it, {runs[0].run_id}, is {runs[0].status.value}."
+        return f"{dataset}_schedule is on, but no run of {day} was started."
+    return f"Its last run, {runs[0].run_id}, has the status {runs[0].status.value}."
 
 
 def unreachable_sources() -> tuple[dict[Incident, str], set[str]]:
-    """Variables whose database cannot be reached, and all that were tried.
+    """Variables whose database cannot be reached, and all variables that were tried.
 
-    The sample backend is left out: it is started when it is needed.
+    The sample backend is left out: it is started only when needed.
     """
     found, tried, deadline = {}, set(), time.monotonic() + _TICK_BUDGET_S
     for variable in sorted(set(_variables())):
@@ -79,7 +81,7 @@ def unreachable_sources() -> tuple[dict[Incident, str], set[str]]:
         except SourceUnavailableError as error:
             found[Incident("source_unreachable", variable)] = str(error)
         except ExporterError:
-            continue  # not set, or no URL: every run says so, and so does the doctor
+            continue  # not set or not a URL: runs and the doctor report it
     return found, tried
 
 
@@ -88,15 +90,15 @@ def _variables() -> Iterator[str]:
         yield attributes_of(name)["source"]["url"]
 
 
-def little_disk(told: set[Incident]) -> dict[Incident, str]:
-    """Whether there is less room at the output folder than EXPORTER_ALERT_MIN_FREE_GIB.
+def low_disk(unresolved: set[Incident]) -> dict[Incident, str]:
+    """The incident if free space at the output folder is below EXPORTER_ALERT_MIN_FREE_GIB.
 
     Args:
-        told: Once it was told, it takes a tenth more to be well again.
+        unresolved: Open incidents. An open one is resolved at 10 % above the limit.
     """
     root, incident = settings.output_root(), Incident("low_disk", "output")
     limit_gib = settings.alert_min_free_gib()
-    enough_gib = limit_gib * (1.1 if incident in told else 1.0)
+    enough_gib = limit_gib * (1.1 if incident in unresolved else 1.0)
     free_gib = free_bytes(root) / _GIB
     if free_gib >= enough_gib:
         return {}

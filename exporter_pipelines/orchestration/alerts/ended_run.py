@@ -1,4 +1,4 @@
-"""What a run that has ended did, read from Dagster's event log."""
+"""What a finished run did, read from Dagster's event log."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ class EndedRun:
     """A run with status SUCCESS, FAILURE or CANCELED.
 
     Attributes:
-        run: As Dagster stores it.
-        planned: Asset and day -> the step that was to materialize it.
+        run: The run.
+        planned: Asset and day -> the step that should materialize it.
         published: Asset and day -> its materialization.
         evaluations: Asset, day and check -> the last evaluation.
-        failed_steps: Step -> why, as far as it may be repeated.
-        last_words: What Dagster itself says of a run that failed without a failed step.
+        failed_steps: Step -> the reason, if it may be shown.
+        last_words: Dagster's message about a run that failed without a failed step.
     """
 
     run: dg.DagsterRun
@@ -45,19 +45,19 @@ class EndedRun:
 
     @property
     def failed(self) -> bool:
-        """Whether it failed for good: not cancelled, and not tried again by Dagster."""
-        # Dagster tags runs of the command line as well, but knows no way to start them again.
+        """Whether it failed and Dagster will not retry it; false for cancelled runs."""
+        # Dagster also tags runs of the command line, but cannot start them again.
         can_retry = self.run.remote_job_origin is not None
         will_retry = can_retry and self.run.tags.get(_WILL_RETRY_TAG) == "true"
         return self.run.status == dg.DagsterRunStatus.FAILURE and not will_retry
 
-    def well(self) -> set[AssetDay]:
-        """What was materialized; of a run that succeeded, all that was planned."""
+    def materialized(self) -> set[AssetDay]:
+        """What was materialized; for a successful run, everything that was planned."""
         succeeded = self.run.status == dg.DagsterRunStatus.SUCCESS
         return {*self.published, *(self.planned if succeeded else ())}
 
     def missing(self) -> set[AssetDay]:
-        """What was planned and not materialized, by the steps that failed if any did."""
+        """What was planned and not materialized; only of the failed steps, if there are any."""
         return {
             day
             for day, step in self.planned.items()
@@ -69,13 +69,13 @@ def read_run(instance: dg.DagsterInstance, run: dg.DagsterRun, datasets: set[str
     """Read the events of a run.
 
     Args:
-        instance: Where they are.
-        run: One that has ended.
-        datasets: Assets whose failures hold no row content, so that their text may be repeated.
+        instance: Stores the events.
+        run: A finished run.
+        datasets: Assets whose failures contain no row content and may be shown.
     """
     ended = EndedRun(run)
     for event in _events(instance, run.run_id):
-        _note(ended, event, datasets)
+        _add_event(ended, event, datasets)
     return ended
 
 
@@ -89,7 +89,7 @@ def _events(instance: dg.DagsterInstance, run_id: str) -> Iterator[dg.DagsterEve
                 yield event
 
 
-def _note(ended: EndedRun, event: dg.DagsterEvent, datasets: set[str]) -> None:
+def _add_event(ended: EndedRun, event: dg.DagsterEvent, datasets: set[str]) -> None:
     if event.event_type == dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED:
         data = event.asset_materialization_planned_data
         asset, subset = data.asset_key.to_user_string(), data.partitions_subset
@@ -104,15 +104,17 @@ def _note(ended: EndedRun, event: dg.DagsterEvent, datasets: set[str]) -> None:
         ended.evaluations[asset, found.partition or "", found.check_name] = found
     elif event.event_type == dg.DagsterEventType.STEP_FAILURE:
         step = event.step_key or ""
-        ended.failed_steps[step] = _why(event, repeat=step in datasets)
-    elif not getattr(event.event_specific_data, "error", None):  # None, where a monitor ended it
+        ended.failed_steps[step] = _failure_text(event, may_quote=step in datasets)
+    elif not getattr(
+        event.event_specific_data, "error", None
+    ):  # None if the run monitoring ended it
         ended.last_words = event.message or ""
 
 
-def _why(event: dg.DagsterEvent, *, repeat: bool) -> str:
-    """Of our own assets what was said; of others the class alone: its text may quote a row."""
+def _failure_text(event: dg.DagsterEvent, *, may_quote: bool) -> str:
+    """The failure of our own assets; only the class for others, whose text may quote a row."""
     data = event.step_failure_data
-    if repeat and data.user_failure_data and data.user_failure_data.description:
+    if may_quote and data.user_failure_data and data.user_failure_data.description:
         return data.user_failure_data.description
     error = data.error
     while error and error.cause:
@@ -120,4 +122,4 @@ def _why(event: dg.DagsterEvent, *, repeat: bool) -> str:
     name = (error.cls_name if error else None) or "an error"
     if error and isinstance(getattr(errors, name, None), type):
         return error.message.partition(": ")[2].strip()
-    return f"{name}; the run's log has its text."
+    return f"{name}; see the log of the run."

@@ -1,7 +1,7 @@
-"""What an ended run says: what is wrong now, and what is well.
+"""Incidents: the problems that a finished run shows, and the ones that it resolves.
 
-An incident is a kind, a subject and, where it is about one, a day and a check. It is told when it
-begins and when it is over, and never in between.
+An incident has a kind, a subject and, if it concerns one, a day and a check. One message is sent
+when it begins, and one when it is resolved.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from exporter_pipelines import settings
 from exporter_pipelines.orchestration.alerts.ended_run import EndedRun
 
 _QUIET = {"rejected_rows", "required_fields"}
-"""Checks that warn for every day with a rejected row; `rejected_rate` and `day_held` tell more."""
+"""Checks that warn for every rejected row; `rejected_rate` and `day_held` cover them."""
 
 
 class Incident(NamedTuple):
-    """What is wrong, to be compared with what was wrong before.
+    """One problem.
 
     Attributes:
         kind: A name in `KINDS`.
         subject: Asset, job or variable.
         day: Partition key, or empty.
-        check: Of `check_failed` only.
+        check: Name of the check; only for `check_failed`.
     """
 
     kind: str
@@ -35,7 +35,7 @@ class Incident(NamedTuple):
 
 
 def found_in(ended: EndedRun, datasets: set[str]) -> dict[Incident, str]:
-    """What is wrong -> why; in the order of days."""
+    """The incidents of a run -> the reason of each; ordered by day."""
     held = dict(_held(ended, datasets))
     found = {**held, **dict(_checks(ended, datasets, held)), **dict(_rates(ended, datasets, held))}
     if ended.failed:
@@ -43,24 +43,26 @@ def found_in(ended: EndedRun, datasets: set[str]) -> dict[Incident, str]:
     return dict(sorted(found.items()))
 
 
-def over_by(ended: EndedRun, datasets: set[str], found: dict[Incident, str]) -> Callable[..., bool]:
-    """Whether an incident that was told is over by what this run did."""
-    well, succeeded = ended.well(), ended.run.status == dg.DagsterRunStatus.SUCCESS
+def resolved_by(
+    ended: EndedRun, datasets: set[str], found: dict[Incident, str]
+) -> Callable[..., bool]:
+    """A function that says whether this run resolves an open incident."""
+    materialized, succeeded = ended.materialized(), ended.run.status == dg.DagsterRunStatus.SUCCESS
 
-    def over(incident: Incident) -> bool:
+    def is_resolved(incident: Incident) -> bool:
         kind, subject, day, check = incident
         if incident in found:
             return False
         if kind in ("day_held", "run_failed"):
             same_job = subject == ended.run.job_name and not day and succeeded
-            return (subject, day) in well or same_job
+            return (subject, day) in materialized or same_job
         if kind == "rejected_rate":
             return subject in datasets and (subject, day) in ended.published
-        # A day that is held was judged, not published: what is published is as it was.
+        # A held day leaves the published export unchanged, so its failed checks stay open.
         held = Incident("day_held", subject, day) in found
         return kind == "check_failed" and (subject, day, check) in ended.evaluations and not held
 
-    return over
+    return is_resolved
 
 
 def _held(ended: EndedRun, datasets: set[str]) -> Iterator[tuple[Incident, str]]:
@@ -69,9 +71,9 @@ def _held(ended: EndedRun, datasets: set[str]) -> Iterator[tuple[Incident, str]]
         holds = not found.passed and found.severity == dg.AssetCheckSeverity.ERROR
         if asset in datasets and day and holds:
             reasons.setdefault((asset, day), []).append(found.description or found.check_name)
-    for (asset, day), said in reasons.items():
+    for (asset, day), texts in reasons.items():
         if (asset, day) not in ended.published:
-            yield Incident("day_held", asset, day), " ".join(said)
+            yield Incident("day_held", asset, day), " ".join(texts)
 
 
 def _checks(
@@ -79,18 +81,18 @@ def _checks(
 ) -> Iterator[tuple[Incident, str]]:
     for (asset, day, check), found in ended.evaluations.items():
         ours = asset in datasets
-        # Without a day it is the summary of a range, whose days speak for themselves.
+        # An evaluation without a day summarizes a range; its days have evaluations of their own.
         quiet = ours and (check in _QUIET or not day or Incident("day_held", asset, day) in held)
         if not found.passed and not quiet:
-            # Descriptions of others' checks may quote rows.
-            said = f"{check}: {found.description}" if ours else f"{check} failed."
-            yield Incident("check_failed", asset, day, check), said
+            # Descriptions of other people's checks may quote rows.
+            reason = f"{check}: {found.description}" if ours else f"{check} failed."
+            yield Incident("check_failed", asset, day, check), reason
 
 
 def _rates(
     ended: EndedRun, datasets: set[str], held: dict[Incident, str]
 ) -> Iterator[tuple[Incident, str]]:
-    """Days that are published although a large share of their rows is not."""
+    """Published days with a large share of rejected rows."""
     for (asset, day, check), found in ended.evaluations.items():
         incident = Incident("rejected_rate", asset, day)
         if asset not in datasets or check != "rejected_rows" or not day:
@@ -107,18 +109,18 @@ def _rates(
 def _failures(ended: EndedRun, held: set[tuple[str, str]]) -> Iterator[tuple[Incident, str]]:
     failed = ended.missing() - held
     for asset, day in failed:
-        said = ended.failed_steps.get(ended.planned[asset, day], ended.last_words)
-        yield Incident("run_failed", asset, day), _of_day(said, asset, day)
+        reason = ended.failed_steps.get(ended.planned[asset, day], ended.last_words)
+        yield Incident("run_failed", asset, day), _reason_of_day(reason, asset, day)
     if not failed and not held:
-        said = " ".join(ended.failed_steps.values()) or ended.last_words
-        yield Incident("run_failed", ended.run.job_name), said
+        reason = " ".join(ended.failed_steps.values()) or ended.last_words
+        yield Incident("run_failed", ended.run.job_name), reason
 
 
-def _of_day(said: str, asset: str, day: str) -> str:
-    """The line of a failure that names many days which is about this one; else all of it."""
+def _reason_of_day(reason: str, asset: str, day: str) -> str:
+    """The line about this day, if the failure has a line per day; otherwise the whole text."""
     prefix = f"{asset} {day}: "
-    line = next((line for line in said.splitlines() if line.startswith(prefix)), None)
-    return line.removeprefix(prefix) if line else said
+    line = next((line for line in reason.splitlines() if line.startswith(prefix)), None)
+    return line.removeprefix(prefix) if line else reason
 
 
 def _number(metadata: object, name: str) -> float:

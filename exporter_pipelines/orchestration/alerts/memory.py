@@ -1,8 +1,8 @@
-"""What the alerts remember between ticks: what was told, and what is on its way.
+"""State of an alert sensor between ticks: open incidents, and messages that wait for a receiver.
 
-It lies in the key-value table of Dagster's run storage and not in a sensor's cursor: Dagster keeps
-a copy of the cursor with every tick, and writes it only after the tick, so that a daemon that is
-killed in between would tell everything again.
+The state is stored in Dagster's run storage and not in the cursor of the sensor. Dagster stores a
+copy of the cursor with every tick, and writes the cursor only when the tick ends. A daemon that is
+killed during a tick would then send its messages again.
 """
 
 from __future__ import annotations
@@ -28,67 +28,67 @@ from exporter_pipelines.orchestration.dagster_internals.stored_values import (
 )
 
 _MOST_INCIDENTS = 5000
-"""Beyond that, the oldest are forgotten: nothing then tells that they are over."""
+"""The oldest incidents beyond this limit are dropped, and no message reports their end."""
 
 
 @dataclass
 class Memory:
-    """Of one sensor; no other writes it.
+    """The state of one sensor.
 
     Attributes:
-        instance: Where it lies.
-        key: Its name there.
-        told: Incidents that are not over -> Unix time at which they were told.
-        outbox: What is on its way.
-        extra: What else the sensor remembers; JSON.
-        is_new: Whether nothing was remembered.
+        instance: Stores the state.
+        key: Name of the state in the storage.
+        open: Unresolved incident -> Unix time at which it began.
+        outbox: Messages that wait for a receiver.
+        extra: Other values of the sensor; JSON.
+        is_new: Whether no state was stored.
     """
 
     instance: dg.DagsterInstance
     key: str
-    told: dict[Incident, float] = field(default_factory=dict)
+    open: dict[Incident, float] = field(default_factory=dict)
     outbox: Outbox = field(default_factory=Outbox)
     extra: dict[str, Any] = field(default_factory=dict)
     is_new: bool = True
 
     @classmethod
     def of(cls, instance: dg.DagsterInstance, sensor: str) -> Self:
-        """What a sensor remembers."""
+        """Load the state of a sensor."""
         key = f"exporter_pipelines/alerts/{sensor}"
         text = read_value(instance, key)
         if text is None:
             return cls(instance, key)
         stored = json.loads(text)
-        told = {Incident(*each): since for *each, since in stored["told"]}
+        incidents = {Incident(*each): since for *each, since in stored["told"]}
         outbox = Outbox.from_json(stored["outbox"])
-        return cls(instance, key, told, outbox, stored["extra"], is_new=False)
+        return cls(instance, key, incidents, outbox, stored["extra"], is_new=False)
 
     def save(self) -> None:
-        """Write it, in one statement."""
-        told = sorted(self.told.items(), key=lambda item: item[1])[-_MOST_INCIDENTS:]
+        """Store the state, in one statement."""
+        newest = sorted(self.open.items(), key=lambda item: item[1])[-_MOST_INCIDENTS:]
         stored = {
-            "told": [[*incident, since] for incident, since in told],
+            "told": [[*incident, since] for incident, since in newest],
             "outbox": self.outbox.to_json(),
             "extra": self.extra,
         }
         write_value(self.instance, self.key, json.dumps(stored))
 
     def begin(self, found: Mapping[Incident, str]) -> dict[Incident, str]:
-        """Remember incidents; those that were not known yet."""
-        new = {incident: why for incident, why in found.items() if incident not in self.told}
-        self.told.update(dict.fromkeys(new, time.time()))
+        """Add incidents, and return those that were not open before."""
+        new = {incident: why for incident, why in found.items() if incident not in self.open}
+        self.open.update(dict.fromkeys(new, time.time()))
         return new
 
-    def end(self, over: Callable[[Incident], bool]) -> list[Incident]:
-        """Forget the incidents that are over, and name them."""
-        ended = sorted(incident for incident in self.told if over(incident))
+    def end(self, is_resolved: Callable[[Incident], bool]) -> list[Incident]:
+        """Remove the resolved incidents, and return them."""
+        ended = sorted(incident for incident in self.open if is_resolved(incident))
         for incident in ended:
-            del self.told[incident]
+            del self.open[incident]
         return ended
 
 
 def cannot_send(log: logging.Logger) -> dg.SkipReason | None:
-    """Why a tick that has receivers must wait; it reads and forgets nothing until then."""
+    """Why the tick must be skipped; skipped ticks lose no alert."""
     if not settings.alert_urls() or is_installed("alerts"):
         return None
     problem = f"{MissingExtraError('alerts')} Alerts are kept until then."
@@ -97,41 +97,41 @@ def cannot_send(log: logging.Logger) -> dg.SkipReason | None:
 
 
 @dataclass
-class Desk:
-    """Writes messages to the log of the tick and to the receivers.
+class Notifier:
+    """Writes messages to the log of the tick and sends them to the receivers.
 
     Attributes:
-        memory: Keeps what is on its way.
-        log: Of the tick.
-        receivers: Of this moment.
-        told: How many messages this tick wrote.
+        memory: Its outbox keeps unsent messages.
+        log: Log of the tick.
+        receivers: The configured receivers.
+        queued: Number of messages of this tick.
     """
 
     memory: Memory
     log: logging.Logger
     receivers: list[Receiver] = field(default_factory=lambda: open_receivers(settings.alert_urls()))
-    told: int = 0
+    queued: int = 0
 
-    def tell(self, messages: Iterable[Message]) -> None:
-        """Log messages and put them into the outbox; the caller saves the memory."""
+    def queue(self, messages: Iterable[Message]) -> None:
+        """Log messages and add them to the outbox; the caller saves the memory."""
         for message in messages:
             level = logging.INFO if message.level == "success" else logging.WARNING
             self.log.log(level, f"{message.title}\n{message.body}")
             self.memory.outbox.add(message, self.receivers)
-            self.told += 1
+            self.queued += 1
 
     def deliver(self) -> str:
-        """Send what is due; how the tick went, in one sentence or more."""
-        said = [f"{self.told} messages." if self.told else "Nothing new."]
-        if lost := self.memory.outbox.give_up(self.receivers):
-            self.log.error(f"{lost} messages were given up: a receiver was down for too long.")
-            said.append(f"{lost} messages were given up.")
+        """Send the messages that are due, and return a summary of the tick."""
+        summary = [f"{self.queued} new messages." if self.queued else "No new messages."]
+        if lost := self.memory.outbox.drop_expired(self.receivers):
+            self.log.error(f"{lost} messages were dropped: a receiver was down for too long.")
+            summary.append(f"{lost} messages were dropped.")
         unusable = [r.label for r in self.receivers if not r.usable]
-        said += [
-            f"{label} is not a URL that Apprise knows: see docs/alerts.md." for label in unusable
+        summary += [
+            f"{label} is not a valid Apprise URL: see docs/alerts.md." for label in unusable
         ]
         problems = self.memory.outbox.deliver(self.receivers, self.memory.save)
         for problem in problems:
             self.log.warning(problem)
         self.memory.save()
-        return " ".join([*said, *problems])
+        return " ".join([*summary, *problems])

@@ -1,7 +1,7 @@
-"""Exports that took much longer than the dataset's own earlier ones.
+"""Finds exports that took much longer than earlier exports of the same dataset.
 
-Measured in seconds per row of the newest earlier exports of comparable size, by their median: one
-slow night neither hides the next nor alarms for ever.
+The usual time is the median of the seconds per row of the newest earlier exports of comparable
+size. A single slow night barely changes it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from exporter_pipelines.orchestration.alerts.incidents import Incident
 _BEFORE = 14
 _NEEDED = 5
 _READ = 200
-"""Most records that are looked at for them: re-exports of one day count once."""
+"""Maximum number of records to read; repeated exports of a day count once."""
 
 
 def judge_speed(
@@ -44,8 +44,8 @@ def judge_speed(
             limit_s = max(usual_s * settings.alert_slow_factor(), settings.alert_slow_min_seconds())
             if seconds > limit_s:
                 reasons.append(
-                    f"{day}: {rows:,} rows took {seconds:,.1f} s; by the exports before, "
-                    f"{usual_s:,.1f} s are usual."
+                    f"{day}: {rows:,} rows took {seconds:,.1f} s; the usual time is "
+                    f"{usual_s:,.1f} s."
                 )
         if reasons:
             slow[Incident("slow_export", asset)] = "\n".join(reasons)

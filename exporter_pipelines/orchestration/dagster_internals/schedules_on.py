@@ -3,7 +3,7 @@
 Reason: the public API returns neither the state of a schedule nor its past ticks. Dagster's own
     cron iterator handles nights on which 02:15 occurs twice or not at all.
 Upstream: https://github.com/dagster-io/dagster/issues/12825
-Test: test_alerts.py::test_yesterday_is_missing_where_its_schedule_is_on
+Test: test_alerts.py::test_a_missing_export_of_a_running_schedule_sends_an_alert
 """
 
 from __future__ import annotations

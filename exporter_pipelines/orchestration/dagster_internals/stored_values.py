@@ -4,7 +4,7 @@ Reason: the public place for a sensor's state is its cursor. Dagster stores a co
     with every tick, and writes it only when the tick ends. A killed daemon
     would repeat its work.
 Upstream: none found.
-Test: test_alerts.py::test_history_is_not_told_and_a_restart_repeats_nothing
+Test: test_alerts.py::test_earlier_runs_send_no_alert_and_a_restart_repeats_nothing
 """
 
 from __future__ import annotations
