@@ -25,7 +25,10 @@ from exporter_pipelines.errors import (
     ExporterError,
     SourceUnavailableError,
 )
+from exporter_pipelines.sources import open_inspection
+from exporter_pipelines.sources.sqlite.connection import SqliteConnection
 from exporter_pipelines.sources.sqlite.query import SqliteDayQuery
+from exporter_pipelines.sources.sqlite.table import SqliteTable
 from exporter_pipelines.stores import LocalStore
 from exporter_pipelines_tests.support.backends import Backend
 from exporter_pipelines_tests.support.databases import (
@@ -319,6 +322,65 @@ def test_missing_keys_and_rowids_in_disguise(empty: SqliteDatabase, store: Local
     empty.add("logs", log(1), {**log(0), "id": None}, {**log(0), "id": None})
     manifest = export(empty.url, dataset(), DAY, store)
     assert (manifest.record_count, manifest.counts.rejected) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("statement", "is_unique"),
+    [
+        ("CREATE TABLE logs (id INTEGER PRIMARY KEY, {rest})", True),
+        ("CREATE TABLE logs (id integer primary key autoincrement, {rest})", True),
+        ("CREATE TABLE logs ({rest}, id INTEGER, PRIMARY KEY (id))", True),
+        # No alias of the rowid: an index that takes null, and null more than once.
+        ("CREATE TABLE logs (id INTEGER PRIMARY KEY DESC, {rest})", False),
+        ("CREATE TABLE logs (id INTEGER NOT NULL PRIMARY KEY DESC, {rest})", True),
+        ("CREATE TABLE logs (id INT PRIMARY KEY, {rest})", False),
+        ("CREATE TABLE logs (id TEXT PRIMARY KEY, {rest}) WITHOUT ROWID", True),
+        ("CREATE TABLE logs (id INTEGER PRIMARY KEY, {rest}) WITHOUT ROWID", True),
+        ("CREATE TABLE logs (id TEXT, {rest}, PRIMARY KEY (id, level)) WITHOUT ROWID", False),
+        ("CREATE TABLE logs (id INTEGER, {rest}, PRIMARY KEY (id, timestamp))", False),
+        ("CREATE TABLE logs (id TEXT UNIQUE, {rest})", False),
+        ("CREATE TABLE logs (id TEXT NOT NULL UNIQUE, {rest})", True),
+        ("CREATE TABLE logs (id TEXT NOT NULL UNIQUE COLLATE NOCASE, {rest})", True),
+        ("CREATE TABLE logs (id TEXT NOT NULL, {rest}, UNIQUE (id, timestamp))", False),
+        ("CREATE TABLE logs (id TEXT NOT NULL, {rest}); CREATE INDEX i ON logs (id)", False),
+        ("CREATE TABLE logs (id NOT NULL, {rest}); CREATE UNIQUE INDEX i ON logs (id DESC)", True),
+        (
+            "CREATE TABLE logs (id NOT NULL, {rest}); "
+            "CREATE UNIQUE INDEX i ON logs (id) WHERE level = 'INFO'",
+            False,
+        ),
+        (
+            "CREATE TABLE logs (id NOT NULL, {rest}); CREATE UNIQUE INDEX i ON logs (lower(id))",
+            False,
+        ),
+        (
+            "CREATE TABLE logs (id NOT NULL, {rest}); "
+            "CREATE UNIQUE INDEX i ON logs (lower(id), timestamp)",
+            False,
+        ),
+        (
+            'CREATE TABLE logs (id, "id.timestamp" NOT NULL, {rest}); '
+            "CREATE UNIQUE INDEX i ON logs (id, timestamp)",
+            False,
+        ),
+        ("CREATE TABLE all_logs (id INTEGER PRIMARY KEY, {rest}); "
+         "CREATE VIEW logs AS SELECT * FROM all_logs", False),
+    ],
+)  # fmt: skip
+def test_the_export_and_the_doctor_agree_on_which_keys_are_unique(
+    empty: SqliteDatabase, statement: str, is_unique: bool
+) -> None:
+    for part in statement.format(rest="timestamp, level, message, source").split("; "):
+        empty.run(part)
+    key = "id.timestamp" if "id.timestamp" in statement else "id"
+    logs = dataset(source={"columns": {"id": key}})
+    with closing(SqliteConnection(empty.url, "URL")) as connection:
+        assert SqliteTable(connection, logs).key_is_unique() is is_unique
+    with open_inspection(empty.url, "URL") as inspection:
+        relation = inspection.find(logs.config.source)
+        assert relation
+        assert (inspection.key_repeats(relation, key) is None) is is_unique
+        assert (relation.key == key) is is_unique
 
 
 # URLs and files

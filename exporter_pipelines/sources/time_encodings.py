@@ -16,6 +16,9 @@ from zoneinfo import ZoneInfo
 UNITS_US = {"epoch_s": 1_000_000, "epoch_ms": 1_000, "epoch_us": 1}
 """Encoding of a number -> microseconds in one of it."""
 
+ZONE_SLACK = dt.timedelta(hours=28)
+"""Farther than any zone's offset has ever been from another's, and than any offset in text."""
+
 _EPOCH = dt.datetime(1970, 1, 1)  # noqa: DTZ001 - compared with other naive times
 _MICROSECOND = dt.timedelta(microseconds=1)
 # What ISO 8601 with a four-digit year can say.
@@ -56,6 +59,11 @@ class NotAnInstantError(ValueError):
     def __init__(self, rule: str) -> None:
         super().__init__(rule)
         self.rule = rule
+
+
+def since_epoch_us(moment: dt.datetime) -> int:
+    """Whole microseconds from 1970 in UTC to a moment with a zone."""
+    return (moment - _EPOCH.replace(tzinfo=dt.UTC)) // _MICROSECOND
 
 
 def of_text(text: str, zone: ZoneInfo) -> Instant:

@@ -20,6 +20,8 @@ from exporter_pipelines.sources.time_encodings import (
     LATEST_US,
     OFFSET,
     UNITS_US,
+    ZONE_SLACK,
+    since_epoch_us,
 )
 
 NAIVE_TIMES = {"timestamp", "date"}
@@ -32,10 +34,6 @@ NUMBERS = WHOLE_NUMBERS | {"float4", "float8", "numeric"}
 _EARLIEST = "'0001-01-01 00:00:00+00'::timestamptz"
 _LATEST = "'9999-12-31 23:59:59.999999+00'::timestamptz"
 
-# Farther than any zone's offset has ever been from another's, and than any offset in text.
-_ZONE_SLACK = dt.timedelta(hours=28)
-_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-_MICROSECOND = dt.timedelta(microseconds=1)
 
 Borders = Callable[[DayWindow], tuple[sql.Composable, sql.Composable]]
 
@@ -125,8 +123,8 @@ def _naive(timezone: str) -> StoredTime:
     return StoredTime(
         instant=f"CASE WHEN {outside} THEN NULL ELSE {instant} END",
         borders=lambda window: (
-            _local(window.start - _ZONE_SLACK, timezone),
-            _local(window.end + _ZONE_SLACK, timezone),
+            _local(window.start - ZONE_SLACK, timezone),
+            _local(window.end + ZONE_SLACK, timezone),
         ),
         rejected=(("timestamp_out_of_range", outside, "{v}::text"),),
     )
@@ -156,7 +154,7 @@ def _text(timezone: str) -> StoredTime:
         inner="{ref}::text",
         instant=instant,
         value=f"CASE WHEN {outside} THEN NULL ELSE {instant} END",
-        borders=lambda window: (_date(window.start, -_ZONE_SLACK), _date(window.end, _ZONE_SLACK)),
+        borders=lambda window: (_date(window.start, -ZONE_SLACK), _date(window.end, ZONE_SLACK)),
         is_ordered=False,
         rejected=(
             ("unreadable_time", f"NOT {readable}", "left({v}, 500)"),
@@ -209,5 +207,5 @@ def _counts(
     window: DayWindow, unit_us: int, *, slack: int
 ) -> tuple[sql.Composable, sql.Composable]:
     """The window in units, rounded up at both ends: a whole number is inside or not."""
-    start, end = (-(-((t - _EPOCH) // _MICROSECOND) // unit_us) for t in (window.start, window.end))
+    start, end = (-(-since_epoch_us(t) // unit_us) for t in (window.start, window.end))
     return sql.Literal(start - slack), sql.Literal(end + slack)

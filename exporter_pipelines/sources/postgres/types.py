@@ -18,7 +18,6 @@ from exporter_pipelines.sources.postgres.times import NAIVE_TIMES, stored_time
 from exporter_pipelines.sources.postgres.times import WHOLE_NUMBERS as INTEGERS
 
 FLOATS = {"float4", "float8"}
-JSONS = {"json", "jsonb"}
 # Types whose values are small whatever they hold; everything else is measured.
 _BOUNDED = INTEGERS | FLOATS | NAIVE_TIMES | {
     "timestamptz", "bool", "uuid", "inet", "cidr", "macaddr", "macaddr8", "oid", "time", "timetz",

@@ -1,60 +1,78 @@
-"""What a SQLite file says about a table: declared types and unique indexes."""
+"""What a SQLite file says about a table: declared types and indexes.
+
+The export and the doctor ask here, each over its own connection.
+"""
 
 from __future__ import annotations
 
-from exporter_pipelines.contracts.dataset import Dataset
-from exporter_pipelines.sources.sqlite.connection import SqliteConnection
-from exporter_pipelines.sources.sqlite.query import quoted, relation
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
-_COLUMNS = 'SELECT name, upper(type), "notnull", pk FROM pragma_table_xinfo(?, ?)'
-# Over one plain column and over all rows.
-_UNIQUE = """
-SELECT i.origin FROM pragma_index_list(?, ?) AS i
-WHERE i."unique" AND NOT i.partial
-  AND (SELECT group_concat(ifnull(c.name, ''), '.') FROM pragma_index_info(i.name, ?) AS c) = ?
+_COLUMNS = 'SELECT name, type, "notnull", pk FROM pragma_table_xinfo(?, ?)'
+# An index over an expression has columns without a name.
+_INDEXES = """
+SELECT i."unique" AND (SELECT count(*) FROM pragma_index_info(i.name, ?)) = 1
+FROM pragma_index_list(?, ?) AS i
+WHERE NOT i.partial
+  AND (SELECT name FROM pragma_index_info(i.name, ?) WHERE seqno = 0) = ?
 """
 _PRIMARY_INDEX = "SELECT 1 FROM pragma_index_list(?, ?) WHERE origin = 'pk'"
 
+Ask = Callable[[str, Sequence[Any]], list[Any]]
+"""Runs a statement with its parameters and returns its rows, text decoded."""
+
+
+class DeclaredColumn(NamedTuple):
+    """A column as CREATE TABLE declares it; `declared_type` is empty for most expressions."""
+
+    name: str
+    declared_type: str
+    not_null: int
+    primary_key: int
+
 
 class SqliteCatalog:
-    """Answers from PRAGMAs; of a query it knows nothing but what its rows show."""
+    """The catalog of one table or view, from PRAGMAs.
 
-    def __init__(self, connection: SqliteConnection, dataset: Dataset) -> None:
-        self._connection, self._relation = connection, relation(dataset)
-        schema, _, table = (dataset.config.source.table or "").rpartition(".")
-        self._place = (table, schema or "main")
-        found = connection.rows(_COLUMNS, self._place) if table else []
-        self._columns = {name: (declared, notnull, pk) for name, declared, notnull, pk in found}
+    Args:
+        ask: Runs the questions.
+        table: `name` or `schema.name`. A name that the file lacks has no columns and no indexes.
+
+    Attributes:
+        columns: In order.
+    """
+
+    def __init__(self, ask: Ask, table: str) -> None:
+        self._ask = ask
+        schema, _, name = table.rpartition(".")
+        self._place = name, schema or "main"
+        self.columns = [DeclaredColumn(*row) for row in ask(_COLUMNS, self._place)]
 
     def is_unique(self, column: str) -> bool:
-        """Whether no two rows can have the same value in a column that is never null."""
-        declared, notnull, pk = self._columns.get(column, ("", 0, 0))
-        if self._is_rowid(declared, pk):
-            return True
-        schema = self._place[1]
-        found = self._connection.rows(_UNIQUE, (*self._place, schema, column))
-        return bool(notnull and found)
+        """Whether no two rows can have the same value in a column that is never null.
 
-    def is_integer(self, column: str) -> bool:
-        """Whether a column is declared, or where nothing clear is declared begins, with integers.
-
-        https://www.sqlite.org/datatype3.html#determination_of_column_affinity
+        That takes the rowid, or a unique index over this column alone and over all rows.
         """
-        declared = self._columns.get(column, ("", 0, 0))[0]
-        if "INT" in declared:
+        if self._is_rowid(column):
             return True
-        if any(word in declared for word in ("CHAR", "CLOB", "TEXT", "BLOB", "REAL", "FLOA")):
-            return False
-        name = quoted("t", column)
-        first = self._connection.rows(
-            f"SELECT typeof({name}) FROM {self._relation} "  # noqa: S608
-            f"WHERE {name} IS NOT NULL LIMIT 1"
-        )
-        return not first or first[0][0] == "integer"
+        never_null = any(c.not_null for c in self.columns if c.name == column)
+        return never_null and any(unique for (unique,) in self._indexes(column))
 
-    def _is_rowid(self, declared: str, pk: int) -> bool:
-        """INTEGER PRIMARY KEY is the row's own number: never null, and without an index."""
-        only = sum(bool(other) for _, _, other in self._columns.values()) == 1
-        if not (pk and only and declared == "INTEGER"):
+    def begins_an_index(self, column: str) -> bool:
+        """Whether rows are found by a value of the column without reading the whole table."""
+        return self._is_rowid(column) or bool(self._indexes(column))
+
+    def _indexes(self, column: str) -> list[Any]:
+        """For each index over all rows that begins with the column, whether it is unique alone."""
+        schema = self._place[1]
+        return self._ask(_INDEXES, (schema, *self._place, schema, column))
+
+    def _is_rowid(self, column: str) -> bool:
+        """INTEGER PRIMARY KEY is the row's own number: never null, and without an index.
+
+        With DESC, or in a table WITHOUT ROWID, it is a column like any other and has one.
+        """
+        keys = [c for c in self.columns if c.primary_key]
+        if [(c.name, c.declared_type.upper()) for c in keys] != [(column, "INTEGER")]:
             return False
-        return not self._connection.rows(_PRIMARY_INDEX, self._place)
+        return not self._ask(_PRIMARY_INDEX, self._place)

@@ -16,6 +16,8 @@ import threading
 import time
 from pathlib import Path
 
+from exporter_pipelines.sources.sqlite.file import read_only_uri, uses_wal, wal_of
+
 BUSY_S = 10.0
 """How long a statement waits for a lock."""
 
@@ -26,8 +28,6 @@ PATIENCE_S = 60.0
 _STEP_PAGES = 2_000
 _STEP_PAUSE_S = 0.02
 _ATTEMPTS = 5
-_MAGIC = b"SQLite format 3\0"
-_WAL_VERSION = 2
 
 # Closing any descriptor of a file drops all locks that this process has on it (POSIX), so nothing
 # else may look into a file while a copy relies on its lock.
@@ -61,9 +61,9 @@ def open_snapshot(path: Path) -> tuple[sqlite3.Connection, str]:
 
 def _directly(path: Path) -> sqlite3.Connection | None:
     """The file itself, if an application has it open in WAL mode."""
-    if not _wal(path).exists():
+    if not wal_of(path).exists():
         return None
-    connection = _connect(f"{path.as_uri()}?mode=ro")
+    connection = _connect(read_only_uri(path))
     try:
         if connection.execute("PRAGMA journal_mode").fetchone()[0] == b"wal":
             return connection
@@ -76,11 +76,11 @@ def _directly(path: Path) -> sqlite3.Connection | None:
 
 def _copied(path: Path) -> sqlite3.Connection | None:
     """A copy of the file; None if an application opened it in WAL mode meanwhile."""
-    is_wal = _header(path)[18:19] == bytes([_WAL_VERSION])
+    is_wal = uses_wal(path)
     before = path.stat()
     # Nobody writes to a file in WAL mode without a -wal beside it, and so it needs no lock, which
     # would create one; whether that stayed so is looked at afterwards.
-    source = _connect(f"{path.as_uri()}?mode=ro{'&immutable=1' if is_wal else ''}")
+    source = _connect(read_only_uri(path, immutable=is_wal))
     target = _connect("")
     try:
         source.backup(target, pages=_STEP_PAGES, progress=_Patience(), sleep=_STEP_PAUSE_S)
@@ -91,7 +91,7 @@ def _copied(path: Path) -> sqlite3.Connection | None:
         source.close()
     after = path.stat()
     unchanged = (before.st_mtime_ns, before.st_size) == (after.st_mtime_ns, after.st_size)
-    if is_wal and (_wal(path).exists() or not unchanged):
+    if is_wal and (wal_of(path).exists() or not unchanged):
         target.close()
         return None
     return target
@@ -116,15 +116,3 @@ def _connect(uri: str) -> sqlite3.Connection:
     )
     connection.text_factory = bytes
     return connection
-
-
-def _header(path: Path) -> bytes:
-    with path.open("rb") as file:
-        header = file.read(100)
-    if header and not header.startswith(_MAGIC):
-        raise sqlite3.DatabaseError("file is not a database")
-    return header
-
-
-def _wal(path: Path) -> Path:
-    return path.with_name(f"{path.name}-wal")

@@ -19,7 +19,9 @@ from exporter_pipelines.contracts.inspection import Concern, DaySpan, Relation
 from exporter_pipelines.contracts.row_schema import Column
 from exporter_pipelines.errors import ConfigurationError, NotAnsweredError, SourceUnavailableError
 from exporter_pipelines.sources.likely_encoding import likely_encoding
+from exporter_pipelines.sources.sqlite.catalog import SqliteCatalog
 from exporter_pipelines.sources.sqlite.connection import error_name, first_words, path_of
+from exporter_pipelines.sources.sqlite.file import read_only_uri, shm_of, uses_wal, wal_of
 from exporter_pipelines.sources.sqlite.query import quoted
 from exporter_pipelines.sources.sqlite.types import is_usual, needed_for, shown_type, stored
 from exporter_pipelines.sources.sqlite.values import SqliteValues
@@ -33,12 +35,6 @@ _TABLES = "SELECT name, type FROM sqlite_schema WHERE type IN ('table', 'view') 
 # Not those of SQLite itself, nor those that `table:` cannot name.
 _USER_TABLES = "name NOT LIKE 'sqlite@_%' ESCAPE '@' AND name NOT LIKE '%.%'"
 _FEW = " ORDER BY name LIMIT 200"
-_COLUMNS = 'SELECT name, lower(type), "notnull", pk FROM pragma_table_xinfo(?)'
-_INDEXES = """
-SELECT l."unique" AND (SELECT count(*) FROM pragma_index_info(l.name)) = 1
-FROM pragma_index_list(?) l
-WHERE NOT l.partial AND (SELECT name FROM pragma_index_info(l.name) WHERE seqno = 0) = ?
-"""
 _UNFINISHED = "If the application crashed, start it once, so that it completes the file."
 _SAMPLE_ROWS = 100
 _MANY = 1000
@@ -63,7 +59,7 @@ class SqliteInspection:
                 f"There is no SQLite file {self._path}.",
                 f"Correct the path in {variable}; a relative one counts from {Path.cwd()}.",
             )
-        uri = f"{self._path.as_uri()}?mode=ro{'&immutable=1' if self._is_idle() else ''}"
+        uri = read_only_uri(self._path, immutable=self._is_idle())
         try:
             self._connection = sqlite3.connect(uri, uri=True, timeout=TIMEOUT_S)
         except sqlite3.Error as error:
@@ -86,10 +82,13 @@ class SqliteInspection:
 
         They would belong to this user, and might lock the application out.
         """
-        if _header(self._path)[18:19] != b"\2":
+        try:
+            if not uses_wal(self._path):
+                return False
+        except (OSError, sqlite3.Error):  # SQLite says why when it opens the file
             return False
-        wal, shm = (Path(f"{self._path}{suffix}").exists() for suffix in ("-wal", "-shm"))
-        if wal and not shm:
+        wal = wal_of(self._path).exists()
+        if wal and not shm_of(self._path).exists():
             raise SourceUnavailableError(
                 f"Cannot read the SQLite database {self._path}: its application did not close it.",
                 _UNFINISHED,
@@ -100,8 +99,8 @@ class SqliteInspection:
         """See `contracts.inspection.Inspection.find`."""
         if source.query is not None:
             query = f"({source.query.strip().rstrip(';')}\n)"
-            names = self._names(query)
-            return self._relation(source.origin, "view", query, [(n, "", 0, 0) for n in names])
+            types = dict.fromkeys(self._names(query), "")
+            return self._relation(source.origin, query, types, is_view=True, key=None)
         schema, _, table = (source.table or "").rpartition(".")
         if schema not in ("", "main"):
             return None
@@ -135,14 +134,14 @@ class SqliteInspection:
 
     def missing_index(self, relation: Relation, column: str) -> str | None:
         """See `contracts.inspection.Inspection.missing_index`."""
-        if self._rows(_INDEXES, (relation.name, column)) or self._is_rowid(relation, column):
+        if SqliteCatalog(self._rows, relation.name).begins_an_index(column):
             return None
         name = quoted(f"{relation.name}_{column}")
         return f"CREATE INDEX {name} ON {quoted(relation.name)} ({quoted(column)});"
 
     def key_repeats(self, relation: Relation, column: str) -> bool | None:
         """See `contracts.inspection.Inspection.key_repeats`."""
-        if relation.key is not None and self._is_unique(relation.name, column):
+        if SqliteCatalog(self._rows, relation.name).is_unique(column):
             return None
         table, name = self._handles[relation.native], quoted(column)
         return bool(
@@ -194,24 +193,25 @@ class SqliteInspection:
         return [value for (value,) in found]
 
     def _relations(self, condition: str, *parameters: str) -> list[Relation]:
-        return [
-            self._relation(name, kind, quoted(name), self._rows(_COLUMNS, (name,)))
-            for name, kind in self._rows(_TABLES + condition + _FEW, parameters)
-        ]
+        found = []
+        for name, kind in self._rows(_TABLES + condition + _FEW, parameters):
+            catalog = SqliteCatalog(self._rows, name)
+            types = {column.name: column.declared_type.lower() for column in catalog.columns}
+            # The primary key first.
+            columns = sorted(catalog.columns, key=lambda column: not column.primary_key)
+            key = next((c.name for c in columns if catalog.is_unique(c.name)), None)
+            found.append(self._relation(name, quoted(name), types, is_view=kind == "view", key=key))
+        return found
 
     def _relation(
-        self, name: str, kind: str, handle: str, columns: Sequence[tuple[str, str, int, int]]
+        self, name: str, handle: str, declared: dict[str, str], *, is_view: bool, key: str | None
     ) -> Relation:
         self._handles[name] = handle
         types = {
-            column: shown_type(declared, self._stored_type(handle, column))
-            for column, declared, _, _ in columns
+            column: shown_type(type_, self._stored_type(handle, column))
+            for column, type_ in declared.items()
         }
-        keys = [column for column, _, _, pk in columns if pk] if kind == "table" else []
-        key = keys[0] if len(keys) == 1 and self._is_unique(name, keys[0]) else None
-        if key is None and kind == "table":
-            key = next((c for c, _, _, _ in columns if self._is_unique(name, c)), None)
-        return Relation(name, kind == "view", True, types, key, name)
+        return Relation(name, is_view, True, types, key, name)
 
     def _stored_type(self, handle: str, column: str) -> str | None:
         """What most of the first rows hold; SQLite takes any value in any column."""
@@ -221,23 +221,6 @@ class SqliteInspection:
             f"WHERE {name} IS NOT NULL GROUP BY 1 ORDER BY count(*) DESC LIMIT 1"
         )
         return str(found[0][0]) if found else None
-
-    def _is_unique(self, table: str, column: str) -> bool:
-        facts = {name: (declared, notnull) for name, declared, notnull, _ in self._columns(table)}
-        declared, notnull = facts.get(column, ("", 0))
-        if self._pk(table) == [column] and declared == "integer":
-            return True
-        found = self._rows(_INDEXES, (table, column))
-        return bool(notnull) and any(unique for (unique,) in found)
-
-    def _is_rowid(self, relation: Relation, column: str) -> bool:
-        return self._pk(relation.name) == [column] and relation.types[column].startswith("integer")
-
-    def _pk(self, table: str) -> list[str]:
-        return [name for name, _, _, pk in self._columns(table) if pk]
-
-    def _columns(self, table: str) -> list[Any]:
-        return self._rows(_COLUMNS, (table,))
 
     def _names(self, query: str) -> list[str]:
         try:
@@ -286,11 +269,3 @@ def _reader(source: SourceConfig) -> Any:
 def _moment(us: int, timezone: str) -> dt.datetime:
     moment = dt.datetime(1970, 1, 1, tzinfo=dt.UTC) + dt.timedelta(microseconds=us)
     return moment.astimezone(ZoneInfo(timezone))
-
-
-def _header(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            return file.read(100)
-    except OSError:
-        return b""  # opening it with SQLite says why

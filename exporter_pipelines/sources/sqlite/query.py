@@ -17,15 +17,11 @@ from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.day_window import DayWindow
 from exporter_pipelines.contracts.row_schema import Column, RowSchema
 from exporter_pipelines.sources.sqlite.values import FITS, IS_BLOB, TOO_LARGE
-from exporter_pipelines.sources.time_encodings import UNITS_US
+from exporter_pipelines.sources.time_encodings import UNITS_US, ZONE_SLACK, since_epoch_us
 
 INSTANT = "exporter_instant"
 """SQL function of a stored time: microseconds since 1970, or null."""
 
-# Farther than any zone's offset has ever been from another's, and than any offset in text.
-_SLACK = dt.timedelta(hours=28)
-_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-_MICROSECOND = dt.timedelta(microseconds=1)
 # No instant is written with more, and reasons show no more of other small values.
 _SMALL_BYTES = 200
 _CUT_CHARS = 1_000
@@ -142,11 +138,11 @@ class SqliteDayQuery:
         """
         source = self._dataset.config.source
         zone = ZoneInfo(source.timezone or "UTC")
-        start_us, end_us = ((t - _EPOCH) // _MICROSECOND for t in (window.start, window.end))
+        start_us, end_us = (since_epoch_us(t) for t in (window.start, window.end))
         rough = f"({self._time} >= ? AND {self._time} < ?)"
         parameters: list[Any] = [
-            _date(window.start, -_SLACK, zone),
-            _date(window.end, _SLACK, zone),
+            _date(window.start, -ZONE_SLACK, zone),
+            _date(window.end, ZONE_SLACK, zone),
         ]
         if unit_us := UNITS_US.get(source.encoding(source.time_column)):
             rough = f"({rough} OR ({self._time} >= ? AND {self._time} <= ?))"

@@ -33,7 +33,7 @@ class SqliteTable:
     def __init__(self, connection: SqliteConnection, dataset: Dataset) -> None:
         self._connection, self._dataset = connection, dataset
         self.names = self._columns()
-        self._catalog = SqliteCatalog(connection, dataset)
+        self._catalog = SqliteCatalog(connection.rows, dataset.config.source.table or "")
 
     def check(self) -> None:
         """Look whether the dataset can be read.
@@ -125,6 +125,23 @@ class SqliteTable:
     def _bound(self, column: Column) -> Column:
         """An identifier is text unless the table declares, or begins with, integers."""
         name = self._dataset.source_name(column.name)
-        if not column.is_identifier or name not in self.names or self._catalog.is_integer(name):
+        if not column.is_identifier or name not in self.names or self._is_integer(name):
             return column
         return replace(column, type=pa.string())
+
+    def _is_integer(self, name: str) -> bool:
+        """Whether a column is declared, or where nothing clear is declared begins, with integers.
+
+        https://www.sqlite.org/datatype3.html#determination_of_column_affinity
+        """
+        declared = {c.name: c.declared_type.upper() for c in self._catalog.columns}.get(name, "")
+        if "INT" in declared:
+            return True
+        if any(word in declared for word in ("CHAR", "CLOB", "TEXT", "BLOB", "REAL", "FLOA")):
+            return False
+        column = quoted("t", name)
+        first = self._connection.rows(
+            f"SELECT typeof({column}) FROM {relation(self._dataset)} "  # noqa: S608
+            f"WHERE {column} IS NOT NULL LIMIT 1"
+        )
+        return not first or first[0][0] == "integer"
