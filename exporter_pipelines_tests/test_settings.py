@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from exporter_pipelines import settings
+from exporter_pipelines import databases, settings
 from exporter_pipelines.errors import ConfigurationError, MissingSettingError
 
 
@@ -63,3 +66,45 @@ def test_a_missing_source_names_its_variable(
         monkeypatch.setenv("LOGS_URL", value)
     with pytest.raises(MissingSettingError, match="The environment variable LOGS_URL is not set"):
         settings.source_url("LOGS_URL")
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [
+        ("postgresql://host/db", "postgres"),
+        ("postgres://host/db", "postgres"),
+        ("sqlite:////srv/app.db", "sqlite"),
+        ("demo", "postgres"),
+        ("mysql://host/db", None),
+        ("", None),
+    ],
+)
+def test_the_kind_of_a_database_is_known_without_opening_it(
+    monkeypatch: pytest.MonkeyPatch, value: str, kind: str | None
+) -> None:
+    monkeypatch.setenv("LOGS_URL", value)
+    assert databases.kind("LOGS_URL") == kind
+
+
+@pytest.mark.parametrize(("url", "is_imported"), [("sqlite:////no/file.db", False), ("demo", True)])
+def test_the_sample_backend_is_imported_for_the_word_demo_only(
+    tmp_path: Path, url: str, is_imported: bool
+) -> None:
+    code = (
+        "import sys; from exporter_pipelines import databases, errors\n"
+        "try: databases.open_inspection('LOGS_URL')\n"
+        "except errors.ExporterError as error: print(error)\n"
+        "print('exporter_pipelines.demo.backend' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env={**os.environ, "LOGS_URL": url, "EXPORTER_DEMO_HOME": str(tmp_path / "none")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    message, imported = done.stdout.splitlines()
+    assert imported == str(is_imported)
+    assert ("sample backend is not made yet" in message) is is_imported
+    assert not (tmp_path / "none").exists()

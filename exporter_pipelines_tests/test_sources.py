@@ -9,6 +9,7 @@ import random
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import ExitStack
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -23,16 +24,16 @@ from exporter_pipelines.contracts.day_window import DayWindow
 from exporter_pipelines.contracts.manifest import Manifest
 from exporter_pipelines.contracts.source import NOTES_COLUMN
 from exporter_pipelines.errors import ColumnMismatchError, ConfigurationError, UnknownTableError
+from exporter_pipelines.sources import SOURCES, kind_of, open_inspection
 from exporter_pipelines.stores import LocalStore
-from exporter_pipelines_tests.support.backends import fresh_database
 from exporter_pipelines_tests.support.databases import (
+    DATABASES,
     Database,
-    PostgresDatabase,
     create,
-    sqlite_database,
     with_shipped_tables,
 )
 from exporter_pipelines_tests.support.datasets import (
+    databases,
     dataset,
     export,
     open_day,
@@ -44,15 +45,13 @@ from exporter_pipelines_tests.test_postgres_values import values_dataset
 
 DAY = "2026-11-01"
 NOON = f"{DAY}T12:00:00Z"
-KINDS = ("postgresql", "sqlite", "sqlite-wal")
 
 
-@pytest.fixture(params=KINDS)
-def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Database:
+@pytest.fixture(params=DATABASES)
+def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
     """A database of each kind, without tables."""
-    if request.param == "postgresql":
-        return PostgresDatabase(request.getfixturevalue("empty_db"))
-    return sqlite_database(tmp_path / "source.db", wal=request.param == "sqlite-wal")
+    with DATABASES[request.param](request, tmp_path) as found:
+        yield found
 
 
 @pytest.fixture
@@ -70,6 +69,38 @@ def changes(manifest: Manifest) -> dict[str, int]:
     """Rule -> values changed, without zeros."""
     metrics = manifest.data_quality_metrics
     return {k.removeprefix("changed."): int(v) for k, v in metrics.items() if "changed." in k and v}
+
+
+# The registry
+
+
+def test_every_registered_source_is_judged_by_this_contract() -> None:
+    judged = {name.partition("-")[0] for name in DATABASES}
+    assert [source for source in SOURCES if not judged & set(source.schemes)] == []
+
+
+def test_no_two_sources_read_the_same_url() -> None:
+    schemes = [scheme for source in SOURCES for scheme in source.schemes]
+    assert len(set(schemes)) == len(schemes)
+    assert [kind_of(source.example) for source in SOURCES] == [source.kind for source in SOURCES]
+
+
+@pytest.mark.parametrize("url", ["mysql://user:hunter2@host/db", "hunter2", "Demo", "://hunter2"])
+def test_a_url_that_no_source_reads_is_answered_with_those_that_are_read(
+    url: str, store: LocalStore
+) -> None:
+    assert kind_of(url) is None
+    messages = []
+    with pytest.raises(ConfigurationError) as caught:
+        export(url, dataset(), DAY, store)
+    messages.append(str(caught.value))
+    with pytest.raises(ConfigurationError) as caught:
+        open_inspection(url, "EXPORTER_SOURCE_URL")
+    messages.append(str(caught.value))
+    assert messages[0] == messages[1]
+    assert messages[0].startswith("The value of EXPORTER_SOURCE_URL is not the URL of a supported")
+    assert "hunter2" not in messages[0]
+    assert all(source.example in messages[0] for source in SOURCES)
 
 
 # The three datasets
@@ -127,12 +158,8 @@ def test_anomalies_and_addresses_arrive_as_they_were_stored(
 def test_the_manifest_names_the_source(database: Database, store: LocalStore) -> None:
     database.add("logs", log(1))
     source = export(database.url, dataset(), DAY, store).source
-    assert source.kind == ("sqlite" if "sqlite" in database.url else "postgresql")
-    assert (source.table, bool(source.snapshot), bool(source.server_version)) == (
-        "logs",
-        True,
-        True,
-    )
+    assert source.table == "logs"
+    assert all([source.kind, source.snapshot, source.server_version])
 
 
 def test_an_empty_day_has_every_column_and_no_rows(database: Database, store: LocalStore) -> None:
@@ -477,6 +504,34 @@ def test_a_value_above_the_limit_is_cut_off_and_rejected(
     assert too_large.startswith(reasons[0][0]["value"])
 
 
+# The days of a session
+
+
+def test_each_day_of_a_session_is_read_as_it_is_then(database: Database, store: LocalStore) -> None:
+    unknown = dataset(source={"table": "lgos"})
+    with databases(database.url) as session:
+        for number in range(3):
+            database.add("logs", log(number))
+            manifest = export(database.url, dataset(), DAY, store, session=session)
+            assert [row["id"] for row in rows(store, manifest)] == list(range(number + 1))
+            with pytest.raises(UnknownTableError):
+                export(database.url, unknown, DAY, store, session=session)
+
+
+def test_a_day_that_was_not_read_to_its_end_does_not_cost_the_next(
+    database: Database, store: LocalStore
+) -> None:
+    database.add("logs", *(log(n) for n in range(20)))
+    window = DayWindow.of(DAY, "UTC")
+    with databases(database.url) as session:
+        with session.day(dataset(), window) as snapshot:
+            assert next(snapshot.batches(3)).num_rows == 3
+        with session.day(dataset(), window) as snapshot:
+            assert snapshot.row_count == 20
+        assert export(database.url, dataset(), DAY, store, session=session).record_count == 20
+    session.close()  # harmless when called twice
+
+
 # One snapshot, in batches
 
 
@@ -562,23 +617,16 @@ _ROWS = st.lists(
 )
 
 
-@pytest.fixture(scope="module", params=["postgresql", "sqlite"])
+@pytest.fixture(scope="module", params=[name for name in DATABASES if "-" not in name])
 def any_values(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Database]:
     """A database with a table for any row."""
-    columns = {
-        "id": "int64 PRIMARY KEY", "at": "timestamp", "text": "string", "whole": "int64",
-        "number": "float64", "moment": "timestamp", "doc": "json",
-    }  # fmt: skip
-    if request.param == "sqlite":
-        found: Database = sqlite_database(tmp_path_factory.mktemp("any") / "any.db")
-        create(found, "v", **columns)
-        yield found
-        return
-    with fresh_database(request.getfixturevalue("postgres_url")) as backend:
-        found = PostgresDatabase(backend)
-        create(found, "v", **columns)
+    with DATABASES[request.param](request, tmp_path_factory.mktemp("any")) as found:
+        create(
+            found, "v", id="int64 PRIMARY KEY", at="timestamp", text="string", whole="int64",
+            number="float64", moment="timestamp", doc="json",
+        )  # fmt: skip
         yield found
 
 
@@ -615,7 +663,7 @@ def _as_json(row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-# Both databases read the same text as the same instant, or not at all
+# All databases read the same text as the same instant, or not at all
 
 _PARTS = (
     st.sampled_from(["2026-11-01", "2024-02-29", "2026-02-29", "0001-01-01", "9999-12-31",
@@ -630,30 +678,33 @@ _TIMES = st.tuples(*_PARTS).map("".join)
 
 
 @pytest.fixture(scope="module")
-def both(
-    postgres_url: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[Database, Database]]:
+def each(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[list[Database]]:
     """A database of each kind with a table of text."""
-    file = sqlite_database(tmp_path_factory.mktemp("both") / "both.db")
-    with fresh_database(postgres_url) as backend:
-        databases = (PostgresDatabase(backend), file)
-        for database in databases:
+    with ExitStack() as stack:
+        found = [
+            stack.enter_context(make(request, tmp_path_factory.mktemp("each")))
+            for name, make in DATABASES.items()
+            if "-" not in name
+        ]
+        for database in found:
             create(database, "v", id="int64 PRIMARY KEY", at="string", moment="string")
-        yield databases
+        yield found
 
 
 @settings(max_examples=60, deadline=None, derandomize=True, database=None)
 @given(texts=st.lists(_TIMES, min_size=1, max_size=20))
-def test_both_databases_read_the_same_text_alike(
-    both: tuple[Database, Database], any_store: LocalStore, texts: list[str]
+def test_all_databases_read_the_same_text_alike(
+    each: list[Database], any_store: LocalStore, texts: list[str]
 ) -> None:
     exported = values_dataset(source={"timezone": "Europe/Berlin"}, max_rejected_pct=100)
     outcomes = []
-    for database in both:
+    for database in each:
         database.run("DELETE FROM v")
         database.add("v", *({"id": n, "at": DAY, "moment": text} for n, text in enumerate(texts)))
         manifest = export(database.url, exported, DAY, any_store, timezone="Europe/Berlin")
         outcomes.append(
             (rows(any_store, manifest), rejected(any_store, manifest), changes(manifest))
         )
-    assert outcomes[0] == outcomes[1]
+    assert all(outcome == outcomes[0] for outcome in outcomes)

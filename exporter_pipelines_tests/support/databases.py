@@ -1,16 +1,21 @@
-"""The databases that the contract of a source is tested with, behind one way to fill them."""
+"""The databases that the contract of a source is tested with, behind one way to fill them.
+
+A new source is judged by that contract when it has an entry in `DATABASES`.
+"""
 
 from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
-from exporter_pipelines_tests.support.backends import ANOMALIES, IPS, LOGS, Backend
+import pytest
+
+from exporter_pipelines_tests.support.backends import Backend, fresh_database
 
 TABLES = ("logs", "anomalies", "ip_addresses")
 
@@ -20,7 +25,7 @@ class Database(Protocol):
 
     Attributes:
         url: What a user would put into EXPORTER_SOURCE_URL.
-        types: What its tables call int64, float64, bool, string, timestamp and json.
+        types: What its tables call int64, float64, bool, string, timestamp, json and address.
     """
 
     url: str
@@ -49,7 +54,7 @@ class PostgresDatabase:
 
     types: ClassVar[dict[str, str]] = {
         "int64": "bigint", "float64": "double precision", "bool": "boolean", "string": "text",
-        "timestamp": "timestamptz", "json": "jsonb",
+        "timestamp": "timestamptz", "json": "jsonb", "address": "inet",
     }  # fmt: skip
 
     def __init__(self, backend: Backend) -> None:
@@ -73,7 +78,7 @@ class SqliteDatabase:
     path: Path
     types: ClassVar[dict[str, str]] = {
         "int64": "INTEGER", "float64": "REAL", "bool": "BOOLEAN", "string": "TEXT",
-        "timestamp": "TEXT", "json": "TEXT",
+        "timestamp": "TEXT", "json": "TEXT", "address": "TEXT",
     }  # fmt: skip
 
     @property
@@ -113,10 +118,42 @@ def sqlite_database(path: Path, *, wal: bool = False) -> SqliteDatabase:
 
 def with_shipped_tables(database: Database) -> Database:
     """The same with the tables of the three datasets, empty."""
-    for statement in (LOGS, ANOMALIES, IPS):
-        if isinstance(database, SqliteDatabase):
-            for theirs, ours in (("bigint", "INTEGER"), ("timestamptz", "TEXT"), ("jsonb", "TEXT"),
-                                 (" inet", " TEXT")):  # fmt: skip
-                statement = statement.replace(theirs, ours)
-        database.run(statement)
+    create(
+        database, "logs", id="int64 PRIMARY KEY", timestamp="timestamp NOT NULL", level="string",
+        message="string", source="string", device="string", ip="string", attributes="json",
+    )  # fmt: skip
+    create(
+        database, "anomalies", id="int64 PRIMARY KEY", timestamp="timestamp NOT NULL",
+        type="string", score="float64", severity="string", status="string", log_id="int64",
+        ip="address", details="json",
+    )  # fmt: skip
+    create(
+        database, "ip_addresses", id="int64 PRIMARY KEY", address="address UNIQUE NOT NULL",
+        first_seen="timestamp", last_seen="timestamp NOT NULL", risk_score="float64",
+        country="string", labels="json",
+    )  # fmt: skip
     return database
+
+
+@contextmanager
+def _postgresql(request: pytest.FixtureRequest, _folder: Path) -> Iterator[Database]:
+    with fresh_database(request.getfixturevalue("postgres_url")) as backend:
+        yield PostgresDatabase(backend)
+
+
+@contextmanager
+def _sqlite(_request: pytest.FixtureRequest, folder: Path) -> Iterator[Database]:
+    yield sqlite_database(folder / "source.db")
+
+
+@contextmanager
+def _sqlite_wal(_request: pytest.FixtureRequest, folder: Path) -> Iterator[Database]:
+    yield sqlite_database(folder / "source.db", wal=True)
+
+
+DATABASES: dict[str, Callable[[pytest.FixtureRequest, Path], AbstractContextManager[Database]]] = {
+    "postgresql": _postgresql,
+    "sqlite": _sqlite,
+    "sqlite-wal": _sqlite_wal,
+}
+"""A scheme of the source, and `-variant` for another state of it -> a database without tables."""
