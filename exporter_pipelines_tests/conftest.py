@@ -43,9 +43,6 @@ def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
     for item in items:
         for marker in markers_of(item):
             item.add_marker(marker)
-        if "daemon" in vars(item.module):
-            # Beside a load of 4, web server, daemon and runs take minutes.
-            item.add_marker(pytest.mark.timeout(1200))
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 

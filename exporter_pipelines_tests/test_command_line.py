@@ -174,7 +174,7 @@ def test_the_only_warning_is_about_the_command_itself(project: Project) -> None:
         env={k: v for k, v in project.environment.items() if k != "PYTHONWARNINGS"},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
         check=True,
     )
     [warning] = [line for line in finished.stderr.splitlines() if "Warning: " in line]
@@ -266,7 +266,7 @@ def test_a_cancelled_range_keeps_its_finished_days_and_leaves_nothing_else(
         process=running,
     )
     running.send_signal(signal.SIGTERM)
-    _, stderr = running.communicate(timeout=60)
+    _, stderr = running.communicate(timeout=300)
     assert running.returncode not in (0, None)
     words = Finished(running.returncode, "", stderr).last_words
     stays = f"1 of 3 days were published and stay: {ONE}."
@@ -294,7 +294,7 @@ def test_of_two_runs_of_a_day_one_wins_and_the_other_says_so(
                 "both runs have begun",
                 process=process,
             )
-    ended = [process.communicate(timeout=60)[1] for process in running]
+    ended = [process.communicate(timeout=300)[1] for process in running]
     winner, loser = sorted((0, 1), key=lambda number: running[number].returncode)
     assert (running[winner].returncode, running[loser].returncode) == (0, 1)
     manifest = one.manifest("logs", ONE)

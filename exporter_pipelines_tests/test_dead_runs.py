@@ -70,7 +70,7 @@ def test_a_day_that_was_published_just_before_the_kill_is_recorded(
     backend.add_logs(DAY, 10)
     project = mortal_project(tmp_path / "project", backend, DAY, "2026-11-15")
     monkeypatch.setenv("EXPORTER_OUTPUT_URL", str(project.output))
-    start(project, "published", partition_range=f"{DAY}...2026-11-02").wait(120)
+    start(project, "published", partition_range=f"{DAY}...2026-11-02").wait(300)
     with history_of(project) as instance:
         assert materializations(instance, "logs", DAY) == []
         assert "1 days that it published are recorded now" in tick(instance)

@@ -274,7 +274,7 @@ def command(
         env={**project.environment, **environment},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=600,
         check=False,
     )
 

@@ -216,7 +216,7 @@ def test_a_killed_attempt_leaves_the_old_day_and_is_reaped_by_the_next(
 ) -> None:
     staged, never = FORKS.Event(), FORKS.Event()
     process = start_export(logs.url, store.root, DAY, staged=staged, go_on=never)
-    assert staged.wait(30)
+    assert staged.wait(300)
     alive = hidden(store, ".staging")
     assert len(alive) == 2  # its folder and its lock
     store.begin("logs", DAY).discard()
@@ -236,7 +236,7 @@ def test_an_interrupted_attempt_leaves_the_old_day_and_nothing_else(
     written = "logs/.staging/*/logs-*.gz"
     wait_until(lambda: list(store.root.glob(written)), "rows are read and written", every=0.001)
     os.kill(process.pid or 0, signal.SIGINT)
-    process.join(60)
+    process.join(300)
     assert process.exitcode == 1
     assert_whole(store, published)
     assert hidden(store, ".staging") == []
@@ -253,7 +253,7 @@ def test_kills_at_any_moment_lose_nothing(
         process = start_export(logs.url, store.root, DAY, staged=staged)
         # Two of three in the few milliseconds of publishing, the others anywhere.
         if number % 3:
-            assert staged.wait(30)
+            assert staged.wait(300)
         time.sleep(dice.uniform(0, 0.015 if number % 3 else 0.15))
         process.kill()
         process.join()

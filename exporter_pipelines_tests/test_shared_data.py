@@ -41,7 +41,7 @@ def load(target: str) -> None:
         pytest.skip("EXPORTER_SHARED_DATA does not name the folder of the real data")
     subprocess.run(
         [sys.executable, Path(folder) / "load_shared.py", "--data", folder, "--target", target],
-        check=True, capture_output=True, timeout=150,
+        check=True, capture_output=True, timeout=600,
     )  # fmt: skip
 
 

@@ -488,7 +488,7 @@ def writer(path: Path, mode: str, action: str = "write") -> Iterator[subprocess.
         finally:
             assert process.stdin
             process.stdin.close()
-            process.wait(10)
+            process.wait(300)
 
 
 @pytest.mark.parametrize("mode", ["wal", "delete", "truncate"])

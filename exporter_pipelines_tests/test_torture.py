@@ -23,7 +23,7 @@ def torture(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         env={**os.environ, "TORTURE_SECONDS": "1"},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
         check=False,
     )
 

@@ -59,7 +59,7 @@ class Project:
         ]
         file.write_text("\n".join([*kept, *(f"{k}={v}" for k, v in settings.items())]) + "\n")
 
-    def materialize(self, select: str, *, timeout: float = 120, **options: str) -> Finished:
+    def materialize(self, select: str, *, timeout: float = 600, **options: str) -> Finished:
         """`dagster asset materialize` with `partition=` or `partition_range=`."""
         return self.dagster(*_materialize(select, options), timeout=timeout)
 
@@ -74,15 +74,15 @@ class Project:
             text=True,
         )
 
-    def dagster(self, *arguments: str, timeout: float = 120) -> Finished:
+    def dagster(self, *arguments: str, timeout: float = 600) -> Finished:
         """Run `dagster` in the project folder."""
         return self._run("dagster", arguments, timeout)
 
-    def exporter(self, *arguments: str, timeout: float = 120, **shell: str) -> Finished:
+    def exporter(self, *arguments: str, timeout: float = 600, **shell: str) -> Finished:
         """Run `exporter` in the project folder; `shell` are variables of the shell."""
         return self._run("exporter", arguments, timeout, shell)
 
-    def python(self, code: str, *, timeout: float = 120) -> Finished:
+    def python(self, code: str, *, timeout: float = 600) -> Finished:
         """Run a piece of Python in the project folder, under its `.env`."""
         load = "from exporter_pipelines import settings; settings.load_dotenv()\n"
         return self._run("python", ("-c", load + code), timeout)
