@@ -1,0 +1,1 @@
+"""Written for version 0.1.0."""
