@@ -14,7 +14,7 @@ The packages, each of which may import only those above it (`test_ladder` enforc
     engine                                       stages, judges, publishes and loads days
     verification                                 checks published days
     reporting                                    numbers, charts and page of the export report
-    catalog                                      the defs.yaml files
+    defs_files                                   the defs.yaml files, read and checked
     notifications                                alert messages and where they are sent
     demo                                         the sample backend
     databases                                    what a source URL, or the word demo, stands for

@@ -21,10 +21,10 @@ from collections.abc import Iterator
 import pyarrow as pa
 
 from exporter_pipelines import databases, settings
-from exporter_pipelines.catalog import dataset_named
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.day_window import DayWindow
 from exporter_pipelines.contracts.manifest import Manifest
+from exporter_pipelines.defs_files import dataset_named
 from exporter_pipelines.engine import export_day as engine
 from exporter_pipelines.engine import load
 from exporter_pipelines.engine.export_day import StoreWriter

@@ -11,15 +11,17 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from exporter_pipelines import catalog
+from exporter_pipelines.defs_files import definitions
 from exporter_pipelines.demo.backend import start_server
 from exporter_pipelines.stores import LocalStore
 from exporter_pipelines_tests.support.backends import ANOMALIES, IPS, LOGS, Backend, fresh_database
-from exporter_pipelines_tests.support.datasets import DEFS
+from exporter_pipelines_tests.support.definitions import copy_definitions, install_definitions
 from exporter_pipelines_tests.support.doctor_runs import DAY, Doctor
 from exporter_pipelines_tests.support.markers import markers_of
 from exporter_pipelines_tests.support.memory_disk import memory_folder
 from exporter_pipelines_tests.support.projects import ROOT, Project, copy_project
+
+install_definitions()
 
 # Set here, not by a developer's .env: a test must never touch somebody's database.
 _SETTINGS = {
@@ -134,8 +136,8 @@ def doctor(
     monkeypatch.chdir(home)
     monkeypatch.setenv("DAGSTER_HOME", str(home))
     defs = tmp_path / "defs"
-    shutil.copytree(DEFS, defs, ignore=shutil.ignore_patterns("__pycache__"))
-    monkeypatch.setattr(catalog, "DEFS", defs)
+    copy_definitions(defs)
+    monkeypatch.setattr(definitions, "DEFS", defs)
     return Doctor(defs, monkeypatch)
 
 

@@ -8,8 +8,8 @@ import sys
 import pytest
 
 from exporter_pipelines import api
-from exporter_pipelines.catalog import dataset_names
 from exporter_pipelines.contracts.dataset import Dataset
+from exporter_pipelines.defs_files import Definitions
 from exporter_pipelines.errors import (
     ColumnMismatchError,
     ConfigurationError,
@@ -29,7 +29,7 @@ def _settings(settings: dict[str, str]) -> None:
 
 
 def test_the_shipped_datasets_are_found() -> None:
-    assert dataset_names() == ["anomalies", "ips", "logs"]
+    assert Definitions().dataset_names() == ["anomalies", "ips", "logs"]
 
 
 def test_days_are_exported_and_read_back(backend: Backend) -> None:

@@ -10,7 +10,7 @@ import yaml
 from exporter_pipelines.contracts.dataset import DatasetConfig
 from exporter_pipelines.contracts.row_schema import load_row_schema
 from exporter_pipelines.doctor.synonyms import SYNONYMS
-from exporter_pipelines_tests.support.datasets import DEFS
+from exporter_pipelines_tests.support.definitions import DEFS
 from exporter_pipelines_tests.support.doctor_runs import SECRET, Doctor
 
 
@@ -22,13 +22,13 @@ from exporter_pipelines_tests.support.doctor_runs import SECRET, Doctor
         ("attributes:\n", "attributes: [\n", 6, "not valid YAML"),
         ("url: EXPORTER_SOURCE_URL", f"url: postgresql://u:{SECRET}@h/d", 10, "source.url"),
         ("  source:", "  # source:", None, ""),
-        ("schema.LogRow", "schema.Nothing", None, "has no attribute 'Nothing'"),
-        ("  format: jsonl", "  format: xml", None, "format 'xml' does not exist"),
-        ("attributes:", "atributes:", None, "has no attributes"),
+        ("schema.LogRow", "schema.Nothing", 7, "has no attribute 'Nothing'"),
+        ("  format: jsonl", "  format: xml", 21, "format 'xml' does not exist"),
+        ("attributes:", "atributes:", 4, "atributes: there is no such setting"),
         (
             "DatasetExport",
             "DatasetExprot",
-            None,
+            2,
             "type 'exporter_pipelines.components.DatasetExprot'",
         ),
     ],
@@ -55,14 +55,15 @@ def test_a_preset_is_not_looked_at_twice_and_breaks_with_its_dataset(doctor: Doc
     doctor.run()
     assert ":24: max_rejected_rows" in doctor.found("FAIL", "defs.yaml", "logs")["message"]
     found = doctor.found("FAIL", "defs.yaml", "logs_errors")
-    assert "logs, which it is like, or another file cannot be read" in found["message"]
+    assert ":6: the definition of 'logs' has a mistake" in found["message"]
+    assert found["hint"] == "Correct that one first."
 
 
 def test_components_of_others_and_further_documents_are_no_trouble(doctor: Doctor) -> None:
     file = doctor.defs / "logs" / "defs.yaml"
     text = file.read_text()
     second = text.replace("name: logs", "name: later_logs").replace("table: logs", "tabel: logs")
-    file.write_text(f"type: somebody.Elses\nattributes: {{}}\n---\n{text}---\n{second}")
+    file.write_text(f"type: dagster.DefsFolderComponent\n---\n{text}---\n{second}")
     doctor.run()
     assert doctor.found("ok", "days", "logs")
     found = doctor.found("FAIL", "defs.yaml", "later_logs")

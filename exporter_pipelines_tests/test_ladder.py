@@ -28,22 +28,22 @@ LADDER = {
     "stores": {"errors", "contracts"},
     "engine": {"errors", "contracts", "transforms", "formats", "stores"},
     "verification": {
-        "errors", "settings", "contracts", "formats", "stores", "engine", "catalog", "databases",
+        "errors", "settings", "contracts", "formats", "stores", "engine", "defs_files", "databases",
     },
     "reporting": {"extras", "contracts"},
     "demo": {"errors", "settings", "extras", "contracts"},
     "databases": {"errors", "settings", "contracts", "sources", "demo"},
     "notifications": {"extras"},
-    "catalog": {"errors", "contracts"},
+    "defs_files": {"errors", "contracts", "transforms", "formats", "stores"},
     "orchestration": {"orchestration.dagster_internals", "orchestration.exports"},
     "orchestration.dagster_internals": {"contracts", "engine"},
     "orchestration.exports": {
         "errors", "settings", "contracts", "transforms", "formats", "stores", "engine",
-        "databases", "catalog", "reporting", "orchestration.dagster_internals",
+        "databases", "defs_files", "reporting", "orchestration.dagster_internals",
         "orchestration.report",
     },
     "orchestration.upkeep": {
-        "errors", "settings", "contracts", "stores", "engine", "databases", "catalog",
+        "errors", "settings", "contracts", "stores", "engine", "databases", "defs_files",
         "orchestration.dagster_internals", "orchestration.exports",
     },
     "orchestration.report": {
@@ -51,25 +51,25 @@ LADDER = {
         "orchestration.dagster_internals", "orchestration.exports",
     },
     "orchestration.alerts": {
-        "errors", "settings", "extras", "contracts", "sources", "stores", "engine", "catalog",
+        "errors", "settings", "extras", "contracts", "sources", "stores", "engine", "defs_files",
         "notifications", "orchestration.dagster_internals", "orchestration.exports",
         "orchestration.upkeep",
     },
     "components": {
-        "errors", "settings", "contracts", "transforms", "formats", "catalog", "orchestration",
+        "errors", "settings", "contracts", "transforms", "formats", "defs_files", "orchestration",
     },
     "defs": {"contracts", "transforms"},
     "definitions": {"process_memory", "orchestration", "components"},
     "doctor": {
         "errors", "settings", "extras", "contracts", "transforms", "formats", "stores", "databases",
-        "catalog",
+        "defs_files",
     },
     "cli": {
-        "errors", "settings", "extras", "contracts", "stores", "engine", "verification", "catalog",
-        "doctor", "notifications",
+        "errors", "settings", "extras", "contracts", "stores", "engine", "verification",
+        "defs_files", "doctor", "notifications",
     },
     "api": {
-        "errors", "settings", "contracts", "stores", "engine", "databases", "catalog",
+        "errors", "settings", "contracts", "stores", "engine", "databases", "defs_files",
     },
     "__main__": {"process_memory", "cli"},
     "supervised_processes": set(),

@@ -8,17 +8,17 @@ import pyarrow.parquet as pq
 import pytest
 from pydantic import ValidationError
 
-from exporter_pipelines import api, catalog
+from exporter_pipelines import api
 from exporter_pipelines.components.dataset_preset import DatasetPreset
 from exporter_pipelines.contracts.preset import OVERRIDES, PresetConfig
+from exporter_pipelines.defs_files import Definitions, dataset_named
 from exporter_pipelines.errors import UnknownNameError
 from exporter_pipelines.stores import LocalStore
 from exporter_pipelines_tests.support.backends import Backend
 from exporter_pipelines_tests.support.dagster_history import history_of, materializations
 from exporter_pipelines_tests.support.datasets import export, rejected, rows
 from exporter_pipelines_tests.support.doc_examples import example
-from exporter_pipelines_tests.support.projects import ROOT, Project, copy_project
-from exporter_pipelines_tests.test_configuration import loaded
+from exporter_pipelines_tests.support.projects import ROOT, Project
 
 DAY = "2026-11-01"
 PRESETS = ("logs_errors", "logs_light", "logs_parquet")
@@ -37,13 +37,13 @@ def day(backend: Backend) -> Backend:
 # Found and laid over
 
 
-def test_the_shipped_presets_are_found_and_are_no_datasets() -> None:
-    assert catalog.preset_names() == sorted(PRESETS)
-    assert not set(PRESETS) & set(catalog.dataset_names())
+def test_presets_are_found_and_are_no_datasets() -> None:
+    assert Definitions().preset_names() == sorted(PRESETS)
+    assert not set(PRESETS) & set(Definitions().dataset_names())
 
 
 def test_a_preset_has_what_it_does_not_override_from_its_dataset() -> None:
-    logs, parquet = catalog.dataset_named("logs").config, catalog.dataset_named("logs_parquet")
+    logs, parquet = dataset_named("logs").config, dataset_named("logs_parquet")
     changed = {
         name
         for name in type(logs).model_fields
@@ -81,19 +81,14 @@ def test_the_page_names_what_a_preset_may_override() -> None:
 
 def test_a_name_that_nobody_has_lists_datasets_and_presets() -> None:
     with pytest.raises(UnknownNameError, match="anomalies, ips, logs, logs_errors, logs_light"):
-        catalog.dataset_named("logs_error")
-
-
-def test_attributes_may_be_changed_by_whoever_asked_for_them() -> None:
-    catalog.attributes_of("logs")["source"]["table"] = "other"
-    assert catalog.dataset_named("logs").config.source.table == "logs"
+        dataset_named("logs_error")
 
 
 # Exported
 
 
 def test_errors_only(day: Backend, store: LocalStore) -> None:
-    manifest = export(day.url, catalog.dataset_named("logs_errors"), DAY, store)
+    manifest = export(day.url, dataset_named("logs_errors"), DAY, store)
     assert manifest.counts.model_dump() == {
         "read": 100, "exported": 14, "rejected": 1, "filtered": 85,
     }  # fmt: skip
@@ -104,16 +99,16 @@ def test_errors_only(day: Backend, store: LocalStore) -> None:
 
 
 def test_the_same_counts_less_what_the_filter_removed(day: Backend, store: LocalStore) -> None:
-    logs = export(day.url, catalog.dataset_named("logs"), DAY, store)
+    logs = export(day.url, dataset_named("logs"), DAY, store)
     severe = [row for row in rows(store, logs) if row["level"] in {"ERROR", "CRITICAL"}]
-    preset = export(day.url, catalog.dataset_named("logs_errors"), DAY, store)
+    preset = export(day.url, dataset_named("logs_errors"), DAY, store)
     assert rows(store, preset) == severe
     assert preset.counts.read == logs.counts.read
 
 
 def test_parquet_with_all_columns(day: Backend, store: LocalStore) -> None:
-    manifest = export(day.url, catalog.dataset_named("logs_parquet"), DAY, store)
-    logs = export(day.url, catalog.dataset_named("logs"), DAY, store)
+    manifest = export(day.url, dataset_named("logs_parquet"), DAY, store)
+    logs = export(day.url, dataset_named("logs"), DAY, store)
     [file] = manifest.files
     assert file.path == f"logs_parquet-{DAY}.parquet"
     table = pq.read_table(store.day_folder("logs_parquet", DAY) / file.path)
@@ -122,7 +117,7 @@ def test_parquet_with_all_columns(day: Backend, store: LocalStore) -> None:
 
 
 def test_fewer_columns_in_their_own_order(day: Backend, store: LocalStore) -> None:
-    light = catalog.dataset_named("logs_light")
+    light = dataset_named("logs_light")
     manifest = export(day.url, light, DAY, store)
     assert list(rows(store, manifest)[0]) == ["id", "timestamp", "level", "message"]
     assert [column.name for column in manifest.columns] == list(light.config.select or ())
@@ -135,7 +130,7 @@ def test_fewer_columns_in_their_own_order(day: Backend, store: LocalStore) -> No
 def test_every_format_writes_the_selected_columns(
     day: Backend, settings: dict[str, str], format_: str
 ) -> None:
-    light = catalog.dataset_named("logs_light")
+    light = dataset_named("logs_light")
     config = light.config.model_copy(
         update={"format": format_, "select": ("message", "timestamp", "id"), "compression": "none"}
     )
@@ -151,7 +146,7 @@ def test_a_preset_is_exported_by_name(day: Backend, settings: dict[str, str]) ->
 
 
 def test_a_preset_has_a_job_and_a_schedule_only_of_its_own(settings: dict[str, str]) -> None:
-    errors = catalog.dataset_named("logs_errors")
+    errors = dataset_named("logs_errors")
     without = DatasetPreset(errors).build_defs(None)  # type: ignore[arg-type]
     assert not without.schedules
     config = errors.config.model_copy(update={"schedule": "0 4 * * *"})
@@ -161,72 +156,6 @@ def test_a_preset_has_a_job_and_a_schedule_only_of_its_own(settings: dict[str, s
 
 
 # In a project
-
-
-@pytest.fixture(scope="module")
-def bare_project(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A project that is only loaded, never run."""
-    folder = tmp_path_factory.mktemp("presets")
-    return copy_project(folder / "project", {"EXPORTER_OUTPUT_URL": str(folder / "exports")})
-
-
-# (text of logs_errors/defs.yaml, replacement, line of the mistake, what the sentence says)
-_FIRST = "  name: logs_errors"
-_MISTAKES = [
-    (
-        "like: logs",
-        "like: log",
-        6,
-        "dataset 'log' does not exist (there are: anomalies, ips, logs)",
-    ),
-    ("like: logs", "like: logs_light", 6, "dataset 'logs_light' does not exist (there are: anoma"),
-    ("  like: logs\n", "", 4, "like: is missing"),
-    (_FIRST, "  name: logs_light", 5, "the name 'logs_light' is taken twice: in"),
-    (_FIRST, "  source: {table: x}\n  name: y", 5, "source: there is no such setting. There are: "),
-    (_FIRST, "  fromat: csv\n  name: y", 5, "There are: name, like, description, transforms, "),
-    (_FIRST, "  format: xml\n  name: y", 5, "format 'xml' does not exist (there are: jsonl,"),
-    (_FIRST, "  select: [level]\n  name: y", 5, "select: column 'id' is missing"),
-    (_FIRST, "  thresholds: {x: warn}\n  name: y", 5, "thresholds: rule 'x' does not exist"),
-    ("column: level", "column: levle", 10, "filter 'severe': column 'levle' does not exist"),
-    ("op: in", "op: one_of", 10, "filters.0.op: Input should be 'eq', 'ne', 'lt'"),
-    ("[ERROR, CRITICAL]", "[ERROR, 3]", 10, "filter 'severe': 3 is not a value of 'level'"),
-    ("name: severe", "name: no space", 10, "filters.0.name: String should match pattern"),
-]
-
-
-@pytest.fixture(scope="module")
-def sentences(bare_project: Project) -> dict[tuple[str, str], str]:
-    variants = [(old, new) for old, new, *_ in _MISTAKES]
-    return dict(zip(variants, loaded(bare_project, "logs_errors", variants), strict=True))
-
-
-@pytest.mark.parametrize(("old", "new", "line", "said"), _MISTAKES)
-def test_a_mistake_is_named_with_its_line(
-    sentences: dict[tuple[str, str], str],
-    bare_project: Project,
-    old: str,
-    new: str,
-    line: int,
-    said: str,
-) -> None:
-    file = bare_project.path / "exporter_pipelines" / "defs" / "logs_errors" / "defs.yaml"
-    assert said in sentences[old, new]
-    assert sentences[old, new].startswith(f"{file}:{line}: "), sentences[old, new]
-
-
-def test_the_name_of_a_dataset_is_taken(bare_project: Project) -> None:
-    (said,) = loaded(bare_project, "logs_errors", [(_FIRST, "  name: logs")])
-    assert "defs.yaml:5: the name 'logs' is taken twice: in logs and logs_errors." in said
-
-
-def test_a_mistake_of_the_dataset_is_not_blamed_on_its_preset(bare_project: Project) -> None:
-    said = loaded(
-        bare_project, "logs",
-        [("compression: gzip", "compression: 7"), ("format: jsonl", "format: [")],
-    )  # fmt: skip
-    folder = bare_project.path / "exporter_pipelines" / "defs" / "logs"
-    for sentence in said:
-        assert sentence.startswith(f"{folder}/defs.yaml:"), sentence
 
 
 def test_the_example_of_the_page_is_exported_by_the_command_line(

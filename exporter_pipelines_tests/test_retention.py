@@ -217,11 +217,11 @@ def test_the_command_says_what_would_go_and_removes_when_told(
 @pytest.mark.parametrize(
     ("broken", "said"),
     [
-        ("  shedule:", "ips/defs.yaml: shedule: Extra inputs are not permitted"),
-        ("  schedule: [", 'ips/defs.yaml", line'),
+        ("  shedule:", "ips/defs.yaml:25: shedule: there is no such setting."),
+        ("  schedule: [", "ips/defs.yaml:26: not valid YAML: "),
     ],
 )
-def test_a_broken_file_ends_the_command_before_anything_is_removed(
+def test_a_broken_file_keeps_its_dataset_alone(
     six_days: Backend, project: Project, broken: str, said: str
 ) -> None:
     retain(project, newest=4)
@@ -230,7 +230,8 @@ def test_a_broken_file_ends_the_command_before_anything_is_removed(
     assert done.code == 1
     assert done.stderr.count("\n") == 1
     assert said in done.stderr
-    assert project.manifest("logs", "2026-11-01")
+    assert "ips: nothing is removed." in done.stderr
+    assert project.manifest("logs", "2026-11-01") is None
 
 
 def test_the_job_removes_only_when_told_and_notes_it_at_the_day(

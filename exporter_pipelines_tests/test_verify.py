@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from exporter_pipelines import catalog
 from exporter_pipelines.cli import main
 from exporter_pipelines.contracts.manifest import MANIFEST_NAME
+from exporter_pipelines.defs_files import Definitions, dataset_named, definitions
 from exporter_pipelines.engine.load import open_day
 from exporter_pipelines.engine.retention import plan, remove
 from exporter_pipelines.errors import (
@@ -33,6 +33,7 @@ from exporter_pipelines.verification.report import KINDS, Finding
 from exporter_pipelines_tests.support.backends import Backend
 from exporter_pipelines_tests.support.databases import sqlite_database, with_shipped_tables
 from exporter_pipelines_tests.support.datasets import dataset, export
+from exporter_pipelines_tests.support.definitions import copy_definitions
 from exporter_pipelines_tests.support.export_mutations import MUTATIONS, Mutation
 from exporter_pipelines_tests.support.projects import ROOT
 
@@ -319,15 +320,15 @@ def test_a_dataset_whose_file_is_broken_cannot_be_checked(
     days: LocalStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     defs = tmp_path / "defs"
-    shutil.copytree(catalog.DEFS, defs)
-    monkeypatch.setattr(catalog, "DEFS", defs)
+    copy_definitions(defs)
+    monkeypatch.setattr(definitions, "DEFS", defs)
     file = defs / "logs" / "defs.yaml"
     file.write_text(file.read_text().replace("  schedule:", "  shedule:"))
     code, document = verified("--source")
     assert code == 2
     assert document["findings"] == []
     [error] = document["errors"]
-    assert "logs/defs.yaml: shedule: Extra inputs are not permitted" in error
+    assert "logs/defs.yaml:26: shedule: there is no such setting" in error
 
 
 def test_nothing_is_left_of_a_comparison(
@@ -381,13 +382,13 @@ def test_a_preset_is_compared_as_its_dataset_is(
     store = LocalStore(tmp_path / "exports")
     backend.add_logs(DAY, 20)
     backend.add_logs(DAY, 5, first_id=500, level="ERROR")
-    for name in catalog.preset_names():
-        export(backend.url, catalog.dataset_named(name), DAY, store)
+    for name in Definitions().preset_names():
+        export(backend.url, dataset_named(name), DAY, store)
         assert verified(name, "--source")[1]["findings"] == []
     backend.run("DELETE FROM logs WHERE id IN (3, 502)")
     found = verified("--source")[1]["findings"]
     extra = {f["dataset"]: f["message"] for f in found}
-    assert set(extra) == set(catalog.preset_names())
+    assert set(extra) == set(Definitions().preset_names())
     assert extra["logs_errors"].endswith("has 1 row that the database does not have: 502")
 
 

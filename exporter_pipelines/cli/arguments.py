@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from exporter_pipelines.doctor.configuration import names
+from exporter_pipelines.defs_files import exported_names
 
 
 def require_known(dataset: str | None) -> None:
@@ -13,7 +13,8 @@ def require_known(dataset: str | None) -> None:
     Raises:
         click.UsageError: There is no dataset of this name.
     """
-    if dataset is not None and dataset not in names():
+    known = sorted(exported_names())
+    if dataset is not None and dataset not in known:
         raise click.UsageError(
-            f"The dataset {dataset!r} does not exist (there are: {', '.join(names()) or 'none'})."
+            f"The dataset {dataset!r} does not exist (there are: {', '.join(known) or 'none'})."
         )

@@ -10,8 +10,8 @@ import click
 from exporter_pipelines import settings
 from exporter_pipelines.cli.arguments import require_known
 from exporter_pipelines.contracts.inspection import Finding
+from exporter_pipelines.defs_files import exported_names
 from exporter_pipelines.doctor import examine
-from exporter_pipelines.doctor.configuration import names
 
 
 @click.command()
@@ -34,7 +34,7 @@ def doctor(dataset: str | None, as_json: bool) -> None:
     """  # noqa: D301 - click wants the character itself
     replaced = settings.load_dotenv()
     require_known(dataset)
-    findings, width = [], max(map(len, names()), default=1)
+    findings, width = [], max(map(len, exported_names()), default=1)
     for finding in examine(dataset, replaced):
         findings.append(finding)
         if not as_json:

@@ -8,9 +8,8 @@ import json
 import click
 
 from exporter_pipelines import settings
-from exporter_pipelines.catalog import read_dataset
 from exporter_pipelines.cli.arguments import require_known
-from exporter_pipelines.doctor.configuration import names
+from exporter_pipelines.defs_files import Definitions
 from exporter_pipelines.engine.retention import Removal, plan, remove
 from exporter_pipelines.errors import ExporterError
 from exporter_pipelines.stores import LocalStore
@@ -31,17 +30,19 @@ def prune(dataset: str | None, apply: bool, as_json: bool) -> None:
     \b
     Exit codes:
       0  success, or nothing to remove
-      1  something could not be removed
+      1  something could not be removed, or a dataset is broken
       2  the command was used incorrectly
     """  # noqa: D301 - click wants the character itself
     settings.load_dotenv()
     require_known(dataset)
+    definitions = Definitions()
+    broken = [] if dataset else definitions.broken()
     store = LocalStore(settings.output_root())
     try:
         removals = [
             removal
-            for name in ([dataset] if dataset else names())
-            for removal in plan(store, read_dataset(name), settings.today())
+            for each in ([definitions.named(dataset)] if dataset else definitions.usable())
+            for removal in plan(store, each, settings.today())
         ]
         done = [removal for removal in removals if apply and remove(store, removal)]
         for name in {removal.dataset for removal in done}:
@@ -52,6 +53,9 @@ def prune(dataset: str | None, apply: bool, as_json: bool) -> None:
         click.echo(json.dumps([dataclasses.asdict(r) for r in removals], indent=2))
     else:
         _print_removals(removals, done, apply=apply)
+    for definition, mistake in broken:
+        click.echo(f"Error: {definition.name}: nothing is removed. {mistake}", err=True)
+    raise SystemExit(bool(broken))
 
 
 def _print_removals(removals: list[Removal], done: list[Removal], *, apply: bool) -> None:

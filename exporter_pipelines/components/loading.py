@@ -1,48 +1,81 @@
-"""Loads `defs/`, and says in one sentence what is wrong with a `defs.yaml`.
+"""Loads `defs/`: a definition with a mistake becomes an asset that fails with what is wrong.
 
-Dagster reports a bad file as a tree and a hundred lines of traceback, with the offending value,
-which may be a password that was pasted where the name of a variable belongs.
+Each definition is read by `defs_files`. Dagster itself would refuse all of them because of one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
-import yaml
-from dagster_shared.error import DagsterUnresolvableSymbolError
-from pydantic import BaseModel, ValidationError
 
-from exporter_pipelines import catalog
-from exporter_pipelines.contracts.dataset import DatasetConfig, SourceConfig
-from exporter_pipelines.contracts.late_data import LateDataConfig
-from exporter_pipelines.contracts.preset import PresetConfig
-from exporter_pipelines.contracts.refinements import FilterConfig, RuleConfig, TransformConfig
-from exporter_pipelines.contracts.retention import RetentionConfig
+from exporter_pipelines.defs_files import Definition, Definitions
 from exporter_pipelines.errors import ConfigurationError, ExporterError
+from exporter_pipelines.orchestration.dagster_internals.defs_folder import load_defs_folder
 from exporter_pipelines.orchestration.exports.assets import GROUP, PRESETS_GROUP
+from exporter_pipelines.orchestration.exports.broken_asset import broken_asset
 from exporter_pipelines.orchestration.exports.descriptions import summary_of
+from exporter_pipelines.orchestration.exports.jobs import dataset_job
+from exporter_pipelines.orchestration.exports.partitions import daily_partitions
+
+_log = logging.getLogger(__name__)
 
 
 def load_datasets(project: Path) -> dg.Definitions:
-    """The definitions of all datasets below `defs/`.
+    """The definitions of all datasets and presets, with those that are broken.
 
     Args:
         project: A path within the project; pyproject.toml is looked for from there upwards.
-
-    Raises:
-        ConfigurationError: a defs.yaml, or the schema it names, is wrong; begins with its place.
     """
-    for file in sorted(catalog.DEFS.rglob("defs.yaml")):
-        catalog.refuse_repeated_keys(file)
+    definitions = Definitions()
+    broken = definitions.broken()
+    for _, mistake in broken:
+        _log.warning("A definition is broken, and its dataset cannot be exported: %s", mistake)
+    if not list(definitions):
+        _log.warning("There is no dataset below %s. Add one: docs/datasets.md.", definitions.folder)
+    left_out = {file.parent for file in definitions.unreadable_files}
+    loaded = dg.Definitions()
+    if _has_more(definitions.folder, left_out):
+        loaded = _loaded(project, left_out)
+    return dg.Definitions.merge(loaded, _broken_definitions(broken))
+
+
+def _has_more(folder: Path, left_out: set[Path]) -> bool:
+    """Whether there is anything else for Dagster, which takes an empty `defs/` for an error."""
+    files = [*folder.rglob("*.py"), *folder.rglob("*.yaml"), *folder.rglob("*.yml")]
+    return any(left_out.isdisjoint(file.parents) for file in files)
+
+
+def _loaded(project: Path, left_out: set[Path]) -> dg.Definitions:
     try:
-        return dg.load_from_defs_folder(path_within_project=project)
+        return load_defs_folder(project, left_out)
     except Exception as error:
+        # Dagster wraps what a component of ours said; a mistake of another's is shown as it is.
         for cause in _causes(error):
-            if found := _explained(cause):
-                raise found from None
+            if isinstance(cause, ExporterError):
+                raise cause from None
         raise
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _broken_definitions(broken: list[tuple[Definition, ConfigurationError]]) -> dg.Definitions:
+    """An asset and a job for each name; two definitions that take one name share them."""
+    assets, jobs = [], []
+    for name in dict.fromkeys(definition.name for definition, _ in broken):
+        same = [(each, mistake) for each, mistake in broken if each.name == name]
+        group = PRESETS_GROUP if all(each.is_preset for each, _ in same) else GROUP
+        problems = list(dict.fromkeys(str(mistake) for _, mistake in same))
+        files = list(dict.fromkeys(each.file for each, _ in same))
+        assets.append(broken_asset(name, problems, files, daily_partitions(), group))
+        jobs.append(dataset_job(name))
+    return dg.Definitions(assets=assets, jobs=jobs)
 
 
 def exported(datasets: dg.Definitions) -> dict[str, str]:
@@ -52,66 +85,3 @@ def exported(datasets: dg.Definitions) -> dict[str, str]:
     specs = [spec for asset in assets for spec in asset.specs if spec.group_name in groups]
     specs.sort(key=lambda spec: groups.index(str(spec.group_name)))
     return {spec.key.to_user_string(): summary_of(spec.description) for spec in specs}
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
-
-
-def _explained(error: BaseException) -> ExporterError | None:
-    """What a cause says to the author of a defs.yaml; None when it says nothing to them."""
-    if isinstance(error, ExporterError):
-        return error
-    if isinstance(error, ValidationError):
-        return _invalid(error)
-    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
-        mark = error.problem_mark
-        return ConfigurationError(
-            f"{mark.name}:{mark.line + 1}: not valid YAML: {error.problem}.",
-            "Look at the indentation and the brackets just before it.",
-        )
-    if isinstance(error, DagsterUnresolvableSymbolError):
-        return ConfigurationError(
-            f"A defs.yaml names a type that does not exist: {error}",
-            "Write `type: exporter_pipelines.components.DatasetExport`, or `DatasetPreset`.",
-        )
-    return None
-
-
-def _invalid(error: ValidationError) -> ConfigurationError:
-    """The first error of a validated file; Dagster writes its place into the location."""
-    # A misspelt setting before the missing one that it should have been.
-    found = sorted(error.errors(include_url=False), key=lambda e: e["type"] != "extra_forbidden")
-    first = found[0]
-    location = ".".join(str(part) for part in first["loc"])
-    field, _, place = location.partition(" at ")
-    field = field.removeprefix("attributes.")
-    said = first["msg"].removeprefix("Value error, ")
-    hint = ""
-    if first["type"] == "extra_forbidden":
-        known = _fields(field, error.title)
-        said, hint = "there is no such setting", f"There are: {', '.join(known)}."
-    elif first["type"] == "missing":
-        said = "is missing"
-    elif field == "source" or field.endswith("url") or "://" in str(first["input"]):
-        # What stands there may be a URL with a password.
-        hint = "Write the NAME of an environment variable that holds the URL, never the URL."
-    elif not isinstance(first["input"], Mapping):
-        hint = f"It is {first['input']!r}."
-    return ConfigurationError(f"{place or 'defs.yaml'}: {field}: {said}.", hint)
-
-
-def _fields(field: str, model: str) -> list[str]:
-    whole = PresetConfig if model == PresetConfig.__name__ else DatasetConfig
-    owners: dict[str, type[BaseModel]] = {
-        "source": SourceConfig,
-        "transforms": TransformConfig,
-        "filters": FilterConfig,
-        "rules": RuleConfig,
-        "retention": RetentionConfig,
-        "late_data": LateDataConfig,
-    }
-    owner = owners.get(field.split(".")[0], whole) if "." in field else whole
-    return [info.alias or name for name, info in owner.model_fields.items()]

@@ -6,12 +6,13 @@ from collections.abc import Iterator, Sequence
 
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.inspection import Finding
-from exporter_pipelines.doctor.configuration import read_datasets
+from exporter_pipelines.defs_files import Definitions
 from exporter_pipelines.doctor.connections import Connections
 from exporter_pipelines.doctor.dagster_home import examine_dagster_home
 from exporter_pipelines.doctor.dataset import examine_dataset
 from exporter_pipelines.doctor.output import examine_leftovers, examine_output
 from exporter_pipelines.doctor.project import examine_extras, examine_settings
+from exporter_pipelines.errors import ConfigurationError
 
 
 def examine(only: str | None = None, replaced: Sequence[str] = ()) -> Iterator[Finding]:
@@ -28,9 +29,9 @@ def examine(only: str | None = None, replaced: Sequence[str] = ()) -> Iterator[F
     # A preset has the source of its dataset.
     seen: dict[str, str] = {}
     with Connections() as connections:
-        for name, read in read_datasets(only):
-            if isinstance(read, Finding):
-                yield read
+        for name, read in _datasets(only):
+            if isinstance(read, ConfigurationError):
+                yield Finding("FAIL", name, "defs.yaml", read.message.rstrip("."), read.hint)
                 continue
             if (same := seen.get(_source_of(read))) is None:
                 yield from examine_dataset(read, connections)
@@ -38,6 +39,17 @@ def examine(only: str | None = None, replaced: Sequence[str] = ()) -> Iterator[F
             else:
                 yield Finding("ok", name, "source", f"Same source as {same}")
             yield from examine_leftovers(name)
+
+
+def _datasets(only: str | None) -> Iterator[tuple[str, Dataset | ConfigurationError]]:
+    """Each dataset and preset by its name, or what is wrong with its definition."""
+    definitions = Definitions()
+    for definition in sorted(definitions, key=lambda each: each.name):
+        if only in (None, definition.name):
+            try:
+                yield definition.name, definitions.checked(definition)
+            except ConfigurationError as error:
+                yield definition.name, error
 
 
 def _source_of(dataset: Dataset) -> str:

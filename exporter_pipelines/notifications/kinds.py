@@ -62,6 +62,12 @@ KINDS = {
         "failure",
         "Check that the database runs and can be reached from this machine: exporter doctor.",
     ),
+    "broken_definition": Kind(
+        "broken definition",
+        "failure",
+        "Correct the file at the line that is named, check it with exporter doctor, then reload "
+        "the code location. Other datasets are exported as before (docs/failures.md).",
+    ),
     "low_disk": Kind(
         "low disk space",
         "failure",

@@ -14,10 +14,11 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from exporter_pipelines import catalog, databases, settings
+from exporter_pipelines import databases, settings
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.manifest import Manifest
 from exporter_pipelines.contracts.source import Session
+from exporter_pipelines.defs_files import Definitions
 from exporter_pipelines.engine.retention import day_removed
 from exporter_pipelines.errors import (
     ConfigurationError,
@@ -117,7 +118,8 @@ def verify(choice: Choice, summary: Summary, progress: Progress) -> Iterator[Rep
         DayNotPublishedError: a day was asked for, and no chosen dataset has it.
     """
     store, began = LocalStore(settings.output_root()), time.monotonic()
-    known = {*catalog.dataset_names(), *catalog.preset_names()}
+    definitions = Definitions()
+    known = set(definitions.exported_names())
     found = datasets_below(store.root)
     for name in choice.datasets:
         if name not in {*known, *found}:
@@ -133,7 +135,7 @@ def verify(choice: Choice, summary: Summary, progress: Progress) -> Iterator[Rep
     if not days and choice.first and choice.first == choice.last:
         raise _not_published(store, choice.datasets, found, choice.first)
     unanswered: set[str] = set()
-    read = lru_cache(catalog.read_dataset)  # a file once, not for each day
+    read = lru_cache(definitions.named)  # checked once, not for each day
     with databases.open_session() as session:
         for number, (dataset, day) in enumerate(days, 1):
             progress(dataset, day, number, len(days))

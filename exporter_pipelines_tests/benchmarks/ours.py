@@ -45,8 +45,8 @@ def main(order: Order) -> None:
     limit_malloc_arenas()
     # What a user's script would import, so the start of the process is its start.
     from exporter_pipelines import api
-    from exporter_pipelines.catalog import dataset_named
     from exporter_pipelines.contracts.dataset import Dataset
+    from exporter_pipelines.defs_files import dataset_named
 
     freeze_gc()
     shipped = dataset_named("logs")

@@ -11,8 +11,8 @@ import time
 from pathlib import Path
 
 from exporter_pipelines import api
-from exporter_pipelines.catalog import dataset_named
 from exporter_pipelines.contracts.dataset import Dataset
+from exporter_pipelines.defs_files import dataset_named
 from exporter_pipelines_tests.benchmarks.data import WARM_UP_DAY, Rows
 
 _SHOWN_CALLS = 30

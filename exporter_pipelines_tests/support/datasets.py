@@ -1,4 +1,4 @@
-"""The shipped datasets, varied as a `defs.yaml` would, and exported without Dagster around them."""
+"""The tests' datasets, varied as a `defs.yaml` would, and exported without Dagster around them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from typing import Any
 import yaml
 import zstandard
 
-import exporter_pipelines
 from exporter_pipelines.contracts.dataset import Dataset, DatasetConfig
 from exporter_pipelines.contracts.day_window import DayWindow
 from exporter_pipelines.contracts.manifest import Manifest
@@ -24,12 +23,13 @@ from exporter_pipelines.engine.export_day import DayOutcome, StoreWriter, export
 from exporter_pipelines.engine.retries import Retries
 from exporter_pipelines.sources import Databases
 from exporter_pipelines.stores import LocalStore
+from exporter_pipelines_tests.support.definitions import DEFS, install_definitions
 
-DEFS = Path(exporter_pipelines.__file__).parent / "defs"
+install_definitions()
 
 
 def dataset(name: str = "logs", *, source: dict[str, Any] | None = None, **changes: Any) -> Dataset:
-    """A shipped dataset with some attributes (and some of its source's) replaced."""
+    """A dataset of the tests with some attributes (and some of its source's) replaced."""
     attributes = yaml.safe_load((DEFS / name / "defs.yaml").read_text())["attributes"]
     attributes["source"] = {**attributes["source"], **(source or {})}
     config = DatasetConfig(**{**attributes, **changes})

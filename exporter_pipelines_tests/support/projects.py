@@ -11,6 +11,7 @@ from pathlib import Path
 
 import exporter_pipelines
 from exporter_pipelines.contracts.manifest import MANIFEST_NAME, Manifest
+from exporter_pipelines_tests.support.definitions import copy_definitions
 
 ROOT = Path(exporter_pipelines.__file__).parent.parent
 _FILES = ("pyproject.toml", "workspace.yaml", "dagster.yaml")
@@ -132,15 +133,22 @@ class Finished:
 
 
 def copy_project(path: Path, settings: dict[str, str]) -> Project:
-    """Copy the package and its configuration files, and write a .env."""
+    """Copy the package with the tests' definitions, and write a .env."""
     path.mkdir(parents=True)
     for name in _FILES:
         shutil.copy(ROOT / name, path)
     shutil.copytree(
         ROOT / "exporter_pipelines",
         path / "exporter_pipelines",
-        ignore=shutil.ignore_patterns("__pycache__"),
+        ignore=_without_definitions,
     )
+    copy_definitions(path / "exporter_pipelines" / "defs")
     lines = [f"DAGSTER_HOME={path}", *(f"{key}={value}" for key, value in settings.items())]
     (path / ".env").write_text("\n".join(lines) + "\n")
     return Project(path, Path(settings["EXPORTER_OUTPUT_URL"]))
+
+
+def _without_definitions(folder: str, names: list[str]) -> set[str]:
+    """Of a folder of the package, what is not copied."""
+    ours = Path(folder) == ROOT / "exporter_pipelines"
+    return {name for name in names if name == "__pycache__" or (ours and name == "defs")}

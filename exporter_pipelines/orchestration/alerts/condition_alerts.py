@@ -11,6 +11,7 @@ from exporter_pipelines import settings
 from exporter_pipelines.notifications.heartbeat import send_heartbeat
 from exporter_pipelines.notifications.message import Message, alert, resolution
 from exporter_pipelines.orchestration.alerts.conditions import (
+    broken_definitions,
     is_published,
     low_disk,
     missing_days,
@@ -19,6 +20,7 @@ from exporter_pipelines.orchestration.alerts.conditions import (
 from exporter_pipelines.orchestration.alerts.incidents import Incident
 from exporter_pipelines.orchestration.alerts.memory import Memory, Notifier, cannot_send
 from exporter_pipelines.orchestration.alerts.run_alerts import NAME as RUN_ALERTS
+from exporter_pipelines.orchestration.exports.broken_asset import CHECK
 from exporter_pipelines.orchestration.exports.partitions import daily_partitions
 from exporter_pipelines.stores.local.store import LocalStore
 
@@ -33,9 +35,9 @@ _SILENT_S = 600.0
     name=NAME,
     minimum_interval_seconds=60,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Sends alerts about missing exports, unreachable databases and low disk space, and "
-    "a message when they are resolved. Then pings EXPORTER_ALERT_HEARTBEAT_URL. "
-    "See docs/alerts.md.",
+    description="Sends alerts about missing exports, unreachable databases, low disk space and "
+    "broken definitions, and a message when they are resolved. Then pings "
+    "EXPORTER_ALERT_HEARTBEAT_URL. See docs/alerts.md.",
 )
 def condition_alerts_sensor(context: dg.SensorEvaluationContext) -> dg.SkipReason:
     """Check all conditions once."""
@@ -47,6 +49,7 @@ def condition_alerts_sensor(context: dg.SensorEvaluationContext) -> dg.SkipReaso
     notifier.queue(_missing(context, memory, set(runs.open)))
     notifier.queue(_sources(memory))
     notifier.queue(_disk(memory))
+    notifier.queue(_definitions(context.instance, memory))
     memory.save()
     summary = notifier.deliver()
     if url := settings.alert_heartbeat_url():
@@ -99,6 +102,25 @@ def _disk(memory: Memory) -> Iterator[Message]:
         yield alert(incident.kind, incident.subject, why=[why], link=link)
     for kind, subject, _, _ in memory.end(lambda e: e.kind == "low_disk" and e not in found):
         yield resolution(subject, [(kind, [])], link)
+
+
+def _definitions(instance: dg.DagsterInstance, memory: Memory) -> Iterator[Message]:
+    found = broken_definitions()
+    for incident, why in memory.begin(found).items():
+        # The page of the asset then shows the failure although no run has failed.
+        instance.report_runless_asset_event(
+            dg.AssetCheckEvaluation(
+                asset_key=dg.AssetKey(incident.subject),
+                check_name=CHECK,
+                passed=False,
+                description=why,
+            )
+        )
+        yield alert(incident.kind, incident.subject, why=[why], link=_page(incident.subject))
+    for kind, subject, _, _ in memory.end(
+        lambda each: each.kind == "broken_definition" and each not in found
+    ):
+        yield resolution(subject, [(kind, [])], _page(subject))
 
 
 def _page(dataset: str) -> str:

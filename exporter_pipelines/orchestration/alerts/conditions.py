@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import dagster as dg
 
 from exporter_pipelines import settings
-from exporter_pipelines.catalog import attributes_of, exported_names
+from exporter_pipelines.defs_files import Definitions, exported_names
 from exporter_pipelines.errors import ExporterError, SourceUnavailableError
 from exporter_pipelines.orchestration.alerts.incidents import Incident
 from exporter_pipelines.orchestration.dagster_internals.schedules_on import days_due
@@ -86,8 +86,17 @@ def unreachable_sources() -> tuple[dict[Incident, str], set[str]]:
 
 
 def _variables() -> Iterator[str]:
-    for name in exported_names():
-        yield attributes_of(name)["source"]["url"]
+    for dataset in Definitions().usable():
+        yield dataset.config.source.url
+
+
+def broken_definitions() -> dict[Incident, str]:
+    """Datasets and presets whose definition has a mistake, and what it is."""
+    found: dict[Incident, str] = {}
+    for definition, mistake in Definitions().broken():
+        incident = Incident("broken_definition", definition.name)
+        found[incident] = "\n".join(filter(None, [found.get(incident), str(mistake)]))
+    return found
 
 
 def low_disk(unresolved: set[Incident]) -> dict[Incident, str]:

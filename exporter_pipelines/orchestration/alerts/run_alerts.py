@@ -15,7 +15,7 @@ from typing import Literal
 import dagster as dg
 
 from exporter_pipelines import settings
-from exporter_pipelines.catalog import exported_names
+from exporter_pipelines.defs_files import exported_names
 from exporter_pipelines.notifications.message import Message, alert, resolution
 from exporter_pipelines.orchestration.alerts.ended_run import EndedRun, read_run
 from exporter_pipelines.orchestration.alerts.incidents import Incident, found_in, resolved_by

@@ -18,6 +18,7 @@ from typing import Any
 import dagster as dg
 
 from exporter_pipelines import __version__
+from exporter_pipelines.contracts.reserved_names import EXPORT_REPORT
 from exporter_pipelines.engine.day_summaries import day_summaries, storage_use
 from exporter_pipelines.orchestration.exports.io_manager import ExportIOManager
 from exporter_pipelines.orchestration.exports.last_words import remembered
@@ -25,14 +26,12 @@ from exporter_pipelines.orchestration.exports.partitions import days_of_run
 from exporter_pipelines.orchestration.report.run_history import exported_runs
 from exporter_pipelines.reporting.numbers import Report
 from exporter_pipelines.reporting.page import preview, render
-from exporter_pipelines.stores.layout import REPORT, report_index, report_page
+from exporter_pipelines.stores.layout import report_index, report_page
 from exporter_pipelines.stores.local.pages import write_page
 from exporter_pipelines.stores.local.store import LocalStore
 
-NAME = "export_report"
+NAME = EXPORT_REPORT
 GROUP = "report"
-TAKEN_NAMES = (NAME, REPORT)
-"""Names that no dataset can have: the asset key, and the folder beside the exports."""
 
 _DAYS = 400
 _DESCRIPTION = """\

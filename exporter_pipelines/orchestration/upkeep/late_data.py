@@ -15,12 +15,12 @@ from typing import Any
 import dagster as dg
 
 from exporter_pipelines import databases, settings
-from exporter_pipelines.catalog import dataset_named, exported_names
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.day_window import DayWindow
 from exporter_pipelines.contracts.manifest import Manifest
 from exporter_pipelines.contracts.source import Session
 from exporter_pipelines.contracts.store import generation_of
+from exporter_pipelines.defs_files import dataset_named, exported_names
 from exporter_pipelines.errors import ExporterError
 from exporter_pipelines.orchestration.dagster_internals.partitioned_events import (
     check_evaluation,

@@ -11,9 +11,10 @@ import dagster as dg
 from pydantic import Field
 
 from exporter_pipelines import settings
-from exporter_pipelines.catalog import dataset_named, exported_names
+from exporter_pipelines.defs_files import Definitions
 from exporter_pipelines.engine.retention import Removal, plan, remove
 from exporter_pipelines.orchestration.exports.io_manager import ExportIOManager
+from exporter_pipelines.orchestration.exports.last_words import remember
 from exporter_pipelines.stores.local.store import LocalStore
 
 
@@ -34,13 +35,18 @@ def prune(  # type: ignore[no-untyped-def]
     context: dg.OpExecutionContext, config: PruneConfig, exports: dg.ResourceParam[ExportIOManager]
 ):
     """One line and, for what was removed, one observation per day."""
-    store = exports.store()
-    for name in exported_names():
-        removals = plan(store, dataset_named(name), settings.today())
+    store, definitions = exports.store(), Definitions()
+    for dataset in definitions.usable():
+        removals = plan(store, dataset, settings.today())
         for removal in removals:
             yield from _one(context, store, removal, apply=config.apply)
         if removals and config.apply:
-            store.reap(name)
+            store.reap(dataset.name)
+    if broken := definitions.broken():
+        said = "\n".join(f"{each.name}: {mistake}" for each, mistake in broken)
+        message = f"Exports of broken datasets were kept.\n{said}"
+        remember(message)
+        raise dg.Failure(message, allow_retries=False)
     yield dg.Output(None)
 
 

@@ -11,7 +11,7 @@ import dagster as dg
 from pydantic import Field
 
 from exporter_pipelines import settings
-from exporter_pipelines.catalog import dataset_named
+from exporter_pipelines.defs_files import dataset_named
 from exporter_pipelines.engine.repair import Repair, days_to_repair
 from exporter_pipelines.errors import ExporterError
 from exporter_pipelines.orchestration.dagster_internals.backfills import (

@@ -1,0 +1,213 @@
+"""The one list of checks of a `defs.yaml`: each raises one sentence that begins with its place.
+
+Belongs here: what is wrong with one document, given what the others say.
+Does not belong here: finding the files and the other documents (`definitions`).
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from exporter_pipelines.contracts.dataset import Dataset, DatasetConfig, check_select
+from exporter_pipelines.contracts.effective_rules import check_thresholds, with_rules
+from exporter_pipelines.contracts.preset import Preset, PresetConfig
+from exporter_pipelines.contracts.row_schema import RowSchema, load_row_schema
+from exporter_pipelines.defs_files.cron import is_cron
+from exporter_pipelines.defs_files.documents import Document
+from exporter_pipelines.defs_files.mistakes import invalid, located
+from exporter_pipelines.defs_files.sentences import mistake_at
+from exporter_pipelines.errors import ConfigurationError, UnknownNameError
+from exporter_pipelines.formats import compression_named, format_named
+from exporter_pipelines.transforms import RowFilter, transform_named
+
+DATASET = "exporter_pipelines.components.DatasetExport"
+PRESET = "exporter_pipelines.components.DatasetPreset"
+
+_OURS = "exporter_pipelines."
+_PARTS = {
+    "type": str,
+    "attributes": dict,
+    "template_vars_module": str,
+    "requirements": dict,
+    "post_processing": dict,
+}
+"""What a document may have, whichever component it is of; Dagster refuses anything else."""
+
+
+def check_document(document: Document) -> None:
+    """See that Dagster can find out whose component a document is.
+
+    Raises:
+        ConfigurationError: it cannot.
+    """
+    value = document.value
+    if not isinstance(value, dict):
+        raise mistake_at(
+            document.place(),
+            "the document has no settings.",
+            "Begin with `type:`, as docs/datasets.md shows.",
+        )
+    for part in value:
+        if part not in _PARTS:
+            known = ", ".join(_PARTS)
+            raise mistake_at(
+                document.place(str(part)), f"{part}: there is no such setting.",
+                f"There are: {known}.",
+            )  # fmt: skip
+    for part, kind in _PARTS.items():
+        if value.get(part) is not None and not isinstance(value[part], kind):
+            what = "text" if kind is str else "a mapping of settings"
+            raise mistake_at(document.place(part), f"{part}: is not {what}.")
+        for key in value[part] if isinstance(value.get(part), dict) else ():
+            if not isinstance(key, str):
+                raise mistake_at(document.place(part, str(key)), f"{part}: {key} is not text.")
+    _check_type(document, value.get("type"))
+
+
+def _check_type(document: Document, kind: str | None) -> None:
+    if kind is None:
+        raise mistake_at(document.place(), "type: is missing.", f"Write `type: {DATASET}`.")
+    known = (DATASET, PRESET)
+    if kind in known:
+        return
+    package = kind.partition(".")[0]
+    if kind.startswith(_OURS) or "." not in kind or not _exists(package):
+        error = UnknownNameError("type", kind, known)
+        raise mistake_at(document.place("type"), error.message)
+
+
+def _exists(package: str) -> bool:
+    try:
+        return importlib.util.find_spec(package) is not None
+    except (ImportError, ValueError):
+        return False
+
+
+def is_ours(document: Document) -> bool:
+    """Whether it defines a dataset or a preset, and not a component of another package."""
+    return document.value["type"] in (DATASET, PRESET)
+
+
+def is_preset(document: Document) -> bool:
+    """Whether it defines a preset, as far as it says."""
+    value = document.value if isinstance(document.value, dict) else {}
+    attributes = value.get("attributes")
+    return value.get("type") == PRESET or (
+        value.get("type") != DATASET and isinstance(attributes, dict) and "like" in attributes
+    )
+
+
+def attributes_of(document: Document) -> dict[str, Any]:
+    """The attributes of a document.
+
+    Raises:
+        ConfigurationError: there are none.
+    """
+    attributes = document.value.get("attributes")
+    if not attributes:
+        page = "presets" if is_preset(document) else "datasets"
+        raise mistake_at(
+            document.place("attributes"), "attributes: is missing.",
+            f"docs/{page}.md lists every setting.",
+        )  # fmt: skip
+    return dict(attributes)
+
+
+def checked_dataset(document: Document) -> Dataset:
+    """The dataset of a document.
+
+    Raises:
+        ConfigurationError: there is a mistake in it.
+    """
+    config = _validated(document, DatasetConfig, attributes_of(document))
+    assert isinstance(config, DatasetConfig)
+    return _checked(document, config)
+
+
+def preset_of(document: Document) -> Preset:
+    """The preset of a document, not laid over its dataset yet.
+
+    Raises:
+        ConfigurationError: there is a mistake in it.
+    """
+    preset = _validated(document, PresetConfig, attributes_of(document))
+    assert isinstance(preset, Preset)
+    return preset
+
+
+def checked_preset(document: Document, preset: Preset, base: Document) -> Dataset:
+    """The dataset that a preset makes of another one, whose document has no mistake.
+
+    Raises:
+        ConfigurationError: the two do not fit.
+    """
+    attributes = preset.laid_over(attributes_of(base))
+    config = _validated(document, DatasetConfig, attributes)
+    assert isinstance(config, DatasetConfig)
+    return _checked(document, config)
+
+
+def _validated(document: Document, model: type[BaseModel], attributes: Any) -> BaseModel:
+    try:
+        return model.model_validate(attributes)
+    except ValidationError as error:
+        raise invalid(document, model, error) from None
+
+
+def _checked(document: Document, config: DatasetConfig) -> Dataset:
+    with located(document, "format"):
+        format_named(config.format)
+    with located(document, "compression"):
+        compression_named(config.compression)
+    with located(document, "schedule"):
+        _check_cron(config.schedule)
+    with located(document, "schema"):
+        schema = _imported(config.row_schema)
+    _check_parts(document, config, schema)
+    with located(document, "source"):
+        return Dataset(config, schema)
+
+
+def _check_parts(document: Document, config: DatasetConfig, schema: RowSchema) -> None:
+    """What `Dataset` checks as well, one part at a time for the sake of its line."""
+    with located(document, "source", "query"):
+        if config.source.query is not None and not config.source.query.strip():
+            raise ConfigurationError("source.query: is empty.", "Write a SELECT, or `table`.")
+    for number, transform in enumerate(config.transforms):
+        with located(document, "transforms", number):
+            transform_named(transform, schema)
+    for number, entry in enumerate(config.filters):
+        with located(document, "filters", number):
+            RowFilter(entry, schema)
+    for number in range(len(config.rules)):
+        # Together with those before it, whose name it may not have.
+        with located(document, "rules", number):
+            with_rules(schema, config.rules[: number + 1])
+    with located(document, "thresholds"):
+        check_thresholds(config.thresholds, schema, config.rules)
+    with located(document, "select"):
+        if {config.source.key, config.source.time_column} <= set(schema.names):
+            check_select(config, schema)
+
+
+def _check_cron(schedule: str | None) -> None:
+    if schedule is not None and not is_cron(schedule):
+        raise ConfigurationError(
+            f"schedule {schedule!r} is not a cron expression.",
+            'Write five fields, as in "15 2 * * *".',
+        )
+
+
+def _imported(path: str) -> RowSchema:
+    try:
+        return load_row_schema(path)
+    except ConfigurationError:
+        raise
+    except Exception as error:  # a schema.py is user code, which may raise anything
+        raise ConfigurationError(
+            f"schema {path!r} cannot be imported: {type(error).__name__}.",
+            "Import it in Python to see where.",
+        ) from None

@@ -1,0 +1,71 @@
+"""The asset of a dataset whose definition has a mistake: it exports nothing and says why.
+
+https://docs.dagster.io/guides/build/assets
+
+No `from __future__ import annotations` here: Dagster reads the annotations of the asset function
+as classes.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import dagster as dg
+
+from exporter_pipelines import __version__
+from exporter_pipelines.orchestration.exports.last_words import remember
+
+CHECK = "definition_is_valid"
+
+
+def broken_asset(
+    name: str,
+    problems: Sequence[str],
+    files: Sequence[Path],
+    partitions_def: dg.PartitionsDefinition[str],
+    group: str,
+) -> dg.AssetsDefinition:
+    """An asset that fails with what is wrong with its definition.
+
+    It has the partitions of the others, so that a backfill over all of them can be started.
+
+    Args:
+        name: Of the dataset or preset.
+        problems: One sentence for each mistake, with file and line.
+        files: The files with the mistakes.
+        partitions_def: That of the exports.
+        group: In which the dataset or preset is shown.
+    """
+    said = " ".join(problems)
+
+    @dg.asset(
+        name=name,
+        description=f"Broken: the definition has a mistake, so nothing is exported.\n\n{said}\n\n"
+        "Correct the file, then reload the code location. See docs/failures.md, A dataset is "
+        "broken.",
+        group_name=group,
+        kinds={"broken"},
+        tags={"exporter/kind": "broken"},
+        metadata={
+            "problem": dg.MetadataValue.text(said),
+            "defs_yaml": dg.MetadataValue.path(", ".join(map(str, files))),
+        },
+        partitions_def=partitions_def,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        output_required=False,
+        code_version=__version__,
+        check_specs=[
+            dg.AssetCheckSpec(
+                CHECK,
+                asset=name,
+                description="Fails while the definition of the dataset has a mistake. "
+                "See docs/failures.md, A dataset is broken.",
+            )
+        ],
+    )
+    def broken() -> Iterator[dg.AssetCheckResult]:
+        yield dg.AssetCheckResult(check_name=CHECK, asset_key=name, passed=False, description=said)
+        message = f"{name}: {said}"
+        remember(message)
+        raise dg.Failure(message, allow_retries=False)
+
+    return broken

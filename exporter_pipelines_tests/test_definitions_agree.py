@@ -1,0 +1,91 @@
+"""Dagster and the doctor say the same about every mistake in a definition, and go on without it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from click.testing import CliRunner
+
+import exporter_pipelines.defs
+from exporter_pipelines import cli
+from exporter_pipelines.definitions import build
+from exporter_pipelines.defs_files import Definitions, dataset_named, definitions
+from exporter_pipelines.errors import ConfigurationError
+from exporter_pipelines_tests.support.broken_definitions import BROKEN, SECRET, Broken
+from exporter_pipelines_tests.support.definitions import copy_definitions
+
+GOOD = {"anomalies", "ips", "logs", "logs_errors", "logs_light", "logs_parquet"}
+
+
+@pytest.fixture(scope="module")
+def defs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The good definitions and all broken ones, side by side, as this process' `defs/`."""
+    folder = tmp_path_factory.mktemp("broken") / "defs"
+    copy_definitions(folder)
+    for case in BROKEN:
+        case.write(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(exporter_pipelines.defs, "__path__", [str(folder)])
+        patch.setattr(exporter_pipelines.defs, "__file__", str(folder / "__init__.py"))
+        patch.setattr(definitions, "DEFS", folder)
+        patch.setenv("EXPORTER_OUTPUT_URL", str(folder.parent / "exports"))
+        patch.setenv("EXPORTER_SOURCE_URL", f"sqlite:///{folder.parent}/missing.db")
+        patch.chdir(folder.parent)
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def assets(defs: Path) -> dict[str, dg.AssetSpec]:
+    """What Dagster has loaded."""
+    loaded = build()
+    jobs = {job.name for job in loaded.get_repository_def().get_all_jobs()}
+    assert jobs >= {"all_exports_job", "whenever_job", "bracket_job", "logs_job"}
+    specs = {spec.key.to_user_string(): spec for spec in loaded.resolve_all_asset_specs()}
+    del specs["export_report"]
+    return specs
+
+
+@pytest.fixture(scope="module")
+def findings(defs: Path) -> dict[str, str]:
+    """What the doctor has found wrong with definitions."""
+    done = CliRunner().invoke(cli.main, ["doctor", "--json"])
+    assert SECRET not in done.output
+    return {
+        found["dataset"]: f"{found['message']}. {found['hint']}".strip()
+        for found in json.loads(done.output)
+        if found["check"] == "defs.yaml"
+    }
+
+
+@pytest.mark.parametrize("case", BROKEN, ids=lambda case: case.name)
+def test_dagster_and_the_doctor_name_the_same_mistake(
+    case: Broken, defs: Path, assets: dict[str, dg.AssetSpec], findings: dict[str, str]
+) -> None:
+    shown = assets[case.name].metadata["problem"].value
+    assert shown.startswith(f"{defs / case.name / 'defs.yaml'}:{case.line}: "), shown
+    assert case.said in shown
+    assert findings[case.name] == shown
+    assert "\n" not in shown
+    assert SECRET not in shown
+    assert assets[case.name].group_name == ("presets" if case.of == "logs_errors" else "exports")
+    with pytest.raises(ConfigurationError) as raised:
+        dataset_named(case.name)
+    assert str(raised.value) == shown
+
+
+def test_all_others_are_as_without_the_mistakes(
+    assets: dict[str, dg.AssetSpec], findings: dict[str, str]
+) -> None:
+    assert set(assets) == GOOD | {case.name for case in BROKEN}
+    assert not GOOD & set(findings)
+    for name in GOOD:
+        assert "problem" not in assets[name].metadata
+    assert {dataset.name for dataset in Definitions().usable()} == GOOD
+
+
+def test_the_table_is_large_enough() -> None:
+    assert len({case.name for case in BROKEN}) == len(BROKEN) > 30
