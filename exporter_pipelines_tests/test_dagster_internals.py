@@ -12,7 +12,6 @@ import psycopg
 import pytest
 
 from exporter_pipelines.orchestration import dagster_internals
-from exporter_pipelines.orchestration.dagster_internals.cron import is_cron_expression
 from exporter_pipelines.orchestration.dagster_internals.run_processes import has_no_process
 from exporter_pipelines_tests.support.backends import Backend
 from exporter_pipelines_tests.support.dagster_history import history_of
@@ -37,21 +36,6 @@ def test_a_piece_states_its_reason_and_names_its_test(piece: Path) -> None:
     assert found
     assert f"def {found[2]}(" in (TESTS / found[1]).read_text()
     assert f"| `{piece.stem}` |" in (ROOT / "docs" / "architecture.md").read_text()
-
-
-@pytest.mark.parametrize(
-    ("text", "valid"),
-    [
-        ("15 2 * * *", True),
-        ("@daily", True),
-        ("whenever", False),
-        ("0 0 31 2 *", False),
-        ("* * * * * *", False),
-        ("", False),
-    ],
-)
-def test_cron_expressions(text: str, valid: bool) -> None:
-    assert is_cron_expression(text) is valid
 
 
 def test_the_process_of_a_launched_run(project: Project, backend: Backend) -> None:
