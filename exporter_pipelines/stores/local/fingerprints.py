@@ -71,7 +71,7 @@ def move_out_of_manifests(root: Path, dataset: str, days: list[str]) -> None:
         OutputUnavailableError: the folder cannot be written.
     """
     marker = root / dataset / layout.FINGERPRINTS / _UPGRADED
-    if marker.exists():
+    if not days or marker.exists():
         return
     make_folder(root, dataset, layout.FINGERPRINTS)
     scratch = make_folder(root, dataset, layout.SUPERSEDED)
