@@ -118,9 +118,9 @@ def test_moving_it_is_gone_on_with_after_a_kill(
     module = "exporter_pipelines.stores.local.fingerprints"
     monkeypatch.setattr(f"{module}.replace_file", dies_at_the_second)
     with pytest.raises(KeyboardInterrupt):
-        store.reap("logs")
+        store.clean_up("logs")
     monkeypatch.undo()
-    store.reap("logs")
+    store.clean_up("logs")
     for day in DAYS:
         assert b"fingerprint" not in manifest_of(store, day).read_bytes()
         assert fingerprint(store, day)
@@ -128,7 +128,7 @@ def test_moving_it_is_gone_on_with_after_a_kill(
 
 def test_a_removed_day_keeps_none(published: Backend, store: LocalStore) -> None:
     generation = generation_of(store.read_manifest("logs", DAYS[0]))
-    assert store.withdraw(
+    assert store.remove(
         "logs", DAYS[0], "day", expected=generation, tombstone=lambda _earlier, _manifest: b"{}"
     )
     assert store.read_fingerprint("logs", DAYS[0], generation) is None

@@ -19,8 +19,8 @@ from exporter_pipelines.engine.load import open_day
 from exporter_pipelines.errors import OutputUnavailableError, SupersededError
 from exporter_pipelines.stores import LocalStore
 from exporter_pipelines.stores.local import locks as file_locks
+from exporter_pipelines.stores.local.cleanup import GRACE_S
 from exporter_pipelines.stores.local.files import exchange_in_steps
-from exporter_pipelines.stores.local.leftovers import GRACE_S
 from exporter_pipelines.stores.local.locks import FileLock, locked
 from exporter_pipelines_tests.support.backends import Backend
 from exporter_pipelines_tests.support.datasets import export

@@ -266,7 +266,7 @@ def test_a_full_disk_is_a_clear_error_and_leaves_nothing(logs: Backend, small_di
     with pytest.raises(
         OutputUnavailableError,
         match=r"Cannot write .*logs-2026-11-01\.jsonl\.gz: No space left on device\. At least "
-        r"[\d,]+ more bytes are needed and [\d,]+ bytes are free in .*/disk; make room",
+        r"[\d,]+ more bytes are needed and [\d,]+ bytes are free in .*/disk\. Free some",
     ):
         export(logs.url, LOGS, DAY, store)
     assert_whole(store, published)
@@ -311,7 +311,7 @@ def test_an_output_path_that_is_a_file_is_a_clear_error(logs: Backend, tmp_path:
     file = tmp_path / "file"
     file.write_text("precious")
     for root in (file, file / "exports"):
-        with pytest.raises(OutputUnavailableError, match="A file lies where a folder belongs"):
+        with pytest.raises(OutputUnavailableError, match="A file is in the place of a folder"):
             export(logs.url, LOGS, DAY, LocalStore(root))
     assert file.read_text() == "precious"
 

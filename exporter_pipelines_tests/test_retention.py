@@ -73,7 +73,7 @@ def test_a_kill_while_a_tombstone_is_written_leaves_nothing_that_stays(
     assert tombstones == ["date=2026-10-31.json"]  # of the day before, which has gone
     for left in (store.root / "logs" / ".superseded").iterdir():
         os.utime(left, (0, 0))
-    store.reap("logs")
+    store.clean_up("logs")
     assert list((store.root / "logs" / ".superseded").iterdir()) == []
 
 
@@ -140,7 +140,7 @@ def test_a_tombstone_says_what_went_when_and_why(six_days: Backend, store: Local
 def test_a_reader_of_a_day_that_leaves_can_finish(six_days: Backend, store: LocalStore) -> None:
     reader = open_day(store, "logs", DAYS[0])
     prune(store, logs(keep_days=1))
-    store.reap("logs")
+    store.clean_up("logs")
     assert reader.read_all().num_rows == 50
 
 

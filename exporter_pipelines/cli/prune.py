@@ -46,7 +46,7 @@ def prune(dataset: str | None, apply: bool, as_json: bool) -> None:
         ]
         done = [removal for removal in removals if apply and remove(store, removal)]
         for name in {removal.dataset for removal in done}:
-            store.reap(name)
+            store.clean_up(name)
     except ExporterError as error:
         raise click.ClickException(str(error)) from None
     if as_json:

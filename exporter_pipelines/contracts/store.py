@@ -135,7 +135,7 @@ class Store(Protocol):
         """Keep the rejected rows of a day that is not published, and return where they are."""
         ...
 
-    def withdraw(
+    def remove(
         self, dataset: str, day: str, part: Part, *, expected: str | None, tombstone: NewTombstone
     ) -> bool:
         """Remove a part of a day, and leave the tombstone.
@@ -204,6 +204,6 @@ class Store(Protocol):
         """Bytes of all files of a dataset by kind: `data`, `quarantine`, `other`."""
         ...
 
-    def reap(self, dataset: str) -> None:
-        """Remove what dead attempts left, and replaced days that readers have let go of."""
+    def clean_up(self, dataset: str) -> None:
+        """Remove abandoned attempts, and replaced days that are no longer kept for readers."""
         ...

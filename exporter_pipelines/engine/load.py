@@ -21,7 +21,7 @@ from exporter_pipelines.errors import (
     PublishedDayDamagedError,
 )
 from exporter_pipelines.formats import compression_named, format_named, outer_compression
-from exporter_pipelines.stores.local.files import explained
+from exporter_pipelines.stores.local.files import translate_os_errors
 
 _KEPT_OPEN = 64
 """Parts of a day that stay open while it is read. 1,024 is what a process may usually open."""
@@ -50,7 +50,7 @@ def read_manifest(store: Store, dataset: str, day: str) -> Manifest:
 
 
 def _published(store: Store, dataset: str, day: str) -> PublishedDay:
-    with explained(store.day_folder(dataset, day), "read"):
+    with translate_os_errors(store.day_folder(dataset, day), "read"):
         try:
             return store.published_day(dataset, day)
         except (FileNotFoundError, NotADirectoryError):
@@ -66,7 +66,7 @@ def _not_published(store: Store, dataset: str, day: str) -> DayNotPublishedError
 
 
 def _manifest_bytes(store: Store, folder: PublishedDay, dataset: str, day: str) -> bytes:
-    with explained(folder.path / MANIFEST_NAME, "read"):
+    with translate_os_errors(folder.path / MANIFEST_NAME, "read"):
         try:
             with folder.open(MANIFEST_NAME) as file:
                 return file.read()
@@ -214,7 +214,7 @@ def _identity(file: BinaryIO) -> tuple[int, ...]:
 
 def _open(folder: PublishedDay, entry: DataFile) -> BinaryIO:
     path = folder.path / entry.path
-    with explained(path, "read"):
+    with translate_os_errors(path, "read"):
         try:
             return folder.open(entry.path)
         except FileNotFoundError:
@@ -234,7 +234,7 @@ def _open(folder: PublishedDay, entry: DataFile) -> BinaryIO:
 
 def _verify(file: BinaryIO, entry: DataFile, folder: Path) -> None:
     path = folder / entry.path
-    with explained(path, "read"):
+    with translate_os_errors(path, "read"):
         _, sha256 = size_and_sha256(file)
     if sha256 != entry.sha256:
         raise PublishedDayDamagedError(

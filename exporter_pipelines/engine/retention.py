@@ -67,7 +67,7 @@ def remove(store: Store, removal: Removal) -> bool:
     Raises:
         OutputUnavailableError: the folder cannot be written, or another process holds the day.
     """
-    return store.withdraw(
+    return store.remove(
         removal.dataset,
         removal.day,
         removal.what,

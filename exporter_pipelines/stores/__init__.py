@@ -1,7 +1,7 @@
-"""Where exports lie: named bytes in a place, and the switch that makes a day visible.
+"""Where exports are stored, and the atomic switch that publishes a day.
 
-Belongs here: one module per kind of place, with its own way to publish atomically.
-Does not belong here: what is in the files, or when a day may be published.
+Belongs here: one package per kind of storage, and `layout`, the names and paths in it.
+Does not belong here: the content of files, or the decision to publish a day.
 """
 
 from __future__ import annotations

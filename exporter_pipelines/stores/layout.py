@@ -4,14 +4,14 @@
     <root>/<dataset>/quarantine/date=<day>/    rejected rows
     <root>/<dataset>/removed/date=<day>.json   what was removed from a day, when and why
     <root>/<dataset>/README.md, schema.*       the dataset card and its schemas
-    <root>/<dataset>/.staging/<attempt>/       a day that is being written, with a lock beside it
-    <root>/<dataset>/.superseded/<attempt>/    replaced days, kept for readers that still list them
-    <root>/<dataset>/.locks/date=<day>         the lock that serialises the switch of one day
+    <root>/<dataset>/.staging/<attempt>/       a day being written, next to `<attempt>.lock`
+    <root>/<dataset>/.superseded/<attempt>/    replaced days, kept an hour for their readers
+    <root>/<dataset>/.locks/date=<day>         lock that is held while the day is switched
     <root>/<dataset>/.fingerprints/            hashes of source rows, readable by their owner only
-    <root>/.runs/<run id>.lock                 held while the process of a run lives
+    <root>/.runs/<run id>.lock                 lock that the process of a run holds until it ends
     <root>/report/                             export reports
 
-Hidden names are outside `data/`, which tools scan as a whole.
+Hidden folders are outside `data/`, because tools scan all of `data/`.
 Belongs here: names, patterns and paths. Does not belong here: reading or writing anything.
 """
 
@@ -37,7 +37,7 @@ DATASET_FOLDERS = {DATA, QUARANTINE, REMOVED, STAGING, SUPERSEDED, LOCKS, FINGER
 RUNS = ".runs"
 REPORT = "report"
 NOT_DATASETS = {REPORT, "lost+found"}
-"""Folders of the root that are no dataset's; no dataset may be called `report`."""
+"""Folders of the root that do not belong to a dataset. `report` is not allowed as a name."""
 
 _DAY_FOLDER = re.compile(r"date=(\d{4}-\d{2}-\d{2})")
 
@@ -51,7 +51,7 @@ def dataset_folder(root: Path, dataset: str) -> Path:
     if not re.fullmatch(DATASET_NAME, dataset):
         raise ConfigurationError(
             f"{dataset!r} cannot be the name of a dataset.",
-            "Names are small letters, digits and underscores.",
+            "Use lower-case letters, digits and underscores.",
         )
     return root / dataset
 
@@ -60,7 +60,7 @@ def day_name(day: str) -> str:
     """Name of the folder of a day, `date=2026-11-01`.
 
     Raises:
-        ConfigurationError: it is not a day.
+        ConfigurationError: `day` is not a date.
     """
     try:
         return f"date={dt.date.fromisoformat(day).isoformat()}"
@@ -69,7 +69,7 @@ def day_name(day: str) -> str:
 
 
 def day_of(name: str) -> str | None:
-    """The day of a folder's name; None when the name is not one of a day."""
+    """The day in the name of a folder; None when the name is not `date=<day>`."""
     match = _DAY_FOLDER.fullmatch(name)
     try:
         return dt.date.fromisoformat(match[1]).isoformat() if match else None
@@ -93,12 +93,12 @@ def tombstone_name(day: str) -> str:
 
 
 def attempt_name(day: str, generation: str) -> str:
-    """Name of the staging folder of an attempt, and of the replaced day it becomes."""
+    """Name of an attempt's staging folder. A day that it replaces is kept under the same name."""
     return f"{day_name(day)}.{generation}"
 
 
 def day_of_attempt(attempt: str) -> str:
-    """The day of `attempt_name`."""
+    """The day in an `attempt_name`."""
     return attempt.partition(".")[0].removeprefix("date=")
 
 
@@ -108,18 +108,18 @@ def data_file_name(
     """Name of a data file.
 
     Args:
-        dataset, day: Whose.
+        dataset, day: What the file holds.
         suffix: Of format and compression, `.jsonl.gz`.
-        generation: Of the attempt, for a day of several files: a reader that has listed the parts
-            of one export must not open those of another.
-        part: Number from 0, for a day of several files.
+        generation: Of the attempt; used when a day has several files. It keeps a reader that
+            listed the parts of one export from opening those of the next.
+        part: Number from 0; None when the day has one file.
     """
     stem = f"{dataset}-{day}"
     return f"{stem}{suffix}" if part is None else f"{stem}.{generation}.part-{part:05}{suffix}"
 
 
 def data_file_pattern(dataset: str, day: str, suffix: str) -> re.Pattern[str]:
-    """Matches what `data_file_name` gives."""
+    """Matches the names that `data_file_name` returns."""
     stem = re.escape(f"{dataset}-{day}")
     return re.compile(rf"{stem}(\.[0-9a-f]+\.part-\d{{5,}})?{re.escape(suffix)}")
 
@@ -127,7 +127,8 @@ def data_file_pattern(dataset: str, day: str, suffix: str) -> re.Pattern[str]:
 def quarantine_stem(dataset: str, day: str, run_id: str, generation: str) -> str:
     """Name of a quarantine file without its suffix.
 
-    The run's id leads to its page; the generation keeps two attempts of one run apart.
+    It holds the run id, to find the run's page, and the generation, since one run may attempt a
+    day twice.
     """
     return f"{dataset}-{day}.{run_id[:8]}-{generation[:8]}"
 
@@ -143,9 +144,9 @@ def quarantine_pattern(
     """Matches quarantine files of a day.
 
     Args:
-        dataset, day: Whose.
-        suffixes: Ends of a name after `.jsonl`: those of the compressions, "" among them.
-        with_folder: Whether the name is `quarantine_path`.
+        dataset, day: What the files hold.
+        suffixes: Of the compressions, "" among them.
+        with_folder: Match a `quarantine_path` instead of a file name.
     """
     before = f"{QUARANTINE}/date={day}/" if with_folder else ""
     ends = "|".join(map(re.escape, suffixes))
@@ -163,10 +164,10 @@ def run_lock(root: Path, run_id: str) -> Path:
 
 
 def report_page(root: Path, day: str) -> Path:
-    """Where the report of a day is."""
+    """Path of the report of a day."""
     return root / REPORT / f"date={day}" / f"export-report-{day}.html"
 
 
 def report_index(root: Path) -> Path:
-    """Where the newest report always is."""
+    """Path of the newest report."""
     return root / REPORT / "index.html"

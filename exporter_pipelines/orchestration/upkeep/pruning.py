@@ -41,7 +41,7 @@ def prune(  # type: ignore[no-untyped-def]
         for removal in removals:
             yield from _one(context, store, removal, apply=config.apply)
         if removals and config.apply:
-            store.reap(dataset.name)
+            store.clean_up(dataset.name)
     if broken := definitions.broken():
         said = "\n".join(f"{each.name}: {mistake}" for each, mistake in broken)
         message = f"Exports of broken datasets were kept.\n{said}"

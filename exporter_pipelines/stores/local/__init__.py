@@ -1,1 +1,1 @@
-"""Exports on a local disk, or on a network file system that behaves like one."""
+"""Exports in a folder: on a local disk, or on a network file system with POSIX semantics."""

@@ -1,7 +1,7 @@
-"""File operations on Linux that either happen whole or not at all.
+"""Atomic and durable file operations for Linux.
 
-Belongs here: creating, replacing, syncing and exchanging single names.
-Does not belong here: the layout of an export (`store`), locks (`locks`).
+Belongs here: creating, replacing, syncing and exchanging single files and folders.
+Does not belong here: names and paths (`layout`), publishing (`store`), locks (`locks`).
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from pathlib import Path
 
 from exporter_pipelines.contracts.staged_day import Data
 from exporter_pipelines.errors import DayUnavailableError, OutputUnavailableError
-from exporter_pipelines.stores.local.disk_room import FULL, what_is_lacking
+from exporter_pipelines.stores.local.disk_space import NO_SPACE, space_hint
 
 FILE_MODE = 0o640
 PRIVATE_FILE_MODE = 0o600
 FOLDER_MODE = 0o750
 
-SWAPPED = ".swapped"
-"""Suffix under which `exchange` keeps the other name where it needs three steps."""
+SWAP_SUFFIX = ".swapped"
+"""Suffix of the folder that `exchange_in_steps` moves out of the way."""
 
-_ONE_NAME = {
+_SINGLE_PATH = {
     errno.ELOOP,
     errno.ENOTDIR,
     errno.EISDIR,
@@ -32,8 +32,9 @@ _ONE_NAME = {
     errno.ENOENT,
     errno.EFBIG,
 }
-"""Errors of the name or file itself, not of the disk around it."""
+"""Errors that concern one path, not the whole disk."""
 
+# renameat2 is called through ctypes: Python has no function that exchanges two names.
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -43,34 +44,34 @@ _HINTS = {
     "EXPORTER_OUTPUT_URL to another folder.",
     errno.EACCES: "Give this user permission, or set EXPORTER_OUTPUT_URL.",
     errno.EPERM: "Give this user permission, or set EXPORTER_OUTPUT_URL.",
-    errno.ENOTDIR: "A file lies where a folder belongs; move it away, or set "
+    errno.ENOTDIR: "A file is in the place of a folder; move it away, or set "
     "EXPORTER_OUTPUT_URL to another folder.",
-    errno.EISDIR: "A folder lies where a file belongs; remove it.",
-    errno.ELOOP: "A symbolic link lies where an export goes; remove it.",
-    errno.EEXIST: "Something else put it there, and nothing is overwritten; run the day again.",
+    errno.EISDIR: "A folder is in the place of a file; remove it.",
+    errno.ELOOP: "Symbolic links are not followed here; remove the link.",
+    errno.EEXIST: "Another process created it. Nothing was overwritten; run the day again.",
     errno.ENOENT: "It was removed while the export was running; run the day again.",
-    errno.EXDEV: "The folders of a dataset must lie on one file system.",
-    errno.ENOLCK: "The file system has no locks, which keep two runs apart; use another.",
-    errno.EIO: "The disk reported an error; look at the kernel's log.",
+    errno.EXDEV: "All folders of a dataset must be on one file system.",
+    errno.ENOLCK: "The file system has no file locks, which keep two runs apart; use another one.",
+    errno.EIO: "The disk reported an error; see the kernel log.",
 }
 
 
 class NewFile:
-    """A file that did not exist before; `close()` makes it durable.
+    """A new file for writing; `close()` makes it durable.
 
-    Never follows a symbolic link and never opens what is already there. Unbuffered: an error
-    comes from the write that met it, and giving up writes nothing more.
+    It never follows a symbolic link and never opens an existing file. It is unbuffered, so an
+    error is raised by the write that failed, and `abandon` writes nothing more.
     """
 
     def __init__(self, path: Path, *, private: bool) -> None:
         mode = PRIVATE_FILE_MODE if private else FILE_MODE
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         self._path, self._size = path, 0
-        with explained(path):
+        with translate_os_errors(path):
             self._file = os.fdopen(os.open(path, flags, mode), "wb", buffering=0)
         try:
-            os.fchmod(self._file.fileno(), mode)  # whatever the umask says
-        except BaseException:  # raised again; nobody else could close it
+            os.fchmod(self._file.fileno(), mode)  # independent of the umask
+        except BaseException:  # raised again; no one else has the file to close it
             self.abandon()
             raise
 
@@ -83,7 +84,7 @@ class NewFile:
         except OSError as error:
             needed = len(left)
             written = self._size + len(data) - needed
-            _explain(error, self._path, "write", needed, written + needed)
+            _raise_translated(error, self._path, "write", needed, written + needed)
             raise
         self._size += len(data)
 
@@ -91,7 +92,7 @@ class NewFile:
         """Fsync and close. May be called twice."""
         if self._file.closed:
             return
-        with explained(self._path), self._file:
+        with translate_os_errors(self._path), self._file:
             os.fsync(self._file.fileno())
 
     def __enter__(self) -> NewFile:
@@ -104,25 +105,27 @@ class NewFile:
             self.abandon()
 
     def abandon(self) -> None:
-        """Close a file that nobody will want; raises nothing. May be called after `close`."""
+        """Close a file that will not be used. Raises nothing. May be called after `close`."""
         with suppress(OSError):
             self._file.close()
 
 
 def replace_file(path: Path, new: Path, content: bytes, *, private: bool = False) -> None:
-    """Create or replace a file in one step, durable but for its name.
+    """Create or replace a file by an atomic rename.
+
+    The content is durable afterwards; the name is durable after `sync_folder`.
 
     Args:
         path: The file.
-        new: Where it is written first, on the same file system; a process that is killed leaves it.
-        content: All of it.
+        new: Temporary path on the same file system. A killed process leaves a file there.
+        content: The whole content.
         private: Whether only its owner may read it (mode 0600 instead of 0640).
     """
     file = NewFile(new, private=private)
     try:
         file.write(content)
         file.close()
-        with explained(path):
+        with translate_os_errors(path):
             os.rename(new, path)
     finally:
         file.abandon()
@@ -132,40 +135,40 @@ def replace_file(path: Path, new: Path, content: bytes, *, private: bool = False
 def make_folder(root: Path, *names: str) -> Path:
     """Create `root` and the folders `names` below it, readable by owner and group only.
 
-    Down to `root` a symbolic link is the operator's choice. Below it none is followed: what is
-    written, and above all what is cleaned up, stays below `root`.
+    `root` itself may be behind symbolic links, by the operator's choice. Below `root` no link is
+    followed, so that nothing is written or deleted outside of it.
 
     Returns:
         The innermost folder.
     """
     for folder in (*reversed(root.parents), root):
-        _make_one(folder)
+        _make_single_folder(folder)
     folder = root
     for name in names:
         folder /= name
-        if _make_one(folder):
+        if _make_single_folder(folder):
             sync_folder(folder.parent)
         elif folder.is_symlink():
-            kind = _unavailable(folder, errno.ELOOP)
+            kind = _error_class(folder, errno.ELOOP)
             raise kind(f"{folder} is a symbolic link.", _HINTS[errno.ELOOP])
     return folder
 
 
-def _make_one(folder: Path) -> bool:
-    """Whether a folder was created; False when it is there already."""
-    with explained(folder):
+def _make_single_folder(folder: Path) -> bool:
+    """Create a folder; False when it exists already."""
+    with translate_os_errors(folder):
         if folder.is_dir():
             return False
         if os.path.lexists(folder):
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
-        folder.mkdir(mode=FOLDER_MODE, exist_ok=True)  # another process may be at it, too
+        folder.mkdir(mode=FOLDER_MODE, exist_ok=True)  # another process may create it now, too
         folder.chmod(FOLDER_MODE)
         return True
 
 
 def sync_folder(path: Path) -> None:
-    """Make the names in a folder durable."""
-    with explained(path):
+    """Make the names in a folder durable: without it, a crash may undo a rename."""
+    with translate_os_errors(path):
         descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             os.fsync(descriptor)
@@ -174,10 +177,10 @@ def sync_folder(path: Path) -> None:
 
 
 def exchange(one: Path, other: Path) -> None:
-    """Swap two names in one step, so that at no moment either is absent.
+    """Swap two names atomically: a reader always finds both.
 
-    Where the kernel or the file system cannot (not Linux, some network file systems), they are
-    swapped by `exchange_in_steps`.
+    Where the kernel or the file system does not support this (not Linux, some network file
+    systems), it falls back to `exchange_in_steps`.
     """
     result = _libc.renameat2(
         _AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE
@@ -191,52 +194,54 @@ def exchange(one: Path, other: Path) -> None:
 
 
 def exchange_in_steps(one: Path, other: Path) -> None:
-    """Swap two names in three steps; `other` is absent for the moment between two of them.
+    """Swap two names by three renames. `other` does not exist between the first two.
 
-    When the process dies in that moment, what was `other` lies beside `one` with the suffix
-    `SWAPPED`, for a later run to put back.
+    A process that dies in between leaves the old `other` next to `one`, under a name that ends in
+    `SWAP_SUFFIX`; `cleanup` moves it back.
     """
-    aside = one.with_name(one.name + SWAPPED)
+    aside = one.with_name(one.name + SWAP_SUFFIX)
     os.rename(other, aside)
     os.rename(one, other)
     os.rename(aside, one)
 
 
 @contextmanager
-def explained(path: Path, verb: str = "write") -> Iterator[None]:
-    """Turn the errors that a user can mend into an `OutputUnavailableError`."""
+def translate_os_errors(path: Path, verb: str = "write") -> Iterator[None]:
+    """Turn errors that a user can fix into an `OutputUnavailableError`; others pass unchanged."""
     try:
         yield
     except OSError as error:
-        _explain(error, path, verb)
+        _raise_translated(error, path, verb)
         raise
 
 
-def _explain(error: OSError, path: Path, verb: str, needed: int = 0, in_file: int = 0) -> None:
-    """Raise an `OutputUnavailableError` instead, unless nobody but us could mend it.
+def _raise_translated(
+    error: OSError, path: Path, verb: str, needed: int = 0, in_file: int = 0
+) -> None:
+    """Raise an `OutputUnavailableError` for an error that a user can fix; return for others.
 
     Args:
-        error: As it came from the system.
-        path, verb: What was to be done.
-        needed, in_file: See `disk_room.what_is_lacking`.
+        error: Raised by the system call.
+        path, verb: What failed.
+        needed, in_file: See `disk_space.space_hint`.
     """
     code = error.errno or 0
-    if code in FULL:
-        hint = what_is_lacking(path, code, needed, in_file)
+    if code in NO_SPACE:
+        hint = space_hint(path, code, needed, in_file)
     elif code in _HINTS:
         hint = _HINTS[code]
     else:
         return
-    kind = _unavailable(path, code)
+    kind = _error_class(path, code)
     raise kind(f"Cannot {verb} {path}: {os.strerror(code)}.", hint) from error
 
 
-def _unavailable(path: Path, code: int) -> type[OutputUnavailableError]:
-    """Whether an error at `path` concerns one day, or all that is below the output folder."""
-    if code in _ONE_NAME:
+def _error_class(path: Path, code: int) -> type[OutputUnavailableError]:
+    """The class that says whether an error at `path` affects one day or the whole output folder."""
+    if code in _SINGLE_PATH:
         concerned = [path, *path.parents]
     elif code in (errno.EACCES, errno.EPERM):
-        concerned = [*path.parents]  # what may not be created is a matter of the folder around it
+        concerned = [*path.parents]  # permission to create depends on the parent folder
     else:
         concerned = []
     one_day = any(part.name.startswith("date=") for part in concerned)

@@ -1,11 +1,12 @@
-"""Fingerprints of the source rows of published days, kept where only their owner reads them.
+"""Fingerprints of the source rows of published days, in files that only their owner can read.
 
-A fingerprint is a hash of a day's row count, largest key and latest update. Its largest key can be
-found by guessing, and a key may be an address or a user name. So it is not part of the manifest,
-which is shared with the data.
+A fingerprint is a hash of a day's row count, largest key and latest update. Guessing can reveal the
+largest key, which may be an IP address or a user name. The manifest is shared with the data, so the
+fingerprint is not part of it.
 
-One small file per day, mode 0600, with a line `<generation> <fingerprint>` for the published
-generation and for the one that is about to replace it: whichever the switch leaves is known.
+Each day has one file, mode 0600. It has a line `<generation> <fingerprint>` for the published
+generation, and one for the generation that is about to replace it: a process may die before or
+after the switch.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from pathlib import Path
 from exporter_pipelines.contracts.manifest import MANIFEST_NAME, Manifest, sealed_json
 from exporter_pipelines.contracts.store import generation_of
 from exporter_pipelines.stores import layout
+from exporter_pipelines.stores.local.cleanup import day_lock
 from exporter_pipelines.stores.local.files import make_folder, replace_file
-from exporter_pipelines.stores.local.leftovers import day_lock
 from exporter_pipelines.stores.local.locks import locked
 
 _UPGRADED = "upgraded"
@@ -30,10 +31,10 @@ def write_fingerprint(
     """Add the fingerprint of a generation that is about to be published.
 
     Args:
-        root, dataset, day: Whose.
-        published: The generation that is published now; its fingerprint is kept.
+        root, dataset, day: The day.
+        published: The generation that is published now; its line is kept.
         new: The generation to be published, and its fingerprint.
-        scratch: Where the file is written first, on the same file system.
+        scratch: Temporary path on the same file system.
     """
     folder = make_folder(root, dataset, layout.FINGERPRINTS)
     known = read_fingerprint(root, dataset, day, published)
@@ -44,7 +45,7 @@ def write_fingerprint(
 
 
 def read_fingerprint(root: Path, dataset: str, day: str, generation: str | None) -> str | None:
-    """The fingerprint of a generation; None when the file does not have it, or is damaged."""
+    """The fingerprint of a generation; None when it is not in the file, or the file is damaged."""
     path = _path(root, dataset, day)
     try:
         text = path.read_text() if generation and not path.is_symlink() else ""
@@ -61,11 +62,11 @@ def drop_fingerprint(root: Path, dataset: str, day: str) -> None:
 
 
 def move_out_of_manifests(root: Path, dataset: str, days: list[str]) -> None:
-    """Move the fingerprints of manifests that version 0.1.0 published to where they belong now.
+    """Move fingerprints out of manifests that version 0.1.0 published.
 
-    Happens once per dataset. A manifest that is damaged stays as it is, for `exporter verify`.
-    The `data_version` of a day stays. A reader finds the old manifest or the new one; both fit
-    the data files.
+    This happens once per dataset and does not change the `data_version` of a day. A reader finds
+    the old or the new manifest; both match the data files. A damaged manifest is not changed;
+    `exporter verify` reports it.
 
     Raises:
         OutputUnavailableError: the folder cannot be written.

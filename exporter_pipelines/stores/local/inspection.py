@@ -1,4 +1,4 @@
-"""What can be said of an output folder without writing there."""
+"""Read-only questions about an output folder."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from exporter_pipelines.stores.local.locks import is_free
 
 
 def require_writable(root: Path) -> None:
-    """Whether exports could be written below `root`, which need not exist yet.
+    """Check that exports can be written below `root`, which need not exist yet.
 
     Raises:
-        OutputUnavailableError: they could not.
+        OutputUnavailableError: they cannot.
     """
-    folder = _nearest(root)
+    folder = _nearest_existing(root)
     if not folder.is_dir():
         raise OutputUnavailableError(
             f"{folder} is not a folder.", "Set EXPORTER_OUTPUT_URL to a folder."
@@ -31,28 +31,28 @@ def require_writable(root: Path) -> None:
 
 
 def free_bytes(root: Path) -> int:
-    """Room on the disk that `root` lies, or will lie, on."""
-    return shutil.disk_usage(_nearest(root)).free
+    """Free space on the disk of `root`, which need not exist yet."""
+    return shutil.disk_usage(_nearest_existing(root)).free
 
 
 def size_of(folder: Path) -> int:
-    """Bytes of all files below a folder; 0 for one that is not there, or a symbolic link."""
+    """Size of all files below a folder; 0 when it does not exist or is a symbolic link."""
     if folder.is_symlink():
         return 0
     total = 0
     for base, _, names in os.walk(folder):
         for name in names:
-            with suppress(FileNotFoundError):  # an export runs and has moved it
+            with suppress(FileNotFoundError):  # a running export moved it
                 total += os.lstat(os.path.join(base, name)).st_size
     return total
 
 
 def dead_attempts(root: Path, dataset: str) -> list[str]:
-    """Attempts in the staging area whose process is gone; their locks are only tried."""
+    """Attempts in the staging area whose process has ended: their locks are free."""
     locks = sorted((root / dataset / layout.STAGING).glob("*.lock"))
     return [lock.stem for lock in locks if is_free(lock)]
 
 
-def _nearest(path: Path) -> Path:
+def _nearest_existing(path: Path) -> Path:
     """The path itself, or the innermost of its parents that exists."""
     return next(folder for folder in (path, *path.parents) if os.path.lexists(folder))

@@ -1,7 +1,7 @@
-"""Advisory locks on files, which the kernel releases when their process dies, however it dies.
+"""Advisory file locks. The kernel releases them when the process ends, even if it is killed.
 
-Belongs here: taking, trying and giving back one lock.
-Does not belong here: what a lock stands for (`local`, `run_locks`).
+Belongs here: acquiring, testing and releasing one lock.
+Does not belong here: what a lock protects (`cleanup`, `staging`, `run_locks`).
 """
 
 from __future__ import annotations
@@ -14,24 +14,24 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from exporter_pipelines.errors import DayUnavailableError
-from exporter_pipelines.stores.local.files import FILE_MODE, explained
+from exporter_pipelines.stores.local.files import FILE_MODE, translate_os_errors
 
 LOCK_WAIT_S = 60
-"""A lock is held for one switch, some milliseconds. Whoever holds it longer is stopped or hangs
-on a lost disk, and waiting for ever would hide that."""
+"""A switch holds its lock for some milliseconds. A process that holds it for longer is stopped, or
+hangs on a lost disk; waiting without a limit would hide that."""
 
 _POLL_S = 0.02
 
 
 class FileLock:
-    """A lock, named by a file that is created when it is not there."""
+    """A lock on a file, which is created when it does not exist."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._descriptor = -1
 
     def acquire(self) -> None:
-        """Take the lock.
+        """Wait for the lock.
 
         Raises:
             DayUnavailableError: another process held it for `LOCK_WAIT_S`.
@@ -41,17 +41,18 @@ class FileLock:
             if time.monotonic() > give_up:
                 raise DayUnavailableError(
                     f"Another process has held the lock {self._path} for {LOCK_WAIT_S} s.",
-                    "It is stopped or hangs; end it (`fuser` names it) and run the day again.",
+                    "That process is stopped or hangs. End it (`fuser` shows it) and run the day "
+                    "again.",
                 )
             time.sleep(_POLL_S)
 
     def try_acquire(self) -> bool:
-        """Take the lock unless another holds it.
+        """Take the lock; False when another process holds it.
 
-        A holder may remove the file between our opening and locking it, so what was locked must
-        still be what the name stands for.
+        The holder may remove the file after we opened it and before we locked it. So the path must
+        still lead to the file that was locked; otherwise this tries again.
         """
-        with explained(self._path):
+        with translate_os_errors(self._path):
             while True:
                 descriptor = self._locked_descriptor()
                 if descriptor is None:
@@ -62,11 +63,12 @@ class FileLock:
                 os.close(descriptor)
 
     def release(self, *, remove: bool = False) -> None:
-        """Give the lock back; harmless when it is not held. Raises nothing."""
+        """Release the lock. Does nothing when it is not held. Raises nothing."""
         if self._descriptor < 0:
             return
         if remove:
-            # Removed while it is still held. One that stays is found and removed by a later run.
+            # Before releasing it, so that no other process can lock it in between. If removing
+            # fails, a later run removes it.
             with suppress(OSError):
                 self._path.unlink()
         os.close(self._descriptor)
@@ -79,25 +81,25 @@ class FileLock:
         except BlockingIOError:
             os.close(descriptor)
             return None
-        except BaseException:  # raised again; nobody else knows the descriptor yet
+        except BaseException:  # raised again; no one else has the descriptor yet
             os.close(descriptor)
             raise
         return descriptor
 
     def _opened(self) -> int:
-        """A descriptor of the lock file, which is created when it is not there."""
+        """A descriptor of the lock file, which is created when it does not exist."""
         flags = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
         while True:
             with suppress(FileExistsError):
                 descriptor = os.open(self._path, flags | os.O_CREAT | os.O_EXCL, FILE_MODE)
                 try:
-                    # Whatever the umask says: mode 0 would shut out its own user's next run.
+                    # Independent of the umask: with mode 0, this user's next run could not open it.
                     os.fchmod(descriptor, FILE_MODE)
                 except BaseException:  # raised again, as above
                     os.close(descriptor)
                     raise
                 return descriptor
-            with suppress(FileNotFoundError):  # its holder may have removed it meanwhile
+            with suppress(FileNotFoundError):  # its holder removed it in between
                 return os.open(self._path, flags)
 
     def _is_named(self, descriptor: int) -> bool:
@@ -123,13 +125,13 @@ def locked(path: Path) -> Iterator[None]:
 
 
 def is_free(lock: Path) -> bool:
-    """Whether nobody holds a lock file, which is only tried; False when it cannot be opened."""
+    """Whether no process holds a lock. Does not keep it. False when the file cannot be opened."""
     try:
         descriptor = os.open(lock, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError:
-        return False  # removed since it was listed, or not ours to see
+        return False  # removed since it was listed, or not readable by this user
     try:
-        # Shared, so that two doctors do not take each other for a run.
+        # Shared, so that two doctors that test it at once do not block each other.
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except OSError:
         return False

@@ -1,4 +1,4 @@
-"""Pages beside the exports, replaced in one step: a reader sees the old page or the new one."""
+"""HTML pages next to the exports, replaced atomically: a reader sees the old or the new page."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from exporter_pipelines.stores.local.files import make_folder, replace_file, syn
 
 
 def write_page(root: Path, page: Path, content: bytes) -> None:
-    """Create or replace `page`, somewhere below `root`; durable when this returns.
+    """Create or replace `page`, which is below `root`; durable when this returns.
 
     Raises:
-        OutputUnavailableError: the disk refused; the old page stays.
+        OutputUnavailableError: the page cannot be written; the old one stays.
     """
     folder = make_folder(root, *page.parent.relative_to(root).parts)
     new = folder / f".{page.name}.{secrets.token_hex(8)}"

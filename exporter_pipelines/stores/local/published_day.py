@@ -1,7 +1,7 @@
-"""One generation of a published day, held by its folder's descriptor.
+"""One generation of a published day, held open by its folder's descriptor.
 
-Belongs here: opening what lies in the folder without following a symbolic link.
-Does not belong here: what the files say (`engine.load`, `verification`).
+Belongs here: opening files in the folder without following symbolic links.
+Does not belong here: the content of the files (`engine.load`, `verification`).
 """
 
 from __future__ import annotations
@@ -14,24 +14,24 @@ from pathlib import Path
 from typing import BinaryIO
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-# A named pipe would keep whoever opens it waiting for a writer.
+# O_NONBLOCK: opening a named pipe would wait for a writer.
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 class LocalPublishedDay:
-    """A `contracts.store.PublishedDay`: the folder of a day, whatever its name stands for by now.
+    """A `contracts.store.PublishedDay`: the folder of a day as it was when this was opened.
 
-    Publishing exchanges whole folders and changes none, so what is opened through one of these is
-    of one generation. A replaced folder stays readable for its grace. Down to the root a
-    symbolic link is the operator's choice; below it none is followed.
+    Publishing exchanges whole folders and never changes one, so all files that are opened through
+    this object are of one generation. A replaced folder stays readable for `cleanup.GRACE_S`.
+    `root` may be behind symbolic links; below it none is followed.
 
     Args:
         root: Of the store.
-        folder: The day's, below `root`.
+        folder: Of the day, below `root`.
 
     Raises:
-        FileNotFoundError: there is no such folder.
-        OSError: it may not be read, or a symbolic link lies in its way (ELOOP).
+        FileNotFoundError: the folder does not exist.
+        OSError: it is not readable, or a symbolic link is on its path (ELOOP).
     """
 
     def __init__(self, root: Path, folder: Path) -> None:
@@ -39,31 +39,31 @@ class LocalPublishedDay:
         self._descriptor = open_folder(root, folder)
 
     def open(self, name: str) -> BinaryIO:
-        """A file of the day, to be closed by the caller.
+        """Open a file of the day; the caller closes it.
 
         Raises:
-            FileNotFoundError: there is none of this name.
-            OSError: it may not be read, is a symbolic link (ELOOP) or no file at all.
+            FileNotFoundError: it does not exist.
+            OSError: it is not readable, is a symbolic link (ELOOP) or not a regular file (EINVAL).
         """
         return open_file(self._descriptor, name, self.path)
 
     def names(self) -> list[str]:
-        """Everything in the folder, sorted."""
+        """All names in the folder, sorted."""
         return sorted(os.listdir(self._descriptor))  # noqa: PTH208 - a descriptor has no path
 
     def folder_stat(self) -> os.stat_result:
-        """Of the folder."""
+        """Status of the folder."""
         return os.fstat(self._descriptor)
 
     def is_current(self) -> bool:
-        """Whether the day's name still stands for this folder."""
+        """Whether this folder is still the published one."""
         try:
             return os.path.samestat(os.fstat(self._descriptor), os.lstat(self.path))
         except OSError:
             return False
 
     def close(self) -> None:
-        """Let go of the folder. May be called twice."""
+        """Close the folder. May be called twice."""
         descriptor, self._descriptor = self._descriptor, -1
         if descriptor >= 0:
             os.close(descriptor)
@@ -92,7 +92,7 @@ def open_folder(root: Path, folder: Path) -> int:
         try:
             descriptor = os.open(name, _FOLDER, dir_fd=outer)
         except NotADirectoryError:
-            # What Linux says of a link to a folder, too.
+            # Linux reports a symbolic link to a folder in the same way.
             if stat.S_ISLNK(os.stat(name, dir_fd=outer, follow_symlinks=False).st_mode):
                 raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(folder)) from None
             raise
@@ -102,15 +102,15 @@ def open_folder(root: Path, folder: Path) -> int:
 
 
 def open_file(folder: int, name: str, path: Path) -> BinaryIO:
-    """A regular file in a folder; the caller closes it.
+    """Open a regular file in a folder; the caller closes it.
 
     Args:
-        folder: Descriptor.
-        name: Of the file; a path is refused.
-        path: Of the folder, for errors.
+        folder: Descriptor of the folder.
+        name: Of the file, without folders.
+        path: Of the folder, for error messages.
 
     Raises:
-        OSError: ELOOP for a symbolic link, EINVAL for what is no file, or no name of one.
+        OSError: ELOOP for a symbolic link; EINVAL for a path, or for what is not a regular file.
     """
     if not is_plain_name(name):
         raise OSError(errno.EINVAL, "not the name of a file", str(path / repr(name)))
@@ -122,5 +122,5 @@ def open_file(folder: int, name: str, path: Path) -> BinaryIO:
 
 
 def is_plain_name(name: str) -> bool:
-    """Whether a name leads to one entry of its folder and nowhere else."""
+    """Whether a name is that of an entry in a folder, and not a path out of it."""
     return name not in ("", ".", "..") and not {"/", "\0"} & set(name)

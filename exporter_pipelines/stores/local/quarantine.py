@@ -1,4 +1,4 @@
-"""The folder of a day's rejected rows. Everything here is called while the day's lock is held."""
+"""The quarantine folder of a day. The caller of each function holds the day's lock."""
 
 from __future__ import annotations
 
@@ -8,31 +8,31 @@ from pathlib import Path
 
 from exporter_pipelines.contracts.manifest import Manifest
 from exporter_pipelines.stores import layout
-from exporter_pipelines.stores.local.files import explained, make_folder, sync_folder
+from exporter_pipelines.stores.local.files import make_folder, sync_folder, translate_os_errors
 from exporter_pipelines.stores.local.staging import LocalStaging
 
 
 def keep_quarantine(staging: LocalStaging, name: str) -> Path:
-    """Move a staged quarantine file to its place, and return where it is now."""
+    """Move a staged quarantine file to the day's quarantine folder; returns its new path."""
     day = layout.day_name(staging.day)
     folder = make_folder(staging.root, staging.dataset, layout.QUARANTINE, day)
-    with explained(folder):
+    with translate_os_errors(folder):
         os.rename(staging.folder / name, folder / name)
         sync_folder(folder)
     return folder / name
 
 
 def drop_quarantine(root: Path, dataset: str, day: str, name: str) -> None:
-    """Remove a quarantine file whose day was not published after all. Raises nothing."""
+    """Remove the quarantine file of a day whose switch failed. Raises nothing."""
     with suppress(OSError):
         (layout.quarantine_folder(root, dataset, day) / name).unlink()
 
 
-def reap_quarantine(root: Path, dataset: str, day: str, *, keep: set[str]) -> None:
+def remove_old_quarantine(root: Path, dataset: str, day: str, *, keep: set[str]) -> None:
     """Remove quarantine files of earlier attempts.
 
-    Nothing is removed through a symbolic link. What cannot be removed is left to the next run:
-    the day is published or held by now, and its run must not fail any more.
+    Nothing is removed through a symbolic link. A file that cannot be removed stays until the next
+    run: this day is already published or held, so its run must not fail.
     """
     folder = layout.quarantine_folder(root, dataset, day)
     if folder.resolve() != layout.quarantine_folder(root.resolve(), dataset, day):
@@ -43,18 +43,18 @@ def reap_quarantine(root: Path, dataset: str, day: str, *, keep: set[str]) -> No
                 file.unlink()
 
 
-def reap_beside_held(
+def remove_quarantine_of_earlier_holds(
     kept: Path, root: Path, dataset: str, day: str, published: bytes | None
 ) -> None:
-    """Remove the quarantines of earlier attempts, but not that of the published day.
+    """Remove the quarantine files of earlier attempts, except that of the published day.
 
     Args:
-        kept: The quarantine of the day that was just held.
-        root, dataset, day: Whose.
-        published: Manifest of the published day. Which quarantine a damaged one names cannot be
-            known, and then all of them stay.
+        kept: The quarantine file of the attempt that was just held.
+        root, dataset, day: The day.
+        published: Manifest of the published day. When it is damaged, nothing is removed, since it
+            does not say which quarantine file belongs to the published day.
     """
     manifest = Manifest.if_readable(published)
     if manifest or published is None:
         named = Path(manifest.quarantine.path).name if manifest and manifest.quarantine else ""
-        reap_quarantine(root, dataset, day, keep={kept.name, named})
+        remove_old_quarantine(root, dataset, day, keep={kept.name, named})

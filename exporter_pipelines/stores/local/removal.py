@@ -1,7 +1,7 @@
-"""Removes published days and quarantines, each in one rename, and leaves a tombstone.
+"""Removes published days and quarantines, each by an atomic rename, and writes a tombstone.
 
-The tombstone is written first: whatever happens afterwards, nothing is gone without one.
-Everything but `read_tombstone` is called while the day's lock is held.
+The tombstone is written first, so that no day disappears without one. The caller of each function
+except `read_tombstone` holds the day's lock.
 """
 
 from __future__ import annotations
@@ -12,11 +12,16 @@ import shutil
 from pathlib import Path
 
 from exporter_pipelines.stores import layout
-from exporter_pipelines.stores.local.files import explained, make_folder, replace_file, sync_folder
+from exporter_pipelines.stores.local.files import (
+    make_folder,
+    replace_file,
+    sync_folder,
+    translate_os_errors,
+)
 
 
 def read_tombstone(root: Path, dataset: str, day: str) -> bytes | None:
-    """The tombstone of a day, or None."""
+    """The tombstone of a day; None when it has none."""
     path = root / dataset / layout.REMOVED / layout.tombstone_name(day)
     try:
         return path.read_bytes()
@@ -27,7 +32,7 @@ def read_tombstone(root: Path, dataset: str, day: str) -> bytes | None:
 def write_tombstone(root: Path, dataset: str, day: str, content: bytes) -> None:
     """Write or replace the tombstone of a day."""
     folder = make_folder(root, dataset, layout.REMOVED)
-    # Where what a killed process left is reaped after the grace.
+    # `cleanup` removes what a killed process leaves there.
     scratch = make_folder(root, dataset, layout.SUPERSEDED)
     replace_file(
         folder / layout.tombstone_name(day), scratch / f"tombstone.{secrets.token_hex(8)}", content
@@ -35,26 +40,26 @@ def write_tombstone(root: Path, dataset: str, day: str, content: bytes) -> None:
     sync_folder(folder)
 
 
-def withdraw_day(root: Path, dataset: str, day: str) -> None:
-    """Make a published day invisible.
+def remove_day(root: Path, dataset: str, day: str) -> None:
+    """Remove a published day.
 
-    It stays in `.superseded` for the grace of a replaced day, so that its readers can finish.
+    It stays in `.superseded` as long as a replaced day does, so that its readers can finish.
     """
     data, name = make_folder(root, dataset, layout.DATA), layout.day_name(day)
     attempt = layout.attempt_name(day, secrets.token_hex(8))
     gone = make_folder(root, dataset, layout.SUPERSEDED) / attempt
-    with explained(data):
-        os.utime(data / name)  # its grace begins now
+    with translate_os_errors(data):
+        os.utime(data / name)  # `cleanup` counts its age from now
         os.rename(data / name, gone)
     sync_folder(data)
 
 
-def withdraw_quarantine(root: Path, dataset: str, day: str) -> None:
-    """Remove the rejected rows of a day at once."""
+def remove_quarantine(root: Path, dataset: str, day: str) -> None:
+    """Remove the rejected rows of a day, without a grace period."""
     home = make_folder(root, dataset, layout.QUARANTINE)
     scratch = make_folder(root, dataset, layout.SUPERSEDED)
     gone = scratch / f"quarantine.{secrets.token_hex(8)}"
-    with explained(home):
+    with translate_os_errors(home):
         os.rename(home / layout.day_name(day), gone)
     sync_folder(home)
-    shutil.rmtree(gone, ignore_errors=True)  # what cannot go now is reaped after the grace
+    shutil.rmtree(gone, ignore_errors=True)  # `cleanup` removes what is left

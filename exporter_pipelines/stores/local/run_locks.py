@@ -1,9 +1,9 @@
-"""One lock per run of a process that exports: whether a run is alive is the kernel's word.
+"""A lock per run, which shows whether the process of the run is alive.
 
     <root>/.runs/<run id>.lock  held from the first step of a run until its process ends
 
-A run that was killed, however, stays "started" in Dagster's history; its lock is free. Works for
-all processes that share the file system and its locks, in whatever container they are.
+A killed run stays `STARTED` in Dagster's history, but the kernel releases its lock. This works for
+all processes and containers that share the file system and its locks.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from exporter_pipelines.stores.local.locks import FileLock, is_free
 _ID = re.compile(r"[0-9a-f-]{1,64}")
 
 _held: dict[Path, FileLock] = {}
-"""Of this process. Given back at its end: a run's last event comes after all that we could hook
-into before."""
+"""Locks of this process. They are released at exit, because Dagster writes the last event of a run
+after every hook that a resource has."""
 
 
 @atexit.register
@@ -35,13 +35,13 @@ def _release_all() -> None:
 def hold_run(root: Path, run_id: str) -> None:
     """Hold the lock of a run until this process ends. Raises nothing.
 
-    Where it cannot be written, a killed run is found later, by other means; the export itself says
-    what is wrong with the folder.
+    If the lock cannot be written, `dead_runs` finds a killed run by its process instead, and the
+    export itself reports what is wrong with the folder.
     """
     path = _path(root, run_id)
     if path in _held:
         return
-    for earlier in list(_held):  # a process that goes on to another run has ended the one before
+    for earlier in list(_held):  # a process executes one run after another
         _held.pop(earlier).release(remove=True)
     with suppress(OSError, OutputUnavailableError):
         make_folder(root, layout.RUNS)
@@ -51,7 +51,7 @@ def hold_run(root: Path, run_id: str) -> None:
 
 
 def is_abandoned(root: Path, run_id: str) -> bool | None:
-    """Whether the process of a run is gone; None when the run holds no lock."""
+    """Whether the process of a run has ended; None when the run has no lock file."""
     path = _path(root, run_id)
     if not os.path.lexists(path):
         return None
@@ -59,7 +59,7 @@ def is_abandoned(root: Path, run_id: str) -> bool | None:
 
 
 def forget_run(root: Path, run_id: str) -> None:
-    """Remove the lock of a run that has ended. Raises nothing; a held one stays."""
+    """Remove the lock file of an ended run, unless it is held. Raises nothing."""
     with suppress(OSError, OutputUnavailableError):
         lock = FileLock(_path(root, run_id))
         if lock.try_acquire():
@@ -67,7 +67,7 @@ def forget_run(root: Path, run_id: str) -> None:
 
 
 def locked_runs(root: Path) -> list[str]:
-    """Ids of the runs that have a lock, held or not."""
+    """Ids of the runs that have a lock file, held or not."""
     return sorted(path.stem for path in (root / layout.RUNS).glob("*.lock"))
 
 

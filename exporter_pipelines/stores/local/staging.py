@@ -1,4 +1,4 @@
-"""A private folder in which one attempt writes a day."""
+"""The private folder in which one attempt writes a day."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import BinaryIO, Self
 
 from exporter_pipelines.errors import OutputUnavailableError
 from exporter_pipelines.stores import layout
-from exporter_pipelines.stores.local.files import NewFile, explained, make_folder
-from exporter_pipelines.stores.local.leftovers import clear_attempt
+from exporter_pipelines.stores.local.cleanup import remove_attempt
+from exporter_pipelines.stores.local.files import NewFile, make_folder, translate_os_errors
 from exporter_pipelines.stores.local.locks import FileLock
 
 
@@ -21,7 +21,7 @@ class LocalStaging:
 
     Attributes:
         dataset, day: What is staged.
-        attempt: Name of the folder, and later of the replaced day.
+        attempt: Name of the folder. A day that it replaces is kept under the same name.
         folder: Where files are created.
         base: `generation_of` the day that was published when the attempt began.
     """
@@ -33,12 +33,12 @@ class LocalStaging:
         home = make_folder(root, dataset, layout.STAGING)
         self.folder = home / self.attempt
         self._files: list[NewFile] = []
-        # The lock comes first: a folder without one would never be reaped.
+        # The lock comes first: `cleanup` would never remove a folder without one.
         self._lock = FileLock(home / f"{self.attempt}.lock")
         self._lock.acquire()
         try:
             make_folder(root, dataset, layout.STAGING, self.attempt)
-        except BaseException:  # raised again; nobody else could release the lock
+        except BaseException:  # raised again; no one else can release the lock
             self.discard()
             raise
 
@@ -56,20 +56,20 @@ class LocalStaging:
     def open(self, name: str) -> BinaryIO:
         """See `contracts.staged_day.Staging.open`."""
         path = self.folder / name
-        with explained(path, "read"):
+        with translate_os_errors(path, "read"):
             return os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb")
 
     def discard(self) -> None:
         """See `contracts.staged_day.Staging.discard`. Raises nothing.
 
-        It often runs because of an error, which must not be hidden by one of cleaning up. What
-        cannot be removed keeps its lock file, by which a later run finds it.
+        It often runs because of an error, which an error of its own must not hide. If files cannot
+        be removed, their lock file stays as well, and a later run finds and removes them.
         """
         for file in self._files:
             file.abandon()
         clean = False
         with suppress(OSError, OutputUnavailableError):
-            clean = clear_attempt(self.root, self.dataset, self.attempt)
+            clean = remove_attempt(self.root, self.dataset, self.attempt)
         self._lock.release(remove=clean)
 
     def __enter__(self) -> Self:

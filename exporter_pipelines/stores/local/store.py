@@ -1,7 +1,7 @@
-"""Exports on a local disk, published in one step; `stores.layout` shows what is where.
+"""Exports in a local folder, published atomically; see `stores.layout` for names and paths.
 
-A day becomes visible by exchanging its folder with the staged one (`renameat2`), so a reader
-finds the old day or the new one, whole.
+A day is published by exchanging its folder with the staged one (`renameat2`), so a reader finds
+all of the old day or all of the new one.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from exporter_pipelines.contracts.store import (
 )
 from exporter_pipelines.stores import layout
 from exporter_pipelines.stores.local import removal
-from exporter_pipelines.stores.local.files import explained, replace_file
+from exporter_pipelines.stores.local.cleanup import clean_up, day_lock
+from exporter_pipelines.stores.local.files import replace_file, translate_os_errors
 from exporter_pipelines.stores.local.fingerprints import (
     drop_fingerprint,
     move_out_of_manifests,
@@ -30,13 +31,12 @@ from exporter_pipelines.stores.local.fingerprints import (
     write_fingerprint,
 )
 from exporter_pipelines.stores.local.inspection import size_of
-from exporter_pipelines.stores.local.leftovers import day_lock, reap
 from exporter_pipelines.stores.local.published_day import LocalPublishedDay, open_file, open_folder
 from exporter_pipelines.stores.local.quarantine import (
     drop_quarantine,
     keep_quarantine,
-    reap_beside_held,
-    reap_quarantine,
+    remove_old_quarantine,
+    remove_quarantine_of_earlier_holds,
 )
 from exporter_pipelines.stores.local.staging import LocalStaging
 from exporter_pipelines.stores.local.switching import exchange_days
@@ -46,7 +46,7 @@ class LocalStore:
     """A `contracts.store.Store` in a folder.
 
     Args:
-        root: Absolute; created when first written.
+        root: Absolute path; created by the first export.
     """
 
     def __init__(self, root: Path) -> None:
@@ -61,12 +61,12 @@ class LocalStore:
 
     def begin(self, dataset: str, day: str) -> LocalStaging:
         """See `contracts.store.Store`."""
-        self.day_folder(dataset, day)  # refuses names that are none
-        self.reap(dataset)
+        self.day_folder(dataset, day)  # raises for invalid names
+        self.clean_up(dataset)
         staging = LocalStaging(self.root, dataset, day)
         try:
             staging.base = generation_of(self.read_manifest(dataset, day))
-        except BaseException:  # raised again; nobody else could discard it
+        except BaseException:  # raised again; no one else can discard it
             staging.discard()
             raise
         return staging
@@ -74,7 +74,7 @@ class LocalStore:
     def switch(self, staging: Staging, publication: Publication) -> None:
         """See `contracts.store.Store`.
 
-        The quarantine is moved first: a reader that sees the new manifest finds what it names.
+        The quarantine is moved first, so that a reader of the new manifest finds it.
         """
         mine = _local(staging)
         dataset, day = mine.dataset, mine.day
@@ -87,7 +87,7 @@ class LocalStore:
             self._write_beside(mine, publication)
             self._switch_with_quarantine(mine, publication)
             kept = {publication.quarantine} if publication.quarantine else set()
-            reap_quarantine(self.root, dataset, day, keep=kept)
+            remove_old_quarantine(self.root, dataset, day, keep=kept)
 
     def hold(self, staging: Staging, quarantine: str) -> Path:
         """See `contracts.store.Store`."""
@@ -96,10 +96,10 @@ class LocalStore:
         with day_lock(self.root, dataset, day):
             kept = keep_quarantine(mine, quarantine)
             published = self.read_manifest(dataset, day)
-            reap_beside_held(kept, self.root, dataset, day, published)
+            remove_quarantine_of_earlier_holds(kept, self.root, dataset, day, published)
         return kept
 
-    def withdraw(
+    def remove(
         self, dataset: str, day: str, part: Part, *, expected: str | None, tombstone: NewTombstone
     ) -> bool:
         """See `contracts.store.Store`."""
@@ -111,15 +111,15 @@ class LocalStore:
             content = tombstone(self.read_tombstone(dataset, day), published)
             removal.write_tombstone(self.root, dataset, day, content)
             if part == "day":
-                removal.withdraw_day(self.root, dataset, day)
+                removal.remove_day(self.root, dataset, day)
                 drop_fingerprint(self.root, dataset, day)
             else:
-                removal.withdraw_quarantine(self.root, dataset, day)
+                removal.remove_quarantine(self.root, dataset, day)
         return True
 
-    def reap(self, dataset: str) -> None:
-        """See `contracts.store.Store`. Also moves what 0.1.0 wrote to where it belongs now."""
-        reap(self.root, dataset)
+    def clean_up(self, dataset: str) -> None:
+        """See `contracts.store.Store`. Also moves the fingerprints that 0.1.0 wrote."""
+        clean_up(self.root, dataset)
         move_out_of_manifests(self.root, dataset, self.published_days(dataset))
 
     # Reading
@@ -152,13 +152,13 @@ class LocalStore:
     def read_manifest(self, dataset: str, day: str) -> bytes | None:
         """See `contracts.store.Store`."""
         path = self.day_folder(dataset, day) / MANIFEST_NAME
-        with explained(path, "read"):
+        with translate_os_errors(path, "read"):
             try:
                 return path.read_bytes()
             except (FileNotFoundError, NotADirectoryError):
                 return None
             except IsADirectoryError:
-                return b""  # as damaged as an empty one, and replaced like it
+                return b""  # treated like an empty, damaged manifest: the next export replaces it
 
     def read_fingerprint(self, dataset: str, day: str, generation: str | None) -> str | None:
         """See `contracts.store.Store`."""
@@ -187,11 +187,11 @@ class LocalStore:
         return layout.quarantine_folder(self.root, dataset, day)
 
     def size_of(self, dataset: str, day: str, part: Part) -> int:
-        """See `contracts.store.Store`; nothing is followed through a symbolic link."""
+        """See `contracts.store.Store`; symbolic links are not followed."""
         return size_of(self._folder(dataset, day, part))
 
     def storage_of(self, dataset: str) -> Mapping[str, int]:
-        """See `contracts.store.Store`; nothing is followed through a symbolic link."""
+        """See `contracts.store.Store`; symbolic links are not followed."""
         home = self.root / dataset
         sizes = {part: size_of(home / part) for part in (layout.DATA, layout.QUARANTINE)}
         return {**sizes, "other": size_of(home) - sum(sizes.values())}
@@ -201,11 +201,11 @@ class LocalStore:
         return of(dataset, day)
 
     def _write_beside(self, staging: LocalStaging, publication: Publication) -> None:
-        """Write what is not in the day's own folder and must be there before the switch."""
+        """Write the files outside of the day's folder that must exist before the switch."""
         for name, content in publication.dataset_files.items():
-            # Written in the staging area, where what a killed process left is found and removed.
+            # Written in the staging area first, where `cleanup` removes what a killed process left.
             path, new = self.root / staging.dataset / name, staging.folder / f".{name}"
-            with explained(path):
+            with translate_os_errors(path):
                 unchanged = not path.is_symlink() and path.exists() and path.read_bytes() == content
             if not unchanged:
                 replace_file(path, new, content)
@@ -227,7 +227,7 @@ class LocalStore:
                 keep_quarantine(staging, name)
             exchange_days(staging)
         except BaseException:
-            # Rejected rows that no manifest names would stay until the day is run again.
+            # No manifest names these rejected rows, so they would stay until the day runs again.
             if name and self.read_manifest(dataset, day) != publication.manifest:
                 drop_quarantine(self.root, dataset, day, name)
             raise

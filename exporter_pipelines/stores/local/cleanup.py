@@ -1,7 +1,7 @@
-"""Removes what killed processes and replaced days leave in a dataset's folder.
+"""Removes abandoned attempts and old replaced days from a dataset's folder.
 
-An attempt in `.staging` whose lock is free belongs to a process that is gone. A replaced day stays
-in `.superseded` for a while, for readers that still list it.
+An attempt in `.staging` whose lock is free belongs to a process that has ended. A replaced day
+stays in `.superseded` for `GRACE_S`, for readers that opened it before.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from exporter_pipelines.errors import DayUnavailableError
 from exporter_pipelines.stores import layout
-from exporter_pipelines.stores.local.files import SWAPPED, explained, make_folder
+from exporter_pipelines.stores.local.files import SWAP_SUFFIX, make_folder, translate_os_errors
 from exporter_pipelines.stores.local.locks import FileLock, locked
 
 GRACE_S = 3600
@@ -23,36 +23,36 @@ GRACE_S = 3600
 removed found the day absent 15 times in 166,000 reads; kept, 0 times in 168,000."""
 
 
-def reap(root: Path, dataset: str) -> None:
-    """Remove what dead attempts left behind, and replaced days that are past their grace.
+def clean_up(root: Path, dataset: str) -> None:
+    """Remove abandoned attempts, and replaced days that are older than `GRACE_S`.
 
     Raises:
         OutputUnavailableError: the folder cannot be written.
     """
     for lock in make_folder(root, dataset, layout.STAGING).glob("*.lock"):
-        # What is in the way there must not cost the day that is to be exported now.
+        # A leftover that cannot be removed must not fail the day that is exported now.
         with suppress(DayUnavailableError):
-            _reap_attempt(root, dataset, lock)
+            _remove_dead_attempt(root, dataset, lock)
     for old in make_folder(root, dataset, layout.SUPERSEDED).iterdir():
-        with suppress(FileNotFoundError):  # another run may reap, too
-            _reap_superseded(old)
+        with suppress(FileNotFoundError):  # another run may clean up, too
+            _remove_expired(old)
 
 
-def clear_attempt(root: Path, dataset: str, attempt: str) -> bool:
-    """Remove what an attempt left in the staging area.
+def remove_attempt(root: Path, dataset: str, attempt: str) -> bool:
+    """Remove the files of an attempt from the staging area.
 
-    Where days are exchanged in steps, an attempt that died between them left the published
-    day here; it is put back first.
+    On file systems without an atomic exchange, an attempt that was killed during the switch left
+    the published day here. It is moved back first.
 
     Returns:
-        Whether nothing is left.
+        Whether everything was removed.
     """
     folder = root / dataset / layout.STAGING / attempt
-    swapped = folder.with_name(attempt + SWAPPED)
+    swapped = folder.with_name(attempt + SWAP_SUFFIX)
     if swapped.exists():
         day = layout.day_of_attempt(attempt)
         target = layout.day_folder(root, dataset, day)
-        with day_lock(root, dataset, day), explained(target):
+        with day_lock(root, dataset, day), translate_os_errors(target):
             if not target.exists():
                 os.rename(swapped, target)
     for leftover in (folder, swapped):
@@ -62,22 +62,22 @@ def clear_attempt(root: Path, dataset: str, attempt: str) -> bool:
 
 @contextmanager
 def day_lock(root: Path, dataset: str, day: str) -> Iterator[None]:
-    """Hold the lock of a day, in which its folder may be switched."""
+    """Hold the lock of a day, which protects its folder while it is switched."""
     with locked(make_folder(root, dataset, layout.LOCKS) / layout.day_name(day)):
         yield
 
 
-def _reap_attempt(root: Path, dataset: str, path: Path) -> None:
+def _remove_dead_attempt(root: Path, dataset: str, path: Path) -> None:
     lock = FileLock(path)
     if lock.try_acquire():
         clean = False
         try:
-            clean = clear_attempt(root, dataset, path.stem)
+            clean = remove_attempt(root, dataset, path.stem)
         finally:
             lock.release(remove=clean)
 
 
-def _reap_superseded(old: Path) -> None:
+def _remove_expired(old: Path) -> None:
     if time.time() - old.lstat().st_mtime > GRACE_S:
         if old.is_dir() and not old.is_symlink():
             shutil.rmtree(old, ignore_errors=True)
