@@ -155,7 +155,7 @@ def test_private_parts_of_dagster_are_used_in_one_package_only(module: Path) -> 
     if room == DAGSTER_INTERNALS or outer not in MAY_IMPORT_DAGSTER:
         return
     private = [name for name in imports(module) if name.startswith(PRIVATE_DAGSTER)]
-    assert outer == "components" or not private, (
+    assert not private, (
         f"import {private} only in {DAGSTER_INTERNALS}, behind a function with its reason and test."
     )
     assert not list(private_attributes(module)), (

@@ -3,7 +3,7 @@
 Reason: the command starts a process that loads the definitions, forwards requests to it, and does
     not start it again when it dies. gRPC's health check reports on the forwarding process alone.
     `Ping` is forwarded, so this sends it, under the name in Dagster's gRPC service.
-Upstream: none known.
+Upstream: none found.
 Test: test_supervisor.py::test_a_process_that_is_killed_is_started_again
 """
 
