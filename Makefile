@@ -1,4 +1,4 @@
-# `make help` lists the verbs. All of them work in a fresh clone: they set up what they need.
+# `make help` lists the commands. Each works in a fresh clone and sets up what it needs.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
@@ -11,7 +11,7 @@ PIP := --quiet --disable-pip-version-check
 .DEFAULT_GOAL := help
 .PHONY: help setup demo dev test test-fast test-latest torture check lint types docs bench bench-scale clean
 
-help: ## List the verbs
+help: ## List the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 19
 
 setup: $(READY) .env .dagster/storage ## Virtual environment, settings, Dagster's storage
@@ -41,7 +41,7 @@ test-latest: ## All tests on the newest Dagster, in .venv-latest; some: ARGS=...
 	@$(LATEST)/bin/pip freeze --disable-pip-version-check | grep '^dagster'
 	@$(LATEST)/bin/pytest -n auto --dist worksteal $(ARGS)
 
-torture: $(READY) ## Campaigns that try to break the promises, up to 45 minutes; some: ARGS="kills"
+torture: $(READY) ## Campaigns that try to break the guarantees, up to 45 minutes; some: ARGS="kills"
 	@$(BIN)/python -m exporter_pipelines_tests.torture $(ARGS)
 
 check: $(READY) lint types test ## Lint, types and tests
@@ -52,19 +52,19 @@ lint: $(READY) ## Ruff
 types: $(READY) ## mypy, strict
 	@$(BIN)/mypy
 
-docs: $(READY) ## Write the parts of docs/ that follow from code
+docs: $(READY) ## Update the generated parts of docs/
 	@$(BIN)/python docs/generate.py
 
-bench: $(READY) ## Speed beside the limit and beside others; ROWS= DAYS= ROUNDS= PEERS=0 ONLY= shorten it
+bench: $(READY) ## Benchmarks against the limit and other tools; ROWS= DAYS= ROUNDS= PEERS=0 ONLY= shorten it
 	@$(BIN)/python -m exporter_pipelines_tests.benchmarks compare $(if $(ROWS),--rows $(ROWS)) \
 		$(if $(DAYS),--days $(DAYS)) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(PEERS),--peers $(PEERS)) \
 		$(if $(ONLY),--only "$(ONLY)")
 
-# Ten minutes and 12 GB of disk, so not beside the daily verbs: see docs/performance.md.
+# Ten minutes and 12 GB of disk, so it is not in the list: see docs/performance.md.
 bench-scale: $(READY)
 	@$(BIN)/python -m exporter_pipelines_tests.benchmarks scale $(ARGS)
 
-clean: ## Remove what can be made again; exports, history, .env and the demo's data stay
+clean: ## Remove generated files; exports, history, .env and demo data stay
 	rm -rf $(VENV) $(LATEST) build *.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache logs .logs_queue
 
 $(READY): setup.py constraints.txt pyproject.toml

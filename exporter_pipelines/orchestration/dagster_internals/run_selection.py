@@ -1,7 +1,7 @@
 """Finds the assets of a run that are directly downstream of another asset.
 
-Reason: an asset's context names only the assets of its own definition. The selection of the run and
-    the asset graph are attributes of the job that Dagster does not document.
+Reason: an asset's context names only the assets of the same definition. The selection of the run
+    and the asset graph are attributes of the job that Dagster does not document.
 Upstream: none found.
 Test: test_downstream.py::test_in_a_run_over_a_range_the_downstream_is_skipped_and_the_log_says_so
 """
