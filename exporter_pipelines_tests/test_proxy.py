@@ -13,7 +13,8 @@ from exporter_pipelines_tests.support.nginx import NGINX, OPENSSL, PASSWORD, USE
 from exporter_pipelines_tests.support.projects import Project
 from exporter_pipelines_tests.support.servers import web_server
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+CHROMIUM = next(filter(None, map(shutil.which, BROWSERS)), None)
 CHROMIUM_FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 JSON = {"Content-Type": "application/json"}
 QUERY = "{__typename}"

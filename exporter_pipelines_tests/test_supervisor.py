@@ -111,7 +111,7 @@ def test_a_signal_ends_every_process(project: Project, number: signal.Signals) -
         everything = running.everything()
         assert len(everything) >= 4
         running.process.send_signal(number)
-        assert running.process.wait(timeout=25) == 0
+        assert running.process.wait(timeout=60) == 0
         assert living(everything) == []
 
 
@@ -127,7 +127,7 @@ def test_a_run_ends_with_it_and_leaves_nothing(project: Project, backend: Backen
         everything = running.everything()
         assert set(everything) - before, "the run is a process of its own"
         running.process.send_signal(signal.SIGTERM)
-        assert running.process.wait(timeout=25) == 0
+        assert running.process.wait(timeout=60) == 0
         assert living(everything) == []
         assert not any((project.output / "logs").rglob("*.gz"))
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,9 +12,9 @@ from pathlib import Path
 
 from exporter_pipelines_tests.support.projects import BIN, Project
 from exporter_pipelines_tests.support.servers import free_port
+from exporter_pipelines_tests.support.waiting import wait_until
 
 WEB_SERVER, DAEMON, CODE_SERVER = "dagster-webserver", "dagster-daemon", "code-server"
-PATIENCE = 120
 
 
 @dataclass
@@ -37,15 +36,13 @@ class Supervised:
         return self.log.read_text()
 
     def wait_until(self, true: Callable[[], object], what: str) -> None:
-        """Wait for something; fail with the log."""
-        deadline = time.monotonic() + PATIENCE
-        while not true():
-            assert time.monotonic() < deadline, f"{what}:\n{self.said()}"
-            time.sleep(0.2)
+        """Wait for something; fail with the log when the supervisor ends before."""
+        wait_until(lambda: true() or self.process.poll() is not None, what)
+        assert true(), f"ended before {what}:\n{self.said()}"
 
     def wait_until_up(self) -> None:
         """Wait for the line with the URL."""
-        self.wait_until(lambda: f"http://127.0.0.1:{self.port}" in self.said(), "is up")
+        self.wait_until(lambda: f"http://127.0.0.1:{self.port}" in self.said(), "it is up")
 
     def child(self, program: str) -> int:
         """Process id of the child that runs a program; 0 if there is none."""
