@@ -26,8 +26,8 @@ dev: setup ## Open the Dagster UI (web server and daemon) on http://127.0.0.1:30
 test: $(READY) ## All tests, on a real PostgreSQL
 	@$(BIN)/pytest -n auto --dist worksteal $(ARGS)
 
-test-fast: $(READY) ## The tests that need neither Dagster nor many seconds, in a minute
-	@$(BIN)/pytest -n auto --dist worksteal -m "not dagster and not slow" $(ARGS)
+test-fast: $(READY) ## The tests that need neither PostgreSQL nor Dagster, in a minute
+	@$(BIN)/pytest -n auto --dist worksteal -m "unit and not slow" $(ARGS)
 
 test-latest: ## All tests on the newest Dagster, in .venv-latest; some: ARGS=...
 	@$(PYTHON) -m venv $(LATEST)

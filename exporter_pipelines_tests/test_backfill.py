@@ -98,6 +98,7 @@ def wait_for_first_tick(project: Project) -> None:
         wait_until(lambda: cursors.get_cursor_values({ALERTS}), "the alerts have ticked")
 
 
+@pytest.mark.slow
 def test_a_backfill_holds_the_bad_day_only_and_failed_days_can_be_run_again(
     poisoned: Project, backend: Backend
 ) -> None:

@@ -7,6 +7,7 @@ import signal
 
 import dagster as dg
 import psycopg
+import pytest
 
 from exporter_pipelines_tests.support.backends import Backend
 from exporter_pipelines_tests.support.dagster_history import history_of, materializations
@@ -38,6 +39,7 @@ def kill_process_of(project: Project, run: str) -> None:
     os.kill(int(pid), signal.SIGKILL)
 
 
+@pytest.mark.slow
 def test_runs_are_held_back_killed_cancelled_and_gone_on_with(
     project: Project, backend: Backend
 ) -> None:

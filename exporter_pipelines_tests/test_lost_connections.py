@@ -187,6 +187,7 @@ def test_a_cancel_does_not_wait_for_the_next_attempt(store: LocalStore) -> None:
         export_patiently(url, dataset(), DAY, store, first_wait_s=60)
 
 
+@pytest.mark.slow
 def test_what_was_cancelled_is_soon_cancelled_on_the_server(
     backend: Backend, store: LocalStore
 ) -> None:
@@ -198,6 +199,7 @@ def test_what_was_cancelled_is_soon_cancelled_on_the_server(
     wait_until(lambda: not backend.run(PIDS), "the query is cancelled", seconds=30)
 
 
+@pytest.mark.slow
 def test_ending_a_run_does_not_wait_for_a_silent_network(project: Project, large: Backend) -> None:
     with tcp_proxy(large.url) as proxy:
         project.set(EXPORTER_SOURCE_URL=proxy.url)

@@ -48,6 +48,7 @@ def peak_mib(action: str, backend: Backend, output: Path, day: str, rows: int) -
     return peak
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_rows(large: Backend, tmp_path: Path) -> None:
     few = peak_mib("export", large, tmp_path, FEW_DAY, FEW)
     many = peak_mib("export", large, tmp_path, MANY_DAY, MANY)
@@ -62,6 +63,7 @@ def test_memory_does_not_grow_with_the_rows(large: Backend, tmp_path: Path) -> N
     assert max(few, many, slow, parquet, loaded_few, loaded_many) < LIMIT_MIB, figures
 
 
+@pytest.mark.slow
 def test_a_message_of_100_mb_is_rejected_without_being_read(
     backend: Backend, tmp_path: Path
 ) -> None:

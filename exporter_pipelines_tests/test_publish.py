@@ -82,6 +82,7 @@ def reading(read: Callable[[], None]) -> Iterator[None]:
     assert reads > 20
 
 
+@pytest.mark.slow
 def test_a_naive_reader_always_finds_one_complete_file(
     logs: Backend, store: LocalStore, published: Manifest
 ) -> None:
@@ -100,6 +101,7 @@ def test_a_naive_reader_always_finds_one_complete_file(
     assert len(seen) > 20
 
 
+@pytest.mark.slow
 def test_a_verifying_reader_never_fails(
     logs: Backend, store: LocalStore, published: Manifest
 ) -> None:
@@ -188,6 +190,7 @@ def test_a_day_that_was_removed_meanwhile_stays_removed(
     assert data_of(store) == []
 
 
+@pytest.mark.slow
 def test_processes_that_race_never_mix(logs: Backend, store: LocalStore) -> None:
     for table in "abcd":
         logs.run(
@@ -242,6 +245,7 @@ def test_an_interrupted_attempt_leaves_the_old_day_and_nothing_else(
     assert hidden(store, ".staging") == []
 
 
+@pytest.mark.slow
 def test_kills_at_any_moment_lose_nothing(
     logs: Backend, store: LocalStore, published: Manifest, tmp_path: Path
 ) -> None:
