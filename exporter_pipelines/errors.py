@@ -52,7 +52,7 @@ class MissingSettingError(ConfigurationError):
 
 
 class UnknownNameError(ConfigurationError):
-    """A name stands for nothing; the known ones are listed."""
+    """A name is unknown; the message lists the known ones."""
 
     docs_anchor = "a-name-does-not-exist"
 
@@ -62,11 +62,11 @@ class UnknownNameError(ConfigurationError):
 
 
 class UnknownFormatError(UnknownNameError):
-    """`format` or `compression` names nothing that this project writes."""
+    """`format` or `compression` is not one that this project writes."""
 
 
 class SourceError(ExporterError):
-    """The database, rather than what was asked of it; only its source knows what may pass."""
+    """The database failed, not the request; `retryable` says whether to retry."""
 
     docs_anchor = "the-database-stopped-in-the-middle"
 
@@ -76,7 +76,7 @@ class SourceError(ExporterError):
 
 
 class SourceUnavailableError(SourceError):
-    """The database could not be reached or refused the connection; no day was begun."""
+    """The database could not be reached or refused the connection; no day was started."""
 
     affects_all_days = True
     docs_anchor = "the-database-cannot-be-reached"
@@ -89,25 +89,25 @@ class SourceLostError(SourceError):
 
 
 class SourceStalledError(SourceLostError):
-    """The database holds the connection and says nothing; each further try would wait as long."""
+    """The database keeps the connection open but does not answer; a retry would wait as long."""
 
     docs_anchor = "the-database-says-nothing"
 
 
 class NotAnsweredError(ExporterError):
-    """A question to a database was given up, since its answer would have taken too long."""
+    """A database query was cancelled because it took longer than its limit."""
 
     docs_anchor = "a-question-was-given-up"
 
     def __init__(self, limit_s: float) -> None:
         super().__init__(
             f"no answer within {limit_s:g} s",
-            "The table is large; with an index on the column it answers at once.",
+            "The table is large. With an index on the column, the query is fast.",
         )
 
 
 class UnknownTableError(ConfigurationError):
-    """The configured table does not exist or may not be read."""
+    """The configured table does not exist, or the user may not read it."""
 
     docs_anchor = "the-table-cannot-be-read"
 
@@ -119,13 +119,13 @@ class ColumnMismatchError(ConfigurationError):
 
 
 class RuleCrashedError(ExporterError):
-    """A rule of the Pandera schema did not judge row by row: it raised, or gave one verdict."""
+    """A Pandera rule raised an exception, or returned one result instead of one per row."""
 
     docs_anchor = "a-rule-does-not-judge"
 
 
 class TransformCrashedError(ExporterError):
-    """A user's own transform raised, or gave back other rows, columns or types."""
+    """A user-defined transform raised an exception, or returned other rows, columns or types."""
 
     docs_anchor = "a-transform-fails"
 
@@ -138,14 +138,14 @@ class OutputUnavailableError(ExporterError):
 
 
 class DayUnavailableError(OutputUnavailableError):
-    """What lies at one day's place in the output folder is in the way; other days are not."""
+    """Something in the output folder blocks one day; other days are not affected."""
 
     affects_all_days = False
     docs_anchor = "something-is-in-the-way-of-one-day"
 
 
 class SupersededError(ExporterError):
-    """Another run published other content of the same day while this one was working."""
+    """Another run published different content for the day while this run was exporting it."""
 
     docs_anchor = "another-run-was-faster"
 
@@ -154,7 +154,7 @@ class DayHeldError(ExporterError):
     """A check failed with ERROR, so the day must not be published.
 
     Attributes:
-        reasons: Of the failed checks.
+        reasons: Sentences of the failed checks.
         quarantine: File with the rejected rows; None when the day is held for another reason.
     """
 
@@ -167,7 +167,7 @@ class DayHeldError(ExporterError):
 
 
 class DayNotPublishedError(ExporterError):
-    """A day was asked for that has no published export."""
+    """The requested day has no published export."""
 
     docs_anchor = "a-day-is-not-published"
 
@@ -179,7 +179,7 @@ class PublishedDayDamagedError(ExporterError):
 
 
 def printable(text: str) -> str:
-    """Text from outside on one line, without anything that a terminal would obey."""
+    """Untrusted text on one line, with control characters escaped."""
     return "".join(
         c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text
     )

@@ -1,7 +1,7 @@
-"""A dataset: the attributes of a `defs.yaml`, and the same with its row schema loaded.
+"""A dataset: the attributes of its `defs.yaml`, and its row schema.
 
 Belongs here: the fields a user may write in a `defs.yaml`, each with its description and bounds.
-Does not belong here: reading the file (Dagster's Components do), or knowing which formats exist.
+Does not belong here: reading the file, or knowing which formats exist.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from exporter_pipelines.errors import (
     UnknownNameError,
 )
 
-_BESIDE_CONTENT: dict[str, Any] = {
+_NOT_CONTENT: dict[str, Any] = {
     "description": True,
     "max_rejected_pct": True,
     "max_rejected_rows": True,
@@ -40,13 +40,13 @@ _BESIDE_CONTENT: dict[str, Any] = {
     "retention": True,
     "source": {"url", "retries", "stall_timeout_s", "answer_timeout_s", "updated_column"},
 }
-"""Fields that say when, how patiently and whether a day is exported, not what is in its files."""
+"""Fields that decide when and whether a day is exported, but not what its files contain."""
 
 EnvironmentName = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*$")]
-# Becomes an asset key and a folder name, so nothing that could leave the output folder.
+# Becomes an asset key and a folder name, so it must not lead out of the output folder.
 DATASET_NAME = r"^[a-z][a-z0-9_]{0,62}$"
 DatasetName = Annotated[str, Field(pattern=DATASET_NAME)]
-# As Dagster wants it, which reports another one without its line.
+# The form that Dagster accepts. Dagster would report a mistake without its line in the file.
 Owner = Annotated[
     str, Field(pattern=r"^(team:[A-Za-z0-9_]+|[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,})$")
 ]
@@ -68,8 +68,8 @@ class SourceConfig(Strict):
     )
     query: str | None = Field(
         None,
-        description="A SELECT to read instead of a table. It runs as it stands, so it must come "
-        "from someone who may read the database.",
+        description="A SELECT to read instead of a table. It is executed as written, so it must "
+        "come from someone who may read the database.",
         min_length=1,
     )
     key: str = Field("id", description="Exported column that identifies a row.")
@@ -80,39 +80,39 @@ class SourceConfig(Strict):
     )
     encodings: dict[str, TimeEncoding] = Field(
         default_factory=dict,
-        description="Exported time column: how its numbers count, `epoch_s`, `epoch_ms` or "
+        description="Exported time column: unit of its numbers, `epoch_s`, `epoch_ms` or "
         "`epoch_us`. Text is always read as `iso8601`.",
     )
     columns: dict[str, str] = Field(
         default_factory=dict,
-        description="Exported name: source name. Columns left out keep their own name.",
+        description="Exported name: source name. Columns that are not listed keep their name.",
     )
     retries: int = Field(
         3,
         ge=0,
         le=20,
-        description="How often a day is begun anew after trouble that may pass by itself: a lost "
-        "connection, a server that restarts. Each waits longer, 2 s at first.",
+        description="How often a day is retried after a temporary failure: a lost connection, a "
+        "restarting server. The wait grows with each retry, from 2 s.",
     )
     stall_timeout_s: float = Field(
         300,
         gt=0,
         le=86_400,
-        description="Longest wait, in seconds, for a PostgreSQL server that owes an answer at "
-        "once, or the next rows.",
+        description="Longest wait, in seconds, for PostgreSQL to send the next rows, or to answer "
+        "a statement that needs no work.",
     )
     answer_timeout_s: float = Field(
         3600,
         gt=0,
         le=86_400,
-        description="Longest wait, in seconds, for the count of a day and for its first rows, "
-        "before which PostgreSQL may have to sort the day.",
+        description="Longest wait, in seconds, for the count of a day and for its first rows; "
+        "PostgreSQL may have to sort the day first.",
     )
     updated_column: str | None = Field(
         None,
         min_length=1,
-        description="Column of the source, exported or not, that every change of a row moves "
-        "forward; with it, late data finds changed rows as well.",
+        description="Source column, exported or not, that increases with every update of a row. "
+        "With it, late data detection also finds changed rows.",
     )
 
     @field_validator("timezone")
@@ -137,24 +137,24 @@ class SourceConfig(Strict):
 
     @property
     def needed(self) -> set[str]:
-        """Exported columns that the source must have, whatever the schema leaves open."""
+        """Exported columns that the source must have, even if the schema makes them optional."""
         return {*self.columns, self.key, self.time_column}
 
     def require_updated_column(self, names: Collection[str]) -> None:
-        """See that the source has the `updated_column`, if one is named.
+        """Check that the source has the `updated_column`, if one is configured.
 
         Raises:
-            ColumnMismatchError: it does not.
+            ColumnMismatchError: it is missing.
         """
         if self.updated_column is not None and self.updated_column not in names:
             raise ColumnMismatchError(
                 f"updated_column {self.updated_column!r} of {self.origin!r} does not exist "
                 f"(there are: {', '.join(names)}).",
-                "Write the name as the database has it, or leave it out.",
+                "Write the column's name in the database, or remove `updated_column`.",
             )
 
     def encoding(self, column: str) -> TimeEncoding:
-        """How the numbers of an exported time column count; `iso8601` when none are expected."""
+        """The encoding of an exported time column; `iso8601` unless one is configured."""
         return self.encodings.get(column, "iso8601")
 
 
@@ -163,13 +163,13 @@ class DatasetConfig(Strict):
 
     name: DatasetName = Field(description="Asset key and folder name.")
     row_schema: str = Field(
-        alias="schema", description="Dotted path of the Pandera model: what a row is."
+        alias="schema", description="Dotted path of the Pandera model that describes a row."
     )
     description: str = Field("", description="Shown in the Dagster UI.")
     owners: tuple[Owner, ...] = Field(
         (),
-        description="Who answers for it: mail addresses or `team:name`, shown in Dagster's catalog "
-        "and not written to manifests.",
+        description="Owners: e-mail addresses or `team:name`. Shown in Dagster's catalog, not "
+        "written to manifests.",
         exclude=True,
     )
     source: SourceConfig = Field(description="Where the rows are.")
@@ -180,7 +180,9 @@ class DatasetConfig(Strict):
     validation: Literal["basic", "strict"] = Field(
         "strict", description="`basic`: required fields and types. `strict`: the rules as well."
     )
-    rules: tuple[RuleConfig, ...] = Field((), description="Rules beside those of the schema.")
+    rules: tuple[RuleConfig, ...] = Field(
+        (), description="Rules in addition to those of the schema."
+    )
     thresholds: dict[str, Threshold] = Field(
         default_factory=dict,
         description="Rule: `warn` (never counts toward holding), `hold` (one row holds the day) "
@@ -196,7 +198,8 @@ class DatasetConfig(Strict):
     max_file_records: int | None = Field(
         None,
         ge=1,
-        description="Most rows in a data file; a day with more has several. Null: one file a day.",
+        description="Maximum rows in a data file; a day with more rows has several files. Null: "
+        "one file per day.",
     )
     max_rejected_pct: float = Field(
         1.0, ge=0, le=100, description="A day is held above this AND max_rejected_rows."
@@ -211,28 +214,29 @@ class DatasetConfig(Strict):
         description="A row with a larger value is rejected; the value is cut off in SQL.",
     )
     schedule: str | None = Field(
-        "15 2 * * *", description="Cron of the daily export, in EXPORTER_TIMEZONE; null for none."
+        "15 2 * * *",
+        description="Cron expression of the daily export, in EXPORTER_TIMEZONE; null for none.",
     )
     late_data: LateDataConfig = Field(
         LateDataConfig(),
-        description="What becomes of published days whose source rows have changed since.",
+        description="What happens to published days whose source rows have changed.",
     )
     retention: RetentionConfig | None = Field(
         None, description="What `exporter prune` may remove; null for nothing."
     )
 
     def content_settings(self) -> dict[str, Any]:
-        """The settings that decide which bytes come out, as in a `defs.yaml`.
+        """The settings that determine the content of the files, as in a `defs.yaml`.
 
-        Two configurations with equal ones give the same files from the same rows.
+        Configurations with equal content settings write the same files from the same rows.
         """
-        return self.model_dump(mode="json", by_alias=True, exclude=_BESIDE_CONTENT)
+        return self.model_dump(mode="json", by_alias=True, exclude=_NOT_CONTENT)
 
     @property
     def sql_rules(self) -> tuple[tuple[str, str], ...]:
         """(name, boolean expression) of the rules that the source evaluates for each row.
 
-        A source that cannot must refuse the dataset with a ConfigurationError.
+        A source that cannot evaluate them must refuse the dataset with a ConfigurationError.
         """
         if self.validation == "basic":
             return ()
@@ -251,7 +255,7 @@ class DatasetConfig(Strict):
 
 @dataclass(frozen=True)
 class Dataset:
-    """A dataset as the engine sees it: configuration plus what a row is.
+    """A dataset as the engine sees it: configuration plus row schema.
 
     Raises:
         UnknownNameError: `key`, `time_column`, `columns`, `select` or `rules` name a column that
@@ -298,10 +302,10 @@ class Dataset:
         self.judging(self.schema)
 
     def judging(self, schema: RowSchema) -> RowSchema:
-        """What rows are judged by: `schema` with the rules that this dataset applies.
+        """The schema that rows are validated with: `schema` and the rules of this dataset.
 
         Args:
-            schema: This dataset's, or the same as bound to a source.
+            schema: The schema of this dataset, as declared or as bound to a source.
         """
         config = self.config
         if config.validation == "basic":
@@ -318,10 +322,10 @@ class Dataset:
 
 
 def check_select(config: DatasetConfig, schema: RowSchema) -> None:
-    """See that `select:` names columns, each once, with key and time column among them.
+    """Check that `select:` names each column once and includes key and time column.
 
     Raises:
-        ConfigurationError: it does not.
+        ConfigurationError: a column is unknown, repeated or missing.
     """
     if config.select is None:
         return

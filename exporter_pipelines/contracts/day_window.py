@@ -12,8 +12,8 @@ class DayWindow:
     """One calendar day of a time zone, as `[start, end)` in UTC.
 
     Both ends are computed from local midnights and converted to UTC *before* anything is compared:
-    Python's subtraction within one zone ignores changes of the clock and would call a 23-hour day
-    24 hours. Consecutive days share a border, so every instant belongs to exactly one day. A day
+    Python's subtraction within one zone ignores daylight saving time and gives 24 hours for a
+    23-hour day. Consecutive days share a border, so every instant belongs to exactly one day. A day
     that a zone skipped (Pacific/Apia, 2011-12-30) is an empty interval and holds no rows.
 
     Attributes:
@@ -40,7 +40,7 @@ class DayWindow:
 
 
 def is_day(text: str) -> bool:
-    """Whether a text is a day as partition keys write it, `YYYY-MM-DD`."""
+    """Whether a text is a partition key, `YYYY-MM-DD`."""
     try:
         return dt.date.fromisoformat(text).isoformat() == text
     except ValueError:

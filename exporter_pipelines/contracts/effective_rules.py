@@ -1,7 +1,7 @@
-"""What a dataset judges its rows by: the schema's rules, those of `rules:`, less the ignored ones.
+"""The rules that a dataset applies: those of its schema and of `rules:`, without the ignored ones.
 
-Belongs here: putting the rules of a `defs.yaml` into the schema, where Pandera applies them and
-everything that lists rules finds them. Does not belong here: judging (`engine.validate`).
+Belongs here: adding the rules of a `defs.yaml` to the schema, so that Pandera applies them and
+every list of rules includes them. Does not belong here: applying them (`engine.validate`).
 """
 
 from __future__ import annotations
@@ -19,26 +19,25 @@ from exporter_pipelines.contracts.source_rules import SOURCE_RULES
 from exporter_pipelines.contracts.user_functions import user_function
 from exporter_pipelines.errors import ConfigurationError, UnknownNameError
 
-_UNDELIVERED = ("required", *SOURCE_RULES)
-"""Rules about values that are not there: without them there would be nothing to export."""
+_NEVER_IGNORED = ("required", *SOURCE_RULES)
+"""Rules that cannot be ignored: a row that breaks one has no value to export."""
 
 
 def with_rules(schema: RowSchema, rules: Iterable[RuleConfig]) -> RowSchema:
-    """The schema with the functions of `rules:` among its own checks.
+    """The schema with the functions of `rules:` added to its checks.
 
-    A rule over one column judges that column and shows its value; one over several, or over the
-    frame, judges whole rows. SQL rules are the source's and are left out here.
+    A rule over one column judges that column, and its rejections show the value. A rule over
+    several columns, or over the frame, judges whole rows. SQL rules are not added: the source
+    evaluates them.
 
     Raises:
         ConfigurationError: a function cannot be used, a column does not exist, or a name is taken.
     """
-    taken = {name for name, _ in schema.rules} | set(_UNDELIVERED)
+    taken = {name for name, _ in schema.rules} | set(_NEVER_IGNORED)
     checks: dict[str | None, list[pandera.Check]] = {}
     for rule in rules:
         if rule.name in taken:
-            raise ConfigurationError(
-                f"rule {rule.name!r} exists already.", "Give it a name of its own."
-            )
+            raise ConfigurationError(f"rule {rule.name!r} exists already.", "Choose another name.")
         taken.add(rule.name)
         if rule.function is not None:
             column = rule.columns[0] if len(rule.columns) == 1 else None
@@ -60,16 +59,17 @@ def without(schema: RowSchema, ignored: Iterable[str]) -> RowSchema:
 def check_thresholds(
     thresholds: Mapping[str, Threshold], schema: RowSchema, rules: Iterable[RuleConfig]
 ) -> None:
-    """See that `thresholds:` names rules that there are, and ignores none that cannot be.
+    """Check that `thresholds:` names known rules, and ignores none that must apply.
 
     Raises:
-        ConfigurationError: a name is unknown; the message lists the known ones.
+        UnknownNameError: a name is unknown; the message lists the known ones.
+        ConfigurationError: a rule is ignored that must apply.
     """
     known = known_rules(schema, rules)
     for name, threshold in thresholds.items():
         if name not in known:
             raise UnknownNameError("thresholds: rule", name, sorted(known))
-        if threshold == "ignore" and name in _UNDELIVERED:
+        if threshold == "ignore" and name in _NEVER_IGNORED:
             raise ConfigurationError(
                 f"thresholds: rule {name!r} cannot be ignored: such a row lacks a value.",
                 "Write `warn`, or make the column nullable in the schema.",
@@ -78,7 +78,7 @@ def check_thresholds(
 
 def known_rules(schema: RowSchema, rules: Iterable[RuleConfig]) -> set[str]:
     """Names of all rules that can reject a row: of the schema, of the dataset and of the source."""
-    return {name for name, _ in schema.rules} | {rule.name for rule in rules} | set(_UNDELIVERED)
+    return {name for name, _ in schema.rules} | {rule.name for rule in rules} | set(_NEVER_IGNORED)
 
 
 def _changed(
@@ -94,7 +94,7 @@ def _changed(
 
 
 def _judge(schema: RowSchema, rule: RuleConfig, path: str) -> Callable[[Any], Any]:
-    """A user's function as Pandera calls it: with a Series for one column, else with a frame."""
+    """A user's function for Pandera, which passes a Series for one column, else a frame."""
     what = f"rule {rule.name!r}"
     for column in rule.columns:
         if column not in schema.names:
@@ -110,7 +110,7 @@ def _judge(schema: RowSchema, rule: RuleConfig, path: str) -> Callable[[Any], An
 
 
 def _verdicts(result: object, index: pd.Index) -> pd.Series | bool:
-    """Plain booleans, a null counting as passed; False, which is refused, for anything else."""
+    """A boolean per row, where null counts as passed; False (an error) for any other result."""
     fits = isinstance(result, pd.Series) and len(result) == len(index)
     if not fits or not pd.api.types.is_bool_dtype(result.dtype):  # type: ignore[attr-defined]
         return False

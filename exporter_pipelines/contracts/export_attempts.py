@@ -1,6 +1,6 @@
-"""What became of exports: published days as their manifests tell, attempts as Dagster tells.
+"""The results of exports: published days from their manifests, attempts from Dagster's runs.
 
-Belongs here: the nouns that the export report is made of. No row content.
+Belongs here: the data of the export report. No row content.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ class DaySummary:
     """One published day, as its manifest describes it.
 
     Attributes:
-        dataset, day: What.
+        dataset, day: Identify the export.
         rows_read, rows_exported, rows_rejected, rows_filtered: Counts.
         size_bytes: Of the data files.
         duration_s: Seconds that staging took.
@@ -56,7 +56,7 @@ class StorageUse:
 
     @property
     def total_bytes(self) -> int:
-        """All of them."""
+        """Sum of all three."""
         return self.data_bytes + self.quarantine_bytes + self.other_bytes
 
 
@@ -72,7 +72,7 @@ class Attempt:
 
 @dataclass(frozen=True)
 class ExportedRun:
-    """A run that exported, or was to: its attempts, and when it began and ended (UTC)."""
+    """A run that was to export days: its attempts, and when it started and ended (UTC)."""
 
     run_id: str
     started_at: dt.datetime

@@ -1,4 +1,4 @@
-"""What the doctor asks of a database, and how it says what it found."""
+"""The doctor's interface to a database, and the form of its findings."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ Level = Literal["ok", "warn", "FAIL"]
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at. Never holds a secret or a cell.
+    """The result of one check. Never contains a secret or a value from a row.
 
     Attributes:
-        level: `ok`; `warn`: exports work, but look at it; `FAIL`: exports cannot work.
-        dataset: Whose it is; None when it concerns all of them.
-        check: What was looked at.
+        level: `ok`; `warn`: exports work, but need attention; `FAIL`: exports cannot work.
+        dataset: The dataset that was checked; None for a check of all datasets.
+        check: What was checked.
         message: What was found. One sentence.
         hint: What to do; may be a block of lines to paste. Empty when there is nothing to do.
     """
@@ -36,11 +36,11 @@ class Relation:
     """A table or view as the database's catalog describes it.
 
     Attributes:
-        name: As `table:` of a defs.yaml would name it; for a query its `SourceConfig.origin`.
-        is_view: Has no index of its own, as a query has none.
+        name: As written in `table:` of a defs.yaml; for a query its `SourceConfig.origin`.
+        is_view: Whether it has no index of its own; true for a query as well.
         readable: Whether this user may read it.
-        types: Column -> type name, in the order of the table; for a database that stores any value
-            in any column, with the type that most of the first rows have.
+        types: Column -> type name, in the order of the table. Where any column may hold any value
+            (SQLite), with the type that most of the first rows have.
         key: The column that a unique index identifies rows by; None when there is none.
         native: The database's own handle.
     """
@@ -78,10 +78,10 @@ class Concern:
 
 
 class Inspection(Protocol):
-    """Looks at a database without changing it; a context manager, closed by the caller.
+    """Examines a database without changing it; a context manager, closed by the caller.
 
-    Every question is answered within seconds; one that cannot be raises an `ExporterError`, after
-    which the next one may be asked.
+    Every method returns within seconds or raises an `ExporterError`; the other methods can still
+    be called after an error.
     """
 
     def described(self) -> str:
@@ -89,7 +89,7 @@ class Inspection(Protocol):
         ...
 
     def find(self, source: SourceConfig) -> Relation | None:
-        """What `table:` names, or what `query:` gives."""
+        """The table of `table:`, or the result of `query:`; None when the table does not exist."""
         ...
 
     def relations(self) -> list[Relation]:
@@ -97,7 +97,7 @@ class Inspection(Protocol):
         ...
 
     def misfit(self, column: Column, type_name: str, source: SourceConfig) -> str | None:
-        """The types that `column` could be read from, when `type_name` is none of them."""
+        """The types that `column` can be read from; None when `type_name` is one of them."""
         ...
 
     def resembles(self, column: Column, type_name: str) -> bool:
@@ -105,23 +105,23 @@ class Inspection(Protocol):
         ...
 
     def is_naive(self, type_name: str) -> bool:
-        """Whether instants of this type are stored without a zone."""
+        """Whether this type stores times without a time zone."""
         ...
 
     def guessed_encoding(self, relation: Relation, column: str) -> TimeEncoding | None:
-        """What a column of numbers counts, by their size; None when it holds none."""
+        """The likely encoding of numbers in a time column, by their size; None without numbers."""
         ...
 
     def missing_index(self, relation: Relation, column: str) -> str | None:
-        """The statement that makes an index beginning with `column`; None when there is one."""
+        """The statement that creates an index starting with `column`; None when one exists."""
         ...
 
     def key_repeats(self, relation: Relation, column: str) -> bool | None:
-        """Whether values occur twice; None when a unique index forbids it."""
+        """Whether a value occurs more than once; None when a unique index forbids it."""
         ...
 
     def dayless_rows(self, relation: Relation, column: str, source: SourceConfig) -> int:
-        """Rows whose time is in no day (null, infinite, beyond year 9999); counted to 1,000."""
+        """Rows without a usable time (null, infinite, beyond year 9999), counted up to 1,000."""
         ...
 
     def span(
@@ -131,7 +131,7 @@ class Inspection(Protocol):
         ...
 
     def concerns(self, relation: Relation) -> Iterator[Concern]:
-        """Privileges beyond reading, and what would hide rows."""
+        """Privileges beyond reading, and settings that hide rows."""
         ...
 
     def __enter__(self) -> Inspection: ...

@@ -1,4 +1,4 @@
-"""What becomes of published days whose rows have changed in the source since."""
+"""What happens to published days whose source rows have changed."""
 
 from __future__ import annotations
 
@@ -15,14 +15,12 @@ class LateDataConfig(Strict):
     policy: Literal["report", "re-export"] = Field(
         "report",
         description="`report`: the check `source_unchanged` of the day warns. `re-export`: the "
-        "day is exported again as well, unless the source has fewer rows than before.",
+        "day is also exported again, unless the source has fewer rows than before.",
     )
-    lookback_days: int = Field(
-        7, ge=1, le=400, description="So many days before today are looked at."
-    )
+    lookback_days: int = Field(7, ge=1, le=400, description="Number of days before today to check.")
     settle_minutes: int = Field(
         30,
         ge=0,
-        description="A day counts as changed when its rows have stayed as they are now for so "
-        "long: a batch that is still arriving is exported once, at its end.",
+        description="A change counts after the day's rows have been stable for this many minutes, "
+        "so that a batch that is still arriving is exported once, at its end.",
     )

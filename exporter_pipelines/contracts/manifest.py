@@ -1,8 +1,8 @@
 """`_manifest.json`: the public description of a published day.
 
-Readers build on these names: add fields freely, change or remove one only with a new
-`manifest_version`. `docs/manifest.md` and `docs/manifest.schema.json` follow this file, and a
-test holds them to it.
+Readers rely on these names. Fields may be added; to change or remove one, raise
+`manifest_version`. `docs/manifest.md` and `docs/manifest.schema.json` are generated from this
+file, and a test compares them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _UNSEALED = "0" * 64
 
 
 def sealed_json(document: Mapping[str, Any]) -> bytes:
-    """The bytes of a manifest with its `manifest_sha256`; fields that are not known here stay.
+    """The bytes of a manifest with its `manifest_sha256`; unknown fields are kept.
 
     Args:
         document: A manifest as `json.loads` gives it; an earlier checksum is replaced.
@@ -58,9 +58,9 @@ class DataFile(_Part):
     format: str = Field(description="File format.", examples=["jsonl"])
     compression: str = Field(description="`none`, `gzip` or `zstd`.", examples=["gzip"])
     record_count: int = Field(description="Rows in the file.", examples=[1987], ge=0)
-    size_bytes: int = Field(description="Size as it lies on disk.", examples=[81231], ge=0)
+    size_bytes: int = Field(description="Size of the file on disk.", examples=[81231], ge=0)
     sha256: str = Field(
-        description="Of the file as it lies on disk, hexadecimal.", examples=["9f86d081884c7d65..."]
+        description="SHA-256 of the file on disk, hexadecimal.", examples=["9f86d081884c7d65..."]
     )
     min_timestamp: dt.datetime | None = Field(
         description="Earliest value of the time column, UTC.",
@@ -81,7 +81,7 @@ class Quarantine(_Part):
     )
     record_count: int = Field(description="Rows in the file.", examples=[13], ge=1)
     sha256: str = Field(
-        description="Of the file as it lies on disk.", examples=["60303ae22b998861..."]
+        description="SHA-256 of the file on disk, hexadecimal.", examples=["60303ae22b998861..."]
     )
 
 
@@ -105,11 +105,11 @@ class RuleResult(_Part):
 
 
 class Validation(_Part):
-    """What was judged."""
+    """The rules that were applied."""
 
     level: str = Field(description="`basic` or `strict`.", examples=["strict"])
     rules: list[RuleResult] = Field(
-        description="Every rule that was applied, those that nothing broke included.",
+        description="Every rule that was applied, including those that no row broke.",
         examples=[[{"rule": "known_level", "column": "level", "failed": 7}]],
     )
 
@@ -118,7 +118,7 @@ class Transformation(_Part):
     """One change that was applied to the rows."""
 
     name: str = Field(description="Name of the transform.", examples=["level_aliases"])
-    version: int = Field(description="Raised when its result changes.", examples=[1])
+    version: int = Field(description="Increased when its result changes.", examples=[1])
     params: dict[str, Any] = Field(description="Its parameters.", examples=[{"column": "level"}])
 
 
@@ -131,13 +131,13 @@ class Source(_Part):
         examples=["logs"],
     )
     snapshot: str = Field(
-        description="The database's name of the snapshot that was read; for SQLite how it was "
-        "read (`wal` or `copy`), and its pages.",
+        description="The database's identifier of the snapshot that was read; for SQLite how it "
+        "was read (`wal` or `copy`), and its number of pages.",
         examples=["752:752:"],
     )
     server_version: str = Field(description="Version of the database.", examples=["18.4"])
     fingerprint: SkipJsonSchema[str | None] = Field(None, exclude_if=lambda value: value is None)
-    """Only read, from manifests of version 0.1.0: see `stores.local.fingerprints`."""
+    """Read from manifests of version 0.1.0, never written: see `stores.local.fingerprints`."""
 
 
 class Run(_Part):
@@ -151,7 +151,7 @@ class Run(_Part):
         description="When work on this day began, UTC.", examples=["2026-11-02T02:15:04Z"]
     )
     duration_s: float = Field(
-        description="Seconds from then to the end of staging.", examples=[0.41], ge=0
+        description="Seconds from `started_at` to the end of staging.", examples=[0.41], ge=0
     )
 
 
@@ -163,7 +163,7 @@ class ColumnSchema(_Part):
         description="int64, double, bool, string, timestamp[us, tz=UTC] or json.",
         examples=["timestamp[us, tz=UTC]"],
     )
-    nullable: bool = Field(description="Whether null occurs.", examples=[False])
+    nullable: bool = Field(description="Whether null is allowed.", examples=[False])
 
 
 class Manifest(BaseModel):
@@ -172,13 +172,13 @@ class Manifest(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
 
     manifest_version: Literal[1] = Field(
-        1, description="Version of this description.", examples=[1]
+        1, description="Version of the manifest format.", examples=[1]
     )
     dataset: str = Field(description="Name of the dataset.", examples=["logs"])
     partition: str = Field(description="The day.", examples=["2026-11-01"])
     status: Literal["published"] = Field(
         "published",
-        description="Always `published`: a held day has no manifest of its own.",
+        description="Always `published`; a held day has no manifest.",
         examples=["published"],
     )
     window: Window = Field(description="The day as an interval.", examples=[{}])
@@ -186,24 +186,24 @@ class Manifest(BaseModel):
         description="When the day was published, UTC.", examples=["2026-11-02T02:15:04.512345Z"]
     )
     data_version: str = Field(
-        description="Derived from the content: the same rows, configuration and code give the "
-        "same version.",
+        description="Hash of the content: the same rows, configuration and code give the same "
+        "version.",
         examples=["b94d27b9934d3e08..."],
     )
     record_count: int = Field(description="Rows exported.", examples=[1987], ge=0)
     file_size: int = Field(
-        description="Bytes of the data files as they lie on disk.", examples=[81231], ge=0
+        description="Total size of the data files on disk, in bytes.", examples=[81231], ge=0
     )
     files: list[DataFile] = Field(description="Empty for a day without rows.", examples=[[{}]])
-    counts: Counts = Field(description="What became of every row.", examples=[{}])
+    counts: Counts = Field(description="Rows read, exported, rejected and filtered.", examples=[{}])
     quarantine: Quarantine | None = Field(
-        description="Null when no row was rejected.", examples=[None]
+        description="The rejected rows; null when there are none.", examples=[None]
     )
     data_quality_metrics: dict[str, float | int] = Field(
-        description="Flat: name -> number. Percentages are over the rows read.",
+        description="Metric -> number. Percentages refer to the rows read.",
         examples=[{"rejected_pct": 0.65, "completeness_pct.level": 100.0}],
     )
-    validation: Validation = Field(description="What was judged.", examples=[{}])
+    validation: Validation = Field(description="The rules that were applied.", examples=[{}])
     transformations: list[Transformation] = Field(
         description="In the order in which they were applied.", examples=[[{}]]
     )
@@ -219,7 +219,8 @@ class Manifest(BaseModel):
     run: Run = Field(description="The run that published the day.", examples=[{}])
     manifest_sha256: str | None = Field(
         None,
-        description="Of this file with these 64 digits as zeros; earlier versions wrote none.",
+        description="SHA-256 of this file with these 64 digits replaced by zeros; absent in "
+        "manifests of earlier versions.",
         examples=["2c26b46b68ffc68f..."],
         pattern="^[0-9a-f]{64}$",
     )
@@ -246,11 +247,11 @@ class Manifest(BaseModel):
             return self
         stated = self.manifest_sha256 or ""
         if hashlib.sha256(data.replace(stated.encode(), _UNSEALED.encode())).hexdigest() != stated:
-            raise ValueError("manifest_sha256 is not that of this file: it was changed afterwards")
+            raise ValueError("manifest_sha256 does not match: the file was changed after writing")
         return self
 
     def sealed(self) -> Manifest:
-        """The same with its `manifest_sha256`; call it last."""
+        """A copy with its `manifest_sha256`; call this last."""
         unsealed = self.model_copy(update={"manifest_sha256": _UNSEALED})
         digest = hashlib.sha256(unsealed.to_json()).hexdigest()
         return self.model_copy(update={"manifest_sha256": digest})
@@ -264,14 +265,14 @@ class Manifest(BaseModel):
         """Read a manifest.
 
         Raises:
-            pydantic.ValidationError: not a manifest of this version, one that does not add up, or
-                one whose `manifest_sha256` is not that of these bytes.
+            pydantic.ValidationError: these bytes are not a manifest of this version, its numbers
+                do not add up, or its `manifest_sha256` does not match.
         """
         return cls.model_validate_json(data, context={"data": data})
 
     @classmethod
     def if_readable(cls, data: bytes | None) -> Manifest | None:
-        """The same, but None for one that is absent (None) or damaged, whatever it is."""
+        """Read a manifest; None when it is absent (None) or damaged."""
         try:
             return cls.from_json(data) if data is not None else None
         except ValidationError:

@@ -1,6 +1,6 @@
-"""A preset: a dataset that is like another one and overrides some of how it is exported.
+"""A preset: a variant of a dataset that overrides some of its export settings.
 
-Belongs here: which settings a preset may override, and how they are laid over those of the dataset.
+Belongs here: which settings a preset may override, and how they are merged with the dataset's.
 Does not belong here: finding the other dataset (`catalog`).
 """
 
@@ -14,7 +14,7 @@ from pydantic import Field, create_model
 from exporter_pipelines.contracts.dataset import DatasetConfig, DatasetName
 from exporter_pipelines.contracts.strict import Strict
 
-# Not the source and not what a row is: with another of those it would be another dataset.
+# Not `source` and not `schema`: with those changed it would be another dataset.
 OVERRIDES = (
     "description", "transforms", "filters", "validation", "thresholds", "select", "format",
     "compression", "max_file_records", "max_rejected_pct", "max_rejected_rows", "max_value_bytes",
@@ -23,22 +23,22 @@ OVERRIDES = (
 
 
 class Preset(Strict):
-    """What every preset has; `PresetConfig` adds what it may override."""
+    """The fields of every preset; `PresetConfig` adds the settings that it may override."""
 
-    name: DatasetName = Field(description="Asset key and folder name of its own.")
-    like: DatasetName = Field(description="The dataset that it is like.")
+    name: DatasetName = Field(description="Asset key and folder name of the preset.")
+    like: DatasetName = Field(description="The dataset that the preset is based on.")
 
     def laid_over(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
-        """The attributes of a dataset with what this preset says.
+        """The attributes of a dataset, overridden by those of this preset.
 
-        Mappings (`thresholds`) are merged, everything else is replaced. The schedule of the
-        dataset is not taken over: a preset runs when it is asked to, or by a schedule of its own.
+        Mappings (`thresholds`) are merged, everything else is replaced. The dataset's schedule is
+        not inherited: a preset runs on request, or on the schedule in its own `defs.yaml`.
         """
         own = self.model_dump(exclude_unset=True, exclude={"like"})
         return _merged({**attributes, "schedule": None}, own)
 
 
-# The same types, bounds and descriptions; what is left out is as in the dataset.
+# The same types, bounds and descriptions. A setting that is left out is inherited.
 _FIELDS: dict[str, Any] = {
     name: (DatasetConfig.model_fields[name].annotation, DatasetConfig.model_fields[name])
     for name in OVERRIDES

@@ -1,6 +1,6 @@
-"""What a `defs.yaml` adds to a schema: rules, filters and transforms of one's own, thresholds.
+"""What a `defs.yaml` may add to a schema: rules, filters, transforms and thresholds.
 
-Belongs here: the fields a user may write, and what can be told of them without the schema.
+Belongs here: the fields a user may write, and the checks that need no schema.
 Does not belong here: importing functions (`user_functions`), or applying anything to rows.
 """
 
@@ -24,16 +24,16 @@ Operator = Literal[
 
 
 class RuleConfig(Strict):
-    """A rule beside those of the schema: a Python function, or an expression of the database."""
+    """A rule in addition to those of the schema: a Python function, or an SQL expression."""
 
     name: PartName = Field(description="Name in checks, metrics, quarantine and manifest.")
     function: DottedPath | None = Field(
         None,
-        description="Dotted path of a function: a frame of rows, or the Series of `columns`, to a "
-        "boolean Series.",
+        description="Dotted path of a function. It receives a frame of rows, or the Series of "
+        "`columns`, and returns a boolean Series.",
     )
     columns: tuple[str, ...] = Field(
-        (), description="Exported columns that the function gets, one argument each."
+        (), description="Exported columns to pass to the function, one argument each."
     )
     params: dict[str, Any] = Field(
         default_factory=dict, description="Further arguments of the function, by name."
@@ -41,8 +41,8 @@ class RuleConfig(Strict):
     sql: str | None = Field(
         None,
         min_length=1,
-        description="Instead of a function: a boolean expression over the table's own columns, "
-        "trusted, evaluated by the database over all rows of the day. Null counts as passed.",
+        description="Instead of a function: a boolean SQL expression over the table's columns. The "
+        "database evaluates it as written for every row of the day. Null counts as passed.",
     )
 
     @model_validator(mode="after")
@@ -64,7 +64,9 @@ class FilterConfig(Strict):
         "`contains` or `starts_with`."
     )
     value: Any = Field(
-        None, description="Of the column's type; a list for `in` and `not_in`; none for nulls."
+        None,
+        description="Value of the column's type; a list for `in` and `not_in`; none for `is_null` "
+        "and `not_null`.",
     )
 
 
@@ -77,7 +79,8 @@ class TransformConfig(Strict):
         "are counted, by default the function's.",
     )
     function: DottedPath | None = Field(
-        None, description="Dotted path of a function of your own: (batch, params) to a batch."
+        None,
+        description="Dotted path of a function that receives (batch, params) and returns a batch.",
     )
     params: dict[str, Any] = Field(default_factory=dict, description="Its parameters.")
 

@@ -1,4 +1,4 @@
-"""How long exports stay, and what a tombstone says of those that were removed."""
+"""How long exports are kept, and the tombstone that records what was removed."""
 
 from __future__ import annotations
 
@@ -10,24 +10,25 @@ from pydantic import BaseModel, ConfigDict, Field
 from exporter_pipelines.contracts.strict import Strict
 
 Part = Literal["day", "quarantine"]
-"""What of a day can be removed: its data with the manifest, or its rejected rows."""
+"""The removable parts of a day: its data with the manifest, or its rejected rows."""
 
 
 class RetentionConfig(Strict):
-    """What `exporter prune` may remove; without it nothing of a dataset ever is."""
+    """What `exporter prune` may remove; a dataset without it keeps everything."""
 
     keep_days: int = Field(
         ge=1,
-        description="Days to keep, today among them, by the date of the day and not of its export.",
+        description="Number of days to keep, including today. The date of the day counts, not the "
+        "date of its export.",
     )
     keep_at_least: int = Field(
-        7, ge=1, description="So many of the newest published days stay, however old they are."
+        7, ge=1, description="Number of newest published days to keep, however old they are."
     )
     keep_quarantine_days: int | None = Field(
         None,
         ge=1,
-        description="The same for rejected rows, which may go earlier than the day; null for as "
-        "long as `keep_days`.",
+        description="Number of days to keep rejected rows, which may be removed before their day; "
+        "null for `keep_days`.",
     )
 
 
@@ -38,15 +39,15 @@ class Removed(BaseModel):
 
     what: Part = Field(description="`day`: data and manifest. `quarantine`: the rejected rows.")
     removed_at: dt.datetime = Field(description="When, in UTC.")
-    reason: str = Field(description="The rule that said so.")
-    size_bytes: int = Field(description="Bytes of the files that went.")
-    record_count: int | None = Field(None, description="Rows of the day, as its manifest said.")
-    data_version: str | None = Field(None, description="Of the day, as its manifest said.")
-    export_timestamp: dt.datetime | None = Field(None, description="When it had been published.")
+    reason: str = Field(description="The setting that required it.")
+    size_bytes: int = Field(description="Bytes of the removed files.")
+    record_count: int | None = Field(None, description="Rows of the day, from its manifest.")
+    data_version: str | None = Field(None, description="Version of the data, from the manifest.")
+    export_timestamp: dt.datetime | None = Field(None, description="When the day was published.")
 
 
 class Tombstone(BaseModel):
-    """`<dataset>/removed/date=<day>.json`: what is no longer there, and why."""
+    """`<dataset>/removed/date=<day>.json`: what was removed from a day, when and why."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -59,5 +60,5 @@ class Tombstone(BaseModel):
         return (self.model_dump_json(indent=2, exclude_none=True) + "\n").encode()
 
     def covers(self, what: Part, published_at: dt.datetime) -> bool:
-        """Whether something that was published then has been removed since."""
+        """Whether a part that was published at this time was removed afterwards."""
         return any(r.what == what and r.removed_at >= published_at for r in self.removed)

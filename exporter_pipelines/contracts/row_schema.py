@@ -1,4 +1,4 @@
-"""What a row is: a Pandera model, read once into the facts that every room needs.
+"""The schema of a row: a Pandera model, read once into the facts that all packages use.
 
 Belongs here: column names, Arrow types, nullability, and the Pandera schema that judges a batch.
 Does not belong here: how a database type becomes one of these types (`sources`), or how a value
@@ -50,9 +50,9 @@ class Column:
         is_identifier: int64 or text, whichever the source has. Declared with
             `Field(metadata={"identifier": True})`.
         description: For the UI and the docs.
-        values: The only values that are valid, where the schema says so: by Pandera's `isin`, or
-            by `Field(metadata={"values": [...]})` beside a check of one's own. They are names of
-            ours and no row content, so metrics may count each.
+        values: The valid values, where the schema lists them: with Pandera's `isin`, or with
+            `Field(metadata={"values": [...]})` next to a custom check. They come from the schema
+            and not from rows, so metrics may name them.
     """
 
     name: str
@@ -65,7 +65,7 @@ class Column:
     values: tuple[str, ...] = ()
 
     def described(self) -> dict[str, object]:
-        """Name, type and nullability as manifest and files give them."""
+        """Name, type and nullability, as written to manifest and files."""
         shown = "json" if self.is_json else str(self.type)
         return {"name": self.name, "type": shown, "nullable": self.nullable}
 
@@ -126,12 +126,12 @@ class RowSchema:
         return replace(self, pandera=pandera.DataFrameSchema(plain, name=self.pandera.name))
 
     def selected(self, names: Sequence[str]) -> RowSchema:
-        """The schema of rows with fewer columns, in this order; it is not one to judge by."""
+        """The schema with only these columns, in this order; it cannot be used for validation."""
         return replace(self, columns=tuple(self[name] for name in names))
 
     @property
     def rules(self) -> tuple[tuple[str, str | None], ...]:
-        """(rule, column) of everything that is judged; a rule over whole rows has no column."""
+        """(rule, column) of every rule; a rule over whole rows has no column."""
         required = [("required", c.name) for c in self.columns if not c.nullable]
         checks = [
             (rule_name(check), name)
@@ -148,25 +148,25 @@ def rule_name(check: pandera.Check) -> str:
 
 
 def load_row_schema(path: str) -> RowSchema:
-    """Import a Pandera model and read what it says.
+    """Import a Pandera model and return its row schema.
 
     Args:
         path: Dotted path such as `exporter_pipelines.defs.logs.schema.LogRow`.
 
     Raises:
-        ConfigurationError: the path leads nowhere, to something that is no Pandera model, or to a
-            model with a type or an option that an export cannot honour.
+        ConfigurationError: the path cannot be imported, is not a Pandera model, or the model has a
+            type or an option that exports do not support.
     """
     schema = _import_model(path).to_schema()
     if options := _evading_options(schema):
         raise ConfigurationError(
-            f"{path} uses {', '.join(options)}, with which Pandera would not judge every row as "
-            "it is.",
+            f"{path} uses {', '.join(options)}, which makes Pandera change rows or accept invalid "
+            "ones.",
             "Remove it; rows that break a rule are kept in the quarantine.",
         )
     if schema.unique or any(column.unique for column in schema.columns.values()):
         raise ConfigurationError(
-            f"{path} declares a column unique, which a batch cannot know.",
+            f"{path} declares a column unique, which cannot be checked batch by batch.",
             "Remove it; repeated keys of the whole day are counted by the check repeated_keys.",
         )
     if taken := {NOTES_COLUMN, REASONS_COLUMN} & set(schema.columns):
@@ -182,7 +182,7 @@ def load_row_schema(path: str) -> RowSchema:
 
 
 def _evading_options(schema: Any) -> list[str]:
-    """Options by which a row that breaks a rule would pass, or another row be judged."""
+    """Options that let an invalid row pass, or change rows before they are judged."""
     parts = [schema, *schema.columns.values()]
     checks = [check for part in parts for check in part.checks]
     found = {

@@ -15,8 +15,8 @@ _IPV4 = rf"^{_OCTET}(?:\.{_OCTET}){{3}}$"
 def parses_as_address(addresses: pd.Series) -> pd.Series:
     """True where a text is an IPv4 or IPv6 address in full form, without mask or zone.
 
-    What looks like IPv4 is one, which takes 3 ms for 50,000; distinct texts of the rest are tried
-    with `inet_pton` (11 ms; `ipaddress` takes 132 ms).
+    A regular expression finds IPv4 addresses (3 ms for 50,000 texts); `inet_pton` parses each
+    other distinct text (11 ms; `ipaddress` takes 132 ms).
     """
     texts = pa.array(addresses.array, pa.string())
     valid = pc.match_substring_regex(texts, _IPV4).fill_null(False)

@@ -1,4 +1,4 @@
-"""What the engine asks of a database: one consistent day, as Arrow batches.
+"""The engine's interface to a database: one consistent day, as Arrow batches.
 
 The last column of every batch, `NOTES_COLUMN`, is null or a JSON array of what the source did to
 the row. Its elements are null, `["reject", rule, column, value]` for a value that could not be
@@ -27,13 +27,13 @@ class SourceInfo:
     """Where a day was read, for the manifest. Never holds a URL, user or password.
 
     Attributes:
-        kind: Of database, such as `postgresql` or `sqlite`.
+        kind: Kind of database, such as `postgresql` or `sqlite`.
         table: As configured; for a query `query` and a short hash of its text.
         snapshot: The database's own name of the snapshot (`pg_current_snapshot()`); for SQLite,
             which has none, how it was read (`wal`, `copy`) and its size.
-        server_version: Of the database.
-        fingerprint: Of the day's rows: a hash of how many they are, their largest key and, where
-            the dataset names an `updated_column`, their latest update.
+        server_version: Version of the database.
+        fingerprint: Hash of the day's row count, largest key and, where the dataset names an
+            `updated_column`, latest update.
     """
 
     kind: str
@@ -58,9 +58,9 @@ class DaySnapshot(Protocol):
 
     @property
     def info(self) -> SourceInfo:
-        """For the manifest; before all rows are read, the database may have to be asked.
+        """Facts for the manifest; queries the database unless all rows have been read.
 
-        Not while `batches` goes on.
+        Must not be used while `batches` is being iterated.
 
         Raises:
             SourceLostError: the database stopped, or did not answer.
@@ -79,9 +79,9 @@ class DaySnapshot(Protocol):
         ...
 
     def stop(self) -> None:
-        """Make whoever waits for the database fail at once; from any thread.
+        """Make a call that waits for the database fail at once; may be used from any thread.
 
-        The snapshot can then only be closed.
+        Afterwards the snapshot can only be closed.
         """
         ...
 
@@ -120,11 +120,11 @@ class Source:
     """A kind of database.
 
     Attributes:
-        kind: As the UI shows it on the assets that read such a database.
-        schemes: What its URLs begin with, up to the colon.
+        kind: Shown in the UI on the assets that read such a database.
+        schemes: Schemes of its URLs, without the colon.
         example: A URL, for messages.
-        open_session: From a URL and the environment variable that holds it, which messages name.
-            Does not connect before the first day.
+        open_session: Takes a URL and the name of its environment variable, for messages. Connects
+            when the first day is read.
         open_inspection: The same for the doctor; connects at once.
     """
 

@@ -13,4 +13,4 @@ SOURCE_RULES = (
     "unreadable_time",
     "value_too_large",
 )
-"""Every rule under which a source rejects a value that it cannot deliver; a test holds it."""
+"""Every rule under which a source rejects a value that it cannot deliver; a test compares."""

@@ -18,7 +18,7 @@ from exporter_pipelines.contracts.source import SourceInfo
 from exporter_pipelines.contracts.tally import Tally
 
 Data: TypeAlias = bytes | bytearray | memoryview
-"""Bytes of a file; a view where they need not be copied."""
+"""Bytes of a file; may be a view, to avoid a copy."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class OpenFile(Protocol):
 
 
 class Staging(Protocol):
-    """A private place for one attempt at one day; a context manager that discards it at its end.
+    """A private staging area for one attempt at one day; a context manager that discards it.
 
     Owned by the process that began it. Discarding is harmless after the content was published or
     held. If the process dies, a later run removes what it left.
@@ -51,7 +51,7 @@ class Staging(Protocol):
 
     @property
     def generation(self) -> str:
-        """Short text that no other attempt has."""
+        """Short text that is unique to this attempt."""
         ...
 
     def open(self, name: str) -> BinaryIO:
@@ -85,12 +85,12 @@ class StagedDay:
         schema: The row schema as bound to the source's types.
         run_id: Dagster's run id.
         started_at: When work on the day began, UTC.
-        duration_s: Seconds from then until all rows were staged.
+        duration_s: Seconds from `started_at` until all rows were staged.
         tally: Counts; final.
-        files: Data files, described as the manifest will; their `path` is the staged name.
+        files: Data files, as the manifest will describe them; their `path` is the staged name.
         quarantine: The rejected rows, or None.
-        transformations: What was applied.
-        source: Where the rows were read.
+        transformations: The transforms that were applied.
+        source: Where the rows were read from.
         staging: Holds the files.
     """
 

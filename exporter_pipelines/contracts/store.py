@@ -1,7 +1,7 @@
-"""What the engine asks of a place for exports: named bytes, and one switch that publishes a day.
+"""The engine's interface to a place for exports: named files, and one switch that publishes a day.
 
-Belongs here: the protocols of a store and of a published day. Does not belong here: any place by
-name; each one is a package in `stores/`.
+Belongs here: the protocols of a store and of a published day. Does not belong here: any
+particular store; each one is a package in `stores/`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from exporter_pipelines.contracts.retention import Part
 from exporter_pipelines.contracts.staged_day import Staging
 
 NewTombstone = Callable[[bytes | None, bytes | None], bytes]
-"""(earlier tombstone, published manifest) -> tombstone; None stands for one that is not there."""
+"""(earlier tombstone, published manifest) -> tombstone; None when there is none."""
 
 
 def generation_of(manifest: bytes | None) -> str | None:
@@ -54,7 +54,7 @@ class Publication:
         manifest: Bytes of `_manifest.json`.
         quarantine: Name of the staged file with the rejected rows; None when there are none.
         dataset_files: Name -> content of the files in the dataset's folder (card and schemas).
-        fingerprint: Of the day's source rows; kept privately, for finding late data.
+        fingerprint: Of the day's source rows; stored privately, to detect late data.
     """
 
     manifest: bytes
@@ -64,7 +64,7 @@ class Publication:
 
 
 class PublishedDay(Protocol):
-    """One generation of a published day; what its name stands for now may already be another.
+    """One generation of a published day; it may have been replaced while this object is open.
 
     Attributes:
         path: Where it was published, for messages.
@@ -106,8 +106,8 @@ class PublishedDay(Protocol):
 class Store(Protocol):
     """A place for exports. All days are partition keys, `YYYY-MM-DD`.
 
-    Every method raises `OutputUnavailableError` when the place refuses, and `ConfigurationError`
-    for a name that cannot be a dataset's or a day's.
+    Every method raises `OutputUnavailableError` when the place cannot be read or written, and
+    `ConfigurationError` for a name that cannot be a dataset's or a day's.
     """
 
     @property
@@ -116,7 +116,7 @@ class Store(Protocol):
         ...
 
     def begin(self, dataset: str, day: str) -> Staging:
-        """Begin an attempt at a day, after removing what dead attempts left; a context manager."""
+        """Begin an attempt at a day, after removing abandoned ones; a context manager."""
         ...
 
     def switch(self, staging: Staging, publication: Publication) -> None:
@@ -138,10 +138,10 @@ class Store(Protocol):
     def remove(
         self, dataset: str, day: str, part: Part, *, expected: str | None, tombstone: NewTombstone
     ) -> bool:
-        """Remove a part of a day, and leave the tombstone.
+        """Remove a part of a day, and leave a tombstone.
 
         Args:
-            dataset, day: Whose.
+            dataset, day: Identify the day.
             part: What to remove.
             expected: `generation_of` the manifest when the removal was decided.
             tombstone: Makes the day's tombstone, which is written before anything is removed.

@@ -1,4 +1,4 @@
-"""The count of a day: every row that was read is accounted for here."""
+"""The counts of a day; every row that was read is accounted for here."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 UNNAMED_VALUE = "(other)"
-"""Stands in `Tally.values` for all that the schema does not name, which may be row content."""
+"""Counted in `Tally.values` for each value that the schema does not list: it is row content."""
 
 
 @dataclass
@@ -20,12 +20,12 @@ class Tally:
         rows_rejected: Rows written to the quarantine, each counted once.
         rows_tolerated: Rejected rows that broke only rules with the threshold `warn`.
         rows_filtered: Rows left out by a named filter: name -> rows.
-        rows_outside_window: Rows read whose time is not in the day; always 0 unless a bug.
+        rows_outside_window: Rows read whose time is not in the day; anything but 0 is a bug.
         repeated_keys: Rows whose key another row of the day also has, less one for each such key.
         missing: Column -> rows read without a value.
         failures: (rule, column) -> rows that broke the rule.
-        changed: Rule -> values that were changed by it.
-        values: (column, value) -> exported rows with it, for the columns whose values are a set.
+        changed: Rule -> values that it changed.
+        values: (column, value) -> exported rows with it, for columns whose schema lists values.
     """
 
     source_rows: int = 0

@@ -1,4 +1,4 @@
-"""Functions that a `defs.yaml` names: imported and looked at when it is loaded, never later."""
+"""Functions that a `defs.yaml` names: imported and checked when the file is loaded."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from exporter_pipelines.errors import ConfigurationError
 def user_function(
     what: str, path: str, arguments: tuple[str, ...], named: Mapping[str, Any] | None = None
 ) -> Callable[..., Any]:
-    """Import a function and see that it can be called as it will be.
+    """Import a function and check that it accepts the arguments that it will get.
 
     Args:
         what: Names the entry in messages, as in `rule 'x'`.
@@ -44,6 +44,6 @@ def user_function(
             "Change `columns` or `params` in defs.yaml, or the parameters of the function.",
         ) from None
     except ValueError:
-        pass  # a function written in C tells nothing of its parameters
+        pass  # a function written in C has no signature to inspect
     checked: Callable[..., Any] = function
     return checked
