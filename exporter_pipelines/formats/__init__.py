@@ -2,7 +2,7 @@
 
 Belongs here: one module per format, found by its `name`.
 Does not belong here: files and folders (`stores`), or changing what a row says (`transforms`).
-A format is added by writing its module and listing its class in `_CLASSES`.
+docs/extending.md says how to add one.
 """
 
 from __future__ import annotations
