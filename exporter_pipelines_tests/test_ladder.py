@@ -21,8 +21,11 @@ LADDER = {
     "extras": {"errors"},
     "contracts": {"errors"},
     "sources": {"errors", "contracts"},
-    "sources.postgres": {"errors", "contracts", *SHARED_BY_SOURCES},
-    "sources.sqlite": {"errors", "contracts", *SHARED_BY_SOURCES},
+    # Each kind of database by itself.
+    **{
+        f"sources.{folder.parent.name}": {"errors", "contracts", *SHARED_BY_SOURCES}
+        for folder in (PACKAGE / "sources").glob("*/__init__.py")
+    },
     "transforms": {"errors", "contracts"},
     "formats": {"errors", "contracts"},
     "stores": {"errors", "contracts"},
