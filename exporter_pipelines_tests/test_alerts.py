@@ -21,10 +21,12 @@ from dagster._core.scheduler.instigation import (
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 
 from exporter_pipelines.definitions import build
+from exporter_pipelines.defs_files import definitions
 from exporter_pipelines.orchestration.alerts import condition_alerts as condition_alerts_module
 from exporter_pipelines_tests.support.alert_receivers import Inbox, inbox
 from exporter_pipelines_tests.support.alerting import Alerting, alerting_project
 from exporter_pipelines_tests.support.backends import Backend
+from exporter_pipelines_tests.support.definitions import copy_definitions
 
 DAY = "2026-11-03"
 
@@ -290,6 +292,28 @@ def test_low_disk_space_sends_an_alert(alerting: Alerting, monkeypatch: pytest.M
     assert "the limit is 1e+09 GiB" in full["message"]
     monkeypatch.setenv("EXPORTER_ALERT_MIN_FREE_GIB", "0")
     assert [post["title"] for post in alerting.received()] == ["[exporter] output: resolved"]
+
+
+def test_a_broken_definition_sends_one_alert_and_is_resolved_once(
+    alerting: Alerting, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    folder = tmp_path / "defs"
+    copy_definitions(folder)
+    monkeypatch.setattr(definitions, "DEFS", folder)
+    assert alerting.received() == []
+    file = folder / "ips" / "defs.yaml"
+    text = file.read_text()
+    file.write_text(text.replace("format: jsonl", "format: xml"))
+    [broken] = alerting.received()
+    assert broken["title"] == "[exporter] ips: broken definition"
+    assert f"{file}:20: format 'xml' does not exist" in broken["message"]
+    key = dg.AssetCheckKey(dg.AssetKey("ips"), "definition_is_valid")
+    [check] = alerting.instance.event_log_storage.get_latest_asset_check_execution_by_key(
+        [key]
+    ).values()
+    assert check.status.value == "FAILED"
+    file.write_text(text)
+    assert [post["title"] for post in alerting.received()] == ["[exporter] ips: resolved"]
 
 
 def test_the_heartbeat_stops_when_alerting_is_unhealthy(

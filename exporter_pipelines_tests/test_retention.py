@@ -234,6 +234,20 @@ def test_a_broken_file_keeps_its_dataset_alone(
     assert project.manifest("logs", "2026-11-01") is None
 
 
+def test_the_job_prunes_the_others_of_a_broken_dataset_and_fails(
+    six_days: Backend, project: Project
+) -> None:
+    retain(project, newest=4)
+    project.edit("ips", "  schedule:", "  shedule:")
+    apply = project.path / "apply.yaml"
+    apply.write_text("ops: {prune: {config: {apply: true}}}")
+    job = ("job", "execute", "-m", "exporter_pipelines.definitions", "-j", "prune_job")
+    done = project.dagster(*job, "-c", str(apply))
+    assert done.code == 1
+    assert "ips/defs.yaml:25: shedule: there is no such setting." in done.last_words
+    assert project.manifest("logs", "2026-11-01") is None
+
+
 def test_the_job_removes_only_when_told_and_notes_it_at_the_day(
     six_days: Backend, project: Project
 ) -> None:
