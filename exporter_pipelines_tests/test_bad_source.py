@@ -321,7 +321,7 @@ def test_a_connection_that_is_cut_in_the_stream_fails_the_day(
     large: Backend, store: LocalStore
 ) -> None:
     cut = once(lambda: large.run(CUT))
-    message = refused(SourceLostError, large.url, store, report=cut)
+    message = refused(SourceLostError, large.url, store, progress=cut)
     assert "stopped in the middle" in message
     assert "Nothing of this day was published" in message
     assert export(large.url, dataset(), DAY, store).record_count == 803
@@ -329,7 +329,7 @@ def test_a_connection_that_is_cut_in_the_stream_fails_the_day(
 
 def test_a_cancelled_statement_fails_the_day(large: Backend, store: LocalStore) -> None:
     cancel = once(lambda: large.run(CANCEL))
-    message = refused(SourceLostError, large.url, store, report=cancel)
+    message = refused(SourceLostError, large.url, store, progress=cancel)
     assert "canceling statement due to user request" in message
 
 
@@ -373,7 +373,7 @@ def test_a_server_error_late_in_the_stream_fails_the_day(large: Backend, store: 
     large.run(BROKEN_VIEW.format(id=last, cell=f"(left(message, 0) || '{SECRET}')"))
     read = []
     broken = dataset(source={"table": "broken"})
-    refused(SourceLostError, large.url, store, broken, report=lambda n, _: read.append(n))
+    refused(SourceLostError, large.url, store, broken, progress=lambda n, _: read.append(n))
     assert read
 
 
@@ -392,7 +392,7 @@ def test_an_export_that_ends_early_lets_go_of_the_connection(
     def fail() -> None:
         raise MissingSettingError("stop", "hint")
 
-    refused(MissingSettingError, large.url, store, report=once(fail))
+    refused(MissingSettingError, large.url, store, progress=once(fail))
     left = "no session of the export is left"
     wait_until(lambda: large.run(SESSIONS), left, until=lambda found: found == [(0,)])
     assert len(rows(store, export(large.url, dataset(), DAY, store))) == 803

@@ -56,7 +56,7 @@ def test_rows_that_arrive_during_the_export_are_not_part_of_it(
         backend.run("DELETE FROM logs WHERE id = 200")
         assert total == 200
 
-    manifest = export(backend.url, dataset(), DAY, store, batch_rows=10, report=insert)
+    manifest = export(backend.url, dataset(), DAY, store, batch_rows=10, progress=insert)
     assert manifest.counts.read == manifest.record_count == 200
     assert [row["id"] for row in rows(store, manifest)] == list(range(1, 201))
     assert export(backend.url, dataset(), DAY, store).record_count > 200

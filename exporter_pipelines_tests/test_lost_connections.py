@@ -95,7 +95,7 @@ def test_a_stopped_server_process_ends_the_day_and_publishes_nothing_later(
 
     try:
         with ends_within(6), pytest.raises(SourceStalledError) as caught:
-            export(large.url, impatient(), DAY, store, report=once(stop))
+            export(large.url, impatient(), DAY, store, progress=once(stop))
     finally:
         os.kill(stopped[0], signal.SIGCONT)
     assert "sent nothing for 1 s" in str(caught.value)
@@ -109,7 +109,7 @@ def test_a_stopped_server_process_ends_the_day_and_publishes_nothing_later(
 def test_a_silent_network_ends_the_day(large: Backend, store: LocalStore) -> None:
     with tcp_proxy(large.url) as proxy:
         with ends_within(6), pytest.raises(SourceStalledError, match="sent nothing for 1 s"):
-            export(proxy.url, impatient(), DAY, store, report=once(proxy.flows.clear))
+            export(proxy.url, impatient(), DAY, store, progress=once(proxy.flows.clear))
         proxy.flows.set()
         assert export(proxy.url, impatient(), DAY, store).record_count == 400
 
@@ -163,7 +163,7 @@ def test_a_cancel_does_not_wait_for_a_silent_network(large: Backend, store: Loca
             threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
 
         with ends_within(6), pytest.raises(KeyboardInterrupt):
-            export(proxy.url, dataset(), DAY, store, report=once(silence))
+            export(proxy.url, dataset(), DAY, store, progress=once(silence))
     assert left_behind(store) == []
     assert store.read_manifest("logs", DAY) is None
 
