@@ -14,10 +14,10 @@ import dagster as dg
 from exporter_pipelines.components.loading import exported, load_datasets
 from exporter_pipelines.orchestration.alerts.condition_alerts import condition_alerts_sensor
 from exporter_pipelines.orchestration.alerts.run_alerts import run_alerts_sensor
+from exporter_pipelines.orchestration.exports.exit_messages import install_excepthook
 from exporter_pipelines.orchestration.exports.io_manager import ExportIOManager
 from exporter_pipelines.orchestration.exports.jobs import all_exports_job, export_report_job
 from exporter_pipelines.orchestration.exports.known_warnings import silence
-from exporter_pipelines.orchestration.exports.last_words import install
 from exporter_pipelines.orchestration.exports.partitions import daily_partitions
 from exporter_pipelines.orchestration.exports.resources import BackendResource
 from exporter_pipelines.orchestration.report.asset import export_report
@@ -31,7 +31,7 @@ from exporter_pipelines.orchestration.upkeep.repair import repair_job
 def build() -> dg.Definitions:
     """Load `defs/` under the settings of this moment."""
     silence()
-    install()
+    install_excepthook()
     exports = ExportIOManager()
     datasets, partitions = load_datasets(Path(__file__).parent), daily_partitions()
     descriptions = exported(datasets)

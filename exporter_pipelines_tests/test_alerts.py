@@ -133,7 +133,7 @@ def test_a_run_that_dagster_cannot_retry_sends_an_alert_despite_its_tag(
         tags={"dagster/will_retry": "true"},
         remote_job_origin=origin if launched else None,
     )
-    alerting.instance.report_run_failed(killed, "The process of this run is gone.")
+    alerting.instance.report_run_failed(killed, "The process of this run has ended.")
     told = [post["title"] for post in alerting.received()]
     assert told == ([] if launched else ["[exporter] prune_job: run failed"])
 

@@ -117,7 +117,7 @@ def test_the_last_day_before_the_first_is_refused(logs: Runner) -> None:
 
 def test_a_run_without_a_day_is_refused_in_a_sentence(logs: Runner) -> None:
     result = logs.run("logs", "")
-    assert "logs: the run names no day: choose a partition." in failure(result)
+    assert "logs: the run has no partition: choose a day." in failure(result)
     assert "docs/failures.md#no-such-partition" in failure(result)
 
 
@@ -217,7 +217,7 @@ def test_the_summary_of_a_range_tells_held_days_from_warnings(
     ]
     assert summary.description == (
         f"3 days judged. Held: {TWO}. Published with a warning: {ONE}. "
-        "The page of each day says why."
+        "The page of each day shows why."
     )
     assert (summary.passed, summary.severity.value, summary.partition) == (False, "ERROR", None)
 

@@ -209,11 +209,11 @@ def nothing(project: Project) -> None:
         (missing_variable, {"partition": ONE}, "EXPORTER_SOURCE_URL is not set."),
         (wrong_table, {"partition": ONE}, "public.logs"),
         (nothing, {"partition": "2026-12-01"}, "EXPORTER_START_DATE=2026-11-01"),
-        (nothing, {}, "Name a day with --partition"),
+        (nothing, {}, "Choose a day with --partition"),
         (
             nothing,
             {"partition": ONE, "config_json": '{"ops": {"logs": {"config": {"batch_rows": 5}}}}'},
-            "The run config asks for batch_rows=5. Choose 1,000 to 500,000",
+            "batch_rows=5 in the run config is out of range. Choose 1,000 to 500,000",
         ),
     ],
     ids=[

@@ -51,16 +51,16 @@ def test_a_killed_run_is_ended_and_a_living_one_is_not(
                 lambda: run_locks.is_abandoned(project.output, run.run_id) is not None,
                 "the run has its lock",
             )
-            assert tick(instance) == "Every started run has its process."
+            assert tick(instance) == "The process of every started run is alive."
             assert instance.get_run_by_id(run.run_id).status == dg.DagsterRunStatus.STARTED  # type: ignore[union-attr]
 
             process.kill()
             process.communicate()
 
-            assert tick(instance).startswith(f"Ended {run.run_id}; 0 days")
+            assert tick(instance).startswith(f"Failed {run.run_id}. Recorded 0 days")
             assert instance.get_run_by_id(run.run_id).status == dg.DagsterRunStatus.FAILURE  # type: ignore[union-attr]
             assert run_locks.locked_runs(project.output) == []
-            assert tick(instance) == "Every started run has its process."
+            assert tick(instance) == "The process of every started run is alive."
     assert project.materialize("logs", partition=DAY).code == 0
 
 
@@ -73,13 +73,13 @@ def test_a_day_that_was_published_just_before_the_kill_is_recorded(
     start(project, "published", partition_range=f"{DAY}...2026-11-02").wait(300)
     with history_of(project) as instance:
         assert materializations(instance, "logs", DAY) == []
-        assert "1 days that it published are recorded now" in tick(instance)
+        assert "Recorded 1 days published by them." in tick(instance)
         [recorded] = materializations(instance, "logs", DAY)
         manifest = project.manifest("logs", DAY)
         assert manifest
         assert recorded.metadata["rows_exported"].value == 10
         assert (recorded.tags or {})["dagster/data_version"] == manifest.data_version
-        assert tick(instance) == "Every started run has its process."
+        assert tick(instance) == "The process of every started run is alive."
         assert instance.get_materialized_partitions(dg.AssetKey("logs")) == {DAY}
 
 

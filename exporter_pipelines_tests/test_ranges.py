@@ -92,7 +92,7 @@ def test_a_slow_day_writes_a_line_per_ten_seconds(
     assert len(said()) == 99
     assert said()[0] == (
         f"logs {ONE}: batch 10 of about 20000, 0 %, 10,000 of 20,000,000 rows, 1,000 rows/s, "
-        "ready in 5.6 h"
+        "done in 5.6 h"
     )
 
 
@@ -109,10 +109,10 @@ def test_a_line_within_a_day_of_a_range_says_when_the_day_and_the_range_are_read
         log.end()
     assert said() == [
         f"logs {ONE}: day 1 of 3, batch 1 of about 2, 50 %, 500,000 of 1,000,000 rows, "
-        "125,000 rows/s, ready in 4 s, all 3 days in about 20 s",
+        "125,000 rows/s, done in 4 s, all 3 days in about 20 s",
         f"logs {ONE}: day 1 of 3 done, 33 %, 1,000,000 rows, all 3 days in about 16 s",
         f"logs {TWO}: day 2 of 3, batch 1 of about 2, 50 %, 500,000 of 1,000,000 rows, "
-        "125,000 rows/s, ready in 4 s, all 3 days in about 12 s",
+        "125,000 rows/s, done in 4 s, all 3 days in about 12 s",
         f"logs {TWO}: day 2 of 3 done, 66 %, 2,000,000 rows, all 3 days in about 8 s",
     ]
 

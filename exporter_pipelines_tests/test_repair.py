@@ -12,7 +12,7 @@ import pytest
 from exporter_pipelines.definitions import build
 from exporter_pipelines.engine.repair import days_to_repair
 from exporter_pipelines.errors import DayHeldError, UnknownNameError
-from exporter_pipelines.orchestration.exports.last_words import print_failures
+from exporter_pipelines.orchestration.exports.exit_messages import print_messages
 from exporter_pipelines.stores import LocalStore
 from exporter_pipelines_tests.support.backends import Backend
 from exporter_pipelines_tests.support.dagster_history import history_of, materialization_records
@@ -127,7 +127,7 @@ def repair(instance: dg.DagsterInstance, **config: Any) -> tuple[dg.ExecuteInPro
             raise_on_error=False,
         )
     )
-    atexit.unregister(print_failures)  # of no interest at the end of a test session
+    atexit.unregister(print_messages)  # of no interest at the end of a test session
     return result, "\n".join(entry.user_message for entry in instance.all_logs(result.run_id))
 
 
@@ -168,7 +168,7 @@ def test_the_job_has_exactly_these_days_exported_again(
         assert backfill.title == "Repair logs/known_level"
         assert f"Backfill {backfill.backfill_id} exports 3 days again" in log
         _, log = repair(instance, **wanted, apply=True)
-        assert f"Not started again: backfill {backfill.backfill_id}" in log
+        assert f"Not started: backfill {backfill.backfill_id}" in log
 
         with daemon(project, seconds=2):
             assert ended(instance, backfill.backfill_id) == "COMPLETED_SUCCESS"
@@ -187,7 +187,7 @@ def test_days_that_are_no_partitions_any_more_are_left_out(
     monkeypatch.setenv("EXPORTER_END_DATE", HELD)
     instance = dg.DagsterInstance.ephemeral()
     _, log = repair(instance, dataset="logs", rule="known_level", apply=True)
-    assert f"no partitions any more: {HELD}." in log
+    assert f"EXPORTER_END_DATE: {HELD}." in log
     assert f"exports 2 days again: {LEVEL_BROKEN}, {BOTH_BROKEN}." in log
 
 

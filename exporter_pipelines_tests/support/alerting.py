@@ -13,7 +13,7 @@ import dagster as dg
 import pytest
 
 from exporter_pipelines.definitions import build
-from exporter_pipelines.orchestration.exports.last_words import print_failures
+from exporter_pipelines.orchestration.exports.exit_messages import print_messages
 from exporter_pipelines_tests.support.alert_receivers import Inbox
 
 SENSORS = ("run_alerts_sensor", "condition_alerts_sensor")
@@ -44,7 +44,7 @@ class Alerting:
         done = self.repository.get_job(job).execute_in_process(
             instance=self.instance, raise_on_error=False, **days
         )
-        atexit.unregister(print_failures)  # of no interest at the end of a test session
+        atexit.unregister(print_messages)  # of no interest at the end of a test session
         return done
 
     def tick(self, *sensors: str) -> str:

@@ -10,8 +10,8 @@ import dagster as dg
 
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.orchestration.exports.assets import export_asset
+from exporter_pipelines.orchestration.exports.exit_messages import print_messages
 from exporter_pipelines.orchestration.exports.io_manager import ExportIOManager
-from exporter_pipelines.orchestration.exports.last_words import print_failures
 from exporter_pipelines.orchestration.exports.partitions import daily_partitions
 from exporter_pipelines.orchestration.exports.resources import BackendResource
 
@@ -58,7 +58,7 @@ class Runner:
         result = definitions.resolve_job_def("job").execute_in_process(
             instance=self.instance, raise_on_error=False, **days, **options
         )
-        atexit.unregister(print_failures)  # of no interest at the end of a test session
+        atexit.unregister(print_messages)  # of no interest at the end of a test session
         return result
 
 

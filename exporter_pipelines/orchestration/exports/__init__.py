@@ -1,1 +1,1 @@
-"""Datasets as Dagster assets: asset, checks, IO manager, partitions, jobs and schedules."""
+"""Datasets as Dagster assets: assets, checks, IO manager, partitions, jobs and schedules."""

@@ -1,4 +1,4 @@
-"""Makes the asset of a dataset.
+"""Builds the asset of a dataset.
 
 https://docs.dagster.io/guides/build/assets
 
@@ -39,12 +39,12 @@ def export_asset(
         tags={"exporter/kind": "preset" if group == PRESETS_GROUP else "dataset"},
         metadata=asset_metadata(dataset),
         partitions_def=partitions_def,
-        # The only policy that `--partition-range` accepts; each day is committed by itself.
+        # `--partition-range` accepts no other policy. Each day is published on its own.
         backfill_policy=dg.BackfillPolicy.single_run(),
         check_specs=check_specs(dataset.name, partitions_def),
         io_manager_key="io_manager",
         output_required=False,
-        # One per database: dagster.yaml limits how many runs read from it at once.
+        # One pool per database: dagster.yaml limits how many runs read from it at once.
         pool=config.source.url.lower(),
         code_version=__version__,
     )

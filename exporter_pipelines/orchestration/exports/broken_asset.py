@@ -12,7 +12,7 @@ from pathlib import Path
 import dagster as dg
 
 from exporter_pipelines import __version__
-from exporter_pipelines.orchestration.exports.last_words import remember
+from exporter_pipelines.orchestration.exports.exit_messages import repeat_at_exit
 
 CHECK = "definition_is_valid"
 
@@ -35,18 +35,18 @@ def broken_asset(
         partitions_def: That of the exports.
         group: In which the dataset or preset is shown.
     """
-    said = " ".join(problems)
+    problem = " ".join(problems)
 
     @dg.asset(
         name=name,
-        description=f"Broken: the definition has a mistake, so nothing is exported.\n\n{said}\n\n"
-        "Correct the file, then reload the code location. See docs/failures.md, A dataset is "
-        "broken.",
+        description="Broken: the definition has a mistake, so nothing is exported.\n\n"
+        f"{problem}\n\nCorrect the file, then reload the code location. "
+        "See docs/failures.md, A dataset is broken.",
         group_name=group,
         kinds={"broken"},
         tags={"exporter/kind": "broken"},
         metadata={
-            "problem": dg.MetadataValue.text(said),
+            "problem": dg.MetadataValue.text(problem),
             "defs_yaml": dg.MetadataValue.path(", ".join(map(str, files))),
         },
         partitions_def=partitions_def,
@@ -63,9 +63,11 @@ def broken_asset(
         ],
     )
     def broken() -> Iterator[dg.AssetCheckResult]:
-        yield dg.AssetCheckResult(check_name=CHECK, asset_key=name, passed=False, description=said)
-        message = f"{name}: {said}"
-        remember(message)
+        yield dg.AssetCheckResult(
+            check_name=CHECK, asset_key=name, passed=False, description=problem
+        )
+        message = f"{name}: {problem}"
+        repeat_at_exit(message)
         raise dg.Failure(message, allow_retries=False)
 
     return broken

@@ -1,7 +1,7 @@
-"""Delays a cancel while acting on it would leave something half done.
+"""Delays a cancel while a day is published and recorded.
 
-Dagster turns SIGTERM and SIGINT into an exception at whatever line an asset is. Between publishing
-a day and recording it, that would leave a published day that Dagster's history does not know.
+Dagster turns SIGTERM and SIGINT into an exception at whatever line the asset executes. Between
+publishing a day and recording it, that would leave a published day that Dagster's history lacks.
 """
 
 from __future__ import annotations
@@ -14,37 +14,37 @@ from types import FrameType
 from typing import Any
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
-_waiting: list[int] = []
+_received: list[int] = []
 _handlers: dict[signal.Signals, Any] = {}
-"""Dagster's handlers, while a cancel is delayed."""
+"""Dagster's signal handlers, saved while a cancel is delayed."""
 
 
 def delay_cancel() -> None:
-    """From now on, let a cancel wait for `deliver_cancel`; keep the time between them short."""
-    # Only the main thread receives signals, and only there handlers can be changed.
+    """Delay a cancel until `deliver_cancel` is called, which should be soon."""
+    # Only the main thread receives signals and may change their handlers.
     if _handlers or threading.current_thread() is not threading.main_thread():
         return
     with _blocked():
         for number in _SIGNALS:
-            _handlers[number] = signal.signal(number, _wait) or signal.SIG_DFL
+            _handlers[number] = signal.signal(number, _remember) or signal.SIG_DFL
 
 
 def deliver_cancel() -> None:
-    """End the delay, and act on a cancel that arrived in the meantime as if it came now."""
+    """End the delay. A cancel that arrived in the meantime takes effect now."""
     with _blocked():
         while _handlers:
             signal.signal(*_handlers.popitem())
-    if _waiting:
-        number = _waiting[-1]
-        _waiting.clear()
+    if _received:
+        number = _received[-1]
+        _received.clear()
         signal.raise_signal(number)
 
 
 @contextmanager
 def cancel_delayed() -> Iterator[None]:
-    """Delay a cancel in a block, and beyond it until `deliver_cancel`.
+    """Delay a cancel during a block and afterwards, until `deliver_cancel` is called.
 
-    When the block raises, the cancel is delivered at once: nothing is left to be recorded.
+    If the block raises, the cancel takes effect at once, since there is nothing to record.
     """
     delay_cancel()
     try:
@@ -54,13 +54,13 @@ def cancel_delayed() -> Iterator[None]:
         raise
 
 
-def _wait(number: int, _frame: FrameType | None) -> None:
-    _waiting.append(number)
+def _remember(number: int, _frame: FrameType | None) -> None:
+    _received.append(number)
 
 
 @contextmanager
 def _blocked() -> Iterator[None]:
-    """Block signals while their handlers are swapped; a half-done swap would last."""
+    """Block signals while handlers are replaced, so that either all or none are."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     try:
         yield

@@ -1,4 +1,4 @@
-"""The engine's verdicts as Dagster asset checks, with a status per day.
+"""Dagster asset checks from the engine's verdicts, with one status per day.
 
 https://docs.dagster.io/guides/test/asset-checks
 """
@@ -17,30 +17,34 @@ from exporter_pipelines.orchestration.dagster_internals.partitioned_events impor
     newest_materialization,
 )
 
-_OF_REJECTED_ROWS = ("rejected_rows", "rejection_limits", "required_fields")
+_QUARANTINE_CHECKS = ("rejected_rows", "rejection_limits", "required_fields")
 
-_MEND = (
-    "Look at the rejected rows; mend them in the backend, or the rule, or the limits in defs.yaml; "
-    "then Materialize with Failed and missing. See docs/failures.md#a-day-is-held"
+_FIX_ROWS = (
+    "Look at the rejected rows. Correct them in the backend, or change the rule or the limits in "
+    "defs.yaml. Then materialize Failed and missing. See docs/failures.md#a-day-is-held"
 )
-_LOST = (
+_FIND_LOST_ROWS = (
     "Find out why the source has no rows of this day. The published export stays. To replace it, "
     "accept the loss with accept_loss_days in the run config. See docs/failures.md#a-day-is-held"
 )
-_A_BUG = (
-    "The database or its driver gave other rows than it counted or was asked for: run the day "
-    "again, and report it if it stays. See docs/failures.md#a-day-is-held"
+_REPORT_BUG = (
+    "The rows that the database or its driver delivered do not match its own count or the query. "
+    "Run the day again, and report a bug if it happens again. See docs/failures.md#a-day-is-held"
 )
-_WHAT_TO_DO = {"rejected_rows": _MEND, "rejection_limits": _MEND, "no_lost_rows": _LOST}
+_WHAT_TO_DO = {
+    "rejected_rows": _FIX_ROWS,
+    "rejection_limits": _FIX_ROWS,
+    "no_lost_rows": _FIND_LOST_ROWS,
+}
 
-_LISTED = 10
-"""Most days that a summary names; the check's Partitions tab has them all."""
+_MAX_LISTED_DAYS = 10
+"""A summary names no more days; the Partitions tab of the check has all of them."""
 
 
 def check_specs(
     asset: str, partitions_def: dg.PartitionsDefinition[str]
 ) -> list[dg.AssetCheckSpec]:
-    """One spec per check of a dataset."""
+    """One spec for each check of a dataset."""
     return [
         dg.AssetCheckSpec(
             name,
@@ -55,7 +59,7 @@ def check_specs(
 def check_results(
     verdicts: Sequence[Verdict], quarantine: Path | None
 ) -> Iterable[dg.AssetCheckResult]:
-    """Results of a run of a single day; Dagster files them under that day."""
+    """Results for a run of a single day; Dagster assigns them to that day."""
     for verdict in verdicts:
         yield dg.AssetCheckResult(
             check_name=verdict.check,
@@ -73,7 +77,7 @@ def day_evaluations(
     verdicts: Sequence[Verdict],
     quarantine: Path | None,
 ) -> Iterable[dg.AssetCheckEvaluation]:
-    """Evaluations of one day of a ranged run; a plain result could not name its day."""
+    """Evaluations for one day of a run over a range; an `AssetCheckResult` cannot name its day."""
     key = dg.AssetKey(asset)
     target = newest_materialization(instance, key, day)
     for verdict in verdicts:
@@ -92,10 +96,12 @@ def day_evaluations(
 def range_results(
     verdicts_by_day: dict[str, list[Verdict]], unfinished: Sequence[str]
 ) -> Iterable[dg.AssetCheckResult]:
-    """The closing results that Dagster demands of a ranged run: the worst day of each check.
+    """The result per check that Dagster requires at the end of a run over a range.
+
+    A check passes if it passed on every day.
 
     Args:
-        verdicts_by_day: Of the days that were judged.
+        verdicts_by_day: Verdicts of the days that were judged.
         unfinished: Days that failed before they were judged.
     """
     for check in CHECKS:
@@ -106,7 +112,7 @@ def range_results(
             if verdict.check == check
         }
         failed = {day: verdict for day, verdict in judged.items() if not verdict.passed}
-        # Dagster's list of checks takes its colour from here even where an earlier day is red.
+        # Dagster's list of checks shows this result, whatever the results of earlier days are.
         severities = {verdict.severity for verdict in (failed or judged).values()}
         held = [day for day in failed if any(v.holds for v in verdicts_by_day[day])]
         warned = [day for day in failed if day not in held]
@@ -118,7 +124,7 @@ def range_results(
             + _listed("Held", held)
             + _listed("Published with a warning", warned)
             + _listed("Not judged", unfinished)
-            + (" The page of each day says why." if held or unfinished else ""),
+            + (" The page of each day shows why." if held or unfinished else ""),
             metadata={
                 "days_judged": len(judged),
                 "days_failed": len(failed),
@@ -130,17 +136,18 @@ def range_results(
 def _listed(what: str, days: Sequence[str]) -> str:
     if not days:
         return ""
-    more = f" and {len(days) - _LISTED} more" if len(days) > _LISTED else ""
-    return f" {what}: {', '.join(days[:_LISTED])}{more}."
+    unlisted = len(days) - _MAX_LISTED_DAYS
+    more = f" and {unlisted} more" if unlisted > 0 else ""
+    return f" {what}: {', '.join(days[:_MAX_LISTED_DAYS])}{more}."
 
 
 def _metadata(verdict: Verdict, quarantine: Path | None) -> dict[str, Any]:
-    """The numbers; of a failure, also where its rows lie and what to do next."""
+    """The numbers. For a failed check also where the rejected rows are, and what to do next."""
     shown: dict[str, Any] = dict(verdict.numbers)
     if verdict.passed:
         return shown
-    if quarantine and verdict.check in _OF_REJECTED_ROWS:
+    if quarantine and verdict.check in _QUARANTINE_CHECKS:
         shown["quarantine"] = dg.MetadataValue.path(str(quarantine))
     if verdict.holds:
-        shown["what_to_do"] = _WHAT_TO_DO.get(verdict.check, _A_BUG)
+        shown["what_to_do"] = _WHAT_TO_DO.get(verdict.check, _REPORT_BUG)
     return shown

@@ -1,9 +1,9 @@
-"""The Dagster events of exported days: of a run of one day, and of a run over a range.
+"""The Dagster events for exported days, in a run of one day and in a run over a range.
 
-A run of one day yields a `MaterializeResult`, which assets downstream in the same run wait for. A
-range cannot: Dagster would record it for every day of the range, published or not. So each of its
-days is recorded by an `AssetMaterialization` and by evaluations that name the day.
-Nothing else differs between the two.
+A run of one day yields a `MaterializeResult`; downstream assets in the same run need this output.
+A run over a range cannot yield one, because Dagster would record it for every day of the range,
+published or not. It yields an `AssetMaterialization` and check evaluations for each day instead.
+Nothing else differs between the two kinds of run.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from exporter_pipelines.orchestration.exports.checks import (
     day_evaluations,
     range_results,
 )
-from exporter_pipelines.orchestration.exports.last_words import remember
+from exporter_pipelines.orchestration.exports.exit_messages import repeat_at_exit
 from exporter_pipelines.orchestration.exports.metadata import day_materialization, day_metadata
 from exporter_pipelines.orchestration.exports.outcome import RunOutcome
 
@@ -39,20 +39,20 @@ class DayEvents(Protocol):
         ...
 
     def failed(self, day: str, problem: str) -> None:
-        """Log why a day is not published."""
+        """Log why a day was not published."""
         ...
 
     def closing(self, run: RunOutcome) -> Iterator[object]:
-        """End the run, before it fails for its bad days."""
+        """The last events of the run, before it fails if a day was not published."""
         ...
 
     def succeeded(self, run: RunOutcome) -> None:
-        """Every day is published."""
+        """Called when every day was published."""
         ...
 
 
 def day_events(context: dg.AssetExecutionContext, store: Store) -> DayEvents:
-    """The events of a run. A range of one day is a range: its checks know no day."""
+    """The events for a run. A range of one day counts as a range, as it does for Dagster."""
     return (
         SingleDayEvents(context, store)
         if context.has_partition_key
@@ -85,18 +85,18 @@ class SingleDayEvents:
         yield from check_results(outcome.verdicts, outcome.quarantine)
 
     def failed(self, day: str, problem: str) -> None:
-        """See `DayEvents`; the run's own failure says it."""
+        """See `DayEvents`. Logs nothing: the failure of the run has the same message."""
 
     def closing(self, run: RunOutcome) -> Iterator[object]:  # noqa: ARG002 - see `DayEvents`
-        """See `DayEvents`; nothing is left to say."""
+        """See `DayEvents`. There are none."""
         yield from ()
 
     def succeeded(self, run: RunOutcome) -> None:
-        """See `DayEvents`; nothing is left to say."""
+        """See `DayEvents`. Does nothing."""
 
 
 class RangeEvents:
-    """See `DayEvents`. A published day has no line in the log: there may be thousands."""
+    """See `DayEvents`. Published days are not logged one by one; there may be thousands."""
 
     def __init__(self, context: dg.AssetExecutionContext, store: Store) -> None:
         self._context, self._store = context, store
@@ -115,18 +115,18 @@ class RangeEvents:
         self._context.log.error(f"{self._context.asset_key.to_user_string()} {day}: {problem}")
 
     def closing(self, run: RunOutcome) -> Iterator[object]:
-        """See `DayEvents`. Dagster wants a result of each check at the end, beside those per day.
+        """See `DayEvents`. Dagster requires one result per check, besides the evaluations per day.
 
-        A run that judged nothing fails anyway, and must not turn an earlier red check green.
+        A run that judged no day yields none: it must not turn a check green that failed earlier.
         """
         if run.verdicts:
             yield from range_results(run.verdicts, run.not_judged)
         self._context.log.info(run.summary())
 
     def succeeded(self, run: RunOutcome) -> None:
-        """See `DayEvents`. Warns of assets that Dagster skips without a message.
+        """See `DayEvents`. Warns about downstream assets, which Dagster skips without a message.
 
-        A range yields no output, on which the assets downstream in the same run wait.
+        They need an output of this run, and a run over a range yields none.
         """
         if names := selected_children(self._context):
             select = ",".join(names)
@@ -137,7 +137,7 @@ class RangeEvents:
                 f"--partition-range {run.days[0]}...{run.days[-1]}"
             )
             self._context.log.warning(message)
-            remember(message)
+            repeat_at_exit(message)
 
     def _evaluations(self, outcome: DayOutcome) -> Iterator[object]:
         yield from day_evaluations(
@@ -152,7 +152,7 @@ class RangeEvents:
 def not_published(
     asset: str, day: str, problem: str, anchor: str, metadata: dict[str, Any]
 ) -> dg.AssetObservation:
-    """What the page of a day shows when the day is held or failed."""
+    """The observation that the page of a held or failed day shows."""
     return dg.AssetObservation(
         asset_key=asset,
         partition=day,

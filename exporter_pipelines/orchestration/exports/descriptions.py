@@ -1,4 +1,4 @@
-"""What an operator reads beside an asset, a job and a schedule, with the page to read on."""
+"""Descriptions of assets in the Dagster UI, with links to the docs."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from exporter_pipelines.contracts.dataset import Dataset
 
 
 def asset_description(dataset: Dataset) -> str:
-    """The dataset's own description first; in Markdown."""
+    """Markdown: the dataset's own description, then what every dataset has in common."""
     source = dataset.config.source
     own = dataset.config.description or (
         f"Rows of `{source.origin}`, one partition per day of `{source.time_column}`."
     )
     return (
         f"{own}\n\n"
-        "A day is published whole, with its manifest, or it is held or fails and the old export "
-        "stays. A red day: its checks and the run's message say why, see docs/quality.md. To "
-        "export or repair days: docs/operations.md. To change what is exported: its `defs.yaml`, "
-        "see docs/datasets.md. To read the files: docs/reading.md."
+        "A day is published completely, with its manifest. If it is held or fails, the previous "
+        "export stays. Why a day is red: its checks and the run's message, see docs/quality.md. "
+        "Export or repair days: docs/operations.md. Change what is exported: `defs.yaml`, see "
+        "docs/datasets.md. Read the files: docs/reading.md."
     )
 
 

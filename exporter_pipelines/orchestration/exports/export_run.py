@@ -1,7 +1,7 @@
-"""One dataset in one run: its days in order, and what one bad day means for the others.
+"""Exports the days of one dataset in one run.
 
-Belongs here: the order of days, failures, cancels. Does not belong here: exporting a day
-(`engine.export_day`), or which event records it (`day_events`).
+Belongs here: the order of days, failures and cancels, and how they affect the remaining days.
+Does not belong here: exporting a day (`engine.export_day`), and its events (`day_events`).
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from exporter_pipelines.engine.trailing_days import TrailingDays
 from exporter_pipelines.errors import ExporterError
 from exporter_pipelines.orchestration.exports.cancelling import deliver_cancel
 from exporter_pipelines.orchestration.exports.day_events import day_events, not_published
+from exporter_pipelines.orchestration.exports.exit_messages import repeat_at_exit
 from exporter_pipelines.orchestration.exports.io_manager import ExportIOManager
-from exporter_pipelines.orchestration.exports.last_words import remember
 from exporter_pipelines.orchestration.exports.outcome import HELD, UNEXPECTED, RunOutcome
 from exporter_pipelines.orchestration.exports.progress import ProgressLog
 from exporter_pipelines.orchestration.exports.resources import BackendResource
@@ -47,10 +47,10 @@ class ExportRun:
     exports: ExportIOManager
 
     def days(self, days: Sequence[str]) -> Iterator[object]:
-        """Export day by day; a bad day does not cost the others.
+        """Export one day after another. A day that fails or is held does not stop the others.
 
         Raises:
-            dg.Failure: one or more days are not published; it names each of them.
+            dg.Failure: one or more days were not published; the message names each of them.
         """
         store = self.exports.store()
         self.outcome = RunOutcome(self.dataset.name, days)
@@ -71,25 +71,25 @@ class ExportRun:
                 try:
                     yield from self._attempt(day)
                 finally:
-                    deliver_cancel()  # the day is recorded by now
+                    deliver_cancel()  # the day has been recorded
             except _STOPPED:
-                self._note_stop(day)
+                self._log_stop(day)
                 raise
             self.progress.end()
             if self.outcome.abort:
                 break
 
     def _attempt(self, day: str) -> Iterator[object]:
-        """One day; whatever is wrong with it is noted, and raised after the last day."""
+        """Export a day. Its problem, if any, is recorded; the run fails after the last day."""
         try:
             self.config.check()
             outcome = self._export(day)
         except ExporterError as error:
-            yield self._note_problem(day, str(error), error.docs_anchor)
-            self.outcome.abort = error.affects_all_days  # do not wait for each to time out
+            yield self._add_problem(day, str(error), error.docs_anchor)
+            self.outcome.abort = error.affects_all_days  # else each remaining day would time out
         except Exception as error:
-            # A bug that one day's rows bring to light must not cost the other days either.
-            yield self._note_problem(day, self._unexpected(error), UNEXPECTED)
+            # Broad: a bug that only the rows of this day trigger must not stop the other days.
+            yield self._add_problem(day, self._unexpected(error), UNEXPECTED)
         else:
             yield from self._record(outcome)
 
@@ -108,7 +108,7 @@ class ExportRun:
         )
 
     def _record(self, outcome: DayOutcome) -> Iterator[object]:
-        """The events of a day that was published or held."""
+        """The events for a day that was published or held."""
         self.outcome.verdicts[outcome.day] = outcome.verdicts
         if outcome.manifest:
             self.outcome.published.append(outcome.day)
@@ -122,29 +122,29 @@ class ExportRun:
                 shown |= verdict.numbers
         if outcome.quarantine:
             shown["quarantine"] = dg.MetadataValue.path(str(outcome.quarantine))
-        yield self._note_problem(outcome.day, problem, HELD, shown)
+        yield self._add_problem(outcome.day, problem, HELD, shown)
         yield from self.events.held(outcome)
 
-    def _note_problem(
+    def _add_problem(
         self, day: str, problem: str, anchor: str, metadata: dict[str, Any] | None = None
     ) -> dg.AssetObservation:
-        """Remember why a day is not published, and give what its page in the UI shows of it."""
-        self.outcome.note(day, problem, anchor)
+        """Record why a day was not published, and return the observation for its page in the UI."""
+        self.outcome.add_problem(day, problem, anchor)
         self.events.failed(day, problem)
         return not_published(self.dataset.name, day, problem, anchor, metadata or {})
 
-    def _note_stop(self, day: str) -> None:
+    def _log_stop(self, day: str) -> None:
         message = self.outcome.stopped(day)
         self.context.log.warning(message)
-        remember(message)
+        repeat_at_exit(message)
 
     def _unexpected(self, error: Exception) -> str:
-        """Where a bug is; its text is left out, since it may quote what a row holds."""
+        """Type and place of an unexpected error, without its text, which may quote row content."""
         frames = traceback.extract_tb(error.__traceback__)
         self.context.log.error("".join([type(error).__name__, ", at\n", *frames.format()]))
         where = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}"
         return f"unexpected {type(error).__name__} in {where}; the run's log has the stack trace."
 
     def _fail(self, message: str) -> NoReturn:
-        remember(message)
+        repeat_at_exit(message)
         raise dg.Failure(message, allow_retries=False)

@@ -1,4 +1,4 @@
-"""Writes staged days, and gives published days to downstream assets.
+"""Publishes staged days, and loads published days for downstream assets.
 
 https://docs.dagster.io/guides/build/io-managers
 """
@@ -17,17 +17,17 @@ from exporter_pipelines.contracts.staged_day import StagedDay, Staging
 from exporter_pipelines.engine.load import open_days
 from exporter_pipelines.engine.publish import hold, publish
 from exporter_pipelines.orchestration.exports.cancelling import cancel_delayed, deliver_cancel
-from exporter_pipelines.orchestration.exports.last_words import remembered
+from exporter_pipelines.orchestration.exports.exit_messages import errors_repeated_at_exit
 from exporter_pipelines.stores.local.run_locks import hold_run
 from exporter_pipelines.stores.local.store import LocalStore
 
 
 class ExportIOManager(dg.ConfigurableIOManager):
-    """Exports below EXPORTER_OUTPUT_URL: how days are published, see docs/architecture.md.
+    """Publishes exports below EXPORTER_OUTPUT_URL, see docs/architecture.md.
 
-    A downstream asset that takes a dataset as its input gets a `pyarrow.RecordBatchReader` over
-    the rows of its day, or of its days in order, verified against the manifests. JSON columns
-    arrive as text.
+    A downstream asset with a dataset as its input gets a `pyarrow.RecordBatchReader` over the rows
+    of its day, or of its days in order. The rows are verified against the manifests. JSON columns
+    are text.
 
     Example:
         @dg.asset(partitions_def=daily_partitions())
@@ -35,12 +35,12 @@ class ExportIOManager(dg.ConfigurableIOManager):
     """
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
-        """Show, as long as this process lives, that the run is worked on; see `dead_runs`."""
+        """Hold the lock of the run until this process ends, so that `dead_runs` sees it alive."""
         if context.run:
             hold_run(settings.output_root(), context.run.run_id)
 
     def store(self) -> LocalStore:
-        """Where exports are; read when a run starts."""
+        """The store at EXPORTER_OUTPUT_URL, which is read when this is called."""
         return LocalStore(settings.output_root())
 
     def begin(self, dataset: str, day: str) -> Staging:
@@ -49,26 +49,26 @@ class ExportIOManager(dg.ConfigurableIOManager):
             staging = self.store().begin(dataset, day)
         try:
             deliver_cancel()
-        except BaseException:  # raised again; nobody else knows the staging area yet
+        except BaseException:  # raised again; no one else has the staging area yet
             staging.discard()
             raise
         return staging
 
     def publish(self, staged: StagedDay) -> Manifest:
-        """Write the data and the metadata of a day, for a run of one day and of many alike.
+        """Publish the data and the metadata of a day, in a run of one day and in a range.
 
-        A cancel waits from here on, so that the day is recorded; the asset delivers it afterwards.
+        A cancel is delayed from here on, until the asset has recorded the day.
         """
         with cancel_delayed():
             return publish(self.store(), staged)
 
     def hold(self, staged: StagedDay) -> Path | None:
-        """Keep the quarantine of a day that must not be published. A cancel waits as above."""
+        """Keep the quarantine of a held day. Delays a cancel like `publish`."""
         with cancel_delayed():
             return hold(self.store(), staged)
 
     def handle_output(self, context: dg.OutputContext, obj: object) -> None:
-        """Refuse the output of other assets; exports are written by `publish` before they yield.
+        """Refuse the output of other assets. Exports call `publish` and pass no output here.
 
         Raises:
             dg.DagsterInvariantViolationError: always.
@@ -87,11 +87,11 @@ class ExportIOManager(dg.ConfigurableIOManager):
             PublishedDayDamagedError: one of them does not match its manifest.
         """
         dataset, days = context.asset_key.path[-1], list(context.asset_partition_keys)
-        with remembered():
+        with errors_repeated_at_exit():
             reader = open_days(self.store(), dataset, days)
 
         def batches() -> Iterator[pa.RecordBatch]:
-            with remembered():
+            with errors_repeated_at_exit():
                 yield from reader
 
         return pa.RecordBatchReader.from_batches(reader.schema, batches())

@@ -1,4 +1,4 @@
-"""A job per dataset and one for all: what schedules start and the Launchpad shows.
+"""One job per dataset, one for all datasets, and one for the report.
 
 https://docs.dagster.io/guides/build/jobs
 """
@@ -27,15 +27,15 @@ def all_exports_job() -> dg.UnresolvedAssetJobDefinition:
     return dg.define_asset_job(
         "all_exports_job",
         selection=dg.AssetSelection.groups(GROUP),
-        description="Exports all datasets, without presets, for one day or a range of days. "
+        description="Exports all datasets, but no presets, for one day or a range of days. "
         "See docs/operations.md",
     )
 
 
 def export_report_job() -> dg.UnresolvedAssetJobDefinition:
-    """Renders the report alone."""
+    """Renders the report only."""
     return dg.define_asset_job(
         EXPORT_REPORT_JOB,
         selection=dg.AssetSelection.assets(NAME),
-        description="Renders the export report of a day; exports nothing. See docs/report.md",
+        description="Renders the export report of a day. Exports nothing. See docs/report.md",
     )

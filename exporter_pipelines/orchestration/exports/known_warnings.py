@@ -1,7 +1,7 @@
-"""Silences what Dagster says about its own features that this project uses on purpose.
+"""Silences Dagster's warnings about beta and preview features that this project uses on purpose.
 
-Dagster is pinned to one version, and tests hold what these features do, so that on every command
-a newcomer would read about decisions that are taken. Any other warning stays.
+Dagster is pinned to one version and tests cover these features, so the warnings would only distract
+on every command. All other warnings are shown.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What the UI shows of a dataset and of a published day.
+"""Metadata of a dataset and of a published day, for the UI.
 
-Numbers are plotted per day, so everything countable is a number. Source values never become
-metadata: they may be personal, and Dagster renders markdown.
+Dagster plots numbers per day, so counts and durations are numbers. Source values are never used as
+metadata: they may be personal data, and Dagster renders Markdown.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ DATA_VERSION_TAG = "dagster/data_version"
 
 
 def table_schema(dataset: Dataset) -> dg.TableSchema:
-    """The exported columns and their rules, as the UI's Columns section shows them."""
+    """The exported columns and their rules, for the Columns section of the UI."""
     sql_rules = [name for name, _ in dataset.config.sql_rules]
     rules: dict[str | None, list[str]] = {None: sql_rules}
     for rule, column in dataset.judging(dataset.schema).rules:
@@ -56,7 +56,7 @@ def asset_metadata(dataset: Dataset) -> dict[str, Any]:
 
 
 def _rejected_by_rule(manifest: Manifest) -> dict[str, int]:
-    """One number per rule, whatever its columns: zeros too, so that a plot has every day."""
+    """One number per rule, over all columns. Zeros are kept, so that a plot has every day."""
     rejected: Counter[str] = Counter()
     for result in manifest.validation.rules:
         rejected[f"rejected.{result.rule}"] += result.failed
@@ -92,7 +92,7 @@ def day_metadata(manifest: Manifest, store: Store) -> dict[str, Any]:
 def day_materialization(
     manifest: Manifest, store: Store, description: str | None = None
 ) -> dg.AssetMaterialization:
-    """The event that records a published day, where Dagster does not make it from an output."""
+    """The event for a published day that is not an output of the run."""
     return dg.AssetMaterialization(
         asset_key=manifest.dataset,
         partition=manifest.partition,

@@ -1,7 +1,7 @@
-"""The one partitions definition that all datasets share.
+"""The partitions definition that all datasets share.
 
-Dagster refuses a selection or a backfill over assets with different partitions definitions, so
-start, end and zone are settings of the project and not of a dataset.
+Dagster refuses a selection or a backfill over assets with different partitions definitions. So the
+start date, end date and time zone are settings of the project, not of a dataset.
 https://docs.dagster.io/guides/build/partitions-and-backfills
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 import dagster as dg
 
 from exporter_pipelines import settings
-from exporter_pipelines.orchestration.exports.last_words import remember
+from exporter_pipelines.orchestration.exports.exit_messages import repeat_at_exit
 
 
 def daily_partitions() -> dg.DailyPartitionsDefinition:
@@ -23,17 +23,17 @@ def daily_partitions() -> dg.DailyPartitionsDefinition:
 
 
 def days_of_run(context: dg.AssetExecutionContext) -> list[str]:
-    """The days that a run is of, in order.
+    """The days of a run, in order.
 
     Raises:
-        dg.Failure: It is of none; the Launchpad starts such a run if that is confirmed.
+        dg.Failure: the run has none. The Launchpad starts such a run after a confirmation.
     """
     if not (context.has_partition_key or context.has_partition_key_range):
-        problem = "the run names no day: choose a partition. See docs/failures.md#no-such-partition"
+        problem = "the run has no partition: choose a day. See docs/failures.md#no-such-partition"
     elif not (days := list(context.partition_keys)):
         problem = "the last day of the range is before its first."
     else:
         return days
     message = f"{context.asset_key.to_user_string()}: {problem}"
-    remember(message)
+    repeat_at_exit(message)
     raise dg.Failure(message, allow_retries=False)

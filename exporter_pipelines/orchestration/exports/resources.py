@@ -1,4 +1,4 @@
-"""Where runs read from.
+"""The databases that runs read from, as a Dagster resource.
 
 https://docs.dagster.io/guides/build/external-resources
 """
@@ -12,14 +12,17 @@ from exporter_pipelines.contracts.source import Session
 
 
 class BackendResource(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """The backend's databases, see docs/settings.md.
+    """The databases of the backend, see docs/settings.md.
 
-    Holds no URL: each dataset names its environment variable.
+    It has no URL: each dataset names the environment variable of its database.
 
     Example:
         with backend.open_session() as session, session.day(dataset, window) as snapshot: ...
     """
 
     def open_session(self) -> Session:
-        """Read days one after the other; the caller closes it. See `contracts.source.Session`."""
+        """Open a session that reads one day after another. The caller closes it.
+
+        See `contracts.source.Session`.
+        """
         return databases.open_session()

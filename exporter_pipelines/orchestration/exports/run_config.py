@@ -1,4 +1,4 @@
-"""The run config of exports: only what cannot change the files of a day.
+"""The run config of exports. No field changes the content of the files of a day.
 
 https://docs.dagster.io/guides/operate/configuration/run-configuration
 """
@@ -14,12 +14,12 @@ from exporter_pipelines.errors import ConfigurationError
 
 
 class ExportConfig(dg.Config):
-    """Run config: only what cannot change the output."""
+    """Run config of an export."""
 
     batch_rows: int = Field(
         DEFAULT_BATCH_ROWS,
-        description="Most rows in a batch, 1,000 to 500,000. More is faster and takes more memory. "
-        "Another number is refused when the run starts. See docs/operations.md",
+        description="Maximum number of rows in a batch, 1,000 to 500,000. Larger batches are "
+        "faster and take more memory. See docs/operations.md",
     )
     accept_loss_days: list[str] = Field(
         [],
@@ -28,7 +28,7 @@ class ExportConfig(dg.Config):
     )
 
     def check(self) -> None:
-        """Refuse what is out of bounds; pydantic's own bounds fail as a stack trace.
+        """Refuse invalid values. Bounds in the fields would fail with a stack trace instead.
 
         Raises:
             ConfigurationError: `batch_rows` is too small or too large, or `accept_loss_days` names
@@ -36,12 +36,12 @@ class ExportConfig(dg.Config):
         """
         if not 1_000 <= self.batch_rows <= 500_000:
             raise ConfigurationError(
-                f"The run config asks for batch_rows={self.batch_rows}.",
+                f"batch_rows={self.batch_rows} in the run config is out of range.",
                 "Choose 1,000 to 500,000, or leave it out.",
             )
         for day in self.accept_loss_days:
             if not is_day(day):
                 raise ConfigurationError(
-                    f"The run config names {day!r} under accept_loss_days, which is not a day.",
+                    f"{day!r} under accept_loss_days in the run config is not a day.",
                     "Write days as YYYY-MM-DD.",
                 )

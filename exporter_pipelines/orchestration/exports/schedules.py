@@ -1,4 +1,4 @@
-"""A daily schedule per dataset, off until an operator switches it on.
+"""One daily schedule per dataset, stopped until an operator starts it.
 
 https://docs.dagster.io/guides/automate/schedules
 """
@@ -15,7 +15,7 @@ from exporter_pipelines import settings
 PRIORITY_TAG = "dagster/priority"
 
 _PRIORITY = "10"
-"""Runs without the tag have 0: of those that wait for a slot, yesterday comes first."""
+"""Runs without the tag have priority 0, so the run of yesterday leaves the queue first."""
 
 
 def dataset_schedule(
@@ -24,12 +24,12 @@ def dataset_schedule(
     job: dg.UnresolvedAssetJobDefinition,
     partitions_def: dg.DailyPartitionsDefinition,
 ) -> dg.ScheduleDefinition:
-    """Exports, at each tick, the newest day that is over.
+    """A schedule that exports yesterday at each tick.
 
     Args:
         dataset: Name of the dataset.
-        cron: Five fields, in EXPORTER_TIMEZONE.
-        job: What to run.
+        cron: Cron expression with five fields, in EXPORTER_TIMEZONE.
+        job: The job to run.
         partitions_def: Of the job.
     """
 
@@ -46,7 +46,9 @@ def dataset_schedule(
         local = context.scheduled_execution_time.astimezone(ZoneInfo(settings.timezone()))
         yesterday = (local.date() - timedelta(days=1)).isoformat()
         if not partitions_def.has_partition_key(yesterday):
-            return dg.SkipReason(f"{yesterday} is not between the first and the last day.")
+            return dg.SkipReason(
+                f"{yesterday} is not between EXPORTER_START_DATE and EXPORTER_END_DATE."
+            )
         tags = {PRIORITY_TAG: _PRIORITY}
         return dg.RunRequest(run_key=yesterday, partition_key=yesterday, tags=tags)
 

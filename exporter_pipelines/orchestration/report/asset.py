@@ -2,9 +2,9 @@
 
 https://docs.dagster.io/guides/build/assets
 
-It takes nothing from the exports: a run over a range records its days itself and yields no
-output, for which Dagster would skip whatever depends on it, and a day that was held must be in
-the report as well. The priority makes it the last asset of a run that exports, too.
+It does not depend on the exports. A run over a range yields no output, so Dagster would skip every
+asset that depends on it; and the report must be rendered for held days as well. The priority makes
+it the last asset of a run that also exports.
 
 No `from __future__ import annotations` here: Dagster reads the annotations of the asset function
 as classes.
@@ -20,8 +20,8 @@ import dagster as dg
 from exporter_pipelines import __version__
 from exporter_pipelines.contracts.reserved_names import EXPORT_REPORT
 from exporter_pipelines.engine.day_summaries import day_summaries, storage_use
+from exporter_pipelines.orchestration.exports.exit_messages import errors_repeated_at_exit
 from exporter_pipelines.orchestration.exports.io_manager import ExportIOManager
-from exporter_pipelines.orchestration.exports.last_words import remembered
 from exporter_pipelines.orchestration.exports.partitions import days_of_run
 from exporter_pipelines.orchestration.report.run_history import exported_runs
 from exporter_pipelines.reporting.numbers import Report
@@ -35,23 +35,23 @@ GROUP = "report"
 
 _DAYS = 400
 _DESCRIPTION = """\
-One page about the exports: how many, how many succeeded, records, duration, quality and storage by
-day, rejected rows by rule, and a history in which held, failed and cancelled exports appear too.
+A page about the exports: number and success rate, records, duration, quality and storage by day,
+rejected rows by rule, and a history that includes held, failed and cancelled exports.
 
-The report of a day covers it and the 399 days before. It is a file beside the exports,
-`report/date=<day>/export-report-<day>.html`; `report/index.html` is always the newest one.
-Several days in one run are rendered once. What each number means: docs/report.md
+The report of a day covers this day and the 399 days before it. It is the file
+`report/date=<day>/export-report-<day>.html` in the output folder; `report/index.html` is always the
+newest report. A run of several days renders one report. The numbers are explained in docs/report.md
 """
 
 
 def export_report(
     descriptions: Mapping[str, str], partitions_def: dg.PartitionsDefinition[str]
 ) -> dg.AssetsDefinition:
-    """The asset.
+    """The asset of the export report.
 
     Args:
-        descriptions: Of the datasets that it reports on, by name, in order.
-        partitions_def: That of the exports.
+        descriptions: Name -> description of the datasets in the report, in order.
+        partitions_def: Of the exports.
     """
 
     @dg.asset(
@@ -67,7 +67,7 @@ def export_report(
         op_tags={"dagster/priority": "-1"},
     )
     def report(context: dg.AssetExecutionContext, exports: dg.ResourceParam[ExportIOManager]):  # type: ignore[no-untyped-def]
-        with remembered():
+        with errors_repeated_at_exit():
             yield from _rendered(context, exports.store(), dict(descriptions))
 
     return report
@@ -76,7 +76,7 @@ def export_report(
 def _rendered(
     context: dg.AssetExecutionContext, store: LocalStore, descriptions: dict[str, str]
 ) -> Iterator[object]:
-    """Write the page of the last day of the run, and the newest one, and record every day."""
+    """Write the report of the run's last day and the newest report, and record every day."""
     days = days_of_run(context)
     last = days[-1]
     newest = max([last, *(d for name in descriptions for d in store.published_days(name)[-1:])])
@@ -110,7 +110,7 @@ def _report(
 
 
 def _metadata(report: Report, day: str, page: Path, root: Path) -> dict[str, Any]:
-    """Numbers of the day, for the plots, and the page with a preview of what it says."""
+    """The numbers of the day, the path of the page and a preview of it."""
     states = report.states.get(day, [])
     published = [state.published for state in states if state.published]
     rows_read = sum(each.rows_read for each in published)

@@ -1,8 +1,8 @@
-"""What became of every export, as Dagster remembers: published, held, failed, cancelled.
+"""The status of every export in Dagster's history: published, held, failed, cancelled.
 
-Belongs here: reading runs and their events. A day of a run is published when its materialization
-is recorded, held when a check that holds failed for it in this run, and otherwise what became of
-the run.
+A day of a run is published if its materialization is recorded, and held if a holding check failed
+for it in this run. Otherwise it has the status of the run.
+Belongs here: reading runs and their events.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ from exporter_pipelines.engine.judge import HOLDING
 from exporter_pipelines.orchestration.dagster_internals.check_history import check_failed
 
 _PAGE = 100
-_MOST_ATTEMPTS = 5_000
-"""Enough for 400 days of three datasets, four times; older runs are left out."""
+_MAX_ATTEMPTS = 5_000
+"""Four times 400 days of three datasets. Older runs are left out."""
 
 _OF_A_RUN: dict[dg.DagsterRunStatus, Status] = {
-    dg.DagsterRunStatus.SUCCESS: "failed",  # it published nothing and does not know it
+    dg.DagsterRunStatus.SUCCESS: "failed",  # a run that succeeded without recording the day
     dg.DagsterRunStatus.FAILURE: "failed",
     dg.DagsterRunStatus.CANCELED: "cancelled",
     dg.DagsterRunStatus.QUEUED: "queued",
     dg.DagsterRunStatus.NOT_STARTED: "queued",
 }
-"""What a day without a record of its own is; of all other runs it is `running`."""
+"""Status of a day that is neither published nor held, by run; for all other runs `running`."""
 
 
 def exported_runs(
     instance: dg.DagsterInstance, datasets: Iterable[str], first: str, last: str
 ) -> list[ExportedRun]:
-    """The runs that exported days from `first` to `last`, or were to; newest first."""
+    """The runs that exported, or planned to export, days from `first` to `last`; newest first."""
     wanted, found, attempts = set(datasets), [], 0
     for record in _records(instance):
         planned = [
@@ -45,13 +45,13 @@ def exported_runs(
         if planned:
             found.append(_run(instance, record, planned))
             attempts += len(planned)
-        if attempts >= _MOST_ATTEMPTS:
+        if attempts >= _MAX_ATTEMPTS:
             break
     return found
 
 
 def planned_days(instance: dg.DagsterInstance, run_id: str) -> list[tuple[str, str]]:
-    """(asset, day) that a run was to materialize; empty for one without partitions."""
+    """The (asset, day) pairs that a run planned to materialize; empty without partitions."""
     planned = []
     for data in _events(instance, run_id, dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED):
         days = data.partitions_subset.get_partition_keys() if data.partitions_subset else ()
@@ -94,7 +94,7 @@ def _run(
 
 
 def _events(instance: dg.DagsterInstance, run_id: str, kind: dg.DagsterEventType) -> Iterator[Any]:
-    """What the events of a kind say: their `event_specific_data`."""
+    """The `event_specific_data` of all events of a kind."""
     cursor = None
     while True:
         page = instance.get_records_for_run(run_id, cursor=cursor, of_type=kind, limit=1_000)

@@ -1,4 +1,4 @@
-"""Keeps the export report up to date: renders it when exports have ended, well or not.
+"""Keeps the export report up to date: renders it after exports have succeeded or failed.
 
 https://docs.dagster.io/guides/automate/sensors
 """
@@ -25,7 +25,7 @@ _ENDED = [
 def export_report_sensor(
     datasets: Iterable[str], partitions_def: dg.PartitionsDefinition[str]
 ) -> dg.SensorDefinition:
-    """Renders the newest day's report when runs that exported have ended."""
+    """A sensor that renders the report of the newest day after exports have ended."""
     exported = set(datasets)
 
     @dg.sensor(
@@ -33,8 +33,8 @@ def export_report_sensor(
         job_name=EXPORT_REPORT_JOB,
         minimum_interval_seconds=60,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Renders the export report when exports have ended, well or not: at most once "
-        "a minute, for the newest day. See docs/report.md",
+        description="Renders the export report of the newest day after exports have succeeded or "
+        "failed, at most once a minute. See docs/report.md",
     )
     def sensor(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         if not is_installed("report"):
@@ -42,7 +42,7 @@ def export_report_sensor(
         now = dt.datetime.now(dt.UTC)
         if context.cursor is None:
             context.update_cursor(now.isoformat())
-            return dg.SkipReason("Looks for exports that end from now on.")
+            return dg.SkipReason("First tick: waiting for exports to end.")
         ended = context.instance.get_run_records(
             dg.RunsFilter(statuses=_ENDED, updated_after=dt.datetime.fromisoformat(context.cursor))
         )
@@ -55,13 +55,13 @@ def export_report_sensor(
             _only_exported(context.instance, record.dagster_run.run_id, exported)
             for record in ended
         ):
-            return dg.SkipReason("No run that exported has ended.")
+            return dg.SkipReason("No export has ended.")
         return dg.RunRequest(run_key=newest.isoformat(), partition_key=last_day)
 
     return sensor
 
 
 def _only_exported(instance: dg.DagsterInstance, run_id: str, exported: set[str]) -> bool:
-    """Whether a run exported something and did not render the report itself."""
+    """Whether a run exported something and did not render the report as well."""
     assets = {asset for asset, _ in planned_days(instance, run_id)}
     return bool(assets & exported) and NAME not in assets

@@ -1,1 +1,1 @@
-"""Jobs and sensors that keep published days in order: late data, repair, retention, dead runs."""
+"""Jobs and sensors for maintenance: late data, repair, retention, dead runs."""

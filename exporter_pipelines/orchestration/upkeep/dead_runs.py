@@ -1,7 +1,8 @@
-"""Ends runs whose process is gone, which Dagster would show as started for hours.
+"""Fails runs whose process has ended; without this sensor they stay `STARTED` for hours.
 
-Dagster's run monitoring asks the run launcher whether a run's process lives, and the default
-launcher cannot tell: https://docs.dagster.io/deployment/execution/run-monitoring
+Dagster's run monitoring asks the run launcher whether the process of a run is alive, and the
+default launcher does not support it:
+https://docs.dagster.io/deployment/execution/run-monitoring
 """
 
 from __future__ import annotations
@@ -18,36 +19,36 @@ from exporter_pipelines.orchestration.upkeep.unrecorded_days import record_days_
 from exporter_pipelines.stores import LocalStore
 from exporter_pipelines.stores.local import run_locks
 
-_YOUNG_S = 60.0
-"""A run takes its lock some seconds after it started."""
+_LOCK_DELAY_S = 60.0
+"""A run takes its lock some seconds after it started; a younger run may not have one yet."""
 
 
 @dg.sensor(
     name="dead_runs_sensor",
     minimum_interval_seconds=30,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Ends runs whose process was killed, so that they do not stay `Started`. The days "
-    "that they published stay and are recorded, and `Failed and missing` exports the rest. "
+    description="Fails runs whose process was killed, so that they do not stay `Started`. Days "
+    "that such a run published are recorded; `Failed and missing` exports the others. "
     "See docs/operations.md, A run was killed.",
 )
 def dead_runs_sensor(context: dg.SensorEvaluationContext) -> dg.SkipReason:
-    """Fail each started run that nobody works on any more."""
+    """Fail each started run whose process has ended."""
     root, instance = settings.output_root(), context.instance
     ended, recorded = [], 0
     for run in _dead(instance, root):
-        # First: were this process to die in between, the next tick would do both.
+        # Record first: if this process dies in between, the next tick does both.
         recorded += record_days_of(instance, run, LocalStore(root))
         instance.report_run_failed(
             run,
-            "The process of this run is gone: it was killed, or the machine went down. Days that "
-            "it had published stay; run the others again with `Failed and missing`.",
+            "The process of this run has ended: it was killed, or the machine went down. Days that "
+            "it published stay published; export the others with `Failed and missing`.",
         )
         ended.append(run.run_id)
     _forget_ended(instance, root)
-    said = "Every started run has its process."
+    summary = "The process of every started run is alive."
     if ended:
-        said = f"Ended {', '.join(ended)}; {recorded} days that it published are recorded now."
-    return dg.SkipReason(said)
+        summary = f"Failed {', '.join(ended)}. Recorded {recorded} days published by them."
+    return dg.SkipReason(summary)
 
 
 def _dead(instance: dg.DagsterInstance, root: Path) -> Iterator[dg.DagsterRun]:
@@ -55,9 +56,9 @@ def _dead(instance: dg.DagsterInstance, root: Path) -> Iterator[dg.DagsterRun]:
     for record in instance.get_run_records(started):
         run = record.dagster_run
         abandoned = run_locks.is_abandoned(root, run.run_id)
-        if abandoned is None and time.time() - (record.start_time or time.time()) > _YOUNG_S:
+        if abandoned is None and time.time() - (record.start_time or time.time()) > _LOCK_DELAY_S:
             abandoned = has_no_process(instance, run)
-        # It may have ended in its own way since we asked for it.
+        # It may have ended normally since the query.
         if abandoned and instance.get_run_by_id(run.run_id).status == record.dagster_run.status:  # type: ignore[union-attr]
             yield run
 

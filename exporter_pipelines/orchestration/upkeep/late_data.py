@@ -1,4 +1,4 @@
-"""Finds published days whose rows have changed in the source since, and exports them again.
+"""Finds published days whose rows have changed in the source, and exports them again.
 
 https://docs.dagster.io/guides/automate/sensors
 """
@@ -31,8 +31,8 @@ from exporter_pipelines.stores.local.store import LocalStore
 
 CHECK = "source_unchanged"
 
-_MOST_SECONDS = 40.0
-"""Of one tick; Dagster ends one after 60. The next goes on with the dataset that was next."""
+_TICK_S = 40.0
+"""Time limit of a tick; Dagster's own is 60 s. The next tick continues with the next dataset."""
 
 
 @dg.sensor(
@@ -40,33 +40,34 @@ _MOST_SECONDS = 40.0
     target=dg.AssetSelection.groups(GROUP, PRESETS_GROUP),
     minimum_interval_seconds=600,
     default_status=dg.DefaultSensorStatus.STOPPED,
-    description="Compares published days with the source: how many rows, the largest key and, with "
-    "`updated_column`, the latest update. A day that changed and settled gets a warning of the "
-    "check source_unchanged, and is exported again where `late_data` of its dataset says so. "
-    "See docs/late-data.md.",
+    description="Compares published days with the source by their number of rows, largest key and, "
+    "with `updated_column`, latest update. When a day has changed and then stayed the same for "
+    "`settle_minutes`, its check source_unchanged warns, and the day is exported again if "
+    "`late_data` of its dataset asks for it. See docs/late-data.md.",
 )
 def late_data_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-    """One look at every dataset, or at as many as the time allows."""
+    """Compare the published days of all datasets, within the time limit of a tick."""
     with databases.open_session() as session:
-        look = _Look(context.instance, session, json.loads(context.cursor or "{}"))
-        look.all()
+        tick = _Tick(context.instance, session, json.loads(context.cursor or "{}"))
+        tick.compare_datasets()
     return dg.SensorResult(
-        run_requests=look.run_requests,
-        asset_events=look.events,
-        cursor=json.dumps({"next": look.next, "seen": look.seen}),
-        skip_reason=None if look.run_requests else dg.SkipReason(look.summary),
+        run_requests=tick.run_requests,
+        asset_events=tick.events,
+        cursor=json.dumps({"next": tick.next_dataset, "seen": tick.changed}),
+        skip_reason=None if tick.run_requests else dg.SkipReason(tick.summary),
     )
 
 
 @dataclass
-class _Look:
-    """A tick.
+class _Tick:
+    """One evaluation of the sensor.
 
     Attributes:
         session: Reads the days.
-        cursor: What the tick before left: `seen`, and the dataset that is `next`.
-        seen: Dataset -> day -> [fingerprint, since (Unix time), whether it was reported], of days
-            that differ from their export.
+        cursor: Of the previous tick: `seen` holds its `changed`, `next` its `next_dataset`.
+        next_dataset: The first dataset that this tick had no time for; empty if there is none.
+        changed: Dataset -> day -> [fingerprint, since (Unix time), whether it was reported], for
+            days that differ from their export.
     """
 
     instance: dg.DagsterInstance
@@ -75,72 +76,72 @@ class _Look:
     run_requests: list[dg.RunRequest] = field(default_factory=list)
     events: list[dg.AssetCheckEvaluation] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    next: str = ""
-    days: int = 0
+    next_dataset: str = ""
+    days_compared: int = 0
 
     def __post_init__(self) -> None:
-        self.seen: dict[str, dict[str, list[Any]]] = dict(self.cursor.get("seen", {}))
-        self._ends = time.monotonic() + _MOST_SECONDS
+        self.changed: dict[str, dict[str, list[Any]]] = dict(self.cursor.get("seen", {}))
+        self._ends = time.monotonic() + _TICK_S
         self._now = time.time()
 
     @property
     def summary(self) -> str:
-        """For the tick's line in the UI."""
-        waiting = sum(len(days) for days in self.seen.values())
-        looked = f"{self.days} published days looked at, {waiting} differ from the source."
-        return " ".join([looked, *self.notes])
+        """The skip reason that the UI shows for the tick."""
+        differing = sum(len(days) for days in self.changed.values())
+        counts = f"{self.days_compared} published days compared, {differing} differ."
+        return " ".join([counts, *self.notes])
 
-    def all(self) -> None:
-        """Dataset after dataset, beginning with the one that the tick before did not reach."""
+    def compare_datasets(self) -> None:
+        """Compare each dataset, starting with the one that the previous tick did not reach."""
         names = exported_names()
         first = names.index(self.cursor["next"]) if self.cursor.get("next") in names else 0
-        self.seen = {name: days for name, days in self.seen.items() if name in names}
+        self.changed = {name: days for name, days in self.changed.items() if name in names}
         for name in [*names[first:], *names[:first]]:
             if time.monotonic() > self._ends:
-                self.next = name
-                self.notes.append(f"The time did not suffice; the next tick begins with {name}.")
+                self.next_dataset = name
+                self.notes.append(f"Time limit reached; the next tick starts with {name}.")
                 return
-            before = self.seen.get(name, {})
+            before = self.changed.get(name, {})
             try:
-                self._dataset(dataset_named(name), before)
+                self._compare(dataset_named(name), before)
             except ExporterError as error:
-                self.seen[name] = before
+                self.changed[name] = before
                 self.notes.append(f"{name}: {error}")
 
-    def _dataset(self, dataset: Dataset, before: dict[str, list[Any]]) -> None:
-        self.seen[dataset.name] = {}
+    def _compare(self, dataset: Dataset, before: dict[str, list[Any]]) -> None:
+        self.changed[dataset.name] = {}
         for manifest, fingerprint in _published(dataset):
-            self.days += 1
+            self.days_compared += 1
             window = DayWindow.of(manifest.partition, settings.timezone())
             with self.session.day(dataset, window) as snapshot:
                 seen, rows = snapshot.info.fingerprint, snapshot.row_count
-            # A day that was restored from a backup of its data alone has no fingerprint.
+            # A day that was restored from a backup without `.fingerprints/` has none.
             same = rows == manifest.counts.read if fingerprint is None else seen == fingerprint
             earlier = before.get(manifest.partition)
             if not same:
-                self._differs(dataset, manifest, seen, rows, earlier)
+                self._handle_change(dataset, manifest, seen, rows, earlier)
             elif earlier and earlier[2]:
-                self._judge(dataset, manifest.partition, 0)
+                self._add_check(dataset, manifest.partition, 0)
 
-    def _differs(
+    def _handle_change(
         self, dataset: Dataset, manifest: Manifest, seen: str, rows: int, earlier: list[Any] | None
     ) -> None:
-        """Wait until the day has settled; then say so, once, and export it again if wanted."""
+        """Once the day has settled, warn once, and request an export if the dataset asks for it."""
         name, day = dataset.name, manifest.partition
         entry: list[Any] = [seen, self._now, False]
         if earlier and earlier[0] == seen:
             entry = earlier
-        self.seen[name][day] = entry
+        self.changed[name][day] = entry
         settled = self._now - entry[1] >= 60 * dataset.config.late_data.settle_minutes
         if not settled or entry[2]:
             return
         entry[2] = True
         more = rows - manifest.counts.read
-        self._judge(dataset, day, more, changed=True)
+        self._add_check(dataset, day, more, changed=True)
         # Fewer rows are only reported: the source may have purged them, and then the published
         # export is the only copy.
         if dataset.config.late_data.policy == "re-export" and more >= 0:
-            # Once per state of the source: a run that holds the day is not repeated.
+            # One run per state of the source: if it holds the day, it is not repeated.
             self.run_requests.append(
                 dg.RunRequest(
                     run_key=f"late:{name}:{day}:{seen}",
@@ -150,12 +151,14 @@ class _Look:
                 )
             )
 
-    def _judge(self, dataset: Dataset, day: str, more: int, *, changed: bool = False) -> None:
+    def _add_check(self, dataset: Dataset, day: str, more: int, *, changed: bool = False) -> None:
         key = dg.AssetKey(dataset.name)
-        said = "The source has the rows that were exported."
+        description = "The source has the rows that were exported."
         if changed:
-            what = f"{abs(more)} {'more' if more > 0 else 'fewer'} rows" if more else "other rows"
-            said = f"The source has {what} by now than when the day was exported."
+            what = (
+                f"{abs(more)} {'more' if more > 0 else 'fewer'} rows" if more else "different rows"
+            )
+            description = f"The source now has {what} than when the day was exported."
         self.events.append(
             check_evaluation(
                 newest_materialization(self.instance, key, day),
@@ -164,14 +167,14 @@ class _Look:
                 partition=day,
                 passed=not changed,
                 severity=dg.AssetCheckSeverity.WARN,
-                description=said,
+                description=description,
                 metadata={"rows_more": more},
             )
         )
 
 
 def _published(dataset: Dataset) -> Iterator[tuple[Manifest, str | None]]:
-    """Manifest and fingerprint of the days to compare, newest first; damaged ones are left out."""
+    """Manifest and fingerprint of the days to compare, newest first, without damaged ones."""
     store = LocalStore(settings.output_root())
     today = settings.today()
     for back in range(1, dataset.config.late_data.lookback_days + 1):

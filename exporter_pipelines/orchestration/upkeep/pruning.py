@@ -1,4 +1,4 @@
-"""Retention as a job: what `exporter prune` does, started by hand or by its schedule.
+"""Retention as a job: does the same as `exporter prune`, by hand or on a schedule.
 
 https://docs.dagster.io/guides/build/jobs
 
@@ -13,8 +13,8 @@ from pydantic import Field
 from exporter_pipelines import settings
 from exporter_pipelines.defs_files import Definitions
 from exporter_pipelines.engine.retention import Removal, plan, remove
+from exporter_pipelines.orchestration.exports.exit_messages import repeat_at_exit
 from exporter_pipelines.orchestration.exports.io_manager import ExportIOManager
-from exporter_pipelines.orchestration.exports.last_words import remember
 from exporter_pipelines.stores.local.store import LocalStore
 
 
@@ -22,19 +22,19 @@ class PruneConfig(dg.Config):
     """Run config of `prune_job`."""
 
     apply: bool = Field(
-        False, description="Remove what is past its retention. Off: only say what would go."
+        False, description="Remove exports past their retention. Off: only list them in the log."
     )
 
 
 @dg.op(
-    description="Removes exports that are past the `retention` of their dataset, or says which "
-    "they are. See docs/operations.md, Keep tidy.",
+    description="Removes exports that are past the `retention` of their dataset, or only lists "
+    "them. See docs/operations.md, Keep tidy.",
     out=dg.Out(dg.Nothing),
 )
 def prune(  # type: ignore[no-untyped-def]
     context: dg.OpExecutionContext, config: PruneConfig, exports: dg.ResourceParam[ExportIOManager]
 ):
-    """One line and, for what was removed, one observation per day."""
+    """Log one line per day, and yield an observation for each day that was removed."""
     store, definitions = exports.store(), Definitions()
     for dataset in definitions.usable():
         removals = plan(store, dataset, settings.today())
@@ -43,9 +43,9 @@ def prune(  # type: ignore[no-untyped-def]
         if removals and config.apply:
             store.clean_up(dataset.name)
     if broken := definitions.broken():
-        said = "\n".join(f"{each.name}: {mistake}" for each, mistake in broken)
-        message = f"Exports of broken datasets were kept.\n{said}"
-        remember(message)
+        mistakes = "\n".join(f"{each.name}: {mistake}" for each, mistake in broken)
+        message = f"Exports of broken datasets were kept.\n{mistakes}"
+        repeat_at_exit(message)
         raise dg.Failure(message, allow_retries=False)
     yield dg.Output(None)
 
@@ -55,10 +55,10 @@ def _one(
 ) -> Iterator[dg.AssetObservation]:
     what = f"{removal.dataset} {removal.day}: {removal.what}, {removal.size_bytes:,} bytes"
     if not apply:
-        context.log.info(f"{what} would go ({removal.reason})")
+        context.log.info(f"{what} would be removed ({removal.reason})")
     elif remove(store, removal):
         context.log.info(f"{what} removed ({removal.reason})")
-        # Dagster keeps the record of what once was; the day's own page says that it is gone.
+        # The materialization stays in Dagster's history; the observation shows that it was removed.
         yield dg.AssetObservation(
             asset_key=removal.dataset,
             partition=removal.day,
@@ -66,12 +66,12 @@ def _one(
             metadata={"removed": removal.what, "size_bytes": removal.size_bytes},
         )
     else:
-        context.log.info(f"{what} left alone, since the day has changed meanwhile")
+        context.log.info(f"{what} not removed: the day has changed in the meantime")
 
 
 @dg.job(
     description="Removes exports that are past the `retention` of their dataset. Without "
-    "`apply: true` in its config it only says what would go. See docs/operations.md."
+    "`apply: true` in its config it only lists them. See docs/operations.md."
 )
 def prune_job() -> None:
     """See `prune`."""
@@ -79,7 +79,7 @@ def prune_job() -> None:
 
 
 def prune_schedule() -> dg.ScheduleDefinition:
-    """Once a day; off until an operator switches it on, and then it removes."""
+    """A daily schedule that removes exports; stopped until an operator starts it."""
     return dg.ScheduleDefinition(
         name="prune_schedule",
         job=prune_job,
@@ -87,7 +87,7 @@ def prune_schedule() -> dg.ScheduleDefinition:
         execution_timezone=settings.timezone(),
         default_status=dg.DefaultScheduleStatus.STOPPED,
         run_config={"ops": {"prune": {"config": {"apply": True}}}},
-        description="Removes, every day at 4:45, the exports that are past the `retention` of "
-        "their dataset. Try prune_job without `apply` before you switch it on. "
+        description="Removes exports that are past the `retention` of their dataset, every day at "
+        "4:45. Run prune_job without `apply` before you start this schedule. "
         "See docs/retention.md",
     )

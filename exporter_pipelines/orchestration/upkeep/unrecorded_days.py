@@ -1,4 +1,4 @@
-"""Tells Dagster of days that a run published and did not live to record."""
+"""Records days in Dagster's history that a killed run published but did not record."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from exporter_pipelines.stores.local.store import LocalStore
 
 
 def record_days_of(instance: dg.DagsterInstance, run: dg.DagsterRun, store: LocalStore) -> int:
-    """Record what an ended run published; harmless when it had recorded everything.
+    """Record the days that an ended run published, except those that are recorded already.
 
     Returns:
-        How many days were missing in Dagster's history.
+        How many days were recorded now.
     """
     recorded = 0
     for manifest in _published_by(run, store):
