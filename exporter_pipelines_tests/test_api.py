@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import pytest
 
 from exporter_pipelines import api
@@ -19,6 +16,7 @@ from exporter_pipelines.errors import (
 )
 from exporter_pipelines_tests.support.backends import Backend
 from exporter_pipelines_tests.support.datasets import dataset
+from exporter_pipelines_tests.support.projects import Project
 
 DAYS = ("2026-11-01", "2026-11-02", "2026-11-03")
 
@@ -28,7 +26,7 @@ def _settings(settings: dict[str, str]) -> None:
     """The environment of an export from `backend`."""
 
 
-def test_the_shipped_datasets_are_found() -> None:
+def test_the_datasets_are_found() -> None:
     assert Definitions().dataset_names() == ["anomalies", "ips", "logs"]
 
 
@@ -97,15 +95,16 @@ def test_wrong_names_and_days_are_refused() -> None:
         next(api.export_days("logs", DAYS[1], DAYS[0]))
 
 
-def test_an_export_imports_nothing_that_it_does_not_need(backend: Backend) -> None:
+def test_an_export_imports_nothing_that_it_does_not_need(
+    backend: Backend, project: Project
+) -> None:
     backend.add_logs(DAYS[0], 5)
     probe = (
         f"import sys; from exporter_pipelines import api; api.export_day('logs', {DAYS[0]!r}); "
         "print(*{name.partition('.')[0] for name in sys.modules})"
     )
-    shown = subprocess.run(
-        [sys.executable, "-c", probe], capture_output=True, text=True, check=True
-    )
+    shown = project.python(probe)
+    assert shown.code == 0, shown.stderr
     imported = set(shown.stdout.split())
     assert "pandera" in imported
     assert imported.isdisjoint(
