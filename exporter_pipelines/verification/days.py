@@ -1,8 +1,8 @@
-"""Published days read again: every byte, row and name against the manifests.
+"""Reads published days again and compares every byte, row and name with the manifests.
 
-Changes nothing and takes no lock. A day is read through the descriptor of its folder, so what is
-read is of one generation; a finding on a folder that was replaced meanwhile is not reported, and
-the day is read anew.
+Changes nothing and takes no lock. A day is read through the descriptor of its folder, so everything
+that is read belongs to one generation. If the folder was replaced in the meantime, its findings are
+dropped and the day is read again.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from exporter_pipelines.verification.manifest import as_written, contradictions,
 from exporter_pipelines.verification.report import Report
 
 _TRIES = 100
-"""Of a day that is replaced again and again while it is read."""
+"""Maximum number of attempts for a day that is replaced while it is read."""
 
 
 def datasets_below(root: Path) -> list[str]:
-    """Names of the folders in the output; hidden ones are nobody's exports."""
+    """Names of the visible folders in the output folder."""
     if not root.is_dir():
         return []
     return sorted(
@@ -46,15 +46,15 @@ def datasets_below(root: Path) -> list[str]:
 def verify_folders(
     store: LocalStore, dataset: str, known: Iterable[str]
 ) -> tuple[Report, list[str]]:
-    """Look at the folders of a dataset.
+    """Check the folders of a dataset.
 
     Args:
-        store: Where.
-        dataset: Name of a folder.
-        known: Names of the project's datasets and presets.
+        store: Contains the dataset.
+        dataset: Name of its folder.
+        known: Names of all datasets and presets of the project.
 
     Returns:
-        What was found, and the days whose folders are there, oldest first.
+        The findings, and the days with a folder, oldest first.
     """
     report = Report(store.root, dataset)
     home = store.root / dataset
@@ -70,10 +70,10 @@ def verify_folders(
     if not _folder(home, report):
         return report, []
     for entry in _entries(home, report):
-        _look_beside(entry, report)
+        _verify_other_entry(entry, report)
     days = _days(home / layout.DATA, report)
     for day in sorted({*_days(home / layout.QUARANTINE, report)} - {*days}):
-        # Held, and never published.
+        # Held days that were never published.
         verify_quarantine_folder(store, store.quarantine_folder(dataset, day), day, report)
     return report, days
 
@@ -84,14 +84,14 @@ def verify_day(
     """Read a published day again.
 
     Args:
-        store: Where.
+        store: Contains the dataset.
         dataset: Name of its folder.
         day: `YYYY-MM-DD`.
-        quick: Names, modes, sizes and the manifest only; no file is read.
+        quick: Check only names, modes, sizes and the manifest; read no data file.
 
     Returns:
-        What was found, and the manifest that was found in order. A day that is gone meanwhile
-        has neither findings nor a manifest.
+        The findings, and the manifest if there are no failures. A day that was removed in the
+        meantime has neither.
     """
     for _ in range(_TRIES):
         report = Report(store.root, dataset, day)
@@ -103,13 +103,13 @@ def verify_day(
             report.add_error(store.day_folder(dataset, day), error)
             return report, None
         with folder:
-            manifest = _look(store, folder, report, quick=quick)
+            manifest = _verify_contents(store, folder, report, quick=quick)
             if not report.findings or folder.is_current():
                 return report, manifest
     return report, manifest
 
 
-def _look(
+def _verify_contents(
     store: LocalStore, folder: LocalPublishedDay, report: Report, *, quick: bool
 ) -> Manifest | None:
     try:
@@ -117,7 +117,7 @@ def _look(
     except OSError as error:
         report.add_error(folder.path, error)
         return None
-    report.look_at_mode(folder.path, folder.folder_stat(), FOLDER_MODE)
+    report.check_mode(folder.path, folder.folder_stat(), FOLDER_MODE)
     day = layout.day_of(folder.path.name) or ""
     verify_quarantine_folder(store, store.quarantine_folder(report.dataset, day), day, report)
     manifest = _manifest(folder, report)
@@ -136,11 +136,11 @@ def _look(
 
 
 def _manifest(folder: LocalPublishedDay, report: Report) -> Manifest | None:
-    """A manifest by which files can be judged, or None and why."""
+    """The manifest, if it is intact; otherwise None, with a finding."""
     path = folder.path / MANIFEST_NAME
     try:
         with folder.open(MANIFEST_NAME) as file:
-            report.look_at_mode(path, os.fstat(file.fileno()), FILE_MODE)
+            report.check_mode(path, os.fstat(file.fileno()), FILE_MODE)
             data = file.read()
     except FileNotFoundError:
         report.add("manifest_missing", path, "is missing")
@@ -150,23 +150,23 @@ def _manifest(folder: LocalPublishedDay, report: Report) -> Manifest | None:
         return None
     manifest = parse_manifest(data)
     if isinstance(manifest, str):
-        report.add("manifest_damaged", path, f"is not as it was written: {manifest}")
+        report.add("manifest_damaged", path, f"was changed after it was written: {manifest}")
         return None
     if manifest.manifest_sha256 is None and not as_written(manifest, data):
-        report.add("manifest_damaged", path, "is not as it was written")
+        report.add("manifest_damaged", path, "was changed after it was written")
         return None
     assert report.day is not None
     wrong = list(contradictions(manifest, report.dataset, report.day))
     for sentence in wrong:
         report.add("manifest_wrong", path, sentence)
     if manifest.manifest_sha256 is None:
-        message = "has no checksum of its own; an earlier version wrote it"
+        message = "has no checksum; an earlier version wrote it"
         report.add("manifest_unsealed", path, message, level="warn")
     return None if wrong else manifest
 
 
 def _folder(path: Path, report: Report) -> bool:
-    """Whether a folder of ours is one."""
+    """Whether the path is a folder; adds a finding if it is something else."""
     try:
         facts = path.lstat()
     except FileNotFoundError:
@@ -177,7 +177,7 @@ def _folder(path: Path, report: Report) -> bool:
     if not stat.S_ISDIR(facts.st_mode):
         report.add("foreign", path, "is not a folder", "Remove it.")
         return False
-    report.look_at_mode(path, facts, FOLDER_MODE)
+    report.check_mode(path, facts, FOLDER_MODE)
     return True
 
 
@@ -189,21 +189,21 @@ def _entries(folder: Path, report: Report) -> list[Path]:
         return []
 
 
-def _look_beside(entry: Path, report: Report) -> None:
-    """What lies beside `data/` may be anything but a folder of unknown purpose or a link."""
+def _verify_other_entry(entry: Path, report: Report) -> None:
+    """Report unknown folders and links next to `data/`; plain files are allowed."""
     if entry.is_symlink():
-        if entry.name not in (layout.DATA, layout.QUARANTINE):  # those are looked at by themselves
+        if entry.name not in (layout.DATA, layout.QUARANTINE):  # checked separately
             report.add("symbolic_link", entry, "is a symbolic link", "Remove it.")
     elif entry.is_dir() and entry.name not in layout.DATASET_FOLDERS:
-        report.add("foreign", entry, "is a folder that no export makes", "Remove it.")
+        report.add("foreign", entry, "is not a folder of an export", "Remove it.")
 
 
 def _days(folder: Path, report: Report) -> list[str]:
-    """The days whose folders lie in `data/` or `quarantine/`; all else there is foreign."""
+    """The days with a folder in `data/` or `quarantine/`; everything else is reported."""
     days = []
     for entry in _entries(folder, report) if _folder(folder, report) else []:
         if day := layout.day_of(entry.name):
             days.append(day)
         else:
-            report.add("foreign", entry, "is no day of an export", "Remove it.")
+            report.add("foreign", entry, "is not a day of an export", "Remove it.")
     return days

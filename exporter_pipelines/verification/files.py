@@ -1,4 +1,4 @@
-"""Are the files of a day what its manifest says? One is open at a time, and read in pieces."""
+"""Compares the files of a day with its manifest. One file is open at a time, and read in pieces."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _READ_BYTES = 1024 * 1024
 def verify_file(
     folder: LocalPublishedDay, manifest: Manifest, entry: DataFile, report: Report, *, quick: bool
 ) -> None:
-    """Look at one data file: mode, size, sha256, rows and their times."""
+    """Check one data file: mode, size, sha256, rows and their timestamps."""
     path = folder.path / entry.path
     try:
         with folder.open(entry.path) as file:
@@ -43,7 +43,7 @@ def _verify_data(
     file: BinaryIO, path: Path, manifest: Manifest, entry: DataFile, report: Report, *, quick: bool
 ) -> None:
     facts = os.fstat(file.fileno())
-    report.look_at_mode(path, facts, FILE_MODE)
+    report.check_mode(path, facts, FILE_MODE)
     report.files += 1
     report.size_bytes += facts.st_size
     if facts.st_size != entry.size_bytes:
@@ -64,20 +64,20 @@ def _verify_rows(
 ) -> None:
     try:
         rows, first, last = _span(file, manifest, entry)
-    except Exception as error:  # every library has its own; the text may hold a row
+    except Exception as error:  # each library has its own exceptions; their text may quote a row
         report.add("undecodable", path, f"cannot be decoded ({type(error).__name__})")
         return
     report.rows += rows
     if rows != entry.record_count:
         report.add("rows_differ", path, f"has {rows:,} rows instead of {entry.record_count:,}")
     elif (first, last) != (entry.min_timestamp, entry.max_timestamp):
-        report.add("rows_differ", path, "has rows of other times than the manifest says")
+        report.add("rows_differ", path, "has another min/max timestamp than its manifest")
 
 
 def _span(
     file: BinaryIO, manifest: Manifest, entry: DataFile
 ) -> tuple[int, dt.datetime | None, dt.datetime | None]:
-    """Rows, earliest and latest time; the times as stated when the manifest names no column."""
+    """Rows, first and last timestamp; those of the manifest if it names no time column."""
     column = time_column(manifest)
     rows, first, last = 0, None, None
     for batch in decoded(file, entry, row_schema(manifest)):
@@ -90,7 +90,7 @@ def _span(
 
 
 def time_column(manifest: Manifest) -> str | None:
-    """The exported column that decided the day; None when the manifest does not say."""
+    """The exported time column; None if the manifest does not name it."""
     source = manifest.export_config.get("source")
     name = source.get("time_column") if isinstance(source, dict) else None
     return name if name in {column.name for column in manifest.columns} else None
@@ -99,14 +99,14 @@ def time_column(manifest: Manifest) -> str | None:
 def verify_quarantine(
     store: LocalStore, manifest: Manifest, entry: Quarantine, report: Report, *, quick: bool
 ) -> None:
-    """Look at the rejected rows that a manifest names: place, mode, sha256, rows."""
+    """Check the quarantine file of a manifest: sha256 and rows."""
     folder = store.quarantine_folder(manifest.dataset, manifest.partition)
     path = folder / entry.path.rpartition("/")[2]
     try:
         with store.open_quarantine(manifest.dataset, manifest.partition, path.name) as file:
             _verify_quarantined(file, path, entry, report, quick=quick)
     except FileNotFoundError:
-        # Rejected rows may leave before their day; that is written down first.
+        # Retention may remove rejected rows before their day, and records it first.
         tombstone = read_tombstone(store, manifest.dataset, manifest.partition)
         if not (tombstone and tombstone.covers("quarantine", manifest.export_timestamp)):
             report.add("file_missing", path, "is missing, but the manifest names it")
@@ -135,14 +135,14 @@ def _verify_quarantined(
 
 
 def unpacked(file: BinaryIO, name: str) -> Iterator[bytes]:
-    """The content of a quarantine file, in pieces."""
+    """The decompressed content of a quarantine file, in pieces."""
     with compression_of(name).open(file) as content:
         while chunk := content.read(_READ_BYTES):
             yield chunk
 
 
 def verify_quarantine_folder(store: LocalStore, folder: Path, day: str, report: Report) -> None:
-    """Look at what lies in a day's quarantine: names and modes."""
+    """Check names and modes in the quarantine folder of a day."""
     names = quarantine_pattern(report.dataset, day)
     try:
         descriptor = open_folder(store.root, folder)
@@ -152,15 +152,17 @@ def verify_quarantine_folder(store: LocalStore, folder: Path, day: str, report: 
         report.add_error(folder, error)
         return
     try:
-        report.look_at_mode(folder, os.fstat(descriptor), FOLDER_MODE)
+        report.check_mode(folder, os.fstat(descriptor), FOLDER_MODE)
         for name in sorted(os.listdir(descriptor)):  # noqa: PTH208 - a descriptor has no path
             try:
                 facts = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
             except FileNotFoundError:
-                continue  # an export removed it meanwhile
+                continue  # an export has removed it
             if not names.fullmatch(name) or not stat.S_ISREG(facts.st_mode):
-                report.add("foreign", folder / name, "is no quarantine of an export", "Remove it.")
+                report.add(
+                    "foreign", folder / name, "is not a quarantine file of an export", "Remove it."
+                )
             else:
-                report.look_at_mode(folder / name, facts, PRIVATE_FILE_MODE)
+                report.check_mode(folder / name, facts, PRIVATE_FILE_MODE)
     finally:
         os.close(descriptor)

@@ -1,6 +1,6 @@
-"""What verifying says: findings, and how much was looked at.
+"""The findings of a verification, and what was checked.
 
-Belongs here: the form of a finding. Does not belong here: finding it (`verify`), or printing it.
+Belongs here: the fields of a finding. Does not belong here: checking days (`days`), or printing.
 """
 
 from __future__ import annotations
@@ -34,20 +34,20 @@ KINDS = {
     "source_changed": "Rows differ between export and database (`--source`).",
     "source_columns": "A new export would have other columns (`--source`).",
 }
-"""Kind -> what it means. Programs may rely on the names."""
+"""Kind -> meaning. The names are stable."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is not as it should be.
+    """One problem.
 
     Attributes:
-        level: `FAIL`, or `warn` for what is worth knowing and no damage.
+        level: `FAIL`, or `warn` for a harmless problem.
         dataset: Name of the folder.
-        day: `YYYY-MM-DD`; None for what concerns no single day.
+        day: `YYYY-MM-DD`; None if the problem concerns no single day.
         kind: A name in `KINDS`.
         path: Relative to the output folder.
-        message: What was found; never row content.
+        message: The problem, without row content.
         hint: What to do next.
     """
 
@@ -62,7 +62,7 @@ class Finding:
 
 @dataclass
 class Report:
-    """What was found on one day, or (without `day`) in the folders of one dataset."""
+    """The findings of one day, or (without `day`) of the folders of one dataset."""
 
     root: Path
     dataset: str
@@ -99,7 +99,7 @@ class Report:
             reason = os.strerror(error.errno) if error.errno else type(error).__name__
             self.add("unreadable", path, f"cannot be read: {reason}", "Give this user permission.")
 
-    def look_at_mode(self, path: Path, facts: os.stat_result, meant: int) -> None:
+    def check_mode(self, path: Path, facts: os.stat_result, meant: int) -> None:
         """Note a mode that gives more than is meant, or that keeps its owner out."""
         mode, needed = stat.S_IMODE(facts.st_mode) & 0o777, meant & 0o500
         if mode & ~meant or mode & needed != needed:

@@ -140,7 +140,7 @@ def compare_day(
         names = _names(kinds, (published, fresh))
     for kind, difference in kinds.items():
         if difference.count:
-            _say(report, kind, difference, names, store, manifest)
+            _add_finding(report, kind, difference, names, store, manifest)
 
 
 def _published(
@@ -290,7 +290,7 @@ def _names(kinds: dict[str, _Difference], sides: tuple[_Side, ...]) -> dict[int,
     return found
 
 
-def _say(
+def _add_finding(
     report: Report,
     kind: str,
     difference: _Difference,
