@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
+import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +15,7 @@ import pytest
 from exporter_pipelines.contracts.manifest import MANIFEST_NAME, Manifest
 from exporter_pipelines.errors import DayHeldError, OutputUnavailableError
 from exporter_pipelines.stores import LocalStore
+from exporter_pipelines.stores.local.small_files import MAX_BYTES
 from exporter_pipelines_tests.support.backends import Backend
 from exporter_pipelines_tests.support.datasets import export, parse
 from exporter_pipelines_tests.support.published_days import (
@@ -386,3 +389,53 @@ def test_clearing_quarantines_follows_no_link(
     store.quarantine_folder("logs", DAY).symlink_to(victim)
     logs.run("DELETE FROM logs WHERE level = 'odd'")
     assert_whole(store, export(logs.url, LOGS, DAY, store))
+
+
+# --- something else in the place of a small file ---
+
+
+def _pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def _link(path: Path) -> None:
+    path.symlink_to("/dev/zero")
+
+
+def _folder(path: Path) -> None:
+    path.mkdir()
+
+
+def _socket(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listening, contextlib.chdir(path.parent):
+        listening.bind(path.name)
+
+
+def _huge(path: Path) -> None:
+    with path.open("wb") as file:
+        file.truncate(MAX_BYTES + 1)
+
+
+@pytest.mark.parametrize("put", [_pipe, _link, _folder, _socket, _huge])
+@pytest.mark.parametrize(
+    "place",
+    [f"data/date={DAY}/{MANIFEST_NAME}", f".fingerprints/date={DAY}", "schema.json"],
+)
+def test_what_is_not_a_small_file_is_not_read_and_is_replaced(
+    logs: Backend, store: LocalStore, place: str, put: Callable[[Path], None]
+) -> None:
+    export(logs.url, LOGS, DAY, store)
+    path = store.root / "logs" / place
+    path.unlink()
+    put(path)
+    if place.endswith(MANIFEST_NAME):
+        assert store.read_manifest("logs", DAY) == b""
+    if put is _folder and not place.endswith(MANIFEST_NAME):
+        # A folder in the place of a file is not removed: the day says what is in its way.
+        with pytest.raises(OutputUnavailableError, match="A folder is in the place of a file"):
+            export(logs.url, LOGS, DAY, store)
+        return
+    manifest = export(logs.url, LOGS, DAY, store)
+    assert store.read_manifest("logs", DAY) == manifest.to_json()
+    assert path.is_file()
+    assert not path.is_symlink()

@@ -21,6 +21,7 @@ from exporter_pipelines.stores import layout
 from exporter_pipelines.stores.local.cleanup import day_lock
 from exporter_pipelines.stores.local.files import make_folder, replace_file
 from exporter_pipelines.stores.local.locks import locked
+from exporter_pipelines.stores.local.small_files import read_small_file
 
 _UPGRADED = "upgraded"
 
@@ -48,8 +49,8 @@ def read_fingerprint(root: Path, dataset: str, day: str, generation: str | None)
     """The fingerprint of a generation; None when it is not in the file, or the file is damaged."""
     path = _path(root, dataset, day)
     try:
-        text = path.read_text() if generation and not path.is_symlink() else ""
-    except (FileNotFoundError, NotADirectoryError, UnicodeDecodeError):
+        text = (read_small_file(path) or b"").decode() if generation else ""
+    except UnicodeDecodeError:
         return None
     pairs = (line.split() for line in text.splitlines())
     return next((pair[1] for pair in pairs if len(pair) == 2 and pair[0] == generation), None)
@@ -86,11 +87,11 @@ def move_out_of_manifests(root: Path, dataset: str, days: list[str]) -> None:
 
 def _move_out_of_manifest(root: Path, dataset: str, day: str, scratch: Path) -> None:
     path = layout.day_folder(root, dataset, day) / MANIFEST_NAME
-    if path.is_symlink() or not path.is_file():
-        return
-    data = path.read_bytes()
+    data = read_small_file(path)
     manifest = Manifest.if_readable(data)
-    if manifest is None or manifest.source.fingerprint is None or not manifest.manifest_sha256:
+    if data is None or manifest is None or not manifest.manifest_sha256:
+        return
+    if manifest.source.fingerprint is None:
         return
     document = json.loads(data)
     fingerprint = document["source"].pop("fingerprint")

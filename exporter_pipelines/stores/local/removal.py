@@ -18,15 +18,13 @@ from exporter_pipelines.stores.local.files import (
     sync_folder,
     translate_os_errors,
 )
+from exporter_pipelines.stores.local.small_files import read_small_file
 
 
 def read_tombstone(root: Path, dataset: str, day: str) -> bytes | None:
     """The tombstone of a day; None when it has none."""
     path = root / dataset / layout.REMOVED / layout.tombstone_name(day)
-    try:
-        return path.read_bytes()
-    except (FileNotFoundError, NotADirectoryError):
-        return None
+    return read_small_file(path)
 
 
 def write_tombstone(root: Path, dataset: str, day: str, content: bytes) -> None:

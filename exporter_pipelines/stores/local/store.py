@@ -38,6 +38,7 @@ from exporter_pipelines.stores.local.quarantine import (
     remove_old_quarantine,
     remove_quarantine_of_earlier_holds,
 )
+from exporter_pipelines.stores.local.small_files import read_small_file
 from exporter_pipelines.stores.local.staging import LocalStaging
 from exporter_pipelines.stores.local.switching import exchange_days
 
@@ -153,12 +154,7 @@ class LocalStore:
         """See `contracts.store.Store`."""
         path = self.day_folder(dataset, day) / MANIFEST_NAME
         with translate_os_errors(path, "read"):
-            try:
-                return path.read_bytes()
-            except (FileNotFoundError, NotADirectoryError):
-                return None
-            except IsADirectoryError:
-                return b""  # treated like an empty, damaged manifest: the next export replaces it
+            return read_small_file(path)
 
     def read_fingerprint(self, dataset: str, day: str, generation: str | None) -> str | None:
         """See `contracts.store.Store`."""
@@ -206,7 +202,7 @@ class LocalStore:
             # Written in the staging area first, where `cleanup` removes what a killed process left.
             path, new = self.root / staging.dataset / name, staging.folder / f".{name}"
             with translate_os_errors(path):
-                unchanged = not path.is_symlink() and path.exists() and path.read_bytes() == content
+                unchanged = read_small_file(path) == content
             if not unchanged:
                 replace_file(path, new, content)
         if publication.fingerprint:
