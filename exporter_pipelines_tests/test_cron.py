@@ -13,16 +13,21 @@ GOOD = [
     "15 2 * * *", "*/5 * * * *", "0 0 1,15 * *", "0 9-17/2 * * mon-fri", "0 0 29 2 *", "@daily",
     "@HOURLY", "0 0 31 1,2 *", "59 23 31 12 7", "0 0 * jan-mar sun", " 1  2 * * * ",
     "0 22-2 * * fri-mon", "0 0 31 4 mon", "5/10 * * * *",
+    "0 0 L * *", "0 0 1,L * *", "0 0 L 2 *", "0 0 * * L5", "0 0 * * 5#2", "0 0 * * fri#2",
+    "0 0 ? * 1", "0 0 * * ?", "0 0 * * L5,L6",
 ]  # fmt: skip
 BAD = [
     "", "whenever", "@noon", "15 2 x", "* * * *", "0 15 2 * * *", "61 * * * *", "* 24 * * *",
     "* * 0 * *", "* * 32 * *", "* * * 13 *", "* * * * 8", "0 0 31 2 *", "0 0 30 2 *",
     "0 0 31 4,6 *", "*/0 * * * *", "1,,2 * * * *", "-1 * * * *", "* * * foo *",
-    "*-5 * * * *", "1- * * * *",
+    "*-5 * * * *", "1- * * * *", "L * * * *", "0 0 * * L", "0 0 * * 5#6", "0 0 L-1 * *",
+    "0 0 * * L5,5#2", "? * * * *",
     "²  * * * *",
 ]  # fmt: skip
 
-_number = st.integers(0, 62).map(str) | st.sampled_from(["sun", "MON", "jan", "dec", "L", "x"])
+_number = st.integers(0, 62).map(str) | st.sampled_from(
+    ["sun", "MON", "jan", "dec", "L", "L5", "5#2", "fri#1", "?", "x"]
+)
 _range = st.tuples(_number, _number).map("-".join) | _number | st.just("*")
 _step = st.tuples(_range, st.integers(0, 62).map(str)).map("/".join) | _range
 _field = st.lists(_step, min_size=1, max_size=3).map(",".join)

@@ -1,9 +1,8 @@
 """Which texts are cron expressions.
 
-Dagster judges the schedule of a dataset only when all definitions are loaded, and one that it
-refuses would stop all of them. Everything that is accepted here is accepted by Dagster, too;
-`test_cron` compares them. Dagster also knows seconds, `L`, `#` and random fields, which a daily
-export does not need.
+Dagster validates a schedule only when it loads all definitions, and one that it refuses would stop
+all of them. Dagster accepts everything that is accepted here; `test_cron` compares the two. Dagster
+also accepts seconds and random values, which a daily export does not need.
 """
 
 from __future__ import annotations
@@ -23,6 +22,8 @@ _FIELDS: tuple[tuple[int, int, dict[str, int]], ...] = (
 """Smallest and largest value of minute, hour, day, month and weekday, and their names."""
 
 _PART = re.compile(r"(?P<first>\*|[a-z0-9]+)(-(?P<last>[a-z0-9]+))?(/(?P<step>[0-9]{1,4}))?")
+_NTH_WEEKDAY = re.compile(r"l[0-7]|([0-7]|sun|mon|tue|wed|thu|fri|sat)#[1-5]")
+"""The last Friday of a month, `l5`, or the second, `5#2`."""
 _SHORTEST_MONTH = 29
 _DAYS_OF = (31, _SHORTEST_MONTH, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 
@@ -35,6 +36,14 @@ def is_cron(text: str) -> bool:
     fields = text.split()
     if len(fields) != len(_FIELDS):
         return False
+    for number in (2, 4):  # `?` is another way to write `*` for a day or a weekday
+        fields[number] = "*" if fields[number] == "?" else fields[number]
+    # Every month has a last day, `l`; no month lacks its 28th.
+    fields[2] = ",".join("28" if part == "l" else part for part in fields[2].split(","))
+    if len({"#" in part for part in fields[4].split(",")}) == 1 and all(
+        _NTH_WEEKDAY.fullmatch(part) for part in fields[4].split(",")
+    ):
+        fields[4] = "1"
     values = [_values(field, *known) for field, known in zip(fields, _FIELDS, strict=True)]
     if not all(values):
         return False
