@@ -38,6 +38,7 @@ def test_a_piece_states_its_reason_and_names_its_test(piece: Path) -> None:
     assert f"| `{piece.stem}` |" in (ROOT / "docs" / "architecture.md").read_text()
 
 
+@pytest.mark.slow
 def test_the_process_of_a_launched_run(project: Project, backend: Backend) -> None:
     backend.add_logs(DAY, 10)
     assert project.dagster("instance", "migrate").code == 0
