@@ -186,7 +186,7 @@ def test_a_lock_that_is_held_too_long_is_named_with_its_holder(
 @pytest.mark.parametrize(
     ("encodings", "pg_type", "said"),
     [
-        ({"timestamp": "epoch_s"}, "timestamptz", "a number or text, since `encodings:` says"),
+        ({"timestamp": "epoch_s"}, "timestamptz", "a number or text, because `encodings:` is"),
         ({}, "bigint USING 1", "or a number with `encodings:`"),
     ],
 )
@@ -322,7 +322,7 @@ def test_a_connection_that_is_cut_in_the_stream_fails_the_day(
 ) -> None:
     cut = once(lambda: large.run(CUT))
     message = refused(SourceLostError, large.url, store, progress=cut)
-    assert "stopped in the middle" in message
+    assert "Lost the connection to PostgreSQL" in message
     assert "Nothing of this day was published" in message
     assert export(large.url, dataset(), DAY, store).record_count == 803
 
@@ -348,7 +348,7 @@ def test_a_cell_that_the_server_cannot_cast_is_never_shown(
     published.run(BROKEN_VIEW.format(id=3, cell=f"(left(message, 0) || {text})"))
     broken = dataset(source={"table": "broken"})
     message = refused(SourceLostError, published.url, store, broken)
-    assert "refused to go on: invalid input syntax for type integer: (value not shown)" in message
+    assert "stopped the query: invalid input syntax for type integer: (value not shown)" in message
 
 
 def test_a_cell_in_a_message_of_another_language_is_never_shown(

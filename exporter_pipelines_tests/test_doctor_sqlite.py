@@ -111,7 +111,7 @@ def test_a_sqlite_key_that_repeats_and_a_zone_that_is_missing(
     assert "has repeated values" in doctor.found("warn", "key")["message"]
     doctor.edit("logs", "timezone: UTC", "# no zone")
     doctor.run("--dataset", "logs")
-    assert "SQLite stores none" in doctor.found("FAIL", "types")["message"]
+    assert "SQLite stores no time zones" in doctor.found("FAIL", "types")["message"]
 
 
 def test_looking_at_a_sqlite_file_leaves_nothing_beside_it(

@@ -1,8 +1,8 @@
-"""Databases in, Arrow batches out.
+"""Reads databases and delivers Arrow record batches.
 
-Belongs here: one folder for each kind of database, which gives a `contracts.source.Source`, and the
-registry that finds it by the scheme of a URL. docs/extending.md says how to add one.
-Does not belong here: judging rows, changing them, or knowing any dataset by name.
+Belongs here: one folder for each kind of database, which provides a `contracts.source.Source`, and
+the registry that finds it by the scheme of a URL. docs/extending.md shows how to add one.
+Does not belong here: validating or transforming rows, and code for a single dataset.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ __all__ = ["SOURCES", "Databases", "Resolver", "kind_of", "open_inspection"]
 SOURCES: tuple[Source, ...] = (postgres.SOURCE, sqlite.SOURCE)
 
 Resolver = Callable[[str], str]
-"""Environment variable -> URL of the database that it names."""
+"""Environment variable -> URL of its database."""
 
 
 class Databases:
-    """A `contracts.source.Session` over every database that datasets name.
+    """A `contracts.source.Session` for all databases that datasets name.
 
     Args:
-        resolve: Called for the first day that is read from a variable. `day` raises its errors.
+        resolve: Called when the first day of a variable is read. `day` raises its errors.
 
     Example:
         with Databases(resolve) as databases, databases.day(dataset, window) as snapshot:
@@ -60,21 +60,21 @@ class Databases:
 
 
 def open_inspection(url: str, variable: str) -> Inspection:
-    """Look at the database behind a URL; the caller closes it.
+    """Open an inspection of the database of a URL; the caller closes it.
 
     Args:
-        url: Of a database.
-        variable: The environment variable that holds it, for messages.
+        url: Of the database.
+        variable: The environment variable with this URL, for messages.
 
     Raises:
-        ConfigurationError: no source reads such a URL.
+        ConfigurationError: no source supports the URL.
         SourceUnavailableError: the database cannot be reached.
     """
     return _source(url, variable).open_inspection(url, variable)
 
 
 def kind_of(url: str) -> str | None:
-    """`Source.kind` of a URL; None when no source reads it."""
+    """`Source.kind` of a URL; None when no source supports it."""
     source = _by_scheme(url)
     return source.kind if source else None
 
@@ -86,7 +86,7 @@ def _source(url: str, variable: str) -> Source:
         raise ConfigurationError(
             f"The value of {variable} is not the URL of a supported database.",
             f"Write it as one of {examples}, or write the word demo for the sample data. The value "
-            "is not shown since it may be secret.",
+            "is not shown, because it may contain a secret.",
         )
     return source
 

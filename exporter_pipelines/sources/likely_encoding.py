@@ -1,4 +1,4 @@
-"""What the numbers of a time column most likely count."""
+"""Guesses the unit of the numbers in a time column."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from exporter_pipelines.contracts.dataset import TimeEncoding
 
 
 def likely_encoding(number: float) -> TimeEncoding:
-    """By its size: between 1973 and 5138 each unit has digits of its own."""
+    """The unit of a number by its size; from 1973 to 5138 the units do not overlap."""
     if number < 1e11:
         return "epoch_s"
     return "epoch_ms" if number < 1e14 else "epoch_us"

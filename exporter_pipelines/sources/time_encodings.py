@@ -1,7 +1,7 @@
-"""Instants as databases without a time type hold them: ISO 8601 text, and seconds since 1970.
+"""Times that are stored as ISO 8601 text or as a number since 1970.
 
-Belongs here: the one pattern that says what is readable, used in SQL as well, and the arithmetic
-in whole microseconds. Does not belong here: SQL.
+Belongs here: the pattern of readable text, which SQL uses as well, and arithmetic in whole
+microseconds. Does not belong here: SQL.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 UNITS_US = {"epoch_s": 1_000_000, "epoch_ms": 1_000, "epoch_us": 1}
-"""Encoding of a number -> microseconds in one of it."""
+"""Encoding of a number -> microseconds per unit."""
 
 ZONE_SLACK = dt.timedelta(hours=28)
-"""Farther than any zone's offset has ever been from another's, and than any offset in text."""
+"""More than the difference between any two offsets, of zones at any time and in text."""
 
 _EPOCH = dt.datetime(1970, 1, 1)  # noqa: DTZ001 - compared with other naive times
 _MICROSECOND = dt.timedelta(microseconds=1)
-# What ISO 8601 with a four-digit year can say.
+# The range of ISO 8601 with a four-digit year.
 EARLIEST_US = (dt.datetime(1, 1, 1) - _EPOCH) // _MICROSECOND  # noqa: DTZ001
 LATEST_US = EARLIEST_US + dt.date.max.toordinal() * 86_400_000_000 - 1
 
-# The pattern is part of SQL text too: no braces, which a template would fill in, and no
-# backslashes, which a server may read as escapes. It knows the calendar, so that no cast of a text
-# that fits it can fail, on servers of any age.
+# The pattern is also part of SQL text. So it has no braces, which templates would fill in, and no
+# backslashes, which a server may read as escapes. It checks the calendar, so that casting a text
+# that matches never fails, on any version of the server.
 _LEAP_YEAR = "(?:[0-9][0-9](?:0[48]|[2468][048]|[13579][26])|(?:0[48]|[2468][048]|[13579][26])00)"
 _DATE = (
     "(?!0000)(?:[0-9][0-9][0-9][0-9]-(?:"
@@ -37,10 +37,10 @@ _DATE = (
     f"|{_LEAP_YEAR}-02-29)"
 )
 _TIME = "(?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:[.][0-9]+)?)?"
-# PostgreSQL takes offsets below 16 hours; the largest in use is 14.
+# PostgreSQL accepts offsets below 16 hours; the largest in use is 14.
 OFFSET = " ?(?:[Zz]|[+-](?:0[0-9]|1[0-5])(?::?[0-5][0-9])?)"
 ISO8601 = f"^{_DATE}(?:[Tt ]{_TIME}(?:{OFFSET})?)?$"
-"""What a text must be to be read as an instant."""
+"""Pattern of text that is read as an instant."""
 
 _ISO8601 = re.compile(ISO8601)
 _OFFSET = re.compile(f"(?<=[0-9]){OFFSET}$")
@@ -54,7 +54,7 @@ class Instant(NamedTuple):
 
 
 class NotAnInstantError(ValueError):
-    """A stored value is no instant; `rule` says why."""
+    """A stored value is not an instant; `rule` is the reason."""
 
     def __init__(self, rule: str) -> None:
         super().__init__(rule)
@@ -62,12 +62,12 @@ class NotAnInstantError(ValueError):
 
 
 def since_epoch_us(moment: dt.datetime) -> int:
-    """Whole microseconds from 1970 in UTC to a moment with a zone."""
+    """Whole microseconds since 1970 of a time with a zone."""
     return (moment - _EPOCH.replace(tzinfo=dt.UTC)) // _MICROSECOND
 
 
 def of_text(text: str, zone: ZoneInfo) -> Instant:
-    """Read ISO 8601 text; a time without an offset is local in `zone`.
+    """Read ISO 8601 text. A time without an offset is a local time in `zone`.
 
     Raises:
         NotAnInstantError: `unreadable_time`, or `timestamp_out_of_range`.
@@ -86,15 +86,15 @@ def of_text(text: str, zone: ZoneInfo) -> Instant:
 
 
 def of_number(number: int | float, unit_us: int) -> Instant:
-    """Read a count of units since 1970; the digits that a fraction is written with are meant.
+    """Read a number of units since 1970. A float counts as its shortest decimal text.
 
     Raises:
         NotAnInstantError: `timestamp_out_of_range`.
     """
     if isinstance(number, int):
         return _in_range(number * unit_us)
-    # 0.1 s is 100,000 microseconds, though its double is a little more. Compared as a float
-    # first: far out, and infinite, there is nothing to compute.
+    # 0.1 s is 100,000 microseconds, although the double is slightly more: hence the decimal.
+    # Check the range as a float first, because infinity cannot be computed as a decimal.
     if not EARLIEST_US <= number * unit_us <= LATEST_US:
         raise NotAnInstantError("timestamp_out_of_range")
     exact = Decimal(repr(number)) * unit_us
@@ -109,7 +109,7 @@ def _in_range(us: int, *, is_truncated: bool = False) -> Instant:
 
 
 def _split(text: str) -> tuple[str, int | None]:
-    """A readable text without its offset, and the offset in microseconds; None if it has none."""
+    """Text without its offset, and the offset in microseconds; None if there is no offset."""
     if text[-1] in "Zz":
         return text[:-1].rstrip(), 0
     found = _OFFSET.search(text, 11)
@@ -128,9 +128,9 @@ def _since_epoch_us(whole_seconds: dt.datetime) -> int:
 
 @lru_cache(maxsize=4096)
 def _local_us(local: dt.datetime, zone: ZoneInfo) -> int:
-    """A local time as an instant: of two, the later one, which is what PostgreSQL takes.
+    """A local time as an instant. If two instants are possible, the later one, as in PostgreSQL.
 
-    That holds for an hour that is repeated and for one that is skipped.
+    Two are possible in the hour that a change of the clock repeats or skips.
     """
     offsets = [
         local.replace(tzinfo=zone, fold=fold).utcoffset() or dt.timedelta() for fold in (0, 1)

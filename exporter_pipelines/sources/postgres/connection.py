@@ -1,7 +1,7 @@
-"""A read-only PostgreSQL session over ADBC, in which no wait is without end.
+"""A read-only PostgreSQL connection over ADBC, in which every wait has a time limit.
 
-Belongs here: connecting, session settings and running statements. Does not belong here: what is
-asked of a table (`query`), or how an error reads (`errors`).
+Belongs here: connecting, session settings and running statements.
+Does not belong here: the statements (`query`) and the error messages (`errors`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import adbc_driver_postgresql
 import psycopg
 import pyarrow as pa
 
-# Private, but the public way (adbc_driver_manager.dbapi) imports pandas and polars and takes 1.4 s.
+# Private. The public way (adbc_driver_manager.dbapi) imports pandas and polars and takes 1.4 s.
 from adbc_driver_manager._reader import AdbcRecordBatchReader
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
@@ -32,17 +32,17 @@ smaller batches cost 5 % more CPU time."""
 CONNECT_TIMEOUT_S = 10
 
 LOCK_TIMEOUT_S = 30
-"""How long a statement waits behind a lock; a run can only be ended between statements."""
+"""How long a statement waits for a lock. A run can only be cancelled between statements."""
 
-# What a text projection looks like must not depend on how the server was set up. Local to the
-# transaction: a pooler may give the next one to another server process. One statement, since each
-# takes half a millisecond and a small day 20.
+# Values that are cast to text must not depend on the configuration of the server. The settings are
+# local to the transaction, because a pooler may run the next one in another server process. They
+# are set by one statement: each takes half a millisecond, and a small day takes 20.
 #
-# client_encoding: a server without an encoding cannot convert, and would refuse the whole batch for
-# one bad byte. Take the bytes as they are; each row is checked on arrival.
+# client_encoding: a server without an encoding cannot convert text, and one invalid byte would fail
+# the whole batch. So the bytes are delivered unchanged, and each row is checked on arrival.
 #
-# client_connection_check_interval: else a server goes on sorting for whoever was cancelled. From
-# PostgreSQL 14 on, not on Windows.
+# client_connection_check_interval: without it, a server continues to sort for a client that was
+# cancelled. PostgreSQL 14 and later, not on Windows.
 _SETTINGS = """
 SELECT name, set_config(name, setting, true) AS setting FROM (VALUES
     ('TimeZone', 'UTC'),
@@ -66,11 +66,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Limits:
-    """How long to wait for the server, in seconds, by the names of `SourceConfig`.
+    """How long to wait for the server, in seconds. The names are those of `SourceConfig`.
 
     Attributes:
-        stall_timeout_s: For anything that a server in health does at once.
-        answer_timeout_s: For what it may have to read and sort a whole day for.
+        stall_timeout_s: For anything that a healthy server does immediately.
+        answer_timeout_s: For queries that may read and sort a whole day first.
     """
 
     stall_timeout_s: float
@@ -80,15 +80,14 @@ class Limits:
 class PostgresConnection:
     """One connection with one REPEATABLE READ, READ ONLY transaction at a time.
 
-    Everything that is read in it (counts, catalog, rows) comes from one snapshot. A second
-    statement while a stream is open would end the stream, so read a stream to its end first.
-    `close()` rolls back and closes; harmless when called twice.
+    Everything that is read in a transaction (counts, catalog, rows) comes from one snapshot. A
+    second statement would end an open stream, so read a stream to its end first. `close()` rolls
+    back and closes; it may be called twice.
 
     Args:
-        url: As libpq takes it.
-        variable: The environment variable that holds it, for messages.
-        limits: Of each wait for the server. For reaching it libpq has its own `connect_timeout`
-            in the URL, per host.
+        url: Connection string for libpq.
+        variable: The environment variable with this URL, for messages.
+        limits: For each wait. Connecting also has libpq's `connect_timeout` of the URL, per host.
 
     Raises:
         SourceUnavailableError: the server cannot be reached, or refuses the connection.
@@ -103,19 +102,19 @@ class PostgresConnection:
         self._errors = PostgresErrors(parameters, variable)
         self._connection: Any = None
         limit_s = limits.stall_timeout_s
-        # Shorter than the wait for an answer, so that a lock is not taken for a stall.
+        # Shorter than the time limit, so that waiting for a lock is not reported as a stall.
         self.lock_timeout_s = min(LOCK_TIMEOUT_S, 0.8 * limit_s)
         try:
             self._database, self._connection = self._watchdog.connect(
                 lambda: self._open(make_conninfo("", **parameters)), limit_s
             )
         except NoAnswerError:
-            raise self._errors.silent_at_connecting(limit_s) from None
+            raise self._errors.no_answer_to_connect(limit_s) from None
         except _DRIVER_ERRORS as error:
             raise self._errors.unavailable(error) from None
         try:
             self.begin()
-        except BaseException:  # whatever it is: nobody else could close it
+        except BaseException:  # raised again; no one else can close the connection
             self.close()
             raise
 
@@ -128,18 +127,18 @@ class PostgresConnection:
         self.is_sql_ascii = settings["client_encoding"] == "SQL_ASCII"
 
     def execute(self, statement: str) -> None:
-        """Run a statement that returns nothing of interest."""
+        """Run a statement and ignore its result."""
         self.rows(statement)
 
     def rows(self, statement: str, *, is_slow: bool = False) -> list[dict[str, Any]]:
         """Run a query and return its rows.
 
         Args:
-            statement: In one string.
-            is_slow: Whether the server may have to read the whole day to answer.
+            statement: A single statement.
+            is_slow: Whether the server may read the whole day first; see `Limits`.
 
         Raises:
-            PostgresStatementError: the server refused it.
+            PostgresStatementError: the server reported an error.
             SourceLostError: the server stopped, or did not answer in time.
         """
         setting = "answer_timeout_s" if is_slow else "stall_timeout_s"
@@ -154,46 +153,47 @@ class PostgresConnection:
         return {field.name: _type_name(field) for field in schema}
 
     def stream(self, query: str) -> Iterator[pa.RecordBatch]:
-        """The rows of a query through COPY, without ever holding them all.
+        """The rows of a query through COPY, batch by batch.
 
-        Before the first batch the server may sort, for up to `answer_timeout_s`; each further one
-        is due within `stall_timeout_s`. A stream that is not read to its end cuts the connection.
+        The first batch must arrive within `answer_timeout_s`, since the server may sort first; each
+        further one within `stall_timeout_s`. Not reading to the end disconnects.
 
         Raises:
-            SourceLostError: the server stopped, refused to go on, or said nothing for too long.
+            SourceLostError: the server stopped or reported an error.
+            SourceStalledError: it sent nothing within the time limit.
         """
         with self._statement(query) as statement:
             statement.set_options(**{"adbc.postgresql.batch_size_hint_bytes": str(BATCH_BYTES)})
             try:
                 yield from self._batches(statement)
             except _DRIVER_ERRORS as error:
-                self._watchdog.hang_up()
+                self._watchdog.disconnect()
                 raise self._errors.lost(error) from None
             except BaseException:
-                # Before anything is closed, which might wait for the server.
-                self._watchdog.hang_up()
+                # First of all, because closing the statement might wait for the server.
+                self._watchdog.disconnect()
                 raise
 
     def _batches(self, statement: adbc_driver_manager.AdbcStatement) -> Iterator[pa.RecordBatch]:
         setting = "answer_timeout_s"
-        batches = iter(self._asked(lambda: _reader(statement), setting))
-        while (batch := self._asked(lambda: next(batches, None), setting)) is not None:
+        batches = iter(self._call(lambda: _reader(statement), setting))
+        while (batch := self._call(lambda: next(batches, None), setting)) is not None:
             yield batch
             setting = "stall_timeout_s"
 
     def stop(self) -> None:
-        """Make whoever waits for the server fail at once; from any thread.
+        """Make a call that waits for the server fail immediately. May be called from any thread.
 
-        Nothing but `close()` may follow.
+        Only `close()` may follow.
         """
-        self._watchdog.hang_up()
+        self._watchdog.disconnect()
 
     def close(self) -> None:
-        """Roll back and close; the server's own clean-up follows if it is already gone."""
+        """Roll back and close. If the connection is lost, the server rolls back by itself."""
         connection, self._connection = self._connection, None
         if self._watchdog.is_waiting:
-            # A thread still uses it and closes it with its last reference.
-            self._watchdog.hang_up()
+            # A thread still uses the connection. It is closed with its last reference.
+            self._watchdog.disconnect()
         elif connection is not None:
             connection.close()
             self._database.close()
@@ -205,7 +205,7 @@ class PostgresConnection:
         )
         return database, adbc_driver_manager.AdbcConnection(database)
 
-    def _asked(self, ask: Callable[[], T], setting: str) -> T:
+    def _call(self, ask: Callable[[], T], setting: str) -> T:
         limit_s = getattr(self.limits, setting)
         try:
             return self._watchdog.call(ask, limit_s)
@@ -219,21 +219,21 @@ class PostgresConnection:
             statement.set_sql_query(text)
             yield statement
         finally:
-            # Else a thread that could not be ended still uses it.
+            # A thread that could not be ended still uses the statement.
             if not self._watchdog.is_waiting:
                 statement.close()
 
     def _read(self, text: str, setting: str) -> tuple[list[pa.RecordBatch], pa.Schema]:
         with self._statement(text) as statement:
             try:
-                reader = self._asked(lambda: _reader(statement), setting)
+                reader = self._call(lambda: _reader(statement), setting)
             except _DRIVER_ERRORS as error:
                 sqlstate = getattr(error, "sqlstate", None)
                 if sqlstate and sqlstate[:2] not in SERVER_TROUBLE:
                     raise self._errors.refused(error, sqlstate) from None
                 raise self._errors.lost(error) from None
             try:
-                return self._asked(lambda: list(reader), setting), reader.schema
+                return self._call(lambda: list(reader), setting), reader.schema
             except _DRIVER_ERRORS as error:
                 raise self._errors.lost(error) from None
 
@@ -242,8 +242,8 @@ class PostgresConnection:
             given = conninfo_to_dict(url)
         except psycopg.Error:
             raise malformed(self._variable) from None
-        # libpq takes what follows an @ or / of a password for a host, port or database, and shows
-        # it.
+        # If the password contains @ or /, libpq reads its rest as host, port or database, and shows
+        # it in errors.
         misread = url.count("@") > 1 or ("@" in url and not given.get("user"))
         numbers = [str(given.get(name) or "") for name in ("port", "tcp_user_timeout")]
         if misread or not all(re.fullmatch("[0-9,]*", number) for number in numbers):
@@ -251,7 +251,7 @@ class PostgresConnection:
         defaults = {
             "connect_timeout": CONNECT_TIMEOUT_S,
             "application_name": "exporter_pipelines",
-            # A server that vanished without a word is noticed within a minute.
+            # A server that disappeared without closing the connection is noticed in a minute.
             "keepalives_idle": 30,
             "keepalives_interval": 10,
             "keepalives_count": 3,
@@ -261,7 +261,7 @@ class PostgresConnection:
 
 
 def _reader(statement: Any) -> AdbcRecordBatchReader:
-    """The rows of a statement; waits for the server."""
+    """Execute a statement and return a reader of its rows. Waits for the server."""
     handle, _ = statement.execute_query()
     return AdbcRecordBatchReader._import_from_c(handle.address)
 

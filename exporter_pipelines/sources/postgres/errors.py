@@ -1,7 +1,7 @@
-"""What PostgreSQL or its driver said, as an error that is safe to show.
+"""Turns errors of PostgreSQL and its driver into errors that are safe to show.
 
-Belongs here: leaving out secrets and row content, saying what to do next, and telling what passes
-by itself from what does not. Does not belong here: asking.
+Belongs here: removing secrets and row content, what to do next, and whether a retry may help.
+Does not belong here: running statements.
 """
 
 from __future__ import annotations
@@ -20,28 +20,28 @@ from exporter_pipelines.errors import (
 )
 
 LONGEST_USER = 31
-"""A longer user name is taken for a token (GitHub's have 40 characters) and not shown."""
+"""A longer user name may be a token (GitHub's have 40 characters), so it is not shown."""
 
-# Classes of SQLSTATE that tell of the server or the connection, not of the statement.
+# Classes of SQLSTATE that are about the server or the connection, not about the statement.
 SERVER_TROUBLE = {"08", "53", "57", "58", "XX"}
 
 # Connection lost; too many connections; server shuts down, crashed, starts up; serialization and
-# recovery conflicts; deadlock. Not 57014: who cancels a statement, or limits its time, means it.
-_PASSING = re.compile("08...|53300|57P0[123]|40001|40P01")
+# recovery conflicts; deadlock. Not 57014: a statement was cancelled, or timed out, on purpose.
+_RETRYABLE = re.compile("08...|53300|57P0[123]|40001|40P01")
 
-# A server that refuses a connection gives no SQLSTATE to libpq's caller, only words.
-_PASSING_WORDS = re.compile(
+# When a server refuses a connection, libpq returns no SQLSTATE, only the text.
+_RETRYABLE_WORDS = re.compile(
     r"starting up|shutting down|in recovery mode|not (yet )?accepting|consistent recovery state"
     r"|too many (clients|connections)|remaining connection slots|the database system is"
     r"|terminating connection"
 )
-# libpq writes two blanks behind the severity, whatever the server's language.
-_SERVER_SAID = re.compile(r"failed: [^\s:]+:  ")
-_NEVER_PASSES = re.compile(
+# libpq writes two spaces after the severity, in any language of the server.
+_SERVER_MESSAGE = re.compile(r"failed: [^\s:]+:  ")
+_PERMANENT = re.compile(
     r"no password supplied|does not support|certificate|GSS|invalid|unsupported|not known"
     r"|too long|Permission denied"
 )
-_TELLS_SECRETS = re.compile("password|secret|token")
+_SECRET_NAMES = re.compile("password|secret|token")
 
 
 class PostgresErrors:
@@ -59,63 +59,64 @@ class PostgresErrors:
 
     def unavailable(self, error: Exception) -> SourceUnavailableError:
         """The server could not be reached, or refused the connection."""
-        said = self._safe(error)
-        if "password authentication failed" in said or "no password supplied" in said:
+        text = self._safe(error)
+        if "password authentication failed" in text or "no password supplied" in text:
             hint = f"Correct the user or password in {self._variable}."
-        elif "does not exist" in said:
+        elif "does not exist" in text:
             hint = f"Correct the database or user name in {self._variable}."
         else:
-            hint = f"Check that the server runs and that {self._variable} names it."
+            hint = f"Check that the server is running and that {self._variable} has its address."
         return SourceUnavailableError(
-            f"Cannot connect to PostgreSQL {self._target}: {said}.", hint, _may_connect(str(error))
+            f"Cannot connect to PostgreSQL {self._target}: {text}.", hint, _may_connect(str(error))
         )
 
-    def silent_at_connecting(self, limit_s: float) -> SourceUnavailableError:
-        """The server took the connection and said nothing more."""
+    def no_answer_to_connect(self, limit_s: float) -> SourceUnavailableError:
+        """The server accepted the connection and did not answer."""
         return SourceUnavailableError(
             f"Cannot connect to PostgreSQL {self._target}: no answer within {limit_s:g} s.",
-            f"Check that the server runs and that {self._variable} names it.",
+            f"Check that the server is running and that {self._variable} has its address.",
         )
 
     def stalled(self, limit_s: float, setting: str) -> SourceStalledError:
-        """The server was asked and said nothing for longer than a setting allows."""
+        """The server sent nothing for longer than a setting allows."""
         return SourceStalledError(
             f"PostgreSQL {self._target} sent nothing for {limit_s:g} s.",
-            "Nothing of this day was published; see whether server or network are overloaded, "
-            f"then run it again. Where so long a wait is usual, raise source.{setting}.",
+            "Nothing of this day was published. Check whether the server or the network is "
+            "overloaded, then run the day again. If such waits are normal, raise "
+            f"source.{setting}.",
         )
 
     def lost(self, error: Exception) -> SourceLostError:
-        """The server stopped, or refused to go on."""
-        said = _without_cells(self._safe(error))
+        """The connection was lost, or the server stopped a query."""
+        text = _without_values(self._safe(error))
         sqlstate = getattr(error, "sqlstate", None)
         if sqlstate:
-            retryable = bool(_PASSING.fullmatch(sqlstate))
+            retryable = bool(_RETRYABLE.fullmatch(sqlstate))
         else:
             retryable = str(error).startswith("IO:") and "ERROR:" not in str(error)
         if "ERROR:" in str(error):
             return SourceLostError(
-                f"PostgreSQL {self._target} refused to go on: {said}.",
-                "Nothing of this day was published; run the SELECT of the day's table in psql to "
-                "see why, then run the day again.",
+                f"PostgreSQL {self._target} stopped the query: {text}.",
+                "Nothing of this day was published. Run SELECT * FROM the dataset's table in psql "
+                "to see why, then run the day again.",
                 retryable,
             )
         return SourceLostError(
-            f"PostgreSQL {self._target} stopped in the middle: {said}.",
-            "Nothing of this day was published; run it again when the server is well.",
+            f"Lost the connection to PostgreSQL {self._target}: {text}.",
+            "Nothing of this day was published. Run it again when the server is available.",
             retryable,
         )
 
     def refused(self, error: Exception, sqlstate: str) -> PostgresStatementError:
-        """The server answered a statement with an error of its class."""
-        said = self._safe(error)
-        # Only messages on syntax and access quote nothing but names.
+        """The server reported an error for a statement."""
+        text = self._safe(error)
+        # Messages about syntax and access quote only names. Others may quote values.
         if sqlstate[:2] not in {"3F", "42"}:
-            said = _without_cells(said)
+            text = _without_values(text)
         return PostgresStatementError(
             sqlstate,
-            f"PostgreSQL {self._target} refused a statement ({sqlstate}): {said}.",
-            bool(_PASSING.fullmatch(sqlstate)),
+            f"PostgreSQL {self._target} refused a statement ({sqlstate}): {text}.",
+            bool(_RETRYABLE.fullmatch(sqlstate)),
         )
 
     def _safe(self, error: Exception) -> str:
@@ -129,7 +130,7 @@ class PostgresErrors:
 
 
 class PostgresStatementError(ExporterError):
-    """The server refused a statement; the caller knows what it means for the dataset.
+    """The server reported an error for a statement; the caller knows what it means for the dataset.
 
     Attributes:
         sqlstate: PostgreSQL's five-character error code.
@@ -145,30 +146,30 @@ class PostgresStatementError(ExporterError):
 
 
 def malformed(variable: str) -> ConfigurationError:
-    """The URL cannot be read."""
+    """The error for a URL that libpq cannot parse, or would misread."""
     return ConfigurationError(
         f"The URL in {variable} is malformed.",
         "Write postgresql://user:password@host:5432/database and percent-encode special "
-        "characters of the password (@ is %40, / is %2F). It is not shown since it may hold a "
-        "secret.",
+        "characters of the password (@ is %40, / is %2F). The URL is not shown, because it may "
+        "contain a secret.",
     )
 
 
-def _may_connect(said: str) -> bool:
-    """Whether a refused connection may be granted later.
+def _may_connect(text: str) -> bool:
+    """Whether connecting again may help.
 
-    When in doubt not: a wrong password must not be repeated, since servers lock accounts.
+    In doubt it is not retried: servers lock accounts after repeated wrong passwords.
     """
-    if _PASSING_WORDS.search(said):
+    if _RETRYABLE_WORDS.search(text):
         return True
-    return not (_SERVER_SAID.search(said) or "FATAL:" in said or _NEVER_PASSES.search(said))
+    return not (_SERVER_MESSAGE.search(text) or "FATAL:" in text or _PERMANENT.search(text))
 
 
-def _without_cells(message: str) -> str:
-    """A message up to its first quote, in whatever language the server speaks.
+def _without_values(message: str) -> str:
+    """A message up to its first quotation mark, in any language of the server.
 
-    A failed cast quotes the cell, which may itself hold quotes and line breaks; row content must
-    not reach a log.
+    The message of a failed cast quotes the value, which may contain quotation marks and line breaks
+    itself. Row content must not reach a log.
     """
     head = re.split('["«»„“”「『]', message, maxsplit=1)[0]
     return message if head == message else f"{head}(value not shown)"
@@ -180,7 +181,7 @@ def _secrets(parameters: Mapping[str, Any]) -> set[str]:
     for name, value in parameters.items():
         if name == "options":  # -c name=value
             found |= set(re.findall(r"=(\S+)", str(value)))
-        elif _TELLS_SECRETS.search(name):
+        elif _SECRET_NAMES.search(name):
             found.add(str(value))
     user = str(parameters.get("user") or "")
     if len(user) > LONGEST_USER:

@@ -1,7 +1,7 @@
-"""What a PostgreSQL database has, and what this role may do there.
+"""The tables, columns and privileges that a role has in a PostgreSQL database.
 
-Belongs here: questions to the catalog, and cheap ones to a table, each under a timeout.
-Does not belong here: what an answer means for a dataset (`doctor`).
+Belongs here: queries on the catalog and cheap queries on tables, each with a timeout.
+Does not belong here: what a result means for a dataset (`doctor`).
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ from exporter_pipelines.sources.postgres.types import Projection, project
 from exporter_pipelines.sources.time_encodings import EARLIEST_US, LATEST_US, UNITS_US
 
 TIMEOUT_MS = 1000
-"""Of one question. A table whose answer takes longer is large, and production has other work."""
+"""Timeout of one query. Slower ones would put load on a production database."""
 
 CONNECT_TIMEOUT_S = 5
 
-# Of the connection; the server ends its own work after TIMEOUT_MS.
+# Limits of the connection; the server cancels a query after TIMEOUT_MS.
 _LIMITS = Limits(stall_timeout_s=15, answer_timeout_s=15)
 
 _QUERY = "query"
@@ -123,7 +123,7 @@ class PostgresInspection:
         """See `contracts.inspection.Inspection.missing_index`."""
         if self._found(questions.INDEX, relation, column):
             return None
-        # An index of a partitioned table cannot be made concurrently.
+        # PostgreSQL cannot create an index of a partitioned table concurrently.
         kind, name = self._handles[relation.native]
         verb = "CREATE INDEX" if kind == "p" else "CREATE INDEX CONCURRENTLY"
         return sql.SQL(verb + " ON {} ({});").format(name, sql.Identifier(column)).as_string()
@@ -152,7 +152,7 @@ class PostgresInspection:
     def _time_parts(
         self, relation: Relation, column: str, source: SourceConfig
     ) -> dict[str, sql.Composable]:
-        """How the time column is read, and between which stored values it is a date."""
+        """SQL parts that read the time column, and the range of stored values that are dates."""
         time_column = Column(source.time_column, UTC_MICROSECONDS, nullable=False, required=True)
         read = self._projection(time_column, relation.types[column], source)
         if isinstance(read, str):
@@ -188,13 +188,13 @@ class PostgresInspection:
         if powers["hides"]:
             yield Concern(
                 "row-level security",
-                f"Policies of {relation.name} may hide rows from this role, and rows that it does "
-                "not see are exported by nobody",
+                f"Policies of {relation.name} may hide rows from this role; hidden rows are not "
+                "exported",
                 "Give the role a policy USING (true), or BYPASSRLS.",
             )
 
     def _of_query(self, source: SourceConfig) -> Relation:
-        # A comment at its end must not swallow the bracket.
+        # The line break ends a comment at the end of the query, before the parenthesis.
         query = sql.SQL("({}\n) AS asked").format(
             sql.SQL((source.query or "").rstrip().rstrip(";"))
         )
@@ -227,26 +227,26 @@ class PostgresInspection:
         return row["found"]
 
     def _ask(self, question: str, **parts: sql.Composable) -> list[dict[str, Any]]:
-        """The rows of a query; the transaction goes on when it fails."""
+        """The rows of a query. The transaction stays usable when it fails."""
         statement = sql.SQL(question).format(**parts).as_string()
         with self._attempt():
             return self._connection.rows(statement)
 
     @contextmanager
     def _attempt(self) -> Iterator[None]:
-        """A statement after whose failure the transaction goes on."""
+        """Run a statement in a savepoint, so that the transaction stays usable when it fails."""
         self._connection.execute("SAVEPOINT asked")
         began = time.monotonic()
         try:
             yield
         except ExporterError:
             self._connection.execute("ROLLBACK TO asked")
-            # By the clock: what the server says of it depends on its language.
+            # By the clock, because the server's message depends on its language.
             if time.monotonic() - began > 0.9 * TIMEOUT_MS / 1000:
                 raise NotAnsweredError(TIMEOUT_MS // 1000) from None
             raise
 
 
 def _oid(relation: Relation) -> sql.Composable:
-    """Null for a query, of which the catalog knows nothing."""
+    """The OID of a table; null for a query, which is not in the catalog."""
     return sql.SQL("NULL::oid") if relation.native == _QUERY else sql.SQL(f"{relation.native}::oid")

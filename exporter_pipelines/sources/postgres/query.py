@@ -1,7 +1,7 @@
-"""The SQL of one day of one table.
+"""The SQL for one day of one table.
 
-Belongs here: putting projections, window and order together, every identifier and value quoted
-by psycopg. Does not belong here: running it.
+Belongs here: combining projections, window and order. psycopg quotes every identifier and value.
+Does not belong here: running the statements.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ _ORDERED = {"int2", "int4", "int8", "timestamp", "timestamptz"}
 
 
 def relation(source: SourceConfig) -> sql.Composable:
-    """What stands behind FROM, before its alias."""
+    """The table or subquery for FROM, without an alias."""
     if source.query is not None:
-        # A comment at its end must not swallow the bracket.
+        # The line break ends a comment at the end of the query, before the parenthesis.
         return sql.SQL("({}\n)").format(sql.SQL(source.query.strip().rstrip(";")))
     parts = (source.table or "").split(".")
     if len(parts) > 2 or not all(parts):
         raise ConfigurationError(
             f"table {source.table!r} is not `name` or `schema.name`.",
-            "A name that contains a dot cannot be configured; make a view over it.",
+            "A table whose name contains a dot cannot be configured; create a view over it.",
         )
     return sql.Identifier(*parts)
 
 
 def fingerprint_of(rows: int, largest_key: int | None) -> str:
-    """What the server says for `PostgresDayQuery.fingerprint` where the key is a whole number."""
+    """The same value as `PostgresDayQuery.fingerprint`, for keys that are integers."""
     text = str(rows) if largest_key is None else f"{rows}|{largest_key}"
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
@@ -54,9 +54,9 @@ class PostgresDayQuery:
         dataset: Names the table, key and time column.
         window: The day.
         types: Source column -> PostgreSQL type, of every column of the table.
-        projections: Exported name -> how it is read; None for an optional column that the table
+        projections: How each exported column is read; None for an optional column that the table
             lacks, which is delivered as null.
-        key_is_unique: Whether (time, key) is already a total order.
+        key_is_unique: Whether (time, key) is a total order.
     """
 
     def __init__(
@@ -78,10 +78,10 @@ class PostgresDayQuery:
         self._where = self._in_window(window)
 
     def counts(self, *, with_fingerprint: bool) -> str:
-        """One row: `rows` of the day, without a unique key `repeated` keys, and a `fingerprint`.
+        """One row: number of `rows`, number of `repeated` keys (0 if unique), and a `fingerprint`.
 
-        Without the fingerprint, which needs the largest key, an index on the time column is all
-        that is read: a quarter of the time.
+        Without the fingerprint, which needs the largest key, PostgreSQL reads only an index on the
+        time column; this takes a quarter of the time.
         """
         repeated: sql.Composable = sql.SQL("0::int8")
         if not self._key_is_unique:
@@ -96,7 +96,7 @@ class PostgresDayQuery:
         return self._of_the_day(sql.SQL(", ").join(columns))
 
     def fingerprint(self) -> str:
-        """One row: the `fingerprint` alone."""
+        """One row: the `fingerprint`."""
         return self._of_the_day(self._fingerprint())
 
     def _of_the_day(self, columns: sql.Composable) -> str:
@@ -105,7 +105,7 @@ class PostgresDayQuery:
         )
 
     def _fingerprint(self) -> sql.Composable:
-        """Hashed by the server: the largest key is row content, and perhaps not even UTF-8."""
+        """Computed by the server, because the largest key is row content and may not be UTF-8."""
         names = (self._key, self._dataset.config.source.updated_column)
         largest = [self._largest(name) for name in names if name]
         return sql.SQL(
@@ -113,15 +113,15 @@ class PostgresDayQuery:
         ).format(sql.SQL(", ").join(largest))
 
     def _largest(self, column: str) -> sql.Composable:
-        """The largest value as text; as it is stored where that has an order, which is cheaper."""
+        """The largest value as text. For numbers and timestamps the maximum is cheaper."""
         ordered = "max({})::text" if self._types[column] in _ORDERED else "max({}::text COLLATE {})"
         return sql.SQL(ordered).format(sql.Identifier(column), _BY_BYTES)
 
     def rows(self) -> str:
-        """The rows of the day in a total order, with notes on what could not be delivered.
+        """The rows of the day in a total order, with notes on values that could not be delivered.
 
-        The inner query sorts and casts, once per value; `OFFSET 0` keeps PostgreSQL from merging
-        it with the outer one, which would cast again wherever a guard looks at the value.
+        The inner query sorts, and casts each value once. `OFFSET 0` keeps PostgreSQL from merging
+        it into the outer query, which would repeat the cast in every condition on the value.
         """
         inner, outer = [], []
         for number, projection in enumerate(self._projections):
@@ -155,8 +155,8 @@ class PostgresDayQuery:
     def _sql_rules(self) -> list[sql.Composed]:
         """The dataset's `sql_rules` as columns of the inner query, true for a broken rule.
 
-        There the expressions see the table's own columns and, with window functions, the whole
-        day. A line break ends a comment that an expression may end with.
+        In the inner query, expressions have access to the table's own columns and, through window
+        functions, to the whole day. The line break ends a comment at the end of an expression.
         """
         return [
             sql.SQL("({}\n) IS FALSE AS {}").format(sql.SQL(text), sql.Identifier(f"rule{number}"))
@@ -164,9 +164,9 @@ class PostgresDayQuery:
         ]
 
     def _order(self) -> list[sql.Composable]:
-        """Time, then key; without a unique key the text of every column decides what is left.
+        """Time, then key. Without a unique key also the text of every column, for a total order.
 
-        That of the key too: 1.0 and 1.00 are equal, and so are a and A in some types.
+        This includes the text of the key: 1.0 equals 1.00, and in some types a equals A.
         """
         time = self._sort_key(self._time)
         if not self._stored_time.is_ordered:
@@ -175,7 +175,7 @@ class PostgresDayQuery:
         if not self._key_is_unique:
             mapped = [self._dataset.source_name(c.name) for c in self._dataset.schema.columns]
             others = [n for n in mapped if n in self._types and n not in (self._time, self._key)]
-            # As text, since not every type (json) has an order of its own.
+            # As text, because some types (json) have no order.
             order += [
                 sql.SQL('{}::text COLLATE "C"').format(sql.Identifier("t", name))
                 for name in (self._key, *others)
@@ -183,15 +183,15 @@ class PostgresDayQuery:
         return order
 
     def _sort_key(self, name: str) -> sql.Composable:
-        # A database's default collation may change with its operating system.
+        # The default collation of a database may change with an update of its operating system.
         template = '{} COLLATE "C"' if self._types[name] in TEXTS else "{}"
         return sql.SQL(template).format(sql.Identifier("t", name))
 
     def _in_window(self, window: DayWindow) -> sql.Composable:
-        """`[start, end)` on the stored column, so that an index on it is used.
+        """`[start, end)` on the stored column, so that PostgreSQL can use an index on it.
 
-        Where stored values do not tell it exactly (the hour that a change of the clock repeats,
-        several spellings of one instant), the instant that is exported is compared as well.
+        Stored values may not decide exactly: a change of the clock repeats an hour, and text has
+        several spellings of one instant. Then the exported instant is compared as well.
         """
         template = sql.SQL("{time} >= {start} AND {time} < {end}")
         start, end = self._stored_time.borders(window)
@@ -215,13 +215,13 @@ class PostgresDayQuery:
         return found
 
     def _instant(self) -> sql.Composable:
-        """The instant of a row, over the table."""
+        """The instant of a row, as an expression on the table."""
         time = self._stored_time
         stored = sql.SQL(time.inner).format(ref=sql.Identifier("t", self._time))
         return sql.SQL("({})").format(sql.SQL(time.instant).format(v=stored))
 
     def _notes(self) -> sql.Composable:
-        """Null for an ordinary row, else a JSON array as `contracts.source` describes it."""
+        """Null for a row without notes, else a JSON array as described in `contracts.source`."""
         conditions, notes = [], []
         for number, projection in enumerate(self._projections):
             if projection is None:
@@ -263,7 +263,7 @@ class PostgresDayQuery:
         )
 
     def rule_probe(self, expression: str) -> str:
-        """A query with a column `verdict`: what an SQL rule's expression gives beside a row."""
+        """A query whose column `verdict` is the value of an SQL rule's expression."""
         return self._text(
             sql.SQL("SELECT {} AS key, ({}\n) AS verdict FROM {} AS t").format(
                 sql.Identifier("t", self._key), sql.SQL(expression), self._table

@@ -1,6 +1,6 @@
-"""What `inspection` asks a server: SQL whose braces it fills with quoted parts."""
+"""SQL templates for `inspection`, which fills the braces with quoted parts."""
 
-# Types by the name that a result column has: a domain is shown as the type beneath it.
+# A domain is shown as its base type, as in the columns of a result.
 RELATIONS = """
 SELECT n.nspname AS schema, c.relname AS name, c.oid::text AS oid, c.relkind::text AS kind,
     pg_table_is_visible(c.oid) AS visible,
@@ -33,9 +33,9 @@ FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid JOIN pg_am m ON m.oid = 
 WHERE i.indrelid = {oid} AND i.indisvalid AND i.indpred IS NULL AND a.attname = {column}
   AND m.amname IN ('btree', 'brin')
 """
-# A valid unique index over the column alone, over all rows, on a column that is never null. An
-# index of a parent table does not bind the rows of its children, unless they are its partitions.
-# The export asks it too: the order and the count of repeated keys depend on it.
+# A valid unique index on this column only, over all rows, on a column that is NOT NULL. An index of
+# a parent table does not cover the rows of inheriting tables, unless they are its partitions.
+# The export uses it too: the order and the count of repeated keys depend on it.
 UNIQUE = """
 SELECT count(*) AS found
 FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid
@@ -48,7 +48,7 @@ ANY = "SELECT {column}::float8 AS found FROM {table} WHERE {column} > 0 LIMIT 1"
 REPEATED = """
 SELECT EXISTS (SELECT FROM {table} GROUP BY {column} HAVING count(*) > 1) AS found
 """
-# Written so that an index on the column serves them.
+# Written so that PostgreSQL can use an index on the column.
 DAYLESS = """
 SELECT count(*) AS found FROM (SELECT FROM {table} WHERE {column} IS NULL
     OR {column} < {low} OR {column} > {high} LIMIT 1000) AS rows
@@ -59,7 +59,7 @@ SELECT ({first} AT TIME ZONE {zone})::date::text AS first,
 FROM (SELECT min({column}) AS first, max({column}) AS last FROM {table}
       WHERE {column} BETWEEN {low} AND {high}) AS span
 """
-# Text sorts only roughly as its instants do, so each one is read.
+# Text does not sort exactly like its instants, so each value is read.
 DAYLESS_TEXT = """
 SELECT count(*) AS found FROM (SELECT FROM (SELECT {inner} AS stored FROM {table}) AS texts
     WHERE CASE WHEN stored IS NULL THEN NULL ELSE {instant} END IS NULL LIMIT 1000) AS rows
@@ -76,9 +76,9 @@ SELECT r.rolsuper AS superuser,
     row_security_active({oid}) AS hides
 FROM pg_roles r WHERE r.rolname = current_user
 """
-# Relations that this transaction reads (and so has locked) that were made or written anew after its
-# snapshot: to the snapshot their rows do not exist. The functions answer by the present catalog,
-# pg_class by the snapshot.
+# Relations that this transaction has read, and thereby locked, that were created or rewritten after
+# its snapshot. The snapshot does not see their rows, so the day would look empty. pg_class shows
+# the snapshot; pg_relation_filenode() shows the current catalog.
 REWRITTEN = """
 SELECT l.relation::regclass::text AS name
 FROM pg_locks l LEFT JOIN pg_class c ON c.oid = l.relation

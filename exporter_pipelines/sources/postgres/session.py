@@ -1,8 +1,8 @@
-"""The days of a run, read over one PostgreSQL connection.
+"""Reads the days of a run over one PostgreSQL connection.
 
-Connecting takes 35 ms, most of them for the driver's list of types; on a day of a hundred rows
-that is a third of everything. So a connection is kept from one day to the next. The snapshot is
-not: each day begins a transaction of its own, and none is open in between.
+Connecting takes 35 ms, mostly for the driver's list of types. For a day of a hundred rows this is a
+third of the total time, so the connection is kept between days. Each day has its own transaction
+and snapshot; no transaction is open in between.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class PostgresSession:
     def day(self, dataset: Dataset, window: DayWindow) -> PostgresDaySnapshot:
         """See `contracts.source.Session.day`."""
         source = dataset.config.source
-        return self._begun(
+        return self._begin(
             Limits(source.stall_timeout_s, source.answer_timeout_s),
             lambda connection: PostgresDaySnapshot(connection, dataset, window, self._keep),
         )
@@ -50,11 +50,11 @@ class PostgresSession:
     def __exit__(self, *exc_info: object) -> None:
         self.close()
 
-    def _begun(self, limits: Limits, begin: Callable[[PostgresConnection], T]) -> T:
-        """What `begin` makes of a connection with a new transaction, which it then owns.
+    def _begin(self, limits: Limits, begin: Callable[[PostgresConnection], T]) -> T:
+        """Call `begin` with a connection in a new transaction; its result owns the connection.
 
-        A connection that was idle may be what fails: the server may have closed it, or have got
-        types that its list lacks. So what fails on it is tried once more on a new one.
+        An idle connection may fail because the server closed it, or because a type was created
+        after the driver listed the types. So `begin` is called again with a new connection.
 
         Raises:
             ExporterError: of connecting, or of `begin`; the connection is closed.
@@ -63,10 +63,10 @@ class PostgresSession:
             try:
                 idle.begin()
                 return begin(idle)
-            except BaseException as error:  # whatever it is: nobody else could close it
+            except BaseException as error:  # no one else can close the connection
                 idle.close()
-                # A locked table and a silent server have been waited for; all other errors of ours
-                # come at once.
+                # After a locked table or a stalled server, do not wait a second time. All other
+                # errors of ours are immediate.
                 waited = isinstance(error, SourceUnavailableError | SourceStalledError)
                 if waited or not isinstance(error, ExporterError):
                     raise
@@ -78,17 +78,17 @@ class PostgresSession:
             raise
 
     def _keep(self, connection: PostgresConnection) -> None:
-        """Take back a connection on which no statement runs; ends its transaction."""
+        """Keep a connection without a running statement for the next day; ends its transaction."""
         self.close()
         try:
             connection.execute("ROLLBACK")
-        except ExporterError:  # the day was read: what is broken now only costs the next connection
+        except ExporterError:  # the day has been read; the next day opens a new connection
             connection.close()
         else:
             self._idle = connection
 
     def _take(self, limits: Limits) -> PostgresConnection | None:
-        """The idle connection, if it waits for the server as long as this dataset says."""
+        """The idle connection, if it has the time limits of this dataset."""
         if self._idle and self._idle.limits != limits:
             self.close()
         idle, self._idle = self._idle, None

@@ -1,4 +1,4 @@
-"""One day of a PostgreSQL table, read from one snapshot."""
+"""Reads one day of a PostgreSQL table from one snapshot."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ class PostgresDaySnapshot:
     The caller closes it. See `contracts.source.Session.day` for what it raises.
 
     Args:
-        connection: With a new transaction. After an error here, the caller closes it.
+        connection: In a new transaction. If this constructor raises, the caller closes it.
         dataset, window: What to read.
-        keep: Takes the connection when the day ended without an error; otherwise it is closed.
+        keep: Receives the connection after a day without an error; otherwise it is closed.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class PostgresDaySnapshot:
         self._connection, self._dataset, self._keep = connection, dataset, keep
         self._is_streaming = self._read_whole = False
         self._largest_key: int | None = None
-        # Everything that must be known before the rows.
+        # Everything that the engine needs before the rows.
         table = PostgresTable(connection, dataset)
         projections = table.projections()
         self.schema = dataset.schema.bound({p.column.name: p.column for p in projections if p})
@@ -60,12 +60,12 @@ class PostgresDaySnapshot:
         self._fingerprint: str | None = counts.get("fingerprint")
         if rewritten := connection.rows(REWRITTEN):
             raise SourceLostError(
-                f"{rewritten[0]['name']} was rewritten (ALTER TABLE, TRUNCATE or the like) just as "
+                f"{rewritten[0]['name']} was rewritten (by ALTER TABLE, TRUNCATE or similar) when "
                 f"the export of {dataset.name} began.",
-                "Nothing of this day was published; run it again.",
+                "Nothing of this day was published. Run it again.",
                 retryable=True,
             )
-        self._about = connection.rows(_INFO)[0]
+        self._server = connection.rows(_INFO)[0]
 
     @property
     def info(self) -> SourceInfo:
@@ -75,8 +75,8 @@ class PostgresDaySnapshot:
         return SourceInfo(
             "postgresql",
             self._dataset.config.source.origin,
-            self._about["snapshot"],
-            self._about["version"],
+            self._server["snapshot"],
+            self._server["version"],
             self._fingerprint,
         )
 
@@ -93,7 +93,7 @@ class PostgresDaySnapshot:
         """See `contracts.source.DaySnapshot.batches`."""
         self._is_streaming = True
         for batch in self._connection.stream(self._query.rows()):
-            self._see_keys(batch)
+            self._track_largest_key(batch)
             for offset in range(0, batch.num_rows, max_rows):
                 yield self._delivered(batch.slice(offset, max_rows))
         self._is_streaming, self._read_whole = False, True
@@ -103,7 +103,7 @@ class PostgresDaySnapshot:
         self._connection.stop()
 
     def _delivered(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """The batch in exactly the promised types, undecodable text taken out and noted."""
+        """The batch in the types of `schema`. Undecodable text becomes null, with a note."""
         fields = [*self.schema.arrow, pa.field(NOTES_COLUMN, pa.string())]
         columns = {field.name: batch[field.name] for field in fields}
         if self._connection.is_sql_ascii:
@@ -111,31 +111,31 @@ class PostgresDaySnapshot:
         arrays = [columns[field.name].cast(field.type) for field in fields]
         return pa.RecordBatch.from_arrays(arrays, [field.name for field in fields])
 
-    def _key_tells(self) -> bool:
-        """Whether the fingerprint follows from the rows as they are delivered.
+    def _fingerprint_follows_from_rows(self) -> bool:
+        """Whether the fingerprint can be computed from the delivered rows.
 
-        The largest of whole numbers is the same here and there. Other keys have an order of their
-        own in PostgreSQL, and an `updated_column` need not be exported.
+        This needs an integer key: PostgreSQL may order other types differently. It also needs a
+        dataset without `updated_column`, which may not be exported.
         """
         source = self._dataset.config.source
         key = self.schema.arrow.field(source.key)
         return pa.types.is_int64(key.type) and source.updated_column is None
 
-    def _see_keys(self, batch: pa.RecordBatch) -> None:
+    def _track_largest_key(self, batch: pa.RecordBatch) -> None:
         if self._fingerprint is None:
             largest = pc.max(batch[self._dataset.config.source.key]).as_py()
             if self._largest_key is None or (largest is not None and largest > self._largest_key):
                 self._largest_key = largest
 
     def _fingerprint_of_rows(self) -> str:
-        """From the rows once they are read, else by the server: the same text either way."""
+        """Computed from the rows if all were read, else by the server. Both give the same value."""
         if not self._read_whole:
             found = self._connection.rows(self._query.fingerprint(), is_slow=True)
             return str(found[0]["fingerprint"])
         return fingerprint_of(self.row_count, self._largest_key)
 
     def _counts(self) -> dict[str, Any]:
-        question = self._query.counts(with_fingerprint=not self._key_tells())
+        question = self._query.counts(with_fingerprint=not self._fingerprint_follows_from_rows())
         try:
             return self._connection.rows(question, is_slow=True)[0]
         except (SourceLostError, PostgresStatementError) as error:
@@ -144,19 +144,19 @@ class PostgresDaySnapshot:
                 raise ConfigurationError(
                     f"This PostgreSQL server does not know the timezone {zone!r} of "
                     f"{self._dataset.name}.",
-                    "Write an older name of the zone, or update the server's time zone data.",
+                    "Use an older name of the zone, or update the server's time zone data.",
                 ) from None
             raise
 
 
 def _decoded(columns: dict[str, pa.Array]) -> dict[str, pa.Array]:
-    """Columns of a database without an encoding, with text that is not UTF-8 nulled and noted."""
+    """Columns of a database without an encoding. Invalid UTF-8 becomes null, with a note."""
     decoded = dict(columns)
     found: dict[int, list[list[str]]] = defaultdict(list)
     for name, array in columns.items():
         if name != NOTES_COLUMN and pa.types.is_string(array.type):
             decoded[name] = _decoded_column(name, array.cast(pa.binary()), found)
-    # A value that a note shows was perhaps cut off within a character.
+    # The value in a note may have been cut off inside a character.
     notes = [
         None if note is None else note.decode("utf-8", "replace")
         for note in columns[NOTES_COLUMN].cast(pa.binary()).to_pylist()

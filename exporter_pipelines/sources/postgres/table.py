@@ -1,4 +1,4 @@
-"""A PostgreSQL table as a dataset wants it, or one clear error that says what does not fit."""
+"""Maps a PostgreSQL table to the columns of a dataset; raises an error if it does not fit."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
   AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
 ORDER BY 1 LIMIT 40
 """
-# Who holds a table so that not even a SELECT may look at it.
+# Sessions with a lock on a table that blocks even SELECT.
 _LOCKED_BY = """
 SELECT l.relation::regclass::text AS name, l.pid, a.usename AS role, a.application_name AS program
 FROM pg_locks l LEFT JOIN pg_stat_activity a ON a.pid = l.pid
@@ -44,8 +44,8 @@ class PostgresTable:
         types: Column -> PostgreSQL type name, in order.
 
     Raises:
-        UnknownTableError: there is no such table, or it may not be read.
-        SourceUnavailableError: it stays locked.
+        UnknownTableError: the table does not exist, or the user may not read it.
+        SourceUnavailableError: the table stays locked.
         ConfigurationError: PostgreSQL refuses the query.
     """
 
@@ -85,12 +85,12 @@ class PostgresTable:
             raise ColumnMismatchError(
                 f"Column {name!r} {where} has the type {self.types[name]}, but {column.name!r} of "
                 f"{self._dataset.schema.model} needs {found}.",
-                "Change the schema, or map another column or a view's column with a cast.",
+                "Change the schema, map another column, or cast the column in a view.",
             )
         return found
 
     def key_is_unique(self) -> bool:
-        """Whether the table itself sees to it; of a query that is not known."""
+        """Whether a unique index guarantees it; False for a query, where this is not known."""
         source = self._dataset.config.source
         if source.query is not None:
             return False
@@ -101,7 +101,11 @@ class PostgresTable:
         return bool(self._connection.rows(statement)[0]["found"])
 
     def check_sql_rules(self, query: PostgresDayQuery) -> None:
-        """Refuse an expression that the database does not understand, by its rule's name."""
+        """Refuse SQL rules that the database cannot run.
+
+        Raises:
+            ConfigurationError: a rule is refused, or is not boolean; the message names it.
+        """
         for name, expression in self._dataset.config.sql_rules:
             what = f"The SQL rule {name!r} of {self._dataset.name}"
             try:
@@ -160,9 +164,9 @@ class PostgresTable:
         ]
         return SourceUnavailableError(
             f"The rows of {self._dataset.name} stayed locked for "
-            f"{self._connection.lock_timeout_s:g} s; locked are: "
-            f"{', '.join(holders) or 'none any more'}.",
-            "Wait until that is done, or end it with SELECT pg_terminate_backend(process).",
+            f"{self._connection.lock_timeout_s:g} s. Locked tables: "
+            f"{', '.join(holders) or 'none now'}.",
+            "Wait for that process, or end it with SELECT pg_terminate_backend(process).",
         )
 
 

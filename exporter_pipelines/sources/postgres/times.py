@@ -1,7 +1,7 @@
-"""How PostgreSQL columns hold instants, and the SQL that reads each kind.
+"""SQL that reads the time column, for each type that it may have.
 
-Belongs here: for every type of a time column, what is an instant, what is none, and which range of
-stored values a day lies in. Does not belong here: the rest of the query.
+Belongs here: for every type, which values are an instant, which are rejected, and which range of
+stored values contains a day. Does not belong here: the rest of the query.
 """
 
 from __future__ import annotations
@@ -29,8 +29,9 @@ TEXTS = {"text", "varchar", "bpchar", "name", "citext"}
 WHOLE_NUMBERS = {"int2", "int4", "int8"}
 NUMBERS = WHOLE_NUMBERS | {"float4", "float8", "numeric"}
 
-# What ISO-8601 with a four-digit year can say. Arrow's int64 microseconds reach 292,000 years
-# either way, and both infinity and the year 294276 overflow it without an error.
+# The range of ISO 8601 with a four-digit year. It must be checked in SQL: Arrow's int64
+# microseconds cover 292,000 years each way, and infinity and the year 294276 overflow them without
+# an error.
 _EARLIEST = "'0001-01-01 00:00:00+00'::timestamptz"
 _LATEST = "'9999-12-31 23:59:59.999999+00'::timestamptz"
 
@@ -43,14 +44,17 @@ class StoredTime:
     """How one time column is read.
 
     Attributes:
-        instant: Expression over the stored value `{v}`; a timestamptz, or null where it is none.
-        value: The same, null as well where no file can say it; left out when it always is.
-        borders: Of a window, as stored values: from, and before which. An index serves them.
-        inner: Expression over the table's column `{ref}` that gives `{v}`.
-        is_exact: The borders decide alone. Otherwise the instant has to be compared as well.
-        is_ordered: Stored values sort as their instants do.
-        rejected: (rule, condition over `{v}`, text over `{v}` to show for it).
-        changed: (rule, condition over `{v}`).
+        instant: Expression on the stored value `{v}`: a timestamptz, or null if it is no instant.
+        value: Like `instant`, but also null outside of the years 1 to 9999. Empty if `instant` is
+            null there already.
+        borders: Window -> first stored value of the day, and first one after it. They are compared
+            with the stored column, so that PostgreSQL can use an index.
+        inner: Expression on the table's column `{ref}` that gives `{v}`.
+        is_exact: Whether the borders decide alone. Otherwise they are wider than the day, and the
+            instant is compared as well.
+        is_ordered: Whether stored values sort like their instants.
+        rejected: (rule, condition on `{v}`, text of `{v}` for the quarantine).
+        changed: (rule, condition on `{v}`).
     """
 
     instant: str
@@ -64,18 +68,18 @@ class StoredTime:
 
 
 def stored_time(pg_type: str, encoding: str, timezone: str | None) -> StoredTime | str:
-    """How a column of `pg_type` holds instants; or, when it cannot, what would be needed.
+    """How to read a time column of type `pg_type`; or, if this is not possible, what is needed.
 
     Args:
         pg_type: Type name as in `pg_type`.
-        encoding: How numbers count, as in `encodings:` of a dataset.
-        timezone: Zone of times without one, if it is known.
+        encoding: Unit of numbers, as in `encodings:` of a dataset.
+        timezone: Zone of times without an offset, if it is known.
     """
     unit_us = UNITS_US.get(encoding)
     if unit_us and pg_type in NUMBERS:
         return _epoch(pg_type, unit_us)
     if unit_us and pg_type not in TEXTS:
-        return f"a number or text, since `encodings:` says {encoding}"
+        return f"a number or text, because `encodings:` is {encoding}"
     if pg_type == "timestamptz":
         return _aware()
     if pg_type not in NAIVE_TIMES | TEXTS:
@@ -86,10 +90,10 @@ def stored_time(pg_type: str, encoding: str, timezone: str | None) -> StoredTime
 
 
 def zone_literal(timezone: str) -> sql.Literal:
-    """An IANA zone as PostgreSQL must be told it.
+    """An IANA zone for PostgreSQL.
 
-    It reads these four names as abbreviations of a fixed offset, without summer time; since
-    tzdata 2024b they are links to the cities given here.
+    PostgreSQL reads four of the names as abbreviations with a fixed offset, without summer time.
+    Since tzdata 2024b these names are links to the cities that are used here instead.
     """
     cities = {"CET": "Brussels", "MET": "Brussels", "EET": "Athens", "WET": "Lisbon"}
     return sql.Literal(f"Europe/{cities[timezone]}" if timezone in cities else timezone)
@@ -112,8 +116,8 @@ def _aware() -> StoredTime:
 
 def _naive(timezone: str) -> StoredTime:
     instant = f"({{v}}::timestamp AT TIME ZONE {zone_literal(timezone).as_string()})"
-    # A date or timestamp far out cannot be moved to a zone, so it is compared as it is stored;
-    # only within a day of either end does the zone decide.
+    # AT TIME ZONE fails for dates near the limits of the type. So values are compared as they are
+    # stored, and the zone is applied only within a day of the first and the last valid instant.
     outside = (
         "CASE WHEN {v} BETWEEN '0001-01-02'::timestamp AND '9999-12-30'::timestamp THEN false "
         "WHEN {v} BETWEEN '0001-12-30 BC'::timestamp AND '10000-01-02'::timestamp "
@@ -136,14 +140,14 @@ def _local(instant: dt.datetime, zone: str) -> sql.Composable:
 
 
 def _text(timezone: str) -> StoredTime:
-    """ISO 8601 text. The pattern lets nothing through whose cast could fail the query."""
+    """ISO 8601 text. One failed cast would fail the whole query; the pattern excludes such text."""
     readable = f"{{v}} ~ '{ISO8601}'"
-    # Digits beyond the sixth are cut off; the cast would round them.
+    # Digits after the sixth are cut off, because the cast would round them.
     cut = (
         "concat(substring({v} from '^[^.]*'), '.' || left(substring({v} from '[.]([0-9]+)'), 6), "
         "substring({v} from '[.][0-9]+(.*)$'))"
     )
-    # Null first: concat makes an empty text of it.
+    # Null first, because concat turns null into empty text.
     instant = (
         f"CASE WHEN ({readable}) IS NOT TRUE THEN NULL "
         f"WHEN {{v}} ~ ':[0-9][0-9].*{OFFSET}$' THEN {cut}::timestamptz "
@@ -166,9 +170,9 @@ def _text(timezone: str) -> StoredTime:
 
 
 def _date(instant: dt.datetime, slack: dt.timedelta) -> sql.Composable:
-    """A date well before or after, which all text of that day sorts behind or before.
+    """A date before or after all text of a day in the sort order, in any collation.
 
-    In any collation: text begins with the digits of its date, however it goes on.
+    Text starts with the digits of its date, so a date that is far enough away is a safe border.
     """
     try:
         return sql.Literal((instant + 2 * slack).date().isoformat())
@@ -177,17 +181,18 @@ def _date(instant: dt.datetime, slack: dt.timedelta) -> sql.Composable:
 
 
 def _epoch(pg_type: str, unit_us: int) -> StoredTime:
-    """A count since 1970. Computed as numeric: exact, and far out it cannot overflow."""
+    """A number since 1970. Computed as numeric, which is exact and does not overflow."""
     exact = f"({{v}}::numeric * {unit_us})"
     if pg_type.startswith("float"):
-        # The digits that the number is written with are meant; infinity fails the cast.
+        # The shortest decimal text of the float counts. Infinity cannot be cast, so it becomes NaN.
         special = "{v} IN ('NaN', 'Infinity', '-Infinity')"
         exact = (
             f"(CASE WHEN {special} THEN 'NaN'::numeric ELSE {{v}}::text::numeric END * {unit_us})"
         )
     outside = f"floor({exact}) NOT BETWEEN {EARLIEST_US} AND {LATEST_US}"
     us = f"floor({exact})::int8"
-    # In whole days and the rest: an interval of so many microseconds is computed as a double.
+    # As days and a rest: PostgreSQL multiplies intervals in double precision, which would round
+    # such a large number of microseconds.
     instant = (
         f"'1970-01-01 00:00:00+00'::timestamptz + ({us} / 86400000000)::float8 * interval '1 day' "
         f"+ ({us} % 86400000000)::float8 * interval '1 microsecond'"
@@ -206,6 +211,6 @@ def _epoch(pg_type: str, unit_us: int) -> StoredTime:
 def _counts(
     window: DayWindow, unit_us: int, *, slack: int
 ) -> tuple[sql.Composable, sql.Composable]:
-    """The window in units, rounded up at both ends: a whole number is inside or not."""
+    """The window in units, rounded up at both ends, which is exact for integers."""
     start, end = (-(-since_epoch_us(t) // unit_us) for t in (window.start, window.end))
     return sql.Literal(start - slack), sql.Literal(end + slack)

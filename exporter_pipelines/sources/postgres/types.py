@@ -1,8 +1,8 @@
-"""How each PostgreSQL type becomes one of the five types of an exported column.
+"""Converts each PostgreSQL type to one of the five types of an exported column.
 
 Belongs here: SQL expressions per type. Drivers change some values silently (timestamps beyond
-int64, `inet` as wire bytes), so every such type is cast in SQL, and what SQL cannot deliver is
-rejected by a guard instead of changed.
+int64, `inet` as wire bytes), so such types are cast in SQL. A value that SQL cannot deliver
+unchanged is rejected by a condition.
 Does not belong here: the rest of the query.
 """
 
@@ -18,13 +18,13 @@ from exporter_pipelines.sources.postgres.times import NAIVE_TIMES, stored_time
 from exporter_pipelines.sources.postgres.times import WHOLE_NUMBERS as INTEGERS
 
 FLOATS = {"float4", "float8"}
-# Types whose values are small whatever they hold; everything else is measured.
+# Types whose values are always small. Values of all other types are measured.
 _BOUNDED = INTEGERS | FLOATS | NAIVE_TIMES | {
     "timestamptz", "bool", "uuid", "inet", "cidr", "macaddr", "macaddr8", "oid", "time", "timetz",
     "interval", "money",
 }  # fmt: skip
 
-# Beyond these, numeric::float8 fails the whole query.
+# Outside of these limits, numeric::float8 fails, and with it the whole query.
 _FLOAT_MAX = "1.7976931348623157e308"
 _FLOAT_MIN = "2.2250738585072014e-308"
 
@@ -34,11 +34,12 @@ class Projection:
     """How one exported column is read.
 
     Attributes:
-        column: As this source delivers it (an identifier's type, JSON or text).
-        inner: Expression over the table's column `{ref}`; evaluated once.
-        value: Expression over the inner value `{v}`; of the column's Arrow type.
-        rejected: (rule, condition over `{v}`, text over `{v}` to show for it).
-        changed: (rule, condition over `{v}`).
+        column: The column with the type that this source delivers (integer or text for an
+            identifier; JSON or text).
+        inner: Expression on the table's column `{ref}`; evaluated once.
+        value: Expression on the inner value `{v}`; has the column's Arrow type.
+        rejected: (rule, condition on `{v}`, text of `{v}` for the quarantine).
+        changed: (rule, condition on `{v}`).
     """
 
     column: Column
@@ -59,17 +60,17 @@ def project(
     max_value_bytes: int,
     encoding: str = "iso8601",
 ) -> Projection | str:
-    """How a column of `pg_type` is read as `column`, or what would be needed to read it.
+    """How a column of type `pg_type` is read as `column`.
 
     Args:
         column: The exported column.
         pg_type: Type name as in `pg_type`; arrays begin with an underscore.
-        timezone: Zone of times without one, if it is known.
-        max_value_bytes: Larger values are cut off and their rows rejected.
-        encoding: How the numbers of a time column count.
+        timezone: Zone of times without an offset, if it is known.
+        max_value_bytes: Rows with larger values are rejected.
+        encoding: Unit of the numbers in a time column.
 
     Returns:
-        A projection; or, when the type does not fit, the types that would.
+        A projection; or, when the type does not fit, the types that do, as text.
     """
     if column.is_json:
         return _json(column, pg_type, max_value_bytes)
@@ -90,7 +91,7 @@ def project(
 
 def _json(column: Column, pg_type: str, limit: int) -> Projection:
     if pg_type == "json":
-        # Raw line breaks in a json value can only be white space between tokens.
+        # In valid JSON, line breaks are white space between tokens, never part of a string.
         inner = r"btrim(translate({ref}::text, E'\n\r\t', '   '))"
     elif pg_type == "jsonb":
         inner = "{ref}::text"
@@ -103,9 +104,9 @@ def _json(column: Column, pg_type: str, limit: int) -> Projection:
 
 def _text(column: Column, pg_type: str, limit: int) -> Projection:
     if pg_type in {"inet", "cidr"}:
-        # The output form: no /32 behind a host, the mask kept where there is one.
+        # As PostgreSQL prints it: without /32 after a host, with the mask of a network.
         return Projection(column, "abbrev({ref}::inet)")
-    # The padding of char(n) is no part of its value, and the cast leaves it out.
+    # The cast removes the padding of char(n), which is not part of the value.
     projection = Projection(column, "{ref}::text")
     return projection if pg_type in _BOUNDED else _sized(projection, limit)
 
@@ -146,7 +147,7 @@ def _float_of_numeric(column: Column) -> Projection:
     outside = (
         f"NOT {special} AND {{v}} <> 0 AND (abs({{v}}) > {_FLOAT_MAX} OR abs({{v}}) < {_FLOAT_MIN})"
     )
-    # Compared in decimal: 0.1 is written as 0.1, so it counts as exact.
+    # Compared as decimals: the double 0.1 prints as 0.1, so it counts as exact.
     rounded = f"CASE WHEN {outside} THEN false ELSE {{v}}::float8::text::numeric <> {{v}} END"
     return Projection(
         column,

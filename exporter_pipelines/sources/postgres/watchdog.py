@@ -1,7 +1,10 @@
-"""Ends a wait for a server that says nothing, in a driver that cannot be interrupted.
+"""Ends a driver call that waits too long for the server.
 
-Belongs here: running a driver's blocking calls under a limit, and finding the socket that such a
-call waits for. Does not belong here: what is asked, or how long an answer may take.
+The driver has no timeout and cannot be interrupted. Shutting down its socket makes the call fail,
+but the driver does not reveal its socket. So this module finds it among the open files.
+
+Belongs here: running blocking calls with a time limit, and finding their socket.
+Does not belong here: what the calls do, and how long they may take.
 """
 
 from __future__ import annotations
@@ -20,10 +23,10 @@ from typing import Any, TypeVar, cast
 T = TypeVar("T")
 
 GRACE_S = 4.0
-"""How long a call may go on after its socket was shut. It returns within milliseconds; this is
-for a socket that was not found."""
+"""How long to wait for a call after shutting down its socket. It normally returns within
+milliseconds; it only takes longer if the socket was not found."""
 
-# One connection of this process at a time, so that a new socket is known to be its own.
+# Only one thread connects at a time, so that a new socket belongs to its connection.
 _connecting = threading.Lock()
 _marks = itertools.count()
 
@@ -33,16 +36,17 @@ class NoAnswerError(Exception):
 
 
 class Watchdog:
-    """Runs the calls of one connection, one at a time, and can end the one that waits.
+    """Runs the calls of one connection, one at a time, each with a time limit.
 
-    Each call runs in a thread of its own: the caller waits for it where signals get through, and a
-    call that cannot be ended is left behind instead of blocking for ever. No timeout of libpq or
-    of the kernel ends such a wait: a stopped process still acknowledges what it receives.
+    Each call runs in a new thread. The calling thread waits for it and still handles signals, and
+    it can give up on a call that does not end. Timeouts of libpq and the kernel do not help:
+    the kernel of a stopped server process still acknowledges the data that it receives.
     """
 
     def __init__(self) -> None:
-        # libpq hands this number to the kernel, where it is read back: the mark of a TCP socket.
-        # It means for how long sent data may stay unacknowledged: a minute, and up to two.
+        # A different value for each connection marks its TCP socket: libpq passes this parameter to
+        # the kernel, and `_kind` reads it back. Its own meaning is how long sent data may stay
+        # unacknowledged; any value from one to two minutes is fine.
         self.tcp_user_timeout_ms = 60_000 + next(_marks) % 60_000
         self._socket: socket.socket | None = None
         self._before: set[int] | None = None
@@ -51,11 +55,11 @@ class Watchdog:
 
     @property
     def is_waiting(self) -> bool:
-        """Whether a call that was given up still runs; what it uses must be left alone."""
+        """Whether a call that was given up still runs; do not close what it uses."""
         return self._running is not None and self._running.is_alive()
 
     def connect(self, connect: Callable[[], T], limit_s: float) -> T:
-        """Run what opens the connection, and take hold of its socket."""
+        """Open a connection, and find its socket."""
 
         def connect_alone() -> T:
             with _connecting:
@@ -70,10 +74,10 @@ class Watchdog:
         return self.call(connect_alone, limit_s)
 
     def call(self, ask: Callable[[], T], limit_s: float) -> T:
-        """The result of `ask`, or what it raises.
+        """Run `ask`, and return its result or raise its error.
 
         Raises:
-            NoAnswerError: there was none within `limit_s` seconds; the connection is cut.
+            NoAnswerError: it took longer than `limit_s` seconds; the connection is closed.
         """
         answers: queue.SimpleQueue[tuple[Any, BaseException | None]] = queue.SimpleQueue()
 
@@ -91,7 +95,7 @@ class Watchdog:
             if isinstance(failure, NoAnswerError):
                 raise failure
         except BaseException as error:
-            # Also a signal: whoever cancels does not wait for the server.
+            # Also for a signal: a cancel must not wait for the server.
             self._shut()
             self._running.join(GRACE_S)
             if isinstance(error, queue.Empty):
@@ -102,8 +106,8 @@ class Watchdog:
             raise failure
         return cast(T, answer)
 
-    def hang_up(self) -> None:
-        """Cut the connection, from any thread; the call that waits for it fails at once."""
+    def disconnect(self) -> None:
+        """Close the connection, so that a waiting call fails. May be called from any thread."""
         self._shut()
         self._answers.put((None, NoAnswerError()))
 
@@ -111,27 +115,28 @@ class Watchdog:
         if self._socket is None and self._before is not None:
             self._socket = self._found()
         if self._socket is not None:
-            with suppress(OSError):  # the other side was faster
+            with suppress(OSError):  # the server has closed it already
                 self._socket.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
-        """Let go of the socket, which the driver closes by itself."""
+        """Close this handle on the socket; the driver closes its own."""
         if self._socket is not None:
             self._socket.close()
 
     def _found(self) -> socket.socket | None:
-        """The server's socket among those that were opened since; None unless it is certain.
+        """The connection's socket, among those opened since `connect`; None if it is ambiguous.
 
-        A second handle on it, so that its number cannot mean another socket later.
+        Returns a duplicate of the descriptor. The driver may close its own, and the number may
+        then be reused for another file.
         """
         before = self._before
         if before is None:
             return None
-        # By TCP first, where the mark tells: the Unix sockets may be anybody's in this process.
+        # TCP first, since the mark is certain. A Unix socket has none, and may be from other code.
         kinds: dict[str, list[socket.socket]] = {"tcp": [], "unix": []}
         for inode, number in _sockets():
             if inode not in before:
-                with suppress(OSError):  # closed meanwhile
+                with suppress(OSError):  # closed in the meantime
                     line = socket.socket(fileno=os.dup(number))
                     kinds.setdefault(self._kind(line), []).append(line)
         found = next((kinds[kind] for kind in ("tcp", "unix") if kinds[kind]), [])
@@ -141,7 +146,7 @@ class Watchdog:
         return found[0] if len(found) == 1 else None
 
     def _kind(self, line: socket.socket) -> str:
-        """`tcp` or `unix` for a connection that may be the server's."""
+        """`tcp` or `unix` for a socket that may be this connection's; else `other`."""
         try:
             if line.family == socket.AF_UNIX:
                 return "unix" if "/.s.PGSQL." in str(line.getpeername()) else "other"
@@ -154,10 +159,10 @@ class Watchdog:
 
 
 def _sockets() -> list[tuple[int, int]]:
-    """(inode, number) of the open sockets of this process."""
+    """(inode, descriptor) of the open sockets of this process."""
     found = []
     for entry in Path("/dev/fd").iterdir():
-        with suppress(OSError):  # closed meanwhile
+        with suppress(OSError):  # closed in the meantime
             number = int(entry.name)
             status = os.fstat(number)
             if stat.S_ISSOCK(status.st_mode):

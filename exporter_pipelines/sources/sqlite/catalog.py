@@ -1,7 +1,4 @@
-"""What a SQLite file says about a table: declared types and indexes.
-
-The export and the doctor ask here, each over its own connection.
-"""
+"""Declared types and indexes of a SQLite table. Used by the export and by the doctor."""
 
 from __future__ import annotations
 
@@ -19,7 +16,7 @@ WHERE NOT i.partial
 _PRIMARY_INDEX = "SELECT 1 FROM pragma_index_list(?, ?) WHERE origin = 'pk'"
 
 Ask = Callable[[str, Sequence[Any]], list[Any]]
-"""Runs a statement with its parameters and returns its rows, text decoded."""
+"""Runs a statement with parameters, and returns its rows with decoded text."""
 
 
 class DeclaredColumn(NamedTuple):
@@ -35,8 +32,8 @@ class SqliteCatalog:
     """The catalog of one table or view, from PRAGMAs.
 
     Args:
-        ask: Runs the questions.
-        table: `name` or `schema.name`. A name that the file lacks has no columns and no indexes.
+        ask: Runs the queries.
+        table: `name` or `schema.name`. If it does not exist, it has no columns and no indexes.
 
     Attributes:
         columns: In order.
@@ -51,7 +48,7 @@ class SqliteCatalog:
     def is_unique(self, column: str) -> bool:
         """Whether no two rows can have the same value in a column that is never null.
 
-        That takes the rowid, or a unique index over this column alone and over all rows.
+        True for the rowid, and for a column with a unique index on it alone, over all rows.
         """
         if self._is_rowid(column):
             return True
@@ -59,18 +56,18 @@ class SqliteCatalog:
         return never_null and any(unique for (unique,) in self._indexes(column))
 
     def begins_an_index(self, column: str) -> bool:
-        """Whether rows are found by a value of the column without reading the whole table."""
+        """Whether rows can be found by this column without reading the whole table."""
         return self._is_rowid(column) or bool(self._indexes(column))
 
     def _indexes(self, column: str) -> list[Any]:
-        """For each index over all rows that begins with the column, whether it is unique alone."""
+        """Per index on all rows that starts with the column: is it unique on this column alone."""
         schema = self._place[1]
         return self._ask(_INDEXES, (schema, *self._place, schema, column))
 
     def _is_rowid(self, column: str) -> bool:
-        """INTEGER PRIMARY KEY is the row's own number: never null, and without an index.
+        """Whether a column is an alias of the rowid, which is never null and has no index.
 
-        With DESC, or in a table WITHOUT ROWID, it is a column like any other and has one.
+        An INTEGER PRIMARY KEY is one, except with DESC or in a table WITHOUT ROWID.
         """
         keys = [c for c in self.columns if c.primary_key]
         if [(c.name, c.declared_type.upper()) for c in keys] != [(column, "INTEGER")]:

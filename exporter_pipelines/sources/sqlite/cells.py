@@ -1,7 +1,7 @@
-"""One SQLite value as one type, or the rule that it breaks.
+"""Converts one SQLite value to one type, or rejects it.
 
-SQLite stores any value in any column, so each is looked at. The functions take the value, text as
-bytes, and whether it is a blob; they raise `RejectedError`.
+SQLite stores any type in any column, so each value is checked. The functions take a value (text as
+bytes) and whether it is a blob. They raise `RejectedError`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import json
 from typing import Any
 
 SHOWN_CHARS = 500
-"""How much of a value a reason shows."""
+"""How much of a rejected value is kept as a reason."""
 
 _INT64 = range(-(2**63), 2**63)
 _BOOLEANS = {0: False, 1: True, b"false": False, b"true": True}
@@ -18,7 +18,7 @@ _LINE_BREAKS = str.maketrans("\n\r\t", "   ")
 
 
 class RejectedError(ValueError):
-    """A value does not fit; `rule` says why."""
+    """A value was rejected; `rule` is the reason."""
 
     def __init__(self, rule: str) -> None:
         super().__init__(rule)
@@ -26,14 +26,14 @@ class RejectedError(ValueError):
 
 
 def shown(value: Any) -> str:
-    """The beginning of a value, for a reason."""
+    """The beginning of a rejected value, for the quarantine."""
     if isinstance(value, bytes):
         return value[: 4 * SHOWN_CHARS].decode("utf-8", "backslashreplace")[:SHOWN_CHARS]
     return number_text(value)
 
 
 def number_text(number: int | float) -> str:
-    """A number as text, as PostgreSQL writes one."""
+    """A number as text, in the notation of PostgreSQL."""
     if isinstance(number, int):
         return str(number)
     special = {"inf": "Infinity", "-inf": "-Infinity"}
@@ -41,7 +41,7 @@ def number_text(number: int | float) -> str:
 
 
 def integer(value: Any, _is_blob: bool) -> int:
-    """A number without a fraction, exactly."""
+    """A number without a fraction."""
     if isinstance(value, float) and value.is_integer() and int(value) in _INT64:
         return int(value)
     if isinstance(value, int):
@@ -50,7 +50,7 @@ def integer(value: Any, _is_blob: bool) -> int:
 
 
 def boolean(value: Any, _is_blob: bool) -> bool:
-    """0, 1, or the word."""
+    """0, 1, `true` or `false`."""
     known = _BOOLEANS.get(value.lower() if isinstance(value, bytes) else value)
     if known is None:
         raise RejectedError("not_a_boolean")
@@ -58,7 +58,7 @@ def boolean(value: Any, _is_blob: bool) -> bool:
 
 
 def text(value: Any, is_blob: bool) -> str:
-    """Text as it is, a number as its shortest text, a blob in hexadecimal."""
+    """Text unchanged, a number as its shortest text, a blob as hexadecimal."""
     if not isinstance(value, bytes):
         return number_text(value)
     if is_blob:
@@ -73,7 +73,7 @@ def _refuse(constant: str) -> None:
     raise ValueError(constant)
 
 
-# Numbers stay text: they are only looked at, and some are too long for Python.
+# Numbers are not converted: this only checks the syntax, and some are too long for Python.
 _DECODER = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=_refuse)
 
 
@@ -83,9 +83,9 @@ def document(value: Any, _is_blob: bool) -> str:
     try:
         parsed = _DECODER.decode(written)
         if "\\u" in written:
-            # Half of a surrogate pair is JSON, but no text that a file can hold.
+            # Half of a surrogate pair is valid JSON, but cannot be written as UTF-8.
             json.dumps(parsed, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         raise RejectedError("invalid_json") from None
-    # Raw line breaks in a document can only be white space between tokens.
+    # In valid JSON, line breaks are white space between tokens, never part of a string.
     return written.strip(" \n\r\t").translate(_LINE_BREAKS)

@@ -1,7 +1,7 @@
-"""A read-only SQLite session that never blocks the application that writes the file.
+"""A read-only SQLite connection that never blocks the application that writes the file.
 
-Belongs here: opening, the transaction, running statements, and turning driver errors into ours.
-Does not belong here: what is asked of a table (`query`), or copying (`copy`).
+Belongs here: opening, the transaction, running statements, and translating driver errors.
+Does not belong here: the statements (`query`) and copying the file (`copy`).
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ Row = tuple[Any, ...]
 class SqliteConnection:
     """One connection with one read transaction.
 
-    Everything that is read through it (counts, catalog, rows) comes from one snapshot. Text arrives
-    as bytes: SQLite stores what it is given, UTF-8 or not. The connection may be handed to another
-    thread, but used by one at a time. `close()` ends the transaction and removes the private copy,
-    if one was made; harmless when called twice.
+    Everything that is read through it (counts, catalog, rows) comes from one snapshot. Text is
+    delivered as bytes, because SQLite also stores text that is not valid UTF-8. Several threads may
+    use the connection, but only one at a time. `close()` ends the transaction and removes the
+    private copy, if there is one; it may be called twice.
 
     Args:
         url: `sqlite:///relative.db` or `sqlite:////absolute.db`.
-        variable: The environment variable that holds it, for messages.
+        variable: The environment variable with this URL, for messages.
 
     Raises:
-        SourceUnavailableError: no such file, no database, or it stays locked.
+        SourceUnavailableError: the file does not exist, is not a database, or stays locked.
         ConfigurationError: the URL has another form.
     """
 
@@ -57,7 +57,7 @@ class SqliteConnection:
     def _begin(self) -> None:
         try:
             self._connection.execute("BEGIN")
-            # The snapshot is taken by the first read, not by BEGIN.
+            # The first read takes the snapshot, not BEGIN.
             self.pages = int(self._connection.execute("PRAGMA page_count").fetchone()[0])
             self._connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
             encoding = self._connection.execute("PRAGMA encoding").fetchone()[0]
@@ -67,30 +67,30 @@ class SqliteConnection:
 
     @property
     def version(self) -> str:
-        """Of SQLite, which is part of this process."""
+        """Version of the SQLite library in this process."""
         return sqlite3.sqlite_version
 
     def define(self, name: str, function: Callable[..., Any], arguments: int) -> None:
-        """Let statements call a Python function, which must not raise."""
+        """Define an SQL function in Python; it must not raise."""
         self._connection.create_function(name, arguments, function, deterministic=True)
 
     def columns(self, statement: str) -> list[str]:
-        """Column names of a query that is not run.
+        """Column names of a query, without running it.
 
         Raises:
-            SqliteStatementError: the query is refused.
+            SqliteStatementError: SQLite refuses the query.
         """
         try:
             cursor = self._connection.execute(f"{statement} LIMIT 0")
             return [column[0] for column in cursor.description]
         except sqlite3.Error as error:
-            # A placeholder that nobody fills is the driver's error, not the database's.
+            # The driver, not SQLite, reports a placeholder without a value.
             if isinstance(error, sqlite3.ProgrammingError) or error_name(error) == "SQLITE_ERROR":
                 raise SqliteStatementError(str(error)) from None
             raise self._lost(error) from None
 
     def rows(self, statement: str, parameters: Sequence[Any] = ()) -> list[Row]:
-        """Run a small query; its text is decoded."""
+        """Run a query with few rows; text is decoded."""
         return [
             tuple(v.decode("utf-8", "replace") if isinstance(v, bytes) else v for v in row)
             for row in self.stream(statement, parameters)
@@ -100,7 +100,7 @@ class SqliteConnection:
         """The rows of a query one by one, text as bytes.
 
         Raises:
-            SourceLostError: SQLite could not go on.
+            SourceLostError: SQLite stopped with an error.
         """
         try:
             yield from self._connection.execute(statement, parameters)
@@ -108,65 +108,66 @@ class SqliteConnection:
             raise self._lost(error) from None
 
     def interrupt(self) -> None:
-        """Make the statement that runs, if any, fail at once; from any thread."""
+        """Make a running statement fail immediately. May be called from any thread."""
         self._connection.interrupt()
 
     def close(self) -> None:
-        """End the transaction; a private copy is gone with it."""
+        """End the transaction and remove the private copy, if there is one."""
         self._connection.close()
 
     def _busy(self) -> SourceUnavailableError:
         return SourceUnavailableError(
-            f"The SQLite database {self._path} is locked or changes all the time; no moment was "
-            "found to take a snapshot.",
-            "Try again later, or let the application use `PRAGMA journal_mode=WAL`: readers and "
-            "writers then do not wait for each other.",
+            f"The SQLite database {self._path} is locked or changes all the time, so no snapshot "
+            "could be taken.",
+            "Try again later, or let the application use `PRAGMA journal_mode=WAL`, in which "
+            "readers and writers do not wait for each other.",
         )
 
     def _unavailable(self, error: Exception) -> ExporterError:
         if isinstance(error, OSError):
-            said = (error.strerror or type(error).__name__).lower()
-            hint = f"Correct the path in {self._variable}; a relative one counts from {Path.cwd()}."
+            text = (error.strerror or type(error).__name__).lower()
+            hint = f"Correct the path in {self._variable}; a relative path starts at {Path.cwd()}."
         else:
-            said = first_words(error)
+            text = message_without_values(error)
             name = error_name(error)
             if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
                 return self._busy()
             if name.startswith("SQLITE_READONLY"):
-                said = "its application did not end a transaction, which must be undone first"
+                text = "its application did not end a transaction, which must be rolled back first"
             hint = (
                 f"Check that {self._variable} names a file of SQLite 3 that this user may read; "
-                "if its application crashed, start it once, so that it completes the file."
+                "if its application crashed, start it once to recover the file."
             )
         return SourceUnavailableError(
-            f"Cannot read the SQLite database {self._path}: {said}.", hint
+            f"Cannot read the SQLite database {self._path}: {text}.", hint
         )
 
     def _lost(self, error: sqlite3.Error) -> SourceLostError:
         if error_name(error) in ("SQLITE_FULL", "SQLITE_IOERR_WRITE"):
-            hint = "Make room where temporary files lie (TMPDIR); sorting a day needs some."
+            hint = "Free disk space for temporary files (TMPDIR); sorting a day needs it."
         else:
-            hint = "Nothing of this day was published; run it again when the file is well."
+            hint = "Nothing of this day was published. Run it again when the file is readable."
         return SourceLostError(
-            f"SQLite stopped reading {self._path}: {first_words(error)} ({error_name(error)}).",
+            f"SQLite stopped reading {self._path}: "
+            f"{message_without_values(error)} ({error_name(error)}).",
             hint,
         )
 
 
 def error_name(error: Exception) -> str:
-    """SQLite's name of an error; errors of the driver itself have none."""
+    """SQLite's name of an error, or the class name of an error of the driver."""
     return str(getattr(error, "sqlite_errorname", type(error).__name__))
 
 
 class SqliteStatementError(Exception):
-    """SQLite refused a statement; its text quotes names only."""
+    """SQLite refused a statement. The message quotes only names, no values."""
 
 
 def path_of(url: str, variable: str) -> Path:
-    """The file that a URL names.
+    """The file of a URL.
 
     Raises:
-        ConfigurationError: it names none.
+        ConfigurationError: the URL has another form.
     """
     given = url.removeprefix("sqlite:///")
     if given == url or not given or given == ":memory:":
@@ -177,6 +178,6 @@ def path_of(url: str, variable: str) -> Path:
     return Path(given).absolute()
 
 
-def first_words(error: Exception) -> str:
-    """A driver's message up to its first quote, behind which it may show a value."""
+def message_without_values(error: Exception) -> str:
+    """A driver's message up to its first quotation mark, because it may quote a value."""
     return str(error).replace('"', "'").split("'")[0].strip(" :.") or type(error).__name__

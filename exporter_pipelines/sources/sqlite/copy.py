@@ -1,10 +1,10 @@
-"""A SQLite file as it stands at one moment, without keeping its application waiting.
+"""Opens a consistent snapshot of a SQLite file without blocking its application.
 
-A reader of a file in WAL mode never blocks a writer, so it is read where it lies. In the other
-journal modes a reader keeps every writer from committing for as long as it reads; such a file is
-copied in short steps, between which writers go on, and the copy is read. A file in WAL mode that
-nobody has open is copied as well: reading it there would create `-wal` and `-shm` files beside it,
-which belong to this user and may then lock its application out.
+In WAL mode a reader never blocks a writer, so the file itself is read. In the other journal modes a
+reader keeps all writers from committing. Such a file is copied in short steps, between which
+writers can continue, and the copy is read. A file in WAL mode that no process has open is copied as
+well: reading it would create `-wal` and `-shm` files, which belong to this user and may lock out
+its application.
 
 https://www.sqlite.org/wal.html, https://www.sqlite.org/backup.html
 """
@@ -22,29 +22,29 @@ BUSY_S = 10.0
 """How long a statement waits for a lock."""
 
 PATIENCE_S = 60.0
-"""How long a copy may go without getting ahead of where it already was."""
+"""How long a copy may make no progress. A change by another process makes it start over."""
 
-# Writers wait for one step: 2,000 pages of 4 KiB take some milliseconds.
+# Writers wait while a step runs: 2,000 pages of 4 KiB take some milliseconds.
 _STEP_PAGES = 2_000
 _STEP_PAUSE_S = 0.02
 _ATTEMPTS = 5
 
-# Closing any descriptor of a file drops all locks that this process has on it (POSIX), so nothing
-# else may look into a file while a copy relies on its lock.
+# POSIX: closing any descriptor of a file releases all locks that this process has on the file. So
+# no other thread may open a file while a copy relies on its lock.
 _ONE_AT_A_TIME = threading.Lock()
 
 
 class SqliteBusyError(Exception):
-    """No moment was found to take a snapshot."""
+    """No snapshot could be taken."""
 
 
 def open_snapshot(path: Path) -> tuple[sqlite3.Connection, str]:
-    """A connection to read a file by, or a private copy of it.
+    """Open a file, or a private copy of it.
 
     Returns:
         The connection, and `wal` if it reads the file itself, or `copy`. A copy is a temporary
-        database of SQLite, whose file is unlinked as soon as it is opened: it is gone when the
-        connection is closed or the process dies, however it dies.
+        database of SQLite. Its file is unlinked as soon as it is open, so it disappears when the
+        connection is closed or the process dies.
 
     Raises:
         SqliteBusyError: the file stays locked or changes all the time.
@@ -60,7 +60,7 @@ def open_snapshot(path: Path) -> tuple[sqlite3.Connection, str]:
 
 
 def _directly(path: Path) -> sqlite3.Connection | None:
-    """The file itself, if an application has it open in WAL mode."""
+    """A connection to the file itself, if an application has it open in WAL mode; else None."""
     if not wal_of(path).exists():
         return None
     connection = _connect(read_only_uri(path))
@@ -75,15 +75,15 @@ def _directly(path: Path) -> sqlite3.Connection | None:
 
 
 def _copied(path: Path) -> sqlite3.Connection | None:
-    """A copy of the file; None if an application opened it in WAL mode meanwhile."""
+    """A connection to a copy; None if an application opened the file in WAL mode meanwhile."""
     is_wal = uses_wal(path)
     before = path.stat()
-    # Nobody writes to a file in WAL mode without a -wal beside it, and so it needs no lock, which
-    # would create one; whether that stayed so is looked at afterwards.
+    # While there is no -wal file, no process writes to a file in WAL mode. So it needs no lock, and
+    # taking one would create a -wal file. Afterwards, check that this was still true.
     source = _connect(read_only_uri(path, immutable=is_wal))
     target = _connect("")
     try:
-        source.backup(target, pages=_STEP_PAGES, progress=_Patience(), sleep=_STEP_PAUSE_S)
+        source.backup(target, pages=_STEP_PAGES, progress=_ProgressLimit(), sleep=_STEP_PAUSE_S)
     except BaseException:
         target.close()
         raise
@@ -97,8 +97,8 @@ def _copied(path: Path) -> sqlite3.Connection | None:
     return target
 
 
-class _Patience:
-    """Ends a copy that makes no headway: a change by another process makes it begin anew."""
+class _ProgressLimit:
+    """Ends a copy that makes no progress for `PATIENCE_S`."""
 
     def __init__(self) -> None:
         self._farthest, self._since = 0, time.monotonic()

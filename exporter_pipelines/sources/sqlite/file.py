@@ -1,4 +1,4 @@
-"""A SQLite file as it is on disk, without opening it as a database.
+"""The header and the paths of a SQLite file, without opening it as a database.
 
 https://www.sqlite.org/fileformat2.html#the_database_header
 """
@@ -17,8 +17,8 @@ def uses_wal(path: Path) -> bool:
     """Whether a file is in WAL mode.
 
     Raises:
-        OSError: it cannot be read.
-        sqlite3.DatabaseError: it is no SQLite file. An empty file is one without tables.
+        OSError: the file cannot be read.
+        sqlite3.DatabaseError: it is not a SQLite file. An empty file is one, without tables.
     """
     with path.open("rb") as file:
         header = file.read(100)
@@ -28,12 +28,12 @@ def uses_wal(path: Path) -> bool:
 
 
 def wal_of(path: Path) -> Path:
-    """The file that holds what was committed last, while an application uses WAL mode."""
+    """Path of the write-ahead log, which exists while an application has the file open."""
     return path.with_name(f"{path.name}-wal")
 
 
 def shm_of(path: Path) -> Path:
-    """The file through which the users of a WAL share it."""
+    """Path of the shared memory of the write-ahead log."""
     return path.with_name(f"{path.name}-shm")
 
 
@@ -42,6 +42,6 @@ def read_only_uri(path: Path, *, immutable: bool = False) -> str:
 
     Args:
         path: Of the file.
-        immutable: Also creates no file beside it, and takes no lock; for a file that nobody uses.
+        immutable: Create no other file and take no lock; only for a file that no process uses.
     """
     return f"{path.as_uri()}?mode=ro{'&immutable=1' if immutable else ''}"

@@ -1,7 +1,7 @@
-"""What a SQLite file has. Each question is a short read of its own, so that writers go on.
+"""The tables and columns of a SQLite file. Each query is a short read, so writers do not wait.
 
-Belongs here: questions to the catalog, and cheap ones to a table, each under a timeout.
-Does not belong here: what an answer means for a dataset (`doctor`).
+Belongs here: queries on the catalog and cheap queries on tables, each with a timeout.
+Does not belong here: what a result means for a dataset (`doctor`).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from exporter_pipelines.contracts.row_schema import Column
 from exporter_pipelines.errors import ConfigurationError, NotAnsweredError, SourceUnavailableError
 from exporter_pipelines.sources.likely_encoding import likely_encoding
 from exporter_pipelines.sources.sqlite.catalog import SqliteCatalog
-from exporter_pipelines.sources.sqlite.connection import error_name, first_words, path_of
+from exporter_pipelines.sources.sqlite.connection import error_name, message_without_values, path_of
 from exporter_pipelines.sources.sqlite.file import read_only_uri, shm_of, uses_wal, wal_of
 from exporter_pipelines.sources.sqlite.query import quoted
 from exporter_pipelines.sources.sqlite.types import is_usual, needed_for, shown_type, stored
@@ -28,25 +28,25 @@ from exporter_pipelines.sources.sqlite.values import SqliteValues
 from exporter_pipelines.sources.time_encodings import NotAnInstantError
 
 TIMEOUT_S = 1.0
-"""Of one question; an application that does not use WAL cannot commit while it lasts."""
+"""Timeout of one query. While it runs, an application that does not use WAL cannot commit."""
 
-_LOOK_EVERY = 10_000  # steps of SQLite's virtual machine, some tenths of a millisecond
+_CHECK_EVERY = 10_000  # steps of SQLite's virtual machine, some tenths of a millisecond
 _TABLES = "SELECT name, type FROM sqlite_schema WHERE type IN ('table', 'view') AND "
-# Not those of SQLite itself, nor those that `table:` cannot name.
+# Without SQLite's own tables, and without names that `table:` cannot express.
 _USER_TABLES = "name NOT LIKE 'sqlite@_%' ESCAPE '@' AND name NOT LIKE '%.%'"
-_FEW = " ORDER BY name LIMIT 200"
-_UNFINISHED = "If the application crashed, start it once, so that it completes the file."
+_LIMIT = " ORDER BY name LIMIT 200"
+_UNFINISHED = "If the application crashed, start it once to recover the file."
 _SAMPLE_ROWS = 100
-_MANY = 1000
-# Times that cannot be read may stand before the first and behind the last that can.
-_TRIED = 20
+_MAX_COUNTED = 1000
+# Unreadable times may sort before the first and after the last readable one.
+_MAX_TRIED = 20
 
 
 class SqliteInspection:
     """A `contracts.inspection.Inspection` over one SQLite file.
 
     Raises:
-        SourceUnavailableError: no such file, or no database.
+        SourceUnavailableError: the file does not exist or is not a database.
         ConfigurationError: the URL has another form.
     """
 
@@ -57,7 +57,7 @@ class SqliteInspection:
         if not self._path.is_file():
             raise SourceUnavailableError(
                 f"There is no SQLite file {self._path}.",
-                f"Correct the path in {variable}; a relative one counts from {Path.cwd()}.",
+                f"Correct the path in {variable}; a relative path starts at {Path.cwd()}.",
             )
         uri = read_only_uri(self._path, immutable=self._is_idle())
         try:
@@ -78,14 +78,15 @@ class SqliteInspection:
         return f"SQLite {sqlite3.sqlite_version}, {self._path}, {size_mb:.1f} MB, opened read-only"
 
     def _is_idle(self) -> bool:
-        """Whether it is in WAL mode and used by nobody: reading it as usual would create files.
+        """Whether the file is in WAL mode and no process has it open.
 
-        They would belong to this user, and might lock the application out.
+        Reading it as usual would then create files, which belong to this user and might lock out
+        the application.
         """
         try:
             if not uses_wal(self._path):
                 return False
-        except (OSError, sqlite3.Error):  # SQLite says why when it opens the file
+        except (OSError, sqlite3.Error):  # SQLite reports it when it opens the file
             return False
         wal = wal_of(self._path).exists()
         if wal and not shm_of(self._path).exists():
@@ -104,7 +105,7 @@ class SqliteInspection:
         schema, _, table = (source.table or "").rpartition(".")
         if schema not in ("", "main"):
             return None
-        # Names of tables are the same in any case here.
+        # SQLite ignores the case of table names.
         return next(iter(self._relations("lower(name) = lower(?)", table)), None)
 
     def relations(self) -> list[Relation]:
@@ -155,7 +156,7 @@ class SqliteInspection:
         table, name = self._handles[relation.native], quoted(column)
         found = self._rows(
             "SELECT count(*) FROM (SELECT 1 "  # noqa: S608
-            f"FROM {table} WHERE NOT is_time({name}) LIMIT {_MANY})"
+            f"FROM {table} WHERE NOT is_time({name}) LIMIT {_MAX_COUNTED})"
         )
         return int(found[0][0])
 
@@ -164,7 +165,7 @@ class SqliteInspection:
     ) -> DaySpan | None:
         """See `contracts.inspection.Inspection.span`.
 
-        Text and numbers may stand in one column, so the ends of both are looked at.
+        A column may contain both text and numbers, so the first and the last of both are read.
         """
         read = _reader(source)
         ends = [
@@ -184,20 +185,20 @@ class SqliteInspection:
 
     def _ends(self, relation: Relation, column: str, numbers: bool, order: str) -> list[Any]:
         table, name = self._handles[relation.native], quoted(column)
-        # Text that is a date begins with a digit; numbers sort before all text.
+        # Dates start with a digit, and numbers sort before all text.
         where = f"{name} < ''" if numbers else f"{name} >= '0' AND {name} < ':'"
         found = self._rows(
             f"SELECT {name} FROM {table} WHERE {where} "  # noqa: S608
-            f"ORDER BY {name} {order} LIMIT {_TRIED}"
+            f"ORDER BY {name} {order} LIMIT {_MAX_TRIED}"
         )
         return [value for (value,) in found]
 
     def _relations(self, condition: str, *parameters: str) -> list[Relation]:
         found = []
-        for name, kind in self._rows(_TABLES + condition + _FEW, parameters):
+        for name, kind in self._rows(_TABLES + condition + _LIMIT, parameters):
             catalog = SqliteCatalog(self._rows, name)
             types = {column.name: column.declared_type.lower() for column in catalog.columns}
-            # The primary key first.
+            # Prefer the primary key.
             columns = sorted(catalog.columns, key=lambda column: not column.primary_key)
             key = next((c.name for c in columns if catalog.is_unique(c.name)), None)
             found.append(self._relation(name, quoted(name), types, is_view=kind == "view", key=key))
@@ -214,7 +215,7 @@ class SqliteInspection:
         return Relation(name, is_view, True, types, key, name)
 
     def _stored_type(self, handle: str, column: str) -> str | None:
-        """What most of the first rows hold; SQLite takes any value in any column."""
+        """The most frequent type in the first rows; SQLite stores any type in any column."""
         name = quoted(column)
         found = self._rows(
             f"SELECT typeof({name}) FROM (SELECT {name} FROM {handle} LIMIT {_SAMPLE_ROWS}) "  # noqa: S608
@@ -227,13 +228,13 @@ class SqliteInspection:
             cursor = self._connection.execute(f"SELECT * FROM {query} LIMIT 0")  # noqa: S608
         except sqlite3.Error as error:
             raise ConfigurationError(
-                f"SQLite refuses the query: {first_words(error)}.", "Correct `query`."
+                f"SQLite refuses the query: {message_without_values(error)}.", "Correct `query`."
             ) from None
         return [column[0] for column in cursor.description]
 
     def _rows(self, statement: str, parameters: Sequence[Any] = ()) -> list[Any]:
         give_up = time.monotonic() + TIMEOUT_S
-        self._connection.set_progress_handler(lambda: time.monotonic() > give_up, _LOOK_EVERY)
+        self._connection.set_progress_handler(lambda: time.monotonic() > give_up, _CHECK_EVERY)
         try:
             return self._connection.execute(statement, parameters).fetchall()
         except sqlite3.Error as error:
@@ -242,17 +243,17 @@ class SqliteInspection:
             raise self._unavailable(error) from None
 
     def _unavailable(self, error: sqlite3.Error) -> SourceUnavailableError:
-        said = first_words(error)
+        text = message_without_values(error)
         hint = f"Check that {self._variable} names a file of SQLite 3 that this user may read."
         if error_name(error).startswith("SQLITE_READONLY"):
-            said, hint = "its application did not end a transaction", _UNFINISHED
+            text, hint = "its application did not end a transaction", _UNFINISHED
         return SourceUnavailableError(
-            f"Cannot read the SQLite database {self._path}: {said}.", hint
+            f"Cannot read the SQLite database {self._path}: {text}.", hint
         )
 
 
 def _reader(source: SourceConfig) -> Any:
-    """The function by which the time column is read: microseconds, or None."""
+    """A function that reads a stored time: microseconds since 1970, or None."""
     values = SqliteValues(ZoneInfo(source.timezone or "UTC"), "utf-8", 1)
     encoding = source.encoding(source.time_column)
 

@@ -1,4 +1,4 @@
-"""What was done to the rows of a batch, as `contracts.source.NOTES_COLUMN` wants it."""
+"""Builds the notes on a batch, in the form of `contracts.source.NOTES_COLUMN`."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ class Notes:
     _by_row: dict[int, list[list[str | None]]] = field(default_factory=lambda: defaultdict(list))
 
     def reject(self, row: int, rule: str, column: str, value: Any) -> None:
-        """The value could not be delivered."""
+        """Note that a value could not be delivered."""
         self._by_row[row].append(["reject", rule, column, shown(value)])
 
     def change(self, row: int, rule: str, column: str) -> None:
-        """The value was delivered changed."""
+        """Note that a value was delivered changed."""
         self._by_row[row].append(["change", rule, column])
 
     def break_rule(self, row: int, rule: str) -> None:
-        """The row broke an SQL rule; no value is missing."""
+        """Note that a row broke an SQL rule; all its values are delivered."""
         self._by_row[row].append(["reject", rule, None, None])
 
     def array(self, rows: int) -> pa.Array:

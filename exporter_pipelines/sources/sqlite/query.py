@@ -1,7 +1,7 @@
-"""The SQL of one day of one SQLite table.
+"""The SQL for one day of one SQLite table.
 
-Belongs here: putting columns, window and order together, every name quoted and every value a
-parameter. Does not belong here: running it.
+Belongs here: combining columns, window and order. Every name is quoted, every value is a parameter.
+Does not belong here: running the statements.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from exporter_pipelines.sources.sqlite.values import FITS, IS_BLOB, TOO_LARGE
 from exporter_pipelines.sources.time_encodings import UNITS_US, ZONE_SLACK, since_epoch_us
 
 INSTANT = "exporter_instant"
-"""SQL function of a stored time: microseconds since 1970, or null."""
+"""SQL function: stored time -> microseconds since 1970, or null."""
 
-# No instant is written with more, and reasons show no more of other small values.
+# Longer than any time; and for a rejected number or boolean, no more is kept as a reason.
 _SMALL_BYTES = 200
 _CUT_CHARS = 1_000
 
@@ -33,10 +33,10 @@ def quoted(*names: str) -> str:
 
 
 def relation(dataset: Dataset) -> str:
-    """What stands behind FROM."""
+    """The table or subquery for FROM, with its alias."""
     source = dataset.config.source
     if source.query is not None:
-        # A comment at its end must not swallow the bracket.
+        # The line break ends a comment at the end of the query, before the parenthesis.
         return f"({source.query.strip().rstrip(';')}\n) AS t"
     return f"{quoted(*(source.table or '').split('.'))} AS t"
 
@@ -49,7 +49,7 @@ class SqliteDayQuery:
         window: The day.
         names: Columns of the table.
         schema: As bound to this table.
-        key_is_unique: Whether (time, key) is already a total order.
+        key_is_unique: Whether (time, key) is a total order.
         encoding: Of the database.
 
     Attributes:
@@ -71,14 +71,14 @@ class SqliteDayQuery:
         self._relation = relation(dataset)
         self._time = self._reference(source.time_column)
         self._key = self._reference(source.key)
-        # Text of a UTF-16 database has at least half as many bytes as UTF-8; the rest is measured
+        # In UTF-16, text may have up to twice as many bytes as in UTF-8. The exact limit is checked
         # on arrival.
         limit = dataset.config.max_value_bytes
         self._limit_bytes = limit if encoding == "utf-8" else 2 * limit
         self._where, self.parameters = self._in_window(window)
 
     def counts(self) -> str:
-        """One row: rows of the day, repeated keys, the largest key and the latest update."""
+        """One row: number of rows, number of repeated keys, largest key and latest update."""
         key = f"{self._key} COLLATE BINARY"
         repeated = "0" if self._key_is_unique else f"count({key}) - count(DISTINCT {key})"
         updated = self._dataset.config.source.updated_column
@@ -89,11 +89,11 @@ class SqliteDayQuery:
         return f"SELECT count(*), {repeated}, {largest} FROM {self._relation} WHERE {self._where}"  # noqa: S608
 
     def rows(self) -> str:
-        """The rows of the day in a total order: a value and a state for each column.
+        """The rows of the day in a total order.
 
-        The state (see `values`) is 0 where it is not asked for. An optional column that the
-        table lacks is null. Behind them, for each of the dataset's `sql_rules`, whether it is
-        broken.
+        A value and a state (see `values`) for each column, then for each of the dataset's
+        `sql_rules` whether it is broken. The state is 0 for columns that are not text. An optional
+        column that the table lacks is null.
         """
         chosen = ", ".join(
             [
@@ -121,9 +121,9 @@ class SqliteDayQuery:
         )
 
     def _order(self) -> list[str]:
-        """Instant, then key; without a unique key what every column holds decides what is left.
+        """Instant, then key. Without a unique key also every column, for a total order.
 
-        Its type as well: 1 and 1.0 are equal in SQLite.
+        This includes the type of each value, because 1 equals 1.0 in SQLite.
         """
         order = [_instant(self._time), f"{self._key} IS NULL", f"{self._key} COLLATE BINARY"]
         if not self._key_is_unique:
@@ -132,9 +132,9 @@ class SqliteDayQuery:
         return order
 
     def _in_window(self, window: DayWindow) -> tuple[str, list[Any]]:
-        """`[start, end)`: roughly as stored, so that an index is used, then exactly.
+        """`[start, end)`, first roughly on the stored column, which can use an index, then exactly.
 
-        Numbers and text are looked up apart, since both may stand in one column.
+        Numbers and text have separate conditions, because a column may contain both.
         """
         source = self._dataset.config.source
         zone = ZoneInfo(source.timezone or "UTC")
@@ -147,7 +147,7 @@ class SqliteDayQuery:
         if unit_us := UNITS_US.get(source.encoding(source.time_column)):
             rough = f"({rough} OR ({self._time} >= ? AND {self._time} <= ?))"
             parameters += [start_us // unit_us - 1, end_us // unit_us + 1]
-        # BETWEEN computes the instant once.
+        # BETWEEN calls the function only once.
         exact = f"{_instant(self._time)} BETWEEN ? AND ?"
         return f"{rough} AND {exact}", [*parameters, start_us, end_us - 1]
 
@@ -159,18 +159,18 @@ class SqliteDayQuery:
 
 
 def rule_probe(dataset: Dataset, expression: str) -> str:
-    """What an SQL rule's expression gives, of no rows: none, unless it makes one row of all."""
+    """A query of an SQL rule over no rows. It returns a row only if the rule is an aggregate."""
     return f"SELECT {_verdict(expression)} FROM {relation(dataset)} WHERE 0"  # noqa: S608
 
 
 def _verdict(expression: str) -> str:
-    # A comment at its end must not swallow the bracket.
+    # The line break ends a comment at the end of the expression, before the parenthesis.
     return f"({expression}\n)"
 
 
 def _small(value: str) -> str:
-    """A value of which only the beginning matters, as bytes if it is text."""
-    # The substr of an empty blob is null.
+    """The beginning of a value; text as bytes."""
+    # In SQLite, substr of an empty blob is null.
     return (
         f"CASE WHEN typeof({value}) IN ('text', 'blob') "
         f"THEN ifnull(substr(CAST({value} AS BLOB), 1, {_SMALL_BYTES}), x'') ELSE {value} END"
@@ -182,9 +182,9 @@ def _instant(value: str) -> str:
 
 
 def _date(instant: dt.datetime, slack: dt.timedelta, zone: ZoneInfo) -> str:
-    """The local date a good while before or after, which text of that day sorts behind or before.
+    """A local date before or after all text of a day in the sort order.
 
-    Text begins with its date however it goes on, so a date is all that the border needs.
+    Text starts with the digits of its date, so a date that is far enough away is a safe border.
     """
     try:
         return (instant + slack).astimezone(zone).date().isoformat()

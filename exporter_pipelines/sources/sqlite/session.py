@@ -1,4 +1,4 @@
-"""The days of a run, read from one SQLite file."""
+"""Reads the days of a run from one SQLite file."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from exporter_pipelines.sources.sqlite.snapshot import SqliteDaySnapshot
 
 
 class SqliteSession:
-    """A `contracts.source.Session`. Opening a file is quick, so nothing is kept between days."""
+    """A `contracts.source.Session`. Opening a file is fast, so each day opens it again."""
 
     def __init__(self, url: str, variable: str) -> None:
         self._url, self._variable = url, variable

@@ -1,4 +1,4 @@
-"""One day of a SQLite table, read from one snapshot."""
+"""Reads one day of a SQLite table from one snapshot."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _fingerprint(rows: int, largest: Sequence[object]) -> str:
 
 
 BATCH_BYTES = 4 * 1024 * 1024
-"""A batch ends when its text has grown beyond this; a row of Python objects takes more."""
+"""A batch ends when its text exceeds this size. Python objects need more memory than that."""
 
 
 class SqliteDaySnapshot:
@@ -42,7 +42,7 @@ class SqliteDaySnapshot:
         if source.timezone is None:
             raise ConfigurationError(
                 f"The source of {dataset.name} has no `timezone:`.",
-                "SQLite stores no time zones; write in which zone times without one are.",
+                "SQLite stores no time zones. Set it to the zone of times without an offset.",
             )
         self._connection = SqliteConnection(url, variable)
         try:
@@ -58,7 +58,7 @@ class SqliteDaySnapshot:
 
     def _open(self, window: DayWindow) -> None:
         source, connection = self._dataset.config.source, self._connection
-        # Asked for the window and again for the order of the same row.
+        # Cached, because the window and the order both need the instant of a row.
         connection.define(INSTANT, lru_cache(1024)(self._instant_us), 1)
         table = SqliteTable(connection, self._dataset)
         table.check()
@@ -105,7 +105,7 @@ class SqliteDaySnapshot:
         self._connection.interrupt()
 
     def _delivered(self, rows: list[Row]) -> pa.RecordBatch:
-        """The rows in exactly the promised types, with notes on what could not be delivered."""
+        """The rows in the types of `schema`, with notes on values that could not be delivered."""
         notes, source = Notes(), self._dataset.config.source
         stored = list(zip(*rows, strict=True))
         arrays = [
@@ -128,7 +128,7 @@ class SqliteDaySnapshot:
         )
 
     def _instant_us(self, value: Any) -> int | None:
-        """The SQL function: a value that is no instant is in no window."""
+        """The SQL function `INSTANT`. A value that is not an instant is in no window."""
         source = self._dataset.config.source
         if value is None:
             return None

@@ -26,7 +26,7 @@ class SqliteTable:
         names: Its columns, in order.
 
     Raises:
-        UnknownTableError: there is no such table.
+        UnknownTableError: the table does not exist.
         ConfigurationError: SQLite refuses the query.
     """
 
@@ -36,11 +36,12 @@ class SqliteTable:
         self._catalog = SqliteCatalog(connection.rows, dataset.config.source.table or "")
 
     def check(self) -> None:
-        """Look whether the dataset can be read.
+        """Check that the dataset can be read.
 
         Raises:
-            ColumnMismatchError: a column is missing, or nobody said how its numbers are read.
-            ConfigurationError: a rule in SQL is refused.
+            ColumnMismatchError: a column is missing, or the time column holds numbers without a
+                unit in `encodings:`.
+            ConfigurationError: SQLite refuses an SQL rule.
         """
         self._check_columns()
         self._dataset.config.source.require_updated_column(self.names)
@@ -48,11 +49,11 @@ class SqliteTable:
         self._check_sql_rules()
 
     def bound(self) -> dict[str, Column]:
-        """The columns as this table delivers them."""
+        """The columns with the types that this table delivers."""
         return {column.name: self._bound(column) for column in self._dataset.schema.columns}
 
     def key_is_unique(self) -> bool:
-        """Whether the table itself sees to it."""
+        """Whether the rowid or a unique index guarantees it."""
         return self._catalog.is_unique(self._dataset.source_name(self._dataset.config.source.key))
 
     def _columns(self) -> list[str]:
@@ -88,12 +89,12 @@ class SqliteTable:
                 )
 
     def _check_encoding(self) -> None:
-        """Refuse a time column whose numbers nobody said how to read: its days would be empty."""
+        """Refuse a time column with numbers of an unknown unit: all its days would be empty."""
         source = self._dataset.config.source
         if source.encoding(source.time_column) in UNITS_US:
             return
         time = quoted("t", self._dataset.source_name(source.time_column))
-        # Numbers sort before all text, so an index finds the first of them at once.
+        # Numbers sort before all text, so with an index this reads one row.
         found = self._connection.rows(
             f"SELECT typeof({time}) FROM {relation(self._dataset)} "  # noqa: S608
             f"WHERE {time} < '' LIMIT 1"
@@ -101,12 +102,12 @@ class SqliteTable:
         if found:
             raise ColumnMismatchError(
                 f"The time column {time} of {self._dataset.name} holds numbers ({found[0][0]}).",
-                f"Say how they count, as in `encodings: {{{source.time_column}: epoch_s}}`; there "
-                "are epoch_s, epoch_ms and epoch_us.",
+                f"Set their unit, as in `encodings: {{{source.time_column}: epoch_s}}`. It is "
+                "epoch_s, epoch_ms or epoch_us.",
             )
 
     def _check_sql_rules(self) -> None:
-        """Refuse an expression that the database does not understand, by its rule's name."""
+        """Refuse SQL rules that SQLite cannot run; the message names the rule."""
         for name, expression in self._dataset.config.sql_rules:
             probe = rule_probe(self._dataset, expression)
             refusal = ""
@@ -115,7 +116,7 @@ class SqliteTable:
             except SqliteStatementError as error:
                 refusal = str(error)
             if not refusal and self._connection.rows(probe):
-                refusal = "an aggregate needs OVER (...), or it makes one row of the whole day"
+                refusal = "an aggregate without OVER (...) turns the whole day into one row"
             if refusal:
                 raise ConfigurationError(
                     f"The SQL rule {name!r} of {self._dataset.name} is refused: {refusal}.",
@@ -123,14 +124,14 @@ class SqliteTable:
                 )
 
     def _bound(self, column: Column) -> Column:
-        """An identifier is text unless the table declares, or begins with, integers."""
+        """An identifier is an integer or text, see `_is_integer`."""
         name = self._dataset.source_name(column.name)
         if not column.is_identifier or name not in self.names or self._is_integer(name):
             return column
         return replace(column, type=pa.string())
 
     def _is_integer(self, name: str) -> bool:
-        """Whether a column is declared, or where nothing clear is declared begins, with integers.
+        """Whether a column has integers: by its declared type or, if unclear, its first value.
 
         https://www.sqlite.org/datatype3.html#determination_of_column_affinity
         """

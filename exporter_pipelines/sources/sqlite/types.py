@@ -1,6 +1,6 @@
-"""What a SQLite column holds, told from its declaration and from what lies in it.
+"""The type of a SQLite column, from its declaration and from its values.
 
-SQLite takes any value in any column, so a declared type is a habit and no promise.
+SQLite stores any type in any column, so the declared type is only a hint.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ _NUMBERS = {"integer", "real"}
 
 
 def shown_type(declared: str, held: str | None) -> str:
-    """`datetime (text)`: as declared, and as stored where that differs."""
+    """The declared type and, if it differs, the stored type: `datetime (text)`."""
     if held is None:
         return declared or "text"
     return held if declared in ("", held) else f"{declared} ({held})"
 
 
 def stored(type_name: str) -> str:
-    """What `shown_type` says is stored; of a table without rows, what its declaration means.
+    """The stored type in a `shown_type`; for a table without rows, the declared affinity.
 
     https://www.sqlite.org/datatype3.html#determination_of_column_affinity
     """
@@ -41,11 +41,11 @@ def stored(type_name: str) -> str:
 
 
 def needed_for(column: Column, type_name: str, source: SourceConfig) -> str | None:
-    """What `column` would need, when it cannot be read from such a column."""
+    """What is needed to read `column` from a column of this type; None if nothing is."""
     held = stored(type_name)
     if column.is_timestamp:
         if source.timezone is None:
-            return "`timezone:` in the source, since SQLite stores none"
+            return "`timezone:` in the source, because SQLite stores no time zones"
         if held in _NUMBERS and source.encoding(column.name) not in UNITS_US:
             return f"`encodings: {{{column.name}: ...}}` with epoch_s, epoch_ms or epoch_us"
         return None if held in {"text", *_NUMBERS} else "text or numbers"
@@ -57,7 +57,7 @@ def needed_for(column: Column, type_name: str, source: SourceConfig) -> str | No
 
 
 def is_usual(column: Column, type_name: str) -> bool:
-    """Whether such a column is one that usually holds what `column` exports."""
+    """Whether a column of this type usually holds what `column` exports."""
     held = stored(type_name)
     is_time = "date" in type_name or "time" in type_name
     if column.is_timestamp:

@@ -1,6 +1,7 @@
-"""Columns of stored values, as the schema asks for them, with a reason for each that does not fit.
+"""Converts columns of stored values to the types of the schema, and rejects values that do not fit.
 
-Whole columns of the usual type are converted by Arrow at once; the others go value by value.
+Arrow converts a column at once if all its values have the expected type. Other columns are
+converted value by value.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from exporter_pipelines.sources.time_encodings import (
 )
 
 FITS, TOO_LARGE, IS_BLOB = 0, 1, 2
-"""What the query says of a text: it is whole, cut off, or no text at all."""
+"""State of a text value in the query: complete, cut off, or a blob."""
 
 _NULL = type(None)
 
@@ -42,7 +43,7 @@ class SqliteValues:
     Attributes:
         zone: Of times without an offset.
         encoding: Of the database, `utf-8`, `utf-16le` or `utf-16be`.
-        max_value_bytes: Longer text is rejected.
+        max_value_bytes: Larger values are rejected.
     """
 
     zone: ZoneInfo
@@ -57,14 +58,14 @@ class SqliteValues:
         states: Sequence[int],
         notes: Notes,
     ) -> pa.Array:
-        """A column of a batch, in `column.type`; null where a note says why.
+        """A column of a batch, in `column.type`. Rejected values are null and have a note.
 
         Args:
-            column: As exported.
-            time_encoding: How numbers of a time column count.
+            column: The exported column.
+            time_encoding: Unit of the numbers in a time column.
             values: As stored; text as bytes.
-            states: FITS, TOO_LARGE or IS_BLOB of each, for text and JSON; empty for others.
-            notes: Takes the reasons.
+            states: FITS, TOO_LARGE or IS_BLOB of each value, for text and JSON; else empty.
+            notes: Receives the reasons.
         """
         kinds = set(map(type, values))
         if column.is_timestamp:
@@ -84,10 +85,10 @@ class SqliteValues:
         return self._each(column, values, notes, integer)
 
     def instant(self, value: Any, time_encoding: str) -> Instant:
-        """A stored value of a time column.
+        """The instant of a stored value of a time column.
 
         Raises:
-            NotAnInstantError: it is none.
+            NotAnInstantError: the value is not an instant.
         """
         if isinstance(value, int | float):
             if time_encoding not in UNITS_US:
@@ -128,7 +129,7 @@ class SqliteValues:
             except pa.ArrowInvalid:  # one of them is not UTF-8
                 pass
             else:
-                if self.encoding == "utf-8":  # and so measured in SQL
+                if self.encoding == "utf-8":  # then SQL has checked the size
                     return texts
         return self._each(column, values, notes, text, states)
 
@@ -151,7 +152,7 @@ class SqliteValues:
         one: Callable[[Any, bool], Any],
         states: Sequence[int] = (),
     ) -> pa.Array:
-        """Value by value, through a function of the value and whether it is a blob."""
+        """Convert value by value, with a function of the value and whether it is a blob."""
         converted = []
         for row, value in enumerate(values):
             delivered, state = None, states[row] if states else FITS
@@ -166,13 +167,13 @@ class SqliteValues:
         return pa.array(converted, column.type)
 
     def _check_size(self, value: Any, state: int) -> None:
-        """SQL measures text in the database's encoding; what it lets through is measured here."""
+        """Reject large values. SQL measures text in the database's encoding; here it is UTF-8."""
         is_too_long = isinstance(value, bytes) and len(value) > self.max_value_bytes
         if state == TOO_LARGE or is_too_long:
             raise RejectedError("value_too_large")
 
     def _readable(self, value: Any) -> Any:
-        """Bytes of a column that is read in the database's own encoding, as UTF-8."""
+        """Bytes in the database's encoding, as UTF-8."""
         if isinstance(value, bytes) and self.encoding != "utf-8":
             return value.decode(self.encoding, "replace").encode()
         return value
