@@ -1,8 +1,8 @@
-"""Rows to bytes and back: one small self-describing class per format, and compression.
+"""File formats and compression: encode rows as bytes, and decode them.
 
-Belongs here: one module per format, found by its `name`.
-Does not belong here: files and folders (`stores`), or changing what a row says (`transforms`).
-docs/extending.md says how to add one.
+Belongs here: one module with one class per format.
+Does not belong here: files and folders (`stores`), changing the content of rows (`transforms`).
+To add a format, write its module and add its class to `_CLASSES`; see docs/extending.md.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ FORMATS = {format_.name: format_ for format_ in _CLASSES}
 
 
 def format_named(name: str) -> type[Format]:
-    """The format class of a name in `defs.yaml`.
+    """The format class for a name in `defs.yaml`.
 
     Raises:
-        UnknownFormatError: there is none; the message lists them.
+        UnknownFormatError: there is no such format; the message lists all.
     """
     if name not in FORMATS:
         raise UnknownFormatError("format", name, FORMATS)
@@ -31,10 +31,10 @@ def format_named(name: str) -> type[Format]:
 
 
 def compression_named(name: str) -> Compression:
-    """The compression of a name in `defs.yaml`.
+    """The compression for a name in `defs.yaml`.
 
     Raises:
-        UnknownFormatError: there is none; the message lists them.
+        UnknownFormatError: there is no such compression; the message lists all.
     """
     if name not in COMPRESSIONS:
         raise UnknownFormatError("compression", name, COMPRESSIONS)
@@ -42,19 +42,19 @@ def compression_named(name: str) -> Compression:
 
 
 def compression_of(file_name: str) -> Compression:
-    """The compression that the end of a file's name says."""
+    """The compression of a file, by the suffix of its name."""
     packed = (c for c in COMPRESSIONS.values() if c.suffix and file_name.endswith(c.suffix))
     return next(packed, COMPRESSIONS["none"])
 
 
 def suffix_of(format_: str, compression: str) -> str:
-    """The end of a file's name: `.jsonl.gz`, `.parquet`."""
+    """The suffix of a file's name: `.jsonl.gz`, `.parquet`."""
     class_ = format_named(format_)
     return class_.suffix + compression_named(_outer(class_, compression)).suffix
 
 
 def outer_compression(format_: str, compression: str) -> str:
-    """The compression around a file: `none` for a format that packs itself."""
+    """The compression of the whole file: `none` for a format that compresses its content."""
     return _outer(format_named(format_), compression)
 
 

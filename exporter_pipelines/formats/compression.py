@@ -1,8 +1,8 @@
-"""How a file's bytes are packed; the suffix tells.
+"""Compression of a whole file; its suffix names the algorithm.
 
-Levels are chosen for speed: on log lines isal's gzip 1 packs 5.3 times at 800 MB/s and zstd 1
-packs 6.1 times at 550 MB/s, where zlib 6 packs 6.0 times at 65 MB/s. All of them give the same
-bytes for the same input, however it is cut into batches; gzip carries no time and no name.
+Levels are chosen for speed. On log lines, isal's gzip 1 compresses by a factor of 5.3 at 800 MB/s
+and zstd 1 by 6.1 at 550 MB/s; zlib 6 by 6.0 at 65 MB/s. The same rows always give the same bytes,
+independent of batches. The gzip header has no time and no file name.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ _GZIP_WINDOW = 31  # 15 bits of window, plus 16 for a gzip header; isal writes m
 
 
 class Compressor(Protocol):
-    """Takes bytes, gives packed bytes; `flush` ends the stream."""
+    """Compresses a stream of bytes."""
 
     def compress(self, data: Data) -> Data:
-        """Packed bytes that are ready."""
+        """Add data; returns the compressed bytes that are complete."""
         ...
 
     def flush(self) -> bytes:
-        """The rest."""
+        """End the stream; returns the remaining bytes."""
         ...
 
 
 class _Blockwise:
-    """Feeds a compressor blocks of one size: what isal packs depends on how its input is cut."""
+    """Passes blocks of one size to a compressor: isal's output depends on the size of its input."""
 
     def __init__(self, compressor: Compressor) -> None:
         self._compressor = compressor
@@ -68,13 +68,13 @@ class _Plain:
 
 @dataclass(frozen=True)
 class Compression:
-    """A way to pack a file.
+    """A compression algorithm.
 
     Attributes:
         name: In `defs.yaml` and the manifest.
-        suffix: Behind the format's own.
-        compressor: Makes a new compressor.
-        open: Wraps a readable binary file; the caller closes both.
+        suffix: Added after the suffix of the format.
+        compressor: Creates a compressor.
+        open: Wraps a compressed file as a readable one; the caller closes both.
     """
 
     name: str

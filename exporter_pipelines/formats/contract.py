@@ -1,4 +1,4 @@
-"""What the engine asks of a format."""
+"""The interface of a format."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from exporter_pipelines.contracts.staged_day import Data
 
 @dataclass(frozen=True)
 class Export:
-    """The published files of a dataset, for code that loads them.
+    """The published files of a dataset, as `Format.loading_code` needs them.
 
     Attributes:
         name: Of the dataset, and of its folder in the output folder.
         schema: Of the rows.
         compression: As configured.
-        files: Glob of the data files of all days, from the output folder.
+        files: Glob pattern of the data files of all days, relative to the output folder.
     """
 
     name: str
@@ -33,14 +33,14 @@ class Export:
 
 
 class Format(ABC):
-    """Rows to bytes and back, for one file of one schema.
+    """Encodes rows as bytes and decodes them, for one file with one schema.
 
     Attributes:
         name: In `defs.yaml` and the manifest.
         suffix: Of a file, before that of the compression.
-        packs_itself: Whether the format compresses inside; the file is then not packed again and
-            its suffix says nothing of it.
-        holds_json: Whether a JSON column is JSON in the file; otherwise it is text.
+        packs_itself: Whether the format compresses its own content. The file is then not compressed
+            again, and its name has no suffix for the compression.
+        holds_json: Whether JSON columns are stored as JSON; otherwise as text.
     """
 
     name: ClassVar[str]
@@ -58,8 +58,8 @@ class Format(ABC):
 
         Args:
             schema: Of the rows.
-            compression: For a format that packs itself.
-            header: What is known before the rows and is the same in every run.
+            compression: For a format that compresses its own content.
+            header: Metadata that is known before the rows and is the same in every run.
         """
         self._schema = schema
         self._compression = compression
@@ -67,17 +67,17 @@ class Format(ABC):
         self._begin()
 
     def _begin(self) -> None:  # noqa: B027 - most formats need nothing else
-        """Prepare what a format needs besides."""
+        """Initialize the state of a format."""
 
     @classmethod
     def loading_code(cls, export: Export) -> dict[str, str]:  # noqa: ARG003 - formats may give none
         """Python code that loads all days of a dataset, for the dataset card.
 
-        A test runs all of it. Leave out readers that need more than a few lines for the format.
+        A test runs this code. Leave out readers that need more than a few lines for the format.
 
         Args:
-            export: What to load. The code runs in the output folder and assigns the rows to a
-                variable named like the dataset.
+            export: The files to load. The code runs in the output folder and assigns the rows to a
+                variable with the name of the dataset.
 
         Returns:
             Name of the reader -> code.
@@ -86,30 +86,31 @@ class Format(ABC):
 
     @property
     def transformations(self) -> tuple[Transformation, ...]:
-        """What the format does to values, for the manifest."""
+        """How the format changes values, for the manifest."""
         return ()
 
     @abstractmethod
     def encode(self, batch: pa.RecordBatch, changed: Counter[str]) -> Iterator[Data]:
-        """The next bytes of the file, piece by piece.
+        """Encode a batch; yields the next bytes of the file in pieces.
 
         Args:
-            batch: Valid rows in the schema's columns; may hold further ones, which are left out.
-            changed: Is told, before the last piece, how many values the format could not hold as
-                they were.
+            batch: Valid rows. Columns that are not in the schema are left out.
+            changed: Counter of values that the format cannot store unchanged, by kind of change. It
+                is updated before the last piece is yielded.
         """
 
     def finish(self) -> Iterator[Data]:
-        """The last bytes of the file, piece by piece."""
+        """End the file; yields its last bytes in pieces."""
         yield from ()
 
     @abstractmethod
     def decode(self, file: BinaryIO) -> Iterator[pa.RecordBatch]:
-        """The rows of an unpacked file that `encode` wrote, in bounded batches.
+        """Decode an uncompressed file that `encode` wrote, in batches of limited size.
 
         Args:
-            file: Readable, not empty; seekable when the format packs itself. The caller closes it.
+            file: Readable and not empty; seekable if the format `packs_itself`. The caller closes
+                it.
 
         Returns:
-            Batches in `schema.arrow`; JSON columns as text.
+            Batches with the schema `schema.arrow`; JSON columns are text.
         """

@@ -1,8 +1,8 @@
-"""CSV: a header and one line per row, for spreadsheets and old loaders. Lossy, and says so.
+"""CSV: a header and one line per row, for spreadsheets and older loaders.
 
-Text is always quoted and null is an empty field, so that null and empty text differ. JSON columns
-are text. Text that a spreadsheet would run as a formula gets an apostrophe in front, counted as
-`csv_formula_defused`: the one change that cannot be undone.
+Text is always quoted and null is an empty field, so null and empty text differ. JSON columns are
+text. Text that a spreadsheet would run as a formula gets a leading apostrophe. This is the only
+change that cannot be reversed; it is counted as `csv_formula_defused`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from exporter_pipelines.formats.snippets import (
 )
 from exporter_pipelines.formats.timestamps import iso8601_utc
 
-# A row must fit into a block, and so must the largest value that is exported by default, quoted.
+# A row must fit into a block, even with the largest value that is exported by default.
 _READ_BYTES = 64 * 1024 * 1024
 # https://owasp.org/www-community/attacks/CSV_Injection
 _FORMULA = r"^[=+\-@\t\r]"
@@ -108,7 +108,7 @@ class CsvFormat(Format):
         yield self._text(table)
 
     def decode(self, file: BinaryIO) -> Iterator[pa.RecordBatch]:
-        """See `formats.contract.Format`. A defused text keeps its apostrophe."""
+        """See `formats.contract.Format`. The apostrophe before a formula stays."""
         reader = pyarrow.csv.open_csv(
             file,
             read_options=pyarrow.csv.ReadOptions(block_size=_READ_BYTES),

@@ -1,7 +1,7 @@
 """JSON: one document per file, `{"export_metadata": {...}, "data": [...]}`, streamed.
 
-The rows are those of JSON Lines, one per line. `export_metadata` holds what is known before the
-rows and is the same in every run: dataset, window, schema, and the settings that decide the bytes.
+The rows are encoded as in JSON Lines, one per line. `export_metadata` has only metadata that is
+known before the rows and is the same in every run: dataset, window, schema, and settings.
 """
 
 from __future__ import annotations
@@ -66,8 +66,8 @@ class JsonFormat(Format):
             if not self._started:
                 self._started = True
                 yield self._head()
-            # A newline is the end of a row: inside a row's text it is escaped. Whether a comma
-            # belongs before it is known when another row follows.
+            # Each newline ends a row, since newlines in text are escaped. The last one is held
+            # back, because it needs a comma only if another row follows.
             rows = b"".join([self._end_of_row, piece])
             self._end_of_row = b"\n" if rows.endswith(b"\n") else b""
             yield rows.removesuffix(b"\n").replace(b"\n", b",\n")
@@ -79,7 +79,7 @@ class JsonFormat(Format):
 
     def decode(self, file: BinaryIO) -> Iterator[pa.RecordBatch]:
         """See `formats.contract.Format`."""
-        # Nothing but `read` is called.
+        # `JsonlFormat.decode` only calls `read`.
         yield from self._lines.decode(cast("BinaryIO", _RowLines(file)))
 
     def _head(self) -> bytes:
@@ -91,7 +91,7 @@ class JsonFormat(Format):
 
 
 class _RowLines:
-    """The rows of a document as JSON Lines: without first and last line, and without commas."""
+    """Reads a document as JSON Lines: without its first and last line, and without commas."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file

@@ -1,7 +1,7 @@
-"""Parquet: typed and columnar, for analytics. Packs itself; nothing is changed.
+"""Parquet: typed and columnar, for analytics. It compresses its content and changes no values.
 
-Row groups end after so many rows or bytes of the file's own rows, never where a batch happens to
-end, so the same rows give the same bytes whatever `batch_rows` is.
+A row group ends after a fixed number of rows or bytes, not at the end of a batch. So the same rows
+give the same bytes for any `batch_rows`.
 """
 
 from __future__ import annotations
@@ -100,7 +100,8 @@ class ParquetFormat(Format):
             self._writer = pq.ParquetWriter(
                 self._sink, self._schema.arrow, compression=self._compression
             )
-        # Column by column, each let go before the next: the group is not held twice.
+        # Concatenate column by column and free the chunks of each, so that the group is not in
+        # memory twice.
         waiting = [list(chunks) for chunks in zip(*self._waiting, strict=True)]
         waiting.reverse()
         self._waiting, self._rows, self._bytes = [], 0, 0
@@ -110,7 +111,7 @@ class ParquetFormat(Format):
 
 
 class _Drain(io.RawIOBase):
-    """A sink whose bytes are taken out as they come."""
+    """A file in memory whose content is taken out while it is written."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -130,7 +131,7 @@ class _Drain(io.RawIOBase):
         return self._position
 
     def drain(self) -> list[bytes]:
-        """What was written since the last call."""
+        """The pieces that were written since the last call."""
         pieces, self._pieces = self._pieces, []
         return pieces
 

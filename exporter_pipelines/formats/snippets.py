@@ -1,4 +1,4 @@
-"""Parts of the code that loads an export with the usual readers, for `Format.loading_code`."""
+"""Parts of the code for `Format.loading_code`, which loads an export with common readers."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ HUGGING_FACE = """\
 import datasets
 
 $name = datasets.load_dataset("$name", split="train")"""
-"""For a format that `datasets` knows by the suffix of its files."""
+"""For a format that `datasets` recognizes by the suffix of its files."""
 
 _DUCKDB = {"int64": "BIGINT", "double": "DOUBLE", "bool": "BOOLEAN", "string": "VARCHAR"}
 _POLARS = {"int64": "pl.Int64", "double": "pl.Float64", "bool": "pl.Boolean"}
 
 
 def filled(templates: dict[str, str], **values: str) -> dict[str, str]:
-    """Reader -> code, with `$name` and the like replaced by their values."""
+    """Reader -> code, with variables such as `$name` replaced by their values."""
     return {reader: Template(code).substitute(values) for reader, code in templates.items()}
 
 
 def polars_schema(schema: RowSchema) -> str:
-    """Columns and types as polars takes them, for a format that stores no types.
+    """Columns and types in polars' syntax, for a format that stores no types.
 
     Timestamps and JSON documents are read as text.
     """
@@ -31,11 +31,11 @@ def polars_schema(schema: RowSchema) -> str:
 
 
 def duckdb_columns(schema: RowSchema, *, json: str) -> str:
-    """Columns and types as DuckDB takes them, for a format that stores no types.
+    """Columns and types in DuckDB's syntax, for a format that stores no types.
 
     Args:
         schema: Of the rows.
-        json: DuckDB's type of a JSON column: `JSON`, or `VARCHAR` where it is text.
+        json: DuckDB's type for JSON columns: `JSON`, or `VARCHAR` if they are stored as text.
     """
     types = []
     for column in schema.columns:

@@ -13,17 +13,17 @@ _ZERO = ord("0")
 
 
 def iso8601_utc(instants: pa.Array) -> pa.Array:
-    """Format instants, eight times as fast as `pyarrow.compute.strftime`.
+    """Format timestamps, eight times as fast as `pyarrow.compute.strftime`.
 
     Args:
         instants: Timestamps in microseconds UTC, within the years 1 to 9999.
 
     Returns:
-        Strings of one width; null where the instant is null.
+        Strings of the same length; null where the timestamp is null.
     """
-    # Whatever lies under a null may be any number; format the epoch there and mask it out.
+    # The value behind a null is undefined, so format 0 there; the result is masked at the end.
     micros = instants.cast(pa.int64()).fill_null(0).to_numpy()
-    # Quotients, and 32 bits where they suffice: numpy's divmod takes twice as long.
+    # Division and 32-bit integers where possible: numpy's divmod takes twice as long.
     days = micros // _DAY_US
     micros = micros - days * _DAY_US
     seconds = micros // _SECOND_US
