@@ -6,9 +6,9 @@
     for batch in api.open_days("logs", "2026-11-01", "2026-11-14"):
         ...
 
-The same engine and the same promises as in Dagster; only its history does not know of the day.
-Settings come from the environment. Those of a `.env` win in Dagster's commands; for the same here,
-call `dotenv.load_dotenv(".env", override=True)` first.
+The engine and its guarantees are the same as in Dagster, but Dagster's history does not show these
+exports. Settings come from the environment. In Dagster's commands the values of `.env` override
+it; for the same here, call `dotenv.load_dotenv(".env", override=True)` first.
 """
 
 from __future__ import annotations
@@ -46,14 +46,14 @@ def export_day(
     """Export one day and return the manifest of what is published now.
 
     Args:
-        dataset: A name below `defs/`, or a dataset of your own making.
+        dataset: A name below `defs/`, or a `Dataset` object.
         day: `YYYY-MM-DD`, a day of EXPORTER_TIMEZONE.
         batch_rows: Most rows in a batch; changes memory and speed, never the result.
         accept_loss: Whether an empty day may replace a published one that has rows.
 
     Raises:
-        DayHeldError: the day must not be published; what was published before stays.
-        ExporterError: of another kind, with what to do; what was published before stays.
+        DayHeldError: the day must not be published; its published export stays.
+        ExporterError: any other failure; its published export stays.
     """
     (manifest,) = export_days(dataset, day, batch_rows=batch_rows, accept_loss=accept_loss)
     return manifest
@@ -67,12 +67,12 @@ def export_days(
     batch_rows: int = DEFAULT_BATCH_ROWS,
     accept_loss: bool = False,
 ) -> Iterator[Manifest]:
-    """Export day after day over one connection; each is published before its manifest comes.
+    """Export days in order over one connection; yields a manifest after each day is published.
 
     Args:
         dataset: As for `export_day`.
         first: First day, `YYYY-MM-DD`.
-        last: Last day, included; the first alone if left out.
+        last: Last day, included; by default the first.
         batch_rows: As for `export_day`.
         accept_loss: As for `export_day`, for every day of the range.
 
@@ -106,15 +106,15 @@ def open_days(dataset: str, first: str, last: str | None = None) -> pa.RecordBat
     Args:
         dataset: Its name; it need not be below `defs/` any more.
         first: First day, `YYYY-MM-DD`.
-        last: Last day, included; the first alone if left out.
+        last: Last day, included; by default the first.
 
     Returns:
         A reader with the schema of the first day; JSON columns are text.
 
     Raises:
         DayNotPublishedError: one of the days has no export.
-        PublishedDayDamagedError: a day does not match its manifest. Of later days, these are
-            raised when the reader arrives there.
+        PublishedDayDamagedError: a day does not match its manifest. For later days, both are
+            raised when the reader reaches them.
     """
     return load.open_days(LocalStore(settings.output_root()), dataset, _days(first, last))
 

@@ -1,7 +1,7 @@
 """The databases that datasets read, found through the environment.
 
-A dataset names an environment variable. Its value is a URL, or the word `demo`, which stands for
-the embedded sample backend. This is the only module that imports `demo`, and it does so only when
+A dataset names an environment variable. Its value is a URL, or the word `demo` for the embedded
+sample backend. This is the only module that imports the package `demo`, and it does so only when
 the value is `demo`.
 """
 
@@ -29,8 +29,8 @@ def open_inspection(variable: str) -> Inspection:
 
     Raises:
         MissingSettingError: the variable is not set.
-        SampleNotMadeError: it is the word `demo`, and nothing has made the sample yet.
-        ConfigurationError: no source reads such a URL.
+        SampleNotMadeError: it is the word `demo`, and the sample does not exist yet.
+        ConfigurationError: no source supports the URL.
         SourceUnavailableError: the database cannot be reached.
     """
     url: str | None = settings.source_url(variable)
@@ -40,14 +40,15 @@ def open_inspection(variable: str) -> Inspection:
         url = existing_demo_url()
     if url is None:
         raise SampleNotMadeError(
-            f"{variable} is the word demo, and the sample backend is not made yet.",
-            "`make demo` or the first export makes it; or put the URL of your database there.",
+            f"{variable} is the word demo, and the sample backend does not exist yet.",
+            "`make demo` or the first export creates it. Or set the variable to the URL of your "
+            "database.",
         )
     return sources.open_inspection(url, variable)
 
 
 def kind(variable: str) -> str | None:
-    """Kind of the database of an environment variable, for the UI; None when it is not known."""
+    """Kind of the database of an environment variable, for the UI; None when it is unknown."""
     try:
         url = settings.source_url(variable)
     except MissingSettingError:
@@ -56,7 +57,7 @@ def kind(variable: str) -> str | None:
 
 
 def _url(variable: str) -> str:
-    """The URL in a variable; the sample backend is started, and filled if it is new."""
+    """The URL in a variable; starts the sample backend, and fills it if it is new."""
     url = settings.source_url(variable)
     if url != settings.DEMO_SOURCE:
         return url

@@ -1,6 +1,6 @@
-"""Packages that only some features need: the extras of setup.py, by their names.
+"""Packages that only some features need: the extras of setup.py.
 
-A feature whose extra is missing says so when it is used; everything else works without it.
+A feature raises an error when it is used without its extra; everything else works without it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _NEEDED_BY = {
 
 
 class MissingExtraError(ConfigurationError):
-    """A feature is used whose packages are not installed.
+    """A feature was used without its packages being installed.
 
     Args:
         extra: Key of `EXTRAS`.

@@ -1,8 +1,8 @@
 """The only reader of the environment.
 
 Belongs here: every `EXPORTER_*` variable, with its default and its check.
-Dagster loads the `.env` of the working directory, over the shell's own values, before anything here
-is called; our own commands do the same through `load_dotenv`.
+Before anything here is called, Dagster loads the `.env` of the working directory, which overrides
+the shell. Our own commands do the same with `load_dotenv`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from dotenv import dotenv_values
 from exporter_pipelines.errors import ConfigurationError, MissingSettingError
 
 DEMO_SOURCE = "demo"
-"""Value of a source URL that stands for the embedded sample backend."""
+"""Value of a source URL that selects the embedded sample backend."""
 
 DEFAULT_START_DATE = "2026-11-01"
 DEFAULT_TIMEZONE = "UTC"
@@ -29,10 +29,10 @@ DEFAULT_OUTPUT = "./exports"
 
 
 def load_dotenv() -> list[str]:
-    """Read the `.env` of the working directory as Dagster's commands do, over the shell's values.
+    """Load the `.env` of the working directory as Dagster does: its values override the shell's.
 
     Returns:
-        Names of the variables whose value the shell had otherwise; never a value.
+        Names of the variables for which the shell had another value; never a value.
     """
     file = Path(".env")
     found = dotenv_values(file) if file.exists() else {}
@@ -53,7 +53,7 @@ def end_date() -> str | None:
 
 
 def timezone() -> str:
-    """`EXPORTER_TIMEZONE`: IANA zone whose midnights bound a day and in which schedules tick."""
+    """`EXPORTER_TIMEZONE`: IANA zone whose midnights bound a day and in which schedules run."""
     zone = os.environ.get("EXPORTER_TIMEZONE") or DEFAULT_TIMEZONE
     if zone not in _zones():
         raise ConfigurationError(
@@ -64,14 +64,14 @@ def timezone() -> str:
 
 
 def today() -> dt.date:
-    """The day that it is now in EXPORTER_TIMEZONE."""
+    """Today's date in EXPORTER_TIMEZONE."""
     return dt.datetime.now(ZoneInfo(timezone())).date()
 
 
 def output_root() -> Path:
     """`EXPORTER_OUTPUT_URL`: the folder that holds the exports, absolute.
 
-    A `file://` URL or a path; a relative one counts from the working directory.
+    A `file://` URL or a path; a relative path starts at the working directory.
     """
     value = os.environ.get("EXPORTER_OUTPUT_URL") or DEFAULT_OUTPUT
     parts = urlsplit(value)
@@ -86,8 +86,8 @@ def output_root() -> Path:
 def source_url(variable: str) -> str:
     """The database URL in the environment variable `variable`.
 
-    Read when a run starts, so that a secret never becomes part of a definition. The value is
-    never part of an error.
+    It is read when a run starts, so that a secret never becomes part of a definition. Errors never
+    contain the value.
     """
     value = os.environ.get(variable, "").strip()
     if not value:
@@ -105,36 +105,36 @@ def demo_home() -> Path:
 
 
 def dagster_home() -> str | None:
-    """`DAGSTER_HOME` as it stands; Dagster wants it absolute."""
+    """`DAGSTER_HOME` as set; Dagster requires an absolute path."""
     return os.environ.get("DAGSTER_HOME") or None
 
 
 @cache
 def _zones() -> set[str]:
-    """IANA names; asking for them reads a thousand files, 10 ms for each day of a range."""
+    """IANA names; cached, since listing them reads a thousand files (10 ms per day of a range)."""
     return available_timezones()
 
 
 def alert_urls() -> list[str]:
-    """`EXPORTER_ALERT_URLS`: Apprise URLs of who is told; each is a secret."""
+    """`EXPORTER_ALERT_URLS`: Apprise URLs of the receivers of alerts; each is a secret."""
     value = os.environ.get("EXPORTER_ALERT_URLS", "").strip()
     # A comma may also be part of a URL; between two of them a scheme follows it.
     return [url for url in re.split(r"\s+|,+\s*(?=[A-Za-z][\w+.-]*://)", value) if url.strip(",")]
 
 
 def alert_heartbeat_url() -> str | None:
-    """`EXPORTER_ALERT_HEARTBEAT_URL`: asked for at each tick of a healthy alerting; a secret."""
+    """`EXPORTER_ALERT_HEARTBEAT_URL`: pinged at each tick while alerting is healthy; a secret."""
     value = os.environ.get("EXPORTER_ALERT_HEARTBEAT_URL", "").strip()
     if value and not value.startswith(("http://", "https://")):
         raise ConfigurationError(
             "EXPORTER_ALERT_HEARTBEAT_URL does not begin with http:// or https://.",
-            "Its value is not shown since it may be secret.",
+            "Its value is not shown, since it may be a secret.",
         )
     return value or None
 
 
 def ui_url() -> str:
-    """`EXPORTER_UI_URL`: where people reach the Dagster UI, for links; without a last slash."""
+    """`EXPORTER_UI_URL`: address of the Dagster UI, for links; without a trailing slash."""
     return (os.environ.get("EXPORTER_UI_URL") or "http://127.0.0.1:3000").rstrip("/")
 
 
@@ -145,25 +145,25 @@ def alert_rejected_pct() -> float | None:
 
 
 def alert_slow_factor() -> float:
-    """`EXPORTER_ALERT_SLOW_FACTOR`: how many times the usual time per row is slow."""
+    """`EXPORTER_ALERT_SLOW_FACTOR`: an export is slow above this multiple of the usual row time."""
     value = os.environ.get("EXPORTER_ALERT_SLOW_FACTOR") or "3"
     return _number("EXPORTER_ALERT_SLOW_FACTOR", value)
 
 
 def alert_slow_min_seconds() -> float:
-    """`EXPORTER_ALERT_SLOW_MIN_SECONDS`: a day that took less is never slow."""
+    """`EXPORTER_ALERT_SLOW_MIN_SECONDS`: faster exports are never reported as slow."""
     value = os.environ.get("EXPORTER_ALERT_SLOW_MIN_SECONDS") or "60"
     return _number("EXPORTER_ALERT_SLOW_MIN_SECONDS", value)
 
 
 def alert_missing_after_minutes() -> float:
-    """`EXPORTER_ALERT_MISSING_AFTER_MINUTES`: from a schedule's tick until its day is missing."""
+    """`EXPORTER_ALERT_MISSING_AFTER_MINUTES`: after a schedule's tick, its day is then missing."""
     value = os.environ.get("EXPORTER_ALERT_MISSING_AFTER_MINUTES") or "120"
     return _number("EXPORTER_ALERT_MISSING_AFTER_MINUTES", value)
 
 
 def alert_min_free_gib() -> float:
-    """`EXPORTER_ALERT_MIN_FREE_GIB`: less room at the output folder than this is little."""
+    """`EXPORTER_ALERT_MIN_FREE_GIB`: alert when the output folder has less free space."""
     value = os.environ.get("EXPORTER_ALERT_MIN_FREE_GIB") or "5"
     return _number("EXPORTER_ALERT_MIN_FREE_GIB", value)
 

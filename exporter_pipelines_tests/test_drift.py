@@ -60,10 +60,10 @@ def test_days_that_are_unlike_those_before_warn_and_are_published(
     }
     assert {found[key].severity.value for key in warned} == {"WARN"}
     assert found[DAYS[9], "new_values"].description == (
-        "None of the 9 days before has level.CRITICAL in 4 rows."
+        "Not on the 9 days before: level.CRITICAL in 4 rows."
     )
     assert found[DAYS[11], "null_rate_drift"].description == (
-        "Null unlike the 11 days before: device 50.0 % (usual: 0.0 to 0.0 %)."
+        "Share of nulls differs from the 11 days before: device 50.0 % (usual: 0.0 to 0.0 %)."
     )
     assert found[DAYS[6], "row_count_drift"].description == (
         "Not compared yet: 6 of the 14 days before are published, 7 are needed."

@@ -53,7 +53,7 @@ def test_a_preset_has_what_it_does_not_override_from_its_dataset() -> None:
     assert parquet.config.schedule is None
 
 
-def test_what_is_laid_over_is_merged() -> None:
+def test_a_preset_is_merged_with_its_dataset() -> None:
     preset = PresetConfig(
         name="mine", like="logs", thresholds={"b": "hold"}, max_file_records=None, transforms=[]
     )  # type: ignore[call-arg]
@@ -61,7 +61,7 @@ def test_what_is_laid_over_is_merged() -> None:
         "name": "logs", "schema": "x.Y", "thresholds": {"a": "warn", "b": "warn"},
         "max_file_records": 10, "transforms": [{"name": "level_aliases"}], "schedule": "0 1 * * *",
     }  # fmt: skip
-    assert preset.laid_over(base) == {
+    assert preset.merged_with(base) == {
         "name": "mine", "schema": "x.Y", "thresholds": {"a": "warn", "b": "hold"},
         "max_file_records": None, "transforms": (), "schedule": None,
     }  # fmt: skip

@@ -58,7 +58,7 @@ def test_days_are_those_whose_quarantine_names_the_rule(
         (BOTH_BROKEN, 1, 0),
         (HELD, 0, 50),
     ]
-    assert str(found) == "logs: 3 days hold 53 rows that known_level rejected."
+    assert str(found) == "logs: 3 days have 53 rows that known_level rejected."
     required = days_to_repair(store, dataset(), "required", "message")
     assert [(day.day, day.published) for day in required.days] == [
         (MESSAGE_BROKEN, 3),
@@ -113,7 +113,7 @@ def test_names_that_do_not_exist_are_told_with_those_that_do(
     with pytest.raises(UnknownNameError, match="column 'lvl' does not exist"):
         days_to_repair(store, dataset(), "known_level", "lvl")
     nothing = days_to_repair(store, dataset(), "not_a_number")
-    assert str(nothing) == "logs: no day holds rows that not_a_number rejected."
+    assert str(nothing) == "logs: no day has rows that not_a_number rejected."
 
 
 def repair(instance: dg.DagsterInstance, **config: Any) -> tuple[dg.ExecuteInProcessResult, str]:
@@ -144,7 +144,7 @@ def test_the_job_says_what_does_not_exist_and_what_is_nothing_to_do(
         assert said in failure(result)
     result, log = repair(instance, dataset="logs", rule="required", apply=True)
     assert result.success
-    assert "logs: no day holds rows that required rejected." in log
+    assert "logs: no day has rows that required rejected." in log
     assert list(instance.get_backfills()) == []
 
 
@@ -156,7 +156,7 @@ def test_the_job_has_exactly_these_days_exported_again(
     wanted = {"dataset": "logs", "rule": "known_level"}
     with history_of(project) as instance:
         result, log = repair(instance, **wanted)
-        assert "3 days hold 53 rows" in log
+        assert "3 days have 53 rows" in log
         assert "apply: true" in log
         [shown] = [e.step_output_data.metadata for e in result.all_events if e.is_successful_output]
         assert shown["days"].value == 3
@@ -176,7 +176,7 @@ def test_the_job_has_exactly_these_days_exported_again(
         repaired = (LEVEL_BROKEN, BOTH_BROKEN, HELD)
         assert times == {day: int(day in repaired) for day in DAYS}
         _, log = repair(instance, **wanted, apply=True)
-        assert "logs: no day holds rows that known_level rejected." in log
+        assert "logs: no day has rows that known_level rejected." in log
     assert days_to_repair(store, dataset(), "required").days != []
 
 

@@ -106,5 +106,5 @@ def test_the_sample_backend_is_imported_for_the_word_demo_only(
     )
     message, imported = done.stdout.splitlines()
     assert imported == str(is_imported)
-    assert ("sample backend is not made yet" in message) is is_imported
+    assert ("sample backend does not exist yet" in message) is is_imported
     assert not (tmp_path / "none").exists()

@@ -58,10 +58,10 @@ def test_the_quarantine_keeps_a_row_as_it_was_read(backend: Backend, store: Loca
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("dropping_a_row", "'dropping_a_row' gave back 4 rows for 5"),
-        ("dropping_a_column", "'dropping_a_column' gave back the columns id, timestamp, level"),
-        ("retyping", "'retyping' gave back message as null instead of string"),
-        ("giving_a_table", "'giving_a_table' gave back a Table"),
+        ("dropping_a_row", "'dropping_a_row' returned 4 rows for 5"),
+        ("dropping_a_column", "'dropping_a_column' returned the columns id, timestamp, level"),
+        ("retyping", "'retyping' returned message as null instead of string"),
+        ("giving_a_table", "'giving_a_table' returned a Table"),
         ("failing", "'failing' raised ValueError"),
     ],
 )
@@ -120,7 +120,7 @@ def stays(values: list[Any], op: str, value: Any = None, column: str = "message"
     schema = LOGS
     if column == "score":
         schema = load_row_schema("exporter_pipelines.defs.anomalies.schema.AnomalyRow")
-    kept: list[bool] = RowFilter(config, schema).stays(batch).to_pylist()
+    kept: list[bool] = RowFilter(config, schema).matches(batch).to_pylist()
     return kept
 
 

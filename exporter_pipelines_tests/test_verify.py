@@ -29,7 +29,7 @@ from exporter_pipelines.stores.layout import report_index, report_page
 from exporter_pipelines.stores.local.pages import write_page
 from exporter_pipelines.stores.local.run_locks import hold_run
 from exporter_pipelines.verification.days import verify_day, verify_folders
-from exporter_pipelines.verification.report import KINDS, Finding
+from exporter_pipelines.verification.report import KINDS, VerifyFinding
 from exporter_pipelines_tests.support.backends import Backend
 from exporter_pipelines_tests.support.databases import sqlite_database, with_shipped_tables
 from exporter_pipelines_tests.support.datasets import dataset, export
@@ -60,7 +60,7 @@ def days(backend: Backend, settings: dict[str, str], tmp_path: Path) -> LocalSto
     return store
 
 
-def findings(store: LocalStore, name: str = "logs") -> list[Finding]:
+def findings(store: LocalStore, name: str = "logs") -> list[VerifyFinding]:
     folders, days = verify_folders(store, name, {"logs"})
     reports = [folders, *(verify_day(store, name, day)[0] for day in days)]
     return [finding for report in reports for finding in report.findings]

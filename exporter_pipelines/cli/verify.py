@@ -10,8 +10,8 @@ import click
 
 from exporter_pipelines import settings
 from exporter_pipelines.errors import ExporterError
-from exporter_pipelines.verification.report import Finding, Report
-from exporter_pipelines.verification.run import Summary, choice_of
+from exporter_pipelines.verification.report import VerifyFinding, VerifyReport
+from exporter_pipelines.verification.run import Summary, selection_of
 from exporter_pipelines.verification.run import verify as verify_all
 
 _DAY = click.DateTime(["%Y-%m-%d"])
@@ -50,8 +50,10 @@ def verify(
     summary = Summary(output="")
     try:
         summary.output = str(settings.output_root())
-        choice = choice_of(datasets, _key(day), _key(first), _key(last), quick=quick, source=source)
-        for report in verify_all(choice, summary, _progress):
+        selection = selection_of(
+            datasets, _key(day), _key(first), _key(last), quick=quick, source=source
+        )
+        for report in verify_all(selection, summary, _progress):
             if not as_json:
                 _print_findings(report)
     except ExporterError as error:
@@ -70,14 +72,14 @@ def _key(day: dt.datetime | None) -> str | None:
     return day.date().isoformat() if day else None
 
 
-def _print_findings(report: Report) -> None:
+def _print_findings(report: VerifyReport) -> None:
     if report.findings:
         _clear_progress()
     for finding in report.findings:
         click.echo(_line(finding))
 
 
-def _line(finding: Finding) -> str:
+def _line(finding: VerifyFinding) -> str:
     subject = f"{finding.level}  {finding.dataset}  {finding.day or '-'}  {finding.kind}"
     return f"{subject}  {finding.path} {finding.message}. {finding.hint}".rstrip()
 

@@ -28,7 +28,7 @@ class Preset(Strict):
     name: DatasetName = Field(description="Asset key and folder name of the preset.")
     like: DatasetName = Field(description="The dataset that the preset is based on.")
 
-    def laid_over(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
+    def merged_with(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
         """The attributes of a dataset, overridden by those of this preset.
 
         Mappings (`thresholds`) are merged, everything else is replaced. The dataset's schedule is

@@ -1,4 +1,4 @@
-"""What a user edits: one folder per dataset, found by itself.
+"""The folders that a user edits, one per dataset.
 
-`defs.yaml` says where the rows are and how they are exported; `schema.py` says what a row is.
+`defs.yaml` describes where the rows are and how they are exported; `schema.py` describes a row.
 """

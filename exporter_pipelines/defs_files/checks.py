@@ -144,7 +144,7 @@ def checked_preset(document: Document, preset: Preset, base: Document) -> Datase
     Raises:
         ConfigurationError: the two do not fit.
     """
-    attributes = preset.laid_over(attributes_of(base))
+    attributes = preset.merged_with(attributes_of(base))
     config = _validated(document, DatasetConfig, attributes)
     assert isinstance(config, DatasetConfig)
     return _checked(document, config)

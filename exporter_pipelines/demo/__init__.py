@@ -1,5 +1,5 @@
-"""An embedded PostgreSQL with a seeded sample backend, and the tour that `make demo` prints.
+"""An embedded PostgreSQL with sample data, and the tour that `make demo` prints.
 
-Belongs here: everything that exists so that a newcomer sees the real path work within minutes.
+Belongs here: everything that shows a newcomer a real export within minutes.
 Does not belong here: anything that an export from a real backend needs.
 """

@@ -18,7 +18,7 @@ LOG = Path(".dagster/demo.log")
 
 
 def main() -> int:
-    """Run the tour; 0 when the exports are as the sample's story says."""
+    """Run the tour; 0 when the exports match the story of the sample."""
     if not _points_at_demo():
         print(
             "EXPORTER_SOURCE_URL in .env names your own database. The demo would mix sample data "
@@ -53,7 +53,7 @@ def main() -> int:
 
 
 def _points_at_demo() -> bool:
-    """Dagster lets .env win over the shell, so .env is what counts."""
+    """Whether .env selects the sample; Dagster's values of .env override the shell's."""
     value = dotenv_values(".env").get("EXPORTER_SOURCE_URL")
     return value in (None, settings.DEMO_SOURCE)
 

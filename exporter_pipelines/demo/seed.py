@@ -1,7 +1,7 @@
-"""The sample backend: fourteen days of logs, anomalies and IP records, dirty on purpose.
+"""The sample backend: fourteen days of logs, anomalies and IP records, some invalid on purpose.
 
-Deterministic: the same rows on every machine. `STORY` says what a reader of the summary should
-find, and a test holds the export to it.
+Deterministic: the same rows on every machine. `STORY` describes what the exports contain, and a
+test checks it.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ _SOURCES = ("sshd", "nginx", "kernel", "app", "postgres")
 def seed_once(url: str) -> bool:
     """Create and fill the tables unless they are there; True when this call did it."""
     with psycopg.connect(url) as connection:
-        # Several runs may start the demo at once; one seeds, the others wait and find it done.
+        # Several runs may start the demo at once: one seeds, the others wait.
         connection.execute("SELECT pg_advisory_xact_lock(20261101)")
         if connection.execute("SELECT to_regclass('public.ip_addresses')").fetchone() != (None,):
             return False

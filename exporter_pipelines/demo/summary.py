@@ -1,4 +1,4 @@
-"""The printed part of `make demo`: counts per day, the held day, a file and its manifest."""
+"""The summary that `make demo` prints: counts per day, the held day, a file and its manifest."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ DATASETS = ("logs", "anomalies", "ips")
 
 
 def print_summary(root: Path, last_words: str) -> int:
-    """Print what lies below `root`; 0 when just the expected day was held.
+    """Print what was written below `root`; 0 when only the expected day was held.
 
     Args:
         root: Output root.
-        last_words: What the export said at its end: which days failed, and why.
+        last_words: The last paragraph of the export: which days failed, and why.
     """
     missing = [(dataset, day) for dataset in DATASETS for day in _print_dataset(root, dataset)]
     print(f"Held or failed:\n{_indent(last_words)}\n" if missing else "No day was held.\n")

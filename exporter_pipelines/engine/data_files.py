@@ -23,7 +23,7 @@ from exporter_pipelines.stores import layout
 
 @dataclass
 class _Part:
-    """A data file, and what is known of it; compressor and encoder go when it is finished."""
+    """A data file and its facts; compressor and encoder are dropped when it is finished."""
 
     file: StagedFile | None
     format: Format | None
@@ -32,20 +32,20 @@ class _Part:
     latest: dt.datetime | None = None
     facts: FileFacts | None = None
 
-    def see(self, earliest: dt.datetime, latest: dt.datetime) -> None:
-        """Widen the span of timestamps."""
+    def widen_span(self, earliest: dt.datetime, latest: dt.datetime) -> None:
+        """Include these timestamps."""
         self.earliest = min(self.earliest or earliest, earliest)
         self.latest = max(self.latest or latest, latest)
 
 
 class DataFiles:
-    """Encodes a day's valid rows, packs, hashes and writes them, and cuts them into files.
+    """Encodes, compresses, hashes and writes the valid rows of a day, split into files.
 
-    May be used in another thread than where it was made, but by one at a time.
+    May be used from another thread than the one that created it, but from one at a time.
 
     Attributes:
-        changed: How many values the format could not hold as they were, by change; final after
-            `finish`.
+        changed: Change -> number of values that the format could not store as they were; final
+            after `finish`.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class DataFiles:
 
     @property
     def transformations(self) -> tuple[Transformation, ...]:
-        """What the format does to values."""
+        """The changes that the format makes to values."""
         return self._new_format().transformations
 
     def write(self, valid: pa.RecordBatch) -> None:
@@ -71,7 +71,7 @@ class DataFiles:
             valid = valid.slice(rows.num_rows)
             part.rows += rows.num_rows
             span = pc.min_max(rows[self._dataset.config.source.time_column]).as_py()
-            part.see(span["min"], span["max"])
+            part.widen_span(span["min"], span["max"])
             assert part.format is not None
             assert part.file is not None
             for data in part.format.encode(rows, self.changed):

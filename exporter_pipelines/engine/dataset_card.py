@@ -1,11 +1,11 @@
-"""What lies beside `data/`, so that a dataset loads the first time everywhere.
+"""The files next to `data/` that describe a dataset, so that other tools load it correctly.
 
     README.md       dataset card: what it is, its columns, how to load it; Hugging Face's header
     schema.json     JSON Schema of a row
     schema.arrow    Arrow schema of a row (JSON columns are text), `pyarrow.ipc.read_schema`
 
 A column that is null on the first day and an object on the second breaks three of five readers
-that have to guess; with a schema none.
+when they infer the schema, and none when they are given it.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ _JSON_TYPES = {
 _FEATURES = {"double": "float64"}
 
 
-def files_beside(dataset: Dataset, schema: RowSchema) -> dict[str, bytes]:
-    """Name -> content; the same for the same configuration and schema.
+def dataset_files(dataset: Dataset, schema: RowSchema) -> dict[str, bytes]:
+    """Name -> content; depends only on configuration and schema.
 
     Args:
-        dataset: Described.
-        schema: As bound to the source.
+        dataset: The dataset to describe.
+        schema: Its schema, bound to the source.
     """
     return {
         "README.md": _card(dataset, schema).encode(),

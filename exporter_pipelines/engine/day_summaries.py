@@ -1,4 +1,4 @@
-"""What published days come to, as their manifests tell, and the room that they take."""
+"""Summaries of published days, from their manifests, and the disk space that exports use."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ def day_summaries(store: Store, datasets: Iterable[str], first: str, last: str) 
     found = []
     for dataset in datasets:
         for day in store.published_days(dataset):
-            if first <= day <= last and (known := _described(store, dataset, day)):
-                found.append(known)
+            if first <= day <= last and (summary := _summary(store, dataset, day)):
+                found.append(summary)
     return found
 
 
 def storage_use(store: Store, dataset: str) -> StorageUse:
-    """Bytes as they lie on disk now; nothing is followed through a symbolic link."""
+    """Bytes on disk now; symbolic links are not followed."""
     sizes = store.storage_of(dataset)
     return StorageUse(
         dataset=dataset,
@@ -35,7 +35,7 @@ def storage_use(store: Store, dataset: str) -> StorageUse:
     )
 
 
-def _described(store: Store, dataset: str, day: str) -> DaySummary | None:
+def _summary(store: Store, dataset: str, day: str) -> DaySummary | None:
     manifest = Manifest.if_readable(store.read_manifest(dataset, day))
     if manifest is None:
         return None
@@ -59,7 +59,7 @@ def _described(store: Store, dataset: str, day: str) -> DaySummary | None:
 
 
 def _mean_completeness(manifest: Manifest) -> float | None:
-    """Of a day that was exported before the manifest had the mean itself."""
+    """The mean for a manifest of an earlier version, which does not have it."""
     prefix = "completeness_pct."
     shares = [v for k, v in manifest.data_quality_metrics.items() if k.startswith(prefix)]
     return round(sum(shares) / len(shares), 4) if shares else None

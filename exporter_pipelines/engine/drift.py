@@ -1,8 +1,8 @@
-"""Is a day like the days before it? Warns, and never holds a day.
+"""Compares a day with the days before it; warns, and never holds a day.
 
 Each quantity is compared with the second smallest and the second largest of the trailing 14 days.
-Fourteen days hold each weekday twice, so quiet Sundays and empty holidays are part of what is
-usual, and a single odd day among them widens nothing.
+Fourteen days contain each weekday twice, so quiet Sundays count as usual; a single unusual day
+does not widen the range.
 """
 
 from __future__ import annotations
@@ -16,27 +16,27 @@ from exporter_pipelines.engine.judge import Verdict
 from exporter_pipelines.engine.trailing_days import TRAILING_DAYS, DayNumbers
 
 NEEDED_DAYS = 7
-"""Published days before a day is compared at all."""
+"""Published days that a comparison needs."""
 NEEDED_ROWS = 100
-"""Rows below which a day has no meaningful shares."""
+"""Rows that a day needs for meaningful shares."""
 
 VOLUME_FACTOR, VOLUME_ROWS = 2, 10
 """Outside [low / factor - rows, high * factor + rows] a volume is unusual."""
 MIN_POINTS, MAX_POINTS = 1.0, 5.0
-"""A share may lie half of the usual share outside, at least 1 and at most 5 percentage points."""
+"""A share may leave the usual range by half of the usual share: 1 to 5 percentage points."""
 SIGMAS = 3
-"""And always as far as chance alone takes a sample of that many rows."""
+"""Standard errors of a share of that many rows that are always tolerated."""
 
 
 def judge_drift(
     columns: Sequence[Column], today: DayNumbers, before: Sequence[DayNumbers]
 ) -> list[Verdict]:
-    """The verdicts on a day by the days before it, in the order of `judge.CHECKS`.
+    """Compare a day with the days before it; verdicts in the order of `judge.CHECKS`.
 
     Args:
         columns: Of the dataset's schema.
-        today: The day.
-        before: Published ones of the 14 days before it.
+        today: The day to judge.
+        before: The published days among the 14 days before it.
     """
     enumerated = [column for column in columns if column.values]
     return [
@@ -55,7 +55,9 @@ def _row_count(today: DayNumbers, before: Sequence[DayNumbers]) -> Verdict:
     low_limit = low / VOLUME_FACTOR - VOLUME_ROWS
     high_limit = high * VOLUME_FACTOR + VOLUME_ROWS
     passed = low_limit <= today.rows <= high_limit
-    how = "usual" if passed else "far fewer than usual" if today.rows < low else "far more"
+    how = "usual"
+    if not passed:
+        how = f"far {'fewer' if today.rows < low else 'more'} than usual"
     reason = f"{today.rows} rows, {how}: the {len(before)} days before have {low:g} to {high:g}."
     numbers: dict[str, float | int] = {"rows": today.rows, "usual_low": low, "usual_high": high}
     return Verdict(check, passed, "WARN", reason, numbers)
@@ -70,7 +72,9 @@ def _null_rates(
 
     names = [column.name for column in columns]
     days = [day for day in before if day.rows_read >= NEEDED_ROWS]
-    return _shares("null_rate_drift", "null", names, null_pct, today, today.rows_read, days)
+    return _shares(
+        "null_rate_drift", "null", "Share of nulls", names, null_pct, today, today.rows_read, days
+    )
 
 
 def _value_mix(
@@ -84,11 +88,15 @@ def _value_mix(
     if not names:
         return _no_sets("value_mix_drift")
     days = [day for day in before if day.rows_exported >= NEEDED_ROWS]
-    return _shares("value_mix_drift", "share", names, value_pct, today, today.rows_exported, days)
+    return _shares(
+        "value_mix_drift", "share", "Share of values", names, value_pct, today,
+        today.rows_exported, days,
+    )  # fmt: skip
 
 
 def _shares(
     check: str,
+    prefix: str,
     what: str,
     names: Iterable[str],
     pct: Callable[[DayNumbers, str], float | None],
@@ -96,26 +104,29 @@ def _shares(
     rows: int,
     days: Sequence[DayNumbers],
 ) -> Verdict:
-    """Compare a percentage per name; `rows` is its base today, `days` those with enough rows."""
+    """Compare a percentage per name; `rows` is its base today, `days` have enough rows.
+
+    `prefix` begins the names in the metadata, `what` begins the reason.
+    """
     if rows < NEEDED_ROWS:
         reason = f"Not compared: {rows} rows are too few, {NEEDED_ROWS} are needed."
         return Verdict(check, True, "WARN", reason)
     if len(days) < NEEDED_DAYS:
         return _too_few(check, days, f" with {NEEDED_ROWS} rows or more")
-    odd, numbers = [], {}
+    unusual, numbers = [], {}
     for name in names:
         now = pct(today, name)
         past = [value for day in days if (value := pct(day, name)) is not None]
         if now is None or len(past) < NEEDED_DAYS:
-            continue  # a column that came with a newer schema
+            continue  # a column that older exports do not have
         low, high = _usual(past)
-        numbers[f"{what}_pct.{name}"] = round(now, 4)
+        numbers[f"{prefix}_pct.{name}"] = round(now, 4)
         if not low - _tolerance(low, rows) <= now <= high + _tolerance(high, rows):
-            odd.append(f"{name} {now:.1f} % (usual: {low:.1f} to {high:.1f} %)")
-    reason = f"{what.capitalize()} like the {len(days)} days before."
-    if odd:
-        reason = f"{what.capitalize()} unlike the {len(days)} days before: {', '.join(odd)}."
-    return Verdict(check, not odd, "WARN", reason, numbers)
+            unusual.append(f"{name} {now:.1f} % (usual: {low:.1f} to {high:.1f} %)")
+    reason = f"{what} as on the {len(days)} days before."
+    if unusual:
+        reason = f"{what} differs from the {len(days)} days before: {', '.join(unusual)}."
+    return Verdict(check, not unusual, "WARN", reason, numbers)
 
 
 def _new_values(
@@ -133,7 +144,7 @@ def _new_values(
             if today.metrics.get(name) and not any(day.metrics.get(name) for day in before):
                 new[f"{column.name}.{value}"] = today.metrics[name]
     listed = ", ".join(f"{name} in {count} rows" for name, count in new.items())
-    reason = f"None of the {len(before)} days before has {listed}." if new else "Nothing new."
+    reason = f"Not on the {len(before)} days before: {listed}." if new else "No new values."
     return Verdict(
         check,
         not new,
@@ -149,7 +160,7 @@ def _usual(values: Iterable[float]) -> tuple[float, float]:
 
 
 def _tolerance(pct: float, rows: int) -> float:
-    """How many percentage points a share may lie outside what is usual."""
+    """How many percentage points a share may lie outside the usual range."""
     points = min(max(pct / 2, MIN_POINTS), MAX_POINTS)
     share = min(max(pct / 100, 0.01), 0.99)
     return max(points, SIGMAS * 100 * math.sqrt(share * (1 - share) / rows))

@@ -1,7 +1,7 @@
 """Exports one day: stages it with retries, judges it, and publishes it or holds it.
 
-The Dagster asset, `api` and the tests all export through this function; they differ in who writes
-(`DayWriter`) and in what they do with the outcome.
+The Dagster asset, `api` and the tests all export through this function. They pass different
+writers (`DayWriter`) and use the outcome in different ways.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class StoreWriter:
 
 @dataclass(frozen=True)
 class DayOutcome:
-    """What became of a day that was staged and judged.
+    """The result of a day that was staged and judged.
 
     Attributes:
         dataset: Name.
@@ -126,16 +126,15 @@ def export_day(
         session: Reads the day; the caller closes it.
         writer: Writes the day.
         run_id: For the manifest and the quarantine's name.
-        notify: Gets one line before each further attempt.
+        notify: Receives one line before each retry.
         trailing_days: The published days before this one; keep one for all days of a run.
         batch_rows: Most rows in a batch; changes memory and speed, never the result.
         accept_loss: Whether an empty day may replace a published one that has rows.
         progress: Called after each batch with (rows read so far, rows of the day).
-        retries: How often and after which waits staging is tried again; by default as often as the
-            dataset says.
+        retries: How staging is retried; by default as the dataset configures.
 
     Raises:
-        ExporterError: the day could not be staged or published; what was published before stays.
+        ExporterError: the day could not be staged or published; its published export stays.
     """
     with stage_with_retries(
         dataset,

@@ -1,6 +1,6 @@
-"""Is a staged day good enough to be published?
+"""Decides whether a staged day may be published.
 
-Pure arithmetic on the tally: the same verdicts become asset checks in Dagster.
+It only computes on the tally; the verdicts become asset checks in Dagster.
 """
 
 from __future__ import annotations
@@ -12,32 +12,36 @@ from exporter_pipelines.contracts.dataset import Dataset, DatasetConfig
 from exporter_pipelines.contracts.tally import Tally
 
 CHECKS = {
-    "rejected_rows": "Rows that broke a rule and went to the quarantine. Some: warning. "
-    "Above both limits of the dataset: the day is held.",
-    "rejection_limits": "Whether the rejected rows are above both limits of the dataset, or one "
-    "broke a rule that holds the day. Fails for held days alone, so that they stand out: Dagster "
-    "draws a warning red as well.",
-    "required_fields": "Rows without a value in a required column; they are among the rejected.",
-    "repeated_keys": "Rows whose key another row of the day has too. They are exported.",
+    "rejected_rows": "Rows that broke a rule and were quarantined. Warns if there are any. The day "
+    "is held if they exceed both limits of the dataset.",
+    "rejection_limits": "Fails if rejected rows exceed both limits of the dataset, or if any row "
+    "breaks a `hold` rule. Fails only for held days, so that they stand out: Dagster shows "
+    "warnings in red as well.",
+    "required_fields": "Rows without a value in a required column. They are rejected.",
+    "repeated_keys": "Rows whose key occurs in another row of the day. They are exported.",
     "rows_outside_window": "Rows read whose time lies outside the day. Must be 0.",
-    "row_conservation": "Rows that the source counted, against rows exported, rejected and "
-    "filtered. Must add up.",
-    "no_lost_rows": "Rows that the source has now against those of the published export. None any "
-    "more: the day is held and the published export stays, unless the run config accepts the loss.",
-    "source_unchanged": "Whether the source still has the rows that were exported. Judged anew by "
-    "late_data_sensor once it is switched on; it warns when rows came late, changed or went.",
-    "row_count_drift": "Rows of the day against those of the 14 days before it. Far fewer or far "
-    "more: warning.",
-    "null_rate_drift": "Share of rows without a value, column by column, against the 14 days "
-    "before. Far lower or far higher: warning.",
-    "value_mix_drift": "Shares of the values of a column that has a set of them, such as the level "
-    "of a log record, against the 14 days before. Far lower or far higher: warning.",
-    "new_values": "Values of such a column that none of the 14 days before had. Any: warning.",
+    "row_conservation": "Rows counted by the source, compared with rows exported, rejected and "
+    "filtered. The numbers must match.",
+    "no_lost_rows": "Rows that the source has now, compared with the published export. If the "
+    "source has none left, the day is held and the published export stays, unless the run config "
+    "accepts the loss.",
+    "source_unchanged": "Whether the source still has the rows that were exported. "
+    "`late_data_sensor` checks it again after the export, once it is switched on. Warns if rows "
+    "were added, changed or deleted.",
+    "row_count_drift": "Rows of the day, compared with the 14 days before. Warns about far fewer "
+    "or far more rows.",
+    "null_rate_drift": "Share of rows without a value in each column, compared with the 14 days "
+    "before. Warns about a far lower or far higher share.",
+    "value_mix_drift": "Share of each value in columns with a fixed set of values, such as the "
+    "level of a log record, compared with the 14 days before. Warns about a far lower or far "
+    "higher share.",
+    "new_values": "Values that none of the 14 days before had, in columns with a fixed set of "
+    "values. Warns if there are any.",
 }
 """Name -> what it judges. Each is named after the quantity."""
 
 HOLDING = ("rejection_limits", "rows_outside_window", "row_conservation", "no_lost_rows")
-"""Checks of which a failure holds the day; `rejected_rows` is an error only together with one."""
+"""Checks whose failure holds the day. `rejected_rows` is an ERROR only if one of them fails."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,7 @@ class Verdict:
 
 
 def judge(dataset: Dataset, tally: Tally) -> list[Verdict]:
-    """What the day says of itself, in the order of `CHECKS`; `drift.judge_drift` compares days."""
+    """Verdicts on the day alone, in the order of `CHECKS`; `drift.judge_drift` compares days."""
     limits = _rejection_limits(dataset.config, tally)
     return [
         _rejected_rows(tally, limits),
@@ -81,8 +85,8 @@ def judge(dataset: Dataset, tally: Tally) -> list[Verdict]:
             "rows_outside_window", tally.rows_outside_window, "ERROR", "lie outside the day"
         ),
         _row_conservation(tally),
-        # True at the moment of the export; `late_data_sensor` judges it anew.
-        Verdict("source_unchanged", True, "WARN", "Just read.", {"rows_more": 0}),
+        # True at the time of the export; `late_data_sensor` checks it again later.
+        Verdict("source_unchanged", True, "WARN", "The source was just read.", {"rows_more": 0}),
     ]
 
 
@@ -148,7 +152,7 @@ def _required_fields(tally: Tally) -> Verdict:
         if rule == "required" and count
     }
     listed = ", ".join(f"{column}: {count}" for column, count in missing.items())
-    reason = f"Rows without a required value: {listed}." if missing else "No gaps."
+    reason = f"Rows without a required value: {listed}." if missing else "No value is missing."
     numbers: dict[str, float | int] = {f"missing.{c}": count for c, count in missing.items()}
     return Verdict("required_fields", not missing, "WARN", reason, numbers)
 

@@ -1,4 +1,4 @@
-"""A published day as Arrow, verified against its manifest before the first row is given out."""
+"""A published day as Arrow, verified against its manifest before the first row is returned."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from exporter_pipelines.contracts.manifest import MANIFEST_NAME, DataFile, Manifest
 from exporter_pipelines.contracts.row_schema import Column, RowSchema
 from exporter_pipelines.contracts.store import PublishedDay, Store
+from exporter_pipelines.contracts.strict import first_problem
 from exporter_pipelines.engine.hashing import size_and_sha256
 from exporter_pipelines.errors import (
     ColumnMismatchError,
@@ -23,8 +24,8 @@ from exporter_pipelines.errors import (
 from exporter_pipelines.formats import compression_named, format_named, outer_compression
 from exporter_pipelines.stores.local.files import translate_os_errors
 
-_KEPT_OPEN = 64
-"""Parts of a day that stay open while it is read. 1,024 is what a process may usually open."""
+_MAX_OPEN_FILES = 64
+"""Most files of a day that stay open while it is read; a process may usually open 1,024."""
 
 _TYPES = {
     "int64": pa.int64(),
@@ -41,7 +42,7 @@ def read_manifest(store: Store, dataset: str, day: str) -> Manifest:
 
     Raises:
         DayNotPublishedError: the day has no export.
-        PublishedDayDamagedError: the manifest is not one.
+        PublishedDayDamagedError: the manifest cannot be read.
     """
     data = store.read_manifest(dataset, day)
     if data is None:
@@ -78,11 +79,10 @@ def _parsed(data: bytes, dataset: str, day: str) -> Manifest:
     try:
         return Manifest.from_json(data)
     except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        where = ".".join(map(str, first["loc"]))
+        where, problem = first_problem(error)
         raise PublishedDayDamagedError(
             f"{dataset} {day}: {MANIFEST_NAME} is not a manifest that this version can read: "
-            f"{where + ': ' if where else ''}{first['msg']}.",
+            f"{where + ': ' if where else ''}{problem}.",
             "Export the day again.",
         ) from None
 
@@ -90,13 +90,12 @@ def _parsed(data: bytes, dataset: str, day: str) -> Manifest:
 def open_day(store: Store, dataset: str, day: str) -> pa.RecordBatchReader:
     """The rows of a published day, in bounded batches.
 
-    Files are opened, hashed and only then decoded, through the same descriptor, so that a day
-    that is replaced meanwhile can neither mix with this one nor disturb it. JSON columns arrive
-    as text.
+    Files are opened, hashed and then decoded through the same descriptor, so a replacement of the
+    day in the meantime does not affect the reader. JSON columns are text.
 
     Returns:
-        A reader in the schema of the manifest. The files close when it is read to its end or
-        let go of.
+        A reader in the schema of the manifest. The files are closed when it is read to its end or
+        released.
 
     Raises:
         DayNotPublishedError: the day has no export.
@@ -110,7 +109,7 @@ def open_day(store: Store, dataset: str, day: str) -> pa.RecordBatchReader:
             manifest = _parsed(_manifest_bytes(store, folder, dataset, day), dataset, day)
             files = _VerifiedFiles(folder, manifest)
         except PublishedDayDamagedError:
-            # Another folder by now: the day was replaced, and the old one's grace may have ended.
+            # If the day was replaced, its old folder may have been removed: read the new one.
             current = folder.is_current()
             folder.close()
             if current:
@@ -126,7 +125,7 @@ def open_day(store: Store, dataset: str, day: str) -> pa.RecordBatchReader:
 def open_days(store: Store, dataset: str, days: Sequence[str]) -> pa.RecordBatchReader:
     """The rows of several published days, one after another; see `open_day`.
 
-    The first day is verified at once, each other one when the reader arrives there.
+    The first day is verified at once, each later day when the reader reaches it.
 
     Raises:
         ColumnMismatchError: a day was exported with other columns than the first.
@@ -148,11 +147,11 @@ def open_days(store: Store, dataset: str, days: Sequence[str]) -> pa.RecordBatch
 
 
 class _VerifiedFiles:
-    """The files of one generation of a day, each read once and found to be what it should be.
+    """The files of one generation of a day, each read once and verified.
 
-    The first ones stay open, so that a reader that takes hours still has them. A day of more
-    parts would exceed what a process may open: the others are opened again through the folder,
-    which keeps them for its grace, and are refused when they are not the files that were read.
+    The first files stay open, so that a reader that takes hours still has them. A day may have
+    more files than a process may open. The others are opened again through the folder, which
+    exists for a grace period after the day is replaced; a file that has changed is refused.
     """
 
     def __init__(self, folder: PublishedDay, manifest: Manifest) -> None:
@@ -163,17 +162,17 @@ class _VerifiedFiles:
         try:
             for entry in self._entries:
                 file = _open(folder, entry)
-                kept = len(self._opened) < _KEPT_OPEN
-                if kept:
+                stays_open = len(self._opened) < _MAX_OPEN_FILES
+                if stays_open:
                     self._opened.append(file)
                 try:
                     _verify(file, entry, folder.path)
                     self._identities.append(_identity(file))
                 finally:
-                    if not kept:
+                    if not stays_open:
                         file.close()
         except BaseException:
-            self._folder = None  # still the caller's
+            self._folder = None  # the caller closes it
             self.close()
             raise
         if len(self._opened) == len(self._entries):
@@ -181,20 +180,20 @@ class _VerifiedFiles:
             self._folder = None
 
     def __iter__(self) -> Iterator[tuple[DataFile, BinaryIO]]:
-        """Each file with its entry; each is closed when the next is asked for."""
+        """Each file with its entry; it is closed when the next one is requested."""
         for number, entry in enumerate(self._entries):
-            file = self._opened[number] if number < len(self._opened) else self._again(number)
+            file = self._opened[number] if number < len(self._opened) else self._reopen(number)
             with file:
                 yield entry, file
 
     def close(self) -> None:
-        """Let go of everything."""
+        """Close all files and the folder."""
         for file in self._opened:
             file.close()
         if self._folder:
             self._folder.close()
 
-    def _again(self, number: int) -> BinaryIO:
+    def _reopen(self, number: int) -> BinaryIO:
         assert self._folder is not None
         entry = self._entries[number]
         file = _open(self._folder, entry)
@@ -227,7 +226,7 @@ def _open(folder: PublishedDay, entry: DataFile) -> BinaryIO:
             if error.errno != errno.EINVAL:
                 raise
             raise PublishedDayDamagedError(
-                f"{folder.path}: what its manifest names {entry.path!r} is not a file in it.",
+                f"{folder.path}: the manifest names {entry.path!r}, which is not a file in it.",
                 "Export the day again.",
             ) from None
 
@@ -256,7 +255,7 @@ def decoded(file: BinaryIO, entry: DataFile, schema: RowSchema) -> Iterator[pa.R
 
     Args:
         file: At its beginning; the caller closes it.
-        entry: What the manifest says of it.
+        entry: Its entry in the manifest.
         schema: Of the day, see `row_schema`.
     """
     outer = outer_compression(entry.format, entry.compression)
@@ -265,7 +264,7 @@ def decoded(file: BinaryIO, entry: DataFile, schema: RowSchema) -> Iterator[pa.R
 
 
 def row_schema(manifest: Manifest) -> RowSchema:
-    """The columns as they were when the day was exported, whatever the schema says today."""
+    """The columns with which the day was exported; today's schema may differ."""
     columns = tuple(
         Column(c.name, _TYPES[c.type], c.nullable, required=True, is_json=c.type == "json")
         for c in manifest.columns

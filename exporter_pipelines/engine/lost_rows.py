@@ -1,7 +1,7 @@
-"""Does a new export lose what the published one has? Exports outlive their source.
+"""Holds a day whose rows are gone from the source, so that it does not replace its export.
 
-Backends purge old rows, and then the export is the only copy. A day whose rows are gone from the
-source must not replace the published day by itself.
+Backends purge old rows; then the published export is the only copy. Only an operator may replace
+it by an empty day.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ def judge_loss(day: str, published: bytes | None, tally: Tally, *, accepted: boo
 
     Args:
         day: Partition key, for the message.
-        published: Manifest of the published day as it is on disk; None when there is none.
+        published: Bytes of the published manifest; None when the day is not published.
         tally: Of the new export.
-        accepted: Whether the operator named the day as one that may lose its rows.
+        accepted: Whether the operator accepts the loss of this day's rows.
 
     Returns:
         A failed verdict that holds the day when the published export has source rows, or cannot be

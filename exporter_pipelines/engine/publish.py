@@ -1,4 +1,4 @@
-"""Publishes a staged day once, whole, and only if no other run did so in the meantime.
+"""Publishes a staged day as a whole, and only if no other run did so in the meantime.
 
 The staged files are read back, the manifest is built, and the store compares and switches in one
 step. A published manifest that cannot be read is replaced like any other.
@@ -23,7 +23,7 @@ from exporter_pipelines.contracts.manifest import (
 from exporter_pipelines.contracts.manifest import Quarantine as QuarantineEntry
 from exporter_pipelines.contracts.staged_day import FileFacts, StagedDay
 from exporter_pipelines.contracts.store import GenerationChangedError, Publication, Store
-from exporter_pipelines.engine.dataset_card import files_beside
+from exporter_pipelines.engine.dataset_card import dataset_files
 from exporter_pipelines.engine.hashing import size_and_sha256
 from exporter_pipelines.errors import (
     ConfigurationError,
@@ -38,15 +38,15 @@ def publish(store: Store, staged: StagedDay) -> Manifest:
 
     Args:
         store: Where the day was staged.
-        staged: Judged good; the caller discards its staging area.
+        staged: Passed all checks; the caller discards its staging area.
 
     Returns:
         The manifest of the day as it is now published.
 
     Raises:
         SupersededError: another run published other content since this one began.
-        OutputUnavailableError: the disk refused, or gave back other bytes than were written.
-        ConfigurationError: the days next to this one are days of another time zone.
+        OutputUnavailableError: the disk refused, or returned other bytes than were written.
+        ConfigurationError: a neighbouring day was exported in another time zone.
     """
     _verify(staged)
     _refuse_another_zone(store, staged)
@@ -54,7 +54,7 @@ def publish(store: Store, staged: StagedDay) -> Manifest:
     publication = Publication(
         manifest=manifest.to_json(),
         quarantine=staged.quarantine.name if staged.quarantine else None,
-        dataset_files=files_beside(staged.dataset, staged.schema),
+        dataset_files=dataset_files(staged.dataset, staged.schema),
         fingerprint=staged.source.fingerprint,
     )
     try:
@@ -65,7 +65,7 @@ def publish(store: Store, staged: StagedDay) -> Manifest:
 
 
 def hold(store: Store, staged: StagedDay) -> Path | None:
-    """Keep a held day's quarantine; what is published stays as it is.
+    """Keep a held day's quarantine; the published export is not changed.
 
     Returns:
         Where the rejected rows are; None when the day is held for another reason.
@@ -126,7 +126,7 @@ def _quarantine_entry(staged: StagedDay) -> QuarantineEntry | None:
 
 
 def _refuse_another_zone(store: Store, staged: StagedDay) -> None:
-    """Next to days of another zone, hours would be exported twice and others not at all."""
+    """Refuse a day next to one of another zone: hours would be exported twice or never."""
     dataset, window = staged.dataset.name, staged.window
     date, one = dt.date.fromisoformat(window.day), dt.timedelta(days=1)
     for neighbour in (date - one, date + one):
@@ -137,29 +137,29 @@ def _refuse_another_zone(store: Store, staged: StagedDay) -> None:
             raise ConfigurationError(
                 f"{dataset} {neighbour} is published as a day of {other.window.timezone}, but "
                 f"EXPORTER_TIMEZONE is {window.timezone}.",
-                "Begin a new folder with EXPORTER_OUTPUT_URL, or set the zone back.",
+                "Set EXPORTER_OUTPUT_URL to a new folder, or restore the zone.",
             )
 
 
 def _published_by_another(staged: StagedDay, published: bytes | None) -> Manifest:
-    """What another run published in the meantime, if it is the same."""
+    """The manifest of the other run, if it published the same content."""
     day = f"{staged.dataset.name} {staged.window.day}"
     if published is None:
         raise SupersededError(
-            f"{day} was removed while this run was exporting it.", "Run it again if it is wanted."
+            f"{day} was removed while this run was exporting it.", "Run it again to publish it."
         )
     current = Manifest.if_readable(published)
     if current is None or current.data_version != staged.data_version:
         other = f"by run {current.run.run_id}" if current else "with a damaged manifest"
         raise SupersededError(
             f"{day} was published {other} with other content while this run was exporting it.",
-            "That export stays; run the day again if it should be newer.",
+            "That export stays; run the day again to replace it.",
         )
     return current
 
 
 def _verify(staged: StagedDay) -> None:
-    """Read the staged files back: what is published is what was written."""
+    """Read the staged files back and compare them with what was written."""
     expected = [FileFacts(file.path, file.size_bytes, file.sha256) for file in staged.files]
     for facts in (*expected, *([staged.quarantine] if staged.quarantine else [])):
         with staged.staging.open(facts.name) as file:

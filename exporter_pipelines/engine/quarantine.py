@@ -23,7 +23,7 @@ from exporter_pipelines.stores import layout
 class Quarantine:
     """The quarantine file of one attempt; created with its first row.
 
-    JSON Lines whatever the dataset's format is: a rejected row may not fit any stricter one.
+    Always JSON Lines: a rejected row may not fit a stricter format.
     """
 
     def __init__(self, staging: Staging, name: str, compression: str, schema: RowSchema) -> None:
@@ -38,7 +38,7 @@ class Quarantine:
 
         Args:
             batch: As read, before any transform.
-            rejections: Whose `row` is a position in `batch`.
+            rejections: Their `row` is a position in `batch`.
 
         Returns:
             How many rows were rejected.
@@ -51,7 +51,7 @@ class Quarantine:
         rows = sorted(reasons)
         texts = [json.dumps(reasons[row], ensure_ascii=False) for row in rows]
         rejected = batch.take(pa.array(rows)).append_column(REASONS_COLUMN, pa.array(texts))
-        # Counting what JSON cannot hold matters for exported rows only: here the reason has it.
+        # Changes by the format are reported for exported rows only, so these are not counted.
         for piece in self._format.encode(rejected, Counter()):
             self._file.write(piece)
         return len(rows)
@@ -62,6 +62,6 @@ class Quarantine:
 
 
 def quarantine_pattern(dataset: str, day: str, *, folder: bool = False) -> re.Pattern[str]:
-    """Matches quarantine files of a day; with their folder as the manifest names them."""
+    """Matches names of quarantine files of a day, or (`folder`) their paths in the manifest."""
     suffixes = [compression.suffix for compression in COMPRESSIONS.values()]
     return layout.quarantine_pattern(dataset, day, suffixes, with_folder=folder)

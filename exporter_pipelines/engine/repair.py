@@ -1,6 +1,6 @@
-"""Which days hold rows that a rule rejected: those to export again once the rule is mended.
+"""Finds the days with rows that a rule rejected, to export them again once the rule is fixed.
 
-Only the reasons of a quarantined row are looked at, never its values.
+Only the reasons of quarantined rows are read, never their values.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from exporter_pipelines.errors import UnknownNameError
 from exporter_pipelines.formats import compression_of
 
 _REASONS = f'"{REASONS_COLUMN}":'.encode()
-"""What stands before the reasons, the last key of a line; within a text its quotes are escaped."""
+"""Key of the reasons, the last one of a line; in a string value its quotes would be escaped."""
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,8 @@ class RepairDay:
     """A day with rows that the rule rejected.
 
     Attributes:
-        published: Such rows beside the published export.
-        held: Such rows of an export that was held later.
+        published: Such rows in the quarantine of the published export.
+        held: Such rows in quarantines of held exports.
     """
 
     day: str
@@ -56,25 +56,24 @@ class Repair:
     def __str__(self) -> str:
         at = f" ({self.column})" if self.column else ""
         if not self.days:
-            return f"{self.dataset}: no day holds rows that {self.rule}{at} rejected."
+            return f"{self.dataset}: no day has rows that {self.rule}{at} rejected."
         rows = sum(found.published + found.held for found in self.days)
         return (
-            f"{self.dataset}: {len(self.days)} days hold {rows:,} rows that {self.rule}{at} "
+            f"{self.dataset}: {len(self.days)} days have {rows:,} rows that {self.rule}{at} "
             "rejected."
         )
 
 
 def days_to_repair(store: Store, dataset: Dataset, rule: str, column: str | None = None) -> Repair:
-    """Look through the quarantines of every day, published or held.
+    """Search the quarantines of all days, published or held.
 
-    A published day whose quarantine is gone counts with the number in its manifest. Memory holds
-    one row at a time.
+    If the quarantine of a published day was removed, the number in its manifest counts. One row
+    at a time is in memory.
 
     Args:
         store: The exports.
-        dataset: Whose days.
-        rule: As `rejections` in a quarantine and the checks name it; one that is no longer in the
-            schema is found as well.
+        dataset: Whose days to search.
+        rule: Its name in checks and quarantine; the schema need not have it any more.
         column: Only rows that the rule rejected for this column.
 
     Raises:
@@ -84,7 +83,7 @@ def days_to_repair(store: Store, dataset: Dataset, rule: str, column: str | None
     repair, seen = Repair(dataset.name, rule, column), set[tuple[str, str | None]]()
     days = {*store.published_days(dataset.name), *store.quarantined_days(dataset.name)}
     for day in sorted(days):
-        found = _look(store, repair, day, seen)
+        found = _search_day(store, repair, day, seen)
         if found.published or found.held:
             repair.days.append(found)
     if not repair.days:
@@ -92,13 +91,15 @@ def days_to_repair(store: Store, dataset: Dataset, rule: str, column: str | None
     return repair
 
 
-def _look(store: Store, repair: Repair, day: str, seen: set[tuple[str, str | None]]) -> RepairDay:
+def _search_day(
+    store: Store, repair: Repair, day: str, seen: set[tuple[str, str | None]]
+) -> RepairDay:
     manifest = Manifest.if_readable(store.read_manifest(repair.dataset, day))
     named = Path(manifest.quarantine.path).name if manifest and manifest.quarantine else None
     files = _count_files(store, repair, day, seen)
     published = files.pop(named, None) if named else None
     if published is None and manifest:
-        # Removed by retention, or damaged: the manifest still knows.
+        # Removed by retention, or damaged: the manifest still has the number.
         published = sum(
             result.failed
             for result in manifest.validation.rules
@@ -151,7 +152,7 @@ def _reasons(file: BinaryIO, name: str) -> Iterator[set[tuple[str, str | None]]]
     """(rule, column) pairs of each row of a quarantine file."""
     with compression_of(name).open(file) as content:
         for line in content:
-            # Not the whole row: it may hold what Python's parser refuses, such as huge numbers.
+            # Not the whole row: it may contain what Python's parser refuses, such as huge numbers.
             tail = line.rpartition(_REASONS)[2].rstrip().removesuffix(b"}")
             yield {(reason["rule"], reason["column"]) for reason in json.loads(tail)}
 

@@ -1,7 +1,7 @@
 """Finds and removes what a dataset's `retention` no longer keeps.
 
-`plan` changes nothing. `remove` removes one entry of a plan, and nothing when the day was
-published again after it was planned.
+`plan` changes nothing. `remove` removes one entry of a plan, unless the day was published again
+in the meantime.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from exporter_pipelines.contracts.store import Store, generation_of
 
 @dataclass(frozen=True)
 class Removal:
-    """Something that is past its time.
+    """A part of a day that `retention` no longer keeps.
 
     Attributes:
         generation: Of the day when it was planned; None when it was not published.
-        size_bytes: Of the files that go.
-        reason: The setting that says so.
+        size_bytes: Size of the files to remove.
+        reason: The setting that requires it.
         record_count: Rows of the day; None for a quarantine, or when its manifest is damaged.
     """
 
@@ -39,30 +39,32 @@ class Removal:
 
 
 def plan(store: Store, dataset: Dataset, today: dt.date) -> list[Removal]:
-    """What `remove` would take away, oldest day first.
+    """The parts to remove, oldest day first; empty for a dataset without `retention`.
 
     Args:
         store: The exports.
-        dataset: Whose `retention` decides; empty without one.
-        today: In the zone of the days.
+        dataset: Whose exports to look at.
+        today: Today's date in EXPORTER_TIMEZONE.
     """
     config = dataset.config.retention
     if config is None:
         return []
-    leaving = list(_leaving_days(store, dataset.name, config, today))
-    going = {removal.day for removal in leaving}
+    days = list(_days_to_remove(store, dataset.name, config, today))
+    quarantines = _quarantines_to_remove(
+        store, dataset.name, config, today, {removal.day for removal in days}
+    )
     return sorted(
-        [*leaving, *_leaving_quarantines(store, dataset.name, config, today, going)],
-        # Of a day that goes, its rejected rows go first: no quarantine outlives its manifest.
+        [*days, *quarantines],
+        # Rejected rows are removed before their day: no quarantine outlives its manifest.
         key=lambda removal: (removal.day, removal.what == "day"),
     )
 
 
 def remove(store: Store, removal: Removal) -> bool:
-    """Take one thing away, and leave a tombstone.
+    """Remove one part of a day, and leave a tombstone.
 
     Returns:
-        False when nothing was done, since the day was published anew or is gone already.
+        False when nothing was removed: the day was published again, or is already gone.
 
     Raises:
         OutputUnavailableError: the folder cannot be written, or another process holds the day.
@@ -77,7 +79,7 @@ def remove(store: Store, removal: Removal) -> bool:
 
 
 def read_tombstone(store: Store, dataset: str, day: str) -> Tombstone | None:
-    """What was removed from a day; None for nothing, and for a damaged file."""
+    """What was removed from a day; None when nothing was, or the tombstone is damaged."""
     return _parsed(store.read_tombstone(dataset, day))
 
 
@@ -88,7 +90,7 @@ def day_removed(store: Store, dataset: str, day: str) -> Removed | None:
     return days[-1] if days else None
 
 
-def _leaving_days(
+def _days_to_remove(
     store: Store, dataset: str, config: RetentionConfig, today: dt.date
 ) -> Iterator[Removal]:
     days = store.published_days(dataset)
@@ -108,17 +110,17 @@ def _leaving_days(
             )
 
 
-def _leaving_quarantines(
-    store: Store, dataset: str, config: RetentionConfig, today: dt.date, going: set[str]
+def _quarantines_to_remove(
+    store: Store, dataset: str, config: RetentionConfig, today: dt.date, removed_days: set[str]
 ) -> Iterator[Removal]:
-    """Those past their own time, and those of a day that goes: they hold its rows."""
+    """Quarantines past their own limit, and those of removed days: they contain their rows."""
     keep = min(config.keep_quarantine_days or config.keep_days, config.keep_days)
     first_kept = _first_kept(today, keep)
     published = set(store.published_days(dataset))
     for day in store.quarantined_days(dataset):
-        # A day that stays keeps its rejected rows, unless they have a time of their own.
-        stays = config.keep_quarantine_days is None and day in published - going
-        if day in going or (day < first_kept and not stays):
+        # A day that is kept keeps its rejected rows, unless they have their own limit.
+        kept = config.keep_quarantine_days is None and day in published - removed_days
+        if day in removed_days or (day < first_kept and not kept):
             name = "keep_quarantine_days" if keep < config.keep_days else "keep_days"
             yield Removal(
                 dataset,

@@ -1,7 +1,7 @@
-"""Stages a day, and stages it again from its beginning when the database was lost for a moment.
+"""Stages a day, and retries it from the beginning after a temporary failure of the database.
 
-Belongs here: how often, and after which waits. Does not belong here: which errors are worth another
-attempt; the sources decide that (`ExporterError.retryable`).
+Belongs here: the number of retries and the waits between them. Does not belong here: which errors
+are worth a retry; the sources decide that (`ExporterError.retryable`).
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ minute that a restart of a database takes. The longest wait is a minute."""
 
 @dataclass(frozen=True)
 class Retries:
-    """When staging is tried again.
+    """How staging is retried.
 
     Attributes:
-        limit: Most further attempts; None for the dataset's `source.retries`.
-        first_wait_s: Seconds before the second attempt; None for `FIRST_WAIT_S`.
+        limit: Maximum number of retries; None for the dataset's `source.retries`.
+        first_wait_s: Seconds before the first retry; None for `FIRST_WAIT_S`.
     """
 
     limit: int | None = None
@@ -61,7 +61,7 @@ def stage_with_retries(
 ) -> Iterator[StagedDay]:
     """Stage a day; its staging area is discarded when the block is left.
 
-    Each attempt has a snapshot and a staging area of its own: nothing is resumed within a file.
+    Each attempt uses a new snapshot and a new staging area; nothing is resumed within a file.
 
     Args:
         dataset: What to export; `source.retries` limits the attempts.
@@ -69,10 +69,10 @@ def stage_with_retries(
         open_snapshot: Opens the database.
         begin: Begins a staging area.
         run_id: As for `stage_day`.
-        notify: Gets one line before each further attempt.
+        notify: Receives one line before each retry.
         batch_rows: As for `stage_day`.
-        progress: As for `stage_day`; begins again with each attempt.
-        retries: How often and after which waits.
+        progress: As for `stage_day`; restarts with each attempt.
+        retries: Number of retries and the first wait.
 
     Raises:
         ExporterError: of the last attempt.
@@ -91,8 +91,10 @@ def stage_with_retries(
     chosen = retries or Retries()
     limit = dataset.config.source.retries if chosen.limit is None else chosen.limit
     wait_s = chosen.first_wait_s or FIRST_WAIT_S
-    day, kept = _with_retries(attempt, limit, f"{dataset.name} {window.day}", notify, wait_s)
-    with kept:
+    day, staging_area = _with_retries(
+        attempt, limit, f"{dataset.name} {window.day}", notify, wait_s
+    )
+    with staging_area:
         yield day
 
 

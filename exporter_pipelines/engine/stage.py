@@ -1,8 +1,9 @@
-"""THE loop: one pass from the database to files that nobody sees yet.
+"""The main loop: one pass over a day, from the database to files in a staging area.
 
-Three threads: the source reads ahead, this one transforms and validates, and one encodes, packs,
-hashes and writes behind. At most six batches are alive, whatever the day holds: being read, two
-waiting, being judged, one waiting, being written. Parquet keeps those of a row group besides.
+Three threads: one reads ahead, this one transforms and validates, and one encodes, compresses,
+hashes and writes. At most six batches are in memory, whatever the size of the day: one being read,
+two waiting, one being validated, one waiting, one being written. Parquet also keeps the batches of
+a row group.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from exporter_pipelines.contracts.source import NOTES_COLUMN, DaySnapshot
 from exporter_pipelines.contracts.staged_day import StagedDay, Staging
 from exporter_pipelines.contracts.tally import UNNAMED_VALUE, Tally
 from exporter_pipelines.engine.data_files import DataFiles
-from exporter_pipelines.engine.filter_rows import kept, renumbered
+from exporter_pipelines.engine.filter_rows import renumbered, rows_to_keep
 from exporter_pipelines.engine.quarantine import Quarantine
 from exporter_pipelines.engine.threads import WriteBehind, read_ahead
 from exporter_pipelines.engine.validate import Rejection, validate
@@ -52,7 +53,7 @@ def stage_day(
         window: The day.
         snapshot: Its rows; the caller closes it.
         staging: Where files go; the caller discards it.
-        run_id: Dagster's, for the manifest and the quarantine's name.
+        run_id: Dagster's run id, for the manifest and the quarantine's name.
         batch_rows: Most rows in a batch; changes memory and speed, never the result.
         progress: Called after each batch.
 
@@ -95,7 +96,7 @@ class _Stager:
         )
 
     def _empty_tally(self) -> Tally:
-        """All that will be counted, at 0: what did not happen is stated as well."""
+        """A tally with all its counters at 0, so that zeros are reported as well."""
         snapshot, config = self._snapshot, self._dataset.config
         tally = Tally(source_rows=snapshot.row_count, repeated_keys=snapshot.repeated_keys)
         tally.failures.update(dict.fromkeys(self._judging.rules, 0))
@@ -119,13 +120,13 @@ class _Stager:
         """Account for every row of a batch and return the valid ones, transformed."""
         tally = self._tally
         read = batch.drop_columns([NOTES_COLUMN])
-        self._look(read)
+        self._count_read(read)
         prepared = read
         for transform in self._transforms:
             prepared = transform(prepared, tally.changed)
         undelivered = self._undelivered(batch[NOTES_COLUMN])
         if self._filters:
-            keep = kept(prepared, self._filters, undelivered, tally.rows_filtered)
+            keep = rows_to_keep(prepared, self._filters, undelivered, tally.rows_filtered)
             undelivered = renumbered(undelivered, keep)
             read, prepared = read.filter(keep), prepared.filter(keep)
             if not len(read):
@@ -143,8 +144,8 @@ class _Stager:
         self._count_values(valid)
         return valid
 
-    def _look(self, read: pa.RecordBatch) -> None:
-        """Count what does not depend on rules: rows, gaps, and rows of another day."""
+    def _count_read(self, read: pa.RecordBatch) -> None:
+        """Count what does not depend on rules: rows, missing values, and rows outside the day."""
         tally = self._tally
         tally.rows_read += len(read)
         for name in read.schema.names:
@@ -155,7 +156,7 @@ class _Stager:
         tally.rows_outside_window += len(read) - (pc.sum(inside).as_py() or 0)
 
     def _count_values(self, valid: pa.RecordBatch) -> None:
-        """Count the values of enumerated columns; one that the schema does not name stays unnamed.
+        """Count the values of columns whose schema lists them; all others as `UNNAMED_VALUE`.
 
         0.5 ms for 50,000 rows.
         """
@@ -170,8 +171,8 @@ class _Stager:
         self, undelivered: list[Rejection], prepared: pa.RecordBatch
     ) -> list[Rejection]:
         """What the source could not deliver, then what Pandera finds; counted per rule."""
-        # A value that could not be delivered is null here, which is not a second reason. An SQL
-        # rule judges a whole row, as the rules without a column do, and hides none of them.
+        # A value that could not be delivered is null here; that is not a second reason. An SQL
+        # rule judges a whole row and hides no other rule.
         known = {(r.row, r.column) for r in undelivered if r.column is not None}
         judged = [r for r in validate(prepared, self._judging) if (r.row, r.column) not in known]
         rejections = [*undelivered, *judged]
@@ -180,7 +181,7 @@ class _Stager:
         return rejections
 
     def _only_tolerated(self, rejections: list[Rejection]) -> int:
-        """How many rows are rejected for rules alone whose threshold is `warn`."""
+        """Number of rows that are rejected only by rules with the threshold `warn`."""
         if not self._tolerated:
             return 0
         serious = {r.row for r in rejections if r.rule not in self._tolerated}

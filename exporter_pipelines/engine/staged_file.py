@@ -1,4 +1,4 @@
-"""A file in the staging area: packed, hashed and counted as it is written."""
+"""A file in the staging area: compressed, hashed and measured while it is written."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ class StagedFile:
         self._size = 0
 
     def write(self, data: Data) -> None:
-        """Append unpacked bytes."""
+        """Append uncompressed bytes."""
         if data:
             self._append(self._compressor.compress(data))
 
     def finish(self) -> FileFacts | None:
-        """End the packed stream, sync and close the file; None when nothing was written."""
+        """End the compressed stream, sync and close the file; None when nothing was written."""
         if self._file is None:
             return None
         self._append(self._compressor.flush())
         self._file.close()
         return FileFacts(self._name, self._size, self._sha256.hexdigest())
 
-    def _append(self, packed: Data) -> None:
+    def _append(self, compressed: Data) -> None:
         if self._file is None:
             self._file = self._staging.create(self._name, private=self._private)
-        self._sha256.update(packed)
-        self._size += len(packed)
-        self._file.write(packed)
+        self._sha256.update(compressed)
+        self._size += len(compressed)
+        self._file.write(compressed)

@@ -1,9 +1,9 @@
-"""Two bounded hand-overs between threads: read ahead, and write behind.
+"""Two bounded queues between threads: read ahead and write behind.
 
 Arrow, sha256, compression and file writes release the interpreter lock, so reading, encoding and
-writing overlap with validating. Queues are short, and both threads let go of an item before they
-wait for the next: memory stays bounded when one side is slower, and a day of a million rows peaks
-40 MiB lower than with items kept meanwhile and two in each queue.
+writing overlap with validating. Queues are short, and both threads release an item before they
+wait for the next. So memory stays bounded when one side is slower: a day of a million rows peaks
+40 MiB lower than with items kept while waiting and two in each queue.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ _END = object()
 
 
 def read_ahead(items: Iterable[T], stop: Callable[[], None] = lambda: None) -> Iterator[T]:
-    """Iterate over `items` in a thread of its own, at most two items ahead.
+    """Iterate over `items` in a separate thread, at most two items ahead.
 
-    An exception of the source is raised here, behind the items that came before it. When the
-    caller stops early, closing this generator waits until the thread has let go of the source;
-    `stop` ends what that thread may be waiting for.
+    An exception of the source is raised here, after the items before it. When the caller stops
+    early, closing this generator waits until the thread has released the source; `stop` interrupts
+    a wait of that thread.
     """
     handover: queue.Queue[object] = queue.Queue(_READ_DEPTH)
     failure: list[BaseException] = []
@@ -44,7 +44,7 @@ def read_ahead(items: Iterable[T], stop: Callable[[], None] = lambda: None) -> I
     try:
         while (item := handover.get()) is not _END:
             yield item  # type: ignore[misc]
-    except BaseException:  # whatever ends the caller, nobody is to read on for it
+    except BaseException:  # whatever ends the caller, the thread must stop reading
         stopped.set()
         stop()
         raise
@@ -65,7 +65,7 @@ def _hand_over(
                 break
             del item
     finally:
-        # Here, not when it is collected: a generator holds a cursor that this thread uses.
+        # Not left to garbage collection: a generator holds a cursor that this thread uses.
         if hasattr(iterator, "close"):
             iterator.close()
 
@@ -82,10 +82,10 @@ def _offer(handover: queue.Queue[object], item: object, stopped: threading.Event
 
 
 class WriteBehind(Generic[T]):
-    """Calls `write` in a thread of its own, at most one item behind the one that it writes.
+    """Calls `write` in a separate thread, while at most one more item waits.
 
     A failure there is raised by the next `put` or by `finish`. A context manager: leaving it
-    without `finish` abandons what is still waiting.
+    without `finish` drops the waiting item.
     """
 
     def __init__(self, write: Callable[[T], object]) -> None:
@@ -104,7 +104,7 @@ class WriteBehind(Generic[T]):
         self._thread.join()
 
     def put(self, item: T) -> None:
-        """Hand over an item, waiting while one is in front of it."""
+        """Queue an item; waits while another one is queued."""
         _offer(self._handover, item, self._stopped)
         self._raise_failure()
 

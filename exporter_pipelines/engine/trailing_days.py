@@ -1,7 +1,7 @@
-"""The numbers of the published days before a day: what drift is measured against.
+"""The numbers of the published days before a day, for the drift checks.
 
-They come from the manifests, never from the database: what was exported is compared with what was
-exported, and an export costs its source nothing more.
+They come from the manifests, never from the database: exports are compared with exports, and the
+source has no extra load.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ TRAILING_DAYS = 14
 
 @dataclass(frozen=True)
 class DayNumbers:
-    """What a day is compared by.
+    """The numbers by which days are compared.
 
     Attributes:
         rows: Rows read, less those that a filter left out.
@@ -54,8 +54,8 @@ class DayNumbers:
 class TrailingDays:
     """The published days of one dataset, each manifest read once; keep one for a whole run.
 
-    A run goes through its days in order, so a day is looked at only after it was published or
-    not; what another run publishes meanwhile is not seen.
+    A run exports its days in order, so it reads a day only after its own attempt at that day.
+    Days that another run publishes in the meantime are not seen.
     """
 
     store: Store
@@ -63,7 +63,7 @@ class TrailingDays:
     _known: dict[str, DayNumbers | None] = field(default_factory=dict)
 
     def before(self, day: str) -> list[DayNumbers]:
-        """The published ones of the 14 days before `day`, oldest first."""
+        """The published days among the 14 days before `day`, oldest first."""
         date = dt.date.fromisoformat(day)
         days = [str(date - dt.timedelta(days=back)) for back in range(TRAILING_DAYS, 0, -1)]
         for each in days:
@@ -72,7 +72,7 @@ class TrailingDays:
         return [numbers for each in days if (numbers := self._known[each])]
 
     def _read(self, day: str) -> DayNumbers | None:
-        """None for a day that is not published, or damaged: another day must not fail for it."""
+        """None for a day that is not published, or is damaged: that must not fail other days."""
         try:
             manifest = Manifest.if_readable(self.store.read_manifest(self.dataset, day))
         except OutputUnavailableError:

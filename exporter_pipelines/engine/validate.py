@@ -1,8 +1,8 @@
 """Pandera's verdict on a batch, row by row.
 
-Every rule is judged by Pandera's own `Check`, called with the whole batch. What Pandera does
-around its checks (a copy of the frame per column, failures as text) took 60 % of validation and is
-left out, unless something is less plain than in nearly every batch: then the whole schema judges.
+Every rule runs as Pandera's own `Check`, called with the whole batch. The rest of Pandera's
+validation (a copy of the frame per column, failures as text) took 60 % of the time and is skipped
+for nearly every batch. An unusual batch is validated by the whole schema.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from exporter_pipelines.errors import ColumnMismatchError, RuleCrashedError
 
 _SHOWN_CHARACTERS = 200
 _PER_ROW = {SchemaErrorReason.SERIES_CONTAINS_NULLS, SchemaErrorReason.DATAFRAME_CHECK}
-"""What tells of rows; all else tells that the columns do not fit."""
+"""Reasons that concern rows; all others mean that the columns do not fit."""
 
 
 class Rejection(NamedTuple):
@@ -53,14 +53,14 @@ def validate(batch: pa.RecordBatch, schema: RowSchema) -> list[Rejection]:
         ColumnMismatchError: the frame does not fit the schema at all.
     """
     if _is_plain(batch, schema):
-        # Whatever is raised, Pandera meets it again below, and says what it makes of it.
+        # Whatever is raised is raised again below, where Pandera reports it.
         with suppress(Exception):
             return list(dict.fromkeys(_by_check(batch, schema.pandera)))
     return by_whole_schema(batch, schema)
 
 
 def by_whole_schema(batch: pa.RecordBatch, schema: RowSchema) -> list[Rejection]:
-    """The same as `validate`, by Pandera's `DataFrameSchema.validate`."""
+    """Like `validate`, but always with Pandera's `DataFrameSchema.validate`."""
     try:
         schema.pandera.validate(_frame(batch), lazy=True)
     except pandera.errors.SchemaErrors as errors:
@@ -71,11 +71,11 @@ def by_whole_schema(batch: pa.RecordBatch, schema: RowSchema) -> list[Rejection]
 
 
 class _UnusualVerdictError(Exception):
-    """A check gave something else than a verdict per row."""
+    """A check returned something other than one verdict per row."""
 
 
 def _is_plain(batch: pa.RecordBatch, schema: RowSchema) -> bool:
-    """Whether nulls and checks are all there is to judge: types fit, and Pandera wants no more."""
+    """Whether only nulls and checks need validation: types fit, and no other option is used."""
     judging = schema.pandera
     fits = batch.schema.names == list(judging.columns) and all(
         field.type == column.type
@@ -99,7 +99,7 @@ def _by_check(batch: pa.RecordBatch, judging: Any) -> Iterator[Rejection]:
             yield from (Rejection(row, rule, name, _shown(value)) for row, value in shown)
     for check in judging.checks:
         cases = _cases(check(frame), pd.DataFrame)
-        # As Pandera has it: a row without any value breaks no rule that ignores nulls.
+        # As in Pandera: a row without any value breaks no rule that ignores nulls.
         if check.ignore_na and len(cases):
             cases = cases[cases.astype(object).notna().any(axis=1)]
         rule = rule_name(check)

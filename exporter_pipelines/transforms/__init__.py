@@ -1,8 +1,8 @@
-"""Small changes to a batch before it is validated: (batch, parameters) -> batch.
+"""Changes to a batch before it is validated: (batch, parameters) -> batch.
 
 Belongs here: one module per built-in transform, found by its `name`, which counts the values it
-changes; functions of a user's own; filters, which leave rows out.
-Does not belong here: how a value looks in a file (`formats`).
+changes; user-defined transforms; filters, which leave rows out.
+Does not belong here: how a value is written to a file (`formats`).
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from exporter_pipelines.contracts.refinements import TransformConfig
 from exporter_pipelines.contracts.row_schema import RowSchema
+from exporter_pipelines.contracts.strict import first_problem
 from exporter_pipelines.errors import ConfigurationError, UnknownNameError
 from exporter_pipelines.transforms.contract import Transform
 from exporter_pipelines.transforms.function import FunctionTransform
@@ -27,13 +28,13 @@ def transform_named(config: TransformConfig, schema: RowSchema) -> Transform:
 
     Raises:
         UnknownNameError: no transform has this name; the message lists them.
-        ConfigurationError: its parameters or its function do not fit.
+        ConfigurationError: its parameters or its function cannot be used.
     """
     name = config.title
     if config.function is not None:
         if name in _TRANSFORMS:
             raise ConfigurationError(
-                f"transform {name!r} is built in.", "Give your own function another name."
+                f"transform {name!r} is built in.", "Choose another name for your function."
             )
         return FunctionTransform(config)
     if name not in _TRANSFORMS:
@@ -42,9 +43,8 @@ def transform_named(config: TransformConfig, schema: RowSchema) -> Transform:
     try:
         return transform(transform.Params(**config.params), schema)
     except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
+        where, problem = first_problem(error)
         raise ConfigurationError(
-            f"transform {name!r}: parameter {where!r}: {first['msg']}.",
+            f"transform {name!r}: parameter {where!r}: {problem}.",
             f"It takes: {', '.join(transform.Params.model_fields)}.",
         ) from None

@@ -1,4 +1,4 @@
-"""What the engine asks of a transform."""
+"""The engine's interface to a transform."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Transform(Protocol):
         """The changed batch.
 
         Args:
-            batch: Rows as read, or as the transform before left them.
-            changed: Is told, under the transform's name, how many values differ.
+            batch: Rows as read, or as the previous transform returned them.
+            changed: The number of changed values is added under the transform's name.
         """
         ...

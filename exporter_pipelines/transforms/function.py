@@ -1,4 +1,4 @@
-"""A transform of a user's own: a function named in `defs.yaml`."""
+"""A user-defined transform: a function named in `defs.yaml`."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from exporter_pipelines.errors import TransformCrashedError
 
 
 class FunctionTransform:
-    """Calls `function(batch, params)`, looks at what comes back, and counts what changed.
+    """Calls `function(batch, params)`, checks the result, and counts the changed values.
 
-    The function may carry an attribute `version` (1 without one), to be raised when its result
+    The function may have an attribute `version` (default 1), to be increased when its result
     changes.
 
     Raises:
@@ -35,19 +35,19 @@ class FunctionTransform:
         return Transformation(name=self._name, version=self._version, params=self._params)
 
     def __call__(self, batch: pa.RecordBatch, changed: Counter[str]) -> pa.RecordBatch:
-        """The batch as the function gives it back; `changed` is told how many values differ.
+        """The batch that the function returns; the number of changed values goes to `changed`.
 
         Raises:
-            TransformCrashedError: it raised, or gave back other rows, columns or types.
+            TransformCrashedError: it raised, or returned other rows, columns or types.
         """
         try:
-            # A copy: what stands in the manifest is what stands in defs.yaml.
+            # A copy, so that the manifest gets the parameters as in defs.yaml.
             after = self._function(batch, dict(self._params))
         except Exception as error:
             raise TransformCrashedError(
                 f"The transform {self._name!r} raised {type(error).__name__}.",
-                "Its text is left out, since it may quote a row; call the function on one day's "
-                "rows to see it.",
+                "Its text is not shown, since it may quote a row. Call the function on the rows of "
+                "one day to see it.",
             ) from error
         self._refuse(_difference(batch, after))
         changed[self._name] += sum(
@@ -58,7 +58,7 @@ class FunctionTransform:
     def _refuse(self, difference: str) -> None:
         if difference:
             raise TransformCrashedError(
-                f"The transform {self._name!r} gave back {difference}.",
+                f"The transform {self._name!r} returned {difference}.",
                 "Return a pyarrow.RecordBatch with the same rows, columns and types; a filter "
                 "leaves rows out.",
             )

@@ -1,8 +1,7 @@
-"""The many spellings of a log level, to five: DEBUG INFO WARNING ERROR CRITICAL.
+"""Maps the many spellings of a log level to five: DEBUG INFO WARNING ERROR CRITICAL.
 
 Covers syslog severities (RFC 5424, table 2: 0 emergency to 7 debug) as words and as numbers,
-Python's and Java's names, and any case. A spelling that is not known stays as it is, for the
-rules to judge.
+Python's and Java's names, in any case. An unknown spelling is not changed; the rules judge it.
 """
 
 from __future__ import annotations
@@ -46,7 +45,7 @@ class LevelAliases:
         column: str = Field("level", description="The text column that holds the level.")
         aliases: dict[str, str] = Field(
             default_factory=dict,
-            description="More spellings, in any case: spelling -> level. They win over the "
+            description="More spellings, in any case: spelling -> level. They override the "
             "built-in ones.",
         )
 
@@ -70,10 +69,10 @@ class LevelAliases:
         )
 
     def __call__(self, batch: pa.RecordBatch, changed: Counter[str]) -> pa.RecordBatch:
-        """The batch with the column mapped; `changed` is told how many values differ."""
+        """The batch with the column mapped; the number of changed values goes to `changed`."""
         position = batch.schema.get_field_index(self._params.column)
         before = batch.column(position)
-        # A day has a handful of spellings, so only the dictionary is looked at in Python.
+        # A day has a handful of spellings, so Python handles only the dictionary.
         encoded = before.dictionary_encode()
         spellings = encoded.dictionary.to_pylist()
         levels = [self._level_of.get(text.strip().upper(), text) for text in spellings]

@@ -31,16 +31,16 @@ _NULLS = {"is_null", "not_null"}
 
 
 class RowFilter:
-    """Which rows of a batch stay.
+    """A condition on one column; the rows for which it is true are kept.
 
-    A row stays when the condition is true. Of a missing value no comparison is true, `ne` and
-    `not_in` included; only `is_null` keeps it.
+    For a missing value every comparison is false, including `ne` and `not_in`; only `is_null`
+    keeps such a row.
 
     Args:
         config: As in `defs.yaml`.
         schema: Of the rows.
-        bound: Whether `schema` has the types of a source. Before that, an identifier may turn out
-            as a number or as text, and fits the values and operators of both.
+        bound: Whether `schema` is bound to the types of a source. An unbound identifier may be a
+            number or text, and accepts the values and operators of both.
 
     Raises:
         UnknownNameError: the column does not exist.
@@ -60,8 +60,8 @@ class RowFilter:
         self._values = [_converted(config, column, value) for value in _listed(config)]
         self._type = column.type
 
-    def stays(self, batch: pa.RecordBatch) -> pa.Array:
-        """A boolean per row, never null."""
+    def matches(self, batch: pa.RecordBatch) -> pa.Array:
+        """A boolean per row, never null: whether the condition is true."""
         op, values = self._config.op, batch[self.column]
         if op in _NULLS:
             return values.is_null() if op == "is_null" else values.is_valid()
@@ -76,7 +76,7 @@ class RowFilter:
 
 
 def _listed(config: FilterConfig) -> list[Any]:
-    """The values of a filter, none for the two operators that take none."""
+    """The values of a filter; empty for `is_null` and `not_null`."""
     what = f"filter {config.name!r}: {config.op}"
     if config.op in _NULLS:
         if config.value is not None:
@@ -93,7 +93,8 @@ def _check_operator(config: FilterConfig, column: Column) -> None:
     what = f"filter {config.name!r}: {config.op}"
     if config.op in _TEXTS and not pa.types.is_string(column.type):
         raise ConfigurationError(
-            f"{what} is for text, but {column.name!r} is {column.type}.", "Compare it instead."
+            f"{what} is for text, but {column.name!r} is {column.type}.",
+            "Use a comparison such as eq or in.",
         )
     if config.op in {"lt", "le", "gt", "ge"} and pa.types.is_boolean(column.type):
         raise ConfigurationError(f"{what} is not for bool columns.", "Write eq or ne.")

@@ -24,7 +24,7 @@ from exporter_pipelines.verification.files import (
     verify_quarantine_folder,
 )
 from exporter_pipelines.verification.manifest import as_written, contradictions, parse_manifest
-from exporter_pipelines.verification.report import Report
+from exporter_pipelines.verification.report import VerifyReport
 
 _TRIES = 100
 """Maximum number of attempts for a day that is replaced while it is read."""
@@ -45,7 +45,7 @@ def datasets_below(root: Path) -> list[str]:
 
 def verify_folders(
     store: LocalStore, dataset: str, known: Iterable[str]
-) -> tuple[Report, list[str]]:
+) -> tuple[VerifyReport, list[str]]:
     """Check the folders of a dataset.
 
     Args:
@@ -56,7 +56,7 @@ def verify_folders(
     Returns:
         The findings, and the days with a folder, oldest first.
     """
-    report = Report(store.root, dataset)
+    report = VerifyReport(store.root, dataset)
     home = store.root / dataset
     if dataset not in known:
         report.add(
@@ -80,7 +80,7 @@ def verify_folders(
 
 def verify_day(
     store: LocalStore, dataset: str, day: str, *, quick: bool = False
-) -> tuple[Report, Manifest | None]:
+) -> tuple[VerifyReport, Manifest | None]:
     """Read a published day again.
 
     Args:
@@ -94,7 +94,7 @@ def verify_day(
         meantime has neither.
     """
     for _ in range(_TRIES):
-        report = Report(store.root, dataset, day)
+        report = VerifyReport(store.root, dataset, day)
         try:
             folder = store.published_day(dataset, day)
         except FileNotFoundError:
@@ -110,7 +110,7 @@ def verify_day(
 
 
 def _verify_contents(
-    store: LocalStore, folder: LocalPublishedDay, report: Report, *, quick: bool
+    store: LocalStore, folder: LocalPublishedDay, report: VerifyReport, *, quick: bool
 ) -> Manifest | None:
     try:
         names = folder.names()
@@ -135,7 +135,7 @@ def _verify_contents(
     return None if report.failed else manifest
 
 
-def _manifest(folder: LocalPublishedDay, report: Report) -> Manifest | None:
+def _manifest(folder: LocalPublishedDay, report: VerifyReport) -> Manifest | None:
     """The manifest, if it is intact; otherwise None, with a finding."""
     path = folder.path / MANIFEST_NAME
     try:
@@ -165,7 +165,7 @@ def _manifest(folder: LocalPublishedDay, report: Report) -> Manifest | None:
     return None if wrong else manifest
 
 
-def _folder(path: Path, report: Report) -> bool:
+def _folder(path: Path, report: VerifyReport) -> bool:
     """Whether the path is a folder; adds a finding if it is something else."""
     try:
         facts = path.lstat()
@@ -181,7 +181,7 @@ def _folder(path: Path, report: Report) -> bool:
     return True
 
 
-def _entries(folder: Path, report: Report) -> list[Path]:
+def _entries(folder: Path, report: VerifyReport) -> list[Path]:
     try:
         return sorted(folder.iterdir())
     except OSError as error:
@@ -189,7 +189,7 @@ def _entries(folder: Path, report: Report) -> list[Path]:
         return []
 
 
-def _verify_other_entry(entry: Path, report: Report) -> None:
+def _verify_other_entry(entry: Path, report: VerifyReport) -> None:
     """Report unknown folders and links next to `data/`; plain files are allowed."""
     if entry.is_symlink():
         if entry.name not in (layout.DATA, layout.QUARANTINE):  # checked separately
@@ -198,7 +198,7 @@ def _verify_other_entry(entry: Path, report: Report) -> None:
         report.add("foreign", entry, "is not a folder of an export", "Remove it.")
 
 
-def _days(folder: Path, report: Report) -> list[str]:
+def _days(folder: Path, report: VerifyReport) -> list[str]:
     """The days with a folder in `data/` or `quarantine/`; everything else is reported."""
     days = []
     for entry in _entries(folder, report) if _folder(folder, report) else []:

@@ -20,13 +20,18 @@ from exporter_pipelines.formats import compression_of
 from exporter_pipelines.stores import LocalStore
 from exporter_pipelines.stores.local.files import FILE_MODE, FOLDER_MODE, PRIVATE_FILE_MODE
 from exporter_pipelines.stores.local.published_day import LocalPublishedDay, open_folder
-from exporter_pipelines.verification.report import Report
+from exporter_pipelines.verification.report import VerifyReport
 
 _READ_BYTES = 1024 * 1024
 
 
 def verify_file(
-    folder: LocalPublishedDay, manifest: Manifest, entry: DataFile, report: Report, *, quick: bool
+    folder: LocalPublishedDay,
+    manifest: Manifest,
+    entry: DataFile,
+    report: VerifyReport,
+    *,
+    quick: bool,
 ) -> None:
     """Check one data file: mode, size, sha256, rows and their timestamps."""
     path = folder.path / entry.path
@@ -40,7 +45,13 @@ def verify_file(
 
 
 def _verify_data(
-    file: BinaryIO, path: Path, manifest: Manifest, entry: DataFile, report: Report, *, quick: bool
+    file: BinaryIO,
+    path: Path,
+    manifest: Manifest,
+    entry: DataFile,
+    report: VerifyReport,
+    *,
+    quick: bool,
 ) -> None:
     facts = os.fstat(file.fileno())
     report.check_mode(path, facts, FILE_MODE)
@@ -60,7 +71,7 @@ def _verify_data(
 
 
 def _verify_rows(
-    file: BinaryIO, path: Path, manifest: Manifest, entry: DataFile, report: Report
+    file: BinaryIO, path: Path, manifest: Manifest, entry: DataFile, report: VerifyReport
 ) -> None:
     try:
         rows, first, last = _span(file, manifest, entry)
@@ -97,7 +108,7 @@ def time_column(manifest: Manifest) -> str | None:
 
 
 def verify_quarantine(
-    store: LocalStore, manifest: Manifest, entry: Quarantine, report: Report, *, quick: bool
+    store: LocalStore, manifest: Manifest, entry: Quarantine, report: VerifyReport, *, quick: bool
 ) -> None:
     """Check the quarantine file of a manifest: sha256 and rows."""
     folder = store.quarantine_folder(manifest.dataset, manifest.partition)
@@ -115,7 +126,7 @@ def verify_quarantine(
 
 
 def _verify_quarantined(
-    file: BinaryIO, path: Path, entry: Quarantine, report: Report, *, quick: bool
+    file: BinaryIO, path: Path, entry: Quarantine, report: VerifyReport, *, quick: bool
 ) -> None:
     report.files += 1
     report.size_bytes += os.fstat(file.fileno()).st_size
@@ -141,7 +152,9 @@ def unpacked(file: BinaryIO, name: str) -> Iterator[bytes]:
             yield chunk
 
 
-def verify_quarantine_folder(store: LocalStore, folder: Path, day: str, report: Report) -> None:
+def verify_quarantine_folder(
+    store: LocalStore, folder: Path, day: str, report: VerifyReport
+) -> None:
     """Check names and modes in the quarantine folder of a day."""
     names = quarantine_pattern(report.dataset, day)
     try:

@@ -1,6 +1,6 @@
-"""Does a manifest fit itself and its place?
+"""Checks that a manifest is consistent and belongs to its folder.
 
-What nobody can derive again (the run, the source's version) is bound by `manifest_sha256`.
+Facts that cannot be derived (the run, the source's version) are protected by `manifest_sha256`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from exporter_pipelines.contracts.day_window import DayWindow
 from exporter_pipelines.contracts.manifest import DataFile, Manifest
 from exporter_pipelines.contracts.staged_day import data_version
+from exporter_pipelines.contracts.strict import first_problem
 from exporter_pipelines.engine.load import row_schema
 from exporter_pipelines.engine.quarantine import quarantine_pattern
 from exporter_pipelines.errors import ExporterError
@@ -21,23 +22,22 @@ from exporter_pipelines.stores import layout
 
 
 def parse_manifest(data: bytes) -> Manifest | str:
-    """The manifest, or why it is none."""
+    """The manifest, or why it cannot be read."""
     try:
         return Manifest.from_json(data)
     except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False, include_context=False)[0]
-        where = ".".join(map(str, first["loc"]))
-        return f"{where}: {first['msg']}" if where else first["msg"]
+        where, problem = first_problem(error)
+        return f"{where}: {problem}" if where else problem
 
 
 def as_written(manifest: Manifest, data: bytes) -> bool:
-    """Whether these bytes are what a version without checksum would have written."""
+    """Whether a version without checksums would have written exactly these bytes."""
     again = manifest.model_dump_json(indent=2, by_alias=True, exclude_unset=True) + "\n"
     return again.encode() == data
 
 
 def contradictions(manifest: Manifest, dataset: str, day: str) -> Iterator[str]:
-    """What a manifest says that cannot be, one sentence each."""
+    """The contradictions in a manifest, one sentence each."""
     if (manifest.dataset, manifest.partition) != (dataset, day):
         yield f"it is the manifest of {manifest.dataset} {manifest.partition}"
         return
@@ -51,7 +51,7 @@ def contradictions(manifest: Manifest, dataset: str, day: str) -> Iterator[str]:
         seen.add(entry.path)
     quarantine = manifest.quarantine
     if quarantine and not quarantine_pattern(dataset, day, folder=True).fullmatch(quarantine.path):
-        yield "quarantine.path is none that an export gives"
+        yield "quarantine.path is not a path that an export writes"
     yield from _metrics(manifest)
 
 
@@ -60,10 +60,10 @@ def _window(manifest: Manifest) -> Iterator[str]:
     try:
         window = DayWindow.of(manifest.partition, stated.timezone)
     except (ValueError, OSError, KeyError):
-        yield "window.timezone is no time zone"
+        yield "window.timezone is not a time zone"
         return
     if (window.start, window.end) != (stated.start, stated.end):
-        yield f"window is not that of {manifest.partition} in {stated.timezone}"
+        yield f"window does not match {manifest.partition} in {stated.timezone}"
 
 
 def _version(manifest: Manifest) -> Iterator[str]:
@@ -73,7 +73,7 @@ def _version(manifest: Manifest) -> Iterator[str]:
         yield f"schema has the unknown type {unknown}"
         return
     if data_version(schema, (file.sha256 for file in manifest.files)) != manifest.data_version:
-        yield "data_version does not follow from its schema and files"
+        yield "data_version does not match schema and files"
 
 
 def _file(manifest: Manifest, entry: DataFile) -> Iterator[str]:
@@ -84,7 +84,7 @@ def _file(manifest: Manifest, entry: DataFile) -> Iterator[str]:
         return
     pattern = layout.data_file_pattern(manifest.dataset, manifest.partition, suffix)
     if not pattern.fullmatch(entry.path):
-        yield f"{entry.path!r} is no name that an export gives"
+        yield f"{entry.path!r} is not a name that an export writes"
     first, last = entry.min_timestamp, entry.max_timestamp
     if first is None or last is None or first > last or not entry.record_count:
         yield f"{entry.path!r} has impossible rows or times"
@@ -101,7 +101,7 @@ def _metrics(manifest: Manifest) -> Iterator[str]:
     }
     for name, value in expected.items():
         if not math.isclose(metrics.get(name, math.nan), value, abs_tol=0.0001):
-            yield f"data_quality_metrics: {name} does not follow from counts"
+            yield f"data_quality_metrics: {name} does not match counts"
     filtered = [value for name, value in metrics.items() if name.startswith("filtered.")]
     if sum(filtered) != counts.filtered:
         yield "data_quality_metrics: the filters do not add up to counts.filtered"

@@ -38,7 +38,7 @@ KINDS = {
 
 
 @dataclass(frozen=True)
-class Finding:
+class VerifyFinding:
     """One problem.
 
     Attributes:
@@ -61,13 +61,13 @@ class Finding:
 
 
 @dataclass
-class Report:
+class VerifyReport:
     """The findings of one day, or (without `day`) of the folders of one dataset."""
 
     root: Path
     dataset: str
     day: str | None = None
-    findings: list[Finding] = field(default_factory=list)
+    findings: list[VerifyFinding] = field(default_factory=list)
     files: int = 0
     rows: int = 0
     size_bytes: int = 0
@@ -86,7 +86,7 @@ class Report:
         shown = printable(str(path.relative_to(self.root)))
         hint = self.export_again if hint is None else hint
         self.findings.append(
-            Finding(level, printable(self.dataset), self.day, kind, shown, message, hint)
+            VerifyFinding(level, printable(self.dataset), self.day, kind, shown, message, hint)
         )
 
     def add_error(self, path: Path, error: OSError) -> None:
@@ -99,13 +99,12 @@ class Report:
             reason = os.strerror(error.errno) if error.errno else type(error).__name__
             self.add("unreadable", path, f"cannot be read: {reason}", "Give this user permission.")
 
-    def check_mode(self, path: Path, facts: os.stat_result, meant: int) -> None:
-        """Note a mode that gives more than is meant, or that keeps its owner out."""
-        mode, needed = stat.S_IMODE(facts.st_mode) & 0o777, meant & 0o500
-        if mode & ~meant or mode & needed != needed:
-            self.add(
-                "mode", path, f"has mode {mode:04o} instead of {meant:04o}", f"chmod {meant:o} it."
-            )
+    def check_mode(self, path: Path, facts: os.stat_result, expected: int) -> None:
+        """Add a finding for a mode that allows more than expected, or locks out its owner."""
+        mode, needed = stat.S_IMODE(facts.st_mode) & 0o777, expected & 0o500
+        if mode & ~expected or mode & needed != needed:
+            message = f"has mode {mode:04o} instead of {expected:04o}"
+            self.add("mode", path, message, f"chmod {expected:o} it.")
 
     @property
     def failed(self) -> bool:

@@ -1,6 +1,6 @@
-"""Which published days to verify, and what all of them came to.
+"""Selects the published days to verify, and sums up the results.
 
-Belongs here: choosing datasets and days from the output folder and the definitions, adding up.
+Belongs here: selecting datasets and days from the output folder and the definitions, adding up.
 Does not belong here: checking one day (`verification.days`), or printing (`cli`).
 """
 
@@ -28,23 +28,23 @@ from exporter_pipelines.errors import (
 )
 from exporter_pipelines.stores import LocalStore
 from exporter_pipelines.verification.days import datasets_below, verify_day, verify_folders
-from exporter_pipelines.verification.report import Finding, Report
+from exporter_pipelines.verification.report import VerifyFinding, VerifyReport
 from exporter_pipelines.verification.source import compare_day
 
 Progress = Callable[[str, str, int, int], None]
-"""Is told, before each day: dataset, day, its number, how many there are."""
+"""Called before each day with (dataset, day, its number, number of days)."""
 
 
 @dataclass(frozen=True)
-class Choice:
+class Selection:
     """What to verify.
 
     Attributes:
-        datasets: Names; all of the output folder when empty.
+        datasets: Names; empty for all in the output folder.
         first: First day, `YYYY-MM-DD`; None for no bound.
         last: Last day, included; None for no bound.
-        quick: Whether no file is read.
-        source: Whether days are compared with the database.
+        quick: Whether to read no data file.
+        source: Whether to compare days with the database.
     """
 
     datasets: tuple[str, ...] = ()
@@ -53,17 +53,17 @@ class Choice:
     quick: bool = False
     source: bool = False
 
-    def has(self, day: str) -> bool:
-        """Whether a day is among those that were asked for."""
+    def includes(self, day: str) -> bool:
+        """Whether a day is within the bounds."""
         return (self.first or day) <= day <= (self.last or day)
 
 
 @dataclass
 class Summary:
-    """What verifying came to; `as_json` is documented in docs/verify.md."""
+    """The result of a verification; `as_json` is documented in docs/verify.md."""
 
     output: str
-    findings: list[Finding] = field(default_factory=list)
+    findings: list[VerifyFinding] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
     datasets: int = 0
     days: int = 0
@@ -75,13 +75,13 @@ class Summary:
 
     @property
     def exit_code(self) -> int:
-        """0 all good, 1 findings, 2 something could not be checked."""
+        """0: no damage; 1: damage found; 2: something could not be checked."""
         if self.errors:
             return 2
         return int(any(finding.level == "FAIL" for finding in self.findings))
 
-    def add(self, report: Report) -> None:
-        """Count a day, or the folders of a dataset."""
+    def add(self, report: VerifyReport) -> None:
+        """Add the report of a day, or of the folders of a dataset."""
         self.findings += report.findings
         self.files += report.files
         self.rows += report.rows
@@ -102,49 +102,49 @@ class Summary:
         }
 
 
-def verify(choice: Choice, summary: Summary, progress: Progress) -> Iterator[Report]:
-    """Look at everything that was chosen, and add it up.
+def verify(selection: Selection, summary: Summary, progress: Progress) -> Iterator[VerifyReport]:
+    """Verify everything that was selected, and add it up.
 
     Args:
-        choice: What to look at.
-        summary: Is filled while this is iterated.
-        progress: Told before each day.
+        selection: What to verify.
+        summary: Filled while this is iterated.
+        progress: Called before each day.
 
     Returns:
-        A report per dataset with something amiss in its folders, and one per day.
+        A report per dataset with findings on its folders, and one per day.
 
     Raises:
-        UnknownNameError: a dataset was asked for that is neither defined nor in the output.
-        DayNotPublishedError: a day was asked for, and no chosen dataset has it.
+        UnknownNameError: a selected dataset is neither defined nor in the output folder.
+        DayNotPublishedError: a single day was selected, and no selected dataset has it.
     """
     store, began = LocalStore(settings.output_root()), time.monotonic()
     definitions = Definitions()
     known = set(definitions.exported_names())
     found = datasets_below(store.root)
-    for name in choice.datasets:
+    for name in selection.datasets:
         if name not in {*known, *found}:
             raise UnknownNameError("dataset", name, sorted({*known, *found}))
     days = []
-    for dataset in choice.datasets or found:
+    for dataset in selection.datasets or found:
         report, published = verify_folders(store, dataset, known)
         summary.datasets += dataset in found
         summary.add(report)
         if report.findings:
             yield report
-        days += [(dataset, day) for day in published if choice.has(day)]
-    if not days and choice.first and choice.first == choice.last:
-        raise _not_published(store, choice.datasets, found, choice.first)
-    unanswered: set[str] = set()
+        days += [(dataset, day) for day in published if selection.includes(day)]
+    if not days and selection.first and selection.first == selection.last:
+        raise _not_published(store, selection.datasets, found, selection.first)
+    not_compared: set[str] = set()
     read = lru_cache(definitions.named)  # checked once, not for each day
     with databases.open_session() as session:
         for number, (dataset, day) in enumerate(days, 1):
             progress(dataset, day, number, len(days))
-            report, manifest = verify_day(store, dataset, day, quick=choice.quick)
-            if choice.source and manifest and dataset not in unanswered:
+            report, manifest = verify_day(store, dataset, day, quick=selection.quick)
+            if selection.source and manifest and dataset not in not_compared:
                 try:
                     _compare(store, read(manifest.dataset), manifest, session, report)
                 except ExporterError as error:  # the same for each day of the dataset
-                    unanswered.add(dataset)
+                    not_compared.add(dataset)
                     summary.errors.append(f"{dataset} {day}: {error}")
             summary.add(report)
             summary.duration_s = round(time.monotonic() - began, 3)
@@ -154,30 +154,30 @@ def verify(choice: Choice, summary: Summary, progress: Progress) -> Iterator[Rep
 def _not_published(
     store: LocalStore, chosen: tuple[str, ...], found: list[str], day: str
 ) -> DayNotPublishedError:
-    """Why a day cannot be verified: retention removed it, or it was never there."""
+    """Why a day cannot be verified: retention removed it, or it was never published."""
     for dataset in chosen or found:
         removed = day_removed(store, dataset, day)
         if removed:
             return DayNotPublishedError(
                 f"{day} of {dataset} was removed by retention on "
                 f"{removed.removed_at:%Y-%m-%d} ({removed.reason}).",
-                "That is no damage. It can be exported again while the source has its rows.",
+                "This is not damage. It can be exported again while the source has its rows.",
             )
     of = f" for {', '.join(chosen)}" if chosen else ""
     return DayNotPublishedError(
-        f"{day} is not published in {store.root}{of}.", "It was never exported, or held."
+        f"{day} is not published in {store.root}{of}.", "It was never exported, or it was held."
     )
 
 
 def _compare(
-    store: LocalStore, dataset: Dataset, manifest: Manifest, session: Session, report: Report
+    store: LocalStore, dataset: Dataset, manifest: Manifest, session: Session, report: VerifyReport
 ) -> None:
-    """Compare a day with the database; one that was replaced since it was verified is left."""
+    """Compare a day with the database; skips a day that was replaced after it was verified."""
     with suppress(FileNotFoundError):
         compare_day(store, dataset, manifest, session, report)
 
 
-def choice_of(
+def selection_of(
     datasets: tuple[str, ...],
     day: str | None,
     first: str | None,
@@ -185,14 +185,14 @@ def choice_of(
     *,
     quick: bool = False,
     source: bool = False,
-) -> Choice:
-    """What the options of the command ask for.
+) -> Selection:
+    """The selection that the options of the command describe.
 
     Raises:
-        ConfigurationError: they contradict each other.
+        ConfigurationError: the options contradict each other.
     """
     if day and (first or last):
         raise ConfigurationError("--day and --from/--to were both given.", "Give one of them.")
     if first and last and last < first:
         raise ConfigurationError(f"--to {last} is before --from {first}.")
-    return Choice(tuple(dict.fromkeys(datasets)), day or first, day or last, quick, source)
+    return Selection(tuple(dict.fromkeys(datasets)), day or first, day or last, quick, source)

@@ -1,10 +1,10 @@
-"""A published day against the database as it is now: which keys are missing, extra or changed.
+"""Compares a published day with the database now: which keys are missing, extra or changed.
 
-The same engine stages the day once more, into files that have no name. Both sides are then read as
-an export is read, and each row becomes two hashes, of its key and of its line; so a row whose time
-moved within the day is one changed row, and the order of keys does not matter. The hashes lie on
-disk, cut by key, so memory is bounded whatever the day holds. Rejected rows count as rows on both
-sides: one that is rejected now and was exported then has changed.
+The engine stages the day again, into temporary files without names. Both sides are then decoded,
+and each row becomes two hashes: of its key and of its line. So a row whose time moved within the
+day is one changed row, and the order of keys does not matter. The hashes are on disk, partitioned
+by key, so memory is bounded for a day of any size. Rejected rows count on both sides: a row that
+was exported and would now be rejected has changed.
 """
 
 from __future__ import annotations
@@ -34,29 +34,29 @@ from exporter_pipelines.engine.stage import stage_day
 from exporter_pipelines.errors import printable
 from exporter_pipelines.formats.jsonl import JsonlFormat
 from exporter_pipelines.verification.files import unpacked
-from exporter_pipelines.verification.report import Report
+from exporter_pipelines.verification.report import VerifyReport
 
 NAMED_KEYS = 20
 """Keys that a finding lists; the others are counted."""
 
 _BUCKET_ROWS = 2_000_000
-"""Rows whose hashes are compared at a time: 32 MB a side."""
+"""Rows whose hashes are compared at a time: 32 MB per side."""
 
 _RECORD = np.dtype([("key", "<u8"), ("row", "<u8")])
 Row = tuple[str, bytes]
-"""A key as text, and everything that must be equal."""
+"""A key as text, and the line to compare."""
 
 
-class _Spool:
+class _UnnamedStaging:
     """A `contracts.staged_day.Staging` of files without names: a killed process leaves none."""
 
     def __init__(self) -> None:
         self.generation = secrets.token_hex(8)
         self.files: dict[str, IO[bytes]] = {}
 
-    def create(self, name: str, *, private: bool = False) -> _Unnamed:  # noqa: ARG002
+    def create(self, name: str, *, private: bool = False) -> _UnnamedFile:  # noqa: ARG002
         self.files[name] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by discard
-        return _Unnamed(self.files[name])
+        return _UnnamedFile(self.files[name])
 
     def open(self, name: str) -> BinaryIO:
         return _from_beginning(self.files[name])
@@ -72,7 +72,7 @@ class _Spool:
         self.discard()
 
 
-class _Unnamed:
+class _UnnamedFile:
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
 
@@ -85,7 +85,7 @@ class _Unnamed:
 
 @dataclass
 class _Difference:
-    """Hashes of the keys that differ: how many, and the first ones."""
+    """Keys that differ: their number, and the hashes of the first ones."""
 
     count: int = 0
     first: list[int] = field(default_factory=list)
@@ -97,7 +97,7 @@ class _Difference:
 
 @dataclass(frozen=True)
 class _Side:
-    """The rows of one side, as often as they are asked for."""
+    """One side of the comparison; its rows can be read repeatedly."""
 
     rows: Callable[[], Iterator[Row]]
 
@@ -107,37 +107,39 @@ def compare_day(
     dataset: Dataset,
     manifest: Manifest,
     session: Session,
-    report: Report,
+    report: VerifyReport,
 ) -> None:
-    """Note which rows differ between a published day and the database.
+    """Report which rows differ between a published day and the database.
 
     Args:
         store: Where the day is published.
-        dataset: As it is defined now.
+        dataset: Its current definition.
         manifest: Of the day, verified.
         session: Reads the database.
-        report: Gets the findings; keys are named, no other value is.
+        report: Receives the findings, which name keys and no other value.
 
     Raises:
         ExporterError: the database could not be read.
-        FileNotFoundError: the day was replaced or removed meanwhile.
+        FileNotFoundError: the day was replaced or removed in the meantime.
     """
-    spool = _Spool()
+    staging = _UnnamedStaging()
     with ExitStack() as stack:
-        stack.enter_context(spool)
+        stack.enter_context(staging)
         rejected = _open_rejected(store, manifest, stack)
         published = _published(store, dataset, manifest, rejected, stack)
         gone = manifest.quarantine is not None and rejected is None
-        fresh = _staged(store, dataset, manifest, session, spool, report, with_rejected=not gone)
-        if fresh is None:
+        current = _staged(
+            store, dataset, manifest, session, staging, report, with_rejected=not gone
+        )
+        if current is None:
             return
         buckets = 1 + manifest.counts.read // _BUCKET_ROWS
-        sides = [_hashed(side, buckets, stack) for side in (published, fresh)]
+        sides = [_hashed(side, buckets, stack) for side in (published, current)]
         kinds = {"source_missing": _Difference(), "source_extra": _Difference(),
                  "source_changed": _Difference()}  # fmt: skip
         for then, now in zip(*sides, strict=True):
             _compare(_loaded(then), _loaded(now), *kinds.values())
-        names = _names(kinds, (published, fresh))
+        names = _names(kinds, (published, current))
     for kind, difference in kinds.items():
         if difference.count:
             _add_finding(report, kind, difference, names, store, manifest)
@@ -164,7 +166,7 @@ def _published(
 
 
 def _open_rejected(store: Store, manifest: Manifest, stack: ExitStack) -> BinaryIO | None:
-    """The rejected rows; None for none, and for those that were removed before their day."""
+    """The rejected rows; None when there are none, or they were removed before their day."""
     tombstone = read_tombstone(store, manifest.dataset, manifest.partition)
     removed = tombstone and tombstone.covers("quarantine", manifest.export_timestamp)
     if manifest.quarantine is None or removed:
@@ -178,12 +180,12 @@ def _staged(
     dataset: Dataset,
     manifest: Manifest,
     session: Session,
-    spool: _Spool,
-    report: Report,
+    staging: _UnnamedStaging,
+    report: VerifyReport,
     *,
     with_rejected: bool,
 ) -> _Side | None:
-    """The day as an export would have it now; None (and a finding) with other columns."""
+    """The day as an export would write it now; None after a finding that its columns differ."""
     form: dict[str, Any] = {"max_file_records": None}
     if manifest.files:
         form |= {n: getattr(manifest.files[0], n) for n in ("format", "compression")}
@@ -195,18 +197,18 @@ def _staged(
         columns = [(c.name, c.type) for c in manifest.columns]
         if [(d["name"], d["type"]) for d in (c.described() for c in schema.columns)] != columns:
             folder = store.day_folder(manifest.dataset, manifest.partition)
-            report.add("source_columns", folder, "has other columns than an export would have now")
+            report.add("source_columns", folder, "has other columns than a new export would have")
             return None
-        staged = stage_day(dataset, window, snapshot, spool, run_id="verify")
+        staged = stage_day(dataset, window, snapshot, staging, run_id="verify")
     key = dataset.config.source.key
 
     def rows() -> Iterator[Row]:
         for entry in staged.files:
-            file = spool.open(entry.path)
+            file = staging.open(entry.path)
             yield from _lines(decoded(file, entry, schema), schema, key)
         if staged.quarantine and with_rejected:
             name = staged.quarantine.name
-            yield from _rejected_lines(spool.open(name), name, key)
+            yield from _rejected_lines(staging.open(name), name, key)
 
     return _Side(rows)
 
@@ -239,7 +241,7 @@ def _rejected_lines(file: BinaryIO, name: str, key: str) -> Iterator[Row]:
 
 
 def _hashed(side: _Side, buckets: int, stack: ExitStack) -> list[IO[bytes]]:
-    """Files of `_RECORD`s, cut by key."""
+    """Files of `_RECORD`s, partitioned by key."""
     files: list[IO[bytes]] = []
     for _ in range(buckets):
         files.append(stack.enter_context(tempfile.TemporaryFile()))  # noqa: SIM115
@@ -279,7 +281,7 @@ def _only(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 
 def _names(kinds: dict[str, _Difference], sides: tuple[_Side, ...]) -> dict[int, str]:
-    """Hash -> key, for the keys that will be named."""
+    """Hash -> key, for the keys that the findings list."""
     wanted = {number for difference in kinds.values() for number in difference.first}
     found: dict[int, str] = {}
     for side in sides if wanted else ():
@@ -291,7 +293,7 @@ def _names(kinds: dict[str, _Difference], sides: tuple[_Side, ...]) -> dict[int,
 
 
 def _add_finding(
-    report: Report,
+    report: VerifyReport,
     kind: str,
     difference: _Difference,
     names: dict[int, str],

@@ -90,7 +90,7 @@ MUTANTS = (
     Mutant(
         "filtered rows are not counted",
         "engine/filter_rows.py",
-        "filtered[row_filter.name] += pc.sum(left_out).as_py() or 0",
+        "filtered[row_filter.name] += pc.sum(removed).as_py() or 0",
         "filtered[row_filter.name] += 0",
         "test_transforms::test_filtered_rows_are_counted_by_the_first_filter_that_leaves_them_out",
     ),

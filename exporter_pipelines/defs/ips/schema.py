@@ -1,4 +1,4 @@
-"""What an IP record is."""
+"""The schema of an IP record."""
 
 from __future__ import annotations
 

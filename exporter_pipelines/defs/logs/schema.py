@@ -1,4 +1,4 @@
-"""What a log record is."""
+"""The schema of a log record."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an anomaly is."""
+"""The schema of an anomaly."""
 
 from __future__ import annotations
 
