@@ -17,7 +17,7 @@ The packages, each of which may import only those above it (`test_ladder` enforc
     defs_files                                   the defs.yaml files, read and checked
     notifications                                alert messages and where they are sent
     demo                                         the sample backend
-    databases                                    what a source URL, or the word demo, stands for
+    databases                                    opens the database of a source URL or of the demo
     orchestration                                Dagster: exports, upkeep, report, alerts
     components                                   Dagster: what a defs.yaml may ask for
     definitions                                  what Dagster loads

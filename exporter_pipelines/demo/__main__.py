@@ -1,4 +1,4 @@
-"""`make demo`: export the sample backend and show what was written where."""
+"""`make demo`: export the sample backend and show the files that were written."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def main() -> int:
         return 2
     print("1. Starting the embedded PostgreSQL ...")
     url = start_server(settings.demo_home() / "postgres")
-    print("   Seeding 14 days ..." if seed_once(url) else "   The sample backend is there already.")
+    print("   Seeding 14 days ..." if seed_once(url) else "   The sample backend already exists.")
     for line in STORY:
         print(f"   - {line}")
     arguments = [

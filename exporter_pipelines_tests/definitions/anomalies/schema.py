@@ -20,18 +20,20 @@ class AnomalyRow(pandera.DataFrameModel):
     timestamp: Annotated[pa.timestamp, "us", "UTC"] = pandera.Field(
         description="When it was detected."
     )
-    type: pa.string = pandera.Field(description="What kind of anomaly.")
-    score: pa.float64 = pandera.Field(description="From 0 to 1, higher is stranger.")
+    type: pa.string = pandera.Field(description="Kind of anomaly.")
+    score: pa.float64 = pandera.Field(description="From 0 to 1, higher is more unusual.")
     severity: Optional[pa.string] = pandera.Field(nullable=True, description="Band of the score.")
     status: Optional[pa.string] = pandera.Field(
-        nullable=True, description="What an analyst said of it."
+        nullable=True, description="Assessment by an analyst."
     )
     log_id: Optional[pa.int64] = pandera.Field(
-        nullable=True, metadata={"identifier": True}, description="Log record it was found in."
+        nullable=True,
+        metadata={"identifier": True},
+        description="Log record in which it was found.",
     )
-    ip: Optional[pa.string] = pandera.Field(nullable=True, description="Address it is about.")
+    ip: Optional[pa.string] = pandera.Field(nullable=True, description="IP address concerned.")
     details: pa.string = pandera.Field(
-        metadata={"json": True}, description="What the detector saw: JSON, or text if it is text."
+        metadata={"json": True}, description="Details from the detector: JSON or plain text."
     )
 
     @pandera.check("score", name="score_in_range")

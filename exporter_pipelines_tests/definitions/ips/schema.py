@@ -12,7 +12,7 @@ from exporter_pipelines.contracts.rules import parses_as_address
 
 
 class IpRow(pandera.DataFrameModel):
-    """One address and what is known of it; belongs to the day on which it was last seen."""
+    """One address and its facts; it belongs to the day on which it was last seen."""
 
     address: pa.string = pandera.Field(description="IPv4 or IPv6.")
     first_seen: Annotated[pa.timestamp, "us", "UTC"] = pandera.Field(description="First sighting.")
@@ -22,10 +22,10 @@ class IpRow(pandera.DataFrameModel):
         nullable=True, metadata={"identifier": True}, description="Identifies the record."
     )
     country: Optional[pa.string] = pandera.Field(
-        nullable=True, description="Where it is said to be."
+        nullable=True, description="Country of the address."
     )
     labels: Optional[pa.string] = pandera.Field(
-        nullable=True, metadata={"json": True}, description="Lists and campaigns it is on."
+        nullable=True, metadata={"json": True}, description="Lists and campaigns that include it."
     )
 
     @pandera.check("address", name="valid_address")

@@ -26,8 +26,8 @@ class LogRow(pandera.DataFrameModel):
     )
     message: pa.string = pandera.Field(description="The text; may hold line breaks.")
     source: pa.string = pandera.Field(description="Process or service that logged it.")
-    device: Optional[pa.string] = pandera.Field(nullable=True, description="Host it ran on.")
-    ip: Optional[pa.string] = pandera.Field(nullable=True, description="Address it is about.")
+    device: Optional[pa.string] = pandera.Field(nullable=True, description="Host of the process.")
+    ip: Optional[pa.string] = pandera.Field(nullable=True, description="IP address concerned.")
     attributes: Optional[pa.string] = pandera.Field(
         nullable=True, metadata={"json": True}, description="Everything else, as JSON."
     )
