@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 LATEST := .venv-latest
-# What `make setup` installs: dev is everything; a server needs report,alerts.
+# Extras that `make setup` installs. `dev` has all of them; a server needs report,alerts.
 EXTRAS ?= dev
 READY := $(VENV)/.ready
 PIP := --quiet --disable-pip-version-check
@@ -26,22 +26,22 @@ dev: setup ## Open the Dagster UI (web server and daemon) on http://127.0.0.1:30
 test: $(READY) ## All tests, on a real PostgreSQL
 	@$(BIN)/pytest -n auto --dist worksteal $(ARGS)
 
-test-fast: $(READY) ## The tests that need neither PostgreSQL nor Dagster, in a minute
+test-fast: $(READY) ## Tests without PostgreSQL and Dagster, about a minute
 	@$(BIN)/pytest -n auto --dist worksteal -m "unit and not slow" $(ARGS)
 
-test-latest: ## All tests on the newest Dagster, in .venv-latest; some: ARGS=...
+test-latest: ## All tests on the newest Dagster, in .venv-latest; select with ARGS=...
 	@$(PYTHON) -m venv $(LATEST)
 	@$(LATEST)/bin/pip install $(PIP) --constraint constraints.txt --editable '.[dev]'
 	@grep -v '^dagster' constraints.txt > $(LATEST)/constraints.txt
 	@$(LATEST)/bin/pip install $(PIP) --constraint $(LATEST)/constraints.txt \
 		--upgrade dagster dagster-webserver 2> $(LATEST)/upgrade.log \
 		|| { cat $(LATEST)/upgrade.log; exit 1; }
-# Without its pin on Dagster: its release may come later, and pip would choose one of years ago.
+# --no-deps: its release may come after Dagster's, and pip would then choose a version of years ago.
 	@$(LATEST)/bin/pip install $(PIP) --upgrade --no-deps dagster-postgres
 	@$(LATEST)/bin/pip freeze --disable-pip-version-check | grep '^dagster'
 	@$(LATEST)/bin/pytest -n auto --dist worksteal $(ARGS)
 
-torture: $(READY) ## Campaigns that try to break the guarantees, up to 45 minutes; some: ARGS="kills"
+torture: $(READY) ## Campaigns that try to break the guarantees, up to 45 minutes; select with ARGS="kills"
 	@$(BIN)/python -m exporter_pipelines_tests.torture $(ARGS)
 
 check: $(READY) lint types test ## Lint, types and tests
@@ -60,7 +60,7 @@ bench: $(READY) ## Benchmarks against the limit and other tools; ROWS= DAYS= ROU
 		$(if $(DAYS),--days $(DAYS)) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(PEERS),--peers $(PEERS)) \
 		$(if $(ONLY),--only "$(ONLY)")
 
-# Ten minutes and 12 GB of disk, so it is not in the list: see docs/performance.md.
+# Not listed in `make help`: takes ten minutes and 12 GB of disk, see docs/performance.md.
 bench-scale: $(READY)
 	@$(BIN)/python -m exporter_pipelines_tests.benchmarks scale $(ARGS)
 
@@ -78,7 +78,7 @@ $(READY): setup.py constraints.txt pyproject.toml
 .env:
 	@cp .env.example $@ && chmod 600 $@ && echo "Created .env from .env.example; your settings go there."
 
-# Once, by one process, before anything starts in parallel: many first starts at the same time
-# corrupt an empty SQLite instance for good.
+# Create the instance once, in one process: if several processes start at the same time on an empty
+# SQLite instance, they corrupt it permanently.
 .dagster/storage: | $(READY) .env
 	@$(BIN)/dagster instance migrate > /dev/null 2>&1 || $(BIN)/dagster instance migrate
