@@ -1,4 +1,4 @@
-"""The asset of a dataset whose definition has a mistake: it exports nothing and says why.
+"""The asset of a dataset with an invalid definition: it exports nothing and fails with the reason.
 
 https://docs.dagster.io/guides/build/assets
 
@@ -24,7 +24,7 @@ def broken_asset(
     partitions_def: dg.PartitionsDefinition[str],
     group: str,
 ) -> dg.AssetsDefinition:
-    """An asset that fails with what is wrong with its definition.
+    """An asset that fails with the mistakes in its definition.
 
     It has the partitions of the others, so that a backfill over all of them can be started.
 

@@ -49,7 +49,8 @@ class Watchdog:
         # unacknowledged; any value from one to two minutes is fine.
         self.tcp_user_timeout_ms = 60_000 + next(_marks) % 60_000
         self._socket: socket.socket | None = None
-        self._before: set[int] | None = None
+        # Sockets that were open before connecting; None unless a connection is being opened.
+        self._known_inodes: set[int] | None = None
         self._running: threading.Thread | None = None
         self._answers: queue.SimpleQueue[tuple[Any, BaseException | None]] = queue.SimpleQueue()
 
@@ -63,18 +64,18 @@ class Watchdog:
 
         def connect_alone() -> T:
             with _connecting:
-                self._before = {inode for inode, _ in _sockets()}
+                self._known_inodes = {inode for inode, _ in _sockets()}
                 try:
                     connected = connect()
-                    self._socket = self._found()
+                    self._socket = self._find_socket()
                     return connected
                 finally:
-                    self._before = None
+                    self._known_inodes = None
 
         return self.call(connect_alone, limit_s)
 
-    def call(self, ask: Callable[[], T], limit_s: float) -> T:
-        """Run `ask`, and return its result or raise its error.
+    def call(self, function: Callable[[], T], limit_s: float) -> T:
+        """Run `function`, and return its result or raise its error.
 
         Raises:
             NoAnswerError: it took longer than `limit_s` seconds; the connection is closed.
@@ -83,7 +84,7 @@ class Watchdog:
 
         def run() -> None:
             try:
-                answers.put((ask(), None))
+                answers.put((function(), None))
             except BaseException as error:  # raised again in the caller's thread
                 answers.put((None, error))
 
@@ -96,7 +97,7 @@ class Watchdog:
                 raise failure
         except BaseException as error:
             # Also for a signal: a cancel must not wait for the server.
-            self._shut()
+            self._shut_down_socket()
             self._running.join(GRACE_S)
             if isinstance(error, queue.Empty):
                 raise NoAnswerError from None
@@ -108,12 +109,14 @@ class Watchdog:
 
     def disconnect(self) -> None:
         """Close the connection, so that a waiting call fails. May be called from any thread."""
-        self._shut()
+        self._shut_down_socket()
+        # Also ends the wait in `call` if the socket was not found.
         self._answers.put((None, NoAnswerError()))
 
-    def _shut(self) -> None:
-        if self._socket is None and self._before is not None:
-            self._socket = self._found()
+    def _shut_down_socket(self) -> None:
+        # While connecting, the call itself has not found the socket yet.
+        if self._socket is None and self._known_inodes is not None:
+            self._socket = self._find_socket()
         if self._socket is not None:
             with suppress(OSError):  # the server has closed it already
                 self._socket.shutdown(socket.SHUT_RDWR)
@@ -123,37 +126,41 @@ class Watchdog:
         if self._socket is not None:
             self._socket.close()
 
-    def _found(self) -> socket.socket | None:
+    def _find_socket(self) -> socket.socket | None:
         """The connection's socket, among those opened since `connect`; None if it is ambiguous.
 
         Returns a duplicate of the descriptor. The driver may close its own, and the number may
         then be reused for another file.
         """
-        before = self._before
-        if before is None:
+        known = self._known_inodes
+        if known is None:
             return None
         # TCP first, since the mark is certain. A Unix socket has none, and may be from other code.
         kinds: dict[str, list[socket.socket]] = {"tcp": [], "unix": []}
         for inode, number in _sockets():
-            if inode not in before:
+            if inode not in known:
                 with suppress(OSError):  # closed in the meantime
-                    line = socket.socket(fileno=os.dup(number))
-                    kinds.setdefault(self._kind(line), []).append(line)
+                    candidate = socket.socket(fileno=os.dup(number))
+                    kinds.setdefault(self._kind(candidate), []).append(candidate)
         found = next((kinds[kind] for kind in ("tcp", "unix") if kinds[kind]), [])
-        for line in itertools.chain(*kinds.values()):
-            if [line] != found:
-                line.close()
+        for candidate in itertools.chain(*kinds.values()):
+            if [candidate] != found:
+                candidate.close()
         return found[0] if len(found) == 1 else None
 
-    def _kind(self, line: socket.socket) -> str:
+    def _kind(self, candidate: socket.socket) -> str:
         """`tcp` or `unix` for a socket that may be this connection's; else `other`."""
         try:
-            if line.family == socket.AF_UNIX:
-                return "unix" if "/.s.PGSQL." in str(line.getpeername()) else "other"
+            if candidate.family == socket.AF_UNIX:
+                return "unix" if "/.s.PGSQL." in str(candidate.getpeername()) else "other"
             if hasattr(socket, "TCP_USER_TIMEOUT"):
-                mark = line.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
+                mark = candidate.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
                 return "tcp" if mark == self.tcp_user_timeout_ms else "other"
-            return "tcp" if line.type == socket.SOCK_STREAM and line.getpeername() else "other"
+            return (
+                "tcp"
+                if candidate.type == socket.SOCK_STREAM and candidate.getpeername()
+                else "other"
+            )
         except OSError:  # not connected, or not TCP
             return "other"
 

@@ -75,7 +75,7 @@ def _directly(path: Path) -> sqlite3.Connection | None:
 
 
 def _copied(path: Path) -> sqlite3.Connection | None:
-    """A connection to a copy; None if an application opened the file in WAL mode meanwhile."""
+    """A connection to a copy; None if an application opened the file in WAL mode in between."""
     is_wal = uses_wal(path)
     before = path.stat()
     # While there is no -wal file, no process writes to a file in WAL mode. So it needs no lock, and

@@ -1,4 +1,4 @@
-"""A SQLite table as a dataset wants it, or one clear error that says what does not fit."""
+"""Maps a SQLite table to the columns of a dataset; raises an error if it does not fit."""
 
 from __future__ import annotations
 

@@ -45,10 +45,10 @@ def remove_day(root: Path, dataset: str, day: str) -> None:
     """
     data, name = make_folder(root, dataset, layout.DATA), layout.day_name(day)
     attempt = layout.attempt_name(day, secrets.token_hex(8))
-    gone = make_folder(root, dataset, layout.SUPERSEDED) / attempt
+    moved = make_folder(root, dataset, layout.SUPERSEDED) / attempt
     with translate_os_errors(data):
         os.utime(data / name)  # `cleanup` counts its age from now
-        os.rename(data / name, gone)
+        os.rename(data / name, moved)
     sync_folder(data)
 
 
@@ -56,8 +56,8 @@ def remove_quarantine(root: Path, dataset: str, day: str) -> None:
     """Remove the rejected rows of a day, without a grace period."""
     home = make_folder(root, dataset, layout.QUARANTINE)
     scratch = make_folder(root, dataset, layout.SUPERSEDED)
-    gone = scratch / f"quarantine.{secrets.token_hex(8)}"
+    moved = scratch / f"quarantine.{secrets.token_hex(8)}"
     with translate_os_errors(home):
-        os.rename(home / layout.day_name(day), gone)
+        os.rename(home / layout.day_name(day), moved)
     sync_folder(home)
-    shutil.rmtree(gone, ignore_errors=True)  # `cleanup` removes what is left
+    shutil.rmtree(moved, ignore_errors=True)  # `cleanup` removes what is left

@@ -62,7 +62,7 @@ class LocalStaging:
     def discard(self) -> None:
         """See `contracts.staged_day.Staging.discard`. Raises nothing.
 
-        It often runs because of an error, which an error of its own must not hide. If files cannot
+        It often runs because of an error, which an error in here must not hide. If files cannot
         be removed, their lock file stays as well, and a later run finds and removes them.
         """
         for file in self._files:

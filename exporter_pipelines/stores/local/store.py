@@ -85,7 +85,7 @@ class LocalStore:
             current = self.read_manifest(dataset, day)
             if generation_of(current) != mine.base:
                 raise GenerationChangedError(current)
-            self._write_beside(mine, publication)
+            self._write_other_files(mine, publication)
             self._switch_with_quarantine(mine, publication)
             kept = {publication.quarantine} if publication.quarantine else set()
             remove_old_quarantine(self.root, dataset, day, keep=kept)
@@ -196,7 +196,7 @@ class LocalStore:
         of = self.day_folder if part == "day" else self.quarantine_folder
         return of(dataset, day)
 
-    def _write_beside(self, staging: LocalStaging, publication: Publication) -> None:
+    def _write_other_files(self, staging: LocalStaging, publication: Publication) -> None:
         """Write the files outside of the day's folder that must exist before the switch."""
         for name, content in publication.dataset_files.items():
             # Written in the staging area first, where `cleanup` removes what a killed process left.
