@@ -19,7 +19,7 @@ from exporter_pipelines.contracts.manifest import MANIFEST_NAME, Manifest, seale
 from exporter_pipelines.contracts.store import generation_of
 from exporter_pipelines.stores import layout
 from exporter_pipelines.stores.local.cleanup import day_lock
-from exporter_pipelines.stores.local.files import make_folder, replace_file
+from exporter_pipelines.stores.local.files import NewFile, make_folder, replace_file
 from exporter_pipelines.stores.local.locks import locked
 from exporter_pipelines.stores.local.small_files import read_small_file
 
@@ -82,7 +82,8 @@ def move_out_of_manifests(root: Path, dataset: str, days: list[str]) -> None:
             for day in days:
                 with day_lock(root, dataset, day):
                     _move_out_of_manifest(root, dataset, day, scratch)
-            replace_file(marker, scratch / f"upgrade.{_UPGRADED}", b"", private=True)
+            # Empty, so creating it is atomic; nothing is written to a folder that may be read-only.
+            NewFile(marker, private=True).close()
 
 
 def _move_out_of_manifest(root: Path, dataset: str, day: str, scratch: Path) -> None:
