@@ -1,4 +1,4 @@
-"""Operational data of a backend, exported by day as validated training data.
+"""Exports operational data from a database as validated files, one folder per day.
 
 The flow:
     source -> Arrow batches -> transforms -> Pandera -> valid rows -> format -> staging
@@ -8,9 +8,9 @@ The flow:
 
 The asset stages, the check judges, the IO manager publishes.
 
-The packages, each of which may import only those above it (`test_ladder` enforces it):
+The packages (`test_ladder` lists what each may import, and enforces it):
     contracts, errors, settings, extras
-    sources | transforms | formats | stores      siblings never import each other
+    sources | transforms | formats | stores      never import each other
     engine                                       stages, judges, publishes and loads days
     verification                                 checks published days
     reporting                                    numbers, charts and page of the export report

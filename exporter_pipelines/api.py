@@ -7,8 +7,8 @@
         ...
 
 The engine and its guarantees are the same as in Dagster, but Dagster's history does not show these
-exports. Settings come from the environment. In Dagster's commands the values of `.env` override
-it; for the same here, call `dotenv.load_dotenv(".env", override=True)` first.
+exports. Settings come from the environment. Dagster's commands also load `.env`, which overrides
+it. To do the same here, call `dotenv.load_dotenv(".env", override=True)` first.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ def export_day(
     batch_rows: int = DEFAULT_BATCH_ROWS,
     accept_loss: bool = False,
 ) -> Manifest:
-    """Export one day and return the manifest of what is published now.
+    """Export one day and return its published manifest.
 
     Args:
         dataset: A name below `defs/`, or a `Dataset` object.
         day: `YYYY-MM-DD`, a day of EXPORTER_TIMEZONE.
-        batch_rows: Most rows in a batch; changes memory and speed, never the result.
+        batch_rows: Maximum rows in a batch; affects memory and speed, never the result.
         accept_loss: Whether an empty day may replace a published one that has rows.
 
     Raises:
@@ -104,7 +104,7 @@ def open_days(dataset: str, first: str, last: str | None = None) -> pa.RecordBat
     """The rows of published days, in order, verified against their manifests.
 
     Args:
-        dataset: Its name; it need not be below `defs/` any more.
+        dataset: Its name. Its definition may have been deleted.
         first: First day, `YYYY-MM-DD`.
         last: Last day, included; by default the first.
 

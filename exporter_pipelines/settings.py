@@ -93,8 +93,8 @@ def source_url(variable: str) -> str:
     if not value:
         raise MissingSettingError(
             f"The environment variable {variable} is not set.",
-            "Put postgresql://user:password@host:5432/database, sqlite:////absolute/path.db or the "
-            "word demo in it, in the shell or in .env.",
+            "Set it in .env to postgresql://user:password@host:5432/database, "
+            "sqlite:////absolute/path.db or the word demo.",
         )
     return value
 

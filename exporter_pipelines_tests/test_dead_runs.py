@@ -88,7 +88,7 @@ def test_a_lock_that_cannot_be_written_is_no_reason_to_fail(
 ) -> None:
     done = project.materialize("logs", partition=DAY)
     assert done.code == 1
-    assert "A file is in the place of a folder; move it away" in done.last_words
+    assert "A file exists where a folder is needed; move it away" in done.last_words
 
 
 @pytest.fixture

@@ -314,7 +314,7 @@ def test_an_output_path_that_is_a_file_is_a_clear_error(logs: Backend, tmp_path:
     file = tmp_path / "file"
     file.write_text("precious")
     for root in (file, file / "exports"):
-        with pytest.raises(OutputUnavailableError, match="A file is in the place of a folder"):
+        with pytest.raises(OutputUnavailableError, match="A file exists where a folder is needed"):
             export(logs.url, LOGS, DAY, LocalStore(root))
     assert file.read_text() == "precious"
 
@@ -432,7 +432,7 @@ def test_what_is_not_a_small_file_is_not_read_and_is_replaced(
         assert store.read_manifest("logs", DAY) == b""
     if put is _folder and not place.endswith(MANIFEST_NAME):
         # A folder in the place of a file is not removed: the day says what is in its way.
-        with pytest.raises(OutputUnavailableError, match="A folder is in the place of a file"):
+        with pytest.raises(OutputUnavailableError, match="A folder exists where a file is needed"):
             export(logs.url, LOGS, DAY, store)
         return
     manifest = export(logs.url, LOGS, DAY, store)

@@ -177,7 +177,7 @@ def test_a_folder_in_place_of_one_days_lock_costs_that_day_only(
     lock = exports.root / "logs" / ".locks" / f"date={ONE}"
     lock.mkdir(parents=True)
     said = failure(logs.run("logs", ONE, THREE))
-    assert f"logs {ONE}: Cannot write {lock}: Is a directory. A folder is in the place" in said
+    assert f"logs {ONE}: Cannot write {lock}: Is a directory. A folder exists where" in said
     assert exports.published_days("logs") == [TWO, THREE]
 
 

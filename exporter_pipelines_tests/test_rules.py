@@ -109,9 +109,9 @@ def test_basic_validation_applies_none_of_them(day: Backend, store: LocalStore) 
     ("rule", "said"),
     [
         (function("raising"), "'raising' on whole rows raised an exception"),
-        (function("one_verdict"), "'one_verdict' on whole rows gives one verdict"),
-        (function("texts", columns=["message"]), "'texts' on message gives one verdict"),
-        (function("fewer", columns=["message"]), "'fewer' on message gives one verdict"),
+        (function("one_verdict"), "'one_verdict' on whole rows returned one result"),
+        (function("texts", columns=["message"]), "'texts' on message returned one result"),
+        (function("fewer", columns=["message"]), "'fewer' on message returned one result"),
     ],
 )
 def test_a_rule_that_does_not_judge_row_by_row_is_named(
@@ -211,7 +211,7 @@ def test_an_sql_rule_hides_no_other_reason(day: Backend, store: LocalStore) -> N
     [
         ("took_ms > 0", r"'x' of logs is refused: .*took_ms"),
         ("id +", "'x' of logs is refused: .*syntax"),
-        ("id + 1", "'x' of logs gives int8 instead of bool"),
+        ("id + 1", "'x' of logs returns int8 instead of bool"),
         ("count(*) < 5", "'x' of logs is refused: .*GROUP BY"),
     ],
 )

@@ -80,12 +80,12 @@ class SourceConfig(Strict):
     )
     encodings: dict[str, TimeEncoding] = Field(
         default_factory=dict,
-        description="Exported time column: unit of its numbers, `epoch_s`, `epoch_ms` or "
+        description="Exported time column -> unit of its numbers: `epoch_s`, `epoch_ms` or "
         "`epoch_us`. Text is always read as `iso8601`.",
     )
     columns: dict[str, str] = Field(
         default_factory=dict,
-        description="Exported name: source name. Columns that are not listed keep their name.",
+        description="Exported name -> source name. Columns that are not listed keep their name.",
     )
     retries: int = Field(
         3,
@@ -99,7 +99,7 @@ class SourceConfig(Strict):
         gt=0,
         le=86_400,
         description="Longest wait, in seconds, for PostgreSQL to send the next rows, or to answer "
-        "a statement that needs no work.",
+        "a quick statement.",
     )
     answer_timeout_s: float = Field(
         3600,
@@ -185,8 +185,8 @@ class DatasetConfig(Strict):
     )
     thresholds: dict[str, Threshold] = Field(
         default_factory=dict,
-        description="Rule: `warn` (never counts toward holding), `hold` (one row holds the day) "
-        "or `ignore` (not applied).",
+        description="Rule -> `warn` (its rows do not count towards the limits), `hold` (one row "
+        "holds the day) or `ignore` (not applied).",
     )
     select: tuple[str, ...] | None = Field(
         None,
@@ -202,16 +202,19 @@ class DatasetConfig(Strict):
         "one file per day.",
     )
     max_rejected_pct: float = Field(
-        1.0, ge=0, le=100, description="A day is held above this AND max_rejected_rows."
+        1.0,
+        ge=0,
+        le=100,
+        description="Percentage of rejected rows. A day is held only above both limits.",
     )
     max_rejected_rows: int = Field(
-        10, ge=0, description="A day is held above this AND max_rejected_pct."
+        10, ge=0, description="Number of rejected rows. A day is held only above both limits."
     )
     max_value_bytes: int = Field(
         16 * 1024 * 1024,
         ge=1,
         le=256 * 1024 * 1024,
-        description="A row with a larger value is rejected; the value is cut off in SQL.",
+        description="A row with a larger value is rejected; SQL truncates the value.",
     )
     schedule: str | None = Field(
         "15 2 * * *",
@@ -338,5 +341,5 @@ def check_select(config: DatasetConfig, schema: RowSchema) -> None:
         if column not in config.select:
             raise ConfigurationError(
                 f"select: column {column!r} is missing.",
-                "Key and time column are always exported.",
+                "Key and time column must always be exported.",
             )

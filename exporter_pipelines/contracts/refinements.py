@@ -75,8 +75,8 @@ class TransformConfig(Strict):
 
     name: PartName | None = Field(
         None,
-        description="Name of a built-in transform; with `function`, the name under which changes "
-        "are counted, by default the function's.",
+        description="Name of a built-in transform. With `function`: the name under which its "
+        "changes are counted, by default the name of the function.",
     )
     function: DottedPath | None = Field(
         None,

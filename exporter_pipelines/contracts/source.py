@@ -1,9 +1,9 @@
 """The engine's interface to a database: one consistent day, as Arrow batches.
 
 The last column of every batch, `NOTES_COLUMN`, is null or a JSON array of what the source did to
-the row. Its elements are null, `["reject", rule, column, value]` for a value that could not be
-delivered, or `["change", rule, column]` for one that was delivered changed. A broken SQL rule is
-`["reject", rule, null, null]`: no value is missing.
+the row. Its elements are `["reject", rule, column, value]` for a value that could not be delivered,
+`["change", rule, column]` for a value that was changed, or null, which means nothing. A row that
+breaks an SQL rule has `["reject", rule, null, null]`, and all its values.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ class SourceInfo:
     Attributes:
         kind: Kind of database, such as `postgresql` or `sqlite`.
         table: As configured; for a query `query` and a short hash of its text.
-        snapshot: The database's own name of the snapshot (`pg_current_snapshot()`); for SQLite,
-            which has none, how it was read (`wal`, `copy`) and its size.
+        snapshot: The snapshot's identifier in the database (`pg_current_snapshot()`). SQLite has
+            none: how the file was read (`wal`, `copy`), and its size.
         server_version: Version of the database.
         fingerprint: Hash of the day's row count, largest key and, where the dataset names an
             `updated_column`, latest update.
@@ -44,12 +44,12 @@ class SourceInfo:
 
 
 class DaySnapshot(Protocol):
-    """One day of one table as it stood at one moment; a context manager, closed by the caller.
+    """One day of one table in one snapshot; a context manager, closed by the caller.
 
     Attributes:
-        schema: The dataset's schema, bound to the types that this table has.
+        schema: The dataset's schema, with the types of this table.
         row_count: Rows of the day, counted by the database in this snapshot.
-        repeated_keys: Rows whose key occurred before, counted by the database.
+        repeated_keys: Rows that repeat the key of another row, counted by the database.
     """
 
     schema: RowSchema
@@ -71,7 +71,7 @@ class DaySnapshot(Protocol):
         """The rows in a total order, in the columns of `schema.arrow` plus `NOTES_COLUMN`.
 
         Args:
-            max_rows: Most rows in a batch; a batch may be smaller, and none is empty.
+            max_rows: Maximum rows in a batch. A batch may be smaller, but is never empty.
 
         Raises:
             SourceLostError: the database stopped in the middle.
@@ -125,7 +125,7 @@ class Source:
         example: A URL, for messages.
         open_session: Takes a URL and the name of its environment variable, for messages. Connects
             when the first day is read.
-        open_inspection: The same for the doctor; connects at once.
+        open_inspection: Takes the same arguments, for the doctor; connects at once.
     """
 
     kind: str

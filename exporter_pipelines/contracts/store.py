@@ -1,4 +1,4 @@
-"""The engine's interface to a place for exports: named files, and one switch that publishes a day.
+"""The engine's interface to the storage of exports, which publishes a day in one step.
 
 Belongs here: the protocols of a store and of a published day. Does not belong here: any
 particular store; each one is a package in `stores/`.
@@ -17,11 +17,11 @@ from exporter_pipelines.contracts.retention import Part
 from exporter_pipelines.contracts.staged_day import Staging
 
 NewTombstone = Callable[[bytes | None, bytes | None], bytes]
-"""(earlier tombstone, published manifest) -> tombstone; None when there is none."""
+"""(earlier tombstone, published manifest) -> tombstone, the record of a removed day; None: none."""
 
 
 def generation_of(manifest: bytes | None) -> str | None:
-    """Identify what is published by a hash of its manifest; no two runs write the same manifest.
+    """The identity of a published export: a hash of its manifest, which no two runs share.
 
     Args:
         manifest: Its bytes as published; None when the day is not published.
@@ -35,7 +35,7 @@ def generation_of(manifest: bytes | None) -> str | None:
 class GenerationChangedError(Exception):
     """Another run published or removed the day after this attempt began.
 
-    The engine catches it and decides what the user is shown.
+    The engine catches it and decides what to tell the user.
 
     Attributes:
         published: The manifest that is published now; None when the day was removed.
@@ -48,13 +48,13 @@ class GenerationChangedError(Exception):
 
 @dataclass(frozen=True)
 class Publication:
-    """What becomes visible with a staged day.
+    """What is published together with the data files of a staged day.
 
     Attributes:
         manifest: Bytes of `_manifest.json`.
         quarantine: Name of the staged file with the rejected rows; None when there are none.
         dataset_files: Name -> content of the files in the dataset's folder (card and schemas).
-        fingerprint: Of the day's source rows; stored privately, to detect late data.
+        fingerprint: `SourceInfo.fingerprint`; stored privately, to detect late data.
     """
 
     manifest: bytes
@@ -104,10 +104,10 @@ class PublishedDay(Protocol):
 
 
 class Store(Protocol):
-    """A place for exports. All days are partition keys, `YYYY-MM-DD`.
+    """Storage for exports. All days are partition keys, `YYYY-MM-DD`.
 
-    Every method raises `OutputUnavailableError` when the place cannot be read or written, and
-    `ConfigurationError` for a name that cannot be a dataset's or a day's.
+    Every method raises `OutputUnavailableError` when the storage cannot be read or written, and
+    `ConfigurationError` for an invalid name of a dataset or day.
     """
 
     @property
@@ -116,15 +116,15 @@ class Store(Protocol):
         ...
 
     def begin(self, dataset: str, day: str) -> Staging:
-        """Begin an attempt at a day, after removing abandoned ones; a context manager."""
+        """Begin an attempt at a day, after removing abandoned attempts; a context manager."""
         ...
 
     def switch(self, staging: Staging, publication: Publication) -> None:
         """Publish a staged day, if the published day is still the one that the attempt began with.
 
-        Comparing and switching are one step: no other attempt can come between. A reader finds the
-        old day or the new one, never a mixture. After an error the old day is still published,
-        unless the error came after the switch; then the new day is visible and whole.
+        No other attempt can publish between the comparison and the switch. A reader finds the old
+        day or the new one, never a mixture. After an error the old day is still published; only if
+        the error came after the switch, the new day is visible and complete.
 
         Raises:
             GenerationChangedError: another run published or removed the day in the meantime.
@@ -138,7 +138,7 @@ class Store(Protocol):
     def remove(
         self, dataset: str, day: str, part: Part, *, expected: str | None, tombstone: NewTombstone
     ) -> bool:
-        """Remove a part of a day, and leave a tombstone.
+        """Remove a part of a day, and write its tombstone.
 
         Args:
             dataset, day: Identify the day.

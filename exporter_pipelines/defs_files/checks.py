@@ -209,5 +209,5 @@ def _imported(path: str) -> RowSchema:
     except Exception as error:  # a schema.py is user code, which may raise anything
         raise ConfigurationError(
             f"schema {path!r} cannot be imported: {type(error).__name__}.",
-            "Import it in Python to see where.",
+            "Import it in Python to see the stack trace.",
         ) from None

@@ -182,7 +182,7 @@ class Definitions:
             if name in RESERVED_NAMES:
                 raise ConfigurationError(
                     f"the name {name!r} is taken by the export report.",
-                    "It is an asset key and a folder of the output: choose another.",
+                    "A name is an asset key and an output folder; choose another one.",
                 )
             folders = [
                 each.file.parent.name
@@ -192,7 +192,7 @@ class Definitions:
             if len(folders) > 1:
                 raise ConfigurationError(
                     f"the name {name!r} is taken twice: in {' and '.join(folders)}.",
-                    "It is an asset key and a folder of the output: give each another name.",
+                    "A name is an asset key and an output folder, so it must be unique.",
                 )
 
     def _base(self, name: str) -> Document:

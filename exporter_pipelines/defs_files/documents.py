@@ -133,7 +133,7 @@ def _not_yaml(file: Path, line: int, problem: str) -> ConfigurationError:
     return mistake_at(
         f"{file}:{line}",
         f"not valid YAML: {problem}.",
-        "Look at the indentation and the brackets just before it.",
+        "Check the indentation and the brackets just before this line.",
     )
 
 
@@ -149,8 +149,8 @@ def _check_size(file: Path, root: yaml.Node) -> None:
         if known is None or known > _MOST_VALUES:
             raise mistake_at(
                 f"{file}:{node.start_mark.line + 1}",
-                f"its anchors expand to more than {_MOST_VALUES:,} values.",
-                "Write the values out.",
+                f"the aliases expand to more than {_MOST_VALUES:,} values.",
+                "Write the values instead of aliases.",
             )
         return known
 

@@ -28,14 +28,14 @@ from exporter_pipelines.errors import DayHeldError
 
 
 class DayWriter(Protocol):
-    """Writes staged days: data and metadata of a published one, the quarantine of a held one."""
+    """Publishes staged days with data and metadata, or keeps the quarantine of held days."""
 
     def store(self) -> Store:
         """Where days are written."""
         ...
 
     def begin(self, dataset: str, day: str) -> Staging:
-        """Begin an attempt at a day; the engine discards it."""
+        """Create the staging area of an attempt at a day; the engine discards it."""
         ...
 
     def publish(self, staged: StagedDay) -> Manifest:
@@ -125,10 +125,10 @@ def export_day(
         window: The day.
         session: Reads the day; the caller closes it.
         writer: Writes the day.
-        run_id: For the manifest and the quarantine's name.
+        run_id: For the manifest and the name of the quarantine file.
         notify: Receives one line before each retry.
-        trailing_days: The published days before this one; keep one for all days of a run.
-        batch_rows: Most rows in a batch; changes memory and speed, never the result.
+        trailing_days: The published days before this one; pass the same object for a whole run.
+        batch_rows: Maximum rows in a batch; affects memory and speed, never the result.
         accept_loss: Whether an empty day may replace a published one that has rows.
         progress: Called after each batch with (rows read so far, rows of the day).
         retries: How staging is retried; by default as the dataset configures.

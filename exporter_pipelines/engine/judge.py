@@ -18,7 +18,7 @@ CHECKS = {
     "breaks a `hold` rule. Fails only for held days, so that they stand out: Dagster shows "
     "warnings in red as well.",
     "required_fields": "Rows without a value in a required column. They are rejected.",
-    "repeated_keys": "Rows whose key occurs in another row of the day. They are exported.",
+    "repeated_keys": "Rows that repeat the key of another row of the day. They are exported.",
     "rows_outside_window": "Rows read whose time lies outside the day. Must be 0.",
     "row_conservation": "Rows counted by the source, compared with rows exported, rejected and "
     "filtered. The numbers must match.",

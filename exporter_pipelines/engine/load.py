@@ -61,7 +61,7 @@ def _published(store: Store, dataset: str, day: str) -> PublishedDay:
 def _not_published(store: Store, dataset: str, day: str) -> DayNotPublishedError:
     return DayNotPublishedError(
         f"{dataset} {day} is not published in {store.location}.",
-        "It was not exported, or held. Export it: dagster asset materialize "
+        "It was never exported, or it was held. Export it: dagster asset materialize "
         f"-m exporter_pipelines.definitions --select {dataset} --partition {day}",
     )
 
@@ -139,7 +139,7 @@ def open_days(store: Store, dataset: str, days: Sequence[str]) -> pa.RecordBatch
             if following.schema != first.schema:
                 raise ColumnMismatchError(
                     f"{dataset} {day} was exported with other columns than {days[0]}.",
-                    "Export one of them again, or read them one by one.",
+                    "Export one of the two days again, or read the days one by one.",
                 )
             yield from following
 

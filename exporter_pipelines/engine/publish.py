@@ -166,7 +166,7 @@ def _verify(staged: StagedDay) -> None:
             size, sha256 = size_and_sha256(file)
         if (size, sha256) != (facts.size_bytes, facts.sha256):
             raise OutputUnavailableError(
-                f"{facts.name} reads back as {size} bytes with another hash than the "
-                f"{facts.size_bytes} bytes that were written.",
-                "The disk is not reliable; the published export was not touched.",
+                f"{facts.name} was written with {facts.size_bytes} bytes, but reading it back gave "
+                f"{size} bytes with another hash.",
+                "The disk may be faulty. The published export was not changed.",
             )

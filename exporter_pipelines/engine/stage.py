@@ -54,7 +54,7 @@ def stage_day(
         snapshot: Its rows; the caller closes it.
         staging: Where files go; the caller discards it.
         run_id: Dagster's run id, for the manifest and the quarantine's name.
-        batch_rows: Most rows in a batch; changes memory and speed, never the result.
+        batch_rows: Maximum rows in a batch; affects memory and speed, never the result.
         progress: Called after each batch.
 
     Raises:

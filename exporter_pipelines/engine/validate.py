@@ -49,7 +49,7 @@ def validate(batch: pa.RecordBatch, schema: RowSchema) -> list[Rejection]:
         schema: Whose `pandera` judges.
 
     Raises:
-        RuleCrashedError: a rule raised, or gave one verdict for all rows.
+        RuleCrashedError: a rule raised, or returned one result for all rows.
         ColumnMismatchError: the frame does not fit the schema at all.
     """
     if _is_plain(batch, schema):
@@ -124,16 +124,15 @@ def _rejections(error: Any) -> list[Rejection]:
     column = getattr(error.schema, "name", None) if _is_column(error.schema) else None
     if error.reason_code is SchemaErrorReason.CHECK_ERROR:
         raise RuleCrashedError(
-            f"The rule {rule_name(error.check)!r} on {column or 'whole rows'} raised an exception "
-            "instead of judging.",
+            f"The rule {rule_name(error.check)!r} on {column or 'whole rows'} raised an exception.",
             "Make it safe for nulls (end a comparison with .fillna(True)) and try it on one day.",
         )
     if error.reason_code is SchemaErrorReason.DATAFRAME_CHECK and _is_one_verdict(error):
         raise RuleCrashedError(
-            f"The rule {rule_name(error.check)!r} on {column or 'whole rows'} gives one verdict "
-            "for all rows.",
-            "Return a Series with a verdict per row: a batch is a part of the day, and rows are "
-            "rejected one by one.",
+            f"The rule {rule_name(error.check)!r} on {column or 'whole rows'} returned one "
+            "result for all rows.",
+            "Return a boolean Series with one value per row. The rule sees a part of the day at a "
+            "time, and rows are rejected one by one.",
         )
     cases = error.failure_cases
     if error.reason_code not in _PER_ROW or not isinstance(cases, pd.DataFrame):

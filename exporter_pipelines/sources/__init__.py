@@ -25,10 +25,10 @@ Resolver = Callable[[str], str]
 
 
 class Databases:
-    """A `contracts.source.Session` for all databases that datasets name.
+    """A `contracts.source.Session` over the databases of all datasets, one session per database.
 
     Args:
-        resolve: Called when the first day of a variable is read. `day` raises its errors.
+        resolve: Called by `day` when it first reads a database; `day` raises its errors.
 
     Example:
         with Databases(resolve) as databases, databases.day(dataset, window) as snapshot:

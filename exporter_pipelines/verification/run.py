@@ -103,7 +103,7 @@ class Summary:
 
 
 def verify(selection: Selection, summary: Summary, progress: Progress) -> Iterator[VerifyReport]:
-    """Verify everything that was selected, and add it up.
+    """Verify the selected days, and count the results in `summary`.
 
     Args:
         selection: What to verify.

@@ -28,7 +28,7 @@ from exporter_pipelines.orchestration.exports.outcome import RunOutcome
 
 
 class DayEvents(Protocol):
-    """What a run yields and logs for its days."""
+    """The events that a run yields for its days, and the lines that it logs."""
 
     def published(self, manifest: Manifest, outcome: DayOutcome) -> Iterator[object]:
         """Record a published day with its checks."""
@@ -43,7 +43,7 @@ class DayEvents(Protocol):
         ...
 
     def closing(self, run: RunOutcome) -> Iterator[object]:
-        """The last events of the run, before it fails if a day was not published."""
+        """The last events of the run. If a day was not published, the run then fails."""
         ...
 
     def succeeded(self, run: RunOutcome) -> None:
@@ -52,7 +52,7 @@ class DayEvents(Protocol):
 
 
 def day_events(context: dg.AssetExecutionContext, store: Store) -> DayEvents:
-    """The events for a run. A range of one day counts as a range, as it does for Dagster."""
+    """The `DayEvents` of a run. Like Dagster, it treats a range of one day as a range."""
     return (
         SingleDayEvents(context, store)
         if context.has_partition_key
@@ -117,7 +117,7 @@ class RangeEvents:
     def closing(self, run: RunOutcome) -> Iterator[object]:
         """See `DayEvents`. Dagster requires one result per check, besides the evaluations per day.
 
-        A run that judged no day yields none: it must not turn a check green that failed earlier.
+        A run that judged no day yields none, so that a check that failed earlier stays red.
         """
         if run.verdicts:
             yield from range_results(run.verdicts, run.not_judged)

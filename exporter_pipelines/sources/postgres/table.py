@@ -120,7 +120,7 @@ class PostgresTable:
                 ) from None
             if found != "bool":
                 raise ConfigurationError(
-                    f"{what} gives {found} instead of bool.",
+                    f"{what} returns {found} instead of bool.",
                     "Write a comparison, as in `duration_ms >= 0`.",
                 )
 
@@ -165,8 +165,9 @@ class PostgresTable:
         return SourceUnavailableError(
             f"The rows of {self._dataset.name} stayed locked for "
             f"{self._connection.lock_timeout_s:g} s. Locked tables: "
-            f"{', '.join(holders) or 'none now'}.",
-            "Wait for that process, or end it with SELECT pg_terminate_backend(process).",
+            f"{', '.join(holders) or 'none any more'}.",
+            "Wait until the lock is released, or end the process with "
+            "SELECT pg_terminate_backend(process).",
         )
 
 

@@ -117,10 +117,10 @@ class SqliteConnection:
 
     def _busy(self) -> SourceUnavailableError:
         return SourceUnavailableError(
-            f"The SQLite database {self._path} is locked or changes all the time, so no snapshot "
+            f"The SQLite database {self._path} is locked or keeps changing, so no snapshot "
             "could be taken.",
-            "Try again later, or let the application use `PRAGMA journal_mode=WAL`, in which "
-            "readers and writers do not wait for each other.",
+            "Try again later, or let the application use `PRAGMA journal_mode=WAL`, which "
+            "lets readers and writers work at the same time.",
         )
 
     def _unavailable(self, error: Exception) -> ExporterError:

@@ -47,7 +47,7 @@ def open_snapshot(path: Path) -> tuple[sqlite3.Connection, str]:
         connection is closed or the process dies.
 
     Raises:
-        SqliteBusyError: the file stays locked or changes all the time.
+        SqliteBusyError: the file stays locked or keeps changing.
         sqlite3.Error, OSError: it cannot be read.
     """
     with _ONE_AT_A_TIME:

@@ -102,8 +102,8 @@ class SqliteTable:
         if found:
             raise ColumnMismatchError(
                 f"The time column {time} of {self._dataset.name} holds numbers ({found[0][0]}).",
-                f"Set their unit, as in `encodings: {{{source.time_column}: epoch_s}}`. It is "
-                "epoch_s, epoch_ms or epoch_us.",
+                f"Set their unit, as in `encodings: {{{source.time_column}: epoch_s}}`. Units are "
+                "epoch_s, epoch_ms and epoch_us.",
             )
 
     def _check_sql_rules(self) -> None:

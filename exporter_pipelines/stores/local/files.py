@@ -44,20 +44,20 @@ _HINTS = {
     "EXPORTER_OUTPUT_URL to another folder.",
     errno.EACCES: "Give this user permission, or set EXPORTER_OUTPUT_URL.",
     errno.EPERM: "Give this user permission, or set EXPORTER_OUTPUT_URL.",
-    errno.ENOTDIR: "A file is in the place of a folder; move it away, or set "
+    errno.ENOTDIR: "A file exists where a folder is needed; move it away, or set "
     "EXPORTER_OUTPUT_URL to another folder.",
-    errno.EISDIR: "A folder is in the place of a file; remove it.",
+    errno.EISDIR: "A folder exists where a file is needed; remove it.",
     errno.ELOOP: "Symbolic links are not followed here; remove the link.",
     errno.EEXIST: "Another process created it. Nothing was overwritten; run the day again.",
     errno.ENOENT: "It was removed while the export was running; run the day again.",
     errno.EXDEV: "All folders of a dataset must be on one file system.",
-    errno.ENOLCK: "The file system has no file locks, which keep two runs apart; use another one.",
+    errno.ENOLCK: "This file system does not support file locks; use another one for the exports.",
     errno.EIO: "The disk reported an error; see the kernel log.",
 }
 
 
 class NewFile:
-    """A new file for writing; `close()` makes it durable.
+    """A new file, open for writing; `close()` makes it durable.
 
     It never follows a symbolic link and never opens an existing file. It is unbuffered, so an
     error is raised by the write that failed, and `abandon` writes nothing more.

@@ -1,4 +1,4 @@
-"""Exports in a local folder, published atomically; see `stores.layout` for names and paths.
+"""Stores exports in a local folder and publishes them atomically; `stores.layout` has the paths.
 
 A day is published by exchanging its folder with the staged one (`renameat2`), so a reader finds
 all of the old day or all of the new one.
@@ -44,10 +44,10 @@ from exporter_pipelines.stores.local.switching import exchange_days
 
 
 class LocalStore:
-    """A `contracts.store.Store` in a folder.
+    """Implements `contracts.store.Store` in a local folder.
 
     Args:
-        root: Absolute path; created by the first export.
+        root: Absolute path of the output folder; created by the first export.
     """
 
     def __init__(self, root: Path) -> None:
@@ -119,7 +119,7 @@ class LocalStore:
         return True
 
     def clean_up(self, dataset: str) -> None:
-        """See `contracts.store.Store`. Also moves the fingerprints that 0.1.0 wrote."""
+        """See `contracts.store.Store`. Also moves the fingerprints that 0.1.0 kept in manifests."""
         clean_up(self.root, dataset)
         move_out_of_manifests(self.root, dataset, self.published_days(dataset))
 
