@@ -191,7 +191,7 @@ def test_an_unreachable_host_is_named_without_the_password(doctor: Doctor) -> No
     doctor.run()
     found = doctor.found("FAIL", "connection")
     assert "at 127.0.0.1:1, database db, user ann" in found["message"]
-    assert "Check that the server runs" in found["hint"]
+    assert "Check that the server is running" in found["hint"]
 
 
 def test_a_malformed_url_is_not_shown(doctor: Doctor) -> None:
