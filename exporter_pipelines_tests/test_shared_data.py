@@ -8,8 +8,8 @@ import sqlite3
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,11 @@ import pytest
 from psycopg.rows import dict_row
 
 from exporter_pipelines.contracts.manifest import Manifest
+from exporter_pipelines.engine.trailing_days import TrailingDays
 from exporter_pipelines.stores import LocalStore
 from exporter_pipelines_tests.support.backends import Backend, fresh_database
 from exporter_pipelines_tests.support.databases import SqliteDatabase
-from exporter_pipelines_tests.support.datasets import dataset, export, rows
+from exporter_pipelines_tests.support.datasets import databases, dataset, export, rows
 
 DATASETS = {
     "logs": ("logs", "timestamp"),
@@ -84,9 +85,19 @@ def with_neighbours(days: dict[str, int]) -> list[str]:
 
 def exported_days(backend: Backend, store: LocalStore, name: str) -> dict[str, Manifest]:
     """Day -> manifest, of each day with rows and of its neighbours."""
-    exported = dataset(name)
     days = with_neighbours(days_with_rows(backend, name))
-    return {day: export(backend.url, exported, day, store) for day in days}
+    with exporter(backend.url, name, store) as export_day:
+        return {day: export_day(day) for day in days}
+
+
+@contextmanager
+def exporter(url: str, name: str, store: LocalStore) -> Iterator[Callable[[str], Manifest]]:
+    """Exports days as a run over a range does: over one connection, each manifest read once."""
+    exported, trailing_days = dataset(name), TrailingDays(store, name)
+    with databases(url) as session:
+        yield lambda day: export(
+            url, exported, day, store, session=session, trailing_days=trailing_days
+        )
 
 
 @pytest.mark.parametrize("name", DATASETS)
@@ -136,14 +147,16 @@ def test_sqlite_gives_the_same_rows(
     other = LocalStore(tmp_path)
     table, column = DATASETS[name]
     # Or else every day copies the file, which is not in WAL mode.
-    with closing(sqlite3.connect(shared_file.path)) as application:
+    with ExitStack() as stack:
+        application = stack.enter_context(closing(sqlite3.connect(shared_file.path)))
         application.execute("PRAGMA journal_mode = wal")
         application.execute(f"SELECT count(*) FROM {table}")
         shared_file.run(f"CREATE INDEX IF NOT EXISTS {table}_time ON {table} ({column})")
         total = 0
+        export_ours = stack.enter_context(exporter(shared.url, name, exports))
+        export_theirs = stack.enter_context(exporter(shared_file.url, name, other))
         for day in with_neighbours(days_with_rows(shared, name)):
-            ours = export(shared.url, dataset(name), day, exports)
-            theirs = export(shared_file.url, dataset(name), day, other)
+            ours, theirs = export_ours(day), export_theirs(day)
             assert theirs.source.snapshot.startswith("wal")
             # Parsed, since PostgreSQL orders the keys of JSON objects, and sorted, since it
             # orders addresses (inet) as numbers.
