@@ -34,7 +34,7 @@ LADDER = {
         "errors", "settings", "contracts", "formats", "stores", "engine", "defs_files", "databases",
     },
     "reporting": {"extras", "contracts"},
-    "demo": {"errors", "settings", "extras", "contracts"},
+    "demo": {"errors", "settings", "extras", "contracts", "stores"},
     "databases": {"errors", "settings", "contracts", "sources", "demo"},
     "notifications": {"extras"},
     "defs_files": {"errors", "contracts", "transforms", "formats", "stores"},

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from exporter_pipelines.contracts.manifest import MANIFEST_NAME, Manifest
 from exporter_pipelines.demo.seed import HELD_DAY, days
+from exporter_pipelines.stores import layout
 
 DATASETS = ("logs", "anomalies", "ips")
 
@@ -21,7 +22,7 @@ def print_summary(root: Path, last_words: str) -> int:
     """
     missing = [(dataset, day) for dataset in DATASETS for day in _print_dataset(root, dataset)]
     print(f"Held or failed:\n{_indent(last_words)}\n" if missing else "No day was held.\n")
-    _print_sample(root / "logs" / "data" / f"date={days()[0]}")
+    _print_sample(layout.day_folder(root, "logs", days()[0].isoformat()))
     print(
         "Next: `make dev` opens the Dagster UI on the same data; README.md says how to point it "
         "at your own database."
@@ -32,10 +33,10 @@ def print_summary(root: Path, last_words: str) -> int:
 def _print_dataset(root: Path, dataset: str) -> list[str]:
     """Print a table of days; return those that are not published."""
     missing = []
-    print(f"{dataset}  {root / dataset / 'data'}")
+    print(f"{dataset}  {root / dataset / layout.DATA}")
     print("  day           read  exported  rejected     bytes  file")
     for day in (day.isoformat() for day in days()):
-        path = root / dataset / "data" / f"date={day}" / MANIFEST_NAME
+        path = layout.day_folder(root, dataset, day) / MANIFEST_NAME
         if not path.exists():
             missing.append(day)
             print(f"  {day}  not published (held or failed, see below)")

@@ -77,6 +77,11 @@ def day_of(name: str) -> str | None:
         return None
 
 
+def is_of_one_day(name: str) -> bool:
+    """Whether a file or folder of this name concerns one day only: the day, or an attempt at it."""
+    return name.startswith("date=")
+
+
 def day_folder(root: Path, dataset: str, day: str) -> Path:
     """Where a day is published."""
     return dataset_folder(root, dataset) / DATA / day_name(day)

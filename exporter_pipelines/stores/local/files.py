@@ -15,6 +15,7 @@ from pathlib import Path
 
 from exporter_pipelines.contracts.staged_day import Data
 from exporter_pipelines.errors import DayUnavailableError, OutputUnavailableError
+from exporter_pipelines.stores import layout
 from exporter_pipelines.stores.local.disk_space import NO_SPACE, space_hint
 
 FILE_MODE = 0o640
@@ -244,5 +245,5 @@ def _error_class(path: Path, code: int) -> type[OutputUnavailableError]:
         concerned = [*path.parents]  # permission to create depends on the parent folder
     else:
         concerned = []
-    one_day = any(part.name.startswith("date=") for part in concerned)
+    one_day = any(layout.is_of_one_day(part.name) for part in concerned)
     return DayUnavailableError if one_day else OutputUnavailableError
