@@ -47,7 +47,9 @@ def main(order: Order) -> None:
     from exporter_pipelines import api
     from exporter_pipelines.contracts.dataset import Dataset
     from exporter_pipelines.defs_files import dataset_named
+    from exporter_pipelines_tests.support.definitions import install_definitions
 
+    install_definitions()  # those of the checkout may be another backend's
     freeze_gc()
     shipped = dataset_named("logs")
     changes = {"format": order.format, "compression": order.compression, "max_rejected_pct": 5.0}

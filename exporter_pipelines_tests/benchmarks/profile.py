@@ -14,6 +14,7 @@ from exporter_pipelines import api
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.defs_files import dataset_named
 from exporter_pipelines_tests.benchmarks.data import WARM_UP_DAY, Rows
+from exporter_pipelines_tests.support.definitions import install_definitions
 
 _SHOWN_CALLS = 30
 
@@ -21,6 +22,7 @@ _SHOWN_CALLS = 30
 def profile(rows: Rows, output: Path, *, format_: str, compression: str) -> None:
     """Export all days in this process, twice, and print what took how much CPU time."""
     os.environ.update(EXPORTER_SOURCE_URL=rows.url, EXPORTER_OUTPUT_URL=str(output))
+    install_definitions()  # those of the checkout may be another backend's
     shipped = dataset_named("logs")
     changes = {"format": format_, "compression": compression, "max_rejected_pct": 5.0}
     logs = Dataset(shipped.config.model_copy(update=changes), shipped.schema)
