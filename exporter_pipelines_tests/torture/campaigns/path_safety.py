@@ -32,7 +32,7 @@ PLACES = [
     "logs/schema.json", f"logs/data/date={DAY}/_manifest.json",
     f"logs/data/date={DAY}/logs-{DAY}.jsonl.gz",
 ]  # fmt: skip
-MODES = {"quarantine": 0o600, "file": 0o640, "folder": 0o750}
+MODES = {"private": 0o600, "file": 0o640, "folder": 0o750}
 
 
 def run(trial: Trial) -> None:
@@ -138,8 +138,8 @@ def _modes(trial: Trial, url: str, store: LocalStore) -> None:
         finally:
             os.umask(old)
         for path in store.root.rglob("*"):
-            rejected = "quarantine" in path.parts and path.is_file()
-            kind = "folder" if path.is_dir() else "quarantine" if rejected else "file"
+            private = {"quarantine", ".fingerprints"} & {*path.relative_to(store.root).parts}
+            kind = "folder" if path.is_dir() else "private" if private else "file"
             mode = stat.S_IMODE(path.stat().st_mode)
             trial.check(
                 mode == MODES[kind],

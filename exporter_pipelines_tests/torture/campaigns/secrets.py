@@ -229,8 +229,8 @@ def _modes(trial: Trial, backend: Backend) -> None:
 
 def _check_modes(trial: Trial, root: Path, when: str) -> None:
     for path in (root, *root.rglob("*")):
-        rejected = path.is_file() and "quarantine" in path.relative_to(root).parts
-        meant = 0o750 if path.is_dir() else 0o600 if rejected else 0o640
+        inside = {"quarantine", ".fingerprints"} & {*path.relative_to(root).parts}
+        meant = 0o750 if path.is_dir() else 0o600 if inside else 0o640
         mode = stat.S_IMODE(path.lstat().st_mode)
         what = f"{when}: {path.relative_to(root)} has mode {mode:04o} instead of {meant:04o}"
         trial.check(mode == meant, what, part="modes")
