@@ -30,6 +30,7 @@ def benchmark(build: Path, *arguments: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_every_way_is_measured_and_written_down(build: Path) -> None:
     few = ("--rows", "500", "--days", "3", "--rounds", "1", "--peers", "0", "--only", "gzip")
     printed = benchmark(build, "compare", *few)
@@ -51,6 +52,7 @@ def test_every_way_is_measured_and_written_down(build: Path) -> None:
     assert "dagster asset materialize" in table
 
 
+@pytest.mark.slow
 def test_how_cost_grows_is_measured_and_written_down(build: Path) -> None:
     printed = benchmark(build, "scale", "--rows", "200", "400", "--dagster", "0", "--days")
     steps = json.loads((build / "scale.json").read_text())

@@ -693,6 +693,7 @@ def each(
         yield found
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, derandomize=True, database=None)
 @given(texts=st.lists(_TIMES, min_size=1, max_size=20))
 def test_all_databases_read_the_same_text_alike(

@@ -629,6 +629,7 @@ def test_a_failed_export_lets_go_of_the_file(database: SqliteDatabase, store: Lo
 # Memory
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_rows(database: SqliteDatabase, tmp_path: Path) -> None:
     few, many = 40_000, 160_000
     for day, count in ((DAY, few), ("2026-11-02", many)):

@@ -24,7 +24,9 @@ _RUNS_DAGSTER = (
 def markers_of(test: pytest.Function) -> Iterator[pytest.MarkDecorator]:
     """Those of pyproject.toml but `slow`, which a test names itself."""
     fixtures = [found[-1].func for found in test._fixtureinfo.name2fixturedefs.values()]
-    uses_postgres = "postgres_url" in test.fixturenames
+    # Tests of all sources ask for the server by the name of their parameter.
+    parameters = test.callspec.id if hasattr(test, "callspec") else ""
+    uses_postgres = "postgres_url" in test.fixturenames or "postgresql" in parameters
     uses_dagster = any(_uses_dagster(function) for function in (test.function, *fixtures))
     if uses_postgres:
         yield pytest.mark.postgres
