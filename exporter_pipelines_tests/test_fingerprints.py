@@ -126,6 +126,18 @@ def test_moving_it_is_gone_on_with_after_a_kill(
         assert fingerprint(store, day)
 
 
+def test_days_are_listed_once_and_not_for_every_export(
+    published: Backend, store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.clean_up("logs")  # the move is made
+
+    def listed(_store: LocalStore, _dataset: str) -> list[str]:
+        raise AssertionError("thousands of folders would be looked at for each day")
+
+    monkeypatch.setattr(LocalStore, "published_days", listed)
+    assert export(published.url, dataset(), DAYS[0], store).record_count == 10
+
+
 def test_a_removed_day_keeps_none(published: Backend, store: LocalStore) -> None:
     generation = generation_of(store.read_manifest("logs", DAYS[0]))
     assert store.remove(

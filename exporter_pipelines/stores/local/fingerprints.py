@@ -12,6 +12,7 @@ after the switch.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -62,18 +63,24 @@ def drop_fingerprint(root: Path, dataset: str, day: str) -> None:
         _path(root, dataset, day).unlink()
 
 
-def move_out_of_manifests(root: Path, dataset: str, days: list[str]) -> None:
+def move_out_of_manifests(
+    root: Path, dataset: str, published_days: Callable[[str], list[str]]
+) -> None:
     """Move fingerprints out of manifests that version 0.1.0 published.
 
     This happens once per dataset and does not change the `data_version` of a day. A reader finds
     the old or the new manifest; both match the data files. A damaged manifest is not changed;
     `exporter verify` reports it.
 
+    Args:
+        root, dataset: Whose manifests.
+        published_days: Lists the days of a dataset; called only if the move is still to be made.
+
     Raises:
         OutputUnavailableError: the folder cannot be written.
     """
     marker = root / dataset / layout.FINGERPRINTS / _UPGRADED
-    if not days or marker.exists():
+    if marker.exists() or not (days := published_days(dataset)):
         return
     make_folder(root, dataset, layout.FINGERPRINTS)
     scratch = make_folder(root, dataset, layout.SUPERSEDED)

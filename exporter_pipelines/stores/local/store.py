@@ -121,7 +121,7 @@ class LocalStore:
     def clean_up(self, dataset: str) -> None:
         """See `contracts.store.Store`. Also moves the fingerprints that 0.1.0 kept in manifests."""
         clean_up(self.root, dataset)
-        move_out_of_manifests(self.root, dataset, self.published_days(dataset))
+        move_out_of_manifests(self.root, dataset, self.published_days)
 
     # Reading
 
