@@ -12,7 +12,7 @@ import pytest
 import exporter_pipelines
 
 PACKAGE = Path(exporter_pipelines.__file__).parent
-SHARED_BY_SOURCES = ("sources.time_encodings", "sources.likely_encoding")
+SHARED_BY_SOURCES = ("sources.time_encodings", "sources.likely_encoding", "sources.comparing")
 # Package or module -> what it may import. `defs` are user code: rules need contracts, transforms.
 LADDER = {
     "process_memory": set(),

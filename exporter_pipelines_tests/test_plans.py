@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import pyarrow as pa
 import pytest
 
 from exporter_pipelines_tests.support.backends import Backend
 from exporter_pipelines_tests.support.datasets import dataset
-from exporter_pipelines_tests.support.query_plans import plans
+from exporter_pipelines_tests.support.query_plans import lookup_plan, plans
+from exporter_pipelines_tests.test_postgres_values import values_dataset
 
 _ROWS, _DAYS = 50_000, 100
 _DAY = "2026-02-10"
@@ -51,3 +53,30 @@ def test_a_day_is_read_through_the_index_on_time(
         assert "logs_timestamp" in plan, plan
         assert "Index Cond" in plan, plan
         assert "Seq Scan" not in plan, plan
+
+
+@pytest.mark.parametrize(
+    ("declared", "value"),
+    [
+        ("integer", "n"),
+        ("bigint", "n"),
+        ("text", "n::text"),
+        ("varchar(40)", "n::text"),
+        ("char(12)", "n::text"),
+        ("uuid", "lpad(n::text, 32, '0')::uuid"),
+        ("inet", "'10.0.0.0'::inet + n"),
+        ("numeric", "n"),
+    ],
+)
+def test_keys_are_looked_up_through_the_index_on_the_key(
+    empty_db: Backend, declared: str, value: str
+) -> None:
+    empty_db.run(f"CREATE TABLE v (id {declared} PRIMARY KEY, at timestamptz)")
+    empty_db.run(f"INSERT INTO v SELECT {value}, now() FROM generate_series(0, {_ROWS} - 1) n")
+    empty_db.run("ANALYZE v")
+    first = empty_db.run(f"SELECT ({value})::text FROM generate_series(7, 9) n")
+    texts = [text.removesuffix("/32") for (text,) in first]
+    keys = pa.array([int(t) for t in texts] if declared in ("integer", "bigint") else texts)
+    plan = lookup_plan(empty_db.url, values_dataset(), keys)
+    assert "Index Cond" in plan, plan
+    assert "Seq Scan" not in plan, plan

@@ -8,8 +8,8 @@ breaks an SQL rule has `["reject", rule, null, null]`, and all its values.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import pyarrow as pa
@@ -19,7 +19,27 @@ from exporter_pipelines.contracts.day_window import DayWindow
 from exporter_pipelines.contracts.inspection import Inspection
 from exporter_pipelines.contracts.row_schema import NOTES_COLUMN, RowSchema
 
-__all__ = ["NOTES_COLUMN", "DaySnapshot", "Session", "Source", "SourceInfo"]
+__all__ = [
+    "NOTES_COLUMN",
+    "DaySnapshot",
+    "NotComparedError",
+    "Session",
+    "Source",
+    "SourceIdentity",
+    "SourceInfo",
+]
+
+
+class NotComparedError(Exception):
+    """The source did not answer a comparison, although the export itself can go on.
+
+    Args:
+        reason: Part of a sentence, such as `the source needed more than 10 s`. Never row content.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 @dataclass(frozen=True)
@@ -43,6 +63,27 @@ class SourceInfo:
     fingerprint: str
 
 
+@dataclass(frozen=True)
+class SourceIdentity:
+    """Which database and table a day was read from, to notice another one.
+
+    Only its hash may be stored: it must not reach a manifest, a log or Dagster's metadata. So its
+    representation shows only the kind.
+
+    Attributes:
+        kind: As in `SourceInfo`.
+        server: Identifier that a PostgreSQL server keeps from `initdb` on; None if the role may not
+            read it, and for SQLite.
+        database: Name of the database; for SQLite the absolute path of the file, without links.
+        table: As the database resolves it (`public.logs`); for a query as in `SourceInfo`.
+    """
+
+    kind: str
+    server: str | None = field(repr=False)
+    database: str = field(repr=False)
+    table: str = field(repr=False)
+
+
 class DaySnapshot(Protocol):
     """One day of one table in one snapshot; a context manager, closed by the caller.
 
@@ -50,11 +91,13 @@ class DaySnapshot(Protocol):
         schema: The dataset's schema, with the types of this table.
         row_count: Rows of the day, counted by the database in this snapshot.
         repeated_keys: Rows that repeat the key of another row, counted by the database.
+        identity: Where the rows are read.
     """
 
     schema: RowSchema
     row_count: int
     repeated_keys: int
+    identity: SourceIdentity
 
     @property
     def info(self) -> SourceInfo:
@@ -103,6 +146,41 @@ class Session(Protocol):
         Raises:
             ConfigurationError: the URL is malformed, or the table does not fit the dataset.
             SourceUnavailableError: the database cannot be reached.
+        """
+        ...
+
+    def times_of(self, dataset: Dataset, keys: pa.Array, *, timeout_s: float) -> pa.Table:
+        """The rows with one of these keys, at any time, as the source stores them now.
+
+        One statement, which can use an index on the key. It must not be called while a day is open.
+
+        Args:
+            dataset: Names the table, key and time column.
+            keys: As an export delivers them; integers or text. The caller sends some 20,000 at a
+                time.
+            timeout_s: Limit of the whole call.
+
+        Returns:
+            One row per source row: `key`, in the type of `keys`, and `time` in microseconds UTC,
+            which is null if the stored value is no instant.
+
+        Raises:
+            NotComparedError: it took too long, or the source cannot look up these keys.
+            ExporterError: as `day`.
+        """
+        ...
+
+    def count_days(
+        self, dataset: Dataset, windows: Sequence[DayWindow], *, timeout_s: float
+    ) -> dict[str, int]:
+        """Day -> number of source rows, of all `windows` in one snapshot and with one statement.
+
+        Rows are counted as `DaySnapshot.row_count` counts them. It must not be called while a day
+        is open.
+
+        Raises:
+            NotComparedError: it took longer than `timeout_s`.
+            ExporterError: as `day`.
         """
         ...
 

@@ -14,7 +14,7 @@ from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.day_window import DayWindow
 from exporter_pipelines.contracts.manifest import DataFile, Transformation
 from exporter_pipelines.contracts.row_schema import RowSchema
-from exporter_pipelines.contracts.source import SourceInfo
+from exporter_pipelines.contracts.source import SourceIdentity, SourceInfo
 from exporter_pipelines.contracts.tally import Tally
 
 Data: TypeAlias = bytes | bytearray | memoryview
@@ -91,6 +91,7 @@ class StagedDay:
         quarantine: The rejected rows, or None.
         transformations: The transforms that were applied.
         source: Where the rows were read from.
+        identity: The same, to notice another source; must not reach a manifest, log or metadata.
         staging: Holds the files.
     """
 
@@ -105,6 +106,7 @@ class StagedDay:
     quarantine: FileFacts | None
     transformations: tuple[Transformation, ...]
     source: SourceInfo
+    identity: SourceIdentity
     staging: Staging
 
     @property

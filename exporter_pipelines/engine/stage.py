@@ -217,5 +217,6 @@ class _Stager:
                 *self._files.transformations,
             ),
             source=self._snapshot.info,
+            identity=self._snapshot.identity,
             staging=self._staging,
         )

@@ -7,7 +7,9 @@ Does not belong here: validating or transforming rows, and code for a single dat
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+
+import pyarrow as pa
 
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.day_window import DayWindow
@@ -28,7 +30,7 @@ class Databases:
     """A `contracts.source.Session` over the databases of all datasets, one session per database.
 
     Args:
-        resolve: Called by `day` when it first reads a database; `day` raises its errors.
+        resolve: Called when a database is first read; its errors are raised.
 
     Example:
         with Databases(resolve) as databases, databases.day(dataset, window) as snapshot:
@@ -41,16 +43,30 @@ class Databases:
 
     def day(self, dataset: Dataset, window: DayWindow) -> DaySnapshot:
         """See `contracts.source.Session.day`."""
-        variable = dataset.config.source.url
-        if variable not in self._sessions:
-            url = self._resolve(variable)
-            self._sessions[variable] = _source(url, variable).open_session(url, variable)
-        return self._sessions[variable].day(dataset, window)
+        return self._session(dataset).day(dataset, window)
+
+    def times_of(self, dataset: Dataset, keys: pa.Array, *, timeout_s: float) -> pa.Table:
+        """See `contracts.source.Session.times_of`."""
+        return self._session(dataset).times_of(dataset, keys, timeout_s=timeout_s)
+
+    def count_days(
+        self, dataset: Dataset, windows: Sequence[DayWindow], *, timeout_s: float
+    ) -> dict[str, int]:
+        """See `contracts.source.Session.count_days`."""
+        return self._session(dataset).count_days(dataset, windows, timeout_s=timeout_s)
 
     def close(self) -> None:
         """See `contracts.source.Session.close`."""
         for session in self._sessions.values():
             session.close()
+
+    def _session(self, dataset: Dataset) -> Session:
+        """The session of a dataset's database."""
+        variable = dataset.config.source.url
+        if variable not in self._sessions:
+            url = self._resolve(variable)
+            self._sessions[variable] = _source(url, variable).open_session(url, variable)
+        return self._sessions[variable]
 
     def __enter__(self) -> Databases:
         return self

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import psycopg
+import pyarrow as pa
 
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.day_window import DayWindow
+from exporter_pipelines.sources.comparing import TimeLimit
+from exporter_pipelines.sources.postgres.comparison import PostgresComparison
+from exporter_pipelines.sources.postgres.connection import Limits, PostgresConnection
 from exporter_pipelines.sources.postgres.session import PostgresSession
 
 
@@ -21,7 +25,24 @@ def plans(url: str, exported: Dataset, day: str, options: str = "COSTS") -> list
     window = DayWindow.of(day, "UTC")
     with PostgresSession(url, "URL") as session, session.day(exported, window) as snapshot:
         statements = snapshot._query.counts(with_fingerprint=True), snapshot._query.rows()
+    return [_plan(url, statement, options) for statement in statements]
+
+
+def lookup_plan(url: str, exported: Dataset, keys: pa.Array) -> str:
+    """The plan of a lookup by key, as text."""
+    connection = PostgresConnection(url, "URL", Limits(30, 30))
+    try:
+        comparison = PostgresComparison(connection, exported, TimeLimit(30))
+        source = exported.config.source
+        read = comparison._read
+        statement = comparison._lookup(read[source.key], read[source.time_column], keys)
+    finally:
+        connection.close()
+    return _plan(url, statement)
+
+
+def _plan(url: str, statement: str, options: str = "COSTS") -> str:
     with psycopg.connect(url) as connection:  # ADBC sends everything through COPY
         connection.execute("SET TimeZone = 'UTC'")
-        found = [connection.execute(f"EXPLAIN ({options}) {s}").fetchall() for s in statements]
-    return ["\n".join(row[0] for row in rows) for rows in found]
+        rows = connection.execute(f"EXPLAIN ({options}) {statement}").fetchall()
+    return "\n".join(row[0] for row in rows)

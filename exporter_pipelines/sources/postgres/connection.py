@@ -7,6 +7,7 @@ Does not belong here: the statements (`query`) and the error messages (`errors`)
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ import pyarrow as pa
 from adbc_driver_manager._reader import AdbcRecordBatchReader
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from exporter_pipelines.errors import ExporterError
 from exporter_pipelines.sources.postgres.errors import SERVER_TROUBLE, PostgresErrors, malformed
 from exporter_pipelines.sources.postgres.watchdog import NoAnswerError, Watchdog
 
@@ -59,6 +61,12 @@ WHERE name <> 'client_connection_check_interval'
     OR current_setting('server_version_num')::int >= 140000 AND version() !~ 'Visual C|mingw'
 """
 
+# Asked first, because a refusal would be an error in the log of the server.
+_MAY_IDENTIFY = """
+SELECT has_function_privilege(to_regprocedure('pg_control_system()'), 'EXECUTE') AS may
+"""
+_IDENTIFY = "SELECT system_identifier::text AS server FROM pg_control_system()"
+
 _DRIVER_ERRORS = (adbc_driver_manager.Error, OSError, pa.ArrowException)
 
 T = TypeVar("T")
@@ -87,7 +95,11 @@ class PostgresConnection:
     Args:
         url: Connection string for libpq.
         variable: The environment variable with this URL, for messages.
-        limits: For each wait. Connecting also has libpq's `connect_timeout` of the URL, per host.
+        limits: For each wait; may be replaced between two transactions. Connecting also has libpq's `connect_timeout` of the URL, per host.
+
+    Attributes:
+        deadline: `time.monotonic()` after which every wait ends, if the transaction has one.
+        server: Identifier that the server keeps from `initdb` on; None if the role may not read it.
 
     Raises:
         SourceUnavailableError: the server cannot be reached, or refuses the connection.
@@ -96,14 +108,13 @@ class PostgresConnection:
 
     def __init__(self, url: str, variable: str, limits: Limits) -> None:
         self._variable, self.limits = variable, limits
+        self.deadline: float | None = None
         self._watchdog = Watchdog()
         parameters = self._parameters(url)
         self._watchdog.tcp_user_timeout_ms = int(parameters["tcp_user_timeout"] or 0)
         self._errors = PostgresErrors(parameters, variable)
         self._connection: Any = None
         limit_s = limits.stall_timeout_s
-        # Shorter than the time limit, so that waiting for a lock is not reported as a stall.
-        self.lock_timeout_s = min(LOCK_TIMEOUT_S, 0.8 * limit_s)
         try:
             self._database, self._connection = self._watchdog.connect(
                 lambda: self._open(make_conninfo("", **parameters)), limit_s
@@ -113,10 +124,16 @@ class PostgresConnection:
         except _DRIVER_ERRORS as error:
             raise self._errors.unavailable(error) from None
         try:
+            self.server = self._server()
             self.begin()
         except BaseException:  # raised again; no one else can close the connection
             self.close()
             raise
+
+    @property
+    def lock_timeout_s(self) -> float:
+        """Shorter than the time limit, so that waiting for a lock is not reported as a stall."""
+        return min(LOCK_TIMEOUT_S, 0.8 * self.limits.stall_timeout_s)
 
     def begin(self) -> None:
         """Begin the transaction; after a ROLLBACK, begin another with a new snapshot."""
@@ -142,10 +159,12 @@ class PostgresConnection:
             SourceLostError: the server stopped, or did not answer in time.
         """
         setting = "answer_timeout_s" if is_slow else "stall_timeout_s"
-        rows: list[dict[str, Any]] = pa.Table.from_batches(
-            *self._read(statement, setting)
-        ).to_pylist()
+        rows: list[dict[str, Any]] = self._table(statement, setting).to_pylist()
         return rows
+
+    def table(self, statement: str) -> pa.Table:
+        """Run a query that may take long, and return its rows; raises as `rows` does."""
+        return self._table(statement, "answer_timeout_s")
 
     def types(self, statement: str) -> dict[str, str]:
         """Column name -> PostgreSQL type name (`timestamptz`, `_text`, ...) of a query."""
@@ -205,8 +224,20 @@ class PostgresConnection:
         )
         return database, adbc_driver_manager.AdbcConnection(database)
 
+    def _server(self) -> str | None:
+        """See `server`. Asked outside of a transaction, which a refusal would abort."""
+        try:
+            if self.rows(_MAY_IDENTIFY)[0]["may"]:
+                return str(self.rows(_IDENTIFY)[0]["server"])
+        except ExporterError:
+            # A server that cannot identify itself can be read; a lost one is reported by `begin`.
+            pass
+        return None
+
     def _call(self, ask: Callable[[], T], setting: str) -> T:
         limit_s = getattr(self.limits, setting)
+        if self.deadline is not None:
+            limit_s = max(0.0, min(limit_s, self.deadline - time.monotonic()))
         try:
             return self._watchdog.call(ask, limit_s)
         except NoAnswerError:
@@ -222,6 +253,10 @@ class PostgresConnection:
             # A thread that could not be ended still uses the statement.
             if not self._watchdog.is_waiting:
                 statement.close()
+
+    def _table(self, statement: str, setting: str) -> pa.Table:
+        batches, schema = self._read(statement, setting)
+        return pa.Table.from_batches(batches, schema)
 
     def _read(self, text: str, setting: str) -> tuple[list[pa.RecordBatch], pa.Schema]:
         with self._statement(text) as statement:

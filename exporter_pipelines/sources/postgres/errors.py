@@ -95,7 +95,8 @@ class PostgresErrors:
         else:
             retryable = str(error).startswith("IO:") and "ERROR:" not in str(error)
         if "ERROR:" in str(error):
-            return SourceLostError(
+            return PostgresStoppedError(
+                sqlstate or "",
                 f"PostgreSQL {self._target} stopped the query: {text}.",
                 "Nothing of this day was published. Run SELECT * FROM the dataset's table in psql "
                 "to see why, then run the day again.",
@@ -143,6 +144,18 @@ class PostgresStatementError(ExporterError):
             message, "Run SELECT * FROM the dataset's table in psql as the same user to see why."
         )
         self.sqlstate, self.retryable = sqlstate, retryable
+
+
+class PostgresStoppedError(SourceLostError):
+    """The server reported an error after it had begun to send rows.
+
+    Attributes:
+        sqlstate: PostgreSQL's five-character error code; empty if it is not known.
+    """
+
+    def __init__(self, sqlstate: str, message: str, hint: str, retryable: bool) -> None:
+        super().__init__(message, hint, retryable)
+        self.sqlstate = sqlstate
 
 
 def malformed(variable: str) -> ConfigurationError:

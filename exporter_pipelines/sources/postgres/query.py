@@ -41,6 +41,30 @@ def relation(source: SourceConfig) -> sql.Composable:
     return sql.Identifier(*parts)
 
 
+def read_time(dataset: Dataset, types: Mapping[str, str]) -> StoredTime:
+    """How the time column of a dataset is read, after `PostgresTable.projections` accepted it.
+
+    Args:
+        dataset: Names the column.
+        types: Source column -> PostgreSQL type.
+    """
+    source = dataset.config.source
+    found = stored_time(
+        types[dataset.source_name(source.time_column)],
+        source.encoding(source.time_column),
+        source.timezone or "UTC",
+    )
+    if isinstance(found, str):
+        raise ValueError(f"the projections were to refuse a time column that needs {found}")
+    return found
+
+
+def instant_of(time: StoredTime, column: sql.Identifier) -> sql.Composable:
+    """The instant of a row, as an expression on its time column."""
+    stored = sql.SQL(time.inner).format(ref=column)
+    return sql.SQL("({})").format(sql.SQL(time.instant).format(v=stored))
+
+
 def fingerprint_of(rows: int, largest_key: int | None) -> str:
     """The same value as `PostgresDayQuery.fingerprint`, for keys that are integers."""
     text = str(rows) if largest_key is None else f"{rows}|{largest_key}"
@@ -74,7 +98,7 @@ class PostgresDayQuery:
         self._table = relation(source)
         self._time = dataset.source_name(source.time_column)
         self._key = dataset.source_name(source.key)
-        self._stored_time = self._read_time()
+        self._stored_time = read_time(dataset, types)
         self._where = self._in_window(window)
 
     def counts(self, *, with_fingerprint: bool) -> str:
@@ -205,20 +229,8 @@ class PostgresDayQuery:
         )
         return sql.SQL("{} AND {}").format(rough, exact)
 
-    def _read_time(self) -> StoredTime:
-        source = self._dataset.config.source
-        found = stored_time(
-            self._types[self._time], source.encoding(source.time_column), source.timezone or "UTC"
-        )
-        if isinstance(found, str):
-            raise ValueError(f"the projections were to refuse a time column that needs {found}")
-        return found
-
     def _instant(self) -> sql.Composable:
-        """The instant of a row, as an expression on the table."""
-        time = self._stored_time
-        stored = sql.SQL(time.inner).format(ref=sql.Identifier("t", self._time))
-        return sql.SQL("({})").format(sql.SQL(time.instant).format(v=stored))
+        return instant_of(self._stored_time, sql.Identifier("t", self._time))
 
     def _notes(self) -> sql.Composable:
         """Null for a row without notes, else a JSON array as described in `contracts.source`."""

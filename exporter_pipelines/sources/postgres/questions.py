@@ -76,6 +76,19 @@ SELECT r.rolsuper AS superuser,
     row_security_active({oid}) AS hides
 FROM pg_roles r WHERE r.rolname = current_user
 """
+# The table of a dataset as the search path resolves it.
+RESOLVED = """
+SELECT format('%I.%I', n.nspname, c.relname)
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = {oid}
+"""
+# The type of a column, of a domain its base type, in a form that SQL reads. LIMIT 0 reads no row.
+TYPE = """
+SELECT format('%I.%I', n.nspname, b.typname) AS name
+FROM pg_type t
+    JOIN pg_type b ON b.oid = CASE t.typtype WHEN 'd' THEN t.typbasetype ELSE t.oid END
+    JOIN pg_namespace n ON n.oid = b.typnamespace
+WHERE t.oid = pg_typeof((SELECT {column} FROM {table} AS t LIMIT 0))
+"""
 # Relations that this transaction has read, and thereby locked, that were created or rewritten after
 # its snapshot. The snapshot does not see their rows, so the day would look empty. pg_class shows
 # the snapshot; pg_relation_filenode() shows the current catalog.

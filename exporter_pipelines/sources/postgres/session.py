@@ -7,12 +7,16 @@ and snapshot; no transaction is open in between.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
+
+import pyarrow as pa
 
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.day_window import DayWindow
 from exporter_pipelines.errors import ExporterError, SourceStalledError, SourceUnavailableError
+from exporter_pipelines.sources.comparing import DayBorders, TimeLimit
+from exporter_pipelines.sources.postgres.comparison import PostgresComparison
 from exporter_pipelines.sources.postgres.connection import Limits, PostgresConnection
 from exporter_pipelines.sources.postgres.snapshot import PostgresDaySnapshot
 
@@ -38,6 +42,17 @@ class PostgresSession:
             lambda connection: PostgresDaySnapshot(connection, dataset, window, self._keep),
         )
 
+    def times_of(self, dataset: Dataset, keys: pa.Array, *, timeout_s: float) -> pa.Table:
+        """See `contracts.source.Session.times_of`."""
+        return self._compare(dataset, timeout_s, lambda comparison: comparison.times_of(keys))
+
+    def count_days(
+        self, dataset: Dataset, windows: Sequence[DayWindow], *, timeout_s: float
+    ) -> dict[str, int]:
+        """See `contracts.source.Session.count_days`."""
+        borders = DayBorders(windows)
+        return self._compare(dataset, timeout_s, lambda comparison: comparison.count(borders))
+
     def close(self) -> None:
         """See `contracts.source.Session.close`."""
         if self._idle:
@@ -49,6 +64,25 @@ class PostgresSession:
 
     def __exit__(self, *exc_info: object) -> None:
         self.close()
+
+    def _compare(
+        self, dataset: Dataset, timeout_s: float, ask: Callable[[PostgresComparison], T]
+    ) -> T:
+        """Ask in a new transaction; keep the connection if there was an answer."""
+        time_limit = TimeLimit(timeout_s)
+        source = dataset.config.source
+        limits = Limits(
+            min(source.stall_timeout_s, timeout_s), min(source.answer_timeout_s, timeout_s)
+        )
+
+        def begin(connection: PostgresConnection) -> tuple[PostgresConnection, T]:
+            with time_limit:
+                return connection, ask(PostgresComparison(connection, dataset, time_limit))
+
+        with time_limit:
+            connection, answer = self._begin(limits, begin)
+        self._keep(connection)
+        return answer
 
     def _begin(self, limits: Limits, begin: Callable[[PostgresConnection], T]) -> T:
         """Call `begin` with a connection in a new transaction; its result owns the connection.
@@ -80,6 +114,7 @@ class PostgresSession:
     def _keep(self, connection: PostgresConnection) -> None:
         """Keep a connection without a running statement for the next day; ends its transaction."""
         self.close()
+        connection.deadline = None
         try:
             connection.execute("ROLLBACK")
         except ExporterError:  # the day has been read; the next day opens a new connection
@@ -88,8 +123,8 @@ class PostgresSession:
             self._idle = connection
 
     def _take(self, limits: Limits) -> PostgresConnection | None:
-        """The idle connection, if it has the time limits of this dataset."""
-        if self._idle and self._idle.limits != limits:
-            self.close()
+        """The idle connection, with the time limits of this dataset."""
         idle, self._idle = self._idle, None
+        if idle:
+            idle.limits = limits
         return idle

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.day_window import DayWindow
-from exporter_pipelines.contracts.source import NOTES_COLUMN, SourceInfo
+from exporter_pipelines.contracts.source import NOTES_COLUMN, SourceIdentity, SourceInfo
 from exporter_pipelines.errors import ConfigurationError, SourceLostError
 from exporter_pipelines.sources.postgres.connection import PostgresConnection
 from exporter_pipelines.sources.postgres.errors import PostgresStatementError
@@ -21,7 +21,8 @@ from exporter_pipelines.sources.postgres.questions import REWRITTEN
 from exporter_pipelines.sources.postgres.table import PostgresTable
 
 _INFO = """
-SELECT pg_current_snapshot()::text AS snapshot, current_setting('server_version') AS version
+SELECT pg_current_snapshot()::text AS snapshot, current_setting('server_version') AS version,
+    current_database()::text AS database, ({resolved}) AS resolved
 """
 _SHOWN_BYTES = 500
 
@@ -65,7 +66,10 @@ class PostgresDaySnapshot:
                 "Nothing of this day was published. Run it again.",
                 retryable=True,
             )
-        self._server = connection.rows(_INFO)[0]
+        self._server = connection.rows(_INFO.format(resolved=table.resolved()))[0]
+        self.identity = SourceIdentity(
+            "postgresql", connection.server, self._server["database"], self._server["resolved"]
+        )
 
     @property
     def info(self) -> SourceInfo:

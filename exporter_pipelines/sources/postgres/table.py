@@ -16,7 +16,7 @@ from exporter_pipelines.errors import (
 from exporter_pipelines.sources.postgres.connection import PostgresConnection
 from exporter_pipelines.sources.postgres.errors import PostgresStatementError
 from exporter_pipelines.sources.postgres.query import PostgresDayQuery, relation
-from exporter_pipelines.sources.postgres.questions import UNIQUE
+from exporter_pipelines.sources.postgres.questions import RESOLVED, UNIQUE
 from exporter_pipelines.sources.postgres.types import Projection, project
 
 _TABLES = """
@@ -89,16 +89,26 @@ class PostgresTable:
             )
         return found
 
+    def resolved(self) -> str:
+        """A query for one value: the table as `schema.table`, or the origin of a query."""
+        source = self._dataset.config.source
+        if source.query is not None:
+            return f"SELECT {_literal(source.origin)}::text"
+        return RESOLVED.format(oid=self._oid())
+
     def key_is_unique(self) -> bool:
         """Whether a unique index guarantees it; False for a query, where this is not known."""
         source = self._dataset.config.source
         if source.query is not None:
             return False
         statement = UNIQUE.format(
-            oid=f"{_literal(relation(source).as_string(None))}::regclass",
+            oid=self._oid(),
             column=_literal(self._dataset.source_name(source.key)),
         )
         return bool(self._connection.rows(statement)[0]["found"])
+
+    def _oid(self) -> str:
+        return f"{_literal(relation(self._dataset.config.source).as_string(None))}::regclass"
 
     def check_sql_rules(self, query: PostgresDayQuery) -> None:
         """Refuse SQL rules that the database cannot run.

@@ -12,7 +12,7 @@ from typing import Any
 SHOWN_CHARS = 500
 """How much of a rejected value is kept as a reason."""
 
-_INT64 = range(-(2**63), 2**63)
+INT64 = range(-(2**63), 2**63)
 _BOOLEANS = {0: False, 1: True, b"false": False, b"true": True}
 _LINE_BREAKS = str.maketrans("\n\r\t", "   ")
 
@@ -42,7 +42,7 @@ def number_text(number: int | float) -> str:
 
 def integer(value: Any, _is_blob: bool) -> int:
     """A number without a fraction."""
-    if isinstance(value, float) and value.is_integer() and int(value) in _INT64:
+    if isinstance(value, float) and value.is_integer() and int(value) in INT64:
         return int(value)
     if isinstance(value, int):
         return value

@@ -6,8 +6,10 @@ Does not belong here: the statements (`query`) and copying the file (`copy`).
 
 from __future__ import annotations
 
+import math
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,9 @@ from exporter_pipelines.sources.sqlite.copy import SqliteBusyError, open_snapsho
 
 Row = tuple[Any, ...]
 
+_CHECK_EVERY = 1_000
+"""Virtual machine instructions between two looks at the clock; some call a Python function."""
+
 
 class SqliteConnection:
     """One connection with one read transaction.
@@ -33,21 +38,29 @@ class SqliteConnection:
     Args:
         url: `sqlite:///relative.db` or `sqlite:////absolute.db`.
         variable: The environment variable with this URL, for messages.
+        ends: `time.monotonic()` after which every statement fails.
+
+    Attributes:
+        how: The file was read directly, `wal`, or as a `copy`.
+        file: The path without links.
 
     Raises:
         SourceUnavailableError: the file does not exist, is not a database, or stays locked.
         ConfigurationError: the URL has another form.
     """
 
-    def __init__(self, url: str, variable: str) -> None:
+    def __init__(self, url: str, variable: str, ends: float = math.inf) -> None:
         self._variable = variable
         self._path = path_of(url, variable)
+        self.file = self._path.resolve()
         try:
-            self._connection, self.how = open_snapshot(self._path)
+            self._connection, self.how = open_snapshot(self._path, ends)
         except SqliteBusyError:
             raise self._busy() from None
         except (sqlite3.Error, OSError) as error:
             raise self._unavailable(error) from None
+        if ends != math.inf:
+            self._connection.set_progress_handler(lambda: time.monotonic() > ends, _CHECK_EVERY)
         try:
             self._begin()
         except BaseException:
@@ -104,6 +117,17 @@ class SqliteConnection:
         """
         try:
             yield from self._connection.execute(statement, parameters)
+        except sqlite3.Error as error:
+            raise self._lost(error) from None
+
+    def list_values(self, table: str, values: Iterable[object]) -> None:
+        """Create a temporary table with one column, `value`, of values as they are."""
+        try:
+            self._connection.execute(f"CREATE TEMP TABLE {table} (value)")
+            self._connection.executemany(
+                f"INSERT INTO {table} VALUES (?)",  # noqa: S608 - a constant
+                ((value,) for value in values),
+            )
         except sqlite3.Error as error:
             raise self._lost(error) from None
 

@@ -11,6 +11,7 @@ https://www.sqlite.org/wal.html, https://www.sqlite.org/backup.html
 
 from __future__ import annotations
 
+import math
 import sqlite3
 import threading
 import time
@@ -38,8 +39,12 @@ class SqliteBusyError(Exception):
     """No snapshot could be taken."""
 
 
-def open_snapshot(path: Path) -> tuple[sqlite3.Connection, str]:
+def open_snapshot(path: Path, ends: float = math.inf) -> tuple[sqlite3.Connection, str]:
     """Open a file, or a private copy of it.
+
+    Args:
+        path: Of the file.
+        ends: `time.monotonic()` after which the file counts as busy.
 
     Returns:
         The connection, and `wal` if it reads the file itself, or `copy`. A copy is a temporary
@@ -50,20 +55,25 @@ def open_snapshot(path: Path) -> tuple[sqlite3.Connection, str]:
         SqliteBusyError: the file stays locked or keeps changing.
         sqlite3.Error, OSError: it cannot be read.
     """
-    with _ONE_AT_A_TIME:
+    # -1 waits without a limit.
+    if not _ONE_AT_A_TIME.acquire(timeout=-1 if ends == math.inf else _left_s(ends)):
+        raise SqliteBusyError
+    try:
         for _ in range(_ATTEMPTS):
-            if (found := _directly(path)) is not None:
+            if (found := _directly(path, ends)) is not None:
                 return found, "wal"
-            if (found := _copied(path)) is not None:
+            if (found := _copied(path, ends)) is not None:
                 return found, "copy"
+    finally:
+        _ONE_AT_A_TIME.release()
     raise SqliteBusyError
 
 
-def _directly(path: Path) -> sqlite3.Connection | None:
+def _directly(path: Path, ends: float) -> sqlite3.Connection | None:
     """A connection to the file itself, if an application has it open in WAL mode; else None."""
     if not wal_of(path).exists():
         return None
-    connection = _connect(read_only_uri(path))
+    connection = _connect(read_only_uri(path), ends)
     try:
         if connection.execute("PRAGMA journal_mode").fetchone()[0] == b"wal":
             return connection
@@ -74,16 +84,16 @@ def _directly(path: Path) -> sqlite3.Connection | None:
     return None
 
 
-def _copied(path: Path) -> sqlite3.Connection | None:
+def _copied(path: Path, ends: float) -> sqlite3.Connection | None:
     """A connection to a copy; None if an application opened the file in WAL mode in between."""
     is_wal = uses_wal(path)
     before = path.stat()
     # While there is no -wal file, no process writes to a file in WAL mode. So it needs no lock, and
     # taking one would create a -wal file. Afterwards, check that this was still true.
-    source = _connect(read_only_uri(path, immutable=is_wal))
-    target = _connect("")
+    source = _connect(read_only_uri(path, immutable=is_wal), ends)
+    target = _connect("", ends)
     try:
-        source.backup(target, pages=_STEP_PAGES, progress=_ProgressLimit(), sleep=_STEP_PAUSE_S)
+        source.backup(target, pages=_STEP_PAGES, progress=_ProgressLimit(ends), sleep=_STEP_PAUSE_S)
     except BaseException:
         target.close()
         raise
@@ -98,21 +108,32 @@ def _copied(path: Path) -> sqlite3.Connection | None:
 
 
 class _ProgressLimit:
-    """Ends a copy that makes no progress for `PATIENCE_S`."""
+    """Ends a copy that makes no progress for `PATIENCE_S`, or goes on after `ends`."""
 
-    def __init__(self) -> None:
+    def __init__(self, ends: float) -> None:
+        self._ends = ends
         self._farthest, self._since = 0, time.monotonic()
 
     def __call__(self, _status: int, remaining: int, total: int) -> None:
+        if time.monotonic() > self._ends:
+            raise SqliteBusyError
         if total - remaining > self._farthest:
             self._farthest, self._since = total - remaining, time.monotonic()
         elif time.monotonic() - self._since > PATIENCE_S:
             raise SqliteBusyError
 
 
-def _connect(uri: str) -> sqlite3.Connection:
+def _connect(uri: str, ends: float) -> sqlite3.Connection:
     connection = sqlite3.connect(
-        uri, uri=bool(uri), timeout=BUSY_S, isolation_level=None, check_same_thread=False
+        uri,
+        uri=bool(uri),
+        timeout=min(BUSY_S, _left_s(ends)),
+        isolation_level=None,
+        check_same_thread=False,
     )
     connection.text_factory = bytes
     return connection
+
+
+def _left_s(ends: float) -> float:
+    return max(0.0, ends - time.monotonic())

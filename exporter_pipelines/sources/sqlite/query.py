@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 
-from exporter_pipelines.contracts.dataset import Dataset
+from exporter_pipelines.contracts.dataset import Dataset, SourceConfig
 from exporter_pipelines.contracts.day_window import DayWindow
 from exporter_pipelines.contracts.row_schema import Column, RowSchema
 from exporter_pipelines.sources.sqlite.values import FITS, IS_BLOB, TOO_LARGE
@@ -39,6 +39,47 @@ def relation(dataset: Dataset) -> str:
         # The line break ends a comment at the end of the query, before the parenthesis.
         return f"({source.query.strip().rstrip(';')}\n) AS t"
     return f"{quoted(*(source.table or '').split('.'))} AS t"
+
+
+def limit_of(dataset: Dataset, encoding: str) -> int:
+    """Bytes above which SQL cuts a text off, in a database with this encoding.
+
+    In UTF-16, text may have up to twice as many bytes as in UTF-8. The exact limit is checked on
+    arrival.
+    """
+    limit = dataset.config.max_value_bytes
+    return limit if encoding == "utf-8" else 2 * limit
+
+
+def chosen(column: Column, value: str, limit_bytes: int) -> str:
+    """Value and state (see `values`) of a column; the state is 0 for columns that are not text."""
+    if not pa.types.is_string(column.type):
+        return f"{small(value)}, {FITS}"
+    too_large = f"length(CAST({value} AS BLOB)) > {limit_bytes}"
+    return (
+        f"CASE WHEN {too_large} THEN substr({value}, 1, {_CUT_CHARS}) ELSE {value} END, "
+        f"CASE WHEN {too_large} THEN {TOO_LARGE} "
+        f"WHEN typeof({value}) = 'blob' THEN {IS_BLOB} ELSE {FITS} END"
+    )
+
+
+def roughly(source: SourceConfig, time: str, window: DayWindow) -> tuple[str, list[Any]]:
+    """A condition on the stored time, and its parameters, that holds for all rows of a window.
+
+    It may hold for other rows, but it can use an index. Numbers and text have separate conditions,
+    because a column may contain both.
+    """
+    zone = ZoneInfo(source.timezone or "UTC")
+    rough = f"({time} >= ? AND {time} < ?)"
+    parameters: list[Any] = [
+        _date(window.start, -ZONE_SLACK, zone),
+        _date(window.end, ZONE_SLACK, zone),
+    ]
+    if unit_us := UNITS_US.get(source.encoding(source.time_column)):
+        start_us, end_us = (since_epoch_us(t) for t in (window.start, window.end))
+        rough = f"({rough} OR ({time} >= ? AND {time} <= ?))"
+        parameters += [start_us // unit_us - 1, end_us // unit_us + 1]
+    return rough, parameters
 
 
 class SqliteDayQuery:
@@ -71,10 +112,7 @@ class SqliteDayQuery:
         self._relation = relation(dataset)
         self._time = self._reference(source.time_column)
         self._key = self._reference(source.key)
-        # In UTF-16, text may have up to twice as many bytes as in UTF-8. The exact limit is checked
-        # on arrival.
-        limit = dataset.config.max_value_bytes
-        self._limit_bytes = limit if encoding == "utf-8" else 2 * limit
+        self._limit_bytes = limit_of(dataset, encoding)
         self._where, self.parameters = self._in_window(window)
 
     def counts(self) -> str:
@@ -110,15 +148,7 @@ class SqliteDayQuery:
     def _chosen(self, column: Column) -> str:
         if not self._has(column.name):
             return "NULL, 0"
-        value = self._reference(column.name)
-        if not pa.types.is_string(column.type):
-            return f"{_small(value)}, {FITS}"
-        too_large = f"length(CAST({value} AS BLOB)) > {self._limit_bytes}"
-        return (
-            f"CASE WHEN {too_large} THEN substr({value}, 1, {_CUT_CHARS}) ELSE {value} END, "
-            f"CASE WHEN {too_large} THEN {TOO_LARGE} "
-            f"WHEN typeof({value}) = 'blob' THEN {IS_BLOB} ELSE {FITS} END"
-        )
+        return chosen(column, self._reference(column.name), self._limit_bytes)
 
     def _order(self) -> list[str]:
         """Instant, then key. Without a unique key also every column, for a total order.
@@ -132,21 +162,10 @@ class SqliteDayQuery:
         return order
 
     def _in_window(self, window: DayWindow) -> tuple[str, list[Any]]:
-        """`[start, end)`, first roughly on the stored column, which can use an index, then exactly.
-
-        Numbers and text have separate conditions, because a column may contain both.
-        """
+        """`[start, end)`, first roughly on the stored column, which can use an index, then exactly."""
         source = self._dataset.config.source
-        zone = ZoneInfo(source.timezone or "UTC")
         start_us, end_us = (since_epoch_us(t) for t in (window.start, window.end))
-        rough = f"({self._time} >= ? AND {self._time} < ?)"
-        parameters: list[Any] = [
-            _date(window.start, -ZONE_SLACK, zone),
-            _date(window.end, ZONE_SLACK, zone),
-        ]
-        if unit_us := UNITS_US.get(source.encoding(source.time_column)):
-            rough = f"({rough} OR ({self._time} >= ? AND {self._time} <= ?))"
-            parameters += [start_us // unit_us - 1, end_us // unit_us + 1]
+        rough, parameters = roughly(source, self._time, window)
         # BETWEEN calls the function only once.
         exact = f"{_instant(self._time)} BETWEEN ? AND ?"
         return f"{rough} AND {exact}", [*parameters, start_us, end_us - 1]
@@ -168,7 +187,7 @@ def _verdict(expression: str) -> str:
     return f"({expression}\n)"
 
 
-def _small(value: str) -> str:
+def small(value: str) -> str:
     """The beginning of a value; text as bytes."""
     # In SQLite, substr of an empty blob is null.
     return (
@@ -178,7 +197,7 @@ def _small(value: str) -> str:
 
 
 def _instant(value: str) -> str:
-    return f"{INSTANT}({_small(value)})"
+    return f"{INSTANT}({small(value)})"
 
 
 def _date(instant: dt.datetime, slack: dt.timedelta, zone: ZoneInfo) -> str:

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+
+import pyarrow as pa
+
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.day_window import DayWindow
+from exporter_pipelines.sources.comparing import DayBorders, TimeLimit
+from exporter_pipelines.sources.sqlite.comparison import SqliteComparison
+from exporter_pipelines.sources.sqlite.connection import SqliteConnection
 from exporter_pipelines.sources.sqlite.snapshot import SqliteDaySnapshot
 
 
@@ -16,6 +24,26 @@ class SqliteSession:
     def day(self, dataset: Dataset, window: DayWindow) -> SqliteDaySnapshot:
         """See `contracts.source.Session.day`."""
         return SqliteDaySnapshot(self._url, self._variable, dataset, window)
+
+    def times_of(self, dataset: Dataset, keys: pa.Array, *, timeout_s: float) -> pa.Table:
+        """See `contracts.source.Session.times_of`."""
+        with self._comparison(dataset, timeout_s) as comparison:
+            return comparison.times_of(keys)
+
+    def count_days(
+        self, dataset: Dataset, windows: Sequence[DayWindow], *, timeout_s: float
+    ) -> dict[str, int]:
+        """See `contracts.source.Session.count_days`."""
+        with self._comparison(dataset, timeout_s) as comparison:
+            return comparison.count(DayBorders(windows))
+
+    @contextmanager
+    def _comparison(self, dataset: Dataset, timeout_s: float) -> Iterator[SqliteComparison]:
+        with (
+            TimeLimit(timeout_s) as time_limit,
+            closing(SqliteConnection(self._url, self._variable, time_limit.ends)) as connection,
+        ):
+            yield SqliteComparison(connection, dataset)
 
     def close(self) -> None:
         """See `contracts.source.Session.close`."""

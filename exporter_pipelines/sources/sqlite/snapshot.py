@@ -6,20 +6,17 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.day_window import DayWindow
-from exporter_pipelines.contracts.source import NOTES_COLUMN, SourceInfo
-from exporter_pipelines.errors import ConfigurationError
+from exporter_pipelines.contracts.source import NOTES_COLUMN, SourceIdentity, SourceInfo
 from exporter_pipelines.sources.sqlite.connection import Row, SqliteConnection
 from exporter_pipelines.sources.sqlite.notes import Notes
 from exporter_pipelines.sources.sqlite.query import INSTANT, SqliteDayQuery
 from exporter_pipelines.sources.sqlite.table import SqliteTable
 from exporter_pipelines.sources.sqlite.values import SqliteValues
-from exporter_pipelines.sources.time_encodings import NotAnInstantError
 
 
 def _fingerprint(rows: int, largest: Sequence[object]) -> str:
@@ -38,19 +35,9 @@ class SqliteDaySnapshot:
 
     def __init__(self, url: str, variable: str, dataset: Dataset, window: DayWindow) -> None:
         self._dataset = dataset
-        source = dataset.config.source
-        if source.timezone is None:
-            raise ConfigurationError(
-                f"The source of {dataset.name} has no `timezone:`.",
-                "SQLite stores no time zones. Set it to the zone of times without an offset.",
-            )
         self._connection = SqliteConnection(url, variable)
         try:
-            self._values = SqliteValues(
-                ZoneInfo(source.timezone),
-                self._connection.encoding,
-                dataset.config.max_value_bytes,
-            )
+            self._values = SqliteValues.of(dataset, self._connection.encoding)
             self._open(window)
         except BaseException:
             self._connection.close()
@@ -73,6 +60,7 @@ class SqliteDaySnapshot:
         )
         counts = connection.rows(self._query.counts(), self._query.parameters)[0]
         self.row_count, self.repeated_keys, *largest = counts
+        self.identity = SourceIdentity("sqlite", None, str(connection.file), table.resolved)
         self.info = SourceInfo(
             "sqlite",
             source.origin,
@@ -130,9 +118,4 @@ class SqliteDaySnapshot:
     def _instant_us(self, value: Any) -> int | None:
         """The SQL function `INSTANT`. A value that is not an instant is in no window."""
         source = self._dataset.config.source
-        if value is None:
-            return None
-        try:
-            return self._values.instant(value, source.encoding(source.time_column)).us
-        except NotAnInstantError:
-            return None
+        return self._values.instant_us(value, source.encoding(source.time_column))

@@ -48,6 +48,14 @@ class SqliteTable:
         self._check_encoding()
         self._check_sql_rules()
 
+    @property
+    def resolved(self) -> str:
+        """The table as `main.name` in lower case, as SQLite compares names; of a query the origin."""
+        source = self._dataset.config.source
+        if source.table is None:
+            return source.origin
+        return f"main.{source.table.lower().removeprefix('main.')}"
+
     def bound(self) -> dict[str, Column]:
         """The columns with the types that this table delivers."""
         return {column.name: self._bound(column) for column in self._dataset.schema.columns}

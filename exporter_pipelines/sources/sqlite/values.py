@@ -13,7 +13,9 @@ from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 
+from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.row_schema import Column
+from exporter_pipelines.errors import ConfigurationError
 from exporter_pipelines.sources.sqlite.cells import (
     RejectedError,
     boolean,
@@ -40,6 +42,8 @@ _NULL = type(None)
 class SqliteValues:
     """Converts columns of stored values.
 
+    `of` is the constructor for a dataset.
+
     Attributes:
         zone: Of times without an offset.
         encoding: Of the database, `utf-8`, `utf-16le` or `utf-16be`.
@@ -49,6 +53,21 @@ class SqliteValues:
     zone: ZoneInfo
     encoding: str
     max_value_bytes: int
+
+    @classmethod
+    def of(cls, dataset: Dataset, encoding: str) -> SqliteValues:
+        """For the values of a dataset.
+
+        Raises:
+            ConfigurationError: the dataset has no time zone.
+        """
+        timezone = dataset.config.source.timezone
+        if timezone is None:
+            raise ConfigurationError(
+                f"The source of {dataset.name} has no `timezone:`.",
+                "SQLite stores no time zones. Set it to the zone of times without an offset.",
+            )
+        return cls(ZoneInfo(timezone), encoding, dataset.config.max_value_bytes)
 
     def convert(
         self,
@@ -98,6 +117,15 @@ class SqliteValues:
             return of_text(value.decode(self.encoding), self.zone)
         except UnicodeDecodeError:
             raise NotAnInstantError("unreadable_time") from None
+
+    def instant_us(self, value: Any, time_encoding: str) -> int | None:
+        """Microseconds since 1970 of a stored value; None if it is not an instant."""
+        if value is None:
+            return None
+        try:
+            return self.instant(value, time_encoding).us
+        except NotAnInstantError:
+            return None
 
     def _timestamps(
         self, column: Column, time_encoding: str, values: Sequence[Any], notes: Notes
