@@ -14,7 +14,14 @@ from pathlib import Path
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from exporter_pipelines.contracts import dataset, late_data, manifest, refinements, retention
+from exporter_pipelines.contracts import (
+    dataset,
+    late_data,
+    ledger,
+    manifest,
+    refinements,
+    retention,
+)
 from exporter_pipelines.transforms.level_aliases import LevelAliases
 
 DOCS = Path(__file__).parent
@@ -27,6 +34,7 @@ MODELS: dict[str, type[BaseModel]] = {
     "LateDataConfig": late_data.LateDataConfig,
     "RetentionConfig": retention.RetentionConfig,
     "Removed": retention.Removed,
+    "Entry": ledger.Entry,
     "level_aliases": LevelAliases.Params,
     **{
         name: getattr(manifest, name)
@@ -70,6 +78,8 @@ def _example(info: FieldInfo) -> str:
 def _default(info: FieldInfo) -> str:
     if info.is_required():
         return "required"
+    if info.default_factory in (ledger.now, ledger.new_id):
+        return "generated"
     default = info.get_default(call_default_factory=True, validated_data={})
     if isinstance(default, BaseModel):
         default = default.model_dump(mode="json")

@@ -20,7 +20,7 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 
-from exporter_pipelines import databases, settings
+from exporter_pipelines import databases, output_folder, settings
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.day_window import DayWindow
 from exporter_pipelines.contracts.manifest import Manifest
@@ -28,6 +28,7 @@ from exporter_pipelines.defs_files import dataset_named
 from exporter_pipelines.engine import export_day as engine
 from exporter_pipelines.engine import load
 from exporter_pipelines.engine.export_day import StoreWriter
+from exporter_pipelines.engine.range_counts import count_again
 from exporter_pipelines.engine.stage import DEFAULT_BATCH_ROWS
 from exporter_pipelines.engine.trailing_days import TrailingDays
 from exporter_pipelines.errors import ConfigurationError
@@ -49,7 +50,7 @@ def export_day(
         dataset: A name below `defs/`, or a `Dataset` object.
         day: `YYYY-MM-DD`, a day of EXPORTER_TIMEZONE.
         batch_rows: Maximum rows in a batch; affects memory and speed, never the result.
-        accept_loss: Whether an empty day may replace a published one that has rows.
+        accept_loss: Whether the day may replace an export with rows that the source lost.
 
     Raises:
         DayHeldError: the day must not be published; its published export stays.
@@ -83,7 +84,9 @@ def export_days(
     dataset = dataset_named(dataset) if isinstance(dataset, str) else dataset
     days = _days(first, last)
     store = LocalStore(settings.output_root())
+    output_folder.require(store)
     trailing_days = TrailingDays(store, dataset.name)
+    exported: dict[str, int] = {}
     with databases.open_session() as session:
         for day in days:
             outcome = engine.export_day(
@@ -96,8 +99,16 @@ def export_days(
                 trailing_days=trailing_days,
                 batch_rows=batch_rows,
                 accept_loss=accept_loss,
+                sample=databases.is_sample(dataset.config.source.url),
             )
-            yield outcome.published()
+            manifest = outcome.published()
+            if not outcome.kept:
+                exported[day] = manifest.counts.read
+            yield manifest
+        if found := count_again(dataset, exported, settings.timezone(), session).sentence(
+            dataset.name
+        ):
+            _log.warning(found)
 
 
 def open_days(dataset: str, first: str, last: str | None = None) -> pa.RecordBatchReader:

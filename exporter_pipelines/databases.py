@@ -47,6 +47,14 @@ def open_inspection(variable: str) -> Inspection:
     return sources.open_inspection(url, variable)
 
 
+def is_sample(variable: str) -> bool:
+    """Whether an environment variable selects the embedded sample backend."""
+    try:
+        return settings.source_url(variable) == settings.DEMO_SOURCE
+    except MissingSettingError:
+        return False  # reading it raises the error
+
+
 def kind(variable: str) -> str | None:
     """Kind of the database of an environment variable, for the UI; None when it is unknown."""
     try:

@@ -144,6 +144,12 @@ class DayUnavailableError(OutputUnavailableError):
     docs_anchor = "something-is-in-the-way-of-one-day"
 
 
+class WrongOutputFolderError(ConfigurationError):
+    """The output folder is not the one that was exported to before."""
+
+    docs_anchor = "another-output-folder"
+
+
 class SupersededError(ExporterError):
     """Another run published different content for the day while this run was exporting it."""
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
+from exporter_pipelines.contracts.ledger import Entry
 from exporter_pipelines.contracts.manifest import MANIFEST_NAME, Manifest, sealed_json
 from exporter_pipelines.contracts.store import generation_of
 from exporter_pipelines.stores import LocalStore
@@ -77,6 +79,7 @@ def of_version_0_1_0(published: Backend, store: LocalStore) -> dict[str, bytes]:
     for file in (store.root / "logs" / ".fingerprints").iterdir():
         file.unlink()
     (store.root / "logs" / ".fingerprints").rmdir()
+    shutil.rmtree(store.root / ".ledger")
     return versions
 
 
@@ -118,9 +121,9 @@ def test_moving_it_is_gone_on_with_after_a_kill(
     module = "exporter_pipelines.stores.local.fingerprints"
     monkeypatch.setattr(f"{module}.replace_file", dies_at_the_second)
     with pytest.raises(KeyboardInterrupt):
-        store.clean_up("logs")
+        store.adopt("logs")
     monkeypatch.undo()
-    store.clean_up("logs")
+    assert store.adopt("logs") == len(DAYS)
     for day in DAYS:
         assert b"fingerprint" not in manifest_of(store, day).read_bytes()
         assert fingerprint(store, day)
@@ -129,7 +132,6 @@ def test_moving_it_is_gone_on_with_after_a_kill(
 def test_days_are_listed_once_and_not_for_every_export(
     published: Backend, store: LocalStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store.clean_up("logs")  # the move is made
 
     def listed(_store: LocalStore, _dataset: str) -> list[str]:
         raise AssertionError("thousands of folders would be looked at for each day")
@@ -140,7 +142,8 @@ def test_days_are_listed_once_and_not_for_every_export(
 
 def test_a_removed_day_keeps_none(published: Backend, store: LocalStore) -> None:
     generation = generation_of(store.read_manifest("logs", DAYS[0]))
-    assert store.remove(
-        "logs", DAYS[0], "day", expected=generation, tombstone=lambda _earlier, _manifest: b"{}"
+    removing = Entry(
+        event="removing", dataset="logs", day=DAYS[0], part="day", generation=generation
     )
+    assert store.remove(removing, tombstone=lambda _earlier, _manifest: b"{}")
     assert store.read_fingerprint("logs", DAYS[0], generation) is None

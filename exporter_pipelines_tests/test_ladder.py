@@ -32,18 +32,20 @@ LADDER = {
     "engine": {"errors", "contracts", "transforms", "formats", "stores"},
     "verification": {
         "errors", "settings", "contracts", "formats", "stores", "engine", "defs_files", "databases",
+        "output_folder",
     },
     "reporting": {"extras", "contracts"},
     "demo": {"errors", "settings", "extras", "contracts", "stores"},
     "databases": {"errors", "settings", "contracts", "sources", "demo"},
     "notifications": {"extras"},
+    "output_folder": {"errors", "settings", "stores"},
     "defs_files": {"errors", "contracts", "transforms", "formats", "stores"},
     "orchestration": {"orchestration.dagster_internals", "orchestration.exports"},
     "orchestration.dagster_internals": {"contracts", "engine"},
     "orchestration.exports": {
         "errors", "settings", "contracts", "transforms", "formats", "stores", "engine",
         "databases", "defs_files", "reporting", "orchestration.dagster_internals",
-        "orchestration.report",
+        "orchestration.report", "output_folder",
     },
     "orchestration.upkeep": {
         "errors", "settings", "contracts", "stores", "engine", "databases", "defs_files",
@@ -69,10 +71,11 @@ LADDER = {
     },
     "cli": {
         "errors", "settings", "extras", "contracts", "stores", "engine", "verification",
-        "defs_files", "doctor", "notifications",
+        "databases", "defs_files", "doctor", "notifications", "orchestration", "output_folder",
     },
     "api": {
         "errors", "settings", "contracts", "stores", "engine", "databases", "defs_files",
+        "output_folder",
     },
     "__main__": {"process_memory", "cli"},
     "supervised_processes": set(),

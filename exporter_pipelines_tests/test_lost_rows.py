@@ -84,7 +84,7 @@ def test_a_damaged_manifest_is_no_proof_that_there_was_nothing(
     published: Runner, store: LocalStore
 ) -> None:
     (store.day_folder("logs", ONE) / MANIFEST_NAME).write_bytes(b"{")
-    assert "cannot be read" in failure(published.run("logs", ONE))
+    assert "missing or damaged" in failure(published.run("logs", ONE))
     assert published.run("logs", ONE, **accept(ONE)).success
 
 

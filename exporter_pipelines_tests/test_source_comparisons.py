@@ -107,7 +107,10 @@ UUIDS = ["ffffffff-0000-4000-8000-000000000001", "00000000-0000-4000-8000-000000
 @pytest.mark.parametrize(
     ("declared", "stored"),
     [
-        ("text", ["a", "A", "ä", 'q"uote', "back\\slash", "{a,b}", "NULL", "", " x ", "12", "%s {}"]),
+        (
+            "text",
+            ["a", "A", "ä", 'q"uote', "back\\slash", "{a,b}", "NULL", "", " x ", "12", "%s {}"],
+        ),
         ("varchar(50)", ["a", "A", "12"]),
         ("uuid", UUIDS),
         ("inet", ["10.0.0.1", "10.0.0.0/8", "2001:db8::1"]),
@@ -236,9 +239,7 @@ def days(zone: str, *names: str) -> list[DayWindow]:
 
 @pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin", "America/Havana"])
 @pytest.mark.parametrize("kind", ["timestamp", "string", "int64", "float64"])
-def test_days_are_counted_as_the_export_counts_them(
-    empty: Database, zone: str, kind: str
-) -> None:
+def test_days_are_counted_as_the_export_counts_them(empty: Database, zone: str, kind: str) -> None:
     create(empty, "v", id="int64 PRIMARY KEY", at=kind)
     begin = dt.datetime(2026, 10, 23, tzinfo=dt.UTC)
     hours = [begin + dt.timedelta(minutes=30 * n) for n in range(24 * 2 * 12)]

@@ -35,12 +35,26 @@ _NOT_CONTENT: dict[str, Any] = {
     "description": True,
     "max_rejected_pct": True,
     "max_rejected_rows": True,
+    "max_lost_pct": True,
+    "max_lost_rows": True,
+    "keep_replaced_days": True,
     "schedule": True,
     "late_data": True,
     "retention": True,
-    "source": {"url", "retries", "stall_timeout_s", "answer_timeout_s", "updated_column"},
-}
+    "source": {
+        "url", "retries", "stall_timeout_s", "answer_timeout_s", "updated_column", "keeps_days",
+    },
+}  # fmt: skip
 """Fields that decide when and whether a day is exported, but not what its files contain."""
+
+_NOT_IN_MANIFEST: dict[str, Any] = {
+    "max_lost_pct": True,
+    "max_lost_rows": True,
+    "keep_replaced_days": True,
+    "late_data": {"deletes"},
+    "source": {"keeps_days"},
+}
+"""Fields about earlier exports of a day. They say nothing about the published one."""
 
 EnvironmentName = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*$")]
 # Becomes an asset key and a folder name, so it must not lead out of the output folder.
@@ -113,6 +127,13 @@ class SourceConfig(Strict):
         min_length=1,
         description="Source column, exported or not, that increases with every update of a row. "
         "With it, late data detection also finds changed rows.",
+    )
+
+    keeps_days: int | None = Field(
+        None,
+        ge=1,
+        description="Number of days, including today, for which the source keeps its rows; null "
+        "for all. Older published days are neither compared with the source nor exported again.",
     )
 
     @field_validator("timezone")
@@ -210,6 +231,25 @@ class DatasetConfig(Strict):
     max_rejected_rows: int = Field(
         10, ge=0, description="Number of rejected rows. A day is held only above both limits."
     )
+    max_lost_rows: int = Field(
+        10,
+        ge=0,
+        description="Number of published rows that are gone from the source. A day is held only "
+        "above both limits, or if the source has no row left.",
+    )
+    max_lost_pct: float = Field(
+        10.0,
+        ge=0,
+        le=100,
+        description="Percentage of published rows that are gone from the source. A day is held "
+        "only above both limits.",
+    )
+    keep_replaced_days: int = Field(
+        30,
+        ge=1,
+        description="Number of days for which a replaced export is kept that had rows which the "
+        "new one lacks.",
+    )
     max_value_bytes: int = Field(
         16 * 1024 * 1024,
         ge=1,
@@ -227,6 +267,10 @@ class DatasetConfig(Strict):
     retention: RetentionConfig | None = Field(
         None, description="What `exporter prune` may remove; null for nothing."
     )
+
+    def for_manifest(self) -> dict[str, Any]:
+        """The settings that a manifest states, as in a `defs.yaml`."""
+        return self.model_dump(mode="json", by_alias=True, exclude=_NOT_IN_MANIFEST)
 
     def content_settings(self) -> dict[str, Any]:
         """The settings that determine the content of the files, as in a `defs.yaml`.

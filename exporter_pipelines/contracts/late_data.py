@@ -17,6 +17,11 @@ class LateDataConfig(Strict):
         description="`report`: the check `source_unchanged` of the day warns. `re-export`: the "
         "day is also exported again, unless the source has fewer rows than before.",
     )
+    deletes: Literal["report", "follow"] = Field(
+        "report",
+        description="What `re-export` does when the source has fewer rows than before. `report`: "
+        "only warn. `follow`: export the day again; it is held if too many rows are gone.",
+    )
     lookback_days: int = Field(7, ge=1, le=400, description="Number of days before today to check.")
     settle_minutes: int = Field(
         30,

@@ -7,12 +7,13 @@ particular store; each one is a package in `stores/`.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Protocol, Self
 
+from exporter_pipelines.contracts.ledger import Entry
 from exporter_pipelines.contracts.retention import Part
 from exporter_pipelines.contracts.staged_day import Staging
 
@@ -52,15 +53,19 @@ class Publication:
 
     Attributes:
         manifest: Bytes of `_manifest.json`.
+        entry: For the ledger. The store adds which generation was replaced, and by which.
         quarantine: Name of the staged file with the rejected rows; None when there are none.
         dataset_files: Name -> content of the files in the dataset's folder (card and schemas).
         fingerprint: `SourceInfo.fingerprint`; stored privately, to detect late data.
+        keep_replaced: Whether the replaced export is kept for weeks instead of an hour.
     """
 
     manifest: bytes
+    entry: Entry
     quarantine: str | None = None
     dataset_files: Mapping[str, bytes] = field(default_factory=dict)
     fingerprint: str | None = None
+    keep_replaced: bool = False
 
 
 class PublishedDay(Protocol):
@@ -124,7 +129,9 @@ class Store(Protocol):
 
         No other attempt can publish between the comparison and the switch. A reader finds the old
         day or the new one, never a mixture. After an error the old day is still published; only if
-        the error came after the switch, the new day is visible and complete.
+        the error came after the switch, the new day is visible and complete. The ledger has an
+        entry before the switch and one after it, so it agrees with what is published whenever the
+        process dies (`contracts.ledger.DayRecord`).
 
         Raises:
             GenerationChangedError: another run published or removed the day in the meantime.
@@ -135,20 +142,25 @@ class Store(Protocol):
         """Keep the rejected rows of a day that is not published, and return where they are."""
         ...
 
-    def remove(
-        self, dataset: str, day: str, part: Part, *, expected: str | None, tombstone: NewTombstone
-    ) -> bool:
+    def remove(self, entry: Entry, *, tombstone: NewTombstone) -> bool:
         """Remove a part of a day, and write its tombstone.
 
         Args:
-            dataset, day: Identify the day.
-            part: What to remove.
-            expected: `generation_of` the manifest when the removal was decided.
+            entry: A `removing` entry for the ledger: what to remove from which day and why.
+                `generation` is that of the day when the removal was decided.
             tombstone: Makes the day's tombstone, which is written before anything is removed.
 
         Returns:
             False when nothing was removed: the day was published again, or the part is gone.
         """
+        ...
+
+    def replaced_exports(self, dataset: str) -> list[tuple[str, str]]:
+        """(day, name) of the replaced exports that are kept for their rows, oldest day first."""
+        ...
+
+    def remove_replaced(self, dataset: str, name: str) -> bool:
+        """Remove a replaced export; False when it is gone."""
         ...
 
     def published_days(self, dataset: str) -> list[str]:
@@ -169,6 +181,10 @@ class Store(Protocol):
 
     def read_manifest(self, dataset: str, day: str) -> bytes | None:
         """The bytes of the published manifest; None when the day is not published."""
+        ...
+
+    def generation(self, dataset: str, day: str) -> str | None:
+        """`generation_of` the published manifest; None when the day is not published."""
         ...
 
     def read_fingerprint(self, dataset: str, day: str, generation: str | None) -> str | None:
@@ -203,6 +219,34 @@ class Store(Protocol):
     def storage_of(self, dataset: str) -> Mapping[str, int]:
         """Bytes of all files of a dataset by kind: `data`, `quarantine`, `other`."""
         ...
+
+    # The ledger
+
+    def adopt(self, dataset: str) -> int:
+        """Begin the ledger of a dataset that has none, from its published days.
+
+        Returns:
+            Number of days that were adopted; 0 when there is a ledger already, or no day.
+        """
+        ...
+
+    def record(self, entry: Entry) -> None:
+        """Add an entry to the ledger; it is durable afterwards."""
+        ...
+
+    def entries(self, dataset: str, day: str | None) -> Sequence[Entry]:
+        """The entries of a day, or with None those of the dataset itself, oldest first."""
+        ...
+
+    def recorded_days(self, dataset: str) -> list[str]:
+        """Days with entries in the ledger, oldest first."""
+        ...
+
+    def salted(self, text: str) -> str:
+        """A hash of a text that cannot be compared with hashes of another output folder."""
+        ...
+
+    # Upkeep
 
     def clean_up(self, dataset: str) -> None:
         """Remove abandoned attempts, and replaced days that are no longer kept for readers."""

@@ -21,6 +21,7 @@ class Tally:
         rows_tolerated: Rejected rows that broke only rules with the threshold `warn`.
         rows_filtered: Rows left out by a named filter: name -> rows.
         rows_outside_window: Rows read whose time is not in the day; anything but 0 is a bug.
+        key_was_transformed: Whether a transform changed the key of a row.
         repeated_keys: Rows whose key another row of the day also has, less one for each such key.
         missing: Column -> rows read without a value.
         failures: (rule, column) -> rows that broke the rule.
@@ -35,6 +36,7 @@ class Tally:
     rows_tolerated: int = 0
     rows_filtered: Counter[str] = field(default_factory=Counter)
     rows_outside_window: int = 0
+    key_was_transformed: bool = False
     repeated_keys: int = 0
     missing: Counter[str] = field(default_factory=Counter)
     failures: Counter[tuple[str, str | None]] = field(default_factory=Counter)

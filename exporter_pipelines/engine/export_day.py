@@ -6,22 +6,25 @@ writers (`DayWriter`) and use the outcome in different ways.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.day_window import DayWindow
+from exporter_pipelines.contracts.ledger import DayRecord
 from exporter_pipelines.contracts.manifest import Manifest
 from exporter_pipelines.contracts.source import Session
 from exporter_pipelines.contracts.staged_day import StagedDay, Staging
 from exporter_pipelines.contracts.store import Store
 from exporter_pipelines.engine.drift import judge_drift
 from exporter_pipelines.engine.judge import Verdict, judge
+from exporter_pipelines.engine.kept_days import KeptDay, kept_day
 from exporter_pipelines.engine.lost_rows import judge_loss
-from exporter_pipelines.engine.publish import hold, publish
+from exporter_pipelines.engine.publish import JudgedDay, hold, publish
 from exporter_pipelines.engine.retries import Retries, stage_with_retries
+from exporter_pipelines.engine.same_source import judge_source, refuse_mixing
 from exporter_pipelines.engine.stage import DEFAULT_BATCH_ROWS, Progress
 from exporter_pipelines.engine.trailing_days import DayNumbers, TrailingDays
 from exporter_pipelines.errors import DayHeldError
@@ -38,11 +41,11 @@ class DayWriter(Protocol):
         """Create the staging area of an attempt at a day; the engine discards it."""
         ...
 
-    def publish(self, staged: StagedDay) -> Manifest:
+    def publish(self, judged: JudgedDay) -> Manifest:
         """Publish a day and return its manifest. Raises as `engine.publish.publish` does."""
         ...
 
-    def hold(self, staged: StagedDay) -> Path | None:
+    def hold(self, judged: JudgedDay) -> Path | None:
         """Keep the quarantine of a held day, and return where it is; None when there is none."""
         ...
 
@@ -61,32 +64,34 @@ class StoreWriter:
         """See `DayWriter`."""
         return self._store.begin(dataset, day)
 
-    def publish(self, staged: StagedDay) -> Manifest:
+    def publish(self, judged: JudgedDay) -> Manifest:
         """See `DayWriter`."""
-        return publish(self._store, staged)
+        return publish(self._store, judged)
 
-    def hold(self, staged: StagedDay) -> Path | None:
+    def hold(self, judged: JudgedDay) -> Path | None:
         """See `DayWriter`."""
-        return hold(self._store, staged)
+        return hold(self._store, judged)
 
 
 @dataclass(frozen=True)
 class DayOutcome:
-    """The result of a day that was staged and judged.
+    """The result of a day that was staged and judged, or kept as it is.
 
     Attributes:
         dataset: Name.
         day: Partition key.
         verdicts: Of all checks, in their order.
-        manifest: Of the published day; None when the day is held.
+        manifest: Of the day as it is published; None when it is held.
         quarantine: File with the rejected rows; None when no row was rejected.
+        kept: Why the published export stays although its day was not held; "" otherwise.
     """
 
     dataset: str
     day: str
-    verdicts: list[Verdict]
+    verdicts: Sequence[Verdict]
     manifest: Manifest | None
     quarantine: Path | None
+    kept: str = ""
 
     @property
     def reasons(self) -> list[str]:
@@ -115,6 +120,7 @@ def export_day(
     trailing_days: TrailingDays | None = None,
     batch_rows: int = DEFAULT_BATCH_ROWS,
     accept_loss: bool = False,
+    sample: bool = False,
     progress: Progress = lambda _read, _total: None,
     retries: Retries | None = None,
 ) -> DayOutcome:
@@ -129,13 +135,22 @@ def export_day(
         notify: Receives one line before each retry.
         trailing_days: The published days before this one; pass the same object for a whole run.
         batch_rows: Maximum rows in a batch; affects memory and speed, never the result.
-        accept_loss: Whether an empty day may replace a published one that has rows.
+        accept_loss: Whether the day may replace an export with rows that the source lost.
+        sample: Whether the source is the embedded sample backend, which is never mixed with others.
         progress: Called after each batch with (rows read so far, rows of the day).
         retries: How staging is retried; by default as the dataset configures.
 
     Raises:
         ExporterError: the day could not be staged or published; its published export stays.
     """
+    store = writer.store()
+    if adopted := store.adopt(dataset.name):
+        notify(f"{dataset.name}: {adopted} days that were published before are in the ledger now.")
+    refuse_mixing(store, dataset.name, sample=sample)
+    record = day_record(store, dataset.name, window.day)
+    kept = None if accept_loss else kept_day(store, dataset, window, record, session)
+    if kept:
+        return _kept_outcome(dataset, window.day, kept)
     with stage_with_retries(
         dataset,
         window,
@@ -147,27 +162,49 @@ def export_day(
         progress=progress,
         retries=retries,
     ) as staged:
-        trailing = trailing_days or TrailingDays(writer.store(), dataset.name)
-        verdicts = _judge(staged, writer.store(), trailing, accept_loss=accept_loss)
-        if any(verdict.holds for verdict in verdicts):
-            manifest, quarantine = None, writer.hold(staged)
+        trailing = trailing_days or TrailingDays(store, dataset.name)
+        judged = _judge(staged, store, trailing, session, accept_loss=accept_loss, sample=sample)
+        if judged.holds:
+            manifest, quarantine = None, writer.hold(judged)
         else:
-            manifest, quarantine = writer.publish(staged), _quarantine(staged, writer.store())
-    return DayOutcome(dataset.name, window.day, verdicts, manifest, quarantine)
+            manifest, quarantine = writer.publish(judged), _quarantine(staged, store)
+    return DayOutcome(dataset.name, window.day, judged.verdicts, manifest, quarantine)
+
+
+def day_record(store: Store, dataset: str, day: str) -> DayRecord:
+    """What the ledger says about a day, with the export that is there now."""
+    return DayRecord.of(store.entries(dataset, day), store.generation(dataset, day))
+
+
+def _kept_outcome(dataset: Dataset, day: str, kept: KeptDay) -> DayOutcome:
+    return DayOutcome(dataset.name, day, kept.verdicts(), kept.manifest, None, kept.reason)
 
 
 def _judge(
-    staged: StagedDay, store: Store, trailing_days: TrailingDays, *, accept_loss: bool
-) -> list[Verdict]:
+    staged: StagedDay,
+    store: Store,
+    trailing_days: TrailingDays,
+    session: Session,
+    *,
+    accept_loss: bool,
+    sample: bool,
+) -> JudgedDay:
     """The verdicts of all checks, in the order in which they are shown."""
     dataset, day, tally = staged.dataset, staged.window.day, staged.tally
-    published = store.read_manifest(dataset.name, day)
+    # Read again: another run may have published the day since this one began.
+    record = day_record(store, dataset.name, day)
+    source = judge_source(store, staged, record, accepted=accept_loss, sample=sample)
+    loss = judge_loss(
+        store, staged, record, session, accepted=accept_loss, same_source=source.is_known
+    )
     today = DayNumbers.of_tally(tally)
-    return [
+    verdicts = [
         *judge(dataset, tally),
-        judge_loss(day, published, tally, accepted=accept_loss),
+        loss.verdict,
+        source.verdict,
         *judge_drift(dataset.schema.columns, today, trailing_days.before(day)),
     ]
+    return JudgedDay(staged, verdicts, loss, source, sample)
 
 
 def _quarantine(staged: StagedDay, store: Store) -> Path | None:

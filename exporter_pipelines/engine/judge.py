@@ -22,9 +22,13 @@ CHECKS = {
     "rows_outside_window": "Rows read whose time lies outside the day. Must be 0.",
     "row_conservation": "Rows counted by the source, compared with rows exported, rejected and "
     "filtered. The numbers must match.",
-    "no_lost_rows": "Rows that the source has now, compared with the published export. If the "
-    "source has none left, the day is held and the published export stays, unless the run config "
-    "accepts the loss.",
+    "no_lost_rows": "Rows of the published export that the source does not have any more. Rows "
+    "that moved to another day do not count. Warns if rows are gone. The day is held, and the "
+    "published export stays, if they exceed both limits of the dataset, or if the source has no "
+    "row of the day left, unless the run config accepts the loss.",
+    "same_source": "The database that the day comes from, compared with the one of the earlier "
+    "exports. Warns about another database. The day is held if it has less than 90 % of the rows "
+    "of the published export.",
     "source_unchanged": "Whether the source still has the rows that were exported. "
     "`late_data_sensor` checks it again after the export, once it is switched on. Warns if rows "
     "were added, changed or deleted.",
@@ -40,7 +44,13 @@ CHECKS = {
 }
 """Name -> what it judges. Each is named after the quantity."""
 
-HOLDING = ("rejection_limits", "rows_outside_window", "row_conservation", "no_lost_rows")
+HOLDING = (
+    "rejection_limits",
+    "rows_outside_window",
+    "row_conservation",
+    "no_lost_rows",
+    "same_source",
+)
 """Checks whose failure holds the day. `rejected_rows` is an ERROR only if one of them fails."""
 
 

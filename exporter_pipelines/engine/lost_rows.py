@@ -1,52 +1,265 @@
 """Holds a day whose rows are gone from the source, so that it does not replace its export.
 
-Backends purge old rows; then the published export is the only copy. Only an operator may replace
-it by an empty day.
+Backends purge old rows; then the published export is the only copy. But days also shrink in
+ordinary ways: a row gets a newer time and moves to another day, repeated rows are removed. So the
+rows that a new export lacks are looked up in the source by their keys. Only rows that the source
+does not have at any time are gone.
+
+Source rows are compared, so a new rule, filter or format is never a loss.
 """
 
 from __future__ import annotations
 
+import time
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from exporter_pipelines.contracts.ledger import DayRecord, Entry
 from exporter_pipelines.contracts.manifest import Manifest
-from exporter_pipelines.contracts.tally import Tally
+from exporter_pipelines.contracts.source import NotComparedError, Session
+from exporter_pipelines.contracts.staged_day import StagedDay
+from exporter_pipelines.contracts.store import Store
+from exporter_pipelines.engine.day_keys import missing_rows
 from exporter_pipelines.engine.judge import Verdict
+from exporter_pipelines.errors import OutputUnavailableError, PublishedDayDamagedError, SourceError
 
 CHECK = "no_lost_rows"
 
+LOOKUP_S = 10.0
+"""Time limit of looking up missing keys in the source; after it, counts are compared."""
 
-def judge_loss(day: str, published: bytes | None, tally: Tally, *, accepted: bool) -> Verdict:
+_LOOKUP_KEYS = 20_000
+"""Keys in one statement."""
+
+
+@dataclass(frozen=True)
+class Loss:
+    """How a day changed against its published export, and whether it may replace it.
+
+    Attributes:
+        verdict: Of the check `no_lost_rows`.
+        baseline_rows, gone_rows, moved_rows: For the ledger, see `contracts.ledger.Entry`.
+        keep_replaced: Whether the replaced export has rows that the new one lacks.
+        accepted: Whether a loss was accepted by an operator.
+    """
+
+    verdict: Verdict
+    baseline_rows: int
+    gone_rows: int = 0
+    moved_rows: int = 0
+    keep_replaced: bool = False
+    accepted: bool = False
+
+
+@dataclass(frozen=True)
+class _Change:
+    """Rows that the new export lacks.
+
+    Attributes:
+        gone: Not found in the source.
+        moved: Found in another day.
+        not_compared: Why the rows were not looked up, so that counts were compared; "" otherwise.
+    """
+
+    gone: int
+    moved: int = 0
+    not_compared: str = ""
+
+
+def judge_loss(
+    store: Store,
+    staged: StagedDay,
+    record: DayRecord,
+    session: Session,
+    *,
+    accepted: bool,
+    same_source: bool = True,
+) -> Loss:
     """Compare the rows of the source with those of the published export of the same day.
 
-    Source rows are compared, so a new rule, filter or format is never a loss.
-
     Args:
-        day: Partition key, for the message.
-        published: Bytes of the published manifest; None when the day is not published.
-        tally: Of the new export.
-        accepted: Whether the operator accepts the loss of this day's rows.
-
-    Returns:
-        A failed verdict that holds the day when the published export has source rows, or cannot be
-        read, and the source now has none.
+        store: Where the day is published.
+        staged: The new export.
+        record: What the ledger says about the day.
+        session: To look up missing rows in the source.
+        accepted: Whether the operator accepts the loss of rows of this day.
+        same_source: Whether the published rows are known to come from the same database. If not,
+            they are looked up even if the source has as many rows as before.
     """
-    if published is None:
-        return Verdict(CHECK, True, "ERROR", "The day was not published before.")
-    manifest = Manifest.if_readable(published)
-    before = manifest.counts.read if manifest else None
-    numbers: dict[str, float | int] = {"rows_now": tally.source_rows}
-    if before is not None:
-        numbers["rows_before"] = before
-    if tally.source_rows or before == 0:
-        return Verdict(CHECK, True, "ERROR", "The source still has rows of this day.", numbers)
-    had = (
-        "The manifest of the published export cannot be read"
-        if before is None
-        else f"The published export has {before:,} source rows"
+    now, before = staged.tally.source_rows, record.last_export
+    if before is None:
+        return Loss(Verdict(CHECK, True, "ERROR", "The day was not published before."), now)
+    manifest = _readable(store, staged, record)
+    known = _with_counts(before, manifest)
+    if known.baseline_rows is None:
+        return _judge_unknown(staged, accepted=accepted)
+    if now >= known.baseline_rows and same_source:
+        return _judge_growth(store, staged, known, manifest, session)
+    change = _change(store, staged, known, manifest, session)
+    return _judge_change(staged, known, change, accepted=accepted)
+
+
+def _readable(store: Store, staged: StagedDay, record: DayRecord) -> Manifest | None:
+    if record.published is None:
+        return None
+    return Manifest.if_readable(store.read_manifest(staged.dataset.name, staged.window.day))
+
+
+def _with_counts(entry: Entry, manifest: Manifest | None) -> Entry:
+    """The entry; if the manifest was damaged when it was adopted, with the counts of today's."""
+    if entry.baseline_rows is not None or manifest is None:
+        return entry
+    return entry.model_copy(
+        update={"baseline_rows": manifest.counts.read, "source_rows": manifest.counts.read}
     )
-    reason = f"{had}, and the source has no rows of this day now."
-    if accepted:
-        return Verdict(CHECK, True, "ERROR", f"{reason} The loss was accepted.", numbers)
-    advice = (
-        " The published export stays. To replace it by an empty day, run the day again with "
-        f"accept_loss_days: [{day}] in the run config."
+
+
+def _judge_unknown(staged: StagedDay, *, accepted: bool) -> Loss:
+    """Judge a day whose published export has a damaged manifest, and no entry with counts."""
+    now = staged.tally.source_rows
+    reason = "The manifest of the published export cannot be read, "
+    reason += f"and the source has {_rows(now)} of this day now."
+    numbers: dict[str, float | int] = {"rows_now": now}
+    if now or accepted:
+        return Loss(Verdict(CHECK, True, "ERROR", reason, numbers), now, accepted=accepted)
+    return Loss(Verdict(CHECK, False, "ERROR", f"{reason} {_ways_out(staged)}", numbers), now)
+
+
+def _judge_growth(
+    store: Store, staged: StagedDay, known: Entry, manifest: Manifest | None, session: Session
+) -> Loss:
+    """Judge a day with as many rows as ever, or more. Other keys are reported."""
+    now = staged.tally.source_rows
+    numbers: dict[str, float | int] = {"rows_now": now, "rows_before": known.source_rows or 0}
+    unchanged = manifest is None or manifest.data_version == staged.data_version
+    if now == known.source_rows and not unchanged:
+        change = _change(store, staged, known, manifest, session)
+        if replaced := change.gone + change.moved:
+            numbers |= {"rows_replaced": replaced, "rows_moved": change.moved}
+            reason = (
+                f"{_rows(replaced)} of the published export have other keys in the source now, "
+                "and the number of rows is the same. The replaced export is kept for "
+                f"{staged.dataset.config.keep_replaced_days} days."
+            )
+            return Loss(Verdict(CHECK, False, "WARN", reason, numbers), now, keep_replaced=True)
+    reason = "The source has no fewer rows of this day."
+    return Loss(Verdict(CHECK, True, "ERROR", reason, numbers), now)
+
+
+def _change(
+    store: Store, staged: StagedDay, known: Entry, manifest: Manifest | None, session: Session
+) -> _Change:
+    """Which rows are missing, found by their keys if possible, else by the counts."""
+    if manifest is None:
+        return _by_count(staged, known, "the published export is missing or damaged")
+    if staged.tally.key_was_transformed:
+        return _by_count(staged, known, "a transform changes the key")
+    if manifest.counts.read and not manifest.counts.read - manifest.counts.filtered:
+        return _by_count(staged, known, "filters left out every row of the published export")
+    try:
+        found = missing_rows(store, manifest, staged)
+        if not found.all_collected:
+            return _by_count(staged, known, f"{found.missing:,} keys are too many to look up")
+        return _looked_up(staged, found.keys, session)
+    except (PublishedDayDamagedError, OutputUnavailableError):
+        return _by_count(staged, known, "the published export cannot be read")
+    except NotComparedError as error:
+        return _by_count(staged, known, error.reason)
+    except SourceError:
+        return _by_count(staged, known, "the database did not answer")
+
+
+def _by_count(staged: StagedDay, known: Entry, why: str) -> _Change:
+    fewer = (known.baseline_rows or 0) - staged.tally.source_rows
+    return _Change(max(0, fewer - known.moved_rows - known.gone_rows), not_compared=why)
+
+
+def _looked_up(staged: StagedDay, keys: list[pa.Array], session: Session) -> _Change:
+    gone = moved = 0
+    ends = time.monotonic() + LOOKUP_S
+    pieces = pc.unique(pa.chunked_array(keys)) if keys else pa.array([])
+    for start in range(0, len(pieces), _LOOKUP_KEYS):
+        left = ends - time.monotonic()
+        if left <= 0:
+            raise NotComparedError(f"looking up the missing rows took more than {LOOKUP_S:.0f} s")
+        asked = pieces.slice(start, _LOOKUP_KEYS)
+        found = session.times_of(staged.dataset, asked, timeout_s=left)
+        window = staged.window
+        inside = pc.and_(
+            pc.greater_equal(found["time"], pa.scalar(window.start, found["time"].type)),
+            pc.less(found["time"], pa.scalar(window.end, found["time"].type)),
+        )
+        still = len(pc.unique(found.filter(pc.fill_null(inside, False))["key"]))
+        known = len(pc.unique(found["key"]))
+        gone += len(asked) - known
+        moved += known - still
+    return _Change(gone, moved)
+
+
+def _judge_change(staged: StagedDay, known: Entry, change: _Change, *, accepted: bool) -> Loss:
+    config, now = staged.dataset.config, staged.tally.source_rows
+    baseline = max(known.baseline_rows or 0, now)
+    gone = known.gone_rows + change.gone
+    percent = 100 * gone / baseline if baseline else 0.0
+    numbers: dict[str, float | int] = {
+        "rows_now": now,
+        "rows_before": known.source_rows or 0,
+        "rows_baseline": baseline,
+        "rows_gone": gone,
+        "rows_moved": change.moved,
+        "max_lost_rows": config.max_lost_rows,
+        "max_lost_pct": config.max_lost_pct,
+    }
+    reason = _reason(staged, known, change, gone)
+    if accepted and change.gone:
+        verdict = Verdict(CHECK, True, "ERROR", f"{reason} The loss was accepted.", numbers)
+        return Loss(verdict, now, keep_replaced=True, accepted=True)
+    above = gone > config.max_lost_rows and percent > config.max_lost_pct
+    keep = change.gone > 0
+    figures = (baseline, gone, known.moved_rows + change.moved, keep)
+    if keep and (above or not now):
+        limits = ""
+        if now:
+            limits = (
+                f" That is more than max_lost_rows={config.max_lost_rows} and "
+                f"max_lost_pct={config.max_lost_pct:g} allow."
+            )
+        verdict = Verdict(CHECK, False, "ERROR", f"{reason}{limits} {_ways_out(staged)}", numbers)
+        return Loss(verdict, *figures)
+    if keep:
+        kept = f" The replaced export is kept for {config.keep_replaced_days} days."
+        return Loss(Verdict(CHECK, False, "WARN", reason + kept, numbers), *figures)
+    return Loss(Verdict(CHECK, True, "ERROR", reason, numbers), *figures)
+
+
+def _reason(staged: StagedDay, known: Entry, change: _Change, gone: int) -> str:
+    now = staged.tally.source_rows
+    text = (
+        f"The published export has {known.source_rows or 0:,} source rows, and the source has "
+        f"{now:,} now."
     )
-    return Verdict(CHECK, False, "ERROR", reason + advice, numbers)
+    if change.gone or change.moved:
+        text += f" {_rows(change.gone)} are gone from the source"
+        text += f", {change.moved:,} moved to other days." if change.moved else "."
+    elif not change.not_compared:
+        text += " No published row is gone from the source."
+    if gone > change.gone:
+        text += f" With earlier exports, {gone:,} of {known.baseline_rows or 0:,} rows are gone."
+    if change.not_compared:
+        text += f" The numbers of rows were compared, not their keys: {change.not_compared}."
+    return text
+
+
+def _ways_out(staged: StagedDay) -> str:
+    day, name = staged.window.day, staged.dataset.name
+    return (
+        "The published export stays. To replace it anyway, run the day again with "
+        f"accept_loss_days: [{day}] in the run config. To keep it, run "
+        f"`exporter keep {name} {day}`."
+    )
+
+
+def _rows(count: int) -> str:
+    return "1 row" if count == 1 else f"{count:,} rows"

@@ -7,9 +7,12 @@ step. A published manifest that cannot be read is replaced like any other.
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from exporter_pipelines import __version__
+from exporter_pipelines.contracts.ledger import Entry, source_state
 from exporter_pipelines.contracts.manifest import (
     ColumnSchema,
     Counts,
@@ -25,6 +28,9 @@ from exporter_pipelines.contracts.staged_day import FileFacts, StagedDay
 from exporter_pipelines.contracts.store import GenerationChangedError, Publication, Store
 from exporter_pipelines.engine.dataset_card import dataset_files
 from exporter_pipelines.engine.hashing import size_and_sha256
+from exporter_pipelines.engine.judge import Verdict
+from exporter_pipelines.engine.lost_rows import Loss
+from exporter_pipelines.engine.same_source import SourceJudgement
 from exporter_pipelines.errors import (
     ConfigurationError,
     OutputUnavailableError,
@@ -33,12 +39,35 @@ from exporter_pipelines.errors import (
 from exporter_pipelines.stores import layout
 
 
-def publish(store: Store, staged: StagedDay) -> Manifest:
+@dataclass(frozen=True)
+class JudgedDay:
+    """A staged day, and what the checks found.
+
+    Attributes:
+        staged: The day; the caller discards its staging area.
+        verdicts: Of all checks, in the order in which they are shown.
+        loss, source: Two of them, with what the ledger records.
+        sample: Whether the source is the embedded sample backend.
+    """
+
+    staged: StagedDay
+    verdicts: Sequence[Verdict]
+    loss: Loss
+    source: SourceJudgement
+    sample: bool
+
+    @property
+    def holds(self) -> bool:
+        """Whether the day must not be published."""
+        return any(verdict.holds for verdict in self.verdicts)
+
+
+def publish(store: Store, judged: JudgedDay) -> Manifest:
     """Replace the published day, or find that it already has this content.
 
     Args:
         store: Where the day was staged.
-        staged: Passed all checks; the caller discards its staging area.
+        judged: A day that no check holds.
 
     Returns:
         The manifest of the day as it is now published.
@@ -48,14 +77,19 @@ def publish(store: Store, staged: StagedDay) -> Manifest:
         OutputUnavailableError: the disk refused, or returned other bytes than were written.
         ConfigurationError: a neighbouring day was exported in another time zone.
     """
+    staged = judged.staged
     _verify(staged)
     _refuse_another_zone(store, staged)
     manifest = build_manifest(staged)
+    for entry in judged.source.entries:
+        store.record(entry)
     publication = Publication(
         manifest=manifest.to_json(),
+        entry=_ledger_entry(judged, manifest),
         quarantine=staged.quarantine.name if staged.quarantine else None,
         dataset_files=dataset_files(staged.dataset, staged.schema),
         fingerprint=staged.source.fingerprint,
+        keep_replaced=judged.loss.keep_replaced,
     )
     try:
         store.switch(staged.staging, publication)
@@ -64,15 +98,48 @@ def publish(store: Store, staged: StagedDay) -> Manifest:
     return manifest
 
 
-def hold(store: Store, staged: StagedDay) -> Path | None:
-    """Keep a held day's quarantine; the published export is not changed.
+def hold(store: Store, judged: JudgedDay) -> Path | None:
+    """Keep a held day's quarantine and record the hold; the published export is not changed.
 
     Returns:
         Where the rejected rows are; None when the day is held for another reason.
     """
-    if staged.quarantine is None:
-        return None
-    return store.hold(staged.staging, staged.quarantine.name)
+    staged, quarantine = judged.staged, None
+    if staged.quarantine is not None:
+        quarantine = store.hold(staged.staging, staged.quarantine.name)
+    store.record(
+        Entry(
+            event="held",
+            dataset=staged.dataset.name,
+            day=staged.window.day,
+            data_version=staged.data_version,
+            source_rows=staged.tally.source_rows,
+            source=judged.source.source,
+            source_state=source_state(staged.tally.source_rows, staged.source.fingerprint),
+            run=staged.run_id,
+            reason=", ".join(verdict.check for verdict in judged.verdicts if verdict.holds),
+        )
+    )
+    return quarantine
+
+
+def _ledger_entry(judged: JudgedDay, manifest: Manifest) -> Entry:
+    loss = judged.loss
+    return Entry(
+        event="published",
+        dataset=manifest.dataset,
+        day=manifest.partition,
+        data_version=manifest.data_version,
+        rows=manifest.record_count,
+        source_rows=judged.staged.tally.source_rows,
+        baseline_rows=loss.baseline_rows,
+        gone_rows=loss.gone_rows,
+        moved_rows=loss.moved_rows,
+        loss_accepted=loss.accepted,
+        source=judged.source.source,
+        sample=judged.sample,
+        run=judged.staged.run_id,
+    )
 
 
 def build_manifest(staged: StagedDay) -> Manifest:
@@ -104,7 +171,7 @@ def build_manifest(staged: StagedDay) -> Manifest:
         columns=[
             ColumnSchema.model_validate(column.described()) for column in staged.schema.columns
         ],
-        export_config=config.model_dump(mode="json", by_alias=True),
+        export_config=config.for_manifest(),
         source=Source(**{**vars(staged.source), "fingerprint": None}),
         run=Run(
             run_id=staged.run_id,

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 
 from exporter_pipelines.contracts.dataset import Dataset
+from exporter_pipelines.contracts.ledger import Entry
 from exporter_pipelines.contracts.manifest import Manifest
 from exporter_pipelines.contracts.retention import Part, Removed, RetentionConfig, Tombstone
 from exporter_pipelines.contracts.store import Store, generation_of
@@ -69,11 +70,17 @@ def remove(store: Store, removal: Removal) -> bool:
     Raises:
         OutputUnavailableError: the folder cannot be written, or another process holds the day.
     """
+    entry = Entry(
+        event="removing",
+        dataset=removal.dataset,
+        day=removal.day,
+        part=removal.what,
+        generation=removal.generation,
+        rows=removal.record_count,
+        reason=removal.reason,
+    )
     return store.remove(
-        removal.dataset,
-        removal.day,
-        removal.what,
-        expected=removal.generation,
+        entry,
         tombstone=lambda earlier, published: _tombstone(removal, earlier, published).to_json(),
     )
 

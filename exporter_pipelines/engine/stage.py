@@ -124,6 +124,9 @@ class _Stager:
         prepared = read
         for transform in self._transforms:
             prepared = transform(prepared, tally.changed)
+        if self._transforms and not tally.key_was_transformed:
+            key = self._dataset.config.source.key
+            tally.key_was_transformed = not prepared[key].equals(read[key])
         undelivered = self._undelivered(batch[NOTES_COLUMN])
         if self._filters:
             keep = rows_to_keep(prepared, self._filters, undelivered, tally.rows_filtered)

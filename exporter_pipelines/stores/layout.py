@@ -6,8 +6,12 @@
     <root>/<dataset>/README.md, schema.*       the dataset card and its schemas
     <root>/<dataset>/.staging/<attempt>/       a day being written, next to `<attempt>.lock`
     <root>/<dataset>/.superseded/<attempt>/    replaced days, kept an hour for their readers
+    <root>/<dataset>/.replaced/<attempt>/      replaced days that had more rows, kept for weeks
     <root>/<dataset>/.locks/date=<day>         lock that is held while the day is switched
     <root>/<dataset>/.fingerprints/            hashes of source rows, readable by their owner only
+    <root>/.ledger/<dataset>/date=<day>.jsonl  what happened to a day (`contracts.ledger`), private
+    <root>/.ledger/<dataset>/dataset.jsonl     what happened to a dataset
+    <root>/.exporter-output.json               marks an output folder and identifies it
     <root>/.runs/<run id>.lock                 lock that the process of a run holds until it ends
     <root>/report/                             export reports
 
@@ -30,11 +34,14 @@ QUARANTINE = "quarantine"
 REMOVED = "removed"
 STAGING = ".staging"
 SUPERSEDED = ".superseded"
+REPLACED = ".replaced"
 LOCKS = ".locks"
 FINGERPRINTS = ".fingerprints"
-DATASET_FOLDERS = {DATA, QUARANTINE, REMOVED, STAGING, SUPERSEDED, LOCKS, FINGERPRINTS}
+DATASET_FOLDERS = {DATA, QUARANTINE, REMOVED, STAGING, SUPERSEDED, REPLACED, LOCKS, FINGERPRINTS}
 
 RUNS = ".runs"
+LEDGER = ".ledger"
+MARKER = ".exporter-output.json"
 REPORT = "report"
 NOT_DATASETS = {REPORT, "lost+found"}
 """Folders of the root that do not belong to a dataset. `report` is not allowed as a name."""
@@ -161,6 +168,21 @@ def quarantine_pattern(
 def fingerprint_name(day: str, generation: str) -> str:
     """Name of the file that holds the fingerprint of one generation of a day."""
     return f"{day_name(day)}.{generation[:16]}"
+
+
+def ledger_folder(root: Path, dataset: str) -> Path:
+    """The folder of a dataset's ledger."""
+    return root / LEDGER / dataset_folder(root, dataset).name
+
+
+def ledger_file(root: Path, dataset: str, day: str | None) -> Path:
+    """The ledger of a day; for `None`, of the dataset."""
+    return ledger_folder(root, dataset) / f"{day_name(day) if day else 'dataset'}.jsonl"
+
+
+def day_of_ledger_file(name: str) -> str | None:
+    """The day in the name of a ledger file; None for that of the dataset."""
+    return day_of(name.removesuffix(".jsonl"))
 
 
 def run_lock(root: Path, run_id: str) -> Path:

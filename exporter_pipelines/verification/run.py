@@ -14,11 +14,12 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from exporter_pipelines import databases, settings
+from exporter_pipelines import databases, output_folder, settings
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.manifest import Manifest
 from exporter_pipelines.contracts.source import Session
 from exporter_pipelines.defs_files import Definitions
+from exporter_pipelines.engine.kept_days import source_keeps_no_longer
 from exporter_pipelines.engine.retention import day_removed
 from exporter_pipelines.errors import (
     ConfigurationError,
@@ -28,6 +29,12 @@ from exporter_pipelines.errors import (
 )
 from exporter_pipelines.stores import LocalStore
 from exporter_pipelines.verification.days import datasets_below, verify_day, verify_folders
+from exporter_pipelines.verification.ledger import (
+    datasets_in_ledger,
+    missing_days,
+    verify_begun,
+    verify_recorded,
+)
 from exporter_pipelines.verification.report import VerifyFinding, VerifyReport
 from exporter_pipelines.verification.source import compare_day
 
@@ -120,13 +127,18 @@ def verify(selection: Selection, summary: Summary, progress: Progress) -> Iterat
     store, began = LocalStore(settings.output_root()), time.monotonic()
     definitions = Definitions()
     known = set(definitions.exported_names())
-    found = datasets_below(store.root)
+    folder = _verify_output_folder(store, summary)
+    if folder.findings:
+        yield folder
+    found = sorted({*datasets_below(store.root), *datasets_in_ledger(store)})
     for name in selection.datasets:
         if name not in {*known, *found}:
             raise UnknownNameError("dataset", name, sorted({*known, *found}))
     days = []
     for dataset in selection.datasets or found:
         report, published = verify_folders(store, dataset, known)
+        verify_begun(store, dataset, report, has_days=bool(published))
+        published = sorted({*published, *missing_days(store, dataset, published)})
         summary.datasets += dataset in found
         summary.add(report)
         if report.findings:
@@ -140,6 +152,7 @@ def verify(selection: Selection, summary: Summary, progress: Progress) -> Iterat
         for number, (dataset, day) in enumerate(days, 1):
             progress(dataset, day, number, len(days))
             report, manifest = verify_day(store, dataset, day, quick=selection.quick)
+            verify_recorded(store, dataset, day, report)
             if selection.source and manifest and dataset not in not_compared:
                 try:
                     _compare(store, read(manifest.dataset), manifest, session, report)
@@ -149,6 +162,15 @@ def verify(selection: Selection, summary: Summary, progress: Progress) -> Iterat
             summary.add(report)
             summary.duration_s = round(time.monotonic() - began, 3)
             yield report
+
+
+def _verify_output_folder(store: LocalStore, summary: Summary) -> VerifyReport:
+    """Whether this is the output folder that was exported to before."""
+    report = VerifyReport(store.root, "-")
+    if problem := output_folder.problem(store):
+        report.add("output_folder", store.root, problem, output_folder.HINT)
+        summary.add(report)
+    return report
 
 
 def _not_published(
@@ -173,6 +195,12 @@ def _compare(
     store: LocalStore, dataset: Dataset, manifest: Manifest, session: Session, report: VerifyReport
 ) -> None:
     """Compare a day with the database; skips a day that was replaced after it was verified."""
+    if source_keeps_no_longer(dataset, manifest.partition, settings.today()):
+        folder = store.day_folder(manifest.dataset, manifest.partition)
+        days = dataset.config.source.keeps_days
+        message = f"is not compared: the source no longer keeps it (keeps_days: {days})"
+        report.add("not_kept", folder, message, "", level="warn")
+        return
     with suppress(FileNotFoundError):
         compare_day(store, dataset, manifest, session, report)
 

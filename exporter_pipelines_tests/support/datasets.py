@@ -17,9 +17,9 @@ from exporter_pipelines.contracts.day_window import DayWindow
 from exporter_pipelines.contracts.manifest import Manifest
 from exporter_pipelines.contracts.row_schema import load_row_schema
 from exporter_pipelines.contracts.source import DaySnapshot, Session
-from exporter_pipelines.contracts.staged_day import StagedDay
 from exporter_pipelines.contracts.store import generation_of
 from exporter_pipelines.engine.export_day import DayOutcome, StoreWriter, export_day
+from exporter_pipelines.engine.publish import JudgedDay
 from exporter_pipelines.engine.retries import Retries
 from exporter_pipelines.sources import Databases
 from exporter_pipelines.stores import LocalStore
@@ -55,9 +55,9 @@ class _Writer(StoreWriter):
         super().__init__(store)
         self._before_publish = before_publish
 
-    def publish(self, staged: StagedDay) -> Manifest:
+    def publish(self, judged: JudgedDay) -> Manifest:
         self._before_publish()
-        return super().publish(staged)
+        return super().publish(judged)
 
 
 def outcome_of(

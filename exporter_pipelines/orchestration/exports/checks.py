@@ -94,7 +94,7 @@ def day_evaluations(
 
 
 def range_results(
-    verdicts_by_day: dict[str, list[Verdict]], unfinished: Sequence[str]
+    verdicts_by_day: dict[str, Sequence[Verdict]], unfinished: Sequence[str]
 ) -> Iterable[dg.AssetCheckResult]:
     """The result per check that Dagster requires at the end of a run over a range.
 

@@ -16,6 +16,7 @@ import dagster as dg
 from exporter_pipelines.contracts.manifest import Manifest
 from exporter_pipelines.contracts.store import Store
 from exporter_pipelines.engine.export_day import DayOutcome
+from exporter_pipelines.engine.judge import Verdict
 from exporter_pipelines.orchestration.dagster_internals.run_selection import selected_children
 from exporter_pipelines.orchestration.exports.checks import (
     check_results,
@@ -36,6 +37,14 @@ class DayEvents(Protocol):
 
     def held(self, outcome: DayOutcome) -> Iterator[object]:
         """Record the checks of a held day."""
+        ...
+
+    def changed(self, dataset: str, day: str, more: int) -> Iterator[object]:
+        """Record that the rows of a published day changed while the range ran.
+
+        Args:
+            more: Rows that the source has more than were exported; negative for fewer.
+        """
         ...
 
     def failed(self, day: str, problem: str) -> None:
@@ -70,10 +79,11 @@ class SingleDayEvents:
         """See `DayEvents`."""
         folder = self._store.day_folder(outcome.dataset, outcome.day)
         counts = manifest.counts
-        self._context.log.info(
-            f"{outcome.dataset} {outcome.day}: published {counts.exported:,} of "
-            f"{counts.read:,} rows, {counts.rejected:,} rejected: {folder}"
+        done = outcome.kept or (
+            f"published {counts.exported:,} of {counts.read:,} rows, {counts.rejected:,} rejected: "
+            f"{folder}"
         )
+        self._context.log.info(f"{outcome.dataset} {outcome.day}: {done}")
         yield dg.MaterializeResult(
             metadata=day_metadata(manifest, self._store),
             data_version=dg.DataVersion(manifest.data_version),
@@ -83,6 +93,10 @@ class SingleDayEvents:
     def held(self, outcome: DayOutcome) -> Iterator[object]:
         """See `DayEvents`."""
         yield from check_results(outcome.verdicts, outcome.quarantine)
+
+    def changed(self, dataset: str, day: str, more: int) -> Iterator[object]:  # noqa: ARG002
+        """See `DayEvents`. There are none: one day is one snapshot."""
+        yield from ()
 
     def failed(self, day: str, problem: str) -> None:
         """See `DayEvents`. Logs nothing: the failure of the run has the same message."""
@@ -109,6 +123,13 @@ class RangeEvents:
     def held(self, outcome: DayOutcome) -> Iterator[object]:
         """See `DayEvents`."""
         yield from self._evaluations(outcome)
+
+    def changed(self, dataset: str, day: str, more: int) -> Iterator[object]:
+        """See `DayEvents`."""
+        what = f"{abs(more):,} {'more' if more > 0 else 'fewer'} rows"
+        reason = f"The source has {what} than were exported: rows arrived or moved meanwhile."
+        verdict = Verdict("source_unchanged", False, "WARN", reason, {"rows_more": more})
+        yield from day_evaluations(self._context.instance, dataset, day, [verdict], None)
 
     def failed(self, day: str, problem: str) -> None:
         """See `DayEvents`."""

@@ -14,10 +14,11 @@ from typing import Any, NoReturn
 
 import dagster as dg
 
-from exporter_pipelines import settings
+from exporter_pipelines import databases, output_folder, settings
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.day_window import DayWindow
 from exporter_pipelines.engine.export_day import DayOutcome, export_day
+from exporter_pipelines.engine.range_counts import count_again
 from exporter_pipelines.engine.trailing_days import TrailingDays
 from exporter_pipelines.errors import ExporterError
 from exporter_pipelines.orchestration.exports.cancelling import deliver_cancel
@@ -54,11 +55,13 @@ class ExportRun:
         """
         store = self.exports.store()
         self.outcome = RunOutcome(self.dataset.name, days)
+        self.exported: dict[str, int] = {}
         self.events = day_events(self.context, store)
         self.progress = ProgressLog(self.context.log, self.dataset.name, days)
         self.trailing_days = TrailingDays(store, self.dataset.name)
         with self.backend.open_session() as self.session:
             yield from self._each(days)
+            yield from self._count_again()
         yield from self.events.closing(self.outcome)
         if self.outcome.problems or self.outcome.unfinished:
             self._fail(self.outcome.failure())
@@ -79,10 +82,19 @@ class ExportRun:
             if self.outcome.abort:
                 break
 
+    def _count_again(self) -> Iterator[object]:
+        """Name the days whose rows changed while the range ran."""
+        found = count_again(self.dataset, self.exported, settings.timezone(), self.session)
+        if sentence := found.sentence(self.dataset.name):
+            self.context.log.warning(sentence)
+        for day, more in found.changed.items():
+            yield from self.events.changed(self.dataset.name, day, more)
+
     def _attempt(self, day: str) -> Iterator[object]:
         """Export a day. Its problem, if any, is recorded; the run fails after the last day."""
         try:
             self.config.check()
+            output_folder.require(self.exports.store())
             outcome = self._export(day)
         except ExporterError as error:
             yield self._add_problem(day, str(error), error.docs_anchor)
@@ -104,6 +116,7 @@ class ExportRun:
             trailing_days=self.trailing_days,
             batch_rows=self.config.batch_rows,
             accept_loss=day in self.config.accept_loss_days,
+            sample=databases.is_sample(self.dataset.config.source.url),
             progress=self.progress.batch,
         )
 
@@ -111,7 +124,9 @@ class ExportRun:
         """The events for a day that was published or held."""
         self.outcome.verdicts[outcome.day] = outcome.verdicts
         if outcome.manifest:
-            self.outcome.published.append(outcome.day)
+            (self.outcome.kept if outcome.kept else self.outcome.published).append(outcome.day)
+            if not outcome.kept:
+                self.exported[outcome.day] = outcome.manifest.counts.read
             yield from self.events.published(outcome.manifest, outcome)
             return
         where = f" Rejected rows: {outcome.quarantine}." if outcome.quarantine else ""

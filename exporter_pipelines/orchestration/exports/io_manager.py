@@ -13,9 +13,9 @@ import pyarrow as pa
 
 from exporter_pipelines import settings
 from exporter_pipelines.contracts.manifest import Manifest
-from exporter_pipelines.contracts.staged_day import StagedDay, Staging
+from exporter_pipelines.contracts.staged_day import Staging
 from exporter_pipelines.engine.load import open_days
-from exporter_pipelines.engine.publish import hold, publish
+from exporter_pipelines.engine.publish import JudgedDay, hold, publish
 from exporter_pipelines.orchestration.exports.cancelling import cancel_delayed, deliver_cancel
 from exporter_pipelines.orchestration.exports.exit_messages import errors_repeated_at_exit
 from exporter_pipelines.stores.local.run_locks import hold_run
@@ -54,18 +54,18 @@ class ExportIOManager(dg.ConfigurableIOManager):
             raise
         return staging
 
-    def publish(self, staged: StagedDay) -> Manifest:
+    def publish(self, judged: JudgedDay) -> Manifest:
         """Publish the data and the metadata of a day, in a run of one day and in a range.
 
         A cancel is delayed from here on, until the asset has recorded the day.
         """
         with cancel_delayed():
-            return publish(self.store(), staged)
+            return publish(self.store(), judged)
 
-    def hold(self, staged: StagedDay) -> Path | None:
+    def hold(self, judged: JudgedDay) -> Path | None:
         """Keep the quarantine of a held day. Delays a cancel like `publish`."""
         with cancel_delayed():
-            return hold(self.store(), staged)
+            return hold(self.store(), judged)
 
     def handle_output(self, context: dg.OutputContext, obj: object) -> None:
         """Refuse the output of other assets. Exports call `publish` and pass no output here.

@@ -22,6 +22,7 @@ class RunOutcome:
         days: All days of the run, in order.
         verdicts: Day -> verdicts, for the days that were judged.
         published: Days that were published.
+        kept: Days whose published export stays, although they were not held.
         problems: Day -> why it failed or was held.
         docs_anchors: Headings of docs/failures.md about the problems, in the order of the days.
         abort: Whether to skip the remaining days.
@@ -29,8 +30,9 @@ class RunOutcome:
 
     dataset: str
     days: Sequence[str]
-    verdicts: dict[str, list[Verdict]] = field(default_factory=dict)
+    verdicts: dict[str, Sequence[Verdict]] = field(default_factory=dict)
     published: list[str] = field(default_factory=list)
+    kept: list[str] = field(default_factory=list)
     problems: dict[str, str] = field(default_factory=dict)
     docs_anchors: dict[str, None] = field(default_factory=dict)
     abort: bool = False
@@ -42,8 +44,8 @@ class RunOutcome:
 
     @property
     def unfinished(self) -> list[str]:
-        """Days that were neither published, nor failed or held."""
-        done = {*self.published, *self.problems}
+        """Days that were neither published or kept, nor failed or held."""
+        done = {*self.published, *self.kept, *self.problems}
         return [day for day in self.days if day not in done]
 
     @property
@@ -54,6 +56,8 @@ class RunOutcome:
     def summary(self) -> str:
         """One line about a finished run."""
         text = f"{self.dataset}: {len(self.published)} of {len(self.days)} days published"
+        if self.kept:
+            text += f", {len(self.kept)} kept as they are"
         return f"{text}, {len(self.problems)} not." if self.problems else f"{text}."
 
     def failure(self) -> str:

@@ -23,8 +23,9 @@ class ExportConfig(dg.Config):
     )
     accept_loss_days: list[str] = Field(
         [],
-        description="Days, YYYY-MM-DD, whose published export may be replaced by an empty one "
-        "because the source has lost their rows. The check no_lost_rows holds all other days.",
+        description="Days, YYYY-MM-DD, whose published export may be replaced although the source "
+        "has lost rows of it. All other days are judged by the checks no_lost_rows and "
+        "same_source.",
     )
 
     def check(self) -> None:

@@ -17,10 +17,13 @@ import dagster as dg
 from exporter_pipelines import databases, settings
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.day_window import DayWindow
+from exporter_pipelines.contracts.ledger import source_state
 from exporter_pipelines.contracts.manifest import Manifest
 from exporter_pipelines.contracts.source import Session
 from exporter_pipelines.contracts.store import generation_of
 from exporter_pipelines.defs_files import dataset_named, exported_names
+from exporter_pipelines.engine.export_day import day_record
+from exporter_pipelines.engine.kept_days import source_keeps_no_longer
 from exporter_pipelines.errors import ExporterError
 from exporter_pipelines.orchestration.dagster_internals.partitioned_events import (
     check_evaluation,
@@ -117,6 +120,7 @@ class _Tick:
                 seen, rows = snapshot.info.fingerprint, snapshot.row_count
             # A day that was restored from a backup without `.fingerprints/` has none.
             same = rows == manifest.counts.read if fingerprint is None else seen == fingerprint
+            same = same or _is_kept(dataset.name, manifest.partition, source_state(rows, seen))
             earlier = before.get(manifest.partition)
             if not same:
                 self._handle_change(dataset, manifest, seen, rows, earlier)
@@ -138,9 +142,10 @@ class _Tick:
         entry[2] = True
         more = rows - manifest.counts.read
         self._add_check(dataset, day, more, changed=True)
-        # Fewer rows are only reported: the source may have purged them, and then the published
-        # export is the only copy.
-        if dataset.config.late_data.policy == "re-export" and more >= 0:
+        # Unless the dataset says otherwise, fewer rows are only reported: the source may have
+        # purged them, and then the published export is the only copy.
+        late_data = dataset.config.late_data
+        if late_data.policy == "re-export" and (more >= 0 or late_data.deletes == "follow"):
             # One run per state of the source: if it holds the day, it is not repeated.
             self.run_requests.append(
                 dg.RunRequest(
@@ -173,12 +178,19 @@ class _Tick:
         )
 
 
+def _is_kept(dataset: str, day: str, state: str) -> bool:
+    """Whether an operator keeps the export of a day while the source is in this state."""
+    return day_record(LocalStore(settings.output_root()), dataset, day).kept_state == state
+
+
 def _published(dataset: Dataset) -> Iterator[tuple[Manifest, str | None]]:
     """Manifest and fingerprint of the days to compare, newest first, without damaged ones."""
     store = LocalStore(settings.output_root())
     today = settings.today()
     for back in range(1, dataset.config.late_data.lookback_days + 1):
         day = today - dt.timedelta(days=back)
+        if source_keeps_no_longer(dataset, day.isoformat(), today):
+            return
         data = store.read_manifest(dataset.name, day.isoformat())
         if manifest := Manifest.if_readable(data):
             known = store.read_fingerprint(dataset.name, manifest.partition, generation_of(data))

@@ -5,6 +5,7 @@ https://docs.dagster.io/guides/build/jobs
 No `from __future__ import annotations` here: Dagster reads the annotations of the op as classes.
 """
 
+import datetime as dt
 from collections.abc import Iterator
 
 import dagster as dg
@@ -12,10 +13,10 @@ from pydantic import Field
 
 from exporter_pipelines import settings
 from exporter_pipelines.defs_files import Definitions
-from exporter_pipelines.engine.retention import Removal, plan, remove
+from exporter_pipelines.engine.prune import Replaced, apply_prune, plan_prune
+from exporter_pipelines.engine.retention import Removal
 from exporter_pipelines.orchestration.exports.exit_messages import repeat_at_exit
 from exporter_pipelines.orchestration.exports.io_manager import ExportIOManager
-from exporter_pipelines.stores.local.store import LocalStore
 
 
 class PruneConfig(dg.Config):
@@ -23,6 +24,11 @@ class PruneConfig(dg.Config):
 
     apply: bool = Field(
         False, description="Remove exports past their retention. Off: only list them in the log."
+    )
+    force: bool = Field(
+        False,
+        description="Remove them even if the clock or the number of days looks wrong. "
+        "See docs/retention.md.",
     )
 
 
@@ -36,28 +42,33 @@ def prune(  # type: ignore[no-untyped-def]
 ):
     """Log one line per day, and yield an observation for each day that was removed."""
     store, definitions = exports.store(), Definitions()
+    problems = [f"{each.name}: {mistake}" for each, mistake in definitions.broken()]
+    now = dt.datetime.now(dt.UTC)
     for dataset in definitions.usable():
-        removals = plan(store, dataset, settings.today())
-        for removal in removals:
-            yield from _one(context, store, removal, apply=config.apply)
-        if removals and config.apply:
-            store.clean_up(dataset.name)
-    if broken := definitions.broken():
-        mistakes = "\n".join(f"{each.name}: {mistake}" for each, mistake in broken)
-        message = f"Exports of broken datasets were kept.\n{mistakes}"
+        found = plan_prune(store, dataset, settings.today(), now)
+        if not config.apply:
+            for removal in found.all():
+                context.log.info(f"{_described(removal)} would be removed ({removal.reason})")
+        elif found.refused and not config.force:
+            problems.append(
+                f"{dataset.name}: the prune is refused: {found.refused}. If this is right, run "
+                "prune_job with `apply: true` and `force: true`."
+            )
+        else:
+            for removal in apply_prune(store, found):
+                yield from _removed(context, removal)
+    if problems:
+        message = "\n".join(["Exports of these datasets were kept:", *problems])
         repeat_at_exit(message)
         raise dg.Failure(message, allow_retries=False)
     yield dg.Output(None)
 
 
-def _one(
-    context: dg.OpExecutionContext, store: LocalStore, removal: Removal, *, apply: bool
+def _removed(
+    context: dg.OpExecutionContext, removal: Removal | Replaced
 ) -> Iterator[dg.AssetObservation]:
-    what = f"{removal.dataset} {removal.day}: {removal.what}, {removal.size_bytes:,} bytes"
-    if not apply:
-        context.log.info(f"{what} would be removed ({removal.reason})")
-    elif remove(store, removal):
-        context.log.info(f"{what} removed ({removal.reason})")
+    context.log.info(f"{_described(removal)} removed ({removal.reason})")
+    if isinstance(removal, Removal):
         # The materialization stays in Dagster's history; the observation shows that it was removed.
         yield dg.AssetObservation(
             asset_key=removal.dataset,
@@ -65,8 +76,13 @@ def _one(
             description=f"The {removal.what} was removed ({removal.reason}).",
             metadata={"removed": removal.what, "size_bytes": removal.size_bytes},
         )
-    else:
-        context.log.info(f"{what} not removed: the day has changed in the meantime")
+
+
+def _described(removal: Removal | Replaced) -> str:
+    what = f"{removal.dataset} {removal.day}: "
+    if isinstance(removal, Replaced):
+        return f"{what}replaced export"
+    return f"{what}{removal.what}, {removal.size_bytes:,} bytes"
 
 
 @dg.job(

@@ -67,7 +67,9 @@ class PostgresComparison:
         """See `contracts.source.Session.count_days`."""
         if not borders.spans:
             return borders.counts({})
-        time = sql.Identifier("t", self._dataset.source_name(self._dataset.config.source.time_column))
+        time = sql.Identifier(
+            "t", self._dataset.source_name(self._dataset.config.source.time_column)
+        )
         stored = read_time(self._dataset, self._table.types)
         spans = [stored.borders(span) for span in borders.spans]
         statement = sql.SQL(
@@ -125,9 +127,7 @@ class PostgresComparison:
         ):
             # A key that was larger before is not an error. An index on a smaller type is used.
             return "int8"
-        statement = TYPE.format(
-            column=key.as_string(None), table=self._relation.as_string(None)
-        )
+        statement = TYPE.format(column=key.as_string(None), table=self._relation.as_string(None))
         return str(self._connection.rows(statement)[0]["name"])
 
     @contextmanager

@@ -24,7 +24,6 @@ from exporter_pipelines.sources.sqlite.query import (
 )
 from exporter_pipelines.sources.sqlite.table import SqliteTable
 from exporter_pipelines.sources.sqlite.values import SqliteValues
-from exporter_pipelines.sources.time_encodings import since_epoch_us
 
 _KEYS = "temp.exporter_keys"
 _PART = "exporter_part"

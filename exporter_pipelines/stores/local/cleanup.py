@@ -67,6 +67,14 @@ def day_lock(root: Path, dataset: str, day: str) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def ledger_lock(root: Path, dataset: str, day: str | None) -> Iterator[None]:
+    """Hold the lock under which the ledger of a day, or of a dataset, is appended to."""
+    name = layout.day_name(day) if day else "ledger"
+    with locked(make_folder(root, dataset, layout.LOCKS) / name):
+        yield
+
+
 def _remove_dead_attempt(root: Path, dataset: str, path: Path) -> None:
     lock = FileLock(path)
     if lock.try_acquire():
@@ -78,7 +86,10 @@ def _remove_dead_attempt(root: Path, dataset: str, path: Path) -> None:
 
 
 def _remove_expired(old: Path) -> None:
-    if time.time() - old.lstat().st_mtime > GRACE_S:
+    age_s = time.time() - old.lstat().st_mtime
+    if age_s < -GRACE_S:
+        os.utime(old, follow_symlinks=False)  # the clock was wrong; its age counts from now
+    if age_s > GRACE_S:
         if old.is_dir() and not old.is_symlink():
             shutil.rmtree(old, ignore_errors=True)
         else:

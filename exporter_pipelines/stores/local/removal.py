@@ -11,6 +11,7 @@ import secrets
 import shutil
 from pathlib import Path
 
+from exporter_pipelines.errors import OutputUnavailableError
 from exporter_pipelines.stores import layout
 from exporter_pipelines.stores.local.files import (
     make_folder,
@@ -61,3 +62,27 @@ def remove_quarantine(root: Path, dataset: str, day: str) -> None:
         os.rename(home / layout.day_name(day), moved)
     sync_folder(home)
     shutil.rmtree(moved, ignore_errors=True)  # `cleanup` removes what is left
+
+
+def replaced_exports(root: Path, dataset: str) -> list[tuple[str, str]]:
+    """(day, name) of the replaced exports that are kept for their rows, oldest day first."""
+    folder = layout.dataset_folder(root, dataset) / layout.REPLACED
+    with translate_os_errors(folder, "read"):
+        names = sorted(os.listdir(folder)) if folder.is_dir() else []  # noqa: PTH208 - names only
+    return [(layout.day_of_attempt(name), name) for name in names if layout.is_of_one_day(name)]
+
+
+def remove_replaced(root: Path, dataset: str, name: str) -> bool:
+    """Remove a replaced export; False when it is gone."""
+    kept = make_folder(root, dataset, layout.REPLACED) / name
+    scratch = make_folder(root, dataset, layout.SUPERSEDED) / f"replaced.{secrets.token_hex(8)}"
+    try:
+        with translate_os_errors(kept):
+            os.rename(kept, scratch)
+    except OutputUnavailableError:
+        if kept.exists():
+            raise
+        return False
+    sync_folder(kept.parent)
+    shutil.rmtree(scratch, ignore_errors=True)  # `cleanup` removes what is left
+    return True

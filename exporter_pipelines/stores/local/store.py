@@ -6,11 +6,14 @@ all of the old day or all of the new one.
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from exporter_pipelines.contracts.ledger import DayRecord, Entry
 from exporter_pipelines.contracts.manifest import MANIFEST_NAME
 from exporter_pipelines.contracts.retention import Part
 from exporter_pipelines.contracts.staged_day import Staging
@@ -20,9 +23,11 @@ from exporter_pipelines.contracts.store import (
     Publication,
     generation_of,
 )
+from exporter_pipelines.errors import OutputUnavailableError
 from exporter_pipelines.stores import layout
-from exporter_pipelines.stores.local import removal
-from exporter_pipelines.stores.local.cleanup import clean_up, day_lock
+from exporter_pipelines.stores.local import ledger, removal
+from exporter_pipelines.stores.local.adoption import adopt
+from exporter_pipelines.stores.local.cleanup import clean_up, day_lock, ledger_lock
 from exporter_pipelines.stores.local.files import replace_file, translate_os_errors
 from exporter_pipelines.stores.local.fingerprints import (
     drop_fingerprint,
@@ -31,6 +36,7 @@ from exporter_pipelines.stores.local.fingerprints import (
     write_fingerprint,
 )
 from exporter_pipelines.stores.local.inspection import size_of
+from exporter_pipelines.stores.local.marker import create_marker
 from exporter_pipelines.stores.local.published_day import LocalPublishedDay, open_file, open_folder
 from exporter_pipelines.stores.local.quarantine import (
     drop_quarantine,
@@ -85,8 +91,10 @@ class LocalStore:
             current = self.read_manifest(dataset, day)
             if generation_of(current) != mine.base:
                 raise GenerationChangedError(current)
+            begun = self._begin_switch(mine, publication)
             self._write_other_files(mine, publication)
             self._switch_with_quarantine(mine, publication)
+            self._finish(begun)
             kept = {publication.quarantine} if publication.quarantine else set()
             remove_old_quarantine(self.root, dataset, day, keep=kept)
 
@@ -100,15 +108,18 @@ class LocalStore:
             remove_quarantine_of_earlier_holds(kept, self.root, dataset, day, published)
         return kept
 
-    def remove(
-        self, dataset: str, day: str, part: Part, *, expected: str | None, tombstone: NewTombstone
-    ) -> bool:
+    def remove(self, entry: Entry, *, tombstone: NewTombstone) -> bool:
         """See `contracts.store.Store`."""
+        dataset, day, part = entry.dataset, entry.day, entry.part
+        assert day, entry
+        assert part, entry
         folder = self._folder(dataset, day, part)
         with day_lock(self.root, dataset, day):
             published = self.read_manifest(dataset, day)
-            if generation_of(published) != expected or not folder.is_dir():
+            if generation_of(published) != entry.generation or not folder.is_dir():
                 return False
+            self._settle(dataset, day, entry.generation)
+            ledger.append(self.root, entry)
             content = tombstone(self.read_tombstone(dataset, day), published)
             removal.write_tombstone(self.root, dataset, day, content)
             if part == "day":
@@ -116,12 +127,50 @@ class LocalStore:
                 drop_fingerprint(self.root, dataset, day)
             else:
                 removal.remove_quarantine(self.root, dataset, day)
+            self._finish(entry)
         return True
 
-    def clean_up(self, dataset: str) -> None:
-        """See `contracts.store.Store`. Also moves the fingerprints that 0.1.0 kept in manifests."""
-        clean_up(self.root, dataset)
+    def replaced_exports(self, dataset: str) -> list[tuple[str, str]]:
+        """See `contracts.store.Store`."""
+        return removal.replaced_exports(self.root, dataset)
+
+    def remove_replaced(self, dataset: str, name: str) -> bool:
+        """See `contracts.store.Store`."""
+        return removal.remove_replaced(self.root, dataset, name)
+
+    # The ledger
+
+    def adopt(self, dataset: str) -> int:
+        """See `contracts.store.Store`. Also creates the marker of the output folder."""
+        create_marker(self.root)
+        if ledger.exists(self.root, dataset):
+            return 0
         move_out_of_manifests(self.root, dataset, self.published_days)
+        return adopt(self.root, dataset, self.published_days(dataset))
+
+    def record(self, entry: Entry) -> None:
+        """See `contracts.store.Store`."""
+        with ledger_lock(self.root, entry.dataset, entry.day):
+            ledger.append(self.root, entry)
+
+    def entries(self, dataset: str, day: str | None) -> list[Entry]:
+        """See `contracts.store.Store`."""
+        return ledger.entries(self.root, dataset, day)
+
+    def recorded_days(self, dataset: str) -> list[str]:
+        """See `contracts.store.Store`."""
+        return ledger.days(self.root, dataset)
+
+    def salted(self, text: str) -> str:
+        """See `contracts.store.Store`."""
+        salt = create_marker(self.root).salt
+        return hashlib.sha256(f"{salt}{text}".encode()).hexdigest()[:32]
+
+    # Upkeep
+
+    def clean_up(self, dataset: str) -> None:
+        """See `contracts.store.Store`."""
+        clean_up(self.root, dataset)
 
     # Reading
 
@@ -155,6 +204,10 @@ class LocalStore:
         path = self.day_folder(dataset, day) / MANIFEST_NAME
         with translate_os_errors(path, "read"):
             return read_small_file(path)
+
+    def generation(self, dataset: str, day: str) -> str | None:
+        """See `contracts.store.Store`."""
+        return generation_of(self.read_manifest(dataset, day))
 
     def read_fingerprint(self, dataset: str, day: str, generation: str | None) -> str | None:
         """See `contracts.store.Store`."""
@@ -192,6 +245,30 @@ class LocalStore:
         sizes = {part: size_of(home / part) for part in (layout.DATA, layout.QUARANTINE)}
         return {**sizes, "other": size_of(home) - sum(sizes.values())}
 
+    def _settle(self, dataset: str, day: str, generation: str | None) -> None:
+        """Add the entry that a killed process could not write after its last step."""
+        record = DayRecord.of(self.entries(dataset, day), generation)
+        if record.unfinished:
+            ledger.append(self.root, record.unfinished.done())
+
+    def _begin_switch(self, staging: LocalStaging, publication: Publication) -> Entry:
+        self._settle(staging.dataset, staging.day, staging.base)
+        known: dict[str, object] = {
+            "event": "publishing",
+            "generation": generation_of(publication.manifest),
+            "replaces": staging.base,
+        }
+        if publication.keep_replaced and staging.base:
+            known["kept_as"] = staging.attempt
+        begun = publication.entry.model_copy(update=known)
+        ledger.append(self.root, begun)
+        return begun
+
+    def _finish(self, begun: Entry) -> None:
+        """Record that a step is completed. The step is visible, so this must not fail the day."""
+        with suppress(OSError, OutputUnavailableError):  # `_settle` adds the entry later
+            ledger.append(self.root, begun.done())
+
     def _folder(self, dataset: str, day: str, part: Part) -> Path:
         of = self.day_folder if part == "day" else self.quarantine_folder
         return of(dataset, day)
@@ -221,7 +298,7 @@ class LocalStore:
         try:
             if name:
                 keep_quarantine(staging, name)
-            exchange_days(staging)
+            exchange_days(staging, keep_replaced=publication.keep_replaced)
         except BaseException:
             # No manifest names these rejected rows, so they would stay until the day runs again.
             if name and self.read_manifest(dataset, day) != publication.manifest:

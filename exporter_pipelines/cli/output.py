@@ -1,0 +1,41 @@
+"""`exporter output adopt`: accepts a moved, restored or new output folder."""
+
+from __future__ import annotations
+
+import click
+
+from exporter_pipelines import output_folder, settings
+from exporter_pipelines.errors import ExporterError
+from exporter_pipelines.stores import LocalStore
+
+
+@click.group()
+def output() -> None:
+    """The output folder of this project."""
+
+
+@output.command()
+def adopt() -> None:
+    """Export to the folder in EXPORTER_OUTPUT_URL from now on.
+
+    Exports refuse another folder than before, so that nothing is written below a disk that is not
+    mounted. Run this after you moved the folder, restored it without its marker, or want to begin a
+    new one. The exports in the folder stay as they are.
+
+    \b
+    Exit codes:
+      0  success
+      1  the folder, or DAGSTER_HOME, cannot be written
+    """  # noqa: D301 - click wants the character itself
+    settings.load_dotenv()
+    try:
+        store = LocalStore(settings.output_root())
+        output_folder.remember(store)
+    except ExporterError as error:
+        raise click.ClickException(str(error)) from None
+    if settings.dagster_home() is None:
+        click.echo(
+            f"{store.root} has its marker. DAGSTER_HOME is not set, so nothing else is kept."
+        )
+    else:
+        click.echo(f"Exports go to {store.root} from now on.")

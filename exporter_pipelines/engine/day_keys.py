@@ -1,0 +1,181 @@
+"""Which rows of a published day are missing in a newly staged one.
+
+Rows are identified by their key, or by key and time. Only hashes of the new rows are in memory, 8
+bytes each. A day with more rows than `_PASS_ROWS` is compared in several passes over both sides, so
+memory is bounded for a day of any size.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import BinaryIO
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from exporter_pipelines.contracts.manifest import Manifest
+from exporter_pipelines.contracts.staged_day import StagedDay
+from exporter_pipelines.contracts.store import Store
+from exporter_pipelines.engine.load import decoded, open_day
+from exporter_pipelines.formats import compression_of
+
+_PASS_ROWS = 4_000_000
+"""Hashes of a pass: 32 MB."""
+
+MAX_MISSING = 1_000_000
+"""Most missing keys that are collected; more cannot be looked up in the time that there is."""
+
+_REJECTED_ROWS = 50_000
+
+Rows = tuple[pa.Array, pa.Array | None]
+"""Keys, and times in UTC; None for rejected rows, which are identified by their key alone."""
+
+
+@dataclass
+class MissingRows:
+    """Rows of a published day that a newly staged one does not have.
+
+    Attributes:
+        published: Rows of the published day that were compared.
+        missing: Those that are missing.
+        keys: Distinct keys of the missing rows, in pieces; none after `MAX_MISSING`.
+    """
+
+    published: int = 0
+    missing: int = 0
+    keys: list[pa.Array] = field(default_factory=list)
+
+    @property
+    def all_collected(self) -> bool:
+        """Whether `keys` has the keys of all missing rows."""
+        return self.missing <= MAX_MISSING
+
+    def add(self, keys: pa.Array, missing: np.ndarray) -> None:
+        """Count compared rows; `missing` says for each of them whether it is missing."""
+        self.published += len(keys)
+        count = int(missing.sum())
+        self.missing += count
+        if count and self.all_collected:
+            self.keys.append(pc.unique(keys.filter(pa.array(missing))))
+
+
+def missing_rows(
+    store: Store, published: Manifest, staged: StagedDay, *, with_time: bool = False
+) -> MissingRows:
+    """Compare the rows of two exports of a day; rejected rows count on both sides.
+
+    Args:
+        store: Where the day is published.
+        published: Its manifest.
+        staged: The new export.
+        with_time: Identify exported rows by key and time, and leave out rejected rows.
+
+    Raises:
+        PublishedDayDamagedError: the published day does not match its manifest.
+        OutputUnavailableError: a file may not be read.
+    """
+    source = staged.dataset.config.source
+    sides = _Sides(store, published, staged, source.key, source.time_column, with_time)
+    passes = 1 + staged.tally.rows_read // _PASS_ROWS
+    result = MissingRows()
+    for number in range(passes):
+        new = _sorted_hashes(sides.new(), passes, number)
+        for keys, times in sides.published():
+            hashes = _hashes(keys, times)
+            mine = hashes % passes == number if passes > 1 else np.ones(len(hashes), bool)
+            result.add(keys.filter(pa.array(mine)), ~_contained(hashes[mine], new))
+    return result
+
+
+@dataclass(frozen=True)
+class _Sides:
+    """The rows of both exports; each can be read repeatedly."""
+
+    store: Store
+    manifest: Manifest
+    staged: StagedDay
+    key: str
+    time: str
+    with_time: bool
+
+    def published(self) -> Iterator[Rows]:
+        manifest, names = self.manifest, {column.name for column in self.manifest.columns}
+        if self.key not in names or self.time not in names:
+            return  # the dataset had another key or time column
+        for batch in open_day(self.store, manifest.dataset, manifest.partition):
+            yield self._exported(batch)
+        if manifest.quarantine and not self.with_time:
+            name = manifest.quarantine.path.rpartition("/")[2]
+            with suppress(FileNotFoundError):  # retention may remove it before its day
+                yield from self._rejected(
+                    lambda: self.store.open_quarantine(manifest.dataset, manifest.partition, name),
+                    name,
+                )
+
+    def new(self) -> Iterator[Rows]:
+        staging = self.staged.staging
+        for entry in self.staged.files:
+            with staging.open(entry.path) as file:
+                for batch in decoded(file, entry, self.staged.schema):
+                    yield self._exported(batch)
+        rejected = self.staged.quarantine
+        if rejected and not self.with_time:
+            yield from self._rejected(lambda: staging.open(rejected.name), rejected.name)
+
+    def _exported(self, batch: pa.RecordBatch) -> Rows:
+        return batch[self.key], batch[self.time] if self.with_time else None
+
+    def _rejected(self, open_file: Callable[[], BinaryIO], name: str) -> Iterator[Rows]:
+        """Keys of rejected rows. A row without a usable key identifies nothing."""
+        kind = self.staged.schema.arrow.field(self.key).type
+        found: list[str] = []
+        with open_file() as file, compression_of(name).open(file) as content:
+            for line in content:
+                with suppress(ValueError):  # what Python's parser refuses, such as huge numbers
+                    if (key := json.loads(line).get(self.key)) is not None:
+                        found.append(str(key))
+                if len(found) >= _REJECTED_ROWS:
+                    yield _cast(found, kind), None
+                    found = []
+        yield _cast(found, kind), None
+
+
+def _cast(keys: list[str], kind: pa.DataType) -> pa.Array:
+    try:
+        return pa.array(keys, pa.string()).cast(kind)
+    except pa.ArrowInvalid:
+        return pa.array([], kind)
+
+
+def _hashes(keys: pa.Array, times: pa.Array | None) -> np.ndarray:
+    """64-bit hashes of rows; that two of a million rows have the same is one in 37 million."""
+    texts = keys.cast(pa.string()).to_numpy(zero_copy_only=False)
+    hashes: np.ndarray = pd.util.hash_array(texts, categorize=False)
+    if times is None:
+        return hashes
+    instants = times.cast(pa.timestamp("us", "UTC")).cast(pa.int64()).to_numpy(zero_copy_only=False)
+    both: np.ndarray = hashes ^ (pd.util.hash_array(instants) * np.uint64(3))
+    return both
+
+
+def _sorted_hashes(rows: Iterator[Rows], passes: int, number: int) -> np.ndarray:
+    pieces = []
+    for keys, times in rows:
+        hashes = _hashes(keys, times)
+        pieces.append(hashes[hashes % passes == number] if passes > 1 else hashes)
+    joined = np.concatenate(pieces) if pieces else np.empty(0, np.uint64)
+    joined.sort()
+    return joined
+
+
+def _contained(hashes: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Which hashes are in `known`, which is sorted."""
+    if not len(known):
+        return np.zeros(len(hashes), bool)
+    found: np.ndarray = known[np.searchsorted(known, hashes).clip(0, len(known) - 1)] == hashes
+    return found

@@ -1,0 +1,80 @@
+"""The file that marks a folder as an output folder and identifies it.
+
+A folder without it is empty, was written by version 0.1.0, or is not the output folder at all: the
+disk may not be mounted. Mode 0600, because of the salt.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from exporter_pipelines.errors import OutputUnavailableError
+from exporter_pipelines.stores import layout
+from exporter_pipelines.stores.local.files import (
+    NewFile,
+    make_folder,
+    sync_folder,
+    translate_os_errors,
+)
+from exporter_pipelines.stores.local.small_files import read_small_file
+
+
+class Marker(BaseModel):
+    """The content of the file.
+
+    Attributes:
+        id: Unique; stays the same when the folder is moved or restored.
+        salt: For hashes in the ledger, so that they cannot be compared between folders.
+    """
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    id: str
+    salt: str
+
+
+def read_marker(root: Path) -> Marker | None:
+    """The marker of a folder; None when it has none.
+
+    Raises:
+        OutputUnavailableError: it cannot be read, or is damaged.
+    """
+    path = root / layout.MARKER
+    with translate_os_errors(path, "read"):
+        data = read_small_file(path)
+    try:
+        return Marker.model_validate_json(data) if data is not None else None
+    except ValidationError:
+        raise OutputUnavailableError(
+            f"{path} is damaged.",
+            "Restore it from a backup, or remove it and run `exporter output adopt`.",
+        ) from None
+
+
+def create_marker(root: Path) -> Marker:
+    """The marker of a folder, which is created if there is none.
+
+    Raises:
+        OutputUnavailableError: it cannot be written, or is damaged.
+    """
+    if marker := read_marker(root):
+        return marker
+    make_folder(root)
+    new = Marker(id=secrets.token_hex(16), salt=secrets.token_hex(16))
+    scratch, path = root / f"{layout.MARKER}.{secrets.token_hex(8)}", root / layout.MARKER
+    with NewFile(scratch, private=True) as file:
+        file.write(new.model_dump_json(indent=2).encode() + b"\n")
+    try:
+        with translate_os_errors(path):
+            os.link(scratch, path)  # fails if another process was faster
+    except OutputUnavailableError:
+        if not path.exists():
+            raise
+    finally:
+        scratch.unlink()
+    sync_folder(root)
+    return read_marker(root) or new

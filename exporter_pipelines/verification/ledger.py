@@ -1,0 +1,104 @@
+"""Compares the published days with the ledger: which ones are missing, older or unknown.
+
+The ledger decides which days should be there. Dagster's history does not: an export through `api`
+is in no history, and a history can be lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+from exporter_pipelines.contracts.ledger import DayRecord, Entry
+from exporter_pipelines.errors import OutputUnavailableError
+from exporter_pipelines.stores import LocalStore, layout
+from exporter_pipelines.stores.local import ledger
+from exporter_pipelines.verification.report import VerifyReport
+
+_TRIES = 100
+"""Maximum number of attempts for a day that is replaced while it is compared."""
+
+_RESTORE = "Restore it from a backup (docs/archive.md), or export the day again."
+
+
+def datasets_in_ledger(store: LocalStore) -> list[str]:
+    """Names of the datasets with a ledger; also of those whose folder was removed."""
+    return ledger.datasets(store.root)
+
+
+def missing_days(store: LocalStore, dataset: str, published: Collection[str]) -> Iterator[str]:
+    """Days that should be published according to the ledger, but have no folder."""
+    there = set(published)
+    for day in ledger.days(store.root, dataset):
+        if day not in there and _record(store, dataset, day)[0].published:
+            yield day
+
+
+def verify_begun(store: LocalStore, dataset: str, report: VerifyReport, *, has_days: bool) -> None:
+    """Add a warning for a dataset with days and no ledger, and for a damaged ledger."""
+    if has_days and not ledger.exists(store.root, dataset):
+        path = ledger_path(store, dataset, None)
+        message = "does not exist, so missing days cannot be noticed"
+        report.add("ledger_missing", path, message, "The next export begins it.", level="warn")
+
+
+def verify_recorded(store: LocalStore, dataset: str, day: str, report: VerifyReport) -> None:
+    """Compare one day with its entries in the ledger."""
+    try:
+        record, generation, damaged = _settled(store, dataset, day)
+    except OutputUnavailableError as error:
+        hint = error.hint or "Give this user permission."
+        report.add("unreadable", ledger_path(store, dataset, day), "cannot be read", hint)
+        return
+    if damaged:
+        path, lines = ledger_path(store, dataset, day), f"{damaged} lines that are not entries"
+        message = f"has {lines}; a write was interrupted, or the file was changed"
+        report.add("ledger_damaged", path, message, "", level="warn")
+    folder, expected = store.day_folder(dataset, day), record.published
+    if generation is None and expected:
+        report.add("day_missing", folder, f"is missing: {_described(expected)}", _RESTORE)
+    elif generation and not record.entries and not ledger.exists(store.root, dataset):
+        return  # `verify_begun` reports it once for the dataset
+    elif generation and generation != record.expected:
+        _add_other(record, generation, folder, report)
+
+
+def ledger_path(store: LocalStore, dataset: str, day: str | None) -> Path:
+    """The ledger file of a day, or of a dataset."""
+    return layout.ledger_file(store.root, dataset, day)
+
+
+def _add_other(record: DayRecord, generation: str, folder: Path, report: VerifyReport) -> None:
+    """Report a published generation that is not the newest one of the ledger."""
+    if record.has(generation):
+        newest = _described(record.published) if record.published else "it was removed later"
+        message = f"has an older export than the last one that was published: {newest}"
+        report.add("day_older", folder, message, _RESTORE)
+    else:
+        message = "has an export that is not in the ledger of this output folder"
+        report.add("day_unknown", folder, message)
+
+
+def _settled(store: LocalStore, dataset: str, day: str) -> tuple[DayRecord, str | None, int]:
+    """The record of a day, its generation and the damaged lines, all of the same moment."""
+    found = _record(store, dataset, day)
+    for _ in range(_TRIES):
+        record, generation, _ = found
+        if record.expected == generation:
+            break
+        again = _record(store, dataset, day)
+        if again == found:
+            break  # no run is publishing it, so this is what a finding reports
+        found = again
+    return found
+
+
+def _record(store: LocalStore, dataset: str, day: str) -> tuple[DayRecord, str | None, int]:
+    generation = store.generation(dataset, day)
+    entries, damaged = ledger.read(store.root, dataset, day)
+    return DayRecord.of(entries, generation), generation, damaged
+
+
+def _described(entry: Entry) -> str:
+    rows = "" if entry.rows is None else f" with {entry.rows:,} rows"
+    return f"an export{rows} was published on {entry.at:%Y-%m-%d %H:%M} UTC"

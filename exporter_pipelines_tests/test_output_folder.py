@@ -1,0 +1,128 @@
+"""Exports refuse another output folder than before, and `exporter verify` reports it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from exporter_pipelines import api
+from exporter_pipelines.cli import main
+from exporter_pipelines.errors import WrongOutputFolderError
+from exporter_pipelines.stores import LocalStore
+from exporter_pipelines_tests.support.backends import Backend
+from exporter_pipelines_tests.support.datasets import dataset
+from exporter_pipelines_tests.support.runs import Runner, failure
+
+DAY, NEXT = "2026-11-01", "2026-11-02"
+MARKER = ".exporter-output.json"
+
+
+def exporter(*arguments: str) -> Result:
+    return CliRunner().invoke(main, arguments)
+
+
+@pytest.fixture
+def home(settings: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """DAGSTER_HOME of a project that exported nothing yet."""
+    folder = tmp_path / "dagster_home"
+    folder.mkdir()
+    monkeypatch.setenv("DAGSTER_HOME", str(folder))
+    return folder
+
+
+@pytest.fixture
+def exported(home: Path, backend: Backend, store: LocalStore) -> LocalStore:
+    """The output folder of a project with one published day."""
+    backend.add_logs(DAY, 5)
+    backend.add_logs(NEXT, 5, first_id=100)
+    api.export_day("logs", DAY)
+    return store
+
+
+def test_a_fresh_project_begins_by_itself(home: Path, store: LocalStore) -> None:
+    assert exporter("verify").exit_code == 0
+    api.export_day("logs", DAY)
+    known = json.loads((home / "exporter_output.json").read_text())
+    marker = json.loads((store.root / MARKER).read_text())
+    assert known == {"id": marker["id"], "path": str(store.root)}
+
+
+@pytest.mark.parametrize("how", ["not mounted", "empty", "emptied"])
+def test_nothing_is_written_where_the_disk_is_not_mounted(
+    exported: LocalStore, tmp_path: Path, how: str
+) -> None:
+    if how == "emptied":
+        shutil.rmtree(exported.root)
+        exported.root.mkdir()
+    else:
+        exported.root.rename(tmp_path / "unmounted")
+        if how == "empty":
+            exported.root.mkdir()
+    with pytest.raises(WrongOutputFolderError, match="exporter output adopt"):
+        api.export_day("logs", NEXT)
+    result = Runner([dataset()]).run("logs", DAY, NEXT)
+    assert "Check that the disk is mounted" in failure(result)
+    left = exported.root.iterdir() if exported.root.exists() else []
+    assert [path.name for path in left if path.name != ".runs"] == []
+    found = exporter("verify")
+    assert found.exit_code == 1
+    assert "output_folder" in found.output
+    assert exporter("keep", "logs", DAY).exit_code == 1
+
+
+def test_another_folder_is_refused_and_adopted(
+    exported: LocalStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EXPORTER_OUTPUT_URL", str(tmp_path / "other"))
+    with pytest.raises(WrongOutputFolderError):
+        api.export_day("logs", NEXT)
+    assert exporter("output", "adopt").exit_code == 0
+    assert api.export_day("logs", NEXT).record_count == 5
+    monkeypatch.setenv("EXPORTER_OUTPUT_URL", str(exported.root))
+    with pytest.raises(WrongOutputFolderError, match="another output folder"):
+        api.export_day("logs", NEXT)
+
+
+def test_a_moved_folder_is_the_same_one(
+    exported: LocalStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exported.root.rename(tmp_path / "moved")
+    monkeypatch.setenv("EXPORTER_OUTPUT_URL", str(tmp_path / "moved"))
+    assert api.export_day("logs", NEXT).record_count == 5
+    assert exporter("verify").exit_code == 0
+
+
+def test_a_lost_history_is_no_obstacle(exported: LocalStore, home: Path) -> None:
+    shutil.rmtree(home)
+    home.mkdir()
+    assert api.export_day("logs", NEXT).record_count == 5
+    assert (home / "exporter_output.json").exists()
+
+
+@pytest.mark.parametrize("damage", ["{", "", "fifo", "{}"])
+def test_a_damaged_marker_is_named(exported: LocalStore, damage: str) -> None:
+    marker = exported.root / MARKER
+    marker.unlink()
+    if damage == "fifo":
+        os.mkfifo(marker)
+    else:
+        marker.write_text(damage)
+    with pytest.raises(Exception, match=r"exporter-output\.json is damaged"):
+        api.export_day("logs", NEXT)
+    found = exporter("verify")
+    assert (found.exit_code, "is damaged" in found.output) == (2, True)
+
+
+def test_without_a_dagster_home_there_is_nothing_to_compare(
+    settings: dict[str, str], backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    backend.add_logs(DAY, 5)
+    assert api.export_day("logs", DAY).record_count == 5
+    assert "DAGSTER_HOME is not set" in exporter("output", "adopt").output
+    assert exporter("verify").exit_code == 0
