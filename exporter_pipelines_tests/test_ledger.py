@@ -6,7 +6,6 @@ import os
 import shutil
 import signal
 import stat
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -21,7 +20,7 @@ from exporter_pipelines.stores import LocalStore
 from exporter_pipelines.stores.local import ledger
 from exporter_pipelines_tests.support.backends import Backend
 from exporter_pipelines_tests.support.datasets import dataset, export, outcome_of
-from exporter_pipelines_tests.support.processes import FORKS
+from exporter_pipelines_tests.support.processes import FORKS, die_at
 
 DAY, NEXT = "2026-11-01", "2026-11-02"
 
@@ -118,28 +117,6 @@ def test_what_is_not_a_file_is_not_read(store: LocalStore, tmp_path: Path, obsta
 
 
 # --- a process that dies ---
-
-_CALLS = ("open", "write", "rename", "fsync", "link", "unlink", "utime", "mkdir", "ftruncate")
-
-
-def die_at(step: int) -> None:
-    """Have this process killed before its n-th call that changes the disk."""
-    left = [step]
-
-    def counted(call: Callable[..., object]) -> Callable[..., object]:
-        def replacement(*arguments: object, **options: object) -> object:
-            left[0] -= 1
-            if left[0] < 0:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return call(*arguments, **options)
-
-        return replacement
-
-    for name in _CALLS:
-        setattr(os, name, counted(getattr(os, name)))
-    from exporter_pipelines.stores.local import switching
-
-    switching.exchange = counted(switching.exchange)  # type: ignore[assignment]
 
 
 def act_and_die(root: Path, act: str, step: int) -> None:

@@ -17,7 +17,7 @@ from exporter_pipelines.orchestration.exports.outcome import RunOutcome, spans
 from exporter_pipelines.orchestration.exports.progress import ProgressLog
 from exporter_pipelines.stores import LocalStore
 from exporter_pipelines_tests.support.backends import Backend
-from exporter_pipelines_tests.support.dagster_history import materializations
+from exporter_pipelines_tests.support.dagster_history import check_statuses, materializations
 from exporter_pipelines_tests.support.datasets import dataset, parse
 from exporter_pipelines_tests.support.projects import ROOT
 from exporter_pipelines_tests.support.runs import Runner, failure
@@ -216,12 +216,45 @@ def after_the_first_day(monkeypatch: pytest.MonkeyPatch, act: Callable[[], objec
     """Let something happen while a run is between its first day and its second."""
     original = io_manager.publish
 
-    def publish(store: Any, staged: Any) -> Any:
-        if staged.window.day == ONE:
+    def publish(store: Any, judged: Any) -> Any:
+        if judged.staged.window.day == ONE:
             act()
-        return original(store, staged)
+        return original(store, judged)
 
     monkeypatch.setattr(io_manager, "publish", publish)
+
+
+def test_rows_that_move_to_a_day_that_is_exported_already_are_named(
+    logs: Runner,
+    backend: Backend,
+    exports: LocalStore,
+    said: Callable[[], list[str]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    earlier = f"UPDATE logs SET timestamp = '{ONE}T12:00Z' WHERE id IN (1000, 1001, 1002)"
+    after_the_first_day(monkeypatch, lambda: backend.run(earlier))
+    assert logs.run("logs", ONE, THREE).success
+    sentence = (
+        f"logs: rows arrived or moved while the range ran: {ONE} (+3). Export these days again."
+    )
+    assert sentence in said()
+    statuses = check_statuses(logs.instance, "logs", "source_unchanged")
+    assert (statuses[ONE], statuses[TWO]) == ("FAILED", "SUCCEEDED")
+    assert logs.run("logs", ONE).success
+    assert check_statuses(logs.instance, "logs", "source_unchanged")[ONE] == "SUCCEEDED"
+
+
+def test_days_that_take_too_long_to_count_again_are_not_compared(
+    logs: Runner, backend: Backend, said: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("exporter_pipelines.engine.range_counts.COUNT_S", 0.001)
+    backend.run(
+        "ALTER TABLE logs RENAME TO real_logs; CREATE VIEW logs AS "
+        "SELECT real_logs.* FROM real_logs, LATERAL (SELECT pg_sleep(0.01 + 0 * id)) AS slow"
+    )
+    assert logs.run("logs", ONE, THREE).success
+    [sentence] = [line for line in said() if "not compared" in line]
+    assert "rows arrived or moved while the range ran" in sentence
 
 
 def test_a_column_that_is_renamed_during_a_range_is_noticed(

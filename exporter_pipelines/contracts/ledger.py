@@ -166,12 +166,6 @@ class DayRecord:
         """The generation that should be published."""
         return self.published.generation if self.published else None
 
-    @property
-    def last_export(self) -> Entry | None:
-        """The newest export, also one that was removed later; None if there was none."""
-        exports = [e for e in self.entries if e.event in ("adopted", "published")]
-        return self.published or (exports[-1] if exports else None)
-
     def has(self, generation: str) -> bool:
         """Whether a generation was ever published."""
         return any(

@@ -88,7 +88,7 @@ def judge_loss(
         same_source: Whether the published rows are known to come from the same database. If not,
             they are looked up even if the source has as many rows as before.
     """
-    now, before = staged.tally.source_rows, record.last_export
+    now, before = staged.tally.source_rows, record.published
     if before is None:
         return Loss(Verdict(CHECK, True, "ERROR", "The day was not published before."), now)
     manifest = _readable(store, staged, record)

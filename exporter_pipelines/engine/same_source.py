@@ -111,11 +111,11 @@ def judge_source(
         # The first export, or the first after an upgrade. `no_lost_rows` then looks rows up.
         first = Entry(event="source", dataset=name, source=source, sample=sample)
         verdict = Verdict(CHECK, True, "WARN", "The database is noted as the dataset's source.")
-        return SourceJudgement(verdict, source, record.last_export is None, (first,))
+        return SourceJudgement(verdict, source, record.published is None, (first,))
     if known.source == source:
         verdict = Verdict(CHECK, True, "WARN", "The database is the same as before.")
         # The export may be of an earlier source, or adopted.
-        exported = record.last_export
+        exported = record.published
         return SourceJudgement(verdict, source, exported is None or exported.source == source)
     return _judge_other(store, staged, record, entries, source, accepted=accepted)
 
@@ -132,10 +132,10 @@ def _judge_other(
     name = staged.dataset.name
     accept = f"If this is right, run `exporter accept-source {name}`."
     another = "The day comes from another database than the exports before."
-    if record.last_export is None:
+    if record.published is None:
         verdict = Verdict(CHECK, False, "WARN", f"{another} {accept}")
         return SourceJudgement(verdict, source, is_known=True)
-    if record.last_export.source == source:
+    if record.published.source == source:
         verdict = Verdict(CHECK, True, "WARN", "The published export is of the same database.")
         return SourceJudgement(verdict, source, is_known=True)
     shared = _shared_pct(store, staged, record)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+from collections.abc import Callable
 from multiprocessing.context import ForkServerProcess
 from multiprocessing.pool import Pool
 from multiprocessing.synchronize import Event
@@ -12,6 +13,7 @@ from pathlib import Path
 
 from exporter_pipelines.errors import SupersededError
 from exporter_pipelines.stores import LocalStore
+from exporter_pipelines.stores.local import switching
 from exporter_pipelines_tests.support.datasets import dataset, export
 
 # The server has imported everything, and each process is a fork of it: 10 ms instead of 1.5 s.
@@ -67,6 +69,27 @@ def die_at_rename_to(name: str) -> None:
         rename(old, new)
 
     os.rename = rename_or_die  # type: ignore[assignment]
+
+
+_CALLS = ("open", "write", "rename", "fsync", "link", "unlink", "utime", "mkdir", "ftruncate")
+
+
+def die_at(step: int) -> None:
+    """Have this process killed before its n-th call that changes the disk."""
+    left = [step]
+
+    def counted(call: Callable[..., object]) -> Callable[..., object]:
+        def replacement(*arguments: object, **options: object) -> object:
+            left[0] -= 1
+            if left[0] < 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return call(*arguments, **options)
+
+        return replacement
+
+    for name in _CALLS:
+        setattr(os, name, counted(getattr(os, name)))
+    switching.exchange = counted(switching.exchange)  # type: ignore[assignment]
 
 
 def _export(

@@ -23,4 +23,5 @@ class Promise(StrEnum):
     ENDED = "no stuck runs"
     SECRETS = "no secrets, no row content"
     PATHS = "path safety"
+    ARCHIVE = "a published day outlives its source"
     VERIFIED = "damage to published days is found"
