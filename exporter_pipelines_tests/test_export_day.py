@@ -113,4 +113,28 @@ def test_days_of_two_zones_are_not_put_side_by_side(backend: Backend, store: Loc
     with pytest.raises(ConfigurationError, match=r"is published as a day of UTC.*Europe/Berlin"):
         export(backend.url, dataset(), "2026-11-02", store, timezone="Europe/Berlin")
     assert store.read_manifest("logs", "2026-11-02") is None
-    export(backend.url, dataset(), "2026-11-05", store, timezone="Europe/Berlin")
+
+
+@pytest.mark.parametrize("day", ["2026-11-03", "2026-11-05", "2031-07-01", "2026-10-01"])
+def test_days_of_two_zones_are_not_put_into_one_folder(
+    backend: Backend, store: LocalStore, day: str
+) -> None:
+    export(backend.url, dataset(), DAY, store)
+    with pytest.raises(ConfigurationError, match=rf"logs {DAY} is published as a day of UTC"):
+        export(backend.url, dataset(), day, store, timezone="Europe/Berlin")
+    assert store.published_days("logs") == [DAY]
+
+
+def test_a_zone_that_differs_only_in_summer_is_noticed_in_winter(
+    backend: Backend, store: LocalStore
+) -> None:
+    for day in ("2026-07-01", "2026-12-01", "2026-12-20", "2027-01-30", "2027-02-01"):
+        export(backend.url, dataset(), day, store)
+    with pytest.raises(ConfigurationError, match="logs 2026-07-01 is published as a day of UTC"):
+        export(backend.url, dataset(), "2027-01-10", store, timezone="Europe/London")
+
+
+def test_a_zone_with_the_same_midnights_is_accepted(backend: Backend, store: LocalStore) -> None:
+    export(backend.url, dataset(), DAY, store, timezone="Europe/Berlin")
+    for day in ("2026-11-02", "2026-11-09", "2027-07-01"):
+        export(backend.url, dataset(), day, store, timezone="Europe/Paris")

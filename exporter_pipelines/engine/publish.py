@@ -31,11 +31,8 @@ from exporter_pipelines.engine.hashing import size_and_sha256
 from exporter_pipelines.engine.judge import Verdict
 from exporter_pipelines.engine.lost_rows import Loss
 from exporter_pipelines.engine.same_source import SourceJudgement
-from exporter_pipelines.errors import (
-    ConfigurationError,
-    OutputUnavailableError,
-    SupersededError,
-)
+from exporter_pipelines.engine.same_zone import refuse_another_zone
+from exporter_pipelines.errors import OutputUnavailableError, SupersededError
 from exporter_pipelines.stores import layout
 
 
@@ -75,11 +72,11 @@ def publish(store: Store, judged: JudgedDay) -> Manifest:
     Raises:
         SupersededError: another run published other content since this one began.
         OutputUnavailableError: the disk refused, or returned other bytes than were written.
-        ConfigurationError: a neighbouring day was exported in another time zone.
+        ConfigurationError: another day of the dataset was exported in another time zone.
     """
     staged = judged.staged
     _verify(staged)
-    _refuse_another_zone(store, staged)
+    refuse_another_zone(store, staged.dataset.name, staged.window)
     manifest = build_manifest(staged)
     for entry in judged.source.entries:
         store.record(entry)
@@ -190,22 +187,6 @@ def _quarantine_entry(staged: StagedDay) -> QuarantineEntry | None:
         record_count=staged.tally.rows_rejected,
         sha256=staged.quarantine.sha256,
     )
-
-
-def _refuse_another_zone(store: Store, staged: StagedDay) -> None:
-    """Refuse a day next to one of another zone: hours would be exported twice or never."""
-    dataset, window = staged.dataset.name, staged.window
-    date, one = dt.date.fromisoformat(window.day), dt.timedelta(days=1)
-    for neighbour in (date - one, date + one):
-        other = Manifest.if_readable(store.read_manifest(dataset, neighbour.isoformat()))
-        border = window.start if neighbour < date else window.end
-        # Zones of another name may have the same midnights: the borders decide.
-        if other and border not in (other.window.start, other.window.end):
-            raise ConfigurationError(
-                f"{dataset} {neighbour} is published as a day of {other.window.timezone}, but "
-                f"EXPORTER_TIMEZONE is {window.timezone}.",
-                "Set EXPORTER_OUTPUT_URL to a new folder, or restore the zone.",
-            )
 
 
 def _published_by_another(staged: StagedDay, published: bytes | None) -> Manifest:
