@@ -439,3 +439,29 @@ def test_what_is_not_a_small_file_is_not_read_and_is_replaced(
     assert store.read_manifest("logs", DAY) == manifest.to_json()
     assert path.is_file()
     assert not path.is_symlink()
+
+
+# --- overlay file systems ---
+
+
+def test_a_day_in_a_layer_of_an_image_is_kept_and_the_message_explains_it(
+    logs: Backend, small_disk: Path
+) -> None:
+    lower, upper, work, merged = (small_disk / n for n in ("lower", "upper", "work", "merged"))
+    for folder in (upper, work, merged):
+        folder.mkdir()
+    published = export(logs.url, LOGS, DAY, LocalStore(lower))
+    layers = f"lowerdir={lower},upperdir={upper},workdir={work},redirect_dir=off"
+    if mount("-t", "overlay", "overlay", "-o", layers, str(merged)):
+        pytest.skip("this kernel has no overlay file system")
+    try:
+        store = LocalStore(merged)
+        change(logs)
+        with pytest.raises(OutputUnavailableError, match=r"overlay .* volume or a bind mount"):
+            export(logs.url, LOGS, DAY, store)
+        assert_whole(store, published)
+        for count in (10, 20):  # a day that is not part of the image is published and replaced
+            logs.add_logs("2026-11-02", count, first_id=count * 1000)
+            assert export(logs.url, LOGS, "2026-11-02", store).record_count >= count
+    finally:
+        subprocess.run(["umount", "--lazy", merged], check=True)

@@ -17,6 +17,7 @@ from exporter_pipelines.contracts.staged_day import Data
 from exporter_pipelines.errors import DayUnavailableError, OutputUnavailableError
 from exporter_pipelines.stores import layout
 from exporter_pipelines.stores.local.disk_space import NO_SPACE, space_hint
+from exporter_pipelines.stores.local.overlay import rename_hint
 
 FILE_MODE = 0o640
 PRIVATE_FILE_MODE = 0o600
@@ -51,7 +52,6 @@ _HINTS = {
     errno.ELOOP: "Symbolic links are not followed here; remove the link.",
     errno.EEXIST: "Another process created it. Nothing was overwritten; run the day again.",
     errno.ENOENT: "It was removed while the export was running; run the day again.",
-    errno.EXDEV: "All folders of a dataset must be on one file system.",
     errno.ENOLCK: "This file system does not support file locks; use another one for the exports.",
     errno.EIO: "The disk reported an error; see the kernel log.",
 }
@@ -229,6 +229,8 @@ def _raise_translated(
     code = error.errno or 0
     if code in NO_SPACE:
         hint = space_hint(path, code, needed, in_file)
+    elif code == errno.EXDEV:
+        hint = rename_hint(path)
     elif code in _HINTS:
         hint = _HINTS[code]
     else:
