@@ -19,6 +19,9 @@ class ExporterError(Exception):
         message: What happened, with the value that caused it. One sentence.
         hint: What to do next. One sentence.
 
+    Control characters are escaped in both: a value may come from a database, and errors reach
+    terminals. Line breaks stay; a name that may have one is escaped by the caller (`listed`).
+
     Attributes:
         retryable: Whether another attempt a little later may succeed without any change.
         affects_all_days: Whether every other day of a range would fail in the same way.
@@ -30,9 +33,9 @@ class ExporterError(Exception):
     docs_anchor: ClassVar[str] = "an-unexpected-error"
 
     def __init__(self, message: str, hint: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+        self.message = printable_lines(message)
+        self.hint = printable_lines(hint)
+        super().__init__(self.message)
 
     def __str__(self) -> str:
         return f"{self.message} {self.hint}".strip()
@@ -57,8 +60,7 @@ class UnknownNameError(ConfigurationError):
     docs_anchor = "a-name-does-not-exist"
 
     def __init__(self, kind: str, name: str, known: Iterable[str], hint: str = "") -> None:
-        listed = ", ".join(known) or "none"
-        super().__init__(f"{kind} {name!r} does not exist (there are: {listed}).", hint)
+        super().__init__(f"{kind} {name!r} does not exist (there are: {listed(known)}).", hint)
 
 
 class UnknownFormatError(UnknownNameError):
@@ -182,6 +184,16 @@ class PublishedDayDamagedError(ExporterError):
     """A published day does not match its own manifest."""
 
     docs_anchor = "a-published-day-is-damaged"
+
+
+def listed(names: Iterable[str]) -> str:
+    """Untrusted names with commas, on one line; `none` if there are none."""
+    return ", ".join(map(printable, names)) or "none"
+
+
+def printable_lines(text: str) -> str:
+    """Text with control characters escaped, except line breaks."""
+    return "\n".join(map(printable, text.split("\n")))
 
 
 def printable(text: str) -> str:

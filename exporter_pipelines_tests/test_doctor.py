@@ -321,3 +321,14 @@ def test_the_page_explains_every_check() -> None:
     assert len(checks) > 12
     for check in checks:
         assert f"| `{check}` |" in page, check
+
+
+def test_names_of_the_database_send_no_control_characters_to_a_terminal(
+    doctor: Doctor, backend: Backend
+) -> None:
+    backend.run('ALTER TABLE logs RENAME level TO "\x1b[31mlevel\nFAIL"')
+    backend.run('ALTER TABLE anomalies RENAME TO "\x1b[2Janomalies"')
+    assert doctor.run().code == 1
+    assert all(line.isprintable() for line in doctor.output.split("\n")), doctor.output
+    assert r"\x1b[31mlevel\nFAIL" in doctor.found("FAIL", "columns")["message"]
+    assert doctor.found("FAIL", "table", "anomalies")["hint"].partition("\n")[0].isprintable()

@@ -470,6 +470,21 @@ def test_an_unknown_column_is_answered_with_those_that_exist(
         export(database.url, dataset(source={"columns": {"device": "hostname"}}), DAY, store)
 
 
+def test_names_of_the_database_send_no_control_characters_to_a_terminal(
+    database: Database, store: LocalStore
+) -> None:
+    database.run('ALTER TABLE logs RENAME level TO "\x1b[31mred\x1b]0;title\x07\nFAIL\u202e"')
+    database.run('CREATE TABLE "\x1b[2J\nwiped" (id INTEGER)')
+    with pytest.raises(ColumnMismatchError) as missing:
+        export(database.url, dataset(), DAY, store)
+    with pytest.raises(UnknownTableError) as unknown:
+        export(database.url, dataset(source={"table": "lgos"}), DAY, store)
+    for shown in (str(missing.value), str(unknown.value), *missing.value.args):
+        assert shown.isprintable(), repr(shown)
+    assert r"\x1b[31mred" in missing.value.message
+    assert r"\x1b[2J\nwiped" in unknown.value.message
+
+
 def test_a_key_is_needed_even_where_the_schema_leaves_it_open(
     database: Database, store: LocalStore
 ) -> None:

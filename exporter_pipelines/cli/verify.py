@@ -9,7 +9,7 @@ import sys
 import click
 
 from exporter_pipelines import settings
-from exporter_pipelines.errors import ExporterError
+from exporter_pipelines.errors import ExporterError, printable
 from exporter_pipelines.verification.report import VerifyFinding, VerifyReport
 from exporter_pipelines.verification.run import Summary, selection_of
 from exporter_pipelines.verification.run import verify as verify_all
@@ -100,7 +100,7 @@ def _summary(summary: Summary, *, quick: bool) -> str:
 
 def _progress(dataset: str, day: str, number: int, days: int) -> None:
     if sys.stderr.isatty():
-        click.echo(f"\r\x1b[K{dataset} {day} ({number} of {days})", err=True, nl=False)
+        click.echo(f"\r\x1b[K{printable(dataset)} {day} ({number} of {days})", err=True, nl=False)
 
 
 def _clear_progress() -> None:

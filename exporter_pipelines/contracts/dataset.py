@@ -29,6 +29,7 @@ from exporter_pipelines.errors import (
     ColumnMismatchError,
     ConfigurationError,
     UnknownNameError,
+    listed,
 )
 
 _NOT_CONTENT: dict[str, Any] = {
@@ -170,7 +171,7 @@ class SourceConfig(Strict):
         if self.updated_column is not None and self.updated_column not in names:
             raise ColumnMismatchError(
                 f"updated_column {self.updated_column!r} of {self.origin!r} does not exist "
-                f"(there are: {', '.join(names)}).",
+                f"(there are: {listed(names)}).",
                 "Write the column's name in the database, or remove `updated_column`.",
             )
 

@@ -8,6 +8,7 @@ from typing import Literal, Protocol
 
 from exporter_pipelines.contracts.dataset import SourceConfig, TimeEncoding
 from exporter_pipelines.contracts.row_schema import Column
+from exporter_pipelines.errors import printable_lines
 
 Level = Literal["ok", "warn", "FAIL"]
 
@@ -22,6 +23,8 @@ class Finding:
         check: What was checked.
         message: What was found. One sentence.
         hint: What to do; may be a block of lines to paste. Empty when there is nothing to do.
+
+    Control characters are escaped in message and hint, because names come from a database.
     """
 
     level: Level
@@ -29,6 +32,10 @@ class Finding:
     check: str
     message: str
     hint: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "message", printable_lines(self.message))
+        object.__setattr__(self, "hint", printable_lines(self.hint))
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from exporter_pipelines.doctor.connections import Connections
 from exporter_pipelines.doctor.mapping import proposal_for
 from exporter_pipelines.doctor.tables import ranked_tables
 from exporter_pipelines.doctor.time_column import examine_time
-from exporter_pipelines.errors import ExporterError
+from exporter_pipelines.errors import ExporterError, listed, printable
 
 _SHOWN_TABLES = 20
 _MISFIT = (
@@ -57,7 +57,7 @@ def _examine_relation(
 ) -> Iterator[Finding]:
     kind = "view " if relation.is_view else "table "
     kind = kind if dataset.config.source.table else ""
-    yield Finding("ok", dataset.name, "table", f"The {kind}{relation.name} can be read")
+    yield Finding("ok", dataset.name, "table", f"The {kind}{printable(relation.name)} can be read")
     yield from _columns(dataset, inspection, relation)
     yield from _types(dataset, inspection, relation)
     yield from _attempted(dataset, "key", lambda: _key(dataset, inspection, relation))
@@ -80,18 +80,18 @@ def _attempted(
 
 def _missing_table(dataset: Dataset, inspection: Inspection) -> Iterator[Finding]:
     relations = [relation for relation in inspection.relations() if relation.readable]
-    listed = ", ".join(relation.name for relation in relations[:_SHOWN_TABLES]) or "none"
+    names = listed(relation.name for relation in relations[:_SHOWN_TABLES])
     more = f" and {len(relations) - _SHOWN_TABLES} more" if relations[_SHOWN_TABLES:] else ""
     hint = "Correct `table` in its defs.yaml; write schema.table for another schema."
     for relation in ranked_tables(dataset, inspection, relations)[:1]:
         proposal = proposal_for(dataset, inspection, relation)
         hint += (
-            f" The most similar table is {relation.name}. Put this into `source:`\n{proposal.text}"
+            f" The most similar table is {printable(relation.name)}. Put this into `source:`\n{proposal.text}"
         )
     yield Finding(
         "FAIL", dataset.name, "table",
         f"{dataset.config.source.origin} does not exist or is not visible to this user "
-        f"(there are: {listed}{more})", hint,
+        f"(there are: {names}{more})", hint,
     )  # fmt: skip
 
 
@@ -102,8 +102,10 @@ def _columns(dataset: Dataset, inspection: Inspection, relation: Relation) -> It
     optional = [c.name for c in absent if c.name not in wrong]
     message = f"{len(columns) - len(absent)} of {len(columns)} columns found"
     if wrong:
-        names = ", ".join(_shown(dataset, name) for name in wrong)
-        message = f"{relation.name} has no {names} (there are: {', '.join(relation.types)})"
+        names = listed(_shown(dataset, name) for name in wrong)
+        message = (
+            f"{printable(relation.name)} has no {names} (there are: {listed(relation.types)})"
+        )
     elif optional:
         message += f"; exported as null: {', '.join(optional)}"
     proposal = proposal_for(dataset, inspection, relation)

@@ -15,6 +15,7 @@ import yaml
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.inspection import Inspection, Relation
 from exporter_pipelines.contracts.row_schema import Column
+from exporter_pipelines.errors import listed
 from exporter_pipelines.doctor.synonyms import ADDRESSES, likeness
 
 _SYNONYM = 0.8
@@ -189,12 +190,14 @@ def _yaml(
     block["columns"] = columns
     if encodings:
         block["encodings"] = {**dataset.config.source.encodings, **encodings}
-    text = yaml.safe_dump(block, sort_keys=False, allow_unicode=True)
+    # YAML escapes what a terminal must not receive, but only without this option.
+    is_plain = all(name.isprintable() for name in (relation.name, *columns.values()))
+    text = yaml.safe_dump(block, sort_keys=False, allow_unicode=is_plain)
     unused = [name for name in relation.types if name not in used]
     for name in missing:
         text += (
             f"# {name}: no similar column; if you do not have it, make it Optional in the schema\n"
         )
     if missing and unused:
-        text += f"# not used: {', '.join(unused)}\n"
+        text += f"# not used: {listed(unused)}\n"
     return textwrap.indent(text.rstrip(), "    ")

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from exporter_pipelines import settings
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.inspection import DaySpan, Finding, Inspection, Relation
+from exporter_pipelines.errors import printable
 
 _MANY = 1000
 TimeCheck = tuple[str, Callable[[], Iterator[Finding]]]
@@ -74,7 +75,7 @@ def _days(
     span = inspection.span(relation, name, dataset.config.source, zone)
     if span is None:
         yield Finding(
-            "warn", dataset.name, "days", f"{relation.name} has no rows with a usable {name}", ""
+            "warn", dataset.name, "days", f"{printable(relation.name)} has no rows with a usable {name}", ""
         )
         return
     yield _range(dataset.name, span, settings.start_date(), settings.end_date())

@@ -93,7 +93,9 @@ class VerifyReport:
         shown = printable(str(path.relative_to(self.root)))
         hint = self.export_again if hint is None else hint
         self.findings.append(
-            VerifyFinding(level, printable(self.dataset), self.day, kind, shown, message, hint)
+            VerifyFinding(
+                level, printable(self.dataset), self.day, kind, shown, printable(message), hint
+            )
         )
 
     def add_error(self, path: Path, error: OSError) -> None:

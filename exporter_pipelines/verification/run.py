@@ -26,6 +26,7 @@ from exporter_pipelines.errors import (
     DayNotPublishedError,
     ExporterError,
     UnknownNameError,
+    printable,
 )
 from exporter_pipelines.stores import LocalStore
 from exporter_pipelines.verification.days import datasets_below, verify_day, verify_folders
@@ -158,7 +159,7 @@ def verify(selection: Selection, summary: Summary, progress: Progress) -> Iterat
                     _compare(store, read(manifest.dataset), manifest, session, report)
                 except ExporterError as error:  # the same for each day of the dataset
                     not_compared.add(dataset)
-                    summary.errors.append(f"{dataset} {day}: {error}")
+                    summary.errors.append(f"{printable(dataset)} {day}: {error}")
             summary.add(report)
             summary.duration_s = round(time.monotonic() - began, 3)
             yield report

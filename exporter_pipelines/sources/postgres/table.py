@@ -12,6 +12,8 @@ from exporter_pipelines.errors import (
     ExporterError,
     SourceUnavailableError,
     UnknownTableError,
+    listed,
+    printable,
 )
 from exporter_pipelines.sources.postgres.connection import PostgresConnection
 from exporter_pipelines.sources.postgres.errors import PostgresStatementError
@@ -71,7 +73,7 @@ class PostgresTable:
                 return None
             raise ColumnMismatchError(
                 f"Column {name!r} {where}, exported as {column.name!r} of {self._dataset.name}, "
-                f"does not exist (there are: {', '.join(self.types)}).",
+                f"does not exist (there are: {listed(self.types)}).",
                 f"Map it under `columns:` in its defs.yaml, as in {column.name}: the_other_name.",
             )
         found = project(
@@ -162,14 +164,16 @@ class PostgresTable:
             tables = [row["name"] for row in self._connection.rows(_TABLES)]
             return UnknownTableError(
                 f"The table {source.table!r} of {name} does not exist "
-                f"(there are: {', '.join(tables) or 'none'}).",
+                f"(there are: {listed(tables)}).",
                 "Correct `table` in its defs.yaml; write schema.table for another schema.",
             )
         return error
 
     def _locked(self) -> ExporterError:
         holders = [
-            f"{row['name']} by process {row['pid']} of {row['role']} ({row['program'] or '?'})"
+            printable(
+                f"{row['name']} by process {row['pid']} of {row['role']} ({row['program'] or '?'})"
+            )
             for row in self._connection.rows(_LOCKED_BY)
         ]
         return SourceUnavailableError(

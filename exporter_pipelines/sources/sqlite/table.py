@@ -12,6 +12,7 @@ from exporter_pipelines.errors import (
     ColumnMismatchError,
     ConfigurationError,
     UnknownTableError,
+    listed,
 )
 from exporter_pipelines.sources.sqlite.catalog import SqliteCatalog
 from exporter_pipelines.sources.sqlite.connection import SqliteConnection, SqliteStatementError
@@ -80,7 +81,7 @@ class SqliteTable:
             )
             raise UnknownTableError(
                 f"The table {source.table!r} of {self._dataset.name} does not exist "
-                f"(there are: {', '.join(name for (name,) in tables) or 'none'}).",
+                f"(there are: {listed(name for (name,) in tables)}).",
                 "Correct `table` in its defs.yaml.",
             ) from None
 
@@ -91,7 +92,7 @@ class SqliteTable:
             if name not in self.names and (column.required or column.name in source.needed):
                 raise ColumnMismatchError(
                     f"Column {name!r} of {source.origin!r}, exported as {column.name!r} of "
-                    f"{self._dataset.name}, does not exist (there are: {', '.join(self.names)}).",
+                    f"{self._dataset.name}, does not exist (there are: {listed(self.names)}).",
                     f"Map it under `columns:` in its defs.yaml, as in {column.name}: "
                     "the_other_name.",
                 )
