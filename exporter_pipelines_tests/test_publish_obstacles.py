@@ -13,9 +13,12 @@ from pathlib import Path
 import pytest
 
 from exporter_pipelines.contracts.manifest import MANIFEST_NAME, Manifest
-from exporter_pipelines.errors import DayHeldError, OutputUnavailableError
+from exporter_pipelines.engine.load import open_day
+from exporter_pipelines.errors import DayHeldError, ExporterError, OutputUnavailableError
 from exporter_pipelines.stores import LocalStore
-from exporter_pipelines.stores.local.small_files import MAX_BYTES
+from exporter_pipelines.stores.local.locks import is_free
+from exporter_pipelines.stores.local.published_day import MAX_BYTES
+from exporter_pipelines.verification.days import verify_day
 from exporter_pipelines_tests.support.backends import Backend
 from exporter_pipelines_tests.support.datasets import export, parse
 from exporter_pipelines_tests.support.published_days import (
@@ -71,7 +74,13 @@ def link(store: LocalStore) -> None:
     path.symlink_to(store.root / "elsewhere")
 
 
-@pytest.mark.parametrize("damage", [flip, cut, remove, link])
+def pipe(store: LocalStore) -> None:
+    path = staged_file(store)
+    path.unlink()
+    os.mkfifo(path)
+
+
+@pytest.mark.parametrize("damage", [flip, cut, remove, link, pipe])
 def test_a_staged_file_that_was_changed_is_refused(
     logs: Backend, store: LocalStore, published: Manifest, damage: Callable[[LocalStore], None]
 ) -> None:
@@ -439,6 +448,33 @@ def test_what_is_not_a_small_file_is_not_read_and_is_replaced(
     assert store.read_manifest("logs", DAY) == manifest.to_json()
     assert path.is_file()
     assert not path.is_symlink()
+
+
+def test_a_manifest_behind_a_link_is_not_read(
+    logs: Backend, store: LocalStore, published: Manifest, tmp_path: Path
+) -> None:
+    folder = store.day_folder("logs", DAY)
+    folder.rename(tmp_path / "elsewhere")
+    folder.symlink_to(tmp_path / "elsewhere")
+    assert store.read_manifest("logs", DAY) == b""
+    assert store.published_days("logs") == []
+
+
+@pytest.mark.parametrize("put", [_pipe, _link, _huge])
+def test_loading_a_day_reads_no_pipe_no_link_and_no_huge_manifest(
+    logs: Backend, store: LocalStore, published: Manifest, put: Callable[[Path], None]
+) -> None:
+    path = store.day_folder("logs", DAY) / MANIFEST_NAME
+    path.unlink()
+    put(path)
+    with pytest.raises(ExporterError, match=MANIFEST_NAME):
+        open_day(store, "logs", DAY)
+    assert [f.kind for f in verify_day(store, "logs", DAY, quick=True)[0].findings]
+
+
+def test_a_pipe_in_the_place_of_a_lock_blocks_nobody(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "run.lock")
+    assert is_free(tmp_path / "run.lock")
 
 
 # --- overlay file systems ---

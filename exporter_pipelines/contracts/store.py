@@ -86,6 +86,13 @@ class PublishedDay(Protocol):
         """
         ...
 
+    def read_small(self, name: str) -> bytes:
+        """The content of a small file, such as the manifest; empty if it is far too large.
+
+        Raises as `open` does.
+        """
+        ...
+
     def names(self) -> list[str]:
         """All names in the day's folder, sorted."""
         ...

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from exporter_pipelines.contracts.manifest import MANIFEST_NAME, Manifest
 from exporter_pipelines.demo.seed import HELD_DAY, days
-from exporter_pipelines.stores import layout
+from exporter_pipelines.stores import LocalStore, layout
 
 DATASETS = ("logs", "anomalies", "ips")
 
@@ -22,7 +22,7 @@ def print_summary(root: Path, last_words: str) -> int:
     """
     missing = [(dataset, day) for dataset in DATASETS for day in _print_dataset(root, dataset)]
     print(f"Held or failed:\n{_indent(last_words)}\n" if missing else "No day was held.\n")
-    _print_sample(layout.day_folder(root, "logs", days()[0].isoformat()))
+    _print_sample(LocalStore(root), "logs", days()[0].isoformat())
     print(
         "Next: `make dev` opens the Dagster UI on the same data; README.md says how to point it "
         "at your own database."
@@ -36,12 +36,12 @@ def _print_dataset(root: Path, dataset: str) -> list[str]:
     print(f"{dataset}  {root / dataset / layout.DATA}")
     print("  day           read  exported  rejected     bytes  file")
     for day in (day.isoformat() for day in days()):
-        path = layout.day_folder(root, dataset, day) / MANIFEST_NAME
-        if not path.exists():
+        data = LocalStore(root).read_manifest(dataset, day)
+        if data is None:
             missing.append(day)
             print(f"  {day}  not published (held or failed, see below)")
             continue
-        manifest = Manifest.from_json(path.read_bytes())
+        manifest = Manifest.from_json(data)
         counts = manifest.counts
         name = manifest.files[0].path if manifest.files else "none: a day without rows"
         print(
@@ -52,17 +52,18 @@ def _print_dataset(root: Path, dataset: str) -> list[str]:
     return missing
 
 
-def _print_sample(folder: Path) -> None:
-    manifest = folder / MANIFEST_NAME
-    if not manifest.exists():
+def _print_sample(store: LocalStore, dataset: str, day: str) -> None:
+    manifest = store.read_manifest(dataset, day)
+    if manifest is None:
         return
-    file = folder / Manifest.from_json(manifest.read_bytes()).files[0].path
-    print(f"First lines of {file}:")
-    with gzip.open(file, "rt", encoding="utf-8") as lines:
-        for line in islice(lines, 3):
-            print(f"  {line.rstrip()[:240]}")
-    print(f"\nFirst lines of {manifest}:")
-    for line in manifest.read_text().splitlines()[:24]:
+    with store.published_day(dataset, day) as folder:
+        name = Manifest.from_json(manifest).files[0].path
+        print(f"First lines of {folder.path / name}:")
+        with folder.open(name) as file, gzip.open(file, "rt", encoding="utf-8") as lines:
+            for line in islice(lines, 3):
+                print(f"  {line.rstrip()[:240]}")
+        print(f"\nFirst lines of {folder.path / MANIFEST_NAME}:")
+    for line in manifest.decode().splitlines()[:24]:
         print(f"  {line}")
     print()
 

@@ -69,8 +69,7 @@ def _not_published(store: Store, dataset: str, day: str) -> DayNotPublishedError
 def _manifest_bytes(store: Store, folder: PublishedDay, dataset: str, day: str) -> bytes:
     with translate_os_errors(folder.path / MANIFEST_NAME, "read"):
         try:
-            with folder.open(MANIFEST_NAME) as file:
-                return file.read()
+            return folder.read_small(MANIFEST_NAME)
         except FileNotFoundError:
             raise _not_published(store, dataset, day) from None
 

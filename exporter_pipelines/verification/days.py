@@ -17,7 +17,7 @@ from exporter_pipelines.contracts.dataset import DATASET_NAME
 from exporter_pipelines.contracts.manifest import MANIFEST_NAME, Manifest
 from exporter_pipelines.stores import LocalStore, layout
 from exporter_pipelines.stores.local.files import FILE_MODE, FOLDER_MODE
-from exporter_pipelines.stores.local.published_day import LocalPublishedDay
+from exporter_pipelines.stores.local.published_day import LocalPublishedDay, content_of
 from exporter_pipelines.verification.files import (
     verify_file,
     verify_quarantine,
@@ -141,7 +141,7 @@ def _manifest(folder: LocalPublishedDay, report: VerifyReport) -> Manifest | Non
     try:
         with folder.open(MANIFEST_NAME) as file:
             report.check_mode(path, os.fstat(file.fileno()), FILE_MODE)
-            data = file.read()
+            data = content_of(file)
     except FileNotFoundError:
         report.add("manifest_missing", path, "is missing")
         return None

@@ -42,7 +42,7 @@ def _adopt_day(root: Path, dataset: str, day: str) -> bool:
     with day_lock(root, dataset, day):
         path = layout.day_folder(root, dataset, day) / MANIFEST_NAME
         with translate_os_errors(path, "read"):
-            data = read_small_file(path)
+            data = read_small_file(path, root)
         if data is None or ledger.entries(root, dataset, day):
             return False
         manifest = Manifest.if_readable(data)

@@ -27,6 +27,8 @@ SWAP_SUFFIX = ".swapped"
 """Suffix of the folder that `exchange_in_steps` moves out of the way."""
 
 _SINGLE_PATH = {
+    errno.EINVAL,
+    errno.ENXIO,
     errno.ELOOP,
     errno.ENOTDIR,
     errno.EISDIR,
@@ -49,6 +51,8 @@ _HINTS = {
     errno.ENOTDIR: "A file exists where a folder is needed; move it away, or set "
     "EXPORTER_OUTPUT_URL to another folder.",
     errno.EISDIR: "A folder exists where a file is needed; remove it.",
+    errno.EINVAL: "Something else is in the place of a file; remove it.",
+    errno.ENXIO: "Something else is in the place of a file; remove it.",
     errno.ELOOP: "Symbolic links are not followed here; remove the link.",
     errno.EEXIST: "Another process created it. Nothing was overwritten; run the day again.",
     errno.ENOENT: "It was removed while the export was running; run the day again.",

@@ -20,7 +20,12 @@ from exporter_pipelines.contracts.manifest import MANIFEST_NAME, Manifest, seale
 from exporter_pipelines.contracts.store import generation_of
 from exporter_pipelines.stores import layout
 from exporter_pipelines.stores.local.cleanup import day_lock
-from exporter_pipelines.stores.local.files import NewFile, make_folder, replace_file
+from exporter_pipelines.stores.local.files import (
+    NewFile,
+    make_folder,
+    replace_file,
+    translate_os_errors,
+)
 from exporter_pipelines.stores.local.locks import locked
 from exporter_pipelines.stores.local.small_files import read_small_file
 
@@ -50,7 +55,8 @@ def read_fingerprint(root: Path, dataset: str, day: str, generation: str | None)
     """The fingerprint of a generation; None when it is not in the file, or the file is damaged."""
     path = _path(root, dataset, day)
     try:
-        text = (read_small_file(path) or b"").decode() if generation else ""
+        with translate_os_errors(path, "read"):
+            text = (read_small_file(path, root) or b"").decode() if generation else ""
     except UnicodeDecodeError:
         return None
     pairs = (line.split() for line in text.splitlines())
@@ -95,7 +101,7 @@ def move_out_of_manifests(
 
 def _move_out_of_manifest(root: Path, dataset: str, day: str, scratch: Path) -> None:
     path = layout.day_folder(root, dataset, day) / MANIFEST_NAME
-    data = read_small_file(path)
+    data = read_small_file(path, root)
     manifest = Manifest.if_readable(data)
     if data is None or manifest is None or not manifest.manifest_sha256:
         return

@@ -127,7 +127,9 @@ def locked(path: Path) -> Iterator[None]:
 def is_free(lock: Path) -> bool:
     """Whether no process holds a lock. Does not keep it. False when the file cannot be opened."""
     try:
-        descriptor = os.open(lock, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        # O_NONBLOCK: opening a named pipe would wait for a writer.
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        descriptor = os.open(lock, flags)
     except OSError:
         return False  # removed since it was listed, or not readable by this user
     try:

@@ -18,6 +18,11 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
+MAX_BYTES = 256 * 1024 * 1024
+"""Limit of small files. A manifest takes about 500 bytes for each data file: enough for half a
+million files a day."""
+
+
 class LocalPublishedDay:
     """A `contracts.store.PublishedDay`: the folder of a day as it was when this was opened.
 
@@ -46,6 +51,11 @@ class LocalPublishedDay:
             OSError: it is not readable, is a symbolic link (ELOOP) or not a regular file (EINVAL).
         """
         return open_file(self._descriptor, name, self.path)
+
+    def read_small(self, name: str) -> bytes:
+        """See `contracts.store.PublishedDay`."""
+        with self.open(name) as file:
+            return content_of(file)
 
     def names(self) -> list[str]:
         """All names in the folder, sorted."""
@@ -119,6 +129,11 @@ def open_file(folder: int, name: str, path: Path) -> BinaryIO:
         os.close(descriptor)
         raise OSError(errno.EINVAL, "not a file", str(path / name))
     return os.fdopen(descriptor, "rb")
+
+
+def content_of(file: BinaryIO) -> bytes:
+    """The content of an open small file; empty bytes if it is larger than `MAX_BYTES`."""
+    return b"" if os.fstat(file.fileno()).st_size > MAX_BYTES else file.read()
 
 
 def is_plain_name(name: str) -> bool:

@@ -25,7 +25,8 @@ from exporter_pipelines.stores.local.small_files import read_small_file
 def read_tombstone(root: Path, dataset: str, day: str) -> bytes | None:
     """The tombstone of a day; None when it has none."""
     path = root / dataset / layout.REMOVED / layout.tombstone_name(day)
-    return read_small_file(path)
+    with translate_os_errors(path, "read"):
+        return read_small_file(path, root)
 
 
 def write_tombstone(root: Path, dataset: str, day: str, content: bytes) -> None:

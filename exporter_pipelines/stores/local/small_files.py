@@ -8,37 +8,39 @@ from __future__ import annotations
 
 import errno
 import os
-import stat
 from pathlib import Path
 
-MAX_BYTES = 256 * 1024 * 1024
-"""A manifest takes about 500 bytes for each data file: enough for half a million files a day."""
+from exporter_pipelines.stores.local.published_day import content_of, open_file, open_folder
 
 
-def read_small_file(path: Path) -> bytes | None:
+def read_small_file(path: Path, root: Path | None = None) -> bytes | None:
     """The content of a regular file.
+
+    Args:
+        path: The file.
+        root: A folder above it; no symbolic link below `root` is followed. By default the folder of
+            the file.
 
     Returns:
         None when there is no such file. Empty bytes for anything that is not a regular file of at
-        most `MAX_BYTES`: a folder, a symbolic link, a named pipe, a device. No reader accepts an
-        empty manifest, so it is treated as damaged.
+        most `MAX_BYTES`: a folder, a symbolic link, a named pipe, a device; also for a file behind
+        a symbolic link below `root`. No reader accepts an empty manifest, so it is treated as
+        damaged.
 
     Raises:
         OSError: the file may not be read.
     """
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
-        descriptor = os.open(path, flags)
+        folder = open_folder(root or path.parent, path.parent)
+        try:
+            with open_file(folder, path.name, path.parent) as file:
+                return content_of(file)
+        finally:
+            os.close(folder)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
-        # A socket, or a symbolic link; too many links in the folders above are the caller's matter.
-        if error.errno == errno.ENXIO or (error.errno == errno.ELOOP and path.is_symlink()):
+        # EINVAL: not a regular file. ENXIO: a socket.
+        if error.errno in (errno.ELOOP, errno.EINVAL, errno.ENXIO):
             return b""
         raise
-    facts = os.fstat(descriptor)
-    if not stat.S_ISREG(facts.st_mode) or facts.st_size > MAX_BYTES:
-        os.close(descriptor)
-        return b""
-    with os.fdopen(descriptor, "rb") as file:
-        return file.read()

@@ -14,6 +14,7 @@ from exporter_pipelines.stores import layout
 from exporter_pipelines.stores.local.cleanup import remove_attempt
 from exporter_pipelines.stores.local.files import NewFile, make_folder, translate_os_errors
 from exporter_pipelines.stores.local.locks import FileLock
+from exporter_pipelines.stores.local.published_day import open_file, open_folder
 
 
 class LocalStaging:
@@ -55,9 +56,12 @@ class LocalStaging:
 
     def open(self, name: str) -> BinaryIO:
         """See `contracts.staged_day.Staging.open`."""
-        path = self.folder / name
-        with translate_os_errors(path, "read"):
-            return os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb")
+        with translate_os_errors(self.folder / name, "read"):
+            folder = open_folder(self.root, self.folder)
+            try:
+                return open_file(folder, name, self.folder)
+            finally:
+                os.close(folder)
 
     def discard(self) -> None:
         """See `contracts.staged_day.Staging.discard`. Raises nothing.

@@ -203,7 +203,7 @@ class LocalStore:
         """See `contracts.store.Store`."""
         path = self.day_folder(dataset, day) / MANIFEST_NAME
         with translate_os_errors(path, "read"):
-            return read_small_file(path)
+            return read_small_file(path, self.root)
 
     def generation(self, dataset: str, day: str) -> str | None:
         """See `contracts.store.Store`."""
@@ -279,7 +279,7 @@ class LocalStore:
             # Written in the staging area first, where `cleanup` removes what a killed process left.
             path, new = self.root / staging.dataset / name, staging.folder / f".{name}"
             with translate_os_errors(path):
-                unchanged = read_small_file(path) == content
+                unchanged = read_small_file(path, self.root) == content
             if not unchanged:
                 replace_file(path, new, content)
         if publication.fingerprint:
