@@ -161,6 +161,33 @@ def test_a_storage_that_is_not_initialised_is_named(doctor: Doctor, option: bool
     assert "make setup" in doctor.found("warn", "dagster", None)["hint"]
 
 
+def test_a_history_disk_without_room_or_permission_is_named(
+    doctor: Doctor, tmp_path: Path
+) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+
+    def mount(*arguments: str) -> int:
+        command = ["mount", *arguments, str(disk)]
+        return subprocess.run(command, capture_output=True, check=False).returncode
+
+    if mount("-t", "tmpfs", "-o", "size=512m", "tmpfs"):
+        pytest.skip("mounting a file system needs root and a kernel that allows it")
+    try:
+        shutil.copy("dagster.yaml", disk)
+        doctor.set(DAGSTER_HOME=str(disk))
+        doctor.run().found("ok", "dagster", None)
+        assert mount("-o", "remount,size=64m") == 0
+        assert "MiB free" in doctor.run().found("warn", "dagster", None)["message"]
+        (disk / "big").write_bytes(bytes(64 * 2**20 - 2**16))
+        assert "0.0 MiB free" in doctor.run().found("FAIL", "dagster", None)["message"]
+        assert doctor.code == 1
+        assert mount("-o", "remount,ro") == 0
+        assert "cannot be written" in doctor.run().found("FAIL", "dagster", None)["message"]
+    finally:
+        subprocess.run(["umount", "--lazy", disk], check=True)
+
+
 def test_no_dagster_home_is_a_warning(doctor: Doctor) -> None:
     doctor.monkeypatch.delenv("DAGSTER_HOME")
     doctor.run()

@@ -1,4 +1,4 @@
-"""The storage of Dagster, according to its files. Nothing is opened or created."""
+"""The storage of Dagster, according to its files, and the room on its disk. Nothing is created."""
 
 from __future__ import annotations
 
@@ -10,8 +10,13 @@ import yaml
 
 from exporter_pipelines import settings
 from exporter_pipelines.contracts.inspection import Finding
+from exporter_pipelines.errors import OutputUnavailableError
+from exporter_pipelines.stores.local import inspection as local
 
 _OURS = "SqliteHistory"
+_LOW_BYTES = 256 * 2**20
+_NO_BYTES = 2**20
+"""A run writes some hundred kilobytes of history."""
 _COPY = "Copy .env.example to .env. It sets DAGSTER_HOME to the project folder."
 
 
@@ -31,6 +36,9 @@ def examine_dagster_home() -> Iterator[Finding]:
     if home is None:
         yield _finding("warn", "DAGSTER_HOME is not set", _COPY)
     file = (Path(home) if home else Path.cwd()) / "dagster.yaml"
+    if home is not None and (problem := _disk_problem(Path(home))):
+        yield problem
+        return
     if not file.is_file():
         yield _finding(
             "warn", f"{file} does not exist, so Dagster uses its default storage",
@@ -52,12 +60,32 @@ def _storage(file: Path) -> Finding:
     folder = _sqlite_folder(storage)
     if folder is None:
         return _finding("ok", f"Storage {kind}, configured in {file}")
+    if problem := _disk_problem(folder):
+        return problem
     if not any(folder.glob("*")):
         return _finding(
             "warn", f"The storage {folder} is not initialized",
             "Run `make setup` (or `dagster instance migrate`) once, before the first start.",
         )  # fmt: skip
     return _finding("ok", f"Storage in {folder}, configured in {file}")
+
+
+def _disk_problem(folder: Path) -> Finding | None:
+    """Why Dagster cannot write its history below a folder, which need not exist yet; or None.
+
+    Every run writes there first, so without it no run starts or ends properly.
+    """
+    try:
+        local.require_writable(folder)
+    except OutputUnavailableError as error:
+        hint = "Give this user permission and mount it writable, or configure another folder."
+        return _finding("FAIL", f"Dagster's history: {error.message.rstrip('.')}", hint)
+    free = local.free_bytes(folder)
+    if free >= _LOW_BYTES:
+        return None
+    hint = "Free some space. Dagster can neither start nor end a run if the disk is full."
+    message = f"Dagster's history: {free / 2**20:,.1f} MiB free at {folder}"
+    return _finding("FAIL" if free < _NO_BYTES else "warn", message, hint)
 
 
 def _sqlite_folder(storage: dict[str, Any]) -> Path | None:

@@ -19,6 +19,7 @@ from exporter_pipelines import settings
 from exporter_pipelines.errors import ExporterError
 from exporter_pipelines.orchestration.dagster_internals.command_errors import (
     asks_for_partition,
+    history_disk_problem,
     rejected_arguments,
 )
 
@@ -70,6 +71,12 @@ class _ExceptHook:
             # Dagster's own message names the first day of a range even if the last one is wrong.
             is_partition = "partition key" in message
             return f"There is no such partition. {self._days}" if is_partition else message
+        if disk := history_disk_problem(error):
+            return (
+                f"Dagster cannot write its history in {settings.dagster_home() or 'DAGSTER_HOME'}: "
+                f"{disk}. Free some space or mount it writable, then run the command again. "
+                "`exporter doctor` checks it."
+            )
         rejected = rejected_arguments(error)
         if rejected and asks_for_partition(rejected):
             return f"Choose a day with --partition, or several with --partition-range. {self._days}"
