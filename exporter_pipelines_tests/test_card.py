@@ -13,6 +13,7 @@ import jsonschema
 import pyarrow as pa
 import pytest
 
+from exporter_pipelines.engine.load import open_days
 from exporter_pipelines.formats import FORMATS
 from exporter_pipelines.formats.compression import COMPRESSIONS
 from exporter_pipelines.formats.contract import Export
@@ -21,6 +22,7 @@ from exporter_pipelines_tests.support.backends import Backend
 from exporter_pipelines_tests.support.datasets import dataset, export, rows
 
 DAYS = ("2026-11-01", "2026-11-02")
+FOUR_DAYS = (*DAYS, "2026-11-03", "2026-11-04")
 
 
 def readers(format_: str, compression: str) -> list[str]:
@@ -145,3 +147,26 @@ def _without_nulls(value: object) -> object:
     if isinstance(value, dict):
         return {k: _without_nulls(v) for k, v in value.items() if v is not None}
     return [_without_nulls(v) for v in value] if isinstance(value, list) else value
+
+
+def test_the_card_names_the_days_in_another_format(backend: Backend, store: LocalStore) -> None:
+    for number, day in enumerate(FOUR_DAYS):
+        backend.add_logs(day, 5, first_id=100 * number)
+
+    def card_after(day: str, **changes: str) -> str:
+        export(backend.url, dataset(**changes), day, store)
+        return (store.home("logs") / "README.md").read_text()
+
+    for day in FOUR_DAYS:
+        assert "another format" not in card_after(day)
+    changed = {"format": "parquet", "compression": "zstd"}
+    assert "- 2026-11-02 to 2026-11-04: `*.jsonl.gz`\n" in card_after(FOUR_DAYS[0], **changed)
+    card = card_after(FOUR_DAYS[2], **changed)
+    assert "- 2026-11-02 to 2026-11-02: `*.jsonl.gz`\n- 2026-11-04 to 2026-11-04:" in card
+    assert 'open_days("logs", first, last)' in card
+    (store.home("logs") / "README.md").unlink()
+    assert card_after(FOUR_DAYS[2], **changed) == card
+    assert "- 2026-11-04 to 2026-11-04" in card_after(FOUR_DAYS[1], **changed)
+    assert "another format" not in card_after(FOUR_DAYS[3], **changed)
+    read = open_days(store, "logs", list(FOUR_DAYS)).read_all()
+    assert read.num_rows == 20

@@ -41,7 +41,7 @@ def project(backend: Backend, disk: Path, tmp_path: Path) -> Project:
     text = (found.path / "dagster.yaml").read_text()
     (disk / "dagster.yaml").write_text(text.replace("base_dir: .dagster", f"base_dir: {disk}"))
     found.set(DAGSTER_HOME=str(disk))
-    assert found.materialize("logs", partition=DAY).returncode == 0
+    assert found.materialize("logs", partition=DAY).code == 0
     return found
 
 
@@ -56,7 +56,7 @@ def test_a_history_that_cannot_be_written_is_one_sentence(
     else:
         assert mount(disk, "-o", "remount,ro") == 0
     done = project.materialize("logs", partition=DAY)
-    assert done.returncode != 0
+    assert done.code != 0
     last = done.stderr.strip().splitlines()[-1]
     assert last.startswith(f"Error: Dagster cannot write its history in {disk}: "), done.stderr
     assert "exporter doctor" in last

@@ -198,6 +198,10 @@ class Store(Protocol):
         """The fingerprint of the source rows of a generation; None when it is not known."""
         ...
 
+    def read_dataset_file(self, dataset: str, name: str) -> bytes | None:
+        """A file of `Publication.dataset_files`; None when there is none."""
+        ...
+
     def read_tombstone(self, dataset: str, day: str) -> bytes | None:
         """The day's tombstone; None when nothing was ever removed from the day."""
         ...

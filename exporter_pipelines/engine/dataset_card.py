@@ -11,6 +11,7 @@ when they infer the schema, and none when they are given it.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import yaml
@@ -18,6 +19,7 @@ import yaml
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.manifest import MANIFEST_NAME
 from exporter_pipelines.contracts.row_schema import Column, RowSchema
+from exporter_pipelines.engine.other_formats import OtherDays
 from exporter_pipelines.formats import format_named, suffix_of
 from exporter_pipelines.formats.contract import Export, Format
 
@@ -32,27 +34,35 @@ _JSON_TYPES = {
 _FEATURES = {"double": "float64"}
 
 
-def dataset_files(dataset: Dataset, schema: RowSchema) -> dict[str, bytes]:
-    """Name -> content; depends only on configuration and schema.
+def dataset_files(
+    dataset: Dataset, schema: RowSchema, others: Sequence[OtherDays] = ()
+) -> dict[str, bytes]:
+    """Name -> content.
 
     Args:
         dataset: The dataset to describe.
         schema: Its schema, bound to the source.
+        others: Days whose files the loading code of the card does not read.
     """
     return {
-        "README.md": _card(dataset, schema).encode(),
+        "README.md": _card(dataset, schema, others).encode(),
         "schema.json": (json.dumps(_json_schema(dataset, schema), indent=2) + "\n").encode(),
         "schema.arrow": schema.arrow.serialize().to_pybytes(),
     }
 
 
-def _card(dataset: Dataset, schema: RowSchema) -> str:
+def loaded_files(dataset: Dataset) -> str:
+    """The pattern of the files that the loading code reads, in the dataset's folder."""
+    suffix = suffix_of(dataset.config.format, dataset.config.compression)
+    # `*.json` would find the manifests as well.
+    start = f"{dataset.name}-" if MANIFEST_NAME.endswith(suffix) else ""
+    return f"data/*/{start}*{suffix}"
+
+
+def _card(dataset: Dataset, schema: RowSchema, others: Sequence[OtherDays]) -> str:
     config = dataset.config
     format_, name = format_named(config.format), dataset.name
-    suffix = suffix_of(config.format, config.compression)
-    # `*.json` would find the manifests as well.
-    start = f"{name}-" if MANIFEST_NAME.endswith(suffix) else ""
-    files = f"data/*/{start}*{suffix}"
+    files = loaded_files(dataset)
     code = format_.loading_code(Export(name, schema, config.compression, f"{name}/{files}"))
     header = yaml.safe_dump(_hugging_face(schema, format_, files), sort_keys=False)
     columns = [_row(column) for column in schema.columns]
@@ -69,7 +79,21 @@ def _card(dataset: Dataset, schema: RowSchema) -> str:
             *columns,
             "\n## Loading\n\nIn the folder that holds this one.\n",
             *loading,
+            *(_other_formats(name, files, others) if others else ()),
         ]
+    )
+
+
+def _other_formats(name: str, files: str, others: Sequence[OtherDays]) -> Iterator[str]:
+    yield "## Days in another format\n"
+    yield (
+        f"The code above reads `{files}`. These days were exported with another format or "
+        "compression, and it does not read them:\n"
+    )
+    yield from (days.line() for days in others)
+    yield (
+        f'\n`exporter_pipelines.api.open_days("{name}", first, last)` reads days of every format. '
+        "Or export these days again.\n"
     )
 
 

@@ -26,13 +26,15 @@ from exporter_pipelines.contracts.manifest import (
 from exporter_pipelines.contracts.manifest import Quarantine as QuarantineEntry
 from exporter_pipelines.contracts.staged_day import FileFacts, StagedDay
 from exporter_pipelines.contracts.store import GenerationChangedError, Publication, Store
-from exporter_pipelines.engine.dataset_card import dataset_files
+from exporter_pipelines.engine.dataset_card import dataset_files, loaded_files
 from exporter_pipelines.engine.hashing import size_and_sha256
 from exporter_pipelines.engine.judge import Verdict
 from exporter_pipelines.engine.lost_rows import Loss
+from exporter_pipelines.engine.other_formats import OtherDays, days_in_other_formats
 from exporter_pipelines.engine.same_source import SourceJudgement
 from exporter_pipelines.engine.same_zone import refuse_another_zone
 from exporter_pipelines.errors import OutputUnavailableError, SupersededError
+from exporter_pipelines.formats import suffix_of
 from exporter_pipelines.stores import layout
 
 
@@ -84,7 +86,7 @@ def publish(store: Store, judged: JudgedDay) -> Manifest:
         manifest=manifest.to_json(),
         entry=_ledger_entry(judged, manifest),
         quarantine=staged.quarantine.name if staged.quarantine else None,
-        dataset_files=dataset_files(staged.dataset, staged.schema),
+        dataset_files=dataset_files(staged.dataset, staged.schema, _other_days(store, staged)),
         fingerprint=staged.source.fingerprint,
         keep_replaced=judged.loss.keep_replaced,
     )
@@ -177,6 +179,18 @@ def build_manifest(staged: StagedDay) -> Manifest:
             duration_s=staged.duration_s,
         ),
     ).sealed()
+
+
+def _other_days(store: Store, staged: StagedDay) -> list[OtherDays]:
+    """The days that the dataset card must list."""
+    config = staged.dataset.config
+    return days_in_other_formats(
+        store,
+        staged.dataset.name,
+        staged.window.day,
+        loaded_files(staged.dataset),
+        suffix_of(config.format, config.compression),
+    )
 
 
 def _quarantine_entry(staged: StagedDay) -> QuarantineEntry | None:

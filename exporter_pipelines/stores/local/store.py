@@ -213,6 +213,12 @@ class LocalStore:
         """See `contracts.store.Store`."""
         return read_fingerprint(self.root, dataset, day, generation)
 
+    def read_dataset_file(self, dataset: str, name: str) -> bytes | None:
+        """See `contracts.store.Store`."""
+        path = self.home(dataset) / name
+        with translate_os_errors(path, "read"):
+            return read_small_file(path, self.root)
+
     def read_tombstone(self, dataset: str, day: str) -> bytes | None:
         """See `contracts.store.Store`."""
         return removal.read_tombstone(self.root, dataset, day)
@@ -278,9 +284,7 @@ class LocalStore:
         for name, content in publication.dataset_files.items():
             # Written in the staging area first, where `cleanup` removes what a killed process left.
             path, new = self.root / staging.dataset / name, staging.folder / f".{name}"
-            with translate_os_errors(path):
-                unchanged = read_small_file(path, self.root) == content
-            if not unchanged:
+            if self.read_dataset_file(staging.dataset, name) != content:
                 replace_file(path, new, content)
         if publication.fingerprint:
             new_generation = generation_of(publication.manifest) or ""
