@@ -17,10 +17,10 @@ DAY = "2026-11-01"
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 4 MiB."""
+    """A file system of 16 MiB."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    if mount(folder, "-t", "tmpfs", "-o", "size=4m", "tmpfs"):
+    if mount(folder, "-t", "tmpfs", "-o", "size=16m", "tmpfs"):
         pytest.skip("mounting a file system needs root and a kernel that allows it")
     try:
         yield folder

@@ -86,7 +86,8 @@ def _missing_table(dataset: Dataset, inspection: Inspection) -> Iterator[Finding
     for relation in ranked_tables(dataset, inspection, relations)[:1]:
         proposal = proposal_for(dataset, inspection, relation)
         hint += (
-            f" The most similar table is {printable(relation.name)}. Put this into `source:`\n{proposal.text}"
+            f" The most similar table is {printable(relation.name)}. Put this into `source:`\n"
+            f"{proposal.text}"
         )
     yield Finding(
         "FAIL", dataset.name, "table",

@@ -15,8 +15,8 @@ import yaml
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.inspection import Inspection, Relation
 from exporter_pipelines.contracts.row_schema import Column
-from exporter_pipelines.errors import listed
 from exporter_pipelines.doctor.synonyms import ADDRESSES, likeness
+from exporter_pipelines.errors import listed
 
 _SYNONYM = 0.8
 _BY_TYPE = 0.6

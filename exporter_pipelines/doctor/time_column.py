@@ -74,9 +74,8 @@ def _days(
     zone = settings.timezone()
     span = inspection.span(relation, name, dataset.config.source, zone)
     if span is None:
-        yield Finding(
-            "warn", dataset.name, "days", f"{printable(relation.name)} has no rows with a usable {name}", ""
-        )
+        message = f"{printable(relation.name)} has no rows with a usable {name}"
+        yield Finding("warn", dataset.name, "days", message)
         return
     yield _range(dataset.name, span, settings.start_date(), settings.end_date())
     if span.ends_in_future:

@@ -1,7 +1,7 @@
 """Refuses to publish a day in another time zone than the other days of its dataset.
 
-Days of two zones overlap or leave a gap, so hours would be exported twice or never. A zone of another
-name is accepted if the days that are looked at have the same midnights in it.
+Days of two zones overlap or leave a gap, so hours would be exported twice or never. A zone of
+another name is accepted if the days that are looked at have the same midnights in it.
 """
 
 from __future__ import annotations

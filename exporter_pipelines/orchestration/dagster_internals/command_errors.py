@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import errno
 import os
-import sqlite3
 import traceback
 from collections.abc import Iterator
 
@@ -45,11 +44,9 @@ _OS_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 def history_disk_problem(error: BaseException) -> str | None:
     """Why Dagster could not write its history, as its storage says it; None for other errors."""
     for each in _chain(error):
-        if isinstance(each, sqlite3.Error):
-            name = getattr(each, "sqlite_errorname", "") or ""
-            if name.startswith(_SQLITE_DISK):
-                return str(each)
-        elif isinstance(each, OSError) and each.errno in _OS_DISK and _is_of_dagster(each):
+        if str(getattr(each, "sqlite_errorname", "")).startswith(_SQLITE_DISK):
+            return str(each)
+        if isinstance(each, OSError) and each.errno in _OS_DISK and _is_of_dagster(each):
             return os.strerror(each.errno or 0)
     return None
 

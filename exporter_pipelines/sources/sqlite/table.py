@@ -51,7 +51,7 @@ class SqliteTable:
 
     @property
     def resolved(self) -> str:
-        """The table as `main.name` in lower case, as SQLite compares names; of a query the origin."""
+        """The table as `main.name`, in lower case as SQLite compares names; or a query's origin."""
         source = self._dataset.config.source
         if source.table is None:
             return source.origin
