@@ -161,9 +161,7 @@ def test_a_storage_that_is_not_initialised_is_named(doctor: Doctor, option: bool
     assert "make setup" in doctor.found("warn", "dagster", None)["hint"]
 
 
-def test_a_history_disk_without_room_or_permission_is_named(
-    doctor: Doctor, tmp_path: Path
-) -> None:
+def test_a_history_disk_without_room_or_permission_is_named(doctor: Doctor, tmp_path: Path) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()
 

@@ -1,26 +1,29 @@
-"""A full or read-only disk for Dagster's history ends a command with one sentence."""
+"""A full or read-only disk for Dagster's history is one sentence, not a traceback.
+
+Dagster opens its history before it loads the project. If that fails already, only `exporter doctor`
+can explain it.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import sqlalchemy
 
-from exporter_pipelines_tests.support.backends import Backend
-from exporter_pipelines_tests.support.projects import Project, copy_project
-from exporter_pipelines_tests.test_command_line import project_of
-
-DAY = "2026-11-01"
+from exporter_pipelines.orchestration.exports.exit_messages import install_excepthook
 
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 16 MiB."""
+    """A file system of 1 MiB."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    if mount(folder, "-t", "tmpfs", "-o", "size=16m", "tmpfs"):
+    if mount(folder, "-t", "tmpfs", "-o", "size=1m", "tmpfs"):
         pytest.skip("mounting a file system needs root and a kernel that allows it")
     try:
         yield folder
@@ -33,30 +36,26 @@ def mount(folder: Path, *arguments: str) -> int:
     return subprocess.run(command, capture_output=True, check=False).returncode
 
 
-@pytest.fixture
-def project(backend: Backend, disk: Path, tmp_path: Path) -> Project:
-    """A project whose DAGSTER_HOME is the small disk, with an initialized history."""
-    backend.add_logs(DAY, 10)
-    found = project_of(backend, tmp_path / "project")
-    text = (found.path / "dagster.yaml").read_text()
-    (disk / "dagster.yaml").write_text(text.replace("base_dir: .dagster", f"base_dir: {disk}"))
-    found.set(DAGSTER_HOME=str(disk))
-    assert found.materialize("logs", partition=DAY).code == 0
-    return found
-
-
 @pytest.mark.parametrize("state", ["full", "read-only"])
 def test_a_history_that_cannot_be_written_is_one_sentence(
-    project: Project, disk: Path, state: str
+    disk: Path, state: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", str(disk))
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    install_excepthook()
+    engine = sqlalchemy.create_engine(f"sqlite:///{disk}/runs.db")
+    with engine.begin() as connection:
+        connection.execute(sqlalchemy.text("CREATE TABLE runs (body TEXT)"))
+    engine.dispose()  # an open file would keep the disk writable
     if state == "full":
-        with pytest.raises(OSError), (disk / "big").open("wb", buffering=0) as file:  # noqa: PT011
+        with contextlib.suppress(OSError), (disk / "big").open("wb", buffering=0) as file:
             while True:
                 file.write(bytes(4096))
     else:
         assert mount(disk, "-o", "remount,ro") == 0
-    done = project.materialize("logs", partition=DAY)
-    assert done.code != 0
-    last = done.stderr.strip().splitlines()[-1]
-    assert last.startswith(f"Error: Dagster cannot write its history in {disk}: "), done.stderr
-    assert "exporter doctor" in last
+    with pytest.raises(sqlalchemy.exc.OperationalError) as raised, engine.begin() as connection:
+        connection.execute(sqlalchemy.text("INSERT INTO runs VALUES (:b)"), {"b": "x" * 50_000})
+    sys.excepthook(type(raised.value), raised.value, raised.value.__traceback__)
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert line.startswith(f"Error: Dagster cannot write its history in {disk}: ")
+    assert "exporter doctor" in line

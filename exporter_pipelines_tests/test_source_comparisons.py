@@ -131,19 +131,19 @@ def test_text_keys_are_found_as_they_are_exported(
     assert times_of(empty, values(), pa.array(keys)) == sorted(
         ((key, NOON) for key in keys), key=repr
     )
-    unknown = pa.array(["00000000-0000-4000-8000-0000000000ff" if declared == "uuid" else "99"])
-    assert times_of(empty, values(), unknown) == []
+    other = {"uuid": "00000000-0000-4000-8000-0000000000ff", "inet": "10.9.9.9"}
+    assert times_of(empty, values(), pa.array([other.get(declared, "99")])) == []
 
 
-def test_a_key_is_compared_exactly_where_the_database_ignores_case(empty: Database) -> None:
-    if isinstance(empty, PostgresDatabase):
-        empty.run("CREATE EXTENSION IF NOT EXISTS citext")
-        kind = "citext"
-    else:
-        kind = "TEXT COLLATE NOCASE"
+def test_a_key_is_compared_exactly_where_the_database_is_loose(empty: Database) -> None:
+    is_postgres = isinstance(empty, PostgresDatabase)
+    # 1.0 equals 1.00 in PostgreSQL; other sources of equal values are not in every server.
+    kind, one, other = ("numeric", "1.0", "1.00") if is_postgres else (
+        "TEXT COLLATE NOCASE", "a", "A"
+    )  # fmt: skip
     empty.run(f"CREATE TABLE v (id {kind}, at {empty.types['timestamp']})")
-    empty.add("v", {"id": "a", "at": NOON}, {"id": "A", "at": f"{NEXT}T00:00:00Z"})
-    assert times_of(empty, values(), pa.array(["a"])) == [("a", NOON)]
+    empty.add("v", {"id": one, "at": NOON}, {"id": other, "at": f"{NEXT}T00:00:00Z"})
+    assert times_of(empty, values(), pa.array([one])) == [(one, NOON)]
 
 
 def test_a_key_of_mixed_storage_is_found_in_sqlite(tmp_path: Path) -> None:
@@ -194,8 +194,9 @@ def test_keys_of_another_type_are_not_compared(empty: Database) -> None:
         with pytest.raises(NotComparedError, match="another type") as caught:
             times_of(empty, values(), keys)
         assert caught.value.reason == str(caught.value)
+    create(empty, "w", flag="bool", at="timestamp", id="int64")
     with pytest.raises(NotComparedError, match="key of the type bool"):
-        times_of(empty, values(key="flag", columns={"flag": "id"}), pa.array([True]))
+        times_of(empty, values(table="w", key="flag"), pa.array([True]))
 
 
 def test_a_key_that_repeats_too_often_is_not_compared(
@@ -242,7 +243,7 @@ def days(zone: str, *names: str) -> list[DayWindow]:
 def test_days_are_counted_as_the_export_counts_them(empty: Database, zone: str, kind: str) -> None:
     create(empty, "v", id="int64 PRIMARY KEY", at=kind)
     begin = dt.datetime(2026, 10, 23, tzinfo=dt.UTC)
-    hours = [begin + dt.timedelta(minutes=30 * n) for n in range(24 * 2 * 12)]
+    hours = [begin + dt.timedelta(hours=n) for n in range(24 * 12)]
     stored: list[Any] = [None]
     if kind == "timestamp":
         stored += [hour.isoformat() for hour in hours]
@@ -260,7 +261,7 @@ def test_days_are_counted_as_the_export_counts_them(empty: Database, zone: str, 
     assert counted(empty, exported, windows) == expected
     assert counted(empty, exported, windows[::-1]) == expected
     assert expected["2027-01-01"] == 0
-    assert expected["2026-10-25"] == (50 if zone == "Europe/Berlin" and kind != "string" else
+    assert expected["2026-10-25"] == (25 if zone == "Europe/Berlin" and kind != "string" else
                                       expected["2026-10-25"])  # fmt: skip
 
 

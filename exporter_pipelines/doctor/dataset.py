@@ -104,9 +104,7 @@ def _columns(dataset: Dataset, inspection: Inspection, relation: Relation) -> It
     message = f"{len(columns) - len(absent)} of {len(columns)} columns found"
     if wrong:
         names = listed(_shown(dataset, name) for name in wrong)
-        message = (
-            f"{printable(relation.name)} has no {names} (there are: {listed(relation.types)})"
-        )
+        message = f"{printable(relation.name)} has no {names} (there are: {listed(relation.types)})"
     elif optional:
         message += f"; exported as null: {', '.join(optional)}"
     proposal = proposal_for(dataset, inspection, relation)

@@ -95,7 +95,8 @@ class PostgresConnection:
     Args:
         url: Connection string for libpq.
         variable: The environment variable with this URL, for messages.
-        limits: For each wait; may be replaced between two transactions. Connecting also has libpq's `connect_timeout` of the URL, per host.
+        limits: For each wait; may be replaced between two transactions. Connecting also has libpq's
+            `connect_timeout` of the URL, per host.
 
     Attributes:
         deadline: `time.monotonic()` after which every wait ends, if the transaction has one.

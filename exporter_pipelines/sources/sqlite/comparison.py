@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 
@@ -113,14 +114,10 @@ def _stored_forms(key: int | str) -> Iterator[object]:
     yield key
     if isinstance(key, str):
         for number in (int, float):
-            try:
+            with suppress(ValueError):
                 value = number(key)
                 if number_text(value) == key and (number is float or value in INT64):
                     yield value
-            except ValueError:
-                pass
         if key.startswith("\\x"):
-            try:
+            with suppress(ValueError):
                 yield bytes.fromhex(key[2:])
-            except ValueError:
-                pass

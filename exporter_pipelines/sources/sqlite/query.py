@@ -162,7 +162,7 @@ class SqliteDayQuery:
         return order
 
     def _in_window(self, window: DayWindow) -> tuple[str, list[Any]]:
-        """`[start, end)`, first roughly on the stored column, which can use an index, then exactly."""
+        """`[start, end)`: roughly on the stored column, which can use an index; then exactly."""
         source = self._dataset.config.source
         start_us, end_us = (since_epoch_us(t) for t in (window.start, window.end))
         rough, parameters = roughly(source, self._time, window)
