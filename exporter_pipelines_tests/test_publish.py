@@ -341,11 +341,15 @@ def test_a_lock_file_is_removed_and_taken_without_two_holders(tmp_path: Path) ->
     assert most == 1
 
 
-def test_an_attempt_that_cannot_begin_holds_nothing(logs: Backend, store: LocalStore) -> None:
-    (store.root / "logs" / "data").mkdir(parents=True)
-    store.day_folder("logs", DAY).symlink_to(f"date={DAY}")
+def test_an_attempt_that_cannot_begin_holds_nothing(
+    logs: Backend, store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_names: str) -> bytes | None:
+        raise OutputUnavailableError("Cannot read the manifest: Input/output error.")
+
+    monkeypatch.setattr(store, "read_manifest", refuse)
     before = open_descriptors()
-    with pytest.raises(OutputUnavailableError, match="symbolic link"):
+    with pytest.raises(OutputUnavailableError, match="Input/output error"):
         store.begin("logs", DAY)
     assert open_descriptors() == before
     assert hidden(store, ".staging") == []
