@@ -102,6 +102,7 @@ def export_days(
                 sample=databases.is_sample(dataset.config.source.url),
             )
             manifest = outcome.published()
+            output_folder.remember_first(store)
             if not outcome.kept:
                 exported[day] = manifest.counts.read
             yield manifest

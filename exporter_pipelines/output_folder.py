@@ -60,14 +60,22 @@ HINT = (
 
 
 def require(store: LocalStore) -> None:
-    """Refuse another output folder than before; note the folder of the first export.
+    """Refuse another output folder than before.
 
     Raises:
         WrongOutputFolderError: it is another one, or its disk is not mounted. Nothing was written.
-        OutputUnavailableError: the folder, or DAGSTER_HOME, cannot be read or written.
+        OutputUnavailableError: the folder, or DAGSTER_HOME, cannot be read.
     """
     if found := problem(store):
         raise WrongOutputFolderError(f"{store.root} {found}.", HINT)
+
+
+def remember_first(store: LocalStore) -> None:
+    """Make this the output folder of a project that has none yet; called after each publish.
+
+    Raises:
+        OutputUnavailableError: DAGSTER_HOME cannot be written.
+    """
     if settings.dagster_home() and expected_id() is None:
         remember(store)
 

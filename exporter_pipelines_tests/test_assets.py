@@ -299,10 +299,10 @@ def test_a_bug_in_one_day_costs_no_other_day_and_quotes_no_row(
 ) -> None:
     original = io_manager.publish
 
-    def crashing(store: Any, staged: Any) -> Any:
-        if staged.window.day == TWO:
-            raise KeyError(staged.window.day + " of a row")
-        return original(store, staged)
+    def crashing(store: Any, judged: Any) -> Any:
+        if judged.staged.window.day == TWO:
+            raise KeyError(judged.staged.window.day + " of a row")
+        return original(store, judged)
 
     monkeypatch.setattr(io_manager, "publish", crashing)
     result = logs.run("logs", ONE, THREE)

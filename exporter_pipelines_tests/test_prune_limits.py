@@ -19,7 +19,6 @@ from exporter_pipelines.stores import LocalStore
 from exporter_pipelines_tests.support.backends import Backend
 from exporter_pipelines_tests.support.datasets import dataset, outcome_of
 
-NOW = dt.datetime.now(dt.UTC)
 FIRST = dt.date(2026, 1, 1)
 
 
@@ -32,28 +31,32 @@ def hundred_days(store: LocalStore) -> LocalStore:
     """A hundred published days, the last of them yesterday, each recorded on its own evening."""
     store.adopt("logs")
     for back in range(100, 0, -1):
-        day = (NOW - dt.timedelta(days=back)).date().isoformat()
-        at = min(NOW, NOW - dt.timedelta(days=back - 1))
+        day, at = clock(days=-back).date().isoformat(), clock(days=1 - back)
         with store.begin("logs", day) as staging:
             entry = Entry(event="published", dataset="logs", day=day, source_rows=1, at=at)
             store.switch(staging, Publication(day.encode(), entry))
     return store
 
 
-def plan(store: LocalStore, keep_days: int, now: dt.datetime = NOW) -> Prune:
+def clock(**ahead: float) -> dt.datetime:
+    return dt.datetime.now(dt.UTC) + dt.timedelta(**ahead)
+
+
+def plan(store: LocalStore, keep_days: int, now: dt.datetime | None = None) -> Prune:
+    now = now or clock()
     return plan_prune(store, logs(keep_days=keep_days), now.date(), now)
 
 
 def test_a_clock_that_is_years_ahead_removes_nothing(hundred_days: LocalStore) -> None:
-    later = NOW + dt.timedelta(days=11 * 365)
+    later = clock(days=11 * 365)
     found = plan(hundred_days, 3650, later)
     assert len(found.removals) == 99
     assert "days after the newest entry of the ledger" in found.refused
 
 
 def test_a_clock_that_is_behind_removes_nothing(hundred_days: LocalStore) -> None:
-    assert "before the newest entry" in plan(hundred_days, 10, NOW - dt.timedelta(hours=2)).refused
-    assert not plan(hundred_days, 95, NOW + dt.timedelta(days=1)).refused
+    assert "before the newest entry" in plan(hundred_days, 10, clock(hours=-2)).refused
+    assert not plan(hundred_days, 95, clock(days=1)).refused
 
 
 def test_too_many_days_are_refused(hundred_days: LocalStore) -> None:
@@ -78,7 +81,7 @@ def test_seven_days_may_be_removed_whatever_their_share(store: LocalStore) -> No
 def test_each_prune_is_an_entry(hundred_days: LocalStore) -> None:
     removed = []
     for _ in range(2):
-        now = dt.datetime.now(dt.UTC)
+        now = clock()
         removed.append(len(list(apply_prune(hundred_days, plan(hundred_days, 95, now)))))
     assert removed[0] > 0 == removed[1]
     pruned = [e for e in hundred_days.entries("logs", None) if e.event == "pruned"]

@@ -108,6 +108,7 @@ def test_the_graph(repository: dg.RepositoryDefinition) -> None:
         "row_conservation",
         "row_count_drift",
         "rows_outside_window",
+        "same_source",
         "source_unchanged",
         "value_mix_drift",
     ]

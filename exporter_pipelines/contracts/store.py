@@ -236,6 +236,8 @@ class Store(Protocol):
     def adopt(self, dataset: str) -> int:
         """Begin the ledger of a dataset that has none, from its published days.
 
+        The first publish of a dataset without a published day begins its ledger by itself.
+
         Returns:
             Number of days that were adopted; 0 when there is a ledger already, or no day.
         """

@@ -163,7 +163,7 @@ def _change(
         if not found.all_collected:
             return _by_count(staged, known, f"{found.missing:,} keys are too many to look up")
         return _looked_up(staged, found.keys, session)
-    except (PublishedDayDamagedError, OutputUnavailableError):
+    except (PublishedDayDamagedError, OutputUnavailableError, OSError):
         return _by_count(staged, known, "the published export cannot be read")
     except NotComparedError as error:
         return _by_count(staged, known, error.reason)

@@ -165,7 +165,7 @@ def _shared_pct(store: Store, staged: StagedDay, record: DayRecord) -> float | N
         return None
     try:
         found = missing_rows(store, manifest, staged, with_time=True)
-    except (PublishedDayDamagedError, OutputUnavailableError):
+    except (PublishedDayDamagedError, OutputUnavailableError, OSError):
         return None
     if not found.published:
         return 100.0 if not manifest.record_count else None

@@ -11,7 +11,7 @@ from pathlib import Path
 import dagster as dg
 import pyarrow as pa
 
-from exporter_pipelines import settings
+from exporter_pipelines import output_folder, settings
 from exporter_pipelines.contracts.manifest import Manifest
 from exporter_pipelines.contracts.staged_day import Staging
 from exporter_pipelines.engine.load import open_days
@@ -60,7 +60,9 @@ class ExportIOManager(dg.ConfigurableIOManager):
         A cancel is delayed from here on, until the asset has recorded the day.
         """
         with cancel_delayed():
-            return publish(self.store(), judged)
+            manifest = publish(self.store(), judged)
+        output_folder.remember_first(self.store())
+        return manifest
 
     def hold(self, judged: JudgedDay) -> Path | None:
         """Keep the quarantine of a held day. Delays a cancel like `publish`."""

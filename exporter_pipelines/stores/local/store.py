@@ -85,6 +85,8 @@ class LocalStore:
         """
         mine = _local(staging)
         dataset, day = mine.dataset, mine.day
+        if not ledger.exists(self.root, dataset):
+            self._begin_ledger(dataset)
         with mine.create(MANIFEST_NAME) as file:
             file.write(publication.manifest)
         with day_lock(self.root, dataset, day):
@@ -141,15 +143,15 @@ class LocalStore:
     # The ledger
 
     def adopt(self, dataset: str) -> int:
-        """See `contracts.store.Store`. Also creates the marker of the output folder."""
-        create_marker(self.root)
-        if ledger.exists(self.root, dataset):
+        """See `contracts.store.Store`. Writes nothing for a dataset that has no published day."""
+        if ledger.exists(self.root, dataset) or not self.published_days(dataset):
             return 0
-        move_out_of_manifests(self.root, dataset, self.published_days)
-        return adopt(self.root, dataset, self.published_days(dataset))
+        return self._begin_ledger(dataset)
 
     def record(self, entry: Entry) -> None:
         """See `contracts.store.Store`."""
+        if not ledger.exists(self.root, entry.dataset):
+            self._begin_ledger(entry.dataset)
         with ledger_lock(self.root, entry.dataset, entry.day):
             ledger.append(self.root, entry)
 
@@ -250,6 +252,11 @@ class LocalStore:
         home = self.root / dataset
         sizes = {part: size_of(home / part) for part in (layout.DATA, layout.QUARANTINE)}
         return {**sizes, "other": size_of(home) - sum(sizes.values())}
+
+    def _begin_ledger(self, dataset: str) -> int:
+        create_marker(self.root)
+        move_out_of_manifests(self.root, dataset, self.published_days)
+        return adopt(self.root, dataset, self.published_days(dataset))
 
     def _settle(self, dataset: str, day: str, generation: str | None) -> None:
         """Add the entry that a killed process could not write after its last step."""

@@ -138,7 +138,9 @@ def _modes(trial: Trial, url: str, store: LocalStore) -> None:
         finally:
             os.umask(old)
         for path in store.root.rglob("*"):
-            private = {"quarantine", ".fingerprints"} & {*path.relative_to(store.root).parts}
+            private = {"quarantine", ".fingerprints", ".ledger", ".exporter-output.json"} & {
+                *path.relative_to(store.root).parts
+            }
             kind = "folder" if path.is_dir() else "private" if private else "file"
             mode = stat.S_IMODE(path.stat().st_mode)
             trial.check(

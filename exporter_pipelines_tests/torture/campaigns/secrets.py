@@ -229,7 +229,9 @@ def _modes(trial: Trial, backend: Backend) -> None:
 
 def _check_modes(trial: Trial, root: Path, when: str) -> None:
     for path in (root, *root.rglob("*")):
-        inside = {"quarantine", ".fingerprints"} & {*path.relative_to(root).parts}
+        inside = {"quarantine", ".fingerprints", ".ledger", ".exporter-output.json"} & {
+            *path.relative_to(root).parts
+        }
         meant = 0o750 if path.is_dir() else 0o600 if inside else 0o640
         mode = stat.S_IMODE(path.lstat().st_mode)
         what = f"{when}: {path.relative_to(root)} has mode {mode:04o} instead of {meant:04o}"
