@@ -25,6 +25,7 @@ The packages (`test_ladder` lists what each may import, and enforces it):
     doctor                                       checks of the set-up
     cli                                          the command `exporter`
     supervised_processes, supervisor             `make dev`: web server, daemon, code server
+    process_memory, hangups                      memory and signals of a whole process
 
 Only orchestration, components and definitions import Dagster, and only
 `orchestration.dagster_internals` its private modules.

@@ -12,6 +12,7 @@ from pathlib import Path
 import dagster as dg
 
 from exporter_pipelines.components.loading import exported, load_datasets
+from exporter_pipelines.hangups import end_like_terminate
 from exporter_pipelines.orchestration.alerts.condition_alerts import condition_alerts_sensor
 from exporter_pipelines.orchestration.alerts.run_alerts import run_alerts_sensor
 from exporter_pipelines.orchestration.exports.exit_messages import install_excepthook
@@ -32,6 +33,7 @@ def build() -> dg.Definitions:
     """Load `defs/` under the settings of this moment."""
     silence()
     install_excepthook()
+    end_like_terminate()
     exports = ExportIOManager()
     datasets, partitions = load_datasets(Path(__file__).parent), daily_partitions()
     descriptions = exported(datasets)

@@ -13,6 +13,8 @@ from __future__ import annotations
 import ctypes
 import gc
 import os
+from contextlib import suppress
+from pathlib import Path
 
 # From glibc's malloc.h.
 _M_TRIM_THRESHOLD = -1
@@ -25,6 +27,9 @@ batches of an export take, so that each new one finds pages that are there alrea
 
 _OWN_MAPPING_BYTES = 32 * 1024 * 1024
 """Pieces above it get pages of their own, which go back with them; glibc's largest."""
+
+_OOM_SCORE = 500
+"""From 0 (as any process) to 1000: counts like half of the memory of the machine or the unit."""
 
 
 def limit_malloc_arenas() -> None:
@@ -56,3 +61,16 @@ def freeze_gc() -> None:
     process that exports a day through `api`, 0.3 s of one of Dagster's.
     """
     gc.freeze()
+
+
+def prefer_for_oom_kill() -> None:
+    """Let the kernel end this process rather than others when memory is short.
+
+    For runs: a run that is killed is ended by a sensor and can be repeated, whereas daemon and code
+    server are what notices it. Without this the kernel picks the largest process of the service,
+    which may be any of them. Raising the score needs no privilege. Does nothing outside Linux.
+    """
+    score = Path("/proc/self/oom_score_adj")
+    with suppress(OSError, ValueError):
+        if int(score.read_text()) < _OOM_SCORE:
+            score.write_text(str(_OOM_SCORE))

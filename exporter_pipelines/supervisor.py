@@ -27,7 +27,9 @@ import yaml
 
 from exporter_pipelines import settings
 from exporter_pipelines.errors import ConfigurationError
+from exporter_pipelines.hangups import end_like_terminate
 from exporter_pipelines.orchestration.dagster_internals.code_server import (
+    KEEP_BACKFILLS,
     CodeServer,
     ping_code_server,
 )
@@ -113,7 +115,7 @@ def _web_server(workspace: Path, host: str, port: int) -> list[str]:
 def _daemon(workspace: Path) -> list[str]:
     """The process behind schedules, sensors, backfills and the queue of runs."""
     return [
-        str(_BIN / "dagster-daemon"), "run", "--workspace", str(workspace),
+        "/usr/bin/env", KEEP_BACKFILLS, str(_BIN / "dagster-daemon"), "run", "--workspace", str(workspace),
         "--log-level", "warning",
     ]  # fmt: skip
 
@@ -228,8 +230,9 @@ def _listens(host: str, port: int) -> bool:
 
 def _stop_on_signals() -> threading.Event:
     stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
+    end_like_terminate()
     return stop
 
 

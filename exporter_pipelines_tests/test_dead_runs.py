@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import dagster as dg
 import psycopg
 import pytest
 
+from exporter_pipelines.orchestration.dagster_internals.stored_values import read_value, write_value
+from exporter_pipelines.orchestration.exports.run_presence import (
+    Presence,
+    locks_folder,
+    presence_of,
+    this_host,
+)
 from exporter_pipelines.orchestration.upkeep.dead_runs import dead_runs_sensor
 from exporter_pipelines.stores.local import run_locks
 from exporter_pipelines_tests.support.backends import Backend
 from exporter_pipelines_tests.support.dagster_history import history_of, materializations
-from exporter_pipelines_tests.support.projects import Project
+from exporter_pipelines_tests.support.projects import Project, copy_project
 from exporter_pipelines_tests.support.waiting import wait_until
 from exporter_pipelines_tests.torture.commands import mortal_project, start
 
 DAY = "2026-11-01"
+ALIVE = "The process of every started run is alive."
 STARTED = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])
 
 
@@ -30,13 +41,31 @@ def locked_logs(backend: Backend) -> Iterator[None]:
         yield
 
 
-def tick(instance: dg.DagsterInstance) -> str:
-    context = dg.build_sensor_context(instance=instance)
-    return str(dead_runs_sensor(context).skip_message)  # type: ignore[union-attr]
+def tick(instance: dg.DagsterInstance, cursor: str | None = None) -> str:
+    return ticked(instance, cursor)[0]
+
+
+def ticked(instance: dg.DagsterInstance, cursor: str | None = None) -> tuple[str, str]:
+    """What the sensor said, and its cursor for the next tick."""
+    context = dg.build_sensor_context(instance=instance, cursor=cursor)
+    skipped = dead_runs_sensor(context)
+    return str(skipped.skip_message), str(context.cursor)  # type: ignore[union-attr]
 
 
 def started_run(instance: dg.DagsterInstance) -> dg.DagsterRun:
-    return wait_until(lambda: instance.get_run_records(STARTED), "a run starts")[0].dagster_run
+    """The only run, once it shows that it is alive."""
+    run = wait_until(lambda: instance.get_run_records(STARTED), "a run starts")[0].dagster_run
+    wait_until(lambda: presence_of(instance, run.run_id), "the run shows that it is alive")
+    return run
+
+
+def status_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str:
+    return instance.get_run_by_id(run.run_id).status.value  # type: ignore[union-attr]
+
+
+def kill(process: subprocess.Popen[str]) -> None:
+    process.kill()
+    process.communicate()
 
 
 def test_a_killed_run_is_ended_and_a_living_one_is_not(
@@ -47,21 +76,152 @@ def test_a_killed_run_is_ended_and_a_living_one_is_not(
         process = project.start("logs", partition=DAY)
         with history_of(project) as instance:
             run = started_run(instance)
-            wait_until(
-                lambda: run_locks.is_abandoned(project.output, run.run_id) is not None,
-                "the run has its lock",
-            )
-            assert tick(instance) == "The process of every started run is alive."
-            assert instance.get_run_by_id(run.run_id).status == dg.DagsterRunStatus.STARTED  # type: ignore[union-attr]
-
-            process.kill()
-            process.communicate()
-
-            assert tick(instance).startswith(f"Failed {run.run_id}. Recorded 0 days")
-            assert instance.get_run_by_id(run.run_id).status == dg.DagsterRunStatus.FAILURE  # type: ignore[union-attr]
-            assert run_locks.locked_runs(project.output) == []
-            assert tick(instance) == "The process of every started run is alive."
+            assert tick(instance) == ALIVE
+            assert status_of(instance, run) == "STARTED"
+            kill(process)
+            assert tick(instance).startswith(f"Failed {run.run_id}. Recorded 0 published days")
+            assert status_of(instance, run) == "FAILURE"
+            assert run_locks.locked_runs(locks_folder(instance)) == []
+            assert presence_of(instance, run.run_id) is None
+            assert tick(instance) == ALIVE
     assert project.materialize("logs", partition=DAY).code == 0
+
+
+def test_a_run_that_ended_leaves_neither_lock_nor_lease(project: Project, backend: Backend) -> None:
+    backend.add_logs(DAY, 10)
+    assert project.materialize("logs", partition=DAY).code == 0
+    with history_of(project) as instance:
+        [run] = instance.get_runs()
+        assert presence_of(instance, run.run_id) is None
+        assert locks_folder(instance).is_dir()
+        assert run_locks.locked_runs(locks_folder(instance)) == []
+    assert not (project.output / ".runs").exists()
+
+
+def test_a_killed_run_is_ended_after_the_output_folder_changed(
+    project: Project, backend: Backend, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with locked_logs(backend):
+        process = project.start("logs", partition=DAY)
+        with history_of(project) as instance:
+            run = started_run(instance)
+            monkeypatch.setenv("EXPORTER_OUTPUT_URL", str(tmp_path / "elsewhere"))
+            assert tick(instance) == ALIVE
+            kill(process)
+            assert tick(instance).startswith(f"Failed {run.run_id}.")
+
+
+def test_projects_with_the_same_output_folder_judge_their_own_runs_only(
+    project: Project, backend: Backend, settings: dict[str, str], tmp_path: Path
+) -> None:
+    other = copy_project(tmp_path / "other", settings)
+    assert other.output == project.output
+    assert other.dagster("instance", "migrate").code == 0
+    with locked_logs(backend):
+        process = project.start("logs", partition=DAY)
+        with history_of(project) as instance:
+            run = started_run(instance)
+            kill(process)
+        with history_of(other) as others:
+            assert tick(others) == ALIVE
+        with history_of(project) as instance:
+            assert run_locks.locked_runs(locks_folder(instance)) == [run.run_id]
+            assert tick(instance).startswith(f"Failed {run.run_id}.")
+
+
+@pytest.fixture
+def elsewhere(settings: dict[str, str]) -> Iterator[tuple[dg.DagsterInstance, dg.DagsterRun]]:
+    """A started run of another host, which has renewed its lease three times."""
+    with dg.instance_for_test() as instance:
+        job = dg.Definitions(assets=[_asset]).resolve_implicit_global_asset_job_def()
+        run = instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED)
+        renew(instance, run, 3)
+        yield instance, run
+
+
+@dg.asset
+def _asset() -> None: ...
+
+
+def renew(instance: dg.DagsterInstance, run: dg.DagsterRun, renewals: int) -> None:
+    """As the other host does."""
+    presence = Presence("other-host", "a-boot", f"/nowhere/{run.run_id}.lock", renewals)
+    write_value(instance, f"exporter_pipelines/runs/{run.run_id}", json.dumps(asdict(presence)))
+
+
+def later(cursor: str, seconds: float) -> str:
+    """The cursor as it is when the leases in it were first seen this much earlier."""
+    stored = json.loads(cursor)
+    leases = json.loads(stored["leases"])
+    leases["seen"] = [[run, lease, since - seconds] for run, lease, since in leases["seen"]]
+    return json.dumps({**stored, "leases": json.dumps(leases)})
+
+
+def test_a_run_of_another_host_is_ended_when_its_lease_is_not_renewed(
+    elsewhere: tuple[dg.DagsterInstance, dg.DagsterRun],
+) -> None:
+    instance, run = elsewhere
+    said, cursor = ticked(instance)
+    assert said == ALIVE
+    said, cursor = ticked(instance, later(cursor, 290))
+    assert said == ALIVE, "five minutes are not over"
+    renew(instance, run, 4)
+    said, cursor = ticked(instance, later(cursor, 290))
+    assert said == ALIVE, "it was renewed"
+    said, cursor = ticked(instance, later(cursor, 301))
+    assert said.startswith(f"Failed {run.run_id}.")
+    assert status_of(instance, run) == "FAILURE"
+    assert "on the host other-host has not renewed its lease for 5 minutes" in last_event(
+        instance, run
+    )
+
+
+def test_a_sensor_that_was_away_gives_leases_five_minutes_again(
+    elsewhere: tuple[dg.DagsterInstance, dg.DagsterRun],
+) -> None:
+    instance, run = elsewhere
+    _, cursor = ticked(instance)
+    stored = json.loads(later(cursor, 1000))
+    leases = json.loads(stored["leases"])
+    leases["at"] -= 500
+    said, _ = ticked(instance, json.dumps({**stored, "leases": json.dumps(leases)}))
+    assert said == ALIVE
+    assert status_of(instance, run) == "STARTED"
+
+
+def test_a_run_of_an_earlier_boot_of_this_host_is_judged_by_its_lease(
+    elsewhere: tuple[dg.DagsterInstance, dg.DagsterRun], tmp_path: Path
+) -> None:
+    instance, run = elsewhere
+    lock = tmp_path / f"{run.run_id}.lock"
+    lock.write_text("")
+    presence = Presence(this_host()[0], "an-earlier-boot", str(lock), 3)
+    assert presence.holds_lock is None
+    assert replace(presence, boot=this_host()[1]).holds_lock is False
+
+
+def last_event(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str:
+    [entry] = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.RUN_FAILURE)
+    return str(entry.dagster_event and entry.dagster_event.message)
+
+
+def test_a_run_renews_its_lease(
+    project: Project, backend: Backend, settings: dict[str, str]
+) -> None:
+    presence = project.path / "exporter_pipelines/orchestration/exports/run_presence.py"
+    text = presence.read_text()
+    assert "RENEW_SECONDS = 60.0" in text
+    presence.write_text(text.replace("RENEW_SECONDS = 60.0", "RENEW_SECONDS = 0.1"))
+    with locked_logs(backend):
+        process = project.start("logs", partition=DAY)
+        with history_of(project) as instance:
+            run = started_run(instance)
+            key = f"exporter_pipelines/runs/{run.run_id}"
+            wait_until(
+                lambda: json.loads(read_value(instance, key) or "{}")["renewals"] > 2,
+                "the lease is renewed",
+            )
+            kill(process)
 
 
 def test_a_day_that_was_published_just_before_the_kill_is_recorded(
@@ -73,13 +233,13 @@ def test_a_day_that_was_published_just_before_the_kill_is_recorded(
     start(project, "published", partition_range=f"{DAY}...2026-11-02").wait(300)
     with history_of(project) as instance:
         assert materializations(instance, "logs", DAY) == []
-        assert "Recorded 1 days published by them." in tick(instance)
+        assert "Recorded 1 published days." in tick(instance)
         [recorded] = materializations(instance, "logs", DAY)
         manifest = project.manifest("logs", DAY)
         assert manifest
         assert recorded.metadata["rows_exported"].value == 10
         assert (recorded.tags or {})["dagster/data_version"] == manifest.data_version
-        assert tick(instance) == "The process of every started run is alive."
+        assert tick(instance) == ALIVE
         assert instance.get_materialized_partitions(dg.AssetKey("logs")) == {DAY}
 
 

@@ -16,6 +16,7 @@ SHARED_BY_SOURCES = ("sources.time_encodings", "sources.likely_encoding", "sourc
 # Package or module -> what it may import. `defs` are user code: rules need contracts, transforms.
 LADDER = {
     "process_memory": set(),
+    "hangups": set(),
     "errors": set(),
     "settings": {"errors"},
     "extras": {"errors"},
@@ -45,7 +46,7 @@ LADDER = {
     "orchestration.exports": {
         "errors", "settings", "contracts", "transforms", "formats", "stores", "engine",
         "databases", "defs_files", "reporting", "orchestration.dagster_internals",
-        "orchestration.report", "output_folder",
+        "orchestration.report", "output_folder", "process_memory",
     },
     "orchestration.upkeep": {
         "errors", "settings", "contracts", "stores", "engine", "databases", "defs_files",
@@ -64,7 +65,7 @@ LADDER = {
         "errors", "settings", "contracts", "transforms", "formats", "defs_files", "orchestration",
     },
     "defs": {"contracts", "transforms"},
-    "definitions": {"process_memory", "orchestration", "components"},
+    "definitions": {"process_memory", "hangups", "orchestration", "components"},
     "doctor": {
         "errors", "settings", "extras", "contracts", "transforms", "formats", "stores", "databases",
         "defs_files",
@@ -77,10 +78,11 @@ LADDER = {
         "errors", "settings", "contracts", "stores", "engine", "databases", "defs_files",
         "output_folder",
     },
-    "__main__": {"process_memory", "cli"},
+    "__main__": {"process_memory", "hangups", "cli"},
     "supervised_processes": set(),
     "supervisor": {
         "errors", "settings", "orchestration.dagster_internals", "supervised_processes",
+        "hangups",
     },
 }  # fmt: skip
 MAY_IMPORT_DAGSTER = {"orchestration", "components", "definitions"}

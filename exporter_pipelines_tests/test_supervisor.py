@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
+import time
+from contextlib import suppress
 from pathlib import Path
 
+import dagster as dg
 import psycopg
 import pytest
 
+from exporter_pipelines.orchestration.dagster_internals.stored_values import read_value
 from exporter_pipelines_tests.support.backends import Backend
-from exporter_pipelines_tests.support.projects import Project
+from exporter_pipelines_tests.support.dagster_history import history_of
+from exporter_pipelines_tests.support.projects import Project, run_locks_of
 from exporter_pipelines_tests.support.servers import WebServer, free_port
 from exporter_pipelines_tests.support.supervised import (
     CODE_SERVER,
@@ -123,13 +129,79 @@ def test_a_run_ends_with_it_and_leaves_nothing(project: Project, backend: Backen
         web = WebServer(f"http://127.0.0.1:{running.port}")
         launched = web.ask(RUN)["launchRun"]
         assert launched["__typename"] == "LaunchRunSuccess", launched
-        running.wait_until(lambda: (project.output / ".runs").exists(), "the run has begun")
+        running.wait_until(lambda: run_locks_of(project), "the run has begun")
         everything = running.everything()
         assert set(everything) - before, "the run is a process of its own"
         running.process.send_signal(signal.SIGTERM)
         assert running.process.wait(timeout=60) == 0
         assert living(everything) == []
         assert not any((project.output / "logs").rglob("*.gz"))
+
+
+@pytest.mark.slow
+def test_a_backfill_and_the_sensors_outlive_a_killed_code_server(
+    project: Project, backend: Backend
+) -> None:
+    backend.add_logs("2026-11-01", 10)
+    project.hurry_sensors()
+    with supervised(project) as running, history_of(project) as instance:
+        running.wait_until_up()
+        web = WebServer(f"http://127.0.0.1:{running.port}")
+        with psycopg.connect(backend.url) as application:
+            application.execute("LOCK TABLE logs IN ACCESS EXCLUSIVE MODE")
+            backfill = web.launch_backfill(["logs"], ["2026-11-01"])
+            running.wait_until(lambda: run_locks_of(project), "the run has begun")
+            # Without the supervisor the code server stays away for longer than the 30 s between
+            # two looks of the daemon at the backfill.
+            running.process.send_signal(signal.SIGSTOP)
+            os.kill(inner_code_server(running.child(CODE_SERVER)), signal.SIGKILL)
+        time.sleep(75)
+        assert instance.get_backfill(backfill).status.value != "FAILED"  # type: ignore[union-attr]
+        running.process.send_signal(signal.SIGCONT)
+        running.wait_until(lambda: locations(running) == LOADED, "the definitions are loaded")
+        loaded = time.time()
+        assert web.finished_backfill(backfill)["status"] == "COMPLETED_SUCCESS"
+        assert project.manifest("logs", "2026-11-01")
+        running.wait_until(lambda: alerts_ticked_at(instance) > loaded, "a sensor ticks again")
+
+
+def alerts_ticked_at(instance: dg.DagsterInstance) -> float:
+    """Unix time of the last tick of `run_alerts_sensor`."""
+    state = json.loads(read_value(instance, "exporter_pipelines/alerts/run_alerts_sensor") or "{}")
+    return float(state["extra"]["ticked_at"]) if state else 0.0
+
+
+def test_a_launched_run_ends_at_a_hangup_as_at_a_termination(
+    project: Project, backend: Backend
+) -> None:
+    with supervised(project) as running, psycopg.connect(backend.url) as application:
+        application.execute("LOCK TABLE logs IN ACCESS EXCLUSIVE MODE")
+        running.wait_until_up()
+        before = set(running.everything())
+        WebServer(f"http://127.0.0.1:{running.port}").ask(RUN)
+        running.wait_until(lambda: run_locks_of(project), "the run has begun")
+        [lock] = run_locks_of(project)
+        for pid in set(running.everything()) - before:
+            if str(lock) in open_files(pid):
+                os.kill(pid, signal.SIGHUP)
+        with history_of(project) as instance:
+            [run] = instance.get_runs()
+            running.wait_until(
+                lambda: instance.get_run_by_id(run.run_id).is_finished,  # type: ignore[union-attr]
+                "the run ends",
+            )
+            logged = [entry.user_message for entry in instance.all_logs(run.run_id)]
+        assert any(text.startswith("logs: stopped at 2026-11-01.") for text in logged), logged
+    assert not list(project.output.glob("logs/.staging/*"))
+
+
+def open_files(pid: int) -> list[str]:
+    """Paths of the open files of a process."""
+    found = []
+    for descriptor in Path(f"/proc/{pid}/fd").glob("*"):
+        with suppress(OSError):
+            found.append(str(descriptor.readlink()))
+    return found
 
 
 def test_what_a_killed_supervisor_started_ends_and_the_next_start_works(project: Project) -> None:

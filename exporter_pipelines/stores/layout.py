@@ -12,7 +12,6 @@
     <root>/.ledger/<dataset>/date=<day>.jsonl  what happened to a day (`contracts.ledger`), private
     <root>/.ledger/<dataset>/dataset.jsonl     what happened to a dataset
     <root>/.exporter-output.json               marks an output folder and identifies it
-    <root>/.runs/<run id>.lock                 lock that the process of a run holds until it ends
     <root>/report/                             export reports
 
 Hidden folders are outside `data/`, because tools scan all of `data/`.
@@ -39,7 +38,6 @@ LOCKS = ".locks"
 FINGERPRINTS = ".fingerprints"
 DATASET_FOLDERS = {DATA, QUARANTINE, REMOVED, STAGING, SUPERSEDED, REPLACED, LOCKS, FINGERPRINTS}
 
-RUNS = ".runs"
 LEDGER = ".ledger"
 MARKER = ".exporter-output.json"
 REPORT = "report"
@@ -183,11 +181,6 @@ def ledger_file(root: Path, dataset: str, day: str | None) -> Path:
 def day_of_ledger_file(name: str) -> str | None:
     """The day in the name of a ledger file; None for that of the dataset."""
     return day_of(name.removesuffix(".jsonl"))
-
-
-def run_lock(root: Path, run_id: str) -> Path:
-    """The lock file of a run."""
-    return root / RUNS / f"{run_id}.lock"
 
 
 def report_page(root: Path, day: str) -> Path:

@@ -112,6 +112,11 @@ class Project:
         return Manifest.from_json(file.read_bytes()) if file.exists() else None
 
 
+def run_locks_of(project: Project) -> list[Path]:
+    """Lock files of the runs of a project."""
+    return sorted((project.path / ".dagster/storage/run_locks").glob("*.lock"))
+
+
 def _materialize(select: str, options: dict[str, str]) -> list[str]:
     arguments = [part for k, v in options.items() for part in (f"--{k.replace('_', '-')}", v)]
     module = ["-m", "exporter_pipelines.definitions"]

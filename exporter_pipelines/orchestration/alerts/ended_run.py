@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import dagster as dg
 
 from exporter_pipelines import errors
+from exporter_pipelines.orchestration.dagster_internals.engine_errors import engine_error
+from exporter_pipelines.orchestration.dagster_internals.unfinished_days import was_interrupted
 
 _WILL_RETRY_TAG = "dagster/will_retry"
 _PAGE = 1000
@@ -16,8 +19,14 @@ _OF_INTEREST = {
     dg.DagsterEventType.ASSET_MATERIALIZATION,
     dg.DagsterEventType.ASSET_CHECK_EVALUATION,
     dg.DagsterEventType.STEP_FAILURE,
+    dg.DagsterEventType.ENGINE_EVENT,
     dg.DagsterEventType.RUN_FAILURE,
 }
+
+_INTERRUPTED = (
+    "The run was stopped from outside: its process received SIGTERM, SIGINT (Ctrl-C) or SIGHUP (its "
+    "terminal was closed)."
+)
 
 AssetDay = tuple[str, str]
 """(asset, partition key); the key is empty where there are no partitions."""
@@ -33,7 +42,9 @@ class EndedRun:
         published: Asset and day -> its materialization.
         evaluations: Asset, day and check -> the last evaluation.
         failed_steps: Step -> the reason, if it may be shown.
-        last_words: Dagster's message about a run that failed without a failed step.
+        last_words: Why a run failed that has no failed step: Dagster's message, and its newest
+            engine error.
+        engine_error: The newest error of Dagster itself in the log of the run.
     """
 
     run: dg.DagsterRun
@@ -42,6 +53,7 @@ class EndedRun:
     evaluations: dict[tuple[str, str, str], dg.AssetCheckEvaluation] = field(default_factory=dict)
     failed_steps: dict[str, str] = field(default_factory=dict)
     last_words: str = ""
+    engine_error: str = ""
 
     @property
     def failed(self) -> bool:
@@ -105,18 +117,31 @@ def _add_event(ended: EndedRun, event: dg.DagsterEvent, datasets: set[str]) -> N
     elif event.event_type == dg.DagsterEventType.STEP_FAILURE:
         step = event.step_key or ""
         ended.failed_steps[step] = _failure_text(event, may_quote=step in datasets)
-    elif not getattr(
-        event.event_specific_data, "error", None
-    ):  # None if the run monitoring ended it
-        ended.last_words = event.message or ""
+    elif event.event_type == dg.DagsterEventType.ENGINE_EVENT:
+        ended.engine_error = engine_error(event) or ended.engine_error
+    else:
+        ended.last_words = _last_words(event, ended.engine_error)
 
 
 def _failure_text(event: dg.DagsterEvent, *, may_quote: bool) -> str:
     """The failure of our own assets; only the class for others, whose text may quote a row."""
     data = event.step_failure_data
+    if was_interrupted(event):
+        return _INTERRUPTED
     if may_quote and data.user_failure_data and data.user_failure_data.description:
         return data.user_failure_data.description
-    error = data.error
+    return _error_text(data.error)
+
+
+def _last_words(event: dg.DagsterEvent, engine_error: str) -> str:
+    """Why a run failed. What Dagster's engine says stands at the end, unless it is there already."""
+    error = getattr(event.event_specific_data, "error", None)  # none if it failed from outside
+    text = f"{event.message} {_error_text(error)}" if error else event.message or ""
+    return f"{text} {engine_error}" if engine_error not in text else text
+
+
+def _error_text(error: Any) -> str:
+    """The message of our own errors; only the class of others, whose text may quote a row."""
     while error and error.cause:
         error = error.cause
     name = (error.cls_name if error else None) or "an error"

@@ -1,8 +1,9 @@
-"""Whether the code server behind `dagster code-server start` answers.
+"""Whether the code server behind `dagster code-server start` answers, and what happens without it.
 
 Reason: the command starts a process that loads the definitions, forwards requests to it, and does
     not start it again when it dies. gRPC's health check reports on the forwarding process alone.
-    `Ping` is forwarded, so this sends it, under the name in Dagster's gRPC service.
+    `Ping` is forwarded, so this sends it, under the name in Dagster's gRPC service. The variable
+    that keeps backfills going is read by the daemon and not documented.
 Upstream: none found.
 Test: test_supervisor.py::test_a_process_that_is_killed_is_started_again
 """
@@ -13,6 +14,11 @@ from enum import Enum
 from pathlib import Path
 
 import grpc
+
+KEEP_BACKFILLS = "DAGSTER_BACKFILL_RETRY_DEFINITION_CHANGED_ERROR=1"
+"""Variable of the daemon. Without it, a backfill is marked as failed when its asset is missing
+because the code server is away, although the runs of the backfill go on. With it, the backfill
+waits. deploy/exporter-daemon.service sets it as well."""
 
 _PING = "/api.DagsterApi/Ping"
 _SECONDS = 5.0

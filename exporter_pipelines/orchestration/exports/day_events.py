@@ -28,6 +28,10 @@ from exporter_pipelines.orchestration.exports.metadata import day_materializatio
 from exporter_pipelines.orchestration.exports.outcome import RunOutcome
 
 
+NOT_PUBLISHED = "not_published"
+"""Metadata of the observation about a day that was held or failed."""
+
+
 class DayEvents(Protocol):
     """The events that a run yields for its days, and the lines that it logs."""
 
@@ -178,5 +182,5 @@ def not_published(
         asset_key=asset,
         partition=day,
         description=problem,
-        metadata={"not_published": problem, "see": f"docs/failures.md#{anchor}", **metadata},
+        metadata={NOT_PUBLISHED: problem, "see": f"docs/failures.md#{anchor}", **metadata},
     )

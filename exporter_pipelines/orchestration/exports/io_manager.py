@@ -18,7 +18,8 @@ from exporter_pipelines.engine.load import open_days
 from exporter_pipelines.engine.publish import JudgedDay, hold, publish
 from exporter_pipelines.orchestration.exports.cancelling import cancel_delayed, deliver_cancel
 from exporter_pipelines.orchestration.exports.exit_messages import errors_repeated_at_exit
-from exporter_pipelines.stores.local.run_locks import hold_run
+from exporter_pipelines.orchestration.exports.run_presence import announce
+from exporter_pipelines.process_memory import prefer_for_oom_kill
 from exporter_pipelines.stores.local.store import LocalStore
 
 
@@ -35,9 +36,10 @@ class ExportIOManager(dg.ConfigurableIOManager):
     """
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
-        """Hold the lock of the run until this process ends, so that `dead_runs` sees it alive."""
-        if context.run:
-            hold_run(settings.output_root(), context.run.run_id)
+        """Show until this process ends that the run is alive, so that `dead_runs` can see it."""
+        if context.run and context.instance:
+            announce(context.instance, context.run.run_id)
+            prefer_for_oom_kill()
 
     def store(self) -> LocalStore:
         """The store at EXPORTER_OUTPUT_URL, which is read when this is called."""

@@ -3,68 +3,123 @@
 Dagster's run monitoring asks the run launcher whether the process of a run is alive, and the
 default launcher does not support it:
 https://docs.dagster.io/deployment/execution/run-monitoring
+
+Belongs here: the sensor, and how a run is judged. Only runs of this Dagster instance are judged.
+Does not belong here: what a run leaves while it is alive (`exports.run_presence`), leases of other
+hosts (`leases`), and the days of ended runs (`unrecorded_days`).
 """
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import dagster as dg
 
 from exporter_pipelines import settings
+from exporter_pipelines.errors import ExporterError
+from exporter_pipelines.orchestration.dagster_internals.engine_errors import newest_engine_error
 from exporter_pipelines.orchestration.dagster_internals.run_processes import has_no_process
+from exporter_pipelines.orchestration.exports.run_presence import (
+    forget,
+    locks_folder,
+    presence_of,
+)
+from exporter_pipelines.orchestration.upkeep.ended_runs import EndedRuns
+from exporter_pipelines.orchestration.upkeep.leases import EXPIRED_SECONDS, Leases
 from exporter_pipelines.orchestration.upkeep.unrecorded_days import record_days_of
 from exporter_pipelines.stores import LocalStore
-from exporter_pipelines.stores.local import run_locks
+from exporter_pipelines.stores.local.run_locks import locked_runs
 
-_LOCK_DELAY_S = 60.0
-"""A run takes its lock some seconds after it started; a younger run may not have one yet."""
+_ANNOUNCE_DELAY_S = 60.0
+"""A run announces itself some seconds after it started; a younger run may not have done so yet."""
+_TICK_BUDGET_S = 20.0
+"""No further day is recorded after this time; the next tick continues."""
+_DAYS = "Days that it published stay published; export the others with `Failed and missing`."
+_ENDED = "The process of this run has ended: it was killed, or the machine went down."
+_SILENT = (
+    "This run on the host {host} has not renewed its lease for {minutes:.0f} minutes: it was "
+    "killed, or the host or its network went down."
+)
 
 
 @dg.sensor(
     name="dead_runs_sensor",
     minimum_interval_seconds=30,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Fails runs whose process was killed, so that they do not stay `Started`. Days "
-    "that such a run published are recorded; `Failed and missing` exports the others. "
-    "See docs/operations.md, A run was killed.",
+    description="Fails runs whose process was killed, so that they do not stay `Started`. Published "
+    "days that such a run did not record or did not reach are recorded; `Failed and missing` "
+    "exports the others. See docs/operations.md, A run was killed.",
 )
 def dead_runs_sensor(context: dg.SensorEvaluationContext) -> dg.SkipReason:
-    """Fail each started run whose process has ended."""
-    root, instance = settings.output_root(), context.instance
-    ended, recorded = [], 0
-    for run in _dead(instance, root):
-        # Record first: if this process dies in between, the next tick does both.
-        recorded += record_days_of(instance, run, LocalStore(root))
-        instance.report_run_failed(
-            run,
-            "The process of this run has ended: it was killed, or the machine went down. Days that "
-            "it published stay published; export the others with `Failed and missing`.",
-        )
-        ended.append(run.run_id)
-    _forget_ended(instance, root)
-    summary = "The process of every started run is alive."
-    if ended:
-        summary = f"Failed {', '.join(ended)}. Recorded {recorded} days published by them."
-    return dg.SkipReason(summary)
+    """Fail each started run whose process has ended, and record the days of ended runs."""
+    instance, cursor = context.instance, json.loads(context.cursor or "{}")
+    ended_runs = EndedRuns.from_text(instance, cursor.get("ended_runs", ""))
+    leases = Leases.from_text(cursor.get("leases", ""))
+
+    failed = []
+    for run, reason in _dead(instance, leases):
+        said = newest_engine_error(instance, run.run_id)
+        dagster_says = f" Dagster says: {said}" if said else ""
+        instance.report_run_failed(run, f"{reason} {_DAYS}{dagster_says}")
+        failed.append(run.run_id)
+    recorded = 0
+    try:
+        for _ in _recorded(instance, ended_runs):
+            recorded += 1
+    except ExporterError as error:  # the output folder is away; the next tick tries again
+        context.log.warning(f"Published days of ended runs are not recorded yet: {error}")
+    _forget_ended(instance)
+
+    context.update_cursor(
+        json.dumps({"ended_runs": ended_runs.to_text(), "leases": leases.to_text()})
+    )
+    said = [f"Failed {', '.join(failed)}."] if failed else []
+    if failed or recorded:
+        said.append(f"Recorded {recorded} published days.")
+    return dg.SkipReason(" ".join(said) or "The process of every started run is alive.")
 
 
-def _dead(instance: dg.DagsterInstance, root: Path) -> Iterator[dg.DagsterRun]:
+def _dead(instance: dg.DagsterInstance, leases: Leases) -> Iterator[tuple[dg.DagsterRun, str]]:
+    """Started runs whose process has ended, and why that is known."""
     started = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])
     for record in instance.get_run_records(started):
         run = record.dagster_run
-        abandoned = run_locks.is_abandoned(root, run.run_id)
-        if abandoned is None and time.time() - (record.start_time or time.time()) > _LOCK_DELAY_S:
-            abandoned = has_no_process(instance, run)
+        reason = _reason(instance, record, leases)
         # It may have ended normally since the query.
-        if abandoned and instance.get_run_by_id(run.run_id).status == record.dagster_run.status:  # type: ignore[union-attr]
-            yield run
+        if reason and instance.get_run_by_id(run.run_id).status == run.status:  # type: ignore[union-attr]
+            yield run, reason
 
 
-def _forget_ended(instance: dg.DagsterInstance, root: Path) -> None:
-    for run_id in run_locks.locked_runs(root):
+def _reason(instance: dg.DagsterInstance, record: dg.RunRecord, leases: Leases) -> str:
+    """Why the process of a run must have ended; empty if it is alive or unknown."""
+    run = record.dagster_run
+    presence = presence_of(instance, run.run_id)
+    if presence is None:
+        is_young = time.time() - (record.start_time or time.time()) <= _ANNOUNCE_DELAY_S
+        return "" if is_young or not has_no_process(instance, run) else _ENDED
+    if (holds_lock := presence.holds_lock) is not None:
+        return "" if holds_lock else _ENDED
+    if leases.has_expired(run.run_id, presence):
+        return _SILENT.format(host=presence.host, minutes=EXPIRED_SECONDS / 60)
+    return ""
+
+
+def _recorded(instance: dg.DagsterInstance, ended_runs: EndedRuns) -> Iterator[str]:
+    """Record the days of ended runs, one after another."""
+    store, deadline = LocalStore(settings.output_root()), time.monotonic() + _TICK_BUDGET_S
+    for run in ended_runs.unread():
+        for day in record_days_of(instance, run, store):
+            yield day
+            if time.monotonic() > deadline:
+                return
+        forget(instance, run.run_id)
+
+
+def _forget_ended(instance: dg.DagsterInstance) -> None:
+    """Remove what runs left that were killed after their last event."""
+    for run_id in locked_runs(locks_folder(instance)):
         run = instance.get_run_by_id(run_id)
         if run is None or run.is_finished:
-            run_locks.forget_run(root, run_id)
+            forget(instance, run_id)

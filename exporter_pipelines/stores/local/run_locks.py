@@ -1,77 +1,60 @@
 """A lock per run, which shows whether the process of the run is alive.
 
-    <root>/.runs/<run id>.lock  held from the first step of a run until its process ends
+    <folder>/<run id>.lock  held until the process of the run ends
 
-A killed run stays `STARTED` in Dagster's history, but the kernel releases its lock. This works for
-all processes and containers that share the file system and its locks.
+A killed run stays `STARTED` in Dagster's history, but the kernel releases its lock. The folder
+belongs to one Dagster instance and not to the output folder: two projects may share that, and it
+may change while a run exports.
 """
 
 from __future__ import annotations
 
-import atexit
 import os
 import re
 from contextlib import suppress
 from pathlib import Path
 
 from exporter_pipelines.errors import OutputUnavailableError
-from exporter_pipelines.stores import layout
-from exporter_pipelines.stores.local.files import make_folder
 from exporter_pipelines.stores.local.locks import FileLock, is_free
 
 _ID = re.compile(r"[0-9a-f-]{1,64}")
 
-_held: dict[Path, FileLock] = {}
-"""Locks of this process. They are released at exit, because Dagster writes the last event of a run
-after every hook that a resource has."""
 
-
-@atexit.register
-def _release_all() -> None:
-    for lock in _held.values():
-        lock.release(remove=True)
-
-
-def hold_run(root: Path, run_id: str) -> None:
-    """Hold the lock of a run until this process ends. Raises nothing.
-
-    If the lock cannot be written, `dead_runs` finds a killed run by its process instead, and the
-    export itself reports what is wrong with the folder.
-    """
-    path = _path(root, run_id)
-    if path in _held:
-        return
-    for earlier in list(_held):  # a process executes one run after another
-        _held.pop(earlier).release(remove=True)
+def hold(folder: Path, run_id: str) -> FileLock | None:
+    """Take the lock of a run; None when it cannot be written. Raises nothing."""
     with suppress(OSError, OutputUnavailableError):
-        make_folder(root, layout.RUNS)
-        lock = FileLock(path)
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(lock_of(folder, run_id))
         if lock.try_acquire():
-            _held[path] = lock
+            return lock
+    return None
 
 
-def is_abandoned(root: Path, run_id: str) -> bool | None:
-    """Whether the process of a run has ended; None when the run has no lock file."""
-    path = _path(root, run_id)
-    if not os.path.lexists(path):
+def is_held(lock: Path) -> bool | None:
+    """Whether a process holds the lock of a run; None when there is no lock file to test here."""
+    if not os.access(lock, os.R_OK):
         return None
-    return is_free(path)
+    return not is_free(lock)
 
 
-def forget_run(root: Path, run_id: str) -> None:
+def forget(folder: Path, run_id: str) -> None:
     """Remove the lock file of an ended run, unless it is held. Raises nothing."""
+    path = lock_of(folder, run_id)
+    if not path.exists():
+        return
     with suppress(OSError, OutputUnavailableError):
-        lock = FileLock(_path(root, run_id))
+        lock = FileLock(path)
         if lock.try_acquire():
             lock.release(remove=True)
 
 
-def locked_runs(root: Path) -> list[str]:
+def locked_runs(folder: Path) -> list[str]:
     """Ids of the runs that have a lock file, held or not."""
-    return sorted(path.stem for path in (root / layout.RUNS).glob("*.lock"))
+    return sorted(path.stem for path in folder.glob("*.lock") if _ID.fullmatch(path.stem))
 
 
-def _path(root: Path, run_id: str) -> Path:
+def lock_of(folder: Path, run_id: str) -> Path:
+    """Path of the lock file of a run."""
     if not _ID.fullmatch(run_id):
         raise ValueError(f"not a run id: {run_id!r}")
-    return layout.run_lock(root, run_id)
+    return folder / f"{run_id}.lock"

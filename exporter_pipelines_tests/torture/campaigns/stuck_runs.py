@@ -176,7 +176,7 @@ class _Deployment:
 
     def _workers(self) -> list[int]:
         """Processes that hold the lock of a run."""
-        locks = f"{self._project.output}/.runs/"
+        locks = f"{self._project.path}/.dagster/storage/run_locks/"
         return [pid for pid in _pids() if any(f.startswith(locks) for f in _open_files(pid))]
 
     def _code_servers(self) -> list[int]:

@@ -1,0 +1,29 @@
+"""The days that a run should have materialized and that no later run has taken over.
+
+Dagster shows such a day as failed when the run has failed, also if an older export of it is
+published.
+
+Reason: the public API does not return the newest attempt at a partition, which decides the color
+    of the day in the UI.
+Upstream: none found.
+Test: test_stopped_exports.py::test_an_interrupted_export_of_published_days_does_not_show_them_as_failed
+"""
+
+from __future__ import annotations
+
+import dagster as dg
+from dagster._core.execution.plan.objects import ErrorSource
+
+
+def unfinished_days(instance: dg.DagsterInstance, asset: str, run_id: str) -> list[str]:
+    """Days whose newest attempt is this run, and which it did not materialize; sorted."""
+    history = instance.event_log_storage
+    attempts = history.get_latest_asset_partition_materialization_attempts_without_materializations(
+        dg.AssetKey(asset)
+    )
+    return sorted(day for day, (by_run, _) in attempts.items() if by_run == run_id)
+
+
+def was_interrupted(failure: dg.DagsterEvent) -> bool:
+    """Whether a step failed because the process received SIGTERM or SIGINT."""
+    return bool(failure.step_failure_data.error_source == ErrorSource.INTERRUPT)
