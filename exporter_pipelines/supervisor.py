@@ -115,7 +115,8 @@ def _web_server(workspace: Path, host: str, port: int) -> list[str]:
 def _daemon(workspace: Path) -> list[str]:
     """The process behind schedules, sensors, backfills and the queue of runs."""
     return [
-        "/usr/bin/env", KEEP_BACKFILLS, str(_BIN / "dagster-daemon"), "run", "--workspace", str(workspace),
+        "/usr/bin/env", KEEP_BACKFILLS,
+        str(_BIN / "dagster-daemon"), "run", "--workspace", str(workspace),
         "--log-level", "warning",
     ]  # fmt: skip
 

@@ -192,7 +192,7 @@ def test_a_sensor_that_was_away_gives_leases_five_minutes_again(
 def test_a_run_of_an_earlier_boot_of_this_host_is_judged_by_its_lease(
     elsewhere: tuple[dg.DagsterInstance, dg.DagsterRun], tmp_path: Path
 ) -> None:
-    instance, run = elsewhere
+    _, run = elsewhere
     lock = tmp_path / f"{run.run_id}.lock"
     lock.write_text("")
     presence = Presence(this_host()[0], "an-earlier-boot", str(lock), 3)

@@ -109,7 +109,7 @@ def test_a_signal_ends_a_command_as_ctrl_c_does(
     with psycopg.connect(backend.url) as lock:
         lock.execute("LOCK TABLE logs IN ACCESS EXCLUSIVE MODE")
         command = subprocess.Popen(
-            [BIN / "exporter", "verify", "--source"],
+            [BIN / "python", "-m", "exporter_pipelines", "verify", "--source"],
             cwd=project.path,
             env=project.environment,
             stdout=subprocess.PIPE,
@@ -117,7 +117,7 @@ def test_a_signal_ends_a_command_as_ctrl_c_does(
             text=True,
         )
         wait_until(
-            lambda: backend.run("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"),
+            backend.someone_waits_for_a_lock,
             "the command waits for the table",
             process=command,
         )

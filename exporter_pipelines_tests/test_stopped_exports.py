@@ -70,7 +70,7 @@ def interrupt(history: History, monkeypatch: pytest.MonkeyPatch, day: str) -> No
         history.alerting.run(ONE, NEVER)
 
 
-def test_an_interrupted_export_of_published_days_does_not_show_them_as_failed(
+def test_an_interrupted_export_does_not_show_published_days_as_failed(
     history: History, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     interrupt(history, monkeypatch, TWO)

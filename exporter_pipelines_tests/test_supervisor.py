@@ -179,7 +179,7 @@ def test_a_launched_run_ends_at_a_hangup_as_at_a_termination(
         running.wait_until_up()
         before = set(running.everything())
         WebServer(f"http://127.0.0.1:{running.port}").ask(RUN)
-        running.wait_until(lambda: run_locks_of(project), "the run has begun")
+        running.wait_until(backend.someone_waits_for_a_lock, "the run waits for the table")
         [lock] = run_locks_of(project)
         for pid in set(running.everything()) - before:
             if str(lock) in open_files(pid):

@@ -51,6 +51,15 @@ class Backend:
             [first_id, f"{day}T00:00:00Z", count, *values.values(), count],
         )
 
+    def someone_waits_for_a_lock(self) -> bool:
+        """Whether a session of this database waits for a lock."""
+        return bool(
+            self.run(
+                "SELECT 1 FROM pg_stat_activity "
+                "WHERE wait_event_type = 'Lock' AND datname = current_database()"
+            )
+        )
+
 
 @contextmanager
 def fresh_database(server_url: str, **options: str) -> Iterator[Backend]:

@@ -24,8 +24,8 @@ _OF_INTEREST = {
 }
 
 _INTERRUPTED = (
-    "The run was stopped from outside: its process received SIGTERM, SIGINT (Ctrl-C) or SIGHUP (its "
-    "terminal was closed)."
+    "The run was stopped from outside: its process received SIGTERM, SIGINT (Ctrl-C) or SIGHUP "
+    "(its terminal was closed)."
 )
 
 AssetDay = tuple[str, str]
@@ -134,7 +134,7 @@ def _failure_text(event: dg.DagsterEvent, *, may_quote: bool) -> str:
 
 
 def _last_words(event: dg.DagsterEvent, engine_error: str) -> str:
-    """Why a run failed. What Dagster's engine says stands at the end, unless it is there already."""
+    """Why a run failed; with the newest engine error at the end, unless it is there already."""
     error = getattr(event.event_specific_data, "error", None)  # none if it failed from outside
     text = f"{event.message} {_error_text(error)}" if error else event.message or ""
     return f"{text} {engine_error}" if engine_error not in text else text
@@ -146,5 +146,5 @@ def _error_text(error: Any) -> str:
         error = error.cause
     name = (error.cls_name if error else None) or "an error"
     if error and isinstance(getattr(errors, name, None), type):
-        return error.message.partition(": ")[2].strip()
+        return str(error.message).partition(": ")[2].strip()
     return f"{name}; see the log of the run."

@@ -6,7 +6,7 @@ published.
 Reason: the public API does not return the newest attempt at a partition, which decides the color
     of the day in the UI.
 Upstream: none found.
-Test: test_stopped_exports.py::test_an_interrupted_export_of_published_days_does_not_show_them_as_failed
+Test: test_stopped_exports.py::test_an_interrupted_export_does_not_show_published_days_as_failed
 """
 
 from __future__ import annotations

@@ -27,7 +27,6 @@ from exporter_pipelines.orchestration.exports.exit_messages import repeat_at_exi
 from exporter_pipelines.orchestration.exports.metadata import day_materialization, day_metadata
 from exporter_pipelines.orchestration.exports.outcome import RunOutcome
 
-
 NOT_PUBLISHED = "not_published"
 """Metadata of the observation about a day that was held or failed."""
 

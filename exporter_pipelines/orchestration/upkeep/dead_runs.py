@@ -48,8 +48,8 @@ _SILENT = (
     name="dead_runs_sensor",
     minimum_interval_seconds=30,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Fails runs whose process was killed, so that they do not stay `Started`. Published "
-    "days that such a run did not record or did not reach are recorded; `Failed and missing` "
+    description="Fails runs whose process was killed, so that they do not stay `Started`. Records "
+    "published days that such a run did not record or did not reach; `Failed and missing` "
     "exports the others. See docs/operations.md, A run was killed.",
 )
 def dead_runs_sensor(context: dg.SensorEvaluationContext) -> dg.SkipReason:
@@ -60,8 +60,8 @@ def dead_runs_sensor(context: dg.SensorEvaluationContext) -> dg.SkipReason:
 
     failed = []
     for run, reason in _dead(instance, leases):
-        said = newest_engine_error(instance, run.run_id)
-        dagster_says = f" Dagster says: {said}" if said else ""
+        error = newest_engine_error(instance, run.run_id)
+        dagster_says = f" Dagster says: {error}" if error else ""
         instance.report_run_failed(run, f"{reason} {_DAYS}{dagster_says}")
         failed.append(run.run_id)
     recorded = 0

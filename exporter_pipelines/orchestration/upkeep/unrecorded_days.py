@@ -48,9 +48,7 @@ def record_days_of(
                     continue
                 if manifest.run.run_id == run.run_id:
                     why = f"Published by run {run.run_id}, which was stopped before it recorded it."
-                elif (
-                    has_failed and asset not in failed and not _was_refused(instance, asset, day)
-                ):
+                elif has_failed and asset not in failed and not _was_refused(instance, asset, day):
                     why = f"The earlier export stays: run {run.run_id} was stopped before this day."
                 else:
                     continue
