@@ -53,8 +53,8 @@ def export_day(
         accept_loss: Whether the day may replace an export with rows that the source lost.
 
     Raises:
-        DayHeldError: the day must not be published; its published export stays.
-        ExporterError: any other failure; its published export stays.
+        DayHeldError: the day must not be published; a published export of it stays.
+        ExporterError: any other failure; a published export of it stays.
     """
     (manifest,) = export_days(dataset, day, batch_rows=batch_rows, accept_loss=accept_loss)
     return manifest

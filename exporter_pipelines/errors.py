@@ -164,13 +164,28 @@ class DayHeldError(ExporterError):
     Attributes:
         reasons: Sentences of the failed checks.
         quarantine: File with the rejected rows; None when the day is held for another reason.
+        problem: The message without the name of the day.
     """
 
     docs_anchor = "a-day-is-held"
 
-    def __init__(self, day: str, reasons: list[str], quarantine: Path | None) -> None:
+    def __init__(
+        self,
+        day: str,
+        reasons: list[str],
+        quarantine: Path | None,
+        published_at: str = "",
+        hint: str = "",
+    ) -> None:
+        stays = (
+            f"the published export of {published_at} stays"
+            if published_at
+            else "this day has no published export"
+        )
         where = f"Rejected rows: {quarantine}." if quarantine else ""
-        super().__init__(f"{day}: held, nothing new is published. {' '.join(reasons)}", where)
+        problem = " ".join(filter(None, [f"held; {stays}.", *reasons, where]))
+        super().__init__(f"{day}: {problem}", hint)
+        self.problem = f"{problem} {hint}".strip()
         self.reasons, self.quarantine = reasons, quarantine
 
 

@@ -14,6 +14,8 @@ import pytest
 from exporter_pipelines.defs_files import definitions
 from exporter_pipelines.demo.backend import start_server
 from exporter_pipelines.stores import LocalStore
+from exporter_pipelines_tests.support.alert_receivers import Inbox, inbox
+from exporter_pipelines_tests.support.alerting import Alerting, alerting_project
 from exporter_pipelines_tests.support.backends import ANOMALIES, IPS, LOGS, Backend, fresh_database
 from exporter_pipelines_tests.support.definitions import copy_definitions, install_definitions
 from exporter_pipelines_tests.support.doctor_runs import DAY, Doctor
@@ -106,6 +108,22 @@ def settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, backend: Backend) 
     for name, value in values.items():
         monkeypatch.setenv(name, value)
     return values
+
+
+@pytest.fixture
+def receiver() -> Iterator[Inbox]:
+    """A receiver of alerts."""
+    with inbox() as received:
+        yield received
+
+
+@pytest.fixture
+def alerting(
+    settings: dict[str, str], receiver: Inbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Iterator[Alerting]:
+    """A project whose alerts go to `receiver`."""
+    with alerting_project(receiver, tmp_path, monkeypatch) as found:
+        yield found
 
 
 @pytest.fixture

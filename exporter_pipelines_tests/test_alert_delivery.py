@@ -14,7 +14,7 @@ import pytest
 
 from exporter_pipelines.notifications import outbox as outbox_module
 from exporter_pipelines.notifications import receivers as receivers_module
-from exporter_pipelines.notifications.message import Message, alert
+from exporter_pipelines.notifications.message import Message
 from exporter_pipelines.notifications.outbox import Outbox
 from exporter_pipelines.notifications.receivers import Receiver, open_receivers
 from exporter_pipelines_tests.support.alert_receivers import Inbox, inbox
@@ -137,14 +137,6 @@ def test_no_part_of_a_url_is_shown(
     heard = capfd.readouterr()
     said = [repr(problems), str(stored.to_json()), heard.out, heard.err, caplog.text]
     assert CANARY not in "".join(said)
-
-
-def test_a_long_message_is_shortened() -> None:
-    days = [f"2026-01-{day:02}" for day in range(1, 32)]
-    message = alert("day_held", "logs", days=days, why=["x" * 1000] * 31, link="http://ui/runs/1")
-    assert len(message.body) <= 1800
-    assert "2026-01-10 and 21 more" in message.body
-    assert "See: http://ui/runs/1\nWhat to do: " in message.body
 
 
 def test_the_command_prints_who_accepted_a_test_message(

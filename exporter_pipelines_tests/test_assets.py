@@ -174,6 +174,8 @@ def test_checks_carry_their_numbers_and_the_worst_rules(logs: Runner, backend: B
     assert rejected.description == "1 of 100 rows rejected (1.00 %): 1 x known_level (level)."
     shown = {key: value.value for key, value in rejected.metadata.items()}
     assert f"/quarantine/date={ONE}/" in str(shown.pop("quarantine"))
+    assert shown.pop("reason") == rejected.description
+    assert "quarantine file" in str(shown.pop("action"))
     assert shown == {
         "rows_read": 100,
         "rows_rejected": 1,
@@ -200,7 +202,8 @@ def test_a_held_day_costs_no_other_day_of_its_range(logs: Runner, backend: Backe
     backend.run(BAD, [TWO])
     result = logs.run("logs", ONE, THREE)
     assert not result.success
-    assert "1 of 3 days of logs:\nlogs 2026-11-02: held" in failure(result)
+    said = "1 of 3 days of logs are not published: 1 held.\nlogs 2026-11-02: held"
+    assert said in failure(result)
     recorded = [day for day in (ONE, TWO, THREE) if materializations(logs.instance, "logs", day)]
     assert recorded == [ONE, THREE]
 

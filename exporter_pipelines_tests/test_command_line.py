@@ -109,8 +109,8 @@ def test_a_downstream_asset_runs_after_its_day_is_published_and_not_when_it_is_h
 def test_a_held_day_fails_the_command_and_its_last_words_say_all(story: Story) -> None:
     assert story.held.code == 1
     words = story.held.last_words
-    assert words.startswith(f"logs {ONE}: held, nothing new is published. 11 of 100 rows rejected")
-    assert "11 x known_level (level)" in words
+    assert words.startswith(f"logs {ONE}: held; the published export of 2")
+    assert " UTC stays. 11 of 100 rows rejected (11.00 %): 11 x known_level (level)." in words
     assert "more than max_rejected_rows=10 and max_rejected_pct=1 allow." in words
     where, see, page = words.rpartition("Rejected rows: ")[2].rpartition(" See ")
     assert (see, page) == (" See ", "docs/failures.md#a-day-is-held")
@@ -145,10 +145,11 @@ def test_the_other_days_and_datasets_of_a_range_are_published_and_recorded(story
 
 def test_the_last_words_of_a_range_name_the_bad_day_of_each_dataset(story: Story) -> None:
     words = story.ranged.last_words.splitlines()
-    assert words[0] == "1 of 3 days of anomalies:"
-    assert words[1].startswith(f"anomalies {TWO}: held, nothing new is published. 20 of 20 rows")
-    assert words[3] == "1 of 3 days of logs:"
-    assert words[4].startswith(f"logs {ONE}: held, nothing new is published. 11 of 100 rows")
+    assert words[0] == "1 of 3 days of anomalies are not published: 1 held."
+    unpublished = f"anomalies {TWO}: held; this day has no published export. 20 of 20 rows"
+    assert words[1].startswith(unpublished)
+    assert words[3] == "1 of 3 days of logs are not published: 1 held."
+    assert words[4].startswith(f"logs {ONE}: held; the published export of 2")
     assert words[2] == words[5] == "See docs/failures.md#a-day-is-held"
     assert len(words) == 6
 
@@ -245,7 +246,7 @@ def test_a_source_that_cannot_be_reached_ends_a_range_early(project: Project) ->
     finished = project.materialize("logs", partition_range=f"{ONE}...{THREE}")
     assert finished.code == 1
     first, second, third, fourth = finished.last_words.splitlines()
-    assert first == "3 of 3 days of logs:"
+    assert first == "3 of 3 days of logs are not published: 1 failed, 2 not tried."
     assert second.startswith(f"logs {ONE}: Cannot connect to PostgreSQL at 127.0.0.1:1")
     assert "It was tried 2 times." in second
     assert third == f"logs not tried: {TWO}, {THREE}."

@@ -10,8 +10,13 @@ import dagster as dg
 import pytest
 
 import exporter_pipelines
-from exporter_pipelines.errors import ExporterError
+from exporter_pipelines import api
+from exporter_pipelines.contracts.manifest import Manifest
+from exporter_pipelines.engine.actions import ACTIONS
+from exporter_pipelines.engine.judge import CHECKS
+from exporter_pipelines.errors import DayHeldError, ExporterError
 from exporter_pipelines.orchestration.exports.outcome import HELD
+from exporter_pipelines.stores import LocalStore
 from exporter_pipelines_tests.support.backends import Backend
 from exporter_pipelines_tests.support.datasets import dataset
 from exporter_pipelines_tests.support.projects import ROOT
@@ -68,10 +73,13 @@ def test_the_page_of_a_held_day_says_why_where_and_what_to_do(
         assert isinstance(path, dg.PathMetadataValue)
         assert f"/logs/quarantine/date={ONE}/logs-{ONE}." in path.value
         assert path.value in failure(result)
-        assert f"docs/failures.md#{HELD}" in metadata["what_to_do"].value
+        assert metadata["reason"].value == shown[check].description
+        assert "quarantine file" in metadata["action"].value
+        assert f"docs/failures.md#{HELD}" in metadata["action"].value
+        assert metadata["what_to_do"] == metadata["action"]
     assert shown["rejected_rows"].metadata["failed.known_level.level"].value == 50
     assert "50 x known_level (level)" in shown["rejected_rows"].description
-    assert "what_to_do" not in shown["row_conservation"].metadata
+    assert not {"reason", "action", "what_to_do"} & shown["row_conservation"].metadata.keys()
 
 
 @pytest.mark.parametrize("last", ["", TWO], ids=["alone", "in a range"])
@@ -82,6 +90,8 @@ def test_a_warning_says_where_its_rows_lie(logs: Runner, backend: Backend, last:
     shown = {e.check_name: e for e in result.get_asset_check_evaluations() if e.partition == ONE}
     for check in ("rejected_rows", "required_fields"):
         assert f"/date={ONE}/" in shown[check].metadata["quarantine"].value
+        assert shown[check].metadata["reason"].value == shown[check].description
+        assert "quarantine file" in shown[check].metadata["action"].value
         assert "what_to_do" not in shown[check].metadata
 
 
@@ -97,10 +107,60 @@ def test_a_day_that_is_not_published_says_so_on_its_own_page(
         if event.is_asset_observation
     ]
     assert seen.partition == ONE
-    assert "held, nothing new is published. 50 of 50 rows rejected" in (seen.description or "")
+    says = "held; this day has no published export. 50 of 50 rows rejected"
+    assert (seen.description or "").startswith(says)
+    assert seen.metadata["reason"].value.startswith("50 of 50 rows rejected")
+    assert seen.metadata["action"].value == ACTIONS["rejection_limits"], "said once for two checks"
+    assert seen.metadata["published_export"].value == "none"
     assert seen.metadata["see"].value == f"docs/failures.md#{HELD}"
     assert seen.metadata["failed.known_level.level"].value == 50
     assert f"/logs/quarantine/date={ONE}/" in seen.metadata["quarantine"].value
+
+
+@pytest.mark.parametrize("last", ["", TWO], ids=["alone", "in a range"])
+def test_a_held_day_names_the_published_export_that_stays(
+    logs: Runner, backend: Backend, last: str, store: LocalStore
+) -> None:
+    assert logs.run("logs", ONE, TWO).success
+    manifest = Manifest.if_readable(store.read_manifest("logs", ONE))
+    assert manifest
+    backend.run("UPDATE logs SET level = 'odd' WHERE timestamp::date = %s", [ONE])
+    published_at = f"{manifest.export_timestamp:%Y-%m-%d %H:%M:%S} UTC"
+    result = logs.run("logs", ONE, last)
+    assert f"logs {ONE}: held; the published export of {published_at} stays. 50" in failure(result)
+    with pytest.raises(DayHeldError, match=f"held; the published export of {published_at} stays"):
+        api.export_day("logs", ONE)
+
+
+@pytest.mark.parametrize("last", ["", TWO], ids=["alone", "in a range"])
+def test_a_day_with_lost_rows_names_the_commands_of_both_ways_out(
+    logs: Runner, backend: Backend, last: str
+) -> None:
+    assert logs.run("logs", ONE, TWO).success
+    backend.run("TRUNCATE logs")
+    result = logs.run("logs", ONE, last)
+    shown = {(e.partition, e.check_name): e for e in result.get_asset_check_evaluations()}
+    todo = shown[ONE, "no_lost_rows"].metadata["action"].value
+    assert f"accept_loss_days: [{ONE}]" in todo
+    assert f"`exporter keep logs {ONE}`" in todo
+
+
+def test_every_check_has_an_action() -> None:
+    assert ACTIONS.keys() == CHECKS.keys()
+
+
+def test_a_range_counts_held_and_warned_days_apart(logs: Runner, backend: Backend) -> None:
+    backend.run("UPDATE logs SET level = 'odd' WHERE timestamp::date = %s", [ONE])
+    backend.run("UPDATE logs SET level = 'odd' WHERE id = 1001")
+    result = logs.run("logs", ONE, TWO)
+    assert "1 of 2 days of logs are not published: 1 held." in failure(result)
+    [rejected] = [
+        each.metadata
+        for each in result.get_asset_check_evaluations()
+        if each.partition is None and each.check_name == "rejected_rows"
+    ]
+    counts = ("days_judged", "days_failed", "days_held", "days_warned")
+    assert [rejected[count].value for count in counts] == [2, 2, 1, 1]
 
 
 def test_a_range_says_of_no_held_day_that_it_was_published(logs: Runner, backend: Backend) -> None:

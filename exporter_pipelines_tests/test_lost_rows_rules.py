@@ -79,7 +79,7 @@ def test_a_few_purged_rows_are_reported_and_many_hold_the_day(logs: Logs) -> Non
     logs.backend.run("DELETE FROM logs WHERE id <= 16")
     many = logs.export()
     assert (status(many), verdict(many).numbers["rows_gone"]) == ("ERROR", 16)
-    assert "exporter keep logs 2026-11-01" in verdict(many).reason
+    assert "`exporter keep logs 2026-11-01`" in str(many.held())
     assert published_rows(logs.store) == 96
 
 

@@ -150,9 +150,9 @@ def test_the_log_of_a_range_has_a_line_per_bad_day_and_one_at_the_end(
     ]
     assert [line for line in lines if " done, " not in line] == [
         lines[1],
-        "logs: 2 of 3 days published, 1 not.",
+        "logs: 2 of 3 days published, 1 held.",
     ]
-    assert lines[1].startswith(f"logs {TWO}: held, nothing new is published.")
+    assert lines[1].startswith(f"logs {TWO}: held; this day has no published export.")
 
 
 @pytest.mark.parametrize("where", ["quarantine", ".locks"])
@@ -165,7 +165,7 @@ def test_a_link_planted_at_one_day_costs_that_day_only(
     folder.mkdir(parents=True)
     (folder / f"date={ONE}").symlink_to(tmp_path / "elsewhere")
     said = failure(logs.run("logs", ONE, THREE))
-    assert f"1 of 3 days of logs:\nlogs {ONE}: " in said
+    assert f"1 of 3 days of logs are not published: 1 failed.\nlogs {ONE}: " in said
     assert "symbolic link" in said
     recorded = [day for day in DAYS if materializations(logs.instance, "logs", day)]
     assert recorded == [TWO, THREE]

@@ -18,6 +18,7 @@ from exporter_pipelines.contracts.manifest import Manifest
 from exporter_pipelines.contracts.source import Session
 from exporter_pipelines.contracts.staged_day import StagedDay, Staging
 from exporter_pipelines.contracts.store import Store
+from exporter_pipelines.engine.actions import PROTECTING, ways_out
 from exporter_pipelines.engine.drift import judge_drift
 from exporter_pipelines.engine.judge import Verdict, judge
 from exporter_pipelines.engine.kept_days import KeptDay, kept_day
@@ -84,6 +85,8 @@ class DayOutcome:
         manifest: Of the day as it is published; None when it is held.
         quarantine: File with the rejected rows; None when no row was rejected.
         kept: Why the published export stays although its day was not held; "" otherwise.
+        published_at: When the export that a held day leaves in place was published; empty if the
+            day has none.
     """
 
     dataset: str
@@ -92,6 +95,7 @@ class DayOutcome:
     manifest: Manifest | None
     quarantine: Path | None
     kept: str = ""
+    published_at: str = ""
 
     @property
     def reasons(self) -> list[str]:
@@ -105,8 +109,21 @@ class DayOutcome:
             DayHeldError: the day is held.
         """
         if self.manifest is None:
-            raise DayHeldError(f"{self.dataset} {self.day}", self.reasons, self.quarantine)
+            raise self.held()
         return self.manifest
+
+    def held(self) -> DayHeldError:
+        """The error that says why the day is held, and whether a published export stays."""
+        return DayHeldError(
+            f"{self.dataset} {self.day}",
+            self.reasons,
+            self.quarantine,
+            self.published_at,
+            ways_out(self.dataset, [self.day]) if self._protects_rows() else "",
+        )
+
+    def _protects_rows(self) -> bool:
+        return any(v.holds and v.check in PROTECTING for v in self.verdicts)
 
 
 def export_day(
@@ -141,7 +158,7 @@ def export_day(
         retries: How staging is retried; by default as the dataset configures.
 
     Raises:
-        ExporterError: the day could not be staged or published; its published export stays.
+        ExporterError: the day could not be staged or published; a published export of it stays.
     """
     store = writer.store()
     if adopted := store.adopt(dataset.name):
@@ -165,9 +182,12 @@ def export_day(
         trailing = trailing_days or TrailingDays(store, dataset.name)
         judged = _judge(staged, store, trailing, session, accept_loss=accept_loss, sample=sample)
         if judged.holds:
-            manifest, quarantine = None, writer.hold(judged)
-        else:
-            manifest, quarantine = writer.publish(judged), _quarantine(staged, store)
+            quarantine = writer.hold(judged)
+            stays = _published_at(store.read_manifest(dataset.name, window.day))
+            return DayOutcome(
+                dataset.name, window.day, judged.verdicts, None, quarantine, published_at=stays
+            )
+        manifest, quarantine = writer.publish(judged), _quarantine(staged, store)
     return DayOutcome(dataset.name, window.day, judged.verdicts, manifest, quarantine)
 
 
@@ -178,6 +198,14 @@ def day_record(store: Store, dataset: str, day: str) -> DayRecord:
 
 def _kept_outcome(dataset: Dataset, day: str, kept: KeptDay) -> DayOutcome:
     return DayOutcome(dataset.name, day, kept.verdicts(), kept.manifest, None, kept.reason)
+
+
+def _published_at(data: bytes | None) -> str:
+    """When a published manifest was written; empty without one."""
+    if data is None:
+        return ""
+    manifest = Manifest.if_readable(data)
+    return f"{manifest.export_timestamp:%Y-%m-%d %H:%M:%S} UTC" if manifest else "an unknown time"
 
 
 def _judge(

@@ -142,7 +142,9 @@ def _rejection_limits(config: DatasetConfig, tally: Tally) -> Verdict:
     reasons = [f"A single row that breaks {rule} holds the day." for rule in holding]
     if above or not holding:
         reasons.append(
-            f"That is more than {limits} allow." if above else f"That is within {limits}."
+            f"The rejected rows are more than {limits} allow."
+            if above
+            else f"The rejected rows are within {limits}."
         )
     numbers: dict[str, float | int] = {
         "rows_rejected": tally.rows_rejected,

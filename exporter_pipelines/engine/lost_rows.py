@@ -124,7 +124,7 @@ def _judge_unknown(staged: StagedDay, *, accepted: bool) -> Loss:
     numbers: dict[str, float | int] = {"rows_now": now}
     if now or accepted:
         return Loss(Verdict(CHECK, True, "ERROR", reason, numbers), now, accepted=accepted)
-    return Loss(Verdict(CHECK, False, "ERROR", f"{reason} {_ways_out(staged)}", numbers), now)
+    return Loss(Verdict(CHECK, False, "ERROR", reason, numbers), now)
 
 
 def _judge_growth(
@@ -226,7 +226,7 @@ def _judge_change(staged: StagedDay, known: Entry, change: _Change, *, accepted:
                 f" That is more than max_lost_rows={config.max_lost_rows} and "
                 f"max_lost_pct={config.max_lost_pct:g} allow."
             )
-        verdict = Verdict(CHECK, False, "ERROR", f"{reason}{limits} {_ways_out(staged)}", numbers)
+        verdict = Verdict(CHECK, False, "ERROR", reason + limits, numbers)
         return Loss(verdict, *figures)
     if keep:
         kept = f" The replaced export is kept for {config.keep_replaced_days} days."
@@ -250,15 +250,6 @@ def _reason(staged: StagedDay, known: Entry, change: _Change, gone: int) -> str:
     if change.not_compared:
         text += f" The numbers of rows were compared, not their keys: {change.not_compared}."
     return text
-
-
-def _ways_out(staged: StagedDay) -> str:
-    day, name = staged.window.day, staged.dataset.name
-    return (
-        "The published export stays. To replace it anyway, run the day again with "
-        f"accept_loss_days: [{day}] in the run config. To keep it, run "
-        f"`exporter keep {name} {day}`."
-    )
 
 
 def _rows(count: int) -> str:

@@ -142,11 +142,7 @@ def _judge_other(
     numbers: dict[str, float | int] = {} if shared is None else {"rows_shared_pct": shared}
     if not accepted and (shared is None or shared < SAME_PCT):
         found = "cannot be compared" if shared is None else f"has {shared:g} % of its rows"
-        reason = (
-            f"{another} It {found}, so it does not replace the published export. If the database "
-            f"is the wrong one, correct the source URL. To replace the export anyway, run the day "
-            f"with accept_loss_days: [{staged.window.day}] in the run config."
-        )
+        reason = f"{another} It {found}, so it does not replace the published export."
         return SourceJudgement(Verdict(CHECK, False, "ERROR", reason, numbers), source, False)
     reported = any(e.event == "source_changed" and e.source == source for e in entries)
     changed = Entry(event="source_changed", dataset=name, source=source)

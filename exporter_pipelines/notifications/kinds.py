@@ -24,18 +24,17 @@ class Kind:
 
 
 KINDS = {
+    "day_held": Kind(
+        "held",
+        "failure",
+        "Open the page of the day: it shows the reason, the numbers and what to do "
+        "(docs/failures.md#a-day-is-held).",
+    ),
     "run_failed": Kind(
         "run failed",
         "failure",
         "Open the run and fix the cause. Then Materialize with Failed and missing "
         "(docs/failures.md).",
-    ),
-    "day_held": Kind(
-        "held",
-        "failure",
-        "The previous export stays. Open the quarantine file that the run names, and correct the "
-        "rows or the rule. Then Materialize with Failed and missing "
-        "(docs/failures.md#a-day-is-held).",
     ),
     "check_failed": Kind(
         "check failed",
@@ -74,4 +73,4 @@ KINDS = {
         "Free some space: exporter prune, or see Files and folders in docs/operations.md.",
     ),
 }
-"""Name -> kind; docs/alerts.md has a row for each."""
+"""Name -> kind, those of a run worst first; docs/alerts.md has a row for each."""

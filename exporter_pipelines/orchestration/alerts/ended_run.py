@@ -18,6 +18,7 @@ _OF_INTEREST = {
     dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED,
     dg.DagsterEventType.ASSET_MATERIALIZATION,
     dg.DagsterEventType.ASSET_CHECK_EVALUATION,
+    dg.DagsterEventType.ASSET_OBSERVATION,
     dg.DagsterEventType.STEP_FAILURE,
     dg.DagsterEventType.ENGINE_EVENT,
     dg.DagsterEventType.RUN_FAILURE,
@@ -38,9 +39,11 @@ class EndedRun:
 
     Attributes:
         run: The run.
+        ended_at: Unix time.
         planned: Asset and day -> the step that should materialize it.
         published: Asset and day -> its materialization.
         evaluations: Asset, day and check -> the last evaluation.
+        observed: Asset and day -> what its page says about a day that is not published.
         failed_steps: Step -> the reason, if it may be shown.
         last_words: Why a run failed that has no failed step: Dagster's message, and its newest
             engine error.
@@ -48,9 +51,11 @@ class EndedRun:
     """
 
     run: dg.DagsterRun
+    ended_at: float | None = None
     planned: dict[AssetDay, str] = field(default_factory=dict)
     published: dict[AssetDay, dg.AssetMaterialization] = field(default_factory=dict)
     evaluations: dict[tuple[str, str, str], dg.AssetCheckEvaluation] = field(default_factory=dict)
+    observed: dict[AssetDay, dg.AssetObservation] = field(default_factory=dict)
     failed_steps: dict[str, str] = field(default_factory=dict)
     last_words: str = ""
     engine_error: str = ""
@@ -77,16 +82,16 @@ class EndedRun:
         }
 
 
-def read_run(instance: dg.DagsterInstance, run: dg.DagsterRun, datasets: set[str]) -> EndedRun:
+def read_run(instance: dg.DagsterInstance, record: dg.RunRecord, datasets: set[str]) -> EndedRun:
     """Read the events of a run.
 
     Args:
         instance: Stores the events.
-        run: A finished run.
+        record: Of a finished run.
         datasets: Assets whose failures contain no row content and may be shown.
     """
-    ended = EndedRun(run)
-    for event in _events(instance, run.run_id):
+    ended = EndedRun(record.dagster_run, record.end_time)
+    for event in _events(instance, record.dagster_run.run_id):
         _add_event(ended, event, datasets)
     return ended
 
@@ -110,6 +115,9 @@ def _add_event(ended: EndedRun, event: dg.DagsterEvent, datasets: set[str]) -> N
     elif event.event_type == dg.DagsterEventType.ASSET_MATERIALIZATION:
         done = event.step_materialization_data.materialization
         ended.published[done.asset_key.to_user_string(), done.partition or ""] = done
+    elif event.event_type == dg.DagsterEventType.ASSET_OBSERVATION:
+        seen = event.asset_observation_data.asset_observation
+        ended.observed[seen.asset_key.to_user_string(), seen.partition or ""] = seen
     elif event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION:
         found = event.asset_check_evaluation_data
         asset = found.asset_key.to_user_string()

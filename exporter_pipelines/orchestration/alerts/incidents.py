@@ -6,7 +6,7 @@ when it begins, and one when it is resolved.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import dagster as dg
@@ -65,11 +65,23 @@ def resolved_by(
     return is_resolved
 
 
+def holding_checks(ended: EndedRun, subject: str, days: Sequence[str]) -> dict[str, list[str]]:
+    """Check -> those of the days that it holds."""
+    wanted, found = set(days), dict[str, list[str]]()
+    for (asset, day, check), evaluation in ended.evaluations.items():
+        if asset == subject and day in wanted and _holds(evaluation):
+            found.setdefault(check, []).append(day)
+    return found
+
+
+def _holds(found: dg.AssetCheckEvaluation) -> bool:
+    return not found.passed and found.severity == dg.AssetCheckSeverity.ERROR
+
+
 def _held(ended: EndedRun, datasets: set[str]) -> Iterator[tuple[Incident, str]]:
     reasons: dict[tuple[str, str], list[str]] = {}
     for (asset, day, _), found in ended.evaluations.items():
-        holds = not found.passed and found.severity == dg.AssetCheckSeverity.ERROR
-        if asset in datasets and day and holds:
+        if asset in datasets and day and _holds(found):
             reasons.setdefault((asset, day), []).append(found.description or found.check_name)
     for (asset, day), texts in reasons.items():
         if (asset, day) not in ended.published:

@@ -73,10 +73,12 @@ class Memory:
         }
         write_value(self.instance, self.key, json.dumps(stored))
 
-    def begin(self, found: Mapping[Incident, str]) -> dict[Incident, str]:
-        """Add incidents, and return those that were not open before."""
+    def begin(
+        self, found: Mapping[Incident, str], since: float | None = None
+    ) -> dict[Incident, str]:
+        """Add incidents, by default as of now, and return those that were not open before."""
         new = {incident: why for incident, why in found.items() if incident not in self.open}
-        self.open.update(dict.fromkeys(new, time.time()))
+        self.open.update(dict.fromkeys(new, since or time.time()))
         return new
 
     def end(self, is_resolved: Callable[[Incident], bool]) -> list[Incident]:

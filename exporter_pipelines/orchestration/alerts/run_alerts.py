@@ -1,25 +1,28 @@
 """The sensor that reads finished runs, and sends alerts and resolved messages.
 
-A run is read when it has ended, so a range of a hundred bad days is one message per dataset and
-kind.
+A run is read when it has ended, so a range of a hundred bad days is one message. Warnings about
+days before the late-data window of their dataset are history, and send none.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
-from itertools import groupby
+from collections.abc import Iterable, Iterator
 from typing import Literal
 
 import dagster as dg
 
 from exporter_pipelines import settings
 from exporter_pipelines.defs_files import exported_names
+from exporter_pipelines.notifications.kinds import KINDS
 from exporter_pipelines.notifications.message import Message, alert, resolution
+from exporter_pipelines.orchestration.alerts.alert_groups import all_resolved, reported
 from exporter_pipelines.orchestration.alerts.ended_run import EndedRun, read_run
 from exporter_pipelines.orchestration.alerts.incidents import Incident, found_in, resolved_by
 from exporter_pipelines.orchestration.alerts.memory import Memory, Notifier, cannot_send
+from exporter_pipelines.orchestration.alerts.recorded_days import recorded_without_run
+from exporter_pipelines.orchestration.alerts.run_problems import problems_of, without_history
 from exporter_pipelines.orchestration.alerts.slow_exports import judge_speed
 
 NAME = "run_alerts_sensor"
@@ -60,14 +63,15 @@ def run_alerts_sensor(context: dg.SensorEvaluationContext) -> dg.SkipReason:
         # Runs that ended before the first tick send no alerts.
         memory.extra = {"floor": _newest(context.instance), "seen": []}
     datasets, deadline = set(exported_names()), time.monotonic() + _TICK_BUDGET_S
-    for storage_id, run in _ended(context.instance, memory):
-        if run:
-            ended = read_run(context.instance, run, datasets)
+    for storage_id, record in _ended(context.instance, memory):
+        if record:
+            ended = read_run(context.instance, record, datasets)
             notifier.queue(_messages(context.instance, ended, datasets, memory))
         _remember_seen(memory, storage_id)
         memory.save()
         if time.monotonic() > deadline:
             break
+    notifier.queue(_recorded(context.instance, memory))
     memory.extra["ticked_at"] = time.time()
     return dg.SkipReason(notifier.deliver())
 
@@ -87,32 +91,33 @@ def _messages(
         )
     )
     link = f"{settings.ui_url()}/runs/{ended.run.run_id}"
-    begun = memory.begin({**found, **slow})
-    return [*_alerts(begun, link), *_resolutions(resolved, link)]
+    loud = without_history(found, datasets)
+    begun = memory.begin({**loud, **dict.fromkeys(slow, "")}, ended.ended_at)
+    messages = []
+    if begun:
+        reported(memory, begun)
+        messages.append(alert(problems_of(ended, begun, slow), link))
+    if over := all_resolved(memory, resolved):
+        messages.append(resolution(_by_kind(over), link))
+    return messages
 
 
-def _alerts(begun: dict[Incident, str], link: str) -> Iterator[Message]:
-    for (kind, subject), group in groupby(begun, key=lambda each: (each.kind, each.subject)):
-        incidents = list(group)
-        days = sorted({each.day for each in incidents if each.day})
-        yield alert(kind, subject, days=days, why=_reasons(incidents, begun), link=link)
+def _recorded(instance: dg.DagsterInstance, memory: Memory) -> Iterator[Message]:
+    """The message that days were recorded without a run; updates `memory`."""
+    recorded = recorded_without_run(instance, memory.open)
+    over = all_resolved(memory, memory.end(recorded.__contains__)) if recorded else []
+    if over:
+        yield resolution(_by_kind(over), f"{settings.ui_url()}/assets")
 
 
-def _reasons(incidents: list[Incident], why: dict[Incident, str]) -> list[str]:
-    """One reason per day; a single one if all days have the same."""
-    if len({why[each] for each in incidents}) == 1:
-        return [why[incidents[0]]]
-    return [f"{each.day}: {why[each]}" if each.day else why[each] for each in incidents]
-
-
-def _resolutions(resolved: list[Incident], link: str) -> Iterator[Message]:
-    by_subject = sorted(resolved, key=lambda each: (each.subject, each.kind, each.day))
-    for subject, group in groupby(by_subject, key=lambda each: each.subject):
-        what = [
-            (kind, sorted({each.day for each in same if each.day}))
-            for kind, same in groupby(group, key=lambda each: each.kind)
-        ]
-        yield resolution(subject, what, link)
+def _by_kind(incidents: Iterable[Incident]) -> list[tuple[str, str, list[str]]]:
+    """(kind, subject, days), the worst kind first."""
+    days: dict[tuple[str, str], set[str]] = {}
+    for kind, subject, day, _ in incidents:
+        days.setdefault((kind, subject), set()).update(filter(None, [day]))
+    ranks = [*KINDS]
+    worst_first = sorted(days, key=lambda each: (ranks.index(each[0]), each[1]))
+    return [(kind, subject, sorted(days[kind, subject])) for kind, subject in worst_first]
 
 
 def _newest(instance: dg.DagsterInstance) -> int:
@@ -122,7 +127,7 @@ def _newest(instance: dg.DagsterInstance) -> int:
 
 def _ended(
     instance: dg.DagsterInstance, memory: Memory
-) -> Iterator[tuple[int, dg.DagsterRun | None]]:
+) -> Iterator[tuple[int, dg.RunRecord | None]]:
     """Runs that ended since the last tick, in the order in which they ended."""
     floor, seen = memory.extra["floor"], memory.extra["seen"]
     after = max(floor, max(seen, default=0) - _OVERLAP)
@@ -136,7 +141,7 @@ def _ended(
             horizon = min(horizon, found[-1].storage_id)
     for storage_id in sorted(ends.keys() - set(seen)):
         if storage_id <= horizon:
-            yield storage_id, instance.get_run_by_id(ends[storage_id])
+            yield storage_id, instance.get_run_record_by_id(ends[storage_id])
 
 
 def _remember_seen(memory: Memory, storage_id: int) -> None:

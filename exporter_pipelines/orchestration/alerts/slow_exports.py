@@ -22,13 +22,13 @@ _READ = 200
 
 def judge_speed(
     instance: dg.DagsterInstance, ended: EndedRun, datasets: set[str]
-) -> tuple[dict[Incident, str], set[str]]:
+) -> tuple[dict[Incident, list[tuple[str, str]]], set[str]]:
     """Which datasets were slow in a run.
 
     Returns:
-        Incidents with their reasons, and the datasets that were compared.
+        Incidents with the reason for each slow day, and the datasets that were compared.
     """
-    slow: dict[Incident, str] = {}
+    slow: dict[Incident, list[tuple[str, str]]] = {}
     compared = set()
     for asset in sorted({asset for asset, _ in ended.published} & datasets):
         days = {day: cost for (a, day), done in ended.published.items()
@@ -43,12 +43,10 @@ def judge_speed(
             usual_s = median(comparable[:_BEFORE]) * rows
             limit_s = max(usual_s * settings.alert_slow_factor(), settings.alert_slow_min_seconds())
             if seconds > limit_s:
-                reasons.append(
-                    f"{day}: {rows:,} rows took {seconds:,.1f} s; the usual time is "
-                    f"{usual_s:,.1f} s."
-                )
+                reason = f"{rows:,} rows took {seconds:,.1f} s; the usual time is {usual_s:,.1f} s."
+                reasons.append((day, reason))
         if reasons:
-            slow[Incident("slow_export", asset)] = "\n".join(reasons)
+            slow[Incident("slow_export", asset)] = reasons
     return slow, compared
 
 

@@ -11,6 +11,8 @@ from typing import Any
 
 import dagster as dg
 
+from exporter_pipelines.engine.actions import action
+from exporter_pipelines.engine.export_day import DayOutcome
 from exporter_pipelines.engine.judge import CHECKS, Verdict
 from exporter_pipelines.orchestration.dagster_internals.partitioned_events import (
     check_evaluation,
@@ -18,24 +20,6 @@ from exporter_pipelines.orchestration.dagster_internals.partitioned_events impor
 )
 
 _QUARANTINE_CHECKS = ("rejected_rows", "rejection_limits", "required_fields")
-
-_FIX_ROWS = (
-    "Look at the rejected rows. Correct them in the backend, or change the rule or the limits in "
-    "defs.yaml. Then materialize Failed and missing. See docs/failures.md#a-day-is-held"
-)
-_FIND_LOST_ROWS = (
-    "Find out why the source has no rows of this day. The published export stays. To replace it, "
-    "accept the loss with accept_loss_days in the run config. See docs/failures.md#a-day-is-held"
-)
-_REPORT_BUG = (
-    "The rows that the database or its driver delivered do not match its own count or the query. "
-    "Run the day again, and report a bug if it happens again. See docs/failures.md#a-day-is-held"
-)
-_WHAT_TO_DO = {
-    "rejected_rows": _FIX_ROWS,
-    "rejection_limits": _FIX_ROWS,
-    "no_lost_rows": _FIND_LOST_ROWS,
-}
 
 _MAX_LISTED_DAYS = 10
 """A summary names no more days; the Partitions tab of the check has all of them."""
@@ -56,17 +40,15 @@ def check_specs(
     ]
 
 
-def check_results(
-    verdicts: Sequence[Verdict], quarantine: Path | None
-) -> Iterable[dg.AssetCheckResult]:
+def check_results(outcome: DayOutcome) -> Iterable[dg.AssetCheckResult]:
     """Results for a run of a single day; Dagster assigns them to that day."""
-    for verdict in verdicts:
+    for verdict in outcome.verdicts:
         yield dg.AssetCheckResult(
             check_name=verdict.check,
             passed=verdict.passed,
             severity=dg.AssetCheckSeverity[verdict.severity],
             description=verdict.reason,
-            metadata=_metadata(verdict, quarantine),
+            metadata=_metadata(verdict, outcome.dataset, outcome.day, outcome.quarantine),
         )
 
 
@@ -89,7 +71,7 @@ def day_evaluations(
             passed=verdict.passed,
             severity=dg.AssetCheckSeverity[verdict.severity],
             description=verdict.reason,
-            metadata=_metadata(verdict, quarantine),
+            metadata=_metadata(verdict, asset, day, quarantine),
         )
 
 
@@ -128,6 +110,8 @@ def range_results(
             metadata={
                 "days_judged": len(judged),
                 "days_failed": len(failed),
+                "days_held": len(held),
+                "days_warned": len(warned),
                 "days_not_judged": len(unfinished),
             },
         )
@@ -141,13 +125,30 @@ def _listed(what: str, days: Sequence[str]) -> str:
     return f" {what}: {', '.join(days[:_MAX_LISTED_DAYS])}{more}."
 
 
-def _metadata(verdict: Verdict, quarantine: Path | None) -> dict[str, Any]:
-    """The numbers. For a failed check also where the rejected rows are, and what to do next."""
+def held_metadata(outcome: DayOutcome) -> dict[str, Any]:
+    """What the page of a held day shows: reason, numbers, what to do, and what stays published."""
+    holding = [verdict for verdict in outcome.verdicts if verdict.holds]
+    actions = dict.fromkeys(action(v.check, outcome.dataset, [outcome.day]) for v in holding)
+    shown: dict[str, Any] = {
+        "reason": " ".join(outcome.reasons),
+        "action": " ".join(actions),
+        "published_export": outcome.published_at or "none",
+    }
+    for verdict in holding:
+        shown |= verdict.numbers
+    if outcome.quarantine:
+        shown["quarantine"] = dg.MetadataValue.path(str(outcome.quarantine))
+    return shown
+
+
+def _metadata(verdict: Verdict, dataset: str, day: str, quarantine: Path | None) -> dict[str, Any]:
+    """The numbers. For a failed check also why, where the rejected rows are, and what to do."""
     shown: dict[str, Any] = dict(verdict.numbers)
     if verdict.passed:
         return shown
+    todo = action(verdict.check, dataset, [day], held=verdict.holds)
     if quarantine and verdict.check in _QUARANTINE_CHECKS:
         shown["quarantine"] = dg.MetadataValue.path(str(quarantine))
     if verdict.holds:
-        shown["what_to_do"] = _WHAT_TO_DO.get(verdict.check, _REPORT_BUG)
-    return shown
+        shown["what_to_do"] = todo  # the name of `action` in 0.1.0
+    return {"reason": verdict.reason, "action": todo, **shown}

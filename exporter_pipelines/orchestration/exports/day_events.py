@@ -91,11 +91,11 @@ class SingleDayEvents:
             metadata=day_metadata(manifest, self._store),
             data_version=dg.DataVersion(manifest.data_version),
         )
-        yield from check_results(outcome.verdicts, outcome.quarantine)
+        yield from check_results(outcome)
 
     def held(self, outcome: DayOutcome) -> Iterator[object]:
         """See `DayEvents`."""
-        yield from check_results(outcome.verdicts, outcome.quarantine)
+        yield from check_results(outcome)
 
     def changed(self, dataset: str, day: str, more: int) -> Iterator[object]:  # noqa: ARG002
         """See `DayEvents`. There are none: one day is one snapshot."""

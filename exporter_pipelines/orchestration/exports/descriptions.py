@@ -13,8 +13,8 @@ def asset_description(dataset: Dataset) -> str:
     )
     return (
         f"{own}\n\n"
-        "A day is published completely, with its manifest. If it is held or fails, the previous "
-        "export stays. Why a day is red: its checks and the run's message, see docs/quality.md. "
+        "A day is published completely, with its manifest. If it is held or fails, a published "
+        "export of it stays. Why a day is red: its page and its checks, see docs/quality.md. "
         "Export or repair days: docs/operations.md. Change what is exported: `defs.yaml`, see "
         "docs/datasets.md. Read the files: docs/reading.md."
     )

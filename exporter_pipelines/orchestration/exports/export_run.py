@@ -22,6 +22,7 @@ from exporter_pipelines.engine.range_counts import count_again
 from exporter_pipelines.engine.trailing_days import TrailingDays
 from exporter_pipelines.errors import ExporterError
 from exporter_pipelines.orchestration.exports.cancelling import deliver_cancel
+from exporter_pipelines.orchestration.exports.checks import held_metadata
 from exporter_pipelines.orchestration.exports.day_events import day_events, not_published
 from exporter_pipelines.orchestration.exports.exit_messages import repeat_at_exit
 from exporter_pipelines.orchestration.exports.io_manager import ExportIOManager
@@ -129,15 +130,8 @@ class ExportRun:
                 self.exported[outcome.day] = outcome.manifest.counts.read
             yield from self.events.published(outcome.manifest, outcome)
             return
-        where = f" Rejected rows: {outcome.quarantine}." if outcome.quarantine else ""
-        problem = f"held, nothing new is published. {' '.join(outcome.reasons)}{where}"
-        shown: dict[str, Any] = {}
-        for verdict in outcome.verdicts:
-            if verdict.holds:
-                shown |= verdict.numbers
-        if outcome.quarantine:
-            shown["quarantine"] = dg.MetadataValue.path(str(outcome.quarantine))
-        yield self._add_problem(outcome.day, problem, HELD, shown)
+        problem = outcome.held().problem
+        yield self._add_problem(outcome.day, problem, HELD, held_metadata(outcome))
         yield from self.events.held(outcome)
 
     def _add_problem(

@@ -24,6 +24,7 @@ class RunOutcome:
         published: Days that were published.
         kept: Days whose published export stays, although they were not held.
         problems: Day -> why it failed or was held.
+        held: Days that were held; the other days of `problems` failed.
         docs_anchors: Headings of docs/failures.md about the problems, in the order of the days.
         abort: Whether to skip the remaining days.
     """
@@ -34,13 +35,30 @@ class RunOutcome:
     published: list[str] = field(default_factory=list)
     kept: list[str] = field(default_factory=list)
     problems: dict[str, str] = field(default_factory=dict)
+    held: list[str] = field(default_factory=list)
     docs_anchors: dict[str, None] = field(default_factory=dict)
     abort: bool = False
 
     def add_problem(self, day: str, problem: str, anchor: str) -> None:
         """Record a day that failed or is held, with its heading in docs/failures.md."""
         self.problems[day] = problem
+        if anchor == HELD:
+            self.held.append(day)
         self.docs_anchors[anchor] = None
+
+    @property
+    def failed(self) -> list[str]:
+        """Days that failed; held days have not failed."""
+        return [day for day in self.problems if day not in self.held]
+
+    @property
+    def warned(self) -> list[str]:
+        """Published days with a check that warned."""
+        return [
+            day
+            for day in self.published
+            if any(not verdict.passed for verdict in self.verdicts.get(day, ()))
+        ]
 
     @property
     def unfinished(self) -> list[str]:
@@ -56,9 +74,11 @@ class RunOutcome:
     def summary(self) -> str:
         """One line about a finished run."""
         text = f"{self.dataset}: {len(self.published)} of {len(self.days)} days published"
+        if self.warned:
+            text += f" ({len(self.warned)} with warnings)"
         if self.kept:
             text += f", {len(self.kept)} kept as they are"
-        return f"{text}, {len(self.problems)} not." if self.problems else f"{text}."
+        return ", ".join(filter(None, [text, self._bad_days()])) + "."
 
     def failure(self) -> str:
         """All days that were not published, with their reasons and links to the docs."""
@@ -67,7 +87,8 @@ class RunOutcome:
             listed.append(f"{self.dataset} not tried: {spans(not_tried, self.days)}.")
         if len(self.days) > 1:
             bad = len(self.problems) + len(self.unfinished)
-            listed.insert(0, f"{bad} of {len(self.days)} days of {self.dataset}:")
+            count = f"{bad} of {len(self.days)} days of {self.dataset} are not published"
+            listed.insert(0, f"{count}: {self._bad_days()}.")
         text = "\n".join(listed)
         if not self.docs_anchors:
             return text
@@ -85,9 +106,16 @@ class RunOutcome:
             text += "Nothing new was published."
         if len(self.days) > 1 and self.unfinished:
             text += f" Not exported: {spans(self.unfinished, self.days)}."
-        if self.problems:
-            text += f" Failed: {spans([*self.problems], self.days)}."
+        if self.held:
+            text += f" Held: {spans(self.held, self.days)}."
+        if self.failed:
+            text += f" Failed: {spans(self.failed, self.days)}."
         return "\n".join([text, *self._problems()])
+
+    def _bad_days(self) -> str:
+        """`3 held, 1 failed, 2 not tried`; only what is not 0."""
+        counts = {"held": self.held, "failed": self.failed, "not tried": self.unfinished}
+        return ", ".join(f"{len(days)} {what}" for what, days in counts.items() if days)
 
     def _problems(self) -> list[str]:
         return [f"{self.dataset} {day}: {why}" for day, why in self.problems.items()]

@@ -93,7 +93,7 @@ def read(root: Path, dataset: str, day: str | None) -> tuple[list[Entry], int]:
     """
     path = layout.ledger_file(root, dataset, day)
     with translate_os_errors(path, "read"):
-        data = read_small_file(path)
+        data = read_small_file(path, root)
         if data == b"" and not path.is_file():
             return [], 1  # something else is there
     found, damaged = [], 0

@@ -45,7 +45,7 @@ def read_marker(root: Path) -> Marker | None:
     """
     path = root / layout.MARKER
     with translate_os_errors(path, "read"):
-        data = read_small_file(path)
+        data = read_small_file(path, root)
     try:
         return Marker.model_validate_json(data) if data is not None else None
     except ValidationError:
