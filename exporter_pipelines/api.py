@@ -87,6 +87,7 @@ def export_days(
     output_folder.require(store)
     trailing_days = TrailingDays(store, dataset.name)
     exported: dict[str, int] = {}
+    sample = databases.is_sample(dataset.config.source.url)
     with databases.open_session() as session:
         for day in days:
             outcome = engine.export_day(
@@ -99,10 +100,10 @@ def export_days(
                 trailing_days=trailing_days,
                 batch_rows=batch_rows,
                 accept_loss=accept_loss,
-                sample=databases.is_sample(dataset.config.source.url),
+                sample=sample,
             )
             manifest = outcome.published()
-            output_folder.remember_first(store)
+            output_folder.remember_first(store, sample=sample)
             if not outcome.kept:
                 exported[day] = manifest.counts.read
             yield manifest

@@ -2,7 +2,8 @@
 
 So nothing is written into the empty folder below a disk that is not mounted. An output folder has a
 marker with an id (`stores.local.marker`). The id of the project's output folder is kept in
-DAGSTER_HOME. Without DAGSTER_HOME there is nothing to compare with.
+DAGSTER_HOME. Without DAGSTER_HOME there is nothing to compare with. A folder that has only exports
+of the sample backend may be left at any time.
 
 Belongs here: which output folder this project has. Does not belong here: what is in it.
 """
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import json
 import secrets
+from dataclasses import dataclass
 from pathlib import Path
 
 from exporter_pipelines import settings
@@ -20,43 +22,36 @@ from exporter_pipelines.stores.local.files import replace_file, translate_os_err
 from exporter_pipelines.stores.local.marker import create_marker, read_marker
 from exporter_pipelines.stores.local.small_files import read_small_file
 
+HINT = (
+    "Check that the disk is mounted and that EXPORTER_OUTPUT_URL is right. If you moved the output "
+    "folder, or want to begin a new one, run `exporter output adopt`."
+)
 _FILE = "exporter_output.json"
 
 
-def expected_id() -> str | None:
-    """The id of the output folder that this project exports to; None when it is not known."""
-    home = settings.dagster_home()
-    if home is None:
-        return None
-    path = Path(home) / _FILE
-    with translate_os_errors(path, "read"):
-        data = read_small_file(path)
-    if data is None:
-        return None
-    try:
-        return str(json.loads(data)["id"])
-    except (ValueError, KeyError, TypeError):
-        raise OutputUnavailableError(
-            f"{path} is damaged.", "Run `exporter output adopt` to write it again."
-        ) from None
+@dataclass(frozen=True)
+class _Known:
+    """The output folder of the project.
+
+    Attributes:
+        id: Of its marker.
+        sample: Whether it was chosen for exports of the sample backend.
+    """
+
+    id: str
+    sample: bool
 
 
 def problem(store: LocalStore) -> str | None:
     """What is wrong with the output folder, without its path; None if it is the expected one."""
-    expected, marker = expected_id(), read_marker(store.root)
-    if expected is None or (marker and marker.id == expected):
+    known, marker = _known(), read_marker(store.root)
+    if known is None or known.sample or (marker and marker.id == known.id):
         return None
     if marker:
         return "is another output folder than the one that was exported to before"
     if not store.root.exists():
         return "does not exist, but days were exported to it before"
     return "is not the output folder that was exported to before: its marker is missing"
-
-
-HINT = (
-    "Check that the disk is mounted and that EXPORTER_OUTPUT_URL is right. If you moved the output "
-    "folder, or want to begin a new one, run `exporter output adopt`."
-)
 
 
 def require(store: LocalStore) -> None:
@@ -70,26 +65,51 @@ def require(store: LocalStore) -> None:
         raise WrongOutputFolderError(f"{store.root} {found}.", HINT)
 
 
-def remember_first(store: LocalStore) -> None:
+def remember_first(store: LocalStore, *, sample: bool) -> None:
     """Make this the output folder of a project that has none yet; called after each publish.
+
+    Args:
+        store: The output folder.
+        sample: Whether the sample backend was exported.
 
     Raises:
         OutputUnavailableError: DAGSTER_HOME cannot be written.
     """
-    if settings.dagster_home() and expected_id() is None:
-        remember(store)
+    known = _known()
+    if known is None or (known.sample and not sample):
+        remember(store, sample=sample)
 
 
-def remember(store: LocalStore) -> None:
+def remember(store: LocalStore, *, sample: bool = False) -> None:
     """Make this the output folder of the project; creates its marker if it has none.
 
     Raises:
         OutputUnavailableError: the folder, or DAGSTER_HOME, cannot be written.
     """
-    marker = create_marker(store.root)
     home = settings.dagster_home()
+    marker = create_marker(store.root)
     if home is None or not Path(home).is_dir():
         return
     path = Path(home) / _FILE
-    content = json.dumps({"id": marker.id, "path": str(store.root)}, indent=2) + "\n"
-    replace_file(path, path.with_name(f".{_FILE}.{secrets.token_hex(4)}"), content.encode())
+    content = {"id": marker.id, "sample": sample, "path": str(store.root)}
+    new = path.with_name(f".{_FILE}.{secrets.token_hex(4)}")
+    replace_file(path, new, json.dumps(content, indent=2).encode() + b"\n")
+
+
+def _known() -> _Known | None:
+    """The output folder that this project exports to; None when it is not known."""
+    home = settings.dagster_home()
+    if home is None:
+        return None
+    path = Path(home) / _FILE
+    with translate_os_errors(path, "read"):
+        data = read_small_file(path)
+    if data is None:
+        return None
+    try:
+        document = json.loads(data)
+        return _Known(str(document["id"]), bool(document.get("sample")))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise OutputUnavailableError(
+            f"{path} is damaged.", "Run `exporter output adopt` to write it again."
+        ) from None

@@ -21,6 +21,7 @@ from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 
 from exporter_pipelines.definitions import build
 from exporter_pipelines.defs_files import definitions
+from exporter_pipelines.engine.prune import Prune
 from exporter_pipelines.orchestration.alerts import condition_alerts as condition_alerts_module
 from exporter_pipelines_tests.support.alert_receivers import Inbox
 from exporter_pipelines_tests.support.alerting import Alerting
@@ -82,6 +83,24 @@ def test_a_run_that_failed_without_a_step_sends_an_alert_and_a_cancelled_one_doe
     assert "Why: Ended by the monitor." in failed["message"]
     assert job.execute_in_process(instance=alerting.instance).success
     assert [post["title"] for post in alerting.received()] == ["[exporter] prune_job: resolved"]
+
+
+def test_a_refused_prune_sends_one_alert(
+    alerting: Alerting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = alerting.repository.get_job("prune_job")
+    refused = Prune("logs", [], [], refused="the clock is wrong")
+    module = "exporter_pipelines.orchestration.upkeep.pruning"
+    monkeypatch.setattr(f"{module}.plan_prune", lambda *_arguments: refused)
+    apply = {"ops": {"prune": {"config": {"apply": True}}}}
+    for _ in range(3):
+        result = job.execute_in_process(
+            instance=alerting.instance, run_config=apply, raise_on_error=False
+        )
+        assert not result.success
+    [alert] = alerting.received(1)
+    assert alert["title"] == "[exporter] prune_job: run failed"
+    assert "the prune is refused: the clock is wrong" in alert["message"]
 
 
 @pytest.mark.parametrize("launched", [False, True], ids=["command line", "daemon"])

@@ -50,7 +50,7 @@ LADDER = {
     },
     "orchestration.upkeep": {
         "errors", "settings", "contracts", "stores", "engine", "databases", "defs_files",
-        "orchestration.dagster_internals", "orchestration.exports",
+        "output_folder", "orchestration.dagster_internals", "orchestration.exports",
     },
     "orchestration.report": {
         "errors", "settings", "extras", "contracts", "stores", "engine", "reporting",
@@ -68,7 +68,7 @@ LADDER = {
     "definitions": {"process_memory", "hangups", "orchestration", "components"},
     "doctor": {
         "errors", "settings", "extras", "contracts", "transforms", "formats", "stores", "databases",
-        "defs_files",
+        "defs_files", "output_folder",
     },
     "cli": {
         "errors", "settings", "extras", "contracts", "stores", "engine", "verification",

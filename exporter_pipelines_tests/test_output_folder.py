@@ -7,6 +7,7 @@ import os
 import shutil
 from pathlib import Path
 
+import dagster as dg
 import pytest
 from click.testing import CliRunner, Result
 
@@ -49,7 +50,7 @@ def test_a_fresh_project_begins_by_itself(home: Path, store: LocalStore) -> None
     api.export_day("logs", DAY)
     known = json.loads((home / "exporter_output.json").read_text())
     marker = json.loads((store.root / MARKER).read_text())
-    assert known == {"id": marker["id"], "path": str(store.root)}
+    assert known == {"id": marker["id"], "sample": False, "path": str(store.root)}
 
 
 @pytest.mark.parametrize("how", ["not mounted", "empty", "emptied"])
@@ -67,8 +68,7 @@ def test_nothing_is_written_where_the_disk_is_not_mounted(
         api.export_day("logs", NEXT)
     result = Runner([dataset()]).run("logs", DAY, NEXT)
     assert "Check that the disk is mounted" in failure(result)
-    left = exported.root.iterdir() if exported.root.exists() else []
-    assert [path.name for path in left if path.name != ".runs"] == []
+    assert not exported.root.exists() or not list(exported.root.iterdir())
     found = exporter("verify")
     assert found.exit_code == 1
     assert "output_folder" in found.output
@@ -95,6 +95,18 @@ def test_a_moved_folder_is_the_same_one(
     monkeypatch.setenv("EXPORTER_OUTPUT_URL", str(tmp_path / "moved"))
     assert api.export_day("logs", NEXT).record_count == 5
     assert exporter("verify").exit_code == 0
+
+
+def test_the_folder_of_the_sample_may_be_left(
+    exported: LocalStore, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = json.loads((home / "exporter_output.json").read_text())
+    (home / "exporter_output.json").write_text(json.dumps({**known, "sample": True}))
+    monkeypatch.setenv("EXPORTER_OUTPUT_URL", str(tmp_path / "mine"))
+    assert api.export_day("logs", NEXT).record_count == 5
+    monkeypatch.setenv("EXPORTER_OUTPUT_URL", str(exported.root))
+    with pytest.raises(WrongOutputFolderError):
+        api.export_day("logs", NEXT)
 
 
 def test_a_lost_history_is_no_obstacle(exported: LocalStore, home: Path) -> None:
@@ -126,3 +138,44 @@ def test_without_a_dagster_home_there_is_nothing_to_compare(
     assert api.export_day("logs", DAY).record_count == 5
     assert "DAGSTER_HOME is not set" in exporter("output", "adopt").output
     assert exporter("verify").exit_code == 0
+
+
+def test_the_doctor_and_prune_name_the_wrong_folder(exported: LocalStore, tmp_path: Path) -> None:
+    exported.root.rename(tmp_path / "unmounted")
+    assert "does not exist, but days were exported to it before" in exporter("doctor").output
+    pruned = exporter("prune", "--apply")
+    assert (pruned.exit_code, "exporter output adopt" in pruned.output) == (1, True)
+
+
+def test_days_that_only_the_history_lacks_are_a_note(exported: LocalStore) -> None:
+    found = exporter("verify")
+    assert found.exit_code == 0
+    assert f"Dagster's history does not have 1 published days of logs, from {DAY}" in found.output
+    assert "history" not in exporter("verify", "--quick").output
+    assert Runner([dataset()], instance=dg.DagsterInstance.get()).run("logs", DAY).success
+    assert "history" not in exporter("verify").output
+
+
+def test_a_backup_is_restored_step_by_step(exported: LocalStore, tmp_path: Path) -> None:
+    """As docs/archive.md describes it."""
+    backup = tmp_path / "backup"
+    shutil.copytree(exported.root, backup)
+    api.export_day("logs", NEXT)
+    shutil.rmtree(exported.root)
+    assert exporter("verify").exit_code == 1
+    shutil.copytree(backup, exported.root)
+    assert exporter("verify").exit_code == 0
+    # The backup has only the files, and the ledger was not lost.
+    api.export_day("logs", NEXT)
+    shutil.rmtree(exported.root / "logs")
+    shutil.copytree(backup / "logs", exported.root / "logs")
+    found = exporter("verify", "--quick")
+    assert (found.exit_code, f"FAIL  logs  {NEXT}  day_missing" in found.output) == (1, True)
+    api.export_day("logs", NEXT)
+    assert exporter("verify", "--quick").exit_code == 0
+    # The marker is lost as well.
+    (exported.root / MARKER).unlink()
+    with pytest.raises(WrongOutputFolderError):
+        api.export_day("logs", NEXT)
+    assert exporter("output", "adopt").exit_code == 0
+    assert api.export_day("logs", NEXT).record_count == 5

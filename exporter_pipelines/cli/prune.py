@@ -8,7 +8,7 @@ import json
 
 import click
 
-from exporter_pipelines import settings
+from exporter_pipelines import output_folder, settings
 from exporter_pipelines.cli.arguments import require_known
 from exporter_pipelines.defs_files import Definitions
 from exporter_pipelines.engine.prune import Replaced, apply_prune, plan_prune
@@ -46,6 +46,7 @@ def prune(dataset: str | None, apply: bool, force: bool, as_json: bool) -> None:
     store = LocalStore(settings.output_root())
     now = dt.datetime.now(dt.UTC)
     try:
+        output_folder.require(store)
         plans = [
             plan_prune(store, each, settings.today(), now)
             for each in ([definitions.named(dataset)] if dataset else definitions.usable())

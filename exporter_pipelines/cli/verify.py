@@ -10,6 +10,8 @@ import click
 
 from exporter_pipelines import settings
 from exporter_pipelines.errors import ExporterError, printable
+from exporter_pipelines.stores import LocalStore
+from exporter_pipelines.verification.days import datasets_below
 from exporter_pipelines.verification.report import VerifyFinding, VerifyReport
 from exporter_pipelines.verification.run import Summary, selection_of
 from exporter_pipelines.verification.run import verify as verify_all
@@ -56,6 +58,8 @@ def verify(
         for report in verify_all(selection, summary, _progress):
             if not as_json:
                 _print_findings(report)
+        if not quick:
+            summary.notes += _history_notes(selection.datasets)
     except ExporterError as error:
         summary.errors.append(str(error))
     _clear_progress()
@@ -64,8 +68,31 @@ def verify(
     else:
         for text in summary.errors:
             click.echo(f"Error: {text}", err=True)
+        for text in summary.notes:
+            click.echo(f"Note: {text}", err=True)
         click.echo(_summary(summary, quick=quick))
     raise SystemExit(summary.exit_code)
+
+
+def _history_notes(datasets: tuple[str, ...]) -> list[str]:
+    """Published days that only Dagster's history lacks. They are no findings."""
+    if settings.dagster_home() is None:
+        return ["DAGSTER_HOME is not set: the days were not compared with Dagster's history."]
+    # Imported here, because Dagster takes a second to load.
+    from exporter_pipelines.orchestration.upkeep.missing_in_history import missing_in_history
+
+    store = LocalStore(settings.output_root())
+    try:
+        missing = missing_in_history(store, datasets or datasets_below(store.root))
+    except Exception as error:  # every storage has its own; the exports were verified
+        return [f"Dagster's history cannot be read ({type(error).__name__}): it was not compared."]
+    return [
+        f"Dagster's history does not have {len(days)} published days of {dataset}, from {days[0]} "
+        f"to {days[-1]}. They are complete. To show them in the UI, export them again: dagster "
+        f"asset materialize -m exporter_pipelines.definitions --select {dataset} "
+        f"--partition-range {days[0]}...{days[-1]}"
+        for dataset, days in missing.items()
+    ]
 
 
 def _key(day: dt.datetime | None) -> str | None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from exporter_pipelines import settings
+from exporter_pipelines import output_folder, settings
 from exporter_pipelines.contracts.inspection import Finding
 from exporter_pipelines.errors import ExporterError
+from exporter_pipelines.stores import LocalStore
 from exporter_pipelines.stores.local import inspection as local
 
 _GIB = 1024**3
@@ -19,6 +20,14 @@ def examine_output() -> Iterator[Finding]:
         local.require_writable(root)
     except ExporterError as error:
         yield Finding("FAIL", None, "output", error.message, error.hint)
+        return
+    try:
+        problem = output_folder.problem(LocalStore(root))
+    except ExporterError as error:
+        yield Finding("FAIL", None, "output", error.message, error.hint)
+        return
+    if problem:
+        yield Finding("FAIL", None, "output", f"{root} {problem}", output_folder.HINT)
         return
     yield Finding("ok", None, "output", f"{root} is writable")
     free = local.free_bytes(root)

@@ -73,6 +73,7 @@ class Summary:
     output: str
     findings: list[VerifyFinding] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     datasets: int = 0
     days: int = 0
     bad_days: int = 0
@@ -107,6 +108,7 @@ class Summary:
             "checked": {name: getattr(self, name) for name in checked},
             "findings": [dataclasses.asdict(finding) for finding in self.findings],
             "errors": self.errors,
+            "notes": self.notes,
         }
 
 

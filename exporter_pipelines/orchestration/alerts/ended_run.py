@@ -96,6 +96,10 @@ def read_run(instance: dg.DagsterInstance, record: dg.RunRecord, datasets: set[s
     return ended
 
 
+_OWN_OPS = ("prune", "repair")
+"""Steps of `prune_job` and `repair_job`; their messages quote no row."""
+
+
 def _events(instance: dg.DagsterInstance, run_id: str) -> Iterator[dg.DagsterEvent]:
     cursor, more = None, True
     while more:
@@ -124,7 +128,7 @@ def _add_event(ended: EndedRun, event: dg.DagsterEvent, datasets: set[str]) -> N
         ended.evaluations[asset, found.partition or "", found.check_name] = found
     elif event.event_type == dg.DagsterEventType.STEP_FAILURE:
         step = event.step_key or ""
-        ended.failed_steps[step] = _failure_text(event, may_quote=step in datasets)
+        ended.failed_steps[step] = _failure_text(event, may_quote=step in {*datasets, *_OWN_OPS})
     elif event.event_type == dg.DagsterEventType.ENGINE_EVENT:
         ended.engine_error = engine_error(event) or ended.engine_error
     else:

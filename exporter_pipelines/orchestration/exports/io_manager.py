@@ -63,7 +63,7 @@ class ExportIOManager(dg.ConfigurableIOManager):
         """
         with cancel_delayed():
             manifest = publish(self.store(), judged)
-        output_folder.remember_first(self.store())
+        output_folder.remember_first(self.store(), sample=judged.sample)
         return manifest
 
     def hold(self, judged: JudgedDay) -> Path | None:

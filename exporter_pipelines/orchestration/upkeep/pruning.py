@@ -11,12 +11,14 @@ from collections.abc import Iterator
 import dagster as dg
 from pydantic import Field
 
-from exporter_pipelines import settings
+from exporter_pipelines import output_folder, settings
 from exporter_pipelines.defs_files import Definitions
 from exporter_pipelines.engine.prune import Replaced, apply_prune, plan_prune
 from exporter_pipelines.engine.retention import Removal
+from exporter_pipelines.errors import ExporterError
 from exporter_pipelines.orchestration.exports.exit_messages import repeat_at_exit
 from exporter_pipelines.orchestration.exports.io_manager import ExportIOManager
+from exporter_pipelines.stores import LocalStore
 
 
 class PruneConfig(dg.Config):
@@ -42,6 +44,7 @@ def prune(  # type: ignore[no-untyped-def]
 ):
     """Log one line per day, and yield an observation for each day that was removed."""
     store, definitions = exports.store(), Definitions()
+    require_output_folder(store)
     problems = [f"{each.name}: {mistake}" for each, mistake in definitions.broken()]
     now = dt.datetime.now(dt.UTC)
     for dataset in definitions.usable():
@@ -62,6 +65,16 @@ def prune(  # type: ignore[no-untyped-def]
         repeat_at_exit(message)
         raise dg.Failure(message, allow_retries=False)
     yield dg.Output(None)
+
+
+def require_output_folder(store: LocalStore) -> None:
+    """Fail the run if this is another output folder than before."""
+    try:
+        output_folder.require(store)
+    except ExporterError as error:
+        message = f"{error} See docs/failures.md#{error.docs_anchor}"
+        repeat_at_exit(message)
+        raise dg.Failure(message, allow_retries=False) from None
 
 
 def _removed(
