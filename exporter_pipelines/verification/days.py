@@ -15,6 +15,7 @@ from pathlib import Path
 
 from exporter_pipelines.contracts.dataset import DATASET_NAME
 from exporter_pipelines.contracts.manifest import MANIFEST_NAME, Manifest
+from exporter_pipelines.contracts.store import generation_of
 from exporter_pipelines.stores import LocalStore, layout
 from exporter_pipelines.stores.local.files import FILE_MODE, FOLDER_MODE
 from exporter_pipelines.stores.local.published_day import LocalPublishedDay, content_of
@@ -148,6 +149,7 @@ def _manifest(folder: LocalPublishedDay, report: VerifyReport) -> Manifest | Non
     except OSError as error:
         report.add_error(path, error)
         return None
+    report.generation = generation_of(data)
     manifest = parse_manifest(data)
     if isinstance(manifest, str):
         report.add("manifest_damaged", path, f"was changed after it was written: {manifest}")

@@ -156,7 +156,6 @@ def verify_quarantine_folder(
     store: LocalStore, folder: Path, day: str, report: VerifyReport
 ) -> None:
     """Check names and modes in the quarantine folder of a day."""
-    names = quarantine_pattern(report.dataset, day)
     try:
         descriptor = open_folder(store.root, folder)
     except FileNotFoundError:
@@ -164,6 +163,7 @@ def verify_quarantine_folder(
     except OSError as error:
         report.add_error(folder, error)
         return
+    names = quarantine_pattern(report.dataset, day)
     try:
         report.check_mode(folder, os.fstat(descriptor), FOLDER_MODE)
         for name in sorted(os.listdir(descriptor)):  # noqa: PTH208 - a descriptor has no path

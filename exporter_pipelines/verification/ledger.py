@@ -43,9 +43,16 @@ def verify_begun(store: LocalStore, dataset: str, report: VerifyReport, *, has_d
 
 
 def verify_recorded(store: LocalStore, dataset: str, day: str, report: VerifyReport) -> None:
-    """Compare one day with its entries in the ledger."""
+    """Compare one day with its entries in the ledger.
+
+    Usually the ledger expects the generation that was read already (`report.generation`). Otherwise
+    both are read again, because a run may have published the day in the meantime.
+    """
     try:
-        record, generation, damaged = _settled(store, dataset, day)
+        entries, damaged = ledger.read(store.root, dataset, day)
+        record, generation = DayRecord.of(entries, report.generation), report.generation
+        if record.expected != generation or generation is None:
+            record, generation, damaged = _settled(store, dataset, day)
     except OutputUnavailableError as error:
         hint = error.hint or "Give this user permission."
         report.add("unreadable", ledger_path(store, dataset, day), "cannot be read", hint)

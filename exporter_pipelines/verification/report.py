@@ -69,7 +69,11 @@ class VerifyFinding:
 
 @dataclass
 class VerifyReport:
-    """The findings of one day, or (without `day`) of the folders of one dataset."""
+    """The findings of one day, or (without `day`) of the folders of one dataset.
+
+    Attributes:
+        generation: `generation_of` the manifest that was read; None if there was none to read.
+    """
 
     root: Path
     dataset: str
@@ -78,6 +82,7 @@ class VerifyReport:
     files: int = 0
     rows: int = 0
     size_bytes: int = 0
+    generation: str | None = None
 
     def add(
         self,
