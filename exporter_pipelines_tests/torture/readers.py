@@ -12,6 +12,7 @@ from pathlib import Path
 import pyarrow.compute as pc
 
 from exporter_pipelines.contracts.manifest import MANIFEST_NAME, Manifest
+from exporter_pipelines.engine.export_day import day_record
 from exporter_pipelines.engine.load import open_day
 from exporter_pipelines.stores import LocalStore
 from exporter_pipelines_tests.support.backends import Backend
@@ -72,7 +73,11 @@ def damage(store: LocalStore, variants: Variants) -> str:
         if not quarantine.exists() or _sha256(quarantine) != manifest.quarantine.sha256:
             return f"the quarantine {manifest.quarantine.path} is not what the manifest says"
     strange = {path.name for path in folder.parent.iterdir()} - {folder.name}
-    return f"data/ also holds {strange}" if strange else ""
+    if strange:
+        return f"data/ also holds {strange}"
+    record = day_record(store, "logs", DAY)
+    agrees = record.expected == store.generation("logs", DAY)
+    return "" if agrees else f"the ledger does not expect this export: {record.entries[-3:]}"
 
 
 def leftovers(store: LocalStore) -> list[str]:
