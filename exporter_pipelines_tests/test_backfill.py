@@ -102,15 +102,15 @@ def wait_for_first_tick(project: Project) -> None:
 def test_a_backfill_holds_the_bad_day_only_and_failed_days_can_be_run_again(
     poisoned: Project, backend: Backend
 ) -> None:
-    wrong = [f"ips {len(DAYS)} days: run failed", f"logs {POISONED}: held"]
-    well = [f"ips {len(DAYS)} days: resolved", f"logs {POISONED}: resolved"]
+    wrong = f"logs {POISONED}: held; ips {len(DAYS)} days: run failed"
+    resolved = {f"ips {len(DAYS)} days", f"logs {POISONED}"}
     with inbox() as receiver, web_server(poisoned) as server:
         poisoned.set(EXPORTER_ALERT_URLS=receiver.url, EXPORTER_ALERT_MIN_FREE_GIB="0")
         with daemon(poisoned, seconds=2):
             wait_for_first_tick(poisoned)
             first = server.launch_backfill(DATASETS, DAYS)
             ended = server.finished_backfill(first)
-            assert wait_for_alerts(receiver, 2) == wrong
+            assert wait_for_alerts(receiver, 1) == [wrong]
             assert ended["status"] == "COMPLETED_FAILED"
             assert ended["numPartitions"] == len(DAYS)
             assert [run["status"] for run in ended["runs"]] == ["FAILURE"]
@@ -130,7 +130,8 @@ def test_a_backfill_holds_the_bad_day_only_and_failed_days_can_be_run_again(
             backend.run("ALTER TABLE elsewhere RENAME TO ip_addresses")
             second = server.rerun_failed(first)
             assert server.finished_backfill(second)["status"] == "COMPLETED_SUCCESS"
-            assert wait_for_alerts(receiver, 4) == sorted([*wrong, *well])
+            [title] = [each for each in wait_for_alerts(receiver, 2) if each != wrong]
+            assert set(title.removesuffix(": resolved").split(", ")) == resolved
         for asset in DATASETS:
             assert asset_status(server, asset)[0]["numMaterialized"] == 14
         assert check_status(server, "logs", "rejected_rows")[POISONED] == "SUCCEEDED"

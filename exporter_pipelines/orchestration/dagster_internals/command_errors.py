@@ -4,8 +4,7 @@ Reason: the command raises the same `CheckError` for a wrong argument as for a b
     as a traceback. Only the place that raised it tells them apart. An error of the history's
     storage is raised as it comes from SQLite or the operating system, often inside other errors.
 Upstream: https://github.com/dagster-io/dagster/issues/31109
-Test: test_command_line.py::test_a_mistake_ends_with_one_sentence,
-    test_history_disk.py
+Test: test_command_line.py::test_a_mistake_ends_with_one_sentence
 """
 
 from __future__ import annotations
