@@ -44,8 +44,11 @@ class _Known:
 
 def problem(store: LocalStore) -> str | None:
     """What is wrong with the output folder, without its path; None if it is the expected one."""
-    known, marker = _known(), read_marker(store.root)
-    if known is None or known.sample or (marker and marker.id == known.id):
+    known = _known()
+    if known is None or known.sample:
+        return None
+    marker = read_marker(store.root)
+    if marker and marker.id == known.id:
         return None
     if marker:
         return "is another output folder than the one that was exported to before"

@@ -136,7 +136,7 @@ def test_without_a_dagster_home_there_is_nothing_to_compare(
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
     backend.add_logs(DAY, 5)
     assert api.export_day("logs", DAY).record_count == 5
-    assert "DAGSTER_HOME is not set" in exporter("output", "adopt").output
+    assert "DAGSTER_HOME is not a folder" in exporter("output", "adopt").output
     assert exporter("verify").exit_code == 0
 
 

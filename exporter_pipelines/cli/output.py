@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from exporter_pipelines import output_folder, settings
@@ -33,9 +35,10 @@ def adopt() -> None:
         output_folder.remember(store)
     except ExporterError as error:
         raise click.ClickException(str(error)) from None
-    if settings.dagster_home() is None:
+    home = settings.dagster_home()
+    if home is None or not Path(home).is_dir():
         click.echo(
-            f"{store.root} has its marker. DAGSTER_HOME is not set, so nothing else is kept."
+            f"{store.root} has its marker. DAGSTER_HOME is not a folder, so nothing else is kept."
         )
     else:
         click.echo(f"Exports go to {store.root} from now on.")

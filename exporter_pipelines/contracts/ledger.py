@@ -180,7 +180,7 @@ class DayRecord:
         for entry in reversed(self.entries):
             if entry.event == "kept":
                 return entry.source_state
-            if entry.event in ("published", "removed"):
+            if entry.event == "published" or (entry.event == "removed" and entry.part == "day"):
                 return None
         return None
 

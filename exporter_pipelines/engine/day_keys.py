@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from exporter_pipelines.contracts.manifest import Manifest
+from exporter_pipelines.contracts.source import NotComparedError
 from exporter_pipelines.contracts.staged_day import StagedDay
 from exporter_pipelines.contracts.store import Store
 from exporter_pipelines.engine.load import decoded, open_day
@@ -38,15 +39,15 @@ Rows = tuple[pa.Array, pa.Array | None]
 
 @dataclass
 class MissingRows:
-    """Rows of a published day that a newly staged one does not have.
+    """Rows of one export of a day that another one does not have.
 
     Attributes:
-        published: Rows of the published day that were compared.
+        compared: Rows that were compared.
         missing: Those that are missing.
         keys: Distinct keys of the missing rows, in pieces; none after `MAX_MISSING`.
     """
 
-    published: int = 0
+    compared: int = 0
     missing: int = 0
     keys: list[pa.Array] = field(default_factory=list)
 
@@ -55,9 +56,14 @@ class MissingRows:
         """Whether `keys` has the keys of all missing rows."""
         return self.missing <= MAX_MISSING
 
+    @property
+    def present_pct(self) -> float:
+        """Percentage of the compared rows that are not missing; 100 when there are none."""
+        return round(100 * (1 - self.missing / self.compared), 2) if self.compared else 100.0
+
     def add(self, keys: pa.Array, missing: np.ndarray) -> None:
         """Count compared rows; `missing` says for each of them whether it is missing."""
-        self.published += len(keys)
+        self.compared += len(keys)
         count = int(missing.sum())
         self.missing += count
         if count and self.all_collected:
@@ -67,28 +73,50 @@ class MissingRows:
 def missing_rows(
     store: Store, published: Manifest, staged: StagedDay, *, with_time: bool = False
 ) -> MissingRows:
-    """Compare the rows of two exports of a day; rejected rows count on both sides.
+    """Rows of a published day that a new export lacks, by key; rejected rows count on both sides.
 
     Args:
         store: Where the day is published.
         published: Its manifest.
         staged: The new export.
-        with_time: Identify exported rows by key and time, and leave out rejected rows.
+        with_time: Identify rows by key and time, and leave out rejected rows.
 
     Raises:
+        NotComparedError: the published day has another key or time column.
         PublishedDayDamagedError: the published day does not match its manifest.
         OutputUnavailableError: a file may not be read.
     """
     source = staged.dataset.config.source
     sides = _Sides(store, published, staged, source.key, source.time_column, with_time)
-    passes = 1 + staged.tally.rows_read // _PASS_ROWS
+    return _compared(sides.published, sides.new, staged.tally.rows_read)
+
+
+def shared_pct(store: Store, published: Manifest, staged: StagedDay) -> tuple[float, float]:
+    """Which percentage of the exported rows the two exports share, by key and time.
+
+    Returns:
+        Of the published rows those that the new export has, and of the new rows those that the
+        published export has; 100 of a side without rows. Raises as `missing_rows`.
+    """
+    source = staged.dataset.config.source
+    sides = _Sides(store, published, staged, source.key, source.time_column, with_time=True)
+    forward = _compared(sides.published, sides.new, staged.tally.rows_exported)
+    backward = _compared(sides.new, sides.published, published.record_count)
+    return forward.present_pct, backward.present_pct
+
+
+def _compared(
+    these: Callable[[], Iterator[Rows]], others: Callable[[], Iterator[Rows]], count: int
+) -> MissingRows:
+    """Rows of `these` that `others`, some `count` rows, do not have."""
+    passes = 1 + count // _PASS_ROWS
     result = MissingRows()
     for number in range(passes):
-        new = _sorted_hashes(sides.new(), passes, number)
-        for keys, times in sides.published():
+        known = _sorted_hashes(others(), passes, number)
+        for keys, times in these():
             hashes = _hashes(keys, times)
             mine = hashes % passes == number if passes > 1 else np.ones(len(hashes), bool)
-            result.add(keys.filter(pa.array(mine)), ~_contained(hashes[mine], new))
+            result.add(keys.filter(pa.array(mine)), ~_contained(hashes[mine], known))
     return result
 
 
@@ -105,8 +133,8 @@ class _Sides:
 
     def published(self) -> Iterator[Rows]:
         manifest, names = self.manifest, {column.name for column in self.manifest.columns}
-        if self.key not in names or self.time not in names:
-            return  # the dataset had another key or time column
+        if manifest.files and not {self.key, self.time} <= names:
+            raise NotComparedError("the published day has another key or time column")
         for batch in open_day(self.store, manifest.dataset, manifest.partition):
             yield self._exported(batch)
         if manifest.quarantine and not self.with_time:

@@ -13,12 +13,12 @@ from typing import Protocol
 
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.day_window import DayWindow
-from exporter_pipelines.contracts.ledger import DayRecord
 from exporter_pipelines.contracts.manifest import Manifest
 from exporter_pipelines.contracts.source import Session
 from exporter_pipelines.contracts.staged_day import StagedDay, Staging
 from exporter_pipelines.contracts.store import Store
 from exporter_pipelines.engine.actions import PROTECTING, ways_out
+from exporter_pipelines.engine.day_record import day_record
 from exporter_pipelines.engine.drift import judge_drift
 from exporter_pipelines.engine.judge import Verdict, judge
 from exporter_pipelines.engine.kept_days import KeptDay, kept_day
@@ -191,11 +191,6 @@ def export_day(
     return DayOutcome(dataset.name, window.day, judged.verdicts, manifest, quarantine)
 
 
-def day_record(store: Store, dataset: str, day: str) -> DayRecord:
-    """What the ledger says about a day, with the export that is there now."""
-    return DayRecord.of(store.entries(dataset, day), store.generation(dataset, day))
-
-
 def _kept_outcome(dataset: Dataset, day: str, kept: KeptDay) -> DayOutcome:
     return DayOutcome(dataset.name, day, kept.verdicts(), kept.manifest, None, kept.reason)
 
@@ -223,7 +218,13 @@ def _judge(
     record = day_record(store, dataset.name, day)
     source = judge_source(store, staged, record, accepted=accept_loss, sample=sample)
     loss = judge_loss(
-        store, staged, record, session, accepted=accept_loss, same_source=source.is_known
+        store,
+        staged,
+        record,
+        session,
+        accepted=accept_loss,
+        same_source=source.is_known,
+        was_other_source=source.was_other,
     )
     today = DayNumbers.of_tally(tally)
     verdicts = [

@@ -17,8 +17,9 @@ from exporter_pipelines.contracts.ledger import DayRecord, Entry, source_state
 from exporter_pipelines.contracts.manifest import Manifest
 from exporter_pipelines.contracts.source import Session
 from exporter_pipelines.contracts.store import Store
+from exporter_pipelines.engine.day_record import day_record
 from exporter_pipelines.engine.judge import CHECKS, HOLDING, Verdict
-from exporter_pipelines.errors import ConfigurationError
+from exporter_pipelines.errors import ConfigurationError, ExporterError
 
 
 @dataclass(frozen=True)
@@ -60,8 +61,11 @@ def kept_day(
         days = dataset.config.source.keeps_days
         reason = f"The published export stays: the source keeps {days} days (keeps_days)."
         return KeptDay(manifest, reason)
-    with session.day(dataset, window) as snapshot:
-        state = source_state(snapshot.row_count, snapshot.info.fingerprint)
+    try:
+        with session.day(dataset, window) as snapshot:
+            state = source_state(snapshot.row_count, snapshot.info.fingerprint)
+    except ExporterError:
+        return None  # the export tries again, and reports the error if it stays
     if state != record.kept_state:
         return None
     reason = "The published export stays: an operator keeps it, and the source has not changed."
@@ -95,7 +99,7 @@ def keep_days(store: Store, dataset: str, days: Sequence[str]) -> list[Entry]:
     """
     kept = []
     for day in days:
-        record = DayRecord.of(store.entries(dataset, day), store.generation(dataset, day))
+        record = day_record(store, dataset, day)
         hold = record.last_hold
         if hold is None:
             continue

@@ -41,7 +41,7 @@ class Loss:
     Attributes:
         verdict: Of the check `no_lost_rows`.
         baseline_rows, gone_rows, moved_rows: For the ledger, see `contracts.ledger.Entry`.
-        keep_replaced: Whether the replaced export has rows that the new one lacks.
+        keep_replaced: Whether the replaced export had more rows, or rows that the new one lacks.
         accepted: Whether a loss was accepted by an operator.
     """
 
@@ -76,6 +76,7 @@ def judge_loss(
     *,
     accepted: bool,
     same_source: bool = True,
+    was_other_source: bool = False,
 ) -> Loss:
     """Compare the rows of the source with those of the published export of the same day.
 
@@ -87,10 +88,18 @@ def judge_loss(
         accepted: Whether the operator accepts the loss of rows of this day.
         same_source: Whether the published rows are known to come from the same database. If not,
             they are looked up even if the source has as many rows as before.
+        was_other_source: Whether the published export comes from another database, which was never
+            accepted, and the new one from the accepted source. Its rows may be lost.
     """
     now, before = staged.tally.source_rows, record.published
     if before is None:
         return Loss(Verdict(CHECK, True, "ERROR", "The day was not published before."), now)
+    if was_other_source:
+        reason = (
+            "The published export came from another database, which was not accepted. It is kept "
+            f"for {staged.dataset.config.keep_replaced_days} days."
+        )
+        return Loss(Verdict(CHECK, False, "WARN", reason), now, keep_replaced=True)
     manifest = _readable(store, staged, record)
     known = _with_counts(before, manifest)
     if known.baseline_rows is None:
@@ -123,7 +132,8 @@ def _judge_unknown(staged: StagedDay, *, accepted: bool) -> Loss:
     reason += f"and the source has {_rows(now)} of this day now."
     numbers: dict[str, float | int] = {"rows_now": now}
     if now or accepted:
-        return Loss(Verdict(CHECK, True, "ERROR", reason, numbers), now, accepted=accepted)
+        verdict = Verdict(CHECK, accepted, "WARN", reason, numbers)
+        return Loss(verdict, now, keep_replaced=True, accepted=accepted)
     return Loss(Verdict(CHECK, False, "ERROR", reason, numbers), now)
 
 
@@ -154,11 +164,12 @@ def _change(
     """Which rows are missing, found by their keys if possible, else by the counts."""
     if manifest is None:
         return _by_count(staged, known, "the published export is missing or damaged")
-    if staged.tally.key_was_transformed:
-        return _by_count(staged, known, "a transform changes the key")
-    if manifest.counts.read and not manifest.counts.read - manifest.counts.filtered:
-        return _by_count(staged, known, "filters left out every row of the published export")
+    if why := _keys_are_useless(staged, manifest):
+        return _by_count(staged, known, why)
     try:
+        if not _keys_identify_rows(staged, manifest):
+            # A removed repetition has the key and the time of a row that stays.
+            return _Change(missing_rows(store, manifest, staged, with_time=True).missing)
         found = missing_rows(store, manifest, staged)
         if not found.all_collected:
             return _by_count(staged, known, f"{found.missing:,} keys are too many to look up")
@@ -171,31 +182,71 @@ def _change(
         return _by_count(staged, known, "the database did not answer")
 
 
+def _keys_are_useless(staged: StagedDay, manifest: Manifest) -> str:
+    """Why the keys of the published day cannot be looked up; "" if they can."""
+    counts = manifest.counts
+    if staged.tally.key_was_transformed:
+        return "a transform changes the key"
+    if counts.read and counts.read == counts.filtered:
+        return "filters left out every row of the published export"
+    return ""
+
+
+def _keys_identify_rows(staged: StagedDay, manifest: Manifest) -> bool:
+    """Whether few rows of the published day repeat a key or have none."""
+    config, metrics = staged.dataset.config, manifest.data_quality_metrics
+    rows = manifest.counts.read
+    complete = metrics.get(f"completeness_pct.{config.source.key}", 100.0)
+    unclear = metrics.get("repeated_keys", 0) + rows * (100 - complete) / 100
+    return unclear <= config.max_lost_rows or 100 * unclear <= config.max_lost_pct * rows
+
+
 def _by_count(staged: StagedDay, known: Entry, why: str) -> _Change:
-    fewer = (known.baseline_rows or 0) - staged.tally.source_rows
-    return _Change(max(0, fewer - known.moved_rows - known.gone_rows), not_compared=why)
+    now = staged.tally.source_rows
+    since_baseline = (known.baseline_rows or 0) - now - known.moved_rows - known.gone_rows
+    since_published = (known.source_rows or 0) - now
+    return _Change(max(0, since_baseline, since_published), not_compared=why)
 
 
 def _looked_up(staged: StagedDay, keys: list[pa.Array], session: Session) -> _Change:
-    gone = moved = 0
+    gone = moved = still = 0
     ends = time.monotonic() + LOOKUP_S
-    pieces = pc.unique(pa.chunked_array(keys)) if keys else pa.array([])
+    pieces = _distinct(staged, keys)
     for start in range(0, len(pieces), _LOOKUP_KEYS):
         left = ends - time.monotonic()
         if left <= 0:
             raise NotComparedError(f"looking up the missing rows took more than {LOOKUP_S:.0f} s")
         asked = pieces.slice(start, _LOOKUP_KEYS)
         found = session.times_of(staged.dataset, asked, timeout_s=left)
-        window = staged.window
-        inside = pc.and_(
-            pc.greater_equal(found["time"], pa.scalar(window.start, found["time"].type)),
-            pc.less(found["time"], pa.scalar(window.end, found["time"].type)),
-        )
-        still = len(pc.unique(found.filter(pc.fill_null(inside, False))["key"]))
-        known = len(pc.unique(found["key"]))
-        gone += len(asked) - known
-        moved += known - still
+        # A row without a usable time is in no day: its content is gone from the exports.
+        found = found.filter(pc.is_valid(found["time"]))
+        inside = _inside(staged, found)
+        gone += len(asked) - len(pc.unique(found["key"]))
+        moved += len(pc.unique(found["key"])) - inside
+        still += inside
+    if still > staged.tally.rows_filtered.total():
+        # The new export neither has these rows nor left them out.
+        raise NotComparedError("the source changed while it was compared")
     return _Change(gone, moved)
+
+
+def _distinct(staged: StagedDay, keys: list[pa.Array]) -> pa.Array:
+    kind = staged.schema.arrow.field(staged.dataset.config.source.key).type
+    try:
+        pieces = [each.cast(kind) for each in keys]
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError):
+        raise NotComparedError("the key of the published day has another type") from None
+    return pc.unique(pa.chunked_array(pieces, kind))
+
+
+def _inside(staged: StagedDay, found: pa.Table) -> int:
+    """Number of distinct keys that have a row inside the day."""
+    start, end = (
+        pa.scalar(instant, found["time"].type)
+        for instant in (staged.window.start, staged.window.end)
+    )
+    inside = pc.and_(pc.greater_equal(found["time"], start), pc.less(found["time"], end))
+    return len(pc.unique(found.filter(inside)["key"]))
 
 
 def _judge_change(staged: StagedDay, known: Entry, change: _Change, *, accepted: bool) -> Loss:
@@ -217,9 +268,10 @@ def _judge_change(staged: StagedDay, known: Entry, change: _Change, *, accepted:
         verdict = Verdict(CHECK, True, "ERROR", f"{reason} The loss was accepted.", numbers)
         return Loss(verdict, now, keep_replaced=True, accepted=True)
     above = gone > config.max_lost_rows and percent > config.max_lost_pct
-    keep = change.gone > 0
+    lost = change.gone > 0
+    keep = lost or now < (known.source_rows or 0)
     figures = (baseline, gone, known.moved_rows + change.moved, keep)
-    if keep and (above or not now):
+    if lost and (above or not now):
         limits = ""
         if now:
             limits = (
@@ -229,9 +281,10 @@ def _judge_change(staged: StagedDay, known: Entry, change: _Change, *, accepted:
         verdict = Verdict(CHECK, False, "ERROR", reason + limits, numbers)
         return Loss(verdict, *figures)
     if keep:
-        kept = f" The replaced export is kept for {config.keep_replaced_days} days."
-        return Loss(Verdict(CHECK, False, "WARN", reason + kept, numbers), *figures)
-    return Loss(Verdict(CHECK, True, "ERROR", reason, numbers), *figures)
+        reason += f" The replaced export is kept for {config.keep_replaced_days} days."
+    # A day whose every row moved may also be one whose keys are used again by other rows.
+    warns = lost or (change.moved > 0 and not now)
+    return Loss(Verdict(CHECK, not warns, "WARN" if warns else "ERROR", reason, numbers), *figures)
 
 
 def _reason(staged: StagedDay, known: Entry, change: _Change, gone: int) -> str:
@@ -241,7 +294,7 @@ def _reason(staged: StagedDay, known: Entry, change: _Change, gone: int) -> str:
         f"{now:,} now."
     )
     if change.gone or change.moved:
-        text += f" {_rows(change.gone)} are gone from the source"
+        text += f" {_rows(change.gone)} {'is' if change.gone == 1 else 'are'} gone from the source"
         text += f", {change.moved:,} moved to other days." if change.moved else "."
     elif not change.not_compared:
         text += " No published row is gone from the source."

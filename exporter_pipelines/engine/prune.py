@@ -7,11 +7,13 @@ clock does not fit the ledger, is refused. The command and the job both use this
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.ledger import Entry
+from exporter_pipelines.contracts.manifest import Manifest
 from exporter_pipelines.contracts.store import Store
 from exporter_pipelines.engine.retention import Removal, plan, remove
 
@@ -23,6 +25,9 @@ CLOCK_SKEW = dt.timedelta(minutes=1)
 
 MAX_REMOVED_PCT, MAX_REMOVED_DAYS = 20, 7
 """A prune that would remove more than both is refused."""
+
+FORCED = "forced by an operator"
+"""Reason of a prune that was refused before."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +77,9 @@ def plan_prune(store: Store, dataset: Dataset, today: dt.date, now: dt.datetime)
     replaced = list(_expired(store, dataset, now))
     refused = ""
     if removals or replaced:
-        refused = _wrong_clock(store, dataset.name, now) or _too_many(store, dataset, removals)
+        refused = _wrong_clock(store, dataset.name, now) or _too_many(
+            store, dataset, [*removals, *replaced]
+        )
     return Prune(dataset.name, removals, replaced, refused)
 
 
@@ -85,6 +92,8 @@ def apply_prune(store: Store, prune: Prune) -> Iterator[Removal | Replaced]:
         OutputUnavailableError: the folder cannot be written, or another process holds a day.
     """
     store.adopt(prune.dataset)
+    if not (store.published_days(prune.dataset) or store.recorded_days(prune.dataset)):
+        return  # nothing was ever exported
     done = 0
     for removal in prune.removals:
         if remove(store, removal):
@@ -103,7 +112,8 @@ def apply_prune(store: Store, prune: Prune) -> Iterator[Removal | Replaced]:
                 )
             )
             yield replaced
-    store.record(Entry(event="pruned", dataset=prune.dataset, reason=f"{done} removed"))
+    reason = FORCED if prune.refused else f"{done} removed"
+    store.record(Entry(event="pruned", dataset=prune.dataset, reason=reason))
     if done:
         store.clean_up(prune.dataset)
 
@@ -118,39 +128,72 @@ def _expired(store: Store, dataset: Dataset, now: dt.datetime) -> Iterator[Repla
 
 
 def _wrong_clock(store: Store, dataset: str, now: dt.datetime) -> str:
-    newest = _newest(store, dataset)
-    if newest is None:
+    times = _times(store, dataset, now)
+    if not times:
         return ""
+    newest = times[-1]
     if now < newest - CLOCK_SKEW:
         return (
             f"the clock says {now:%Y-%m-%d %H:%M} UTC, which is before the newest entry of the "
             f"ledger, {newest:%Y-%m-%d %H:%M} UTC"
         )
-    if now - newest > MAX_SILENCE:
-        return (
-            f"the clock says {now:%Y-%m-%d}, which is {(now - newest).days} days after the newest "
-            f"entry of the ledger, {newest:%Y-%m-%d}. The clock may be wrong"
-        )
+    for earlier, later in pairwise([*times, now]):
+        if later - earlier > MAX_SILENCE:
+            days = (later - earlier).days
+            if later == now:
+                return (
+                    f"the clock says {now:%Y-%m-%d}, which is {days} days after the newest entry "
+                    f"of the ledger, {newest:%Y-%m-%d}. The clock may be wrong"
+                )
+            return (
+                f"two entries of the ledger are {days} days apart, {earlier:%Y-%m-%d} and "
+                f"{later:%Y-%m-%d}. The clock may have been wrong"
+            )
     return ""
 
 
-def _newest(store: Store, dataset: str) -> dt.datetime | None:
-    times = [
-        entry.at
-        for day in store.recorded_days(dataset)
-        for entry in store.entries(dataset, day)[-1:]
-    ]
+def _times(store: Store, dataset: str, now: dt.datetime) -> list[dt.datetime]:
+    """Times of the ledger, in order, since an operator last said that the clock is right.
+
+    For a dataset without a ledger, the times of its exports.
+    """
+    own = store.entries(dataset, None)
     # An `adopted` entry of the dataset is as old as the upgrade, not as an export.
-    times += [e.at for e in store.entries(dataset, None) if e.event != "adopted"]
-    return max(times, default=None)
-
-
-def _too_many(store: Store, dataset: Dataset, removals: list[Removal]) -> str:
-    days = sum(removal.what == "day" for removal in removals)
-    published = len(store.published_days(dataset.name))
-    if days > MAX_REMOVED_DAYS and 100 * days > MAX_REMOVED_PCT * published:
-        return (
-            f"it would remove {days} of {published} published days, more than "
-            f"{MAX_REMOVED_DAYS} days and {MAX_REMOVED_PCT} %"
+    times = [entry.at for entry in own if entry.event != "adopted"]
+    for day in store.recorded_days(dataset):
+        times += [entry.at for entry in store.entries(dataset, day)]
+    if not times:
+        manifests = (
+            Manifest.if_readable(store.read_manifest(dataset, day))
+            for day in store.published_days(dataset)
         )
+        times = [manifest.export_timestamp for manifest in manifests if manifest]
+    if forced := [e.at for e in own if e.event == "pruned" and e.reason == FORCED]:
+        last = forced[-1]
+        # Later entries may have been written while the clock was wrong.
+        times = [time for time in times if last <= time <= now] or [last]
+    return sorted(times)
+
+
+def _too_many(store: Store, dataset: Dataset, found: Sequence[Removal | Replaced]) -> str:
+    name = dataset.name
+    removals = [each for each in found if isinstance(each, Removal)]
+    kinds = {
+        "published days": (
+            sum(removal.what == "day" for removal in removals), len(store.published_days(name)),
+        ),
+        "days with rejected rows": (
+            sum(removal.what == "quarantine" for removal in removals),
+            len(store.quarantined_days(name)),
+        ),
+        "replaced exports": (
+            len(found) - len(removals), len(store.replaced_exports(name)),
+        ),
+    }  # fmt: skip
+    for kind, (removed, there) in kinds.items():
+        if removed > MAX_REMOVED_DAYS and 100 * removed > MAX_REMOVED_PCT * there:
+            return (
+                f"it would remove {removed} of {there} {kind}, more than {MAX_REMOVED_DAYS} and "
+                f"{MAX_REMOVED_PCT} %"
+            )
     return ""

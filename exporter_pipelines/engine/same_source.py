@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 
 from exporter_pipelines.contracts.ledger import DayRecord, Entry
 from exporter_pipelines.contracts.manifest import Manifest
-from exporter_pipelines.contracts.source import SourceIdentity
+from exporter_pipelines.contracts.source import NotComparedError, SourceIdentity
 from exporter_pipelines.contracts.staged_day import StagedDay
 from exporter_pipelines.contracts.store import Store
-from exporter_pipelines.engine.day_keys import missing_rows
+from exporter_pipelines.engine.day_keys import shared_pct
 from exporter_pipelines.engine.judge import Verdict
 from exporter_pipelines.errors import (
     ConfigurationError,
@@ -24,6 +24,8 @@ from exporter_pipelines.errors import (
 )
 
 CHECK = "same_source"
+
+_ANOTHER = "The day comes from another database than the exports before."
 
 SAME_PCT = 90.0
 """A day from another database replaces its export only if it has this share of its rows."""
@@ -37,6 +39,8 @@ class SourceJudgement:
         verdict: Of the check `same_source`.
         source: Salted hash of the database's identity.
         is_known: Whether the published export is known to come from the same database.
+        was_other: Whether the published export comes from a database that was never accepted, and
+            the new one from the accepted source.
         entries: For the ledger of the dataset, when the day is published.
     """
 
@@ -44,10 +48,16 @@ class SourceJudgement:
     source: str
     is_known: bool
     entries: tuple[Entry, ...] = ()
+    was_other: bool = False
 
 
 def hashed_identity(store: Store, identity: SourceIdentity) -> str:
-    """The identity of a database as the ledger stores it; it reveals no name."""
+    """The identity of a database as the ledger stores it; it reveals no name.
+
+    A query counts as one table, whatever its text: the identity is that of the database.
+    """
+    if identity.table.startswith("query "):
+        identity = replace(identity, table="query")
     return store.salted(json.dumps(astuple(identity)))
 
 
@@ -68,7 +78,11 @@ def refuse_mixing(store: Store, dataset: str, *, sample: bool) -> None:
     has, is_now = ("a database", "the sample backend")
     if known.sample:
         has, is_now = is_now, has
-    raise ConfigurationError(
+    raise _mixing(store, dataset, has, is_now)
+
+
+def _mixing(store: Store, dataset: str, has: str, is_now: str) -> ConfigurationError:
+    return ConfigurationError(
         f"{store.location} has exports of {dataset} from {has}, but its source is {is_now} now.",
         "Nothing was changed. Use another EXPORTER_OUTPUT_URL, or correct the source URL.",
     )
@@ -108,16 +122,48 @@ def judge_source(
     entries = store.entries(name, None)
     known = accepted_source(entries)
     if known is None:
-        # The first export, or the first after an upgrade. `no_lost_rows` then looks rows up.
-        first = Entry(event="source", dataset=name, source=source, sample=sample)
-        verdict = Verdict(CHECK, True, "WARN", "The database is noted as the dataset's source.")
-        return SourceJudgement(verdict, source, record.published is None, (first,))
-    if known.source == source:
-        verdict = Verdict(CHECK, True, "WARN", "The database is the same as before.")
-        # The export may be of an earlier source, or adopted.
-        exported = record.published
-        return SourceJudgement(verdict, source, exported is None or exported.source == source)
-    return _judge_other(store, staged, record, entries, source, accepted=accepted)
+        return _judge_first(store, staged, record, source, accepted=accepted, sample=sample)
+    if known.source != source:
+        return _judge_other(store, staged, record, entries, source, accepted=accepted)
+    verdict = Verdict(CHECK, True, "WARN", "The database is the same as before.")
+    # The published export may be adopted, or of another source.
+    exported = record.published
+    is_known = exported is None or exported.source == source
+    was_accepted = exported is None or exported.source in {
+        None, *(entry.source for entry in entries if entry.event == "source"),
+    }  # fmt: skip
+    return SourceJudgement(verdict, source, is_known, was_other=not was_accepted)
+
+
+def _judge_first(
+    store: Store,
+    staged: StagedDay,
+    record: DayRecord,
+    source: str,
+    *,
+    accepted: bool,
+    sample: bool,
+) -> SourceJudgement:
+    """Judge the first export of a dataset, or the first one after an upgrade.
+
+    After an upgrade the database of the earlier exports is not known. Days of `ips` lose rows to
+    newer days, but what is left of them is unchanged: a day that shares no row is of another one.
+    """
+    name = staged.dataset.name
+    first = Entry(event="source", dataset=name, source=source, sample=sample)
+    verdict = Verdict(CHECK, True, "WARN", "The database is noted as the dataset's source.")
+    if record.published is None:
+        if sample and store.published_days(name):
+            raise _mixing(store, name, "a database or an earlier version", "the sample backend")
+        return SourceJudgement(verdict, source, True, (first,))
+    shared = _shared(store, staged, record)
+    has_rows = staged.tally.rows_exported > 0
+    other = shared is not None and has_rows and not (shared.of_published and shared.of_new)
+    if sample and (shared is None or shared.of_published < SAME_PCT):
+        other = True
+    if other and not accepted:
+        return _held(source, shared)
+    return SourceJudgement(verdict, source, False, (first,))
 
 
 def _judge_other(
@@ -129,40 +175,71 @@ def _judge_other(
     *,
     accepted: bool,
 ) -> SourceJudgement:
-    name = staged.dataset.name
-    accept = f"If this is right, run `exporter accept-source {name}`."
-    another = "The day comes from another database than the exports before."
+    accept = f"If this is right, run `exporter accept-source {staged.dataset.name}`."
     if record.published is None:
-        verdict = Verdict(CHECK, False, "WARN", f"{another} {accept}")
+        verdict = Verdict(CHECK, False, "WARN", f"{_ANOTHER} {accept}")
         return SourceJudgement(verdict, source, is_known=True)
     if record.published.source == source:
         verdict = Verdict(CHECK, True, "WARN", "The published export is of the same database.")
         return SourceJudgement(verdict, source, is_known=True)
-    shared = _shared_pct(store, staged, record)
-    numbers: dict[str, float | int] = {} if shared is None else {"rows_shared_pct": shared}
-    if not accepted and (shared is None or shared < SAME_PCT):
-        found = "cannot be compared" if shared is None else f"has {shared:g} % of its rows"
-        reason = f"{another} It {found}, so it does not replace the published export."
-        return SourceJudgement(Verdict(CHECK, False, "ERROR", reason, numbers), source, False)
+    shared = _shared(store, staged, record)
+    if not (shared and shared.is_same):
+        if not accepted:
+            return _held(source, shared)
+        verdict = Verdict(CHECK, False, "WARN", f"{_ANOTHER} Its other rows were accepted.")
+        return SourceJudgement(verdict, source, is_known=False)
     reported = any(e.event == "source_changed" and e.source == source for e in entries)
-    changed = Entry(event="source_changed", dataset=name, source=source)
-    reason = f"{another} It has the rows of the published export."
-    verdict = Verdict(
-        CHECK, reported, "WARN", reason if reported else f"{reason} {accept}", numbers
-    )
+    changed = Entry(event="source_changed", dataset=staged.dataset.name, source=source)
+    reason = f"{_ANOTHER} It has the rows of the published export."
+    if not reported:
+        reason += f" {accept}"
+    verdict = Verdict(CHECK, reported, "WARN", reason, shared.numbers)
     return SourceJudgement(verdict, source, True, () if reported else (changed,))
 
 
-def _shared_pct(store: Store, staged: StagedDay, record: DayRecord) -> float | None:
-    """Percentage of published rows, by key and time, that the new export has; None: not known."""
+@dataclass(frozen=True)
+class _Shared:
+    """Percentages of the rows that two exports share, by key and time.
+
+    Attributes:
+        of_published, of_new: See `day_keys.shared_pct`.
+        new_rows: Rows of the new export.
+    """
+
+    of_published: float
+    of_new: float
+    new_rows: int
+
+    @property
+    def is_same(self) -> bool:
+        """Whether both are of the same rows. Rows of the published export may have moved away."""
+        return self.of_published >= SAME_PCT or (self.new_rows > 0 and self.of_new >= SAME_PCT)
+
+    @property
+    def numbers(self) -> dict[str, float | int]:
+        return {"rows_shared_pct": self.of_published}
+
+
+def _held(source: str, shared: _Shared | None) -> SourceJudgement:
+    found = "cannot be compared"
+    if shared:
+        found = f"has {shared.of_published:g} % of its rows"
+    reason = (
+        f"{_ANOTHER} It {found}, so it does not replace the published export. If it is the wrong "
+        "one, correct the source URL."
+    )
+    numbers = shared.numbers if shared else {}
+    return SourceJudgement(Verdict(CHECK, False, "ERROR", reason, numbers), source, False)
+
+
+def _shared(store: Store, staged: StagedDay, record: DayRecord) -> _Shared | None:
+    """The rows that the new export and the published one share; None when it is not known."""
     data = store.read_manifest(staged.dataset.name, staged.window.day)
     manifest = Manifest.if_readable(data) if record.published else None
     if manifest is None:
         return None
     try:
-        found = missing_rows(store, manifest, staged, with_time=True)
-    except (PublishedDayDamagedError, OutputUnavailableError, OSError):
+        of_published, of_new = shared_pct(store, manifest, staged)
+    except (NotComparedError, PublishedDayDamagedError, OutputUnavailableError, OSError):
         return None
-    if not found.published:
-        return 100.0 if not manifest.record_count else None
-    return round(100 * (1 - found.missing / found.published), 2)
+    return _Shared(of_published, of_new, staged.tally.rows_exported)

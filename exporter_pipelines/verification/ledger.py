@@ -6,6 +6,7 @@ is in no history, and a history can be lost.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
@@ -28,6 +29,8 @@ def datasets_in_ledger(store: LocalStore) -> list[str]:
 
 def missing_days(store: LocalStore, dataset: str, published: Collection[str]) -> Iterator[str]:
     """Days that should be published according to the ledger, but have no folder."""
+    if not is_readable(store, dataset):
+        return
     there = set(published)
     for day in ledger.days(store.root, dataset):
         if day not in there and _record(store, dataset, day)[0].published:
@@ -35,11 +38,20 @@ def missing_days(store: LocalStore, dataset: str, published: Collection[str]) ->
 
 
 def verify_begun(store: LocalStore, dataset: str, report: VerifyReport, *, has_days: bool) -> None:
-    """Add a warning for a dataset with days and no ledger, and for a damaged ledger."""
-    if has_days and not ledger.exists(store.root, dataset):
-        path = ledger_path(store, dataset, None)
+    """Add a warning for a dataset with days and no ledger, or one that may not be read."""
+    path = ledger_path(store, dataset, None)
+    if not is_readable(store, dataset):
+        message = "may not be read by this user, so the days were not compared with the ledger"
+        report.add("ledger_missing", path, message, "Run it as the user who exports.", level="warn")
+    elif has_days and not ledger.exists(store.root, dataset):
         message = "does not exist, so missing days cannot be noticed"
         report.add("ledger_missing", path, message, "The next export begins it.", level="warn")
+
+
+def is_readable(store: LocalStore, dataset: str) -> bool:
+    """Whether this user may read the ledger, which only the user who exports may."""
+    path = ledger_path(store, dataset, None)
+    return not path.exists() or os.access(path, os.R_OK)
 
 
 def verify_recorded(store: LocalStore, dataset: str, day: str, report: VerifyReport) -> None:
@@ -48,6 +60,8 @@ def verify_recorded(store: LocalStore, dataset: str, day: str, report: VerifyRep
     Usually the ledger expects the generation that was read already (`report.generation`). Otherwise
     both are read again, because a run may have published the day in the meantime.
     """
+    if not is_readable(store, dataset):
+        return  # `verify_begun` reports it once for the dataset
     try:
         entries, damaged = ledger.read(store.root, dataset, day)
         record, generation = DayRecord.of(entries, report.generation), report.generation

@@ -12,8 +12,8 @@ import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from exporter_pipelines.contracts.ledger import DayRecord
 from exporter_pipelines.contracts.manifest import Manifest
-from exporter_pipelines.engine.export_day import day_record
 from exporter_pipelines.engine.load import open_day
 from exporter_pipelines.stores import LocalStore
 from exporter_pipelines.stores.local.ledger import datasets as recorded_datasets
@@ -165,6 +165,7 @@ class Archive:
         target = self.store.day_folder("logs", day)
         shutil.rmtree(target, ignore_errors=True)
         shutil.copytree(backup[0], target)
-        expected = day_record(self.store, "logs", day).expected
-        is_newest = self.store.generation("logs", day) == expected
+        generation = self.store.generation("logs", day)
+        record = DayRecord.of(self.store.entries("logs", day), generation)
+        is_newest = generation == record.expected
         self.tampering(day, "" if is_newest else "older")

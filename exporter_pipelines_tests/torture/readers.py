@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pyarrow.compute as pc
 
+from exporter_pipelines.contracts.ledger import DayRecord
 from exporter_pipelines.contracts.manifest import MANIFEST_NAME, Manifest
-from exporter_pipelines.engine.export_day import day_record
 from exporter_pipelines.engine.load import open_day
 from exporter_pipelines.stores import LocalStore
 from exporter_pipelines_tests.support.backends import Backend
@@ -75,8 +75,9 @@ def damage(store: LocalStore, variants: Variants) -> str:
     strange = {path.name for path in folder.parent.iterdir()} - {folder.name}
     if strange:
         return f"data/ also holds {strange}"
-    record = day_record(store, "logs", DAY)
-    agrees = record.expected == store.generation("logs", DAY)
+    generation = store.generation("logs", DAY)
+    record = DayRecord.of(store.entries("logs", DAY), generation)
+    agrees = record.expected == generation
     return "" if agrees else f"the ledger does not expect this export: {record.entries[-3:]}"
 
 

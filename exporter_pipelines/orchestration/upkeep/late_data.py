@@ -22,7 +22,7 @@ from exporter_pipelines.contracts.manifest import Manifest
 from exporter_pipelines.contracts.source import Session
 from exporter_pipelines.contracts.store import generation_of
 from exporter_pipelines.defs_files import dataset_named, exported_names
-from exporter_pipelines.engine.export_day import day_record
+from exporter_pipelines.engine.day_record import day_record
 from exporter_pipelines.engine.kept_days import source_keeps_no_longer
 from exporter_pipelines.errors import ExporterError
 from exporter_pipelines.orchestration.dagster_internals.partitioned_events import (

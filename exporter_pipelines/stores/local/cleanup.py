@@ -13,10 +13,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from exporter_pipelines.contracts.manifest import MANIFEST_NAME
+from exporter_pipelines.contracts.store import generation_of
 from exporter_pipelines.errors import DayUnavailableError
 from exporter_pipelines.stores import layout
-from exporter_pipelines.stores.local.files import SWAP_SUFFIX, make_folder, translate_os_errors
+from exporter_pipelines.stores.local.files import (
+    SWAP_SUFFIX,
+    make_folder,
+    sync_folder,
+    translate_os_errors,
+)
+from exporter_pipelines.stores.local.ledger import entries
 from exporter_pipelines.stores.local.locks import FileLock, locked
+from exporter_pipelines.stores.local.small_files import read_small_file
 
 GRACE_S = 3600
 """How long a replaced day stays on disk. A reader that was listing the old folder when it was
@@ -55,9 +64,25 @@ def remove_attempt(root: Path, dataset: str, attempt: str) -> bool:
         with day_lock(root, dataset, day), translate_os_errors(target):
             if not target.exists():
                 os.rename(swapped, target)
+    if folder.exists():
+        _keep_replaced(root, dataset, attempt)
     for leftover in (folder, swapped):
         shutil.rmtree(leftover, ignore_errors=True)
     return not folder.exists() and not swapped.exists()
+
+
+def _keep_replaced(root: Path, dataset: str, attempt: str) -> None:
+    """Keep a replaced day that a killed process had no time to move out of its staging area."""
+    day = layout.day_of_attempt(attempt)
+    with day_lock(root, dataset, day):
+        folder = root / dataset / layout.STAGING / attempt
+        data = read_small_file(folder / MANIFEST_NAME, root)
+        begun = [e for e in entries(root, dataset, day) if e.kept_as == attempt]
+        if data is not None and begun and generation_of(data) == begun[-1].replaces:
+            kept = make_folder(root, dataset, layout.REPLACED)
+            with translate_os_errors(kept):
+                os.rename(folder, kept / attempt)
+            sync_folder(kept)
 
 
 @contextmanager

@@ -28,6 +28,24 @@ def drop_quarantine(root: Path, dataset: str, day: str, name: str) -> None:
         (layout.quarantine_folder(root, dataset, day) / name).unlink()
 
 
+def keep_old_quarantine(root: Path, dataset: str, day: str, *, keep: set[str], name: str) -> None:
+    """Move quarantine files of earlier attempts to the replaced export that they belong to.
+
+    Args:
+        root, dataset, day: The day.
+        keep: Files of the new export, which stay.
+        name: Of the replaced export.
+    """
+    folder = layout.quarantine_folder(root, dataset, day)
+    replaced = root / dataset / layout.REPLACED / name
+    if folder.resolve() != layout.quarantine_folder(root.resolve(), dataset, day):
+        return
+    for file in folder.iterdir() if folder.is_dir() and replaced.is_dir() else ():
+        if file.name not in keep and file.is_file() and not file.is_symlink():
+            with suppress(OSError):  # as in `remove_old_quarantine`
+                os.rename(file, replaced / file.name)
+
+
 def remove_old_quarantine(root: Path, dataset: str, day: str, *, keep: set[str]) -> None:
     """Remove quarantine files of earlier attempts.
 

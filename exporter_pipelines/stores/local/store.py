@@ -40,6 +40,7 @@ from exporter_pipelines.stores.local.marker import create_marker
 from exporter_pipelines.stores.local.published_day import LocalPublishedDay, open_file, open_folder
 from exporter_pipelines.stores.local.quarantine import (
     drop_quarantine,
+    keep_old_quarantine,
     keep_quarantine,
     remove_old_quarantine,
     remove_quarantine_of_earlier_holds,
@@ -98,6 +99,8 @@ class LocalStore:
             self._switch_with_quarantine(mine, publication)
             self._finish(begun)
             kept = {publication.quarantine} if publication.quarantine else set()
+            if begun.kept_as:
+                keep_old_quarantine(self.root, dataset, day, keep=kept, name=begun.kept_as)
             remove_old_quarantine(self.root, dataset, day, keep=kept)
 
     def hold(self, staging: Staging, quarantine: str) -> Path:
