@@ -74,11 +74,13 @@ def remove_attempt(root: Path, dataset: str, attempt: str) -> bool:
 def _keep_replaced(root: Path, dataset: str, attempt: str) -> None:
     """Keep a replaced day that a killed process had no time to move out of its staging area."""
     day = layout.day_of_attempt(attempt)
+    begun = [entry for entry in entries(root, dataset, day) if entry.kept_as == attempt]
+    if not begun:
+        return
     with day_lock(root, dataset, day):
         folder = root / dataset / layout.STAGING / attempt
         data = read_small_file(folder / MANIFEST_NAME, root)
-        begun = [e for e in entries(root, dataset, day) if e.kept_as == attempt]
-        if data is not None and begun and generation_of(data) == begun[-1].replaces:
+        if data is not None and generation_of(data) == begun[-1].replaces:
             kept = make_folder(root, dataset, layout.REPLACED)
             with translate_os_errors(kept):
                 os.rename(folder, kept / attempt)
