@@ -14,7 +14,7 @@ from pathlib import Path
 from exporter_pipelines.errors import SupersededError
 from exporter_pipelines.stores import LocalStore
 from exporter_pipelines.stores.local import switching
-from exporter_pipelines_tests.support.datasets import dataset, export
+from exporter_pipelines_tests.support.datasets import dataset, export, outcome_of
 
 # The server has imported everything, and each process is a fork of it: 10 ms instead of 1.5 s.
 FORKS = multiprocessing.get_context("forkserver")
@@ -90,6 +90,12 @@ def die_at(step: int) -> None:
     for name in _CALLS:
         setattr(os, name, counted(getattr(os, name)))
     switching.exchange = counted(switching.exchange)  # type: ignore[assignment]
+
+
+def export_and_die(url: str, root: Path, day: str, step: int) -> None:
+    """Export the logs of a day, and be killed before the n-th call that changes the disk."""
+    die_at(step)
+    outcome_of(url, dataset(), day, LocalStore(root))
 
 
 def _export(

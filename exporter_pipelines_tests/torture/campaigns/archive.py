@@ -10,7 +10,6 @@ import datetime as dt
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from types import SimpleNamespace
 
 import dagster as dg
@@ -21,8 +20,8 @@ from exporter_pipelines.engine.prune import apply_prune, plan_prune
 from exporter_pipelines.orchestration.upkeep import late_data
 from exporter_pipelines.stores import LocalStore
 from exporter_pipelines_tests.support.backends import IPS, LOGS, Backend
-from exporter_pipelines_tests.support.datasets import dataset, outcome_of
-from exporter_pipelines_tests.support.processes import FORKS, die_at
+from exporter_pipelines_tests.support.datasets import databases, dataset, outcome_of
+from exporter_pipelines_tests.support.processes import FORKS, export_and_die
 from exporter_pipelines_tests.support.runs import Runner
 from exporter_pipelines_tests.torture.archive_model import DAYS, ROWS, TODAY, Archive
 from exporter_pipelines_tests.torture.promises import Promise
@@ -233,9 +232,7 @@ class _Sequence:
     def killed(self) -> None:
         """A run dies anywhere; the ledger agrees with what is published at once."""
         day, step, source = self._day(), self.dice.randint(1, 120), self._source()
-        process = FORKS.Process(
-            target=_export_and_die, args=(self._url, self.store.root, day, step)
-        )
+        process = FORKS.Process(target=export_and_die, args=(self._url, self.store.root, day, step))
         process.start()
         process.join(60)
         self._judge([day], "kill", source=source, accepted=False)
@@ -270,10 +267,13 @@ class _Sequence:
             days = DAYS[DAYS.index(min(days)) : DAYS.index(max(days)) + 1]
             self._run(days, accept=accept)
         else:
-            for day in days:
-                outcome = outcome_of(self._url, dataset(), day, self.store, accept_loss=accept)
-                if outcome.manifest is None:
-                    held[day] = outcome.reasons
+            with databases(self._url) as session:
+                for day in days:
+                    outcome = outcome_of(
+                        self._url, dataset(), day, self.store, session=session, accept_loss=accept
+                    )
+                    if outcome.manifest is None:
+                        held[day] = list(outcome.reasons)
         for day, reasons in held.items():
             wrongly = self.archive.wrongly_held(day, source=source)
             self._check(not wrongly, f"{why} held {day}: {reasons}")
@@ -319,8 +319,3 @@ class _Sequence:
             yield
         finally:
             ledger.dt = original
-
-
-def _export_and_die(url: str, root: Path, day: str, step: int) -> None:
-    die_at(step)
-    outcome_of(url, dataset(), day, LocalStore(root))
