@@ -18,6 +18,7 @@ The packages (`test_ladder` lists what each may import, and enforces it):
     notifications                                alert messages and where they are sent
     demo                                         the sample backend
     databases                                    opens the database of a source URL or of the demo
+    output_folder                                which output folder the project has
     orchestration                                Dagster: exports, upkeep, report, alerts
     components                                   Dagster: what a defs.yaml may ask for
     definitions                                  what Dagster loads

@@ -11,6 +11,7 @@ Belongs here: which output folder this project has. Does not belong here: what i
 from __future__ import annotations
 
 import json
+import logging
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,7 @@ HINT = (
     "folder, or want to begin a new one, run `exporter output adopt`."
 )
 _FILE = "exporter_output.json"
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -71,16 +73,18 @@ def require(store: LocalStore) -> None:
 def remember_first(store: LocalStore, *, sample: bool) -> None:
     """Make this the output folder of a project that has none yet; called after each publish.
 
+    A DAGSTER_HOME that cannot be written is only logged: the day is published, and must not fail.
+
     Args:
         store: The output folder.
         sample: Whether the sample backend was exported.
-
-    Raises:
-        OutputUnavailableError: DAGSTER_HOME cannot be written.
     """
-    known = _known()
-    if known is None or (known.sample and not sample):
-        remember(store, sample=sample)
+    try:
+        known = _known()
+        if known is None or (known.sample and not sample):
+            remember(store, sample=sample)
+    except OutputUnavailableError as error:
+        _log.warning("The output folder is not remembered in DAGSTER_HOME. %s", error)
 
 
 def remember(store: LocalStore, *, sample: bool = False) -> None:

@@ -136,5 +136,7 @@ def test_a_zone_that_differs_only_in_summer_is_noticed_in_winter(
 
 def test_a_zone_with_the_same_midnights_is_accepted(backend: Backend, store: LocalStore) -> None:
     export(backend.url, dataset(), DAY, store, timezone="Europe/Berlin")
-    for day in ("2026-11-02", "2026-11-09", "2027-07-01"):
+    others = ["2026-11-02", "2026-11-09", "2027-07-01"]
+    for day in others:
         export(backend.url, dataset(), day, store, timezone="Europe/Paris")
+    assert store.published_days("logs") == [DAY, *others]

@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 
 from exporter_pipelines import api
 from exporter_pipelines.cli import main
-from exporter_pipelines.errors import WrongOutputFolderError
+from exporter_pipelines.errors import OutputUnavailableError, WrongOutputFolderError
 from exporter_pipelines.stores import LocalStore
 from exporter_pipelines_tests.support.backends import Backend
 from exporter_pipelines_tests.support.datasets import dataset
@@ -73,6 +73,18 @@ def test_nothing_is_written_where_the_disk_is_not_mounted(
     assert found.exit_code == 1
     assert "output_folder" in found.output
     assert exporter("keep", "logs", DAY).exit_code == 1
+
+
+def test_a_day_is_published_where_dagster_home_cannot_be_written(
+    home: Path, store: LocalStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(*_arguments: object) -> None:
+        raise OutputUnavailableError("Read-only file system.")
+
+    monkeypatch.setattr("exporter_pipelines.output_folder.replace_file", refuse)
+    assert api.export_day("logs", DAY).record_count == 0
+    assert Runner([dataset()]).run("logs", NEXT).success
+    assert "is not remembered in DAGSTER_HOME. Read-only file system." in caplog.text
 
 
 def test_another_folder_is_refused_and_adopted(

@@ -144,6 +144,7 @@ def _judge_growth(
     now = staged.tally.source_rows
     numbers: dict[str, float | int] = {"rows_now": now, "rows_before": known.source_rows or 0}
     unchanged = manifest is None or manifest.data_version == staged.data_version
+    unknown = ""
     if now == known.source_rows and not unchanged:
         change = _change(store, staged, known, manifest, session)
         if replaced := change.gone + change.moved:
@@ -154,7 +155,9 @@ def _judge_growth(
                 f"{staged.dataset.config.keep_replaced_days} days."
             )
             return Loss(Verdict(CHECK, False, "WARN", reason, numbers), now, keep_replaced=True)
-    reason = "The source has no fewer rows of this day."
+        if change.not_compared:
+            unknown = f"Whether they are the same rows was not compared: {change.not_compared}."
+    reason = f"The source has no fewer rows of this day. {unknown}".strip()
     return Loss(Verdict(CHECK, True, "ERROR", reason, numbers), now)
 
 
