@@ -279,12 +279,10 @@ def test_a_role_that_may_write_is_a_warning(doctor: Doctor, backend: Backend, re
     assert doctor.found("ok", "privileges", "ips")
 
 
-def test_policies_that_may_hide_rows_are_a_warning(
-    doctor: Doctor, backend: Backend, reader: str
-) -> None:
+def test_policies_that_may_hide_rows_fail(doctor: Doctor, backend: Backend, reader: str) -> None:
     backend.run("ALTER TABLE logs ENABLE ROW LEVEL SECURITY")
     doctor.run()
-    assert "may hide rows" in doctor.found("warn", "row-level security")["message"]
+    assert "may hide rows" in doctor.found("FAIL", "row-level security")["message"]
 
 
 # The real command

@@ -11,7 +11,7 @@ from urllib.parse import quote
 import psycopg
 import pytest
 
-from exporter_pipelines.errors import ExporterError
+from exporter_pipelines.errors import ConfigurationError, ExporterError
 from exporter_pipelines.stores import LocalStore
 from exporter_pipelines_tests.support.backends import Backend
 from exporter_pipelines_tests.support.datasets import dataset, export, export_patiently
@@ -68,6 +68,41 @@ def test_such_a_role_can_do_nothing_else(backend: Backend, reader_url: str, stat
         pytest.raises(psycopg.errors.InsufficientPrivilege),
     ):
         connection.execute(statement)
+
+
+def test_policies_that_hide_rows_refuse_the_export(
+    backend: Backend, reader_url: str, store: LocalStore
+) -> None:
+    backend.add_logs(DAY, 3)
+    before = export(reader_url, dataset(), DAY, store)
+    backend.run("ALTER TABLE logs ENABLE ROW LEVEL SECURITY")
+    backend.run("CREATE VIEW safe_logs AS SELECT * FROM logs")
+    backend.run(f"GRANT SELECT ON safe_logs TO {_role(reader_url)}")
+    backend.run(f"ALTER VIEW safe_logs OWNER TO {_role(reader_url)}")
+    sources = [{}, {"table": "safe_logs"}, {"table": None, "query": "SELECT * FROM logs"}]
+    for source in sources:
+        with pytest.raises(ConfigurationError) as caught:
+            export(reader_url, dataset(source=source), DAY, store)
+        assert "Row-level security hides rows of" in str(caught.value)
+        assert "BYPASSRLS" in str(caught.value)
+        assert "GRANT SELECT" not in str(caught.value)
+    assert store.read_manifest("logs", DAY) == before.to_json()
+    # A role that the policies do not filter reads all rows.
+    assert export(backend.url, dataset(), DAY, store).counts.read == 3
+
+
+def test_policies_that_choose_the_rows_on_purpose_are_allowed_by_the_url(
+    backend: Backend, reader_url: str, store: LocalStore
+) -> None:
+    backend.add_logs(DAY, 3)
+    backend.run("ALTER TABLE logs ENABLE ROW LEVEL SECURITY")
+    backend.run("CREATE POLICY chosen ON logs USING (id < 3)")
+    url = f"{reader_url}&options=-c%20row_security%3Don"
+    assert export(url, dataset(), DAY, store).counts.read == 2
+
+
+def _role(url: str) -> str:
+    return url.split("://")[1].split(":")[0]
 
 
 CANARY = "canary7Secret"

@@ -82,6 +82,7 @@ class Concern:
     check: str
     message: str
     hint: str
+    level: Level = "warn"
 
 
 class Inspection(Protocol):

@@ -162,6 +162,6 @@ def _key(dataset: Dataset, inspection: Inspection, relation: Relation) -> Iterat
 def _concerns(dataset: Dataset, inspection: Inspection, relation: Relation) -> Iterator[Finding]:
     concerns = list(inspection.concerns(relation))
     for concern in concerns:
-        yield Finding("warn", dataset.name, concern.check, concern.message, concern.hint)
+        yield Finding(concern.level, dataset.name, concern.check, concern.message, concern.hint)
     if not any(concern.check == "privileges" for concern in concerns):
         yield Finding("ok", dataset.name, "privileges", "Read-only")

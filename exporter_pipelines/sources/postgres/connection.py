@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import adbc_driver_manager
 import adbc_driver_postgresql
@@ -43,6 +43,9 @@ LOCK_TIMEOUT_S = 30
 # client_encoding: a server without an encoding cannot convert text, and one invalid byte would fail
 # the whole batch. So the bytes are delivered unchanged, and each row is checked on arrival.
 #
+# row_security: `off` does not switch policies off. It makes a query fail that they would filter, as
+# in pg_dump. With `on`, hidden rows would be missing without an error.
+#
 # client_connection_check_interval: without it, a server continues to sort for a client that was
 # cancelled. PostgreSQL 14 and later, not on Windows.
 _SETTINGS = """
@@ -53,6 +56,7 @@ SELECT name, set_config(name, setting, true) AS setting FROM (VALUES
     ('bytea_output', 'hex'),
     ('extra_float_digits', '1'),
     ('lock_timeout', '{lock_timeout_ms}'),
+    ('row_security', '{row_security}'),
     ('client_encoding', CASE current_setting('server_encoding')
         WHEN 'SQL_ASCII' THEN 'SQL_ASCII' ELSE 'UTF8' END),
     ('client_connection_check_interval', '10s')
@@ -97,9 +101,12 @@ class PostgresConnection:
         variable: The environment variable with this URL, for messages.
         limits: For each wait; may be replaced between two transactions. Connecting also has libpq's
             `connect_timeout` of the URL, per host.
+        row_security: `off` refuses tables whose policies filter rows for this role; `on` reads the
+            rows that they leave. A `row_security` in the `options` of the URL takes precedence.
 
     Attributes:
         deadline: `time.monotonic()` after which every wait ends, if the transaction has one.
+        is_filtered_on_purpose: Whether the URL sets `row_security` to `on`.
         server: Identifier that the server keeps from `initdb` on; None if the role may not read it.
 
     Raises:
@@ -107,13 +114,18 @@ class PostgresConnection:
         ConfigurationError: the URL is malformed; its text is not shown.
     """
 
-    def __init__(self, url: str, variable: str, limits: Limits) -> None:
+    def __init__(
+        self, url: str, variable: str, limits: Limits, *, row_security: Literal["on", "off"] = "off"
+    ) -> None:
         self._variable, self.limits = variable, limits
         self.deadline: float | None = None
         self._watchdog = Watchdog()
         parameters = self._parameters(url)
         self._watchdog.tcp_user_timeout_ms = int(parameters["tcp_user_timeout"] or 0)
         self._errors = PostgresErrors(parameters, variable)
+        chosen = re.search(r"row_security\s*=\s*(on|off)", str(parameters.get("options", "")))
+        self.is_filtered_on_purpose = bool(chosen and chosen[1] == "on")
+        self._row_security = chosen[1] if chosen else row_security
         self._connection: Any = None
         limit_s = limits.stall_timeout_s
         try:
@@ -140,7 +152,9 @@ class PostgresConnection:
         """Begin the transaction; after a ROLLBACK, begin another with a new snapshot."""
         self.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         lock_timeout_ms = max(1, round(1000 * self.lock_timeout_s))
-        rows = self.rows(_SETTINGS.format(lock_timeout_ms=lock_timeout_ms))
+        rows = self.rows(
+            _SETTINGS.format(lock_timeout_ms=lock_timeout_ms, row_security=self._row_security)
+        )
         settings = {row["name"]: row["setting"] for row in rows}
         self.is_sql_ascii = settings["client_encoding"] == "SQL_ASCII"
 

@@ -54,7 +54,8 @@ class PostgresInspection:
     def __init__(self, url: str, variable: str) -> None:
         if "connect_timeout" not in url:
             url += f"{'&' if '?' in url else '?'}connect_timeout={CONNECT_TIMEOUT_S}"
-        self._connection = PostgresConnection(url, variable, _LIMITS)
+        # With policies applied, so that a table whose rows they hide can still be examined.
+        self._connection = PostgresConnection(url, variable, _LIMITS, row_security="on")
         self._given = conninfo_to_dict(url)
         self._handles: dict[str, tuple[str, sql.Composable]] = {}
         self._connection.execute(f"SET LOCAL statement_timeout = {TIMEOUT_MS}")
@@ -188,9 +189,12 @@ class PostgresInspection:
         if powers["hides"]:
             yield Concern(
                 "row-level security",
-                f"Policies of {relation.name} may hide rows from this role; hidden rows are not "
-                "exported",
-                "Give the role a policy USING (true), or BYPASSRLS.",
+                f"Policies of {relation.name} may hide rows from this role",
+                "Hidden rows are not exported."
+                if self._connection.is_filtered_on_purpose
+                else "Give the role BYPASSRLS. If the policies are meant to choose the rows that "
+                "are exported, add options=-c%20row_security%3Don to the URL.",
+                "warn" if self._connection.is_filtered_on_purpose else "FAIL",
             )
 
     def _of_query(self, source: SourceConfig) -> Relation:

@@ -150,6 +150,13 @@ class PostgresTable:
         source, name = self._dataset.config.source, self._dataset.name
         if error.sqlstate == "55P03":
             return self._locked()
+        if error.sqlstate == "42501" and self._has_policies():
+            return ConfigurationError(
+                f"Row-level security hides rows of {source.origin} of {name} from this user.",
+                "A day without the hidden rows would look complete, so nothing is exported. Give "
+                "the user BYPASSRLS (ALTER ROLE ... BYPASSRLS). If the policies are meant to "
+                "choose the rows that are exported, add options=-c%20row_security%3Don to the URL.",
+            )
         if source.query is not None:
             return ConfigurationError(
                 f"The query of {name} cannot be run. {error.message}",
@@ -168,6 +175,19 @@ class PostgresTable:
                 "Correct `table` in its defs.yaml; write schema.table for another schema.",
             )
         return error
+
+    def _has_policies(self) -> bool:
+        """Whether the table can be read as soon as policies may filter its rows."""
+        quoted = relation(self._dataset.config.source).as_string(None)
+        self._connection.execute("BEGIN READ ONLY")
+        self._connection.execute("SET LOCAL row_security = on")
+        try:
+            self._connection.types(f"SELECT * FROM {quoted} AS t")  # noqa: S608 - quoted
+        except PostgresStatementError:
+            return False
+        finally:
+            self._connection.execute("ROLLBACK")
+        return True
 
     def _locked(self) -> ExporterError:
         holders = [
