@@ -21,13 +21,14 @@ from exporter_pipelines.contracts import (
     manifest,
     refinements,
     retention,
+    source_config,
 )
 from exporter_pipelines.transforms.level_aliases import LevelAliases
 
 DOCS = Path(__file__).parent
 MODELS: dict[str, type[BaseModel]] = {
     "DatasetConfig": dataset.DatasetConfig,
-    "SourceConfig": dataset.SourceConfig,
+    "SourceConfig": source_config.SourceConfig,
     "TransformConfig": refinements.TransformConfig,
     "RuleConfig": refinements.RuleConfig,
     "FilterConfig": refinements.FilterConfig,

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from exporter_pipelines.contracts.dataset import SourceConfig, TimeEncoding
 from exporter_pipelines.contracts.row_schema import Column
+from exporter_pipelines.contracts.source_config import SourceConfig, TimeEncoding
 from exporter_pipelines.errors import printable_lines
 
 Level = Literal["ok", "warn", "FAIL"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from exporter_pipelines.contracts.dataset import TimeEncoding
+from exporter_pipelines.contracts.source_config import TimeEncoding
 
 
 def likely_encoding(number: float) -> TimeEncoding:

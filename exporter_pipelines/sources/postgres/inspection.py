@@ -15,9 +15,9 @@ from typing import Any
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
-from exporter_pipelines.contracts.dataset import SourceConfig, TimeEncoding
 from exporter_pipelines.contracts.inspection import Concern, DaySpan, Relation
 from exporter_pipelines.contracts.row_schema import UTC_MICROSECONDS, Column
+from exporter_pipelines.contracts.source_config import SourceConfig, TimeEncoding
 from exporter_pipelines.errors import ConfigurationError, ExporterError, NotAnsweredError
 from exporter_pipelines.sources.likely_encoding import likely_encoding
 from exporter_pipelines.sources.postgres import questions as questions

@@ -11,9 +11,10 @@ from collections.abc import Mapping, Sequence
 
 from psycopg import sql
 
-from exporter_pipelines.contracts.dataset import Dataset, SourceConfig
+from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.day_window import DayWindow
 from exporter_pipelines.contracts.source import NOTES_COLUMN
+from exporter_pipelines.contracts.source_config import SourceConfig
 from exporter_pipelines.errors import ConfigurationError
 from exporter_pipelines.sources.postgres.times import (
     TEXTS,

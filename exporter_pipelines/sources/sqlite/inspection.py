@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from exporter_pipelines.contracts.dataset import SourceConfig, TimeEncoding
 from exporter_pipelines.contracts.inspection import Concern, DaySpan, Relation
 from exporter_pipelines.contracts.row_schema import Column
+from exporter_pipelines.contracts.source_config import SourceConfig, TimeEncoding
 from exporter_pipelines.errors import ConfigurationError, NotAnsweredError, SourceUnavailableError
 from exporter_pipelines.sources.likely_encoding import likely_encoding
 from exporter_pipelines.sources.sqlite.catalog import SqliteCatalog

@@ -13,9 +13,10 @@ from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 
-from exporter_pipelines.contracts.dataset import Dataset, SourceConfig
+from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.day_window import DayWindow
 from exporter_pipelines.contracts.row_schema import Column, RowSchema
+from exporter_pipelines.contracts.source_config import SourceConfig
 from exporter_pipelines.sources.sqlite.values import FITS, IS_BLOB, TOO_LARGE
 from exporter_pipelines.sources.time_encodings import UNITS_US, ZONE_SLACK, since_epoch_us
 

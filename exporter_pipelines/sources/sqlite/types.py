@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from exporter_pipelines.contracts.dataset import SourceConfig
 from exporter_pipelines.contracts.row_schema import Column
+from exporter_pipelines.contracts.source_config import SourceConfig
 from exporter_pipelines.sources.time_encodings import UNITS_US
 
 _NUMBERS = {"integer", "real"}
