@@ -11,6 +11,7 @@ from pathlib import Path
 
 import dagster as dg
 
+from exporter_pipelines import settings
 from exporter_pipelines.components.loading import exported, load_datasets
 from exporter_pipelines.hangups import end_like_terminate
 from exporter_pipelines.orchestration.alerts.condition_alerts import condition_alerts_sensor
@@ -31,6 +32,7 @@ from exporter_pipelines.orchestration.upkeep.repair import repair_job
 
 def build() -> dg.Definitions:
     """Load `defs/` under the settings of this moment."""
+    settings.announce_dotenv_of_dagster()
     silence()
     install_excepthook()
     end_like_terminate()

@@ -11,6 +11,7 @@ import datetime as dt
 import math
 import os
 import re
+import sys
 from functools import cache
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -27,19 +28,57 @@ DEFAULT_START_DATE = "2026-11-01"
 DEFAULT_TIMEZONE = "UTC"
 DEFAULT_OUTPUT = "./exports"
 
+DOTENV_WINS = ".env overrides the shell for"
+DOTENV_HINT = "Change .env, or remove the line there."
+_announced: set[str] = set()
+
 
 def load_dotenv() -> list[str]:
     """Load the `.env` of the working directory as Dagster does: its values override the shell's.
 
+    Says on stderr which variables had another value in the shell.
+
     Returns:
-        Names of the variables for which the shell had another value; never a value.
+        Names of these variables; never a value.
     """
-    file = Path(".env")
-    found = dotenv_values(file) if file.exists() else {}
-    values = {name: value for name, value in found.items() if value is not None}
+    values = _dotenv()
     replaced = [name for name, value in values.items() if os.environ.get(name, value) != value]
     os.environ.update(values)
+    _announce(replaced)
     return replaced
+
+
+def announce_dotenv_of_dagster() -> None:
+    """Say on stderr which variables Dagster has replaced by those of `.env`.
+
+    Dagster does so before it loads any code of a project, so the values of the shell are only in
+    Linux's record of this process. Processes that Dagster starts get the replaced values at once,
+    and say nothing.
+    """
+    try:
+        began_with = Path("/proc/self/environ").read_bytes().split(b"\0")
+    except OSError:  # another operating system
+        return
+    shell = dict(entry.split("=", 1) for entry in map(os.fsdecode, began_with) if "=" in entry)
+    _announce([
+        name
+        for name, value in _dotenv().items()
+        if shell.get(name, value) != value == os.environ.get(name)
+    ])  # fmt: skip
+
+
+def _dotenv() -> dict[str, str]:
+    file = Path(".env")
+    found = dotenv_values(file) if file.exists() else {}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _announce(replaced: list[str]) -> None:
+    """Once per process and variable: a command may load `.env` itself and then Dagster's code."""
+    names = [name for name in replaced if name not in _announced]
+    if names:
+        _announced.update(names)
+        sys.stderr.write(f"{DOTENV_WINS} {', '.join(names)}. {DOTENV_HINT}\n")
 
 
 def start_date() -> str:

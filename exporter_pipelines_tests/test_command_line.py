@@ -169,17 +169,22 @@ def test_nothing_is_left_in_staging(story: Story) -> None:
 
 def test_the_only_warning_is_about_the_command_itself(project: Project) -> None:
     command = ["asset", "materialize", "-m", "exporter_pipelines.definitions"]
+    kept = {k: v for k, v in project.environment.items() if k != "PYTHONWARNINGS"}
     finished = subprocess.run(
         [BIN / "dagster", *command, "--select", "group:exports", "--partition", ONE],
         cwd=project.path,
-        env={k: v for k, v in project.environment.items() if k != "PYTHONWARNINGS"},
+        env={**kept, "EXPORTER_SOURCE_URL": "sqlite:///secret.db"},
         capture_output=True,
         text=True,
         timeout=600,
         check=True,
     )
-    [warning] = [line for line in finished.stderr.splitlines() if "Warning: " in line]
+    lines = finished.stderr.splitlines()
+    [warning] = [line for line in lines if "Warning: " in line]
     assert "`asset_materialize_command` is superseded" in warning
+    [notice] = [line for line in lines if line.startswith(".env overrides the shell for")]
+    assert "EXPORTER_SOURCE_URL" in notice
+    assert "secret.db" not in finished.stdout + finished.stderr
 
 
 def broken_yaml(project: Project) -> None:

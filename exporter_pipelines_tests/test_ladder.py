@@ -65,10 +65,10 @@ LADDER = {
         "errors", "settings", "contracts", "transforms", "formats", "defs_files", "orchestration",
     },
     "defs": {"contracts", "transforms"},
-    "definitions": {"process_memory", "hangups", "orchestration", "components"},
+    "definitions": {"settings", "process_memory", "hangups", "orchestration", "components"},
     "doctor": {
-        "errors", "settings", "extras", "contracts", "transforms", "formats", "stores", "databases",
-        "defs_files", "output_folder",
+        "errors", "settings", "extras", "contracts", "transforms", "formats", "stores", "engine",
+        "databases", "defs_files", "output_folder",
     },
     "cli": {
         "errors", "settings", "extras", "contracts", "stores", "engine", "verification",

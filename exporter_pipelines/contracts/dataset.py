@@ -6,11 +6,19 @@ Does not belong here: reading the file, or knowing which formats exist.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from exporter_pipelines.contracts.column_settings import (
+    SourceType,
+    adjusted,
+    check_default,
+    check_nullable,
+    extra_columns,
+)
 from exporter_pipelines.contracts.effective_rules import check_thresholds, with_rules, without
 from exporter_pipelines.contracts.late_data import LateDataConfig
 from exporter_pipelines.contracts.refinements import (
@@ -50,6 +58,9 @@ _NOT_IN_MANIFEST: dict[str, Any] = {
 }
 """Fields about earlier exports of a day. They say nothing about the published one."""
 
+_STATED_IF_USED = ("defaults", "nullable", "extra_columns")
+"""Fields that are not written while they change nothing: the head of JSON files stays as it was."""
+
 # Becomes an asset key and a folder name, so it must not lead out of the output folder.
 DATASET_NAME = r"^[a-z][a-z0-9_]{0,62}$"
 DatasetName = Annotated[str, Field(pattern=DATASET_NAME)]
@@ -88,6 +99,21 @@ class DatasetConfig(Strict):
         default_factory=dict,
         description="Rule -> `warn` (its rows do not count towards the limits), `hold` (one row "
         "holds the day) or `ignore` (not applied).",
+    )
+    defaults: dict[str, Any] = Field(
+        default_factory=dict,
+        description="Exported column -> value that is written where a row has none, or where the "
+        "source lacks the column. Filled in after the transforms and before filters and rules; "
+        "counted as `filled.<column>`.",
+    )
+    nullable: tuple[str, ...] = Field(
+        (),
+        description="Columns that may be null although the schema requires a value.",
+    )
+    extra_columns: Literal["ignore", "keep"] = Field(
+        "ignore",
+        description="Columns of the source that the schema does not name: `keep` exports them as "
+        "well, after the others, with the type of the source.",
     )
     select: tuple[str, ...] | None = Field(
         None,
@@ -150,14 +176,29 @@ class DatasetConfig(Strict):
 
     def for_manifest(self) -> dict[str, Any]:
         """The settings that a manifest states, as in a `defs.yaml`."""
-        return self.model_dump(mode="json", by_alias=True, exclude=_NOT_IN_MANIFEST)
+        return self._stated(_NOT_IN_MANIFEST)
 
     def content_settings(self) -> dict[str, Any]:
         """The settings that determine the content of the files, as in a `defs.yaml`.
 
         Configurations with equal content settings write the same files from the same rows.
         """
-        return self.model_dump(mode="json", by_alias=True, exclude=_NOT_CONTENT)
+        return self._stated(_NOT_CONTENT)
+
+    def _stated(self, exclude: Mapping[str, Any]) -> dict[str, Any]:
+        unused = {
+            name: True
+            for name in _STATED_IF_USED
+            if getattr(self, name)
+            == type(self).model_fields[name].get_default(call_default_factory=True)
+        }
+        return self.model_dump(mode="json", by_alias=True, exclude={**exclude, **unused})
+
+    def judging(self, schema: RowSchema) -> RowSchema:
+        """The schema that rows are validated with: `schema` and the rules of this dataset."""
+        if self.validation == "basic":
+            return schema.without_rules()
+        return without(with_rules(schema, self.rules), self.rules_that("ignore"))
 
     @property
     def sql_rules(self) -> tuple[tuple[str, str], ...]:
@@ -184,11 +225,17 @@ class DatasetConfig(Strict):
 class Dataset:
     """A dataset as the engine sees it: configuration plus row schema.
 
+    Args:
+        config: The configuration.
+        schema: As the Pandera model declares it. The attribute is the schema that the
+            configuration makes of it (`nullable`, `defaults`).
+
     Raises:
-        UnknownNameError: `key`, `time_column`, `columns`, `select` or `rules` name a column that
-            the schema lacks, or `thresholds` a rule that does not exist.
+        UnknownNameError: `key`, `time_column`, `columns`, `select`, `rules`, `defaults` or
+            `nullable` name a column that the schema lacks, or `thresholds` a rule that does not
+            exist.
         ConfigurationError: the time column of the schema is not a required timestamp, `select`
-            lacks a column that it must have, or a rule cannot be used.
+            lacks a column that it must have, a default is not valid, or a rule cannot be used.
     """
 
     config: DatasetConfig
@@ -198,6 +245,11 @@ class Dataset:
     def __post_init__(self) -> None:
         object.__setattr__(self, "name", self.config.name)
         source = self.config.source
+        for name in self.config.nullable:
+            check_nullable(name, source, self.schema)
+        object.__setattr__(
+            self, "schema", adjusted(self.schema, self.config.defaults, self.config.nullable)
+        )
         for kind, column in (
             ("key", source.key),
             ("time_column", source.time_column),
@@ -226,7 +278,9 @@ class Dataset:
                 )
         check_select(self.config, self.schema)
         check_thresholds(self.config.thresholds, self.schema, self.config.rules)
-        self.judging(self.schema)
+        judging = self.judging(self.schema)
+        for name, value in self.config.defaults.items():
+            check_default(name, value, source, judging)
 
     def judging(self, schema: RowSchema) -> RowSchema:
         """The schema that rows are validated with: `schema` and the rules of this dataset.
@@ -234,14 +288,34 @@ class Dataset:
         Args:
             schema: The schema of this dataset, as declared or as bound to a source.
         """
-        config = self.config
-        if config.validation == "basic":
-            return schema.without_rules()
-        return without(with_rules(schema, config.rules), config.rules_that("ignore"))
+        return self.config.judging(schema)
 
     def exported(self, schema: RowSchema) -> RowSchema:
         """`schema` with the columns that are exported, in their order."""
         return schema if self.config.select is None else schema.selected(self.config.select)
+
+    def with_extra_columns(self, types: Mapping[str, SourceType]) -> Dataset:
+        """The dataset as a source reads it: with the columns that `extra_columns: keep` adds.
+
+        `select:` names all columns to export, so no others are added to them.
+
+        Args:
+            types: Source column -> type, of every column of the source.
+        """
+        if self.config.extra_columns == "ignore" or self.config.select is not None:
+            return self
+        used = {self.source_name(name) for name in self.schema.names}
+        found = extra_columns(self.schema, used, types)
+        if not found:
+            return self
+        source = self.config.source
+        names = {**source.columns, **{c.name: c.extra for c in found if c.name != c.extra}}
+        source = source.model_copy(update={"columns": names})
+        return replace(
+            self,
+            config=self.config.model_copy(update={"source": source}),
+            schema=self.schema.extended(found),
+        )
 
     def source_name(self, column: str) -> str:
         """The name in the database of an exported column."""

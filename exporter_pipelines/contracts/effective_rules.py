@@ -72,7 +72,7 @@ def check_thresholds(
         if threshold == "ignore" and name in _NEVER_IGNORED:
             raise ConfigurationError(
                 f"thresholds: rule {name!r} cannot be ignored: such a row lacks a value.",
-                "Write `warn`, or make the column nullable in the schema.",
+                "Write `warn`, or name the column under `nullable:` or `defaults:`.",
             )
 
 

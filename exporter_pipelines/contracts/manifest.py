@@ -164,6 +164,12 @@ class ColumnSchema(_Part):
         examples=["timestamp[us, tz=UTC]"],
     )
     nullable: bool = Field(description="Whether null is allowed.", examples=[False])
+    extra: str | None = Field(
+        None,
+        description="Only for columns that `extra_columns: keep` adds: the name in the source.",
+        examples=["region"],
+        exclude_if=lambda value: value is None,
+    )
 
 
 class Manifest(BaseModel):

@@ -16,9 +16,9 @@ from exporter_pipelines.contracts.strict import Strict
 
 # Not `source` and not `schema`: with those changed it would be another dataset.
 OVERRIDES = (
-    "description", "transforms", "filters", "validation", "thresholds", "select", "format",
-    "compression", "max_file_records", "max_rejected_pct", "max_rejected_rows", "max_value_bytes",
-    "schedule", "late_data", "retention",
+    "description", "transforms", "filters", "validation", "thresholds", "defaults", "nullable",
+    "extra_columns", "select", "format", "compression", "max_file_records", "max_rejected_pct",
+    "max_rejected_rows", "max_value_bytes", "schedule", "late_data", "retention",
 )  # fmt: skip
 
 
@@ -31,8 +31,9 @@ class Preset(Strict):
     def merged_with(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
         """The attributes of a dataset, overridden by those of this preset.
 
-        Mappings (`thresholds`) are merged, everything else is replaced. The dataset's schedule is
-        not inherited: a preset runs on request, or on the schedule in its own `defs.yaml`.
+        Mappings (`thresholds`, `defaults`) are merged, everything else is replaced. The dataset's
+        schedule is not inherited: a preset runs on request, or on the schedule in its own
+        `defs.yaml`.
         """
         own = self.model_dump(exclude_unset=True, exclude={"like"})
         return _merged({**attributes, "schedule": None}, own)

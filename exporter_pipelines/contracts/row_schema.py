@@ -53,6 +53,7 @@ class Column:
         values: The valid values, where the schema lists them: with Pandera's `isin`, or with
             `Field(metadata={"values": [...]})` next to a custom check. They come from the schema
             and not from rows, so metrics may name them.
+        extra: For a column that `extra_columns: keep` adds, its name in the source; else None.
     """
 
     name: str
@@ -63,11 +64,15 @@ class Column:
     is_identifier: bool = False
     description: str = ""
     values: tuple[str, ...] = ()
+    extra: str | None = None
 
     def described(self) -> dict[str, object]:
-        """Name, type and nullability, as written to manifest and files."""
+        """Name, type and nullability, as written to manifest and files; `extra` if it is one."""
         shown = "json" if self.is_json else str(self.type)
-        return {"name": self.name, "type": shown, "nullable": self.nullable}
+        described: dict[str, object] = {
+            "name": self.name, "type": shown, "nullable": self.nullable
+        }  # fmt: skip
+        return described if self.extra is None else {**described, "extra": self.extra}
 
     @property
     def is_timestamp(self) -> bool:
@@ -116,6 +121,16 @@ class RowSchema:
         merged = tuple(columns.get(column.name, column) for column in self.columns)
         dtypes = {c.name: {"dtype": pd.ArrowDtype(c.type), "required": True} for c in merged}
         return replace(self, columns=merged, pandera=self.pandera.update_columns(dtypes))
+
+    def extended(self, columns: Sequence[Column]) -> RowSchema:
+        """The schema with further columns at its end, which no rule judges."""
+        added = {
+            c.name: pandera.Column(pd.ArrowDtype(c.type), nullable=True, required=False)
+            for c in columns
+        }
+        return replace(
+            self, columns=(*self.columns, *columns), pandera=self.pandera.add_columns(added)
+        )
 
     def without_rules(self) -> RowSchema:
         """The schema of `validation: basic`: types and required fields only."""

@@ -140,8 +140,16 @@ class Session(Protocol):
     without an error. Each day is a new snapshot.
     """
 
-    def day(self, dataset: Dataset, window: DayWindow) -> DaySnapshot:
+    def day(
+        self, dataset: Dataset, window: DayWindow, *, timeout_s: float | None = None
+    ) -> DaySnapshot:
         """One day of a dataset as it is stored now; the caller closes it before the next.
+
+        Args:
+            dataset: Names the table, key and time column.
+            window: The day; the doctor reads several at once.
+            timeout_s: Limit of everything until the snapshot is closed. Afterwards it raises some
+                ExporterError. None for no limit.
 
         Raises:
             ConfigurationError: the URL is malformed, or the table does not fit the dataset.

@@ -26,6 +26,7 @@ class Tally:
         missing: Column -> rows read without a value.
         failures: (rule, column) -> rows that broke the rule.
         changed: Rule -> values that it changed.
+        filled: Column -> missing values that got the column's default.
         values: (column, value) -> exported rows with it, for columns whose schema lists values.
     """
 
@@ -41,6 +42,7 @@ class Tally:
     missing: Counter[str] = field(default_factory=Counter)
     failures: Counter[tuple[str, str | None]] = field(default_factory=Counter)
     changed: Counter[str] = field(default_factory=Counter)
+    filled: Counter[str] = field(default_factory=Counter)
     values: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     @property
@@ -83,6 +85,8 @@ class Tally:
             metrics[f"filtered.{name}"] = count
         for rule, count in sorted(self.changed.items()):
             metrics[f"changed.{rule}"] = count
+        for column, count in self.filled.items():
+            metrics[f"filled.{column}"] = count
         for (column, value), count in self.values.items():
             metrics[f"values.{column}.{value}"] = count
         return metrics

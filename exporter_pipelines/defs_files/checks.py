@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from exporter_pipelines.contracts.column_settings import check_default, check_nullable
 from exporter_pipelines.contracts.dataset import Dataset, DatasetConfig, check_select
 from exporter_pipelines.contracts.effective_rules import check_thresholds, with_rules
 from exporter_pipelines.contracts.preset import Preset, PresetConfig
@@ -186,8 +187,15 @@ def _check_parts(document: Document, config: DatasetConfig, schema: RowSchema) -
         # Together with those before it, whose name it may not have.
         with located(document, "rules", number):
             with_rules(schema, config.rules[: number + 1])
+    for number, name in enumerate(config.nullable):
+        with located(document, "nullable", number):
+            check_nullable(name, config.source, schema)
     with located(document, "thresholds"):
         check_thresholds(config.thresholds, schema, config.rules)
+    judging = config.judging(schema)
+    for name, value in config.defaults.items():
+        with located(document, "defaults", name):
+            check_default(name, value, config.source, judging)
     with located(document, "select"):
         if {config.source.key, config.source.time_column} <= set(schema.names):
             check_select(config, schema)

@@ -24,8 +24,8 @@ def examine_settings(replaced: Sequence[str]) -> Iterator[Finding]:
     if replaced:
         yield Finding(
             "warn", None, "settings",
-            f".env overrides the shell for {', '.join(replaced)}",
-            "Dagster does the same. Change .env, or remove the line.",
+            f"{settings.DOTENV_WINS} {', '.join(replaced)}",
+            f"Dagster does the same. {settings.DOTENV_HINT}",
         )  # fmt: skip
     zone = _read(settings.timezone)
     yield zone if isinstance(zone, Finding) else _ok(f"Days begin at midnight in {zone}")

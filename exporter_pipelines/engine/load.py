@@ -265,7 +265,14 @@ def decoded(file: BinaryIO, entry: DataFile, schema: RowSchema) -> Iterator[pa.R
 def row_schema(manifest: Manifest) -> RowSchema:
     """The columns with which the day was exported; today's schema may differ."""
     columns = tuple(
-        Column(c.name, _TYPES[c.type], c.nullable, required=True, is_json=c.type == "json")
+        Column(
+            c.name,
+            _TYPES[c.type],
+            c.nullable,
+            required=c.extra is None,
+            is_json=c.type == "json",
+            extra=c.extra,
+        )
         for c in manifest.columns
     )
     return RowSchema(model="", columns=columns, pandera=None)

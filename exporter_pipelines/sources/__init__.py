@@ -41,9 +41,11 @@ class Databases:
         self._resolve = resolve
         self._sessions: dict[str, Session] = {}
 
-    def day(self, dataset: Dataset, window: DayWindow) -> DaySnapshot:
+    def day(
+        self, dataset: Dataset, window: DayWindow, *, timeout_s: float | None = None
+    ) -> DaySnapshot:
         """See `contracts.source.Session.day`."""
-        return self._session(dataset).day(dataset, window)
+        return self._session(dataset).day(dataset, window, timeout_s=timeout_s)
 
     def times_of(self, dataset: Dataset, keys: pa.Array, *, timeout_s: float) -> pa.Table:
         """See `contracts.source.Session.times_of`."""

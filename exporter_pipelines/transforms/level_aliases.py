@@ -48,6 +48,12 @@ class LevelAliases:
             description="More spellings, in any case: spelling -> level. They override the "
             "built-in ones.",
         )
+        default: str | None = Field(
+            None,
+            min_length=1,
+            description="Level of every other spelling, counted as `level_aliases_default`; null: "
+            "it is not changed. A missing value stays missing.",
+        )
 
     def __init__(self, params: Params, schema: RowSchema) -> None:
         if params.column not in schema.names:
@@ -57,15 +63,26 @@ class LevelAliases:
                 f"transform {self.name}: column {params.column!r} is not text.",
                 "Declare it as pa.string in the schema; numbers are then read as text.",
             )
+        allowed = schema[params.column].values
+        if params.default is not None and allowed and params.default not in allowed:
+            raise ConfigurationError(
+                f"transform {self.name}: default {params.default!r} is not a value of "
+                f"{params.column!r}.",
+                f"Write one of {', '.join(allowed)}.",
+            )
         self._params = params
         own = {spelling.strip().upper(): level for spelling, level in params.aliases.items()}
         self._level_of = {**_LEVEL_OF, **own}
+        if params.default is not None:
+            self._level_of.setdefault(params.default.strip().upper(), params.default)
 
     @property
     def applied(self) -> Transformation:
         """For the manifest."""
+        # Manifests of datasets without a default stay as they were.
+        unused = {"default"} if self._params.default is None else set()
         return Transformation(
-            name=self.name, version=self.version, params=self._params.model_dump()
+            name=self.name, version=self.version, params=self._params.model_dump(exclude=unused)
         )
 
     def __call__(self, batch: pa.RecordBatch, changed: Counter[str]) -> pa.RecordBatch:
@@ -75,7 +92,17 @@ class LevelAliases:
         # A day has a handful of spellings, so Python handles only the dictionary.
         encoded = before.dictionary_encode()
         spellings = encoded.dictionary.to_pylist()
-        levels = [self._level_of.get(text.strip().upper(), text) for text in spellings]
+        known = [self._level_of.get(text.strip().upper()) for text in spellings]
+        levels = [
+            (self._params.default or text) if level is None else level
+            for level, text in zip(known, spellings, strict=True)
+        ]
         after = pa.array(levels, before.type).take(encoded.indices)
-        changed[self.name] += pc.sum(pc.not_equal(before, after)).as_py() or 0
+        changes = pc.sum(pc.not_equal(before, after)).as_py() or 0
+        if self._params.default is not None:
+            unknown = pa.array([level is None for level in known], pa.bool_())
+            defaulted = pc.sum(unknown.take(encoded.indices)).as_py() or 0
+            changed[f"{self.name}_default"] += defaulted
+            changes -= defaulted
+        changed[self.name] += changes
         return batch.set_column(position, batch.schema.field(position), after)

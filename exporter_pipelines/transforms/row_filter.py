@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -12,6 +11,7 @@ import pyarrow.compute as pc
 
 from exporter_pipelines.contracts.refinements import FilterConfig
 from exporter_pipelines.contracts.row_schema import Column, RowSchema
+from exporter_pipelines.contracts.typed_values import hint_for, typed_value
 from exporter_pipelines.errors import ConfigurationError, UnknownNameError
 
 _COMPARISONS: dict[str, Callable[..., Any]] = {
@@ -102,42 +102,10 @@ def _check_operator(config: FilterConfig, column: Column) -> None:
 
 def _converted(config: FilterConfig, column: Column, value: Any) -> Any:
     """A value in the column's type; identifiers may be numbers or text, whichever is given."""
-    kind = column.type
-    found: Any = None
-    if isinstance(value, bool):
-        found = value if pa.types.is_boolean(kind) else None
-    elif column.is_identifier and isinstance(value, (int, str)):
-        found = _identifier(value, kind)
-    elif isinstance(value, str) and pa.types.is_string(kind):
-        found = value
-    elif isinstance(value, int) and pa.types.is_integer(kind):
-        found = value if -(2**63) <= value < 2**63 else None
-    elif isinstance(value, (int, float)) and pa.types.is_floating(kind):
-        found = float(value)
-    elif column.is_timestamp:
-        found = _instant(value)
+    found = typed_value(column, value)
     if found is None:
         raise ConfigurationError(
-            f"filter {config.name!r}: {value!r} is not a value of {column.name!r} ({kind}).",
-            "Write a time as 2026-11-01T09:30:00Z." if column.is_timestamp else "",
+            f"filter {config.name!r}: {value!r} is not a value of {column.name!r} ({column.type}).",
+            hint_for(column),
         )
     return found
-
-
-def _identifier(value: int | str, kind: pa.DataType) -> int | str | None:
-    if pa.types.is_string(kind):
-        return str(value)
-    try:
-        return int(value)
-    except ValueError:
-        return None
-
-
-def _instant(value: Any) -> dt.datetime | None:
-    if isinstance(value, str):
-        try:
-            value = dt.datetime.fromisoformat(value)
-        except ValueError:
-            return None
-    aware = isinstance(value, dt.datetime) and value.tzinfo is not None
-    return value if aware else None

@@ -40,28 +40,28 @@ _BATCHES = "test_counting::test_the_size_of_batches_changes_no_count"
 MUTANTS = (
     Mutant(
         "an exported row is not counted",
-        "engine/stage.py",
+        "engine/account_for_rows.py",
         "tally.rows_exported += len(valid)",
         "tally.rows_exported += max(len(valid) - 1, 0)",
         _BATCHES,
     ),
     Mutant(
         "rows are counted twice",
-        "engine/stage.py",
+        "engine/account_for_rows.py",
         "tally.rows_read += len(read)",
         "tally.rows_read += 2 * len(read)",
         _BATCHES,
     ),
     Mutant(
         "rejected rows are not counted",
-        "engine/stage.py",
+        "engine/account_for_rows.py",
         "tally.rows_rejected += rejected",
         "tally.rows_rejected += 0",
         _BATCHES,
     ),
     Mutant(
         "a rejected row is exported as well",
-        "engine/stage.py",
+        "engine/account_for_rows.py",
         "keep[[rejection.row for rejection in rejections]] = False",
         "keep[[rejection.row for rejection in rejections[1:]]] = False",
         _BATCHES,
@@ -82,9 +82,9 @@ MUTANTS = (
     ),
     Mutant(
         "a broken rule is not counted",
-        "engine/stage.py",
-        "self._tally.failures[rule, column] += 1",
-        "self._tally.failures[rule, column] += 0",
+        "engine/account_for_rows.py",
+        "tally.failures[rule, column] += 1",
+        "tally.failures[rule, column] += 0",
         _BATCHES,
     ),
     Mutant(

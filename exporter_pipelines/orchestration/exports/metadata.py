@@ -14,6 +14,7 @@ import dagster as dg
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.manifest import MANIFEST_NAME, Manifest
 from exporter_pipelines.contracts.store import Store
+from exporter_pipelines.errors import listed
 
 DATA_VERSION_TAG = "dagster/data_version"
 
@@ -82,6 +83,8 @@ def day_metadata(manifest: Manifest, store: Store) -> dict[str, Any]:
         "manifest": dg.MetadataValue.path(str(folder / MANIFEST_NAME)),
         "sha256": ", ".join(file.sha256 for file in manifest.files) or "no data file",
     }
+    if extra := [column.name for column in manifest.columns if column.extra is not None]:
+        shown["extra_columns"] = listed(extra)
     if manifest.quarantine:
         quarantine = store.quarantine_folder(manifest.dataset, manifest.partition)
         path = quarantine / manifest.quarantine.path.rpartition("/")[2]

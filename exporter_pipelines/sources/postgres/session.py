@@ -7,6 +7,7 @@ and snapshot; no transaction is open in between.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -34,13 +35,24 @@ class PostgresSession:
         self._url, self._variable = url, variable
         self._idle: PostgresConnection | None = None
 
-    def day(self, dataset: Dataset, window: DayWindow) -> PostgresDaySnapshot:
+    def day(
+        self, dataset: Dataset, window: DayWindow, *, timeout_s: float | None = None
+    ) -> PostgresDaySnapshot:
         """See `contracts.source.Session.day`."""
         source = dataset.config.source
-        return self._begin(
-            Limits(source.stall_timeout_s, source.answer_timeout_s),
-            lambda connection: PostgresDaySnapshot(connection, dataset, window, self._keep),
-        )
+        limits = Limits(source.stall_timeout_s, source.answer_timeout_s)
+        ends = None if timeout_s is None else time.monotonic() + timeout_s
+
+        def begin(connection: PostgresConnection) -> PostgresDaySnapshot:
+            if timeout_s is not None:
+                connection.deadline = ends
+                # So that the server does not go on after this side has stopped to wait.
+                connection.execute(
+                    f"SET LOCAL statement_timeout = {max(1, round(1000 * timeout_s))}"
+                )
+            return PostgresDaySnapshot(connection, dataset, window, self._keep)
+
+        return self._begin(limits, begin)
 
     def times_of(self, dataset: Dataset, keys: pa.Array, *, timeout_s: float) -> pa.Table:
         """See `contracts.source.Session.times_of`."""

@@ -45,11 +45,12 @@ class PostgresDaySnapshot:
         window: DayWindow,
         keep: Callable[[PostgresConnection], object],
     ) -> None:
-        self._connection, self._dataset, self._keep = connection, dataset, keep
+        self._connection, self._keep = connection, keep
         self._is_streaming = self._read_whole = False
         self._largest_key: int | None = None
         # Everything that the engine needs before the rows.
         table = PostgresTable(connection, dataset)
+        self._dataset = dataset = table.dataset
         projections = table.projections()
         self.schema = dataset.schema.bound({p.column.name: p.column for p in projections if p})
         self._query = PostgresDayQuery(

@@ -19,7 +19,7 @@ from exporter_pipelines.sources.postgres.connection import PostgresConnection
 from exporter_pipelines.sources.postgres.errors import PostgresStatementError
 from exporter_pipelines.sources.postgres.query import PostgresDayQuery, relation
 from exporter_pipelines.sources.postgres.questions import RESOLVED, UNIQUE
-from exporter_pipelines.sources.postgres.types import Projection, project
+from exporter_pipelines.sources.postgres.types import Projection, project, type_of
 
 _TABLES = """
 SELECT n.nspname || '.' || c.relname AS name
@@ -54,6 +54,15 @@ class PostgresTable:
     def __init__(self, connection: PostgresConnection, dataset: Dataset) -> None:
         self._connection, self._dataset = connection, dataset
         self.types = self._column_types()
+        timezone = dataset.config.source.timezone
+        self._dataset = dataset.with_extra_columns(
+            {name: type_of(found, timezone) for name, found in self.types.items()}
+        )
+
+    @property
+    def dataset(self) -> Dataset:
+        """With the columns that `extra_columns: keep` adds."""
+        return self._dataset
 
     def projections(self) -> list[Projection | None]:
         """How each exported column is read; None for an optional one that the table lacks.

@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 import pyarrow as pa
 from psycopg import sql
 
-from exporter_pipelines.contracts.row_schema import Column
+from exporter_pipelines.contracts.column_settings import SourceType
+from exporter_pipelines.contracts.row_schema import UTC_MICROSECONDS, Column
 from exporter_pipelines.sources.postgres.times import NAIVE_TIMES, stored_time
 from exporter_pipelines.sources.postgres.times import WHOLE_NUMBERS as INTEGERS
 
@@ -87,6 +88,26 @@ def project(
     if column.is_identifier:
         return _text(replace(column, type=pa.string()), pg_type, max_value_bytes)
     return "smallint, integer or bigint"
+
+
+def type_of(pg_type: str, timezone: str | None) -> SourceType:
+    """The type in which a column is exported that no schema names.
+
+    A date, and a time in an unknown zone, is not an instant, so it stays text.
+
+    Args:
+        pg_type: As for `project`.
+        timezone: As for `project`.
+    """
+    if pg_type in INTEGERS:
+        return SourceType(pa.int64())
+    if pg_type in FLOATS or pg_type == "numeric":
+        return SourceType(pa.float64())
+    if pg_type == "bool":
+        return SourceType(pa.bool_())
+    if pg_type == "timestamptz" or (pg_type == "timestamp" and timezone is not None):
+        return SourceType(UTC_MICROSECONDS)
+    return SourceType(pa.string(), is_json=pg_type in {"json", "jsonb"} or pg_type[0] == "_")
 
 
 def _json(column: Column, pg_type: str, limit: int) -> Projection:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 
@@ -21,9 +23,12 @@ class SqliteSession:
     def __init__(self, url: str, variable: str) -> None:
         self._url, self._variable = url, variable
 
-    def day(self, dataset: Dataset, window: DayWindow) -> SqliteDaySnapshot:
+    def day(
+        self, dataset: Dataset, window: DayWindow, *, timeout_s: float | None = None
+    ) -> SqliteDaySnapshot:
         """See `contracts.source.Session.day`."""
-        return SqliteDaySnapshot(self._url, self._variable, dataset, window)
+        ends = math.inf if timeout_s is None else time.monotonic() + timeout_s
+        return SqliteDaySnapshot(self._url, self._variable, dataset, window, ends)
 
     def times_of(self, dataset: Dataset, keys: pa.Array, *, timeout_s: float) -> pa.Table:
         """See `contracts.source.Session.times_of`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any
@@ -31,11 +32,17 @@ class SqliteDaySnapshot:
     """A `contracts.source.DaySnapshot` over one SQLite file.
 
     The caller closes it. See `contracts.source.Session.day` for what it raises.
+
+    Args:
+        url, variable, ends: See `SqliteConnection`.
+        dataset, window: What to read.
     """
 
-    def __init__(self, url: str, variable: str, dataset: Dataset, window: DayWindow) -> None:
+    def __init__(
+        self, url: str, variable: str, dataset: Dataset, window: DayWindow, ends: float = math.inf
+    ) -> None:
         self._dataset = dataset
-        self._connection = SqliteConnection(url, variable)
+        self._connection = SqliteConnection(url, variable, ends)
         try:
             self._values = SqliteValues.of(dataset, self._connection.encoding)
             self._open(window)
@@ -44,11 +51,12 @@ class SqliteDaySnapshot:
             raise
 
     def _open(self, window: DayWindow) -> None:
-        source, connection = self._dataset.config.source, self._connection
+        connection = self._connection
         # Cached, because the window and the order both need the instant of a row.
         connection.define(INSTANT, lru_cache(1024)(self._instant_us), 1)
         table = SqliteTable(connection, self._dataset)
         table.check()
+        self._dataset = table.dataset
         self.schema = self._dataset.schema.bound(table.bound())
         self._query = SqliteDayQuery(
             self._dataset,
@@ -63,7 +71,7 @@ class SqliteDaySnapshot:
         self.identity = SourceIdentity("sqlite", None, str(connection.file), table.resolved)
         self.info = SourceInfo(
             "sqlite",
-            source.origin,
+            self._dataset.config.source.origin,
             f"{connection.how}, {connection.pages} pages",
             connection.version,
             _fingerprint(self.row_count, largest),

@@ -17,6 +17,7 @@ from exporter_pipelines.errors import (
 from exporter_pipelines.sources.sqlite.catalog import SqliteCatalog
 from exporter_pipelines.sources.sqlite.connection import SqliteConnection, SqliteStatementError
 from exporter_pipelines.sources.sqlite.query import quoted, relation, rule_probe
+from exporter_pipelines.sources.sqlite.types import type_of
 from exporter_pipelines.sources.time_encodings import UNITS_US
 
 
@@ -35,6 +36,15 @@ class SqliteTable:
         self._connection, self._dataset = connection, dataset
         self.names = self._columns()
         self._catalog = SqliteCatalog(connection.rows, dataset.config.source.table or "")
+        declared = self._declared_types()
+        self._dataset = dataset.with_extra_columns(
+            {name: type_of(declared.get(name, "")) for name in self.names}
+        )
+
+    @property
+    def dataset(self) -> Dataset:
+        """With the columns that `extra_columns: keep` adds."""
+        return self._dataset
 
     def check(self) -> None:
         """Check that the dataset can be read.
@@ -64,6 +74,9 @@ class SqliteTable:
     def key_is_unique(self) -> bool:
         """Whether the rowid or a unique index guarantees it."""
         return self._catalog.is_unique(self._dataset.source_name(self._dataset.config.source.key))
+
+    def _declared_types(self) -> dict[str, str]:
+        return {column.name: column.declared_type for column in self._catalog.columns}
 
     def _columns(self) -> list[str]:
         source = self._dataset.config.source
@@ -144,7 +157,7 @@ class SqliteTable:
 
         https://www.sqlite.org/datatype3.html#determination_of_column_affinity
         """
-        declared = {c.name: c.declared_type.upper() for c in self._catalog.columns}.get(name, "")
+        declared = self._declared_types().get(name, "").upper()
         if "INT" in declared:
             return True
         if any(word in declared for word in ("CHAR", "CLOB", "TEXT", "BLOB", "REAL", "FLOA")):

@@ -5,13 +5,21 @@ SQLite stores any type in any column, so the declared type is only a hint.
 
 from __future__ import annotations
 
+import re
+
 import pyarrow as pa
 
+from exporter_pipelines.contracts.column_settings import SourceType
 from exporter_pipelines.contracts.row_schema import Column
 from exporter_pipelines.contracts.source_config import SourceConfig
 from exporter_pipelines.sources.time_encodings import UNITS_US
 
 _NUMBERS = {"integer", "real"}
+# Not every name that makes SQLite prefer integers: FLOATING POINT does as well, because of POINT.
+_INTEGER = re.compile(
+    r"(UNSIGNED )?(TINY|SMALL|MEDIUM|BIG ?)?INT(EGER)?[248]?(\(\d+\))?( UNSIGNED)?"
+)
+_FLOAT = re.compile(r"REAL|FLOAT[48]?|DOUBLE( PRECISION)?")
 
 
 def shown_type(declared: str, held: str | None) -> str:
@@ -38,6 +46,22 @@ def stored(type_name: str) -> str:
         if any(word in type_name for word in ("real", "floa", "doub", "num", "dec"))
         else "text"
     )
+
+
+def type_of(declared: str) -> SourceType:
+    """The type in which a column is exported that no schema names: by its declaration.
+
+    Only integers, floats, booleans and JSON that are declared as such get their type. All else is
+    text, which holds any value.
+    """
+    declared = declared.strip().upper()
+    if _INTEGER.fullmatch(declared):
+        return SourceType(pa.int64())
+    if _FLOAT.fullmatch(declared):
+        return SourceType(pa.float64())
+    if declared in {"BOOL", "BOOLEAN"}:
+        return SourceType(pa.bool_())
+    return SourceType(pa.string(), is_json=declared == "JSON")
 
 
 def needed_for(column: Column, type_name: str, source: SourceConfig) -> str | None:
