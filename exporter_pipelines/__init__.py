@@ -24,6 +24,7 @@ The packages (`test_ladder` lists what each may import, and enforces it):
     definitions                                  what Dagster loads
     api                                          exports from Python, without Dagster
     doctor                                       checks of the set-up
+    new_datasets                                 definitions for tables, written by `exporter init`
     cli                                          the command `exporter`
     supervised_processes, supervisor             `make dev`: web server, daemon, code server
     process_memory, hangups                      memory and signals of a whole process

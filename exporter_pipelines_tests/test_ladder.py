@@ -12,7 +12,10 @@ import pytest
 import exporter_pipelines
 
 PACKAGE = Path(exporter_pipelines.__file__).parent
-SHARED_BY_SOURCES = ("sources.time_encodings", "sources.likely_encoding", "sources.comparing")
+SHARED_BY_SOURCES = (
+    "sources.time_encodings", "sources.likely_encoding", "sources.comparing",
+    "sources.time_candidates",
+)  # fmt: skip
 # Package or module -> what it may import. `defs` are user code: rules need contracts, transforms.
 LADDER = {
     "process_memory": set(),
@@ -70,9 +73,11 @@ LADDER = {
         "errors", "settings", "extras", "contracts", "transforms", "formats", "stores", "engine",
         "databases", "defs_files", "output_folder",
     },
+    "new_datasets": {"errors", "settings", "contracts", "stores", "defs_files", "doctor"},
     "cli": {
         "errors", "settings", "extras", "contracts", "stores", "engine", "verification",
-        "databases", "defs_files", "doctor", "notifications", "orchestration", "output_folder",
+        "databases", "defs_files", "doctor", "new_datasets", "notifications", "orchestration",
+        "output_folder",
     },
     "api": {
         "errors", "settings", "contracts", "stores", "engine", "databases", "defs_files",

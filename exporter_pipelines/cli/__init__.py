@@ -11,6 +11,7 @@ import click
 
 from exporter_pipelines.cli.alerts import alert_test
 from exporter_pipelines.cli.doctor import doctor
+from exporter_pipelines.cli.init import init
 from exporter_pipelines.cli.keep import keep
 from exporter_pipelines.cli.output import output
 from exporter_pipelines.cli.prune import prune
@@ -20,8 +21,8 @@ from exporter_pipelines.cli.verify import verify
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 def main() -> None:
-    """Check, verify, keep and prune exports, and test alerts."""
+    """Define, check, verify, keep and prune exports, and test alerts."""
 
 
-for command in (doctor, verify, keep, accept_source_command, output, prune, alert_test):
+for command in (init, doctor, verify, keep, accept_source_command, output, prune, alert_test):
     main.add_command(command)

@@ -8,6 +8,12 @@ from typing import Literal, Protocol
 
 from exporter_pipelines.contracts.row_schema import Column
 from exporter_pipelines.contracts.source_config import SourceConfig, TimeEncoding
+from exporter_pipelines.contracts.table_profile import (
+    RowCount,
+    TableProfile,
+    TimeCandidate,
+    ValueSet,
+)
 from exporter_pipelines.errors import printable_lines
 
 Level = Literal["ok", "warn", "FAIL"]
@@ -140,6 +146,30 @@ class Inspection(Protocol):
 
     def concerns(self, relation: Relation) -> Iterator[Concern]:
         """Privileges beyond reading, and settings that hide rows."""
+        ...
+
+    def row_count(self, relation: Relation) -> RowCount | None:
+        """Rows of a table; None if they can be neither counted in time nor estimated."""
+        ...
+
+    def unique_keys(self, relation: Relation) -> list[tuple[str, ...]]:
+        """Columns of each unique index on columns that are never null, the primary key first."""
+        ...
+
+    def time_candidates(self, relation: Relation) -> list[TimeCandidate]:
+        """Columns that may hold times, judged by the first rows, in the order of the table."""
+        ...
+
+    def profile(self, relation: Relation) -> TableProfile:
+        """Nulls and types of each column: of all rows, or of a sample if that takes too long."""
+        ...
+
+    def small_values(self, relation: Relation, column: str) -> ValueSet | None:
+        """The values of a text column; None for more than `MAX_VALUES`, or for longer ones."""
+        ...
+
+    def query_of(self, relation: Relation, key: tuple[str, ...] = (), name: str = "") -> str:
+        """A SELECT of all columns, and of a column `name` with the text of several key columns."""
         ...
 
     def __enter__(self) -> Inspection: ...

@@ -18,10 +18,17 @@ from psycopg.conninfo import conninfo_to_dict
 from exporter_pipelines.contracts.inspection import Concern, DaySpan, Relation
 from exporter_pipelines.contracts.row_schema import UTC_MICROSECONDS, Column
 from exporter_pipelines.contracts.source_config import SourceConfig, TimeEncoding
+from exporter_pipelines.contracts.table_profile import (
+    RowCount,
+    TableProfile,
+    TimeCandidate,
+    ValueSet,
+)
 from exporter_pipelines.errors import ConfigurationError, ExporterError, NotAnsweredError
 from exporter_pipelines.sources.likely_encoding import likely_encoding
 from exporter_pipelines.sources.postgres import questions as questions
 from exporter_pipelines.sources.postgres.connection import Limits, PostgresConnection
+from exporter_pipelines.sources.postgres.profile import PostgresProfiles
 from exporter_pipelines.sources.postgres.times import (
     NAIVE_TIMES,
     NUMBERS,
@@ -197,6 +204,34 @@ class PostgresInspection:
                 "warn" if self._connection.is_filtered_on_purpose else "FAIL",
             )
 
+    def row_count(self, relation: Relation) -> RowCount | None:
+        """See `contracts.inspection.Inspection.row_count`."""
+        return self._profiles(relation).row_count()
+
+    def unique_keys(self, relation: Relation) -> list[tuple[str, ...]]:
+        """See `contracts.inspection.Inspection.unique_keys`."""
+        return self._profiles(relation).unique_keys()
+
+    def time_candidates(self, relation: Relation) -> list[TimeCandidate]:
+        """See `contracts.inspection.Inspection.time_candidates`."""
+        return self._profiles(relation).time_candidates(relation.types)
+
+    def profile(self, relation: Relation) -> TableProfile:
+        """See `contracts.inspection.Inspection.profile`."""
+        return self._profiles(relation).profile(relation.types)
+
+    def small_values(self, relation: Relation, column: str) -> ValueSet | None:
+        """See `contracts.inspection.Inspection.small_values`."""
+        return self._profiles(relation).small_values(column)
+
+    def query_of(self, relation: Relation, key: tuple[str, ...] = (), name: str = "") -> str:
+        """See `contracts.inspection.Inspection.query_of`."""
+        return self._profiles(relation).query_of(key, name)
+
+    def _profiles(self, relation: Relation) -> PostgresProfiles:
+        kind, table = self._handles[relation.native]
+        return PostgresProfiles(self._ask, _oid(relation), kind, table)
+
     def _of_query(self, source: SourceConfig) -> Relation:
         # The line break ends a comment at the end of the query, before the parenthesis.
         query = sql.SQL("({}\n) AS asked").format(
@@ -230,25 +265,31 @@ class PostgresInspection:
         )  # fmt: skip
         return row["found"]
 
-    def _ask(self, question: str, **parts: sql.Composable) -> list[dict[str, Any]]:
+    def _ask(
+        self, question: str, timeout_ms: int = TIMEOUT_MS, /, **parts: sql.Composable
+    ) -> list[dict[str, Any]]:
         """The rows of a query. The transaction stays usable when it fails."""
         statement = sql.SQL(question).format(**parts).as_string()
-        with self._attempt():
+        with self._attempt(timeout_ms):
             return self._connection.rows(statement)
 
     @contextmanager
-    def _attempt(self) -> Iterator[None]:
+    def _attempt(self, timeout_ms: int = TIMEOUT_MS) -> Iterator[None]:
         """Run a statement in a savepoint, so that the transaction stays usable when it fails."""
         self._connection.execute("SAVEPOINT asked")
+        if timeout_ms != TIMEOUT_MS:
+            self._connection.execute(f"SET LOCAL statement_timeout = {timeout_ms}")
         began = time.monotonic()
         try:
             yield
         except ExporterError:
             self._connection.execute("ROLLBACK TO asked")
             # By the clock, because the server's message depends on its language.
-            if time.monotonic() - began > 0.9 * TIMEOUT_MS / 1000:
-                raise NotAnsweredError(TIMEOUT_MS // 1000) from None
+            if time.monotonic() - began > 0.9 * timeout_ms / 1000:
+                raise NotAnsweredError(timeout_ms // 1000) from None
             raise
+        if timeout_ms != TIMEOUT_MS:  # a rollback to the savepoint would restore it as well
+            self._connection.execute(f"SET LOCAL statement_timeout = {TIMEOUT_MS}")
 
 
 def _oid(relation: Relation) -> sql.Composable:

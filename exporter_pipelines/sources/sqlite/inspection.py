@@ -17,11 +17,18 @@ from zoneinfo import ZoneInfo
 from exporter_pipelines.contracts.inspection import Concern, DaySpan, Relation
 from exporter_pipelines.contracts.row_schema import Column
 from exporter_pipelines.contracts.source_config import SourceConfig, TimeEncoding
+from exporter_pipelines.contracts.table_profile import (
+    RowCount,
+    TableProfile,
+    TimeCandidate,
+    ValueSet,
+)
 from exporter_pipelines.errors import ConfigurationError, NotAnsweredError, SourceUnavailableError
 from exporter_pipelines.sources.likely_encoding import likely_encoding
 from exporter_pipelines.sources.sqlite.catalog import SqliteCatalog
 from exporter_pipelines.sources.sqlite.connection import error_name, message_without_values, path_of
 from exporter_pipelines.sources.sqlite.file import read_only_uri, shm_of, uses_wal, wal_of
+from exporter_pipelines.sources.sqlite.profile import SqliteProfiles
 from exporter_pipelines.sources.sqlite.query import quoted
 from exporter_pipelines.sources.sqlite.types import is_usual, needed_for, shown_type, stored
 from exporter_pipelines.sources.sqlite.values import SqliteValues
@@ -64,6 +71,8 @@ class SqliteInspection:
             self._connection = sqlite3.connect(uri, uri=True, timeout=TIMEOUT_S)
         except sqlite3.Error as error:
             raise self._unavailable(error) from None
+        # SQLite stores any bytes as text. One such value must not end the examination.
+        self._connection.text_factory = lambda stored: stored.decode("utf-8", "replace")
 
     def __enter__(self) -> SqliteInspection:
         return self
@@ -183,6 +192,33 @@ class SqliteInspection:
         """See `contracts.inspection.Inspection.concerns`; a file opened read-only has none."""
         return iter(())
 
+    def row_count(self, relation: Relation) -> RowCount | None:
+        """See `contracts.inspection.Inspection.row_count`."""
+        return self._profiles(relation).row_count()
+
+    def unique_keys(self, relation: Relation) -> list[tuple[str, ...]]:
+        """See `contracts.inspection.Inspection.unique_keys`."""
+        return self._profiles(relation).unique_keys()
+
+    def time_candidates(self, relation: Relation) -> list[TimeCandidate]:
+        """See `contracts.inspection.Inspection.time_candidates`."""
+        return self._profiles(relation).time_candidates()
+
+    def profile(self, relation: Relation) -> TableProfile:
+        """See `contracts.inspection.Inspection.profile`."""
+        return self._profiles(relation).profile()
+
+    def small_values(self, relation: Relation, column: str) -> ValueSet | None:
+        """See `contracts.inspection.Inspection.small_values`."""
+        return self._profiles(relation).small_values(column)
+
+    def query_of(self, relation: Relation, key: tuple[str, ...] = (), name: str = "") -> str:
+        """See `contracts.inspection.Inspection.query_of`."""
+        return self._profiles(relation).query_of(key, name)
+
+    def _profiles(self, relation: Relation) -> SqliteProfiles:
+        return SqliteProfiles(self._rows, relation, self._handles[relation.native])
+
     def _ends(self, relation: Relation, column: str, numbers: bool, order: str) -> list[Any]:
         table, name = self._handles[relation.native], quoted(column)
         # Dates start with a digit, and numbers sort before all text.
@@ -232,14 +268,16 @@ class SqliteInspection:
             ) from None
         return [column[0] for column in cursor.description]
 
-    def _rows(self, statement: str, parameters: Sequence[Any] = ()) -> list[Any]:
-        give_up = time.monotonic() + TIMEOUT_S
+    def _rows(
+        self, statement: str, parameters: Sequence[Any] = (), *, timeout_s: float = TIMEOUT_S
+    ) -> list[Any]:
+        give_up = time.monotonic() + timeout_s
         self._connection.set_progress_handler(lambda: time.monotonic() > give_up, _CHECK_EVERY)
         try:
             return self._connection.execute(statement, parameters).fetchall()
         except sqlite3.Error as error:
             if error_name(error) == "SQLITE_INTERRUPT":
-                raise NotAnsweredError(TIMEOUT_S) from None
+                raise NotAnsweredError(timeout_s) from None
             raise self._unavailable(error) from None
 
     def _unavailable(self, error: sqlite3.Error) -> SourceUnavailableError:

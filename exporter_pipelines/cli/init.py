@@ -1,0 +1,155 @@
+"""`exporter init`: the command; `new_datasets` decides and writes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from zoneinfo import available_timezones
+
+import click
+
+from exporter_pipelines import databases, settings
+from exporter_pipelines.cli.init_output import (
+    next_steps,
+    print_candidates,
+    print_files,
+    print_plan,
+)
+from exporter_pipelines.contracts.dataset import DATASET_NAME
+from exporter_pipelines.contracts.source_config import SourceConfig
+from exporter_pipelines.contracts.inspection import Inspection, Relation
+from exporter_pipelines.defs_files import Definitions
+from exporter_pipelines.errors import ExporterError, UnknownTableError, listed
+from exporter_pipelines.new_datasets import Plan, Planner, candidates, write
+
+_VARIABLE = "EXPORTER_SOURCE_URL"
+_SHOWN = 20
+
+
+@click.command()
+@click.argument("tables", nargs=-1, metavar="[TABLE]...")
+@click.option("--all", "every", is_flag=True, help="Write a dataset for every table that can be.")
+@click.option("--schema", metavar="S", help="Only tables of this schema of the database.")
+@click.option("--name", metavar="N", help="Name of the dataset; only for one TABLE.")
+@click.option("--timezone", metavar="ZONE", help="Zone of times that are stored without one.")
+@click.option("--own-schema", is_flag=True, help="Do not use the schema of logs, anomalies or ips.")
+@click.option("--force", is_flag=True, help="Replace the files of datasets that exist.")
+@click.option("--dry-run", is_flag=True, help="Print the files instead of writing them.")
+def init(
+    tables: tuple[str, ...],
+    every: bool,
+    schema: str | None,
+    name: str | None,
+    timezone: str | None,
+    own_schema: bool,
+    force: bool,
+    dry_run: bool,
+) -> None:
+    """Write defs.yaml and schema.py for tables of your database.
+
+    Reads the database of EXPORTER_SOURCE_URL, and changes nothing in it. Without a TABLE, it lists
+    the tables: rows, first and last day, and the key and the time column that it would choose. With
+    a TABLE, it writes a folder with the definition of a dataset: all columns with their types, key,
+    time column, time zone and encoding. A table that holds logs, anomalies or IP records gets the
+    schema of that dataset instead, and `columns:` for its names.
+
+    Look at the files before the first export: what the columns mean, only you know.
+
+    \b
+    Exit codes:
+      0  success
+      1  a table cannot be exported as it is, or the database cannot be read
+      2  the command was used incorrectly
+    """  # noqa: D301 - click wants the character itself
+    settings.load_dotenv()
+    _check(tables, every, name, timezone)
+    try:
+        with databases.open_inspection(_VARIABLE) as inspection:
+            click.echo(f"{inspection.described()}\n")
+            planner = Planner(inspection, Definitions(), timezone, use_shipped=not own_schema)
+            relations = _relations(inspection, tables, schema)
+            if not tables and not every:
+                print_candidates(candidates(inspection, relations, planner.shipped))
+                return
+            done, failed = [], False
+            for relation in relations:
+                plan = _attempt(planner, relation, name, force=force, dry_run=dry_run)
+                if plan:
+                    done.append(plan)
+                failed = failed or plan is None
+            for line in next_steps(done, planner, dry_run=dry_run):
+                click.echo(line)
+    except ExporterError as error:
+        raise click.ClickException(str(error)) from None
+    raise SystemExit(failed)
+
+
+def _attempt(
+    planner: Planner, relation: Relation, name: str | None, *, force: bool, dry_run: bool
+) -> Plan | None:
+    """Write the dataset of one table; None if that is not possible, which is printed."""
+    try:
+        plan = planner.plan(relation, name)
+        print_plan(plan)
+        if dry_run:
+            print_files(plan, planner.definitions)
+        else:
+            click.echo(f"  wrote        {write(plan, planner.definitions, force=force)}\n")
+    except ExporterError as error:
+        click.echo(f"Error: {error}\n", err=True)
+        return None
+    return plan
+
+
+def _check(tables: Sequence[str], every: bool, name: str | None, timezone: str | None) -> None:
+    if every and tables:
+        raise click.UsageError("Name tables or give --all, not both.")
+    if name is not None and len(tables) != 1:
+        raise click.UsageError("--name is for one TABLE.")
+    if name is not None and not re.fullmatch(DATASET_NAME, name):
+        raise click.UsageError(
+            f"{name!r} cannot be the name of a dataset. Use small letters, digits and "
+            "underscores, and begin with a letter."
+        )
+    if timezone is not None and timezone not in available_timezones():
+        raise click.UsageError(f"{timezone!r} is not an IANA time zone such as Europe/Berlin.")
+
+
+def _relations(inspection: Inspection, tables: Sequence[str], schema: str | None) -> list[Relation]:
+    if tables:
+        return [_found(inspection, table, schema) for table in tables]
+    relations = inspection.relations()
+    return list(_of_schema(inspection, relations, schema)) if schema else relations
+
+
+def _of_schema(
+    inspection: Inspection, relations: Sequence[Relation], schema: str
+) -> Iterator[Relation]:
+    for relation in relations:
+        bare = relation.name.rpartition(".")[2]
+        found = inspection.find(_named(f"{schema}.{bare}"))
+        if found and found.native == relation.native:
+            yield relation
+
+
+def _found(inspection: Inspection, table: str, schema: str | None) -> Relation:
+    """The table or view of this name.
+
+    Raises:
+        UnknownTableError: there is none.
+    """
+    name = f"{schema}.{table}" if schema and "." not in table else table
+    relation = inspection.find(_named(name))
+    if relation is None:
+        known = [each.name for each in inspection.relations()]
+        more = f" and {len(known) - _SHOWN} more" if known[_SHOWN:] else ""
+        raise UnknownTableError(
+            f"The table {name!r} does not exist or is not visible to this user "
+            f"(there are: {listed(known[:_SHOWN])}{more}).",
+            "Write schema.table for another schema; case matters.",
+        )
+    return relation
+
+
+def _named(table: str) -> SourceConfig:
+    return SourceConfig(table=table, key="id", time_column="id")

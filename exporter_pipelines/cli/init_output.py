@@ -1,0 +1,121 @@
+"""What `exporter init` prints."""
+
+from __future__ import annotations
+
+import datetime as dt
+import shlex
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import click
+
+from exporter_pipelines import settings
+from exporter_pipelines.defs_files import Definitions
+from exporter_pipelines.errors import listed, printable
+from exporter_pipelines.new_datasets import Candidate, Plan, Planner, files_of, folder_of
+
+_WIDTHS = (32, 20, 24, 16, 16)
+
+
+def print_candidates(found: Iterable[Candidate]) -> None:
+    """The list of tables, each as soon as it is known."""
+    click.echo(_row("table", "rows", "days", "key", "time column", "dataset"))
+    names = []
+    for each in found:
+        days = f"{each.span.first}..{each.span.last}" if each.span else "-"
+        dataset = f"with the schema of {each.like}" if each.like else "with its own schema"
+        if each.problem:
+            dataset = f"not as it is: {each.problem}"
+        else:
+            names.append(each.relation.name)
+        click.echo(
+            _row(printable(each.relation.name), each.rows.removesuffix(" rows") or "-", days,
+                 each.key or "-", printable(each.time) or "-", dataset)
+        )  # fmt: skip
+    if names:
+        click.echo(
+            f"\nNext: exporter init TABLE..., such as `exporter init {_quoted(names[0])}`, or "
+            "`exporter init --all`."
+        )
+    else:
+        click.echo("\nNo table can be exported as it is: docs/first-backend.md.")
+
+
+def print_plan(plan: Plan) -> None:
+    """What was chosen for a table."""
+    table = printable(plan.relation.name)
+    days = f" from {plan.span.first} to {plan.span.last}" if plan.span else ""
+    schema = f", with the schema of {plan.like_name}" if plan.like else ""
+    others = f" (or {listed(plan.other_times)})" if plan.other_times else ""
+    click.echo(f"{plan.name}: {table}, {plan.rows}{days}{schema}")
+    click.echo(f"  key          {listed(plan.key.columns)}: {plan.key.why}")
+    click.echo(f"  time column  {printable(plan.time.column)}{others}")
+    if plan.with_nulls:
+        click.echo(f"  nullable     {', '.join(plan.with_nulls)}: rows have no value there")
+    if plan.left_out:
+        click.echo(f"  kept         {listed(plan.left_out)}: not in the schema of {plan.like_name}")
+    for warning in plan.warnings:
+        click.echo(f"  WARN         {warning}.")
+
+
+def print_files(plan: Plan, definitions: Definitions) -> None:
+    """The files that would be written."""
+    folder = folder_of(plan, definitions)
+    for name, text in files_of(plan, definitions).items():
+        if text:
+            click.echo(f"\n--- {folder / name}\n{text}", nl=False)
+    click.echo("")
+
+
+def next_steps(plans: list[Plan], planner: Planner, *, dry_run: bool) -> Iterator[str]:
+    """The commands that follow."""
+    if not plans:
+        return
+    if dry_run:
+        yield "Nothing was written. Run it again without --dry-run."
+        return
+    yield "Next:"
+    yield from _range(plans)
+    if missing := list(planner.without_table()):
+        yield f"  # not in this database: {', '.join(name for name, _ in missing)}. If not needed:"
+        yield f"  rm -r {' '.join(_shown(folder) for _, folder in missing)}"
+    yield "  exporter doctor"
+    for plan in plans:
+        first, last = _days(plan)
+        yield f"  exporter export {plan.name} {first} {last}"
+
+
+def _range(plans: list[Plan]) -> Iterator[str]:
+    """Settings for `.env`, if the configured days are others than those of the data."""
+    firsts = [plan.span.first for plan in plans if plan.span]
+    lasts = [plan.span.last for plan in plans if plan.span]
+    end = settings.end_date()
+    if firsts and min(firsts) < settings.start_date():
+        yield f"  # in .env: EXPORTER_START_DATE={min(firsts)}"
+    if lasts and end is not None and max(lasts) >= end:
+        yield "  # in .env: EXPORTER_END_DATE="
+
+
+def _days(plan: Plan) -> tuple[str, str]:
+    """First and last day to export; placeholders without rows."""
+    if plan.span is None:
+        return "FIRST", "LAST"
+    yesterday = str(settings.today() - dt.timedelta(days=1))
+    return plan.span.first, max(plan.span.first, min(plan.span.last, yesterday))
+
+
+def _shown(folder: Path) -> str:
+    """A folder as an argument in a shell, relative to the working directory if it is below it."""
+    here = Path.cwd()
+    below = folder.relative_to(here) if folder.is_relative_to(here) else folder
+    return shlex.quote(str(below))
+
+
+def _row(*cells: str) -> str:
+    *fixed, last = cells
+    return "  ".join([*(f"{c:<{w}}" for c, w in zip(fixed, _WIDTHS, strict=True)), last])
+
+
+def _quoted(name: str) -> str:
+    """A name as an argument in a shell."""
+    return shlex.quote(printable(name))

@@ -1,0 +1,82 @@
+"""Decides how a table is exported with the schema of logs, anomalies or IP records."""
+
+from __future__ import annotations
+
+from exporter_pipelines.contracts.inspection import Inspection, Relation
+from exporter_pipelines.contracts.row_schema import Column
+from exporter_pipelines.contracts.table_profile import ColumnProfile, Kind
+from exporter_pipelines.new_datasets.keys import Key
+from exporter_pipelines.new_datasets.plan import (
+    Plan,
+    PlannedColumn,
+    basis_of,
+    chosen_zone,
+    measured,
+    require_readable,
+    rows_of,
+)
+from exporter_pipelines.new_datasets.shipped import Match
+
+
+def planned_like(
+    match: Match,
+    inspection: Inspection,
+    relation: Relation,
+    name: str,
+    timezone: str | None = None,
+) -> Plan:
+    """Decide how a table is exported with the schema of another dataset.
+
+    Args:
+        match: The dataset, and which column is which.
+        inspection: Of the database.
+        relation: The table or view.
+        name: Of the new dataset.
+        timezone: Of its times without a zone, if a user says so.
+
+    Raises:
+        ConfigurationError: this user may not read it.
+        ExporterError: the database cannot be read.
+    """
+    require_readable(relation)
+    dataset, profile = match.dataset, inspection.profile(relation)
+    found = {column.name: column for column in profile.columns}
+    columns = tuple(
+        PlannedColumn(column.name, match.columns[column.name], _kind(column), column.nullable)
+        for column in dataset.schema.columns
+        if column.name in match.columns
+    )
+    source_key = match.columns[dataset.config.source.key]
+    unique = relation.key == source_key
+    key = Key((source_key,), "has a unique index" if unique else "has no unique index")
+    zone = chosen_zone(inspection, relation, match.time, columns, timezone)
+    span, warnings = measured(inspection, relation, match.time, zone)
+    return Plan(
+        name, relation, columns, key, match.time, (), zone,
+        query="",
+        unseen=(),
+        rows=rows_of(inspection, relation, profile),
+        basis=basis_of(profile),
+        span=span,
+        warnings=tuple(filter(None, [zone.warning, *warnings])),
+        like=dataset,
+        left_out=tuple(c for c in relation.types if c not in match.columns.values()),
+        with_nulls=tuple(
+            column.name for column in columns
+            if not column.nullable and column.source not in (source_key, match.time.column)
+            and _may_be_null(found[column.source], is_complete=profile.is_complete)
+        ),
+    )  # fmt: skip
+
+
+def _may_be_null(column: ColumnProfile, *, is_complete: bool) -> bool:
+    return column.nulls > 0 or not (column.not_null or is_complete)
+
+
+def _kind(column: Column) -> Kind:
+    if column.is_json:
+        return "json"
+    if column.is_timestamp:
+        return "timestamp"
+    kinds: dict[str, Kind] = {"int64": "int64", "double": "float64", "bool": "bool"}
+    return kinds.get(str(column.type), "string")

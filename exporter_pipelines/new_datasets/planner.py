@@ -1,0 +1,82 @@
+"""Plans for several tables of one database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from exporter_pipelines.contracts.inspection import Inspection, Relation
+from exporter_pipelines.defs_files import Definitions
+from exporter_pipelines.defs_files.definitions import RESERVED_NAMES
+from exporter_pipelines.errors import ConfigurationError
+from exporter_pipelines.new_datasets.mapped import planned_like
+from exporter_pipelines.new_datasets.naming import REFUSED_BY_DAGSTER, dataset_name
+from exporter_pipelines.new_datasets.plan import Plan, planned
+from exporter_pipelines.new_datasets.shipped import best_match, shipped_datasets
+
+_VARIABLE = "EXPORTER_SOURCE_URL"
+
+
+class Planner:
+    """Gives each table its plan, and no two the same name.
+
+    Args:
+        inspection: Of the database.
+        definitions: Of the project.
+        timezone: Of times without a zone, if a user says so.
+        use_shipped: Whether a table with logs, anomalies or IP records gets their schema.
+    """
+
+    def __init__(
+        self,
+        inspection: Inspection,
+        definitions: Definitions,
+        timezone: str | None,
+        *,
+        use_shipped: bool = True,
+    ) -> None:
+        self.definitions = definitions
+        self.shipped = shipped_datasets(definitions) if use_shipped else []
+        self._inspection, self._timezone = inspection, timezone
+        self._taken: set[str] = set()
+
+    def plan(self, relation: Relation, name: str | None = None) -> Plan:
+        """How a table is exported.
+
+        Args:
+            relation: The table or view.
+            name: Of the dataset; made from the table if left out.
+
+        Raises:
+            ConfigurationError: the table cannot be exported as it is, or the name is not possible.
+            ExporterError: the database cannot be read.
+        """
+        if name in REFUSED_BY_DAGSTER or name in RESERVED_NAMES:
+            raise ConfigurationError(
+                f"{name!r} cannot be the name of a dataset, because it has another meaning.",
+                "Choose another name.",
+            )
+        match = best_match(self.shipped, self._inspection, relation) if relation.readable else None
+        if name is None and match and match.dataset.name not in self._taken:
+            name = match.dataset.name
+        name = name or dataset_name(relation.name, self._taken)
+        if match:
+            plan = planned_like(match, self._inspection, relation, name, self._timezone)
+        else:
+            plan = planned(self._inspection, relation, name, self._timezone)
+        self._taken.add(name)
+        return plan
+
+    def without_table(self) -> Iterator[tuple[str, Path]]:
+        """Datasets of this database whose table does not exist, as the files are now."""
+        definitions = Definitions(self.definitions.folder)
+        for each in definitions:
+            try:
+                dataset = definitions.checked(each)
+            except ConfigurationError:
+                continue  # the doctor reports it
+            source = dataset.config.source
+            if source.url != _VARIABLE or source.table is None:
+                continue
+            if self._inspection.find(source) is None:
+                yield each.name, each.file.parent

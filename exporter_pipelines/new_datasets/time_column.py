@@ -1,0 +1,45 @@
+"""Chooses the column that decides the day of a row."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from exporter_pipelines.contracts.table_profile import TimeCandidate
+from exporter_pipelines.doctor.synonyms import likeness
+
+_BY_KIND = {"aware": 0.4, "naive": 0.35, "date": 0.1, "text": 0.25, "number": 0.2}
+# The day of a row must not change, and must not be that of something else.
+_UNSUITABLE = {
+    "birth", "birthday", "born", "changed", "deleted", "due", "end", "ended", "expire", "expires",
+    "expiry", "closed", "finished", "modified", "mtime", "next", "removed", "scheduled", "seen",
+    "until", "updated", "valid",
+}  # fmt: skip
+_TIME_WORDS = {
+    "at", "date", "datetime", "day", "epoch", "moment", "ms", "on", "since", "stamp", "time",
+    "timestamp", "ts", "utc", "when", "zeit", "zeitpunkt", "datum", "created", "logged",
+}  # fmt: skip
+
+
+def ranked_times(candidates: Iterable[TimeCandidate]) -> list[TimeCandidate]:
+    """Candidates that can be the time column, the most likely first."""
+    possible = [each for each in candidates if each.kind != "number" or is_time_name(each.column)]
+    suitable = [each for each in possible if _suitability(each) > 0]
+    return sorted(suitable, key=_suitability, reverse=True)
+
+
+def is_time_name(column: str) -> bool:
+    """Whether a column is called like a time."""
+    return bool(_words(column) & _TIME_WORDS) or likeness("timestamp", column) >= 0.8
+
+
+def _suitability(candidate: TimeCandidate) -> float:
+    words = _words(candidate.column)
+    named = max(likeness("timestamp", candidate.column), 0.5 * bool(words & _TIME_WORDS))
+    missing = 1 - candidate.usable / candidate.sampled if candidate.sampled else 0.0
+    return _BY_KIND[candidate.kind] + named - missing - 0.6 * bool(words & _UNSUITABLE)
+
+
+def _words(name: str) -> set[str]:
+    apart = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+    return set(re.split(r"[^a-zäöü]+", apart))

@@ -1,0 +1,225 @@
+"""`exporter init`: what it writes loads, and exports every row that belongs to a day."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from exporter_pipelines.sources.postgres import profile
+from exporter_pipelines.stores import LocalStore
+from exporter_pipelines_tests.support.backends import Backend
+from exporter_pipelines_tests.support.datasets import rows
+from exporter_pipelines_tests.support.doctor_runs import STRANGER
+from exporter_pipelines_tests.support.init_runs import Init, initiated
+
+DAY = "2026-11-01"
+
+
+@pytest.fixture
+def init(
+    settings: dict[str, str],
+    backend: Backend,
+    tmp_path: Path,
+    store: LocalStore,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Init]:
+    """The command on an empty database, in a project with the tests' definitions."""
+    backend.run("DROP TABLE logs, anomalies, ip_addresses")
+    with initiated(tmp_path, store, monkeypatch) as found:
+        yield found.read(backend.url)
+
+
+ALL_TYPES = """
+CREATE TYPE mood AS ENUM ('calm', 'tense');
+CREATE TABLE readings (reading_id bigint PRIMARY KEY, taken_at timestamptz NOT NULL,
+    small smallint, normal int NOT NULL, ratio real, exact double precision NOT NULL,
+    price numeric(10, 2), huge numeric, flag boolean, letter char(3), title varchar, mood mood,
+    code uuid, place inet, net cidr, mac macaddr, raw bytea, span interval, clock time, born date,
+    local timestamp, ends timestamptz, doc jsonb NOT NULL, plain json, tags text[], cost money,
+    pair int4range, nothing text);
+INSERT INTO readings SELECT n, '2026-11-01T00:00Z'::timestamptz + n * interval '1 minute',
+    n, n, n / 3.0, CASE WHEN n = 7 THEN 'NaN' ELSE n / 3.0 END,
+    n / 100.0, 12345678901234567890.5 + n, n % 2 = 0, 'ab', 't' || n % 3,
+    CASE WHEN n % 2 = 0 THEN 'calm' ELSE 'tense' END::mood, gen_random_uuid(), '10.0.0.1',
+    '10.0.0.0/8', '08:00:2b:01:02:03', '\\xff00', '1 hour', '12:00', '1990-05-01',
+    '2026-11-01 10:00', CASE WHEN n = 3 THEN 'infinity' ELSE now() END,
+    CASE WHEN n = 5 THEN 'null' ELSE '{"a": 1}' END::jsonb, '[1]', '{a,b}', 12.5, '[1,5)', NULL
+FROM generate_series(1, 100) n;
+INSERT INTO readings (reading_id, taken_at, normal, exact, doc)
+VALUES (101, '2026-11-01T23:00Z', 1, 1, '{}');
+"""
+
+
+def test_every_row_of_every_type_is_exported(init: Init, backend: Backend) -> None:
+    backend.run(ALL_TYPES)
+    said = init.run("readings")
+    assert "key          reading_id: has a unique index" in said
+    assert "time column  taken_at (or ends, local)" in said
+    manifest = init.export("readings", DAY)
+    assert (manifest.counts.read, manifest.counts.exported) == (101, 101)
+    text = init.text("readings")
+    assert "# mood, null in 1 of 101 rows\n    # Values: calm, tense\n" in text
+    assert "as text, because a double would lose digits" in text
+    assert "1990-05-01" not in text
+    nullable = {
+        column.name for column in init.dataset("readings").schema.columns if column.nullable
+    }
+    assert {"reading_id", "taken_at", "normal"}.isdisjoint(nullable)
+    assert {"exact", "doc"} <= nullable, "NaN and a JSON null are written as null"
+
+
+HOSTILE = r"""
+CREATE SCHEMA "Old Data";
+CREATE TABLE "Old Data"."Order's ^^lines^^ #1" ("Order ID" int PRIMARY KEY,
+    "select" timestamptz NOT NULL, "class" text, "Size" text, "SIZE" text, "Größe" text,
+    "date" text, "validate" text, "with
+newline" text, _id int, "1st" text, "pa" text,
+    "{brace}: # x" text, "日本" text, "a \ ^^b^^" text);
+INSERT INTO "Old Data"."Order's ^^lines^^ #1" VALUES (1, '2026-11-01T01:00Z', 'c', 's', 'S', 'g',
+    'd', 'v', 'n', 2, 'f', 'p', 'b', 'j', 'q');
+"""
+
+
+def test_names_that_python_yaml_and_readers_cannot_have(
+    init: Init, backend: Backend, store: LocalStore
+) -> None:
+    backend.run(HOSTILE.replace("^", '"'))
+    init.run('Order\'s "lines" #1', "--schema", "Old Data")
+    [row] = rows(store, init.export("order_s_lines_1", DAY))
+    assert row == {
+        "Order_ID": 1, "select": "2026-11-01T01:00:00.000000Z", "class_": "c", "Size": "s",
+        "SIZE_": "S", "Grosse": "g", "date_": "d", "validate_": "v", "with_newline": "n", "id": 2,
+        "column_1st": "f", "pa_": "p", "brace_x": "b", "column_14": "j", "a_b": "q",
+    }  # fmt: skip
+
+
+ODD = """
+CREATE TABLE no_key (at timestamptz, amount int);
+INSERT INTO no_key VALUES ('2026-11-01', 1), ('2026-11-01', 1);
+CREATE TABLE no_time (id int PRIMARY KEY, kind text, happened_at text);
+INSERT INTO no_time VALUES (1, 'x', 'last summer');
+CREATE TABLE two_keys (site int, nr int, seen_at timestamptz, PRIMARY KEY (site, nr));
+INSERT INTO two_keys SELECT n % 2, n / 2, '2026-11-01T01:00Z' FROM generate_series(0, 9) n;
+CREATE TABLE parts (event_id bigint, at timestamptz, PRIMARY KEY (event_id, at))
+    PARTITION BY RANGE (at);
+CREATE TABLE parts_1 PARTITION OF parts FOR VALUES FROM ('2026-11-01') TO ('2026-12-01');
+INSERT INTO parts SELECT n, '2026-11-01T01:00Z' FROM generate_series(0, 9) n;
+CREATE VIEW seen AS SELECT nr + 10 * site AS id, seen_at FROM two_keys;
+CREATE TABLE epochs (id int PRIMARY KEY, created_ms bigint NOT NULL, updated_at timestamptz);
+INSERT INTO epochs SELECT n, 1793523600000 + n, now() FROM generate_series(1, 5) n;
+CREATE TABLE texts (id uuid PRIMARY KEY, logged text, score int);
+INSERT INTO texts SELECT gen_random_uuid(), '2026-11-01 0' || n || ':00:00', n
+FROM generate_series(1, 5) n;
+INSERT INTO texts VALUES (gen_random_uuid(), NULL, 1);
+CREATE TABLE nothing (id int PRIMARY KEY, at timestamp);
+"""
+
+
+def test_odd_tables_are_written_or_refused_with_what_to_do(init: Init, backend: Backend) -> None:
+    backend.run(ODD)
+    said = init.run("--all", "--timezone", "UTC", code=1)
+    assert "Error: no_key has no key: no unique index on columns that are NOT NULL" in said
+    assert "Error: no_time has no time column" in said
+    assert "happened_at cannot be read as times" in said
+    assert "create a view with a column that identifies a row" in said
+    counts = {"two_keys": 10, "parts": 10, "seen": 10, "epochs": 5, "texts": 5, "nothing": 0}
+    for name, count in counts.items():
+        assert init.export(name, DAY).record_count == count
+    assert init.source("two_keys")["key"] == "row_key"
+    assert init.source("parts")["key"] == "event_id", "a partition key is not needed"
+    assert init.source("epochs")["encodings"] == {"created_ms": "epoch_ms"}
+    assert "1 rows have no usable logged" in said
+
+
+def test_local_times_ask_for_their_zone(init: Init, backend: Backend) -> None:
+    backend.run(
+        "CREATE TABLE visits (id int PRIMARY KEY, at timestamp NOT NULL);"
+        "INSERT INTO visits VALUES (1, '2026-11-01 00:30')"
+    )
+    assert "The times in at have no time zone and are read as UTC" in init.run("visits")
+    assert "# CHECK THIS" in init.text("visits", "defs.yaml")
+    assert "WARN" not in init.run("visits", "--timezone", "Asia/Tokyo", "--force")
+    assert init.export("visits", "2026-10-31").record_count == 1
+    assert "not an IANA time zone" in init.run("visits", "--timezone", "Mars", code=2)
+
+
+def test_personal_values_are_not_written(init: Init, backend: Backend) -> None:
+    backend.run(
+        "CREATE TABLE actions (id int PRIMARY KEY, at timestamptz, kind text, username text,"
+        "  target text, handled_by text, note varchar(9));"
+        "INSERT INTO actions SELECT n, '2026-11-01', 'kind-' || n % 2, 'ada',"
+        "  'ada@example.org', 'bob', 'remark' FROM generate_series(1, 20) n"
+    )
+    said = init.run("actions")
+    text = init.text("actions")
+    assert "# Values: kind-0, kind-1" in text
+    assert "may be personal data: username, target, handled_by, note." in text
+    for value in ("ada", "bob", "remark"):
+        assert value not in text + said + init.text("actions", "defs.yaml")
+
+
+def test_a_folder_is_replaced_only_with_force(init: Init, backend: Backend) -> None:
+    backend.run("CREATE TABLE doors (id int PRIMARY KEY, at timestamptz)")
+    printed = init.run("doors", "--dry-run")
+    assert "class DoorsRow(" in printed
+    assert not (init.defs / "doors").exists()
+    init.run("doors")
+    (init.defs / "doors" / "rules.py").write_text("mine")
+    (init.defs / "doors" / "schema.py").write_text("mine")
+    assert "doors exists. Nothing was written." in init.run("doors", code=1)
+    assert init.text("doors") == "mine"
+    init.run("doors", "--force")
+    assert "class DoorsRow(" in init.text("doors")
+    assert init.text("doors", "rules.py") == "mine"
+    init.run("doors", "--name", "gates")
+    assert init.dataset("gates").name == "gates"
+    assert sorted(each.name for each in init.defs.parent.iterdir()) == ["defs"]
+
+
+def test_what_cannot_be_written_changes_nothing(
+    init: Init, backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend.run("CREATE TABLE doors (id int PRIMARY KEY, at timestamptz)")
+    before = sorted(init.defs.rglob("*"))
+
+    def full(*_arguments: object, **_options: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "write_text", full)
+        assert "cannot be written: No space left on device" in init.run("doors", code=1)
+    assert sorted(init.defs.rglob("*")) == before
+    assert sorted(each.name for each in init.defs.parent.iterdir()) == ["defs"]
+
+
+def test_tables_are_listed_with_what_would_be_chosen(init: Init, backend: Backend) -> None:
+    backend.run(ODD + STRANGER.replace("DROP TABLE logs, anomalies, ip_addresses;", ""))
+    said = init.run()
+    lines = {line.split()[0]: " ".join(line.split()) for line in said.splitlines() if line}
+    assert lines["epochs"] == ("epochs 5 2026-11-01..2026-11-01 id created_ms with its own schema")
+    assert lines["no_key"] == "no_key 2 - - - not as it is: no key"
+    assert lines["ops.event_stream"] == (
+        "ops.event_stream 1 2026-11-01..2026-11-01 event_uuid occurred_at with the schema of logs"
+    )
+    assert "exporter init --all" in said
+    assert not (init.defs / "epochs").exists()
+    assert "ops.detections" in init.run("--schema", "ops")
+    assert "(there are: epochs, no_key" in init.run("no_such", code=1)
+
+
+def test_a_large_table_is_read_in_part(
+    init: Init, backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend.run(
+        "CREATE TABLE big (id int PRIMARY KEY, at timestamptz NOT NULL, kind text);"
+        "INSERT INTO big SELECT n, '2026-11-01', 'a' FROM generate_series(1, 300000) n;"
+        "ANALYZE big"
+    )
+    monkeypatch.setattr(profile, "FULL_READ_MS", 3)
+    monkeypatch.setattr(profile, "_SAMPLE_ROWS", 500)
+    said = init.run("big")
+    assert "big, about 300,000 rows" in said
+    assert "are those of a sample of " in init.text("big")
