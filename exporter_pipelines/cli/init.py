@@ -16,8 +16,8 @@ from exporter_pipelines.cli.init_output import (
     print_plan,
 )
 from exporter_pipelines.contracts.dataset import DATASET_NAME
-from exporter_pipelines.contracts.source_config import SourceConfig
 from exporter_pipelines.contracts.inspection import Inspection, Relation
+from exporter_pipelines.contracts.source_config import SourceConfig
 from exporter_pipelines.defs_files import Definitions
 from exporter_pipelines.errors import ExporterError, UnknownTableError, listed
 from exporter_pipelines.new_datasets import Plan, Planner, candidates, write

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from exporter_pipelines import settings
 from exporter_pipelines.contracts.dataset import Dataset
-from exporter_pipelines.contracts.source_config import SourceConfig
 from exporter_pipelines.contracts.inspection import DaySpan, Inspection, Relation
+from exporter_pipelines.contracts.source_config import SourceConfig
 from exporter_pipelines.contracts.table_profile import Kind, TableProfile, TimeCandidate
 from exporter_pipelines.errors import ConfigurationError, NotAnsweredError, listed, printable
 from exporter_pipelines.new_datasets.keys import JOINED_NAME, Key, chosen_key

@@ -68,9 +68,9 @@ def _lines(column: ColumnProfile, profile: TableProfile, values: dict[str, str])
     if column.note:
         facts.append(column.note)
     if column.nulls:
-        share = "all" if column.nulls == profile.rows else f"{column.nulls:,} of {profile.rows:,}"
-        sample = "" if profile.is_complete else " of a sample"
-        facts.append(f"null in {share}{sample} rows")
+        of = "of" if profile.is_complete else "of a sample of"
+        share = "all" if column.nulls == profile.rows else f"{column.nulls:,} {of} {profile.rows:,}"
+        facts.append(f"null in {share} rows")
     line = ", ".join(facts)
     return (line, f"Values: {values[column.name]}") if column.name in values else (line,)
 

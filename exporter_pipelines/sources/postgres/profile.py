@@ -26,6 +26,7 @@ from exporter_pipelines.sources.time_candidates import SAMPLED_ROWS, time_candid
 
 FULL_READ_MS = 8000
 """Limit of the one query that reads a whole table. Above it, a sample is read."""
+SAMPLE_READ_MS = 8000
 
 _SAMPLE_ROWS = 100_000
 _VALUE_ROWS = 20_000
@@ -146,10 +147,10 @@ class PostgresProfiles:
         not_null = {row["name"] for row in declared if row["not_null"]}
         enums = {row["name"] for row in declared if row["enum"]}
         try:
-            rows, counts = self._counts(types, self._table)
+            rows, counts = self._counts(types, self._table, FULL_READ_MS)
             is_complete = True
         except NotAnsweredError:
-            rows, counts = self._counts(types, self._sample())
+            rows, counts = self._counts(types, self._sample(), SAMPLE_READ_MS)
             is_complete = False
         columns = tuple(
             _profiled(name, type_, name in not_null, name in enums, rows - full, odd)
@@ -200,7 +201,7 @@ class PostgresProfiles:
         return sql.SQL(template).format(table=self._table, limit=limit, percent=percent)
 
     def _counts(
-        self, types: dict[str, str], rows: sql.Composable
+        self, types: dict[str, str], rows: sql.Composable, timeout_ms: int
     ) -> tuple[int, list[tuple[int, int]]]:
         """Number of rows; per column the rows with a value, and those with an odd one."""
         total, counts, columns = 0, [], list(types.items())
@@ -208,7 +209,7 @@ class PostgresProfiles:
             part = columns[start : start + _COLUMNS_AT_ONCE]
             (row,) = self._ask(
                 "SELECT count(*) AS rows{counts} FROM {source}",
-                FULL_READ_MS, counts=_count_list(part), source=rows,
+                timeout_ms, counts=_count_list(part), source=rows,
             )  # fmt: skip
             total = row["rows"]
             counts += [(row[f"full{n}"], row[f"odd{n}"]) for n in range(len(part))]

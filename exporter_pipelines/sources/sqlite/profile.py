@@ -24,6 +24,7 @@ from exporter_pipelines.sources.time_candidates import SAMPLED_ROWS, time_candid
 
 FULL_READ_S = 3.0
 """Limit of the one query that reads a whole table. Above it, a sample is read."""
+SAMPLE_READ_S = 3.0
 
 _SAMPLE_ROWS = 20_000
 _VALUE_ROWS = 20_000
@@ -33,7 +34,7 @@ _EXACT = 2**53
 _COUNTS = (
     "count({c})", "sum(typeof({c}) = 'integer')", "sum(typeof({c}) = 'real')",
     "sum(typeof({c}) = 'text')", "sum(typeof({c}) = 'integer' AND {c} IN (0, 1))",
-    "sum(typeof({c}) = 'integer' AND abs({c} / 2) > {exact} / 2)",
+    "sum(typeof({c}) = 'integer' AND {c} NOT BETWEEN -{exact} AND {exact})",
 )  # fmt: skip
 
 
@@ -101,10 +102,10 @@ class SqliteProfiles:
     def profile(self) -> TableProfile:
         """See `Inspection.profile`."""
         try:
-            rows, counts = self._counts(self._table)
+            rows, counts = self._counts(self._table, FULL_READ_S)
             is_complete = True
         except NotAnsweredError:
-            rows, counts = self._counts(self._sample())
+            rows, counts = self._counts(self._sample(), SAMPLE_READ_S)
             is_complete = False
         declared = {column.name: column for column in self._catalog.columns}
         columns = []
@@ -173,7 +174,7 @@ class SqliteProfiles:
         except NotAnsweredError:
             return False  # as text, every value can be exported
 
-    def _counts(self, rows: str) -> tuple[int, list[_Stored]]:
+    def _counts(self, rows: str, timeout_s: float) -> tuple[int, list[_Stored]]:
         total, counts, names = 0, [], list(self._relation.types)
         for start in range(0, len(names), _COLUMNS_AT_ONCE) or [0]:
             part = names[start : start + _COLUMNS_AT_ONCE]
@@ -182,7 +183,7 @@ class SqliteProfiles:
             ]
             (row,) = self._ask(
                 f"SELECT {', '.join(['count(*)', *read])} FROM {rows}",  # noqa: S608
-                timeout_s=FULL_READ_S,
+                timeout_s=timeout_s,
             )
             total, values = row[0], [value or 0 for value in row[1:]]
             size = len(_COUNTS)
