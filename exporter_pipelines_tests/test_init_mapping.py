@@ -1,0 +1,110 @@
+"""`exporter init` on tables with logs, anomalies and IP records: the shipped schemas are used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from exporter_pipelines.stores import LocalStore
+from exporter_pipelines_tests.support.backends import Backend
+from exporter_pipelines_tests.support.datasets import rows
+from exporter_pipelines_tests.support.doctor_runs import STRANGER, Doctor
+from exporter_pipelines_tests.support.init_runs import Init, initiated
+
+DAY = "2026-11-01"
+
+
+@pytest.fixture
+def init(
+    doctor: Doctor,
+    backend: Backend,
+    tmp_path: Path,
+    store: LocalStore,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Init]:
+    """The command and the doctor on the three tables, with rows, in the same project."""
+    with initiated(tmp_path, store, monkeypatch) as found:
+        doctor.defs = found.defs
+        yield found.read(backend.url)
+
+
+def attributes(init: Init, name: str) -> dict[str, object]:
+    """The attributes of a dataset as written."""
+    found: dict[str, object] = yaml.safe_load(init.text(name, "defs.yaml"))["attributes"]
+    return found
+
+
+def test_the_shipped_tables_keep_their_definitions(init: Init, doctor: Doctor) -> None:
+    before = {name: attributes(init, name) for name in ("logs", "anomalies", "ips")}
+    assert "logs exists. Nothing was written." in init.run("--all", code=1)
+    init.run("--all", "--force")
+    for name, old in before.items():
+        new = attributes(init, name)
+        assert {**new, "source": None} == {**old, "source": None}
+        assert "max_rejected_pct: 1.0           # a day is held" in init.text(name, "defs.yaml")
+        assert init.export(name, DAY).record_count
+    doctor.run()
+    assert [f for f in doctor.said if f["level"] == "FAIL"] == []
+
+
+def test_a_backend_with_other_names_is_mapped(
+    init: Init, doctor: Doctor, backend: Backend, store: LocalStore
+) -> None:
+    backend.run(STRANGER)
+    backend.run("ALTER TABLE ops.event_stream ADD request_no int DEFAULT 7")
+    backend.run(
+        "INSERT INTO ops.event_stream "
+        "VALUES (gen_random_uuid(), '2026-11-01 12:00', NULL, 'm', 'p')"
+    )
+    said = init.run("--all", "--force", "--timezone", "UTC")
+    assert "nullable     level: rows have no value there" in said
+    assert "kept         ingested_by, request_no: not in the schema of logs" in said
+    assert "rm -r" not in said
+    assert init.source("logs")["columns"] == {
+        "id": "event_uuid", "timestamp": "occurred_at", "level": "log_level", "message": "msg",
+        "source": "program", "device": "hostname", "ip": "client_ip", "attributes": "extra",
+    }  # fmt: skip
+    manifest = init.export("logs", DAY)
+    assert manifest.record_count == 2
+    assert {row["request_no"] for row in rows(store, manifest)} == {7}
+    for name in ("anomalies", "ips"):
+        assert init.export(name, DAY).record_count == 1
+    doctor.run()
+    assert [f for f in doctor.said if f["level"] == "FAIL"] == []
+
+
+def test_a_second_table_of_the_same_kind_gets_its_own_folder(init: Init, backend: Backend) -> None:
+    backend.run("CREATE TABLE old_logs AS SELECT * FROM logs; ALTER TABLE old_logs ADD UNIQUE (id)")
+    init.run("old_logs", "--name", "archive")
+    assert attributes(init, "archive")["schema"] == attributes(init, "logs")["schema"]
+    assert not (init.defs / "archive" / "schema.py").exists()
+    assert init.export("archive", DAY).record_count == 3
+    init.run("logs", "old_logs", "--force")
+    assert init.source("logs")["table"] == "logs"
+    assert init.source("old_logs")["table"] == "old_logs"
+    init.run("old_logs", "--name", "own", "--own-schema")
+    assert "class OwnRow(" in init.text("own")
+    assert init.export("own", DAY).record_count == 3
+
+
+def test_a_table_with_vague_names_is_not_taken_for_an_anomaly(init: Init, backend: Backend) -> None:
+    backend.run(
+        "CREATE TABLE orders (id int PRIMARY KEY, created_at timestamptz, name text, value float,"
+        " metadata jsonb)"
+    )
+    assert "with the schema" not in init.run("orders")
+
+
+def test_a_definition_in_another_style_is_not_changed(init: Init) -> None:
+    file = init.defs / "logs" / "defs.yaml"
+    text = "type: exporter_pipelines.components.DatasetExport\nattributes: {}\n"
+    old = attributes(init, "logs")
+    file.write_text(text.replace("{}", yaml.safe_dump(old, default_flow_style=True).strip()))
+    before = file.read_text()
+    said = init.run("logs", "--force", code=1)
+    assert "is not laid out as `exporter init` expects" in said
+    assert "    table: logs" in said
+    assert file.read_text() == before
