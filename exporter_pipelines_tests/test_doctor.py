@@ -27,7 +27,10 @@ def test_all_well_is_only_ok_and_0(doctor: Doctor, reader: str) -> None:
     doctor.run()
     assert {f["level"] for f in doctor.said} == {"ok"}, doctor.output
     assert doctor.code == 0
-    assert doctor.output.endswith(f"\n0 FAIL, 0 warn, {len(doctor.said)} ok\n")
+    assert doctor.output.endswith(
+        f"\n0 FAIL, 0 warn, {len(doctor.said)} ok. Read: all 1 row of anomalies; all 1 row of ips; "
+        "all 3 rows of logs.\n"
+    )
     assert re.search(
         r"^ok    logs          connection          PostgreSQL [\d.]+ at .*:5432, "
         rf"database test_\w+, role {reader}\.$",

@@ -11,20 +11,31 @@ from exporter_pipelines import settings
 from exporter_pipelines.cli.arguments import require_known
 from exporter_pipelines.contracts.inspection import Finding
 from exporter_pipelines.defs_files import exported_names
-from exporter_pipelines.doctor import examine
+from exporter_pipelines.doctor import DEFAULT_SECONDS, RowCheck, examine
+
+_ALL_ROWS_S = 7 * 24 * 3600.0
 
 
 @click.command()
 @click.option("--dataset", metavar="NAME", help="Check only this dataset and the shared settings.")
+@click.option(
+    "--seconds",
+    type=click.FloatRange(0, _ALL_ROWS_S),
+    default=DEFAULT_SECONDS,
+    show_default=True,
+    help="How long rows of a dataset are read at most; 0 for no rows.",
+)
+@click.option("--all-rows", is_flag=True, help="Read all rows, however long it takes.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list of findings.")
-def doctor(dataset: str | None, as_json: bool) -> None:
+def doctor(dataset: str | None, seconds: float, all_rows: bool, as_json: bool) -> None:
     """Check everything that an export needs. Changes nothing.
 
     Checks the settings, the output folder, Dagster's storage and the database of each dataset:
-    connection, table, columns and their types, key, time column, index, first and last day,
+    connection, table, columns and their types, key, time column, index, first and last day, rows,
     privileges. Prints one line per finding: level, dataset (or a dash), check, result, and what to
-    do. The level is ok, warn (exports work, but should be improved) or FAIL (exports cannot work).
-    If the backend uses other names, the doctor proposes a mapping as YAML to paste.
+    do. The level is ok, warn (exports work, but should be improved) or FAIL (exports cannot work,
+    or days would be held). If the backend uses other names, or its rows break rules, the doctor
+    proposes settings as YAML to paste.
 
     \b
     Exit codes:
@@ -35,14 +46,15 @@ def doctor(dataset: str | None, as_json: bool) -> None:
     replaced = settings.load_dotenv()
     require_known(dataset)
     findings, width = [], max(map(len, exported_names()), default=1)
-    for finding in examine(dataset, replaced):
+    rows = RowCheck(_ALL_ROWS_S if all_rows else seconds)
+    for finding in examine(dataset, replaced, rows):
         findings.append(finding)
         if not as_json:
             click.echo(_line(finding, width))
     if as_json:
         click.echo(json.dumps([dataclasses.asdict(f) for f in findings], indent=2))
     else:
-        click.echo(_summary(findings))
+        click.echo(_summary(findings, rows.basis))
     raise SystemExit(any(finding.level == "FAIL" for finding in findings))
 
 
@@ -52,7 +64,9 @@ def _line(finding: Finding, width: int) -> str:
     return f"{subject}  {finding.message.rstrip('.')}. {finding.hint}".rstrip()
 
 
-def _summary(findings: list[Finding]) -> str:
+def _summary(findings: list[Finding], basis: dict[str, str]) -> str:
+    """The number of findings of each level, and which rows they are based on."""
     levels = [finding.level for finding in findings]
     failed, warned = levels.count("FAIL"), levels.count("warn")
-    return f"\n{failed} FAIL, {warned} warn, {levels.count('ok')} ok"
+    read = "; ".join(f"{rows} of {name}" for name, rows in basis.items()) or "no rows"
+    return f"\n{failed} FAIL, {warned} warn, {levels.count('ok')} ok. Read: {read}."

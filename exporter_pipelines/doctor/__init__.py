@@ -5,5 +5,6 @@ Does not belong here: database access (`sources`), or anything of Dagster.
 """
 
 from exporter_pipelines.doctor.examination import examine
+from exporter_pipelines.doctor.rows import DEFAULT_SECONDS, RowCheck
 
-__all__ = ["examine"]
+__all__ = ["DEFAULT_SECONDS", "RowCheck", "examine"]

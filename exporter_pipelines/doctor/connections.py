@@ -10,11 +10,16 @@ from exporter_pipelines.errors import ExporterError
 
 
 class Connections:
-    """A context manager that closes what was opened through it."""
+    """A context manager that closes what was opened through it.
+
+    Attributes:
+        session: Reads rows as an export does; connects when it first reads.
+    """
 
     def __init__(self) -> None:
         self._stack = ExitStack()
         self._opened: dict[str, Inspection | ExporterError] = {}
+        self.session = self._stack.enter_context(databases.open_session())
 
     def __enter__(self) -> Connections:
         return self

@@ -9,6 +9,7 @@ from exporter_pipelines.contracts.inspection import Finding, Inspection, Level, 
 from exporter_pipelines.databases import SampleNotMadeError
 from exporter_pipelines.doctor.connections import Connections
 from exporter_pipelines.doctor.mapping import proposal_for
+from exporter_pipelines.doctor.rows import RowCheck
 from exporter_pipelines.doctor.tables import ranked_tables
 from exporter_pipelines.doctor.time_column import examine_time
 from exporter_pipelines.errors import ExporterError, listed, printable
@@ -20,8 +21,10 @@ _MISFIT = (
 )
 
 
-def examine_dataset(dataset: Dataset, connections: Connections) -> Iterator[Finding]:
-    """Check connection, table, columns, key and time column, until one cannot be read."""
+def examine_dataset(
+    dataset: Dataset, connections: Connections, rows: RowCheck
+) -> Iterator[Finding]:
+    """Check connection, table, columns, key, time column and rows, until one cannot be read."""
     source = dataset.config.source
     try:
         inspection = connections.to(source.url)
@@ -49,20 +52,46 @@ def examine_dataset(dataset: Dataset, connections: Connections) -> Iterator[Find
             f"GRANT SELECT ON {source.table} (and USAGE on its schema) to the user.",
         )
     else:
-        yield from _examine_relation(dataset, inspection, relation)
+        yield from _examine_relation(dataset, inspection, relation, connections, rows)
+
+
+def examine_preset(preset: Dataset, connections: Connections, rows: RowCheck) -> Iterator[Finding]:
+    """Check the rows of a dataset whose source was checked under another name."""
+    source = preset.config.source
+    try:
+        inspection = connections.to(source.url)
+        relation = inspection.find(source)
+    except ExporterError:  # reported under the other name
+        return
+    if relation is None or not relation.readable or not relation.types:
+        return
+    misfits = [*_columns(preset, inspection, relation), *_types(preset, inspection, relation)]
+    if not any(finding.level == "FAIL" for finding in misfits):
+        yield from rows.examine(preset, connections.session, inspection, relation)
 
 
 def _examine_relation(
-    dataset: Dataset, inspection: Inspection, relation: Relation
+    dataset: Dataset,
+    inspection: Inspection,
+    relation: Relation,
+    connections: Connections,
+    rows: RowCheck,
 ) -> Iterator[Finding]:
     kind = "view " if relation.is_view else "table "
     kind = kind if dataset.config.source.table else ""
     yield Finding("ok", dataset.name, "table", f"The {kind}{printable(relation.name)} can be read")
-    yield from _columns(dataset, inspection, relation)
-    yield from _types(dataset, inspection, relation)
+    fits = bool(relation.types)
+    for finding in (
+        *_columns(dataset, inspection, relation),
+        *_types(dataset, inspection, relation),
+    ):
+        fits = fits and finding.level != "FAIL"
+        yield finding
     yield from _attempted(dataset, "key", lambda: _key(dataset, inspection, relation))
     for name, examine in examine_time(dataset, inspection, relation):
         yield from _attempted(dataset, name, examine)
+    if fits:
+        yield from rows.examine(dataset, connections.session, inspection, relation)
     yield from _attempted(dataset, "privileges", lambda: _concerns(dataset, inspection, relation))
 
 

@@ -9,19 +9,24 @@ from exporter_pipelines.contracts.inspection import Finding
 from exporter_pipelines.defs_files import Definitions
 from exporter_pipelines.doctor.connections import Connections
 from exporter_pipelines.doctor.dagster_home import examine_dagster_home
-from exporter_pipelines.doctor.dataset import examine_dataset
+from exporter_pipelines.doctor.dataset import examine_dataset, examine_preset
 from exporter_pipelines.doctor.output import examine_leftovers, examine_output
 from exporter_pipelines.doctor.project import examine_extras, examine_settings
+from exporter_pipelines.doctor.rows import RowCheck
 from exporter_pipelines.errors import ConfigurationError
 
 
-def examine(only: str | None = None, replaced: Sequence[str] = ()) -> Iterator[Finding]:
+def examine(
+    only: str | None = None, replaced: Sequence[str] = (), rows: RowCheck | None = None
+) -> Iterator[Finding]:
     """Yield each finding as soon as it is known.
 
     Args:
         only: Check only this dataset; the project is always checked.
         replaced: Variables whose value in `.env` differs from the shell.
+        rows: How long rows are read; tells afterwards what was read.
     """
+    rows = rows or RowCheck()
     yield from examine_settings(replaced)
     yield from examine_extras()
     yield from examine_output()
@@ -34,10 +39,11 @@ def examine(only: str | None = None, replaced: Sequence[str] = ()) -> Iterator[F
                 yield Finding("FAIL", name, "defs.yaml", read.message.rstrip("."), read.hint)
                 continue
             if (same := seen.get(_source_of(read))) is None:
-                yield from examine_dataset(read, connections)
+                yield from examine_dataset(read, connections, rows)
                 seen[_source_of(read)] = name
             else:
                 yield Finding("ok", name, "source", f"Same source as {same}")
+                yield from examine_preset(read, connections, rows)
             yield from examine_leftovers(name)
 
 

@@ -1,0 +1,165 @@
+"""Reads rows as an export would, predicts held days, and proposes the YAML that helps."""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from exporter_pipelines import settings
+from exporter_pipelines.contracts.dataset import Dataset
+from exporter_pipelines.contracts.day_window import DayWindow
+from exporter_pipelines.contracts.inspection import DaySpan, Finding, Inspection, Level, Relation
+from exporter_pipelines.contracts.source import Session
+from exporter_pipelines.doctor.remedies import remedy_for
+from exporter_pipelines.engine.forecast import Forecast, Reason, forecast
+from exporter_pipelines.errors import ConfigurationError, ExporterError, printable
+
+DEFAULT_SECONDS = 10.0
+_MOST_DAYS = 20_000
+_MORE = "`exporter doctor --seconds 60` reads more; `--all-rows` reads everything."
+
+
+@dataclass
+class RowCheck:
+    """How long rows are read, and what was read.
+
+    Attributes:
+        seconds: Time limit of each dataset; 0 for no rows at all.
+        basis: Dataset -> what was read, such as `all 119,062 rows`.
+    """
+
+    seconds: float = DEFAULT_SECONDS
+    basis: dict[str, str] = field(default_factory=dict)
+    _same: dict[str, str] = field(default_factory=dict)
+
+    def examine(
+        self, dataset: Dataset, session: Session, inspection: Inspection, relation: Relation
+    ) -> Iterator[Finding]:
+        """Predict which days would be held. Nothing for a preset that judges like its dataset."""
+        if self.seconds <= 0 or _judged_like(dataset) in self._same:
+            return
+        self._same[_judged_like(dataset)] = dataset.name
+        try:
+            windows = _windows(dataset, inspection, relation)
+        except ConfigurationError:  # reported by `examine_settings`
+            return
+        if not windows:
+            return
+        try:
+            found = forecast(dataset, windows, session, time.monotonic() + self.seconds)
+        except ExporterError as error:
+            message = f"No day can be exported: {error.message}"
+            yield Finding("FAIL", dataset.name, "rows", message, error.hint)
+            return
+        if found.rows_read == 0 and not found.is_complete:
+            yield Finding(
+                "warn", dataset.name, "rows",
+                f"No row could be read in {self.seconds:g} s", f"Create an index, or: {_MORE}",
+            )  # fmt: skip
+            return
+        self.basis[dataset.name] = _basis(found)
+        if found.rows_read:
+            yield from _findings(dataset, found)
+
+
+def _windows(dataset: Dataset, inspection: Inspection, relation: Relation) -> list[DayWindow]:
+    """The days that can be exported; if none of them has rows, the days that have."""
+    zone = settings.timezone()
+    yesterday = settings.today() - dt.timedelta(days=1)
+    first = dt.date.fromisoformat(settings.start_date())
+    end = settings.end_date()
+    last = min(yesterday, dt.date.fromisoformat(end) - dt.timedelta(days=1)) if end else yesterday
+    span = _span(dataset, inspection, relation, zone)
+    if span is not None:
+        begins, ends = dt.date.fromisoformat(span.first), dt.date.fromisoformat(span.last)
+        if ends < first or begins > last:
+            first, last = dt.date.min, settings.today()
+        first, last = max(first, begins), min(last, ends)
+    days = max(0, min((last - first).days + 1, _MOST_DAYS))
+    return [
+        DayWindow.of(str(last - dt.timedelta(days=back)), zone) for back in range(days - 1, -1, -1)
+    ]
+
+
+def _span(
+    dataset: Dataset, inspection: Inspection, relation: Relation, zone: str
+) -> DaySpan | None:
+    """Days of the first and the last row; None if the database does not answer in time."""
+    source = dataset.config.source
+    try:
+        return inspection.span(relation, dataset.source_name(source.time_column), source, zone)
+    except ExporterError:
+        return None
+
+
+def _judged_like(dataset: Dataset) -> str:
+    """The settings that decide which rows are rejected and which days are held.
+
+    A filter only removes rows before they can be rejected, so it holds no further day.
+    """
+    config = dataset.config
+    fields = {
+        "row_schema", "source", "transforms", "validation", "rules", "thresholds", "defaults",
+        "nullable", "max_rejected_pct", "max_rejected_rows", "max_value_bytes",
+    }  # fmt: skip
+    if config.extra_columns == "keep" and config.select is None:
+        fields.add("extra_columns")
+    return config.model_dump_json(include=fields)
+
+
+def _basis(found: Forecast) -> str:
+    if found.is_complete:
+        return f"all {_rows(found.rows_read)}"
+    of_all = "" if found.rows_total is None else f" of {found.rows_total:,}"
+    return f"a sample of {found.rows_read:,}{of_all} rows"
+
+
+def _rows(count: int) -> str:
+    return "1 row" if count == 1 else f"{count:,} rows"
+
+
+def _findings(dataset: Dataset, found: Forecast) -> Iterator[Finding]:
+    name, problems = dataset.name, found.failures.most_common()
+    days = f"{found.days_read:,} day{'' if found.days_read == 1 else 's'}"
+    if not problems:
+        what = "Every day would be published" if found.is_complete else "No row would be rejected"
+        hint = "" if found.is_complete else _MORE
+        yield Finding("ok", name, "rows", f"{what}: {_basis(found)} on {days} were read", hint)
+        return
+    remedy = remedy_for(
+        dataset, [reason for reason, _ in problems if _level(found, reason) != "ok"]
+    )
+    for reason, count in problems:
+        level = _level(found, reason)
+        hint = "" if level == "ok" else remedy
+        yield Finding(level, name, "rows", _problem(found, reason, count), hint)
+        if level != "ok":
+            remedy = "See the block above."
+
+
+def _level(found: Forecast, reason: Reason) -> Level:
+    if found.held_by[reason]:
+        return "FAIL"
+    return "ok" if reason[0] in found.tolerated else "warn"
+
+
+def _problem(found: Forecast, reason: Reason, count: int) -> str:
+    """`9,912 of 119,062 rows have no level: 46 days would be held`."""
+    rule, column = reason
+    if rule == "required":
+        fault = f"have no {printable(str(column))}"
+    else:
+        fault = f"break the rule {rule}" + (f" of {printable(column)}" if column else "")
+    rows = _rows(found.rows_read)
+    if not found.is_complete:
+        of_all = "" if found.rows_total is None else f" of {found.rows_total:,}"
+        rows = f"{found.rows_read:,} sampled rows{of_all}"
+    held = found.held_by[reason]
+    if not held:
+        return f"{count:,} of {rows} {fault} and would be rejected, but hold no day"
+    days = "1 day" if held == 1 else f"{held:,} days"
+    if not found.is_complete:
+        days += f" of the {found.days_read:,} read"
+    return f"{count:,} of {rows} {fault}: {days} would be held"
