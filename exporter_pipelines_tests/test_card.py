@@ -1,13 +1,11 @@
-"""What lies beside `data/` loads the export everywhere, as the generated card says."""
+"""The files next to `data/` load the export with every reader, as the generated card says."""
 
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
-import sys
-from pathlib import Path
+from dataclasses import dataclass
+from typing import Any
 
 import jsonschema
 import pyarrow as pa
@@ -16,55 +14,108 @@ import pytest
 from exporter_pipelines.engine.load import open_days
 from exporter_pipelines.formats import FORMATS
 from exporter_pipelines.formats.compression import COMPRESSIONS
-from exporter_pipelines.formats.contract import Export
 from exporter_pipelines.stores import LocalStore
 from exporter_pipelines_tests.support.backends import Backend
+from exporter_pipelines_tests.support.card_readers import Found, Job, run_jobs
+from exporter_pipelines_tests.support.databases import SqliteDatabase
 from exporter_pipelines_tests.support.datasets import dataset, export, rows
+from exporter_pipelines_tests.support.hostile_columns import (
+    COLUMNS,
+    DAYS,
+    JSON,
+    hostile_database,
+    hostile_dataset,
+    rows_as_text,
+)
 
-DAYS = ("2026-11-01", "2026-11-02")
 FOUR_DAYS = (*DAYS, "2026-11-03", "2026-11-04")
+READERS = ("pandas", "polars", "duckdb", "pyarrow", "datasets")
+
+NAMES = [
+    "class", "csv", "json", "parquet", "pd", "pa", "glob", "table", "schema", "rows", "datasets",
+    "name",
+]  # fmt: skip
+"""Names of datasets that are words of Python, of a reader, or of the code itself."""
+COMBINATIONS = {
+    name: (format_, compression)
+    for name, (format_, compression) in zip(
+        NAMES, ((f, c) for f in FORMATS for c in COMPRESSIONS), strict=True
+    )
+}
 
 
-def readers(format_: str, compression: str) -> list[str]:
-    """Readers for which the format gives code."""
-    export = Export("logs", dataset().schema, compression, "logs/data/*/*")
-    return list(FORMATS[format_].loading_code(export))
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> SqliteDatabase:
+    return hostile_database(tmp_path_factory.mktemp("hostile"))
 
 
-WITHOUT_JSON = {("jsonl", "pyarrow")}
-"""Code that leaves JSON columns out."""
-COMBINATIONS = [
-    (format_, reader, compression)
-    for format_ in FORMATS
-    for compression in COMPRESSIONS
-    for reader in readers(format_, compression)
-]
-# Turns whatever a reader gives into the ids and the JSON column, in order.
-_PROBE = """
-import json
-table = logs
-if hasattr(table, "to_arrow_table"):
-    table = table.to_arrow_table()
-elif hasattr(table, "arrow"):
-    table = table.arrow()
-if hasattr(table, "read_all"):
-    table = table.read_all()
-if hasattr(table, "to_pylist"):
-    found = table.to_pylist()
-elif hasattr(table, "to_list"):
-    found = table.to_list()
-elif hasattr(table, "to_dicts"):
-    found = table.to_dicts()
-elif hasattr(table, "to_dict"):
-    found = table.to_dict("records")
-else:
-    found = list(table)
-def plain(value):
-    # pandas reads an empty field of CSV as empty text, null or not.
-    return json.loads(value or "null") if isinstance(value, str) else value
-found.sort(key=lambda row: row["id"])
-print(json.dumps([[row["id"], plain(row.get("attributes")), str(row["message"])] for row in found]))
-"""
+@dataclass(frozen=True)
+class Loaded:
+    """What the cards say at each stage, and what their code loads.
+
+    Attributes:
+        cards: (stage, dataset) -> card.
+        found: (stage, dataset, reader) -> what the reader gives.
+    """
+
+    cards: dict[tuple[str, str], str]
+    found: dict[tuple[str, str, str], Found]
+
+
+STAGES = {"empty day": DAYS[:0], "one day": DAYS[:1], "two days": DAYS}
+
+
+@pytest.fixture(scope="module")
+def loaded(hostile: SqliteDatabase, tmp_path_factory: pytest.TempPathFactory) -> Loaded:
+    """All formats, compressions and stages, loaded with all readers in one process."""
+    cards, jobs = {}, {}
+    for number, (stage, days) in enumerate(STAGES.items()):
+        # The readers must not take the path of the output folder for a pattern.
+        store = LocalStore(tmp_path_factory.mktemp(f"it's [{number}] 'a' {{b}} *?"))
+        for name, (format_, compression) in COMBINATIONS.items():
+            for day in ("2026-10-31", *days):
+                export(hostile.url, hostile_dataset(name, format_, compression), day, store)
+            card = cards[stage, name] = (store.home(name) / "README.md").read_text()
+            for reader, code in blocks(card).items():
+                variable = f"{name}_" if name == "class" else name
+                jobs[stage, name, reader] = Job(str(store.root), variable, code)
+    found = run_jobs(list(jobs.values()), tmp_path_factory.mktemp("huggingface"))
+    return Loaded(cards, dict(zip(jobs, found, strict=True)))
+
+
+def blocks(card: str) -> dict[str, str]:
+    return dict(
+        re.findall(r"^With (\w+):\n\n```python\n(.*?)\n```", card, re.DOTALL | re.MULTILINE)
+    )
+
+
+@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize("name", COMBINATIONS)
+@pytest.mark.parametrize("stage", ["one day", "two days"])
+def test_every_reader_gives_the_exported_columns_and_values(
+    loaded: Loaded, stage: str, name: str, reader: str
+) -> None:
+    found = loaded.found[stage, name, reader]
+    assert found.error == ""
+    assert found.columns == COLUMNS
+    got = sorted((dict(zip(found.columns, row, strict=True)) for row in found.rows), key=by_id)
+    for row, expected in zip(got, rows_as_text(1 if stage == "one day" else 4), strict=True):
+        assert {c: v for c, v in row.items() if c not in JSON} == {
+            c: v for c, v in expected.items() if c not in JSON
+        }
+        for column in JSON:
+            assert json.loads(row[column] or "null") == json.loads(expected[column] or "null")
+
+
+def by_id(row: dict[str, Any]) -> int:
+    return int(row["id"])
+
+
+@pytest.mark.parametrize("name", COMBINATIONS)
+def test_a_card_of_empty_days_says_that_there_is_nothing_to_load(loaded: Loaded, name: str) -> None:
+    card = loaded.cards["empty day", name]
+    assert "No published day has rows in this format yet" in card
+    assert blocks(card) == {}
 
 
 @pytest.fixture
@@ -75,46 +126,6 @@ def two_days(backend: Backend) -> Backend:
     backend.run("UPDATE logs SET attributes = '[\"x\"]', message = '007' WHERE id % 2 = 0")
     backend.run("UPDATE logs SET attributes = NULL WHERE timestamp < '2026-11-02'")
     return backend
-
-
-def loaded(folder: Path, code: str) -> list[list[object]]:
-    """Run the code of a card in the output folder, in a process of its own."""
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", code + "\n" + _PROBE],
-        cwd=folder,
-        env={**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(folder.parent / "hf")},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    found: list[list[object]] = json.loads(done.stdout.splitlines()[-1])
-    return found
-
-
-def blocks(card: str) -> dict[str, str]:
-    return dict(
-        re.findall(r"^With (\w+):\n\n```python\n(.*?)\n```", card, re.DOTALL | re.MULTILINE)
-    )
-
-
-@pytest.mark.parametrize(("format_", "reader", "compression"), COMBINATIONS)
-def test_every_reader_loads_both_days_as_the_card_says(
-    two_days: Backend, store: LocalStore, format_: str, reader: str, compression: str
-) -> None:
-    exported = dataset(format=format_, compression=compression)
-    for day in DAYS:
-        export(two_days.url, exported, day, store)
-    code = blocks((store.root / "logs" / "README.md").read_text())
-    assert list(code) == readers(format_, compression)
-    found = loaded(store.root, code[reader])
-    expected = two_days.run("SELECT id, attributes, message FROM logs ORDER BY id")
-    assert [row[0] for row in found] == [row[0] for row in expected]
-    assert [row[2] for row in found] == [row[2] for row in expected]
-    if (format_, reader) not in WITHOUT_JSON:
-        assert [_without_nulls(row[1]) for row in found] == [
-            _without_nulls(row[1]) for row in expected
-        ]
 
 
 def test_rows_fit_the_published_schemas(two_days: Backend, store: LocalStore) -> None:
@@ -140,13 +151,6 @@ def test_files_beside_data_are_written_once(two_days: Backend, store: LocalStore
     export(two_days.url, dataset(compression="zstd"), DAYS[1], store)
     assert [file.stat().st_ino for file in files][1:] == before[1:]
     assert ".jsonl.zst" in files[0].read_text()
-
-
-def _without_nulls(value: object) -> object:
-    """A reader that makes structs of objects adds the keys that other rows have."""
-    if isinstance(value, dict):
-        return {k: _without_nulls(v) for k, v in value.items() if v is not None}
-    return [_without_nulls(v) for v in value] if isinstance(value, list) else value
 
 
 def test_the_card_names_the_days_in_another_format(backend: Backend, store: LocalStore) -> None:

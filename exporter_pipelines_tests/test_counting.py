@@ -81,7 +81,7 @@ def test_the_size_of_batches_changes_no_count(
     backend.run("UPDATE logs SET device = NULL WHERE id < 4")
     manifest = export(backend.url, dataset(), DAY, store, batch_rows=batch_rows)
     assert manifest.counts.model_dump() == {"read": 10, "exported": 7, "rejected": 3, "filtered": 0}
-    assert manifest.data_quality_metrics["completeness_pct.device"] == 70
+    assert manifest.data_quality_metrics["completeness_pct.device"] == 71.4286
     assert {(r.rule, r.column): r.failed for r in manifest.validation.rules if r.failed} == {
         ("known_level", "level"): 3
     }

@@ -206,7 +206,7 @@ def test_filtered_rows_are_counted_by_the_first_filter_that_leaves_them_out(
     metrics = manifest.data_quality_metrics
     names = ("severe", "late", "not_six")
     assert [metrics[f"filtered.{name}"] for name in names] == [5, 0, 1]
-    assert (metrics["completeness_pct.level"], metrics["rows_unaccounted"]) == (90, 0)
+    assert (metrics["completeness_pct.level"], metrics["rows_unaccounted"]) == (100, 0)
 
 
 def test_a_row_whose_value_could_not_be_read_is_rejected_and_not_filtered(

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 import pyarrow as pa
 
+from exporter_pipelines.contracts.reserved_names import as_readers_compare, free_column_name
 from exporter_pipelines.contracts.row_schema import (
     NOTES_COLUMN,
     REASONS_COLUMN,
@@ -26,9 +27,6 @@ from exporter_pipelines.contracts.row_schema import (
 from exporter_pipelines.contracts.source_config import SourceConfig
 from exporter_pipelines.contracts.typed_values import hint_for, typed_value
 from exporter_pipelines.errors import ConfigurationError, UnknownNameError
-
-_ADDED_BY_READERS = "date"
-"""DuckDB and pyarrow add this column, which they read from the folder names `date=...`."""
 
 
 class SourceType(NamedTuple):
@@ -147,16 +145,13 @@ def extra_columns(
         used: Source columns that the schema's columns are read from.
         types: Source column -> type, in the order of the table.
     """
-    taken = {name.lower() for name in schema.names}
-    taken |= {NOTES_COLUMN, REASONS_COLUMN, _ADDED_BY_READERS}
+    taken = {as_readers_compare(name) for name in schema.names} | {NOTES_COLUMN, REASONS_COLUMN}
     found = []
     for source_name, (type_, is_json) in types.items():
         if source_name in used:
             continue
-        name = source_name
-        while not name or name.lower() in taken:
-            name += "_"
-        taken.add(name.lower())
+        name = free_column_name(source_name, taken)
+        taken.add(as_readers_compare(name))
         found.append(
             Column(name, type_, nullable=True, required=False, is_json=is_json, extra=source_name)
         )

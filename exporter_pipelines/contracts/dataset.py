@@ -27,6 +27,7 @@ from exporter_pipelines.contracts.refinements import (
     Threshold,
     TransformConfig,
 )
+from exporter_pipelines.contracts.reserved_names import check_column_names
 from exporter_pipelines.contracts.retention import RetentionConfig
 from exporter_pipelines.contracts.row_schema import RowSchema
 from exporter_pipelines.contracts.source_config import SourceConfig
@@ -235,7 +236,8 @@ class Dataset:
             `nullable` name a column that the schema lacks, or `thresholds` a rule that does not
             exist.
         ConfigurationError: the time column of the schema is not a required timestamp, `select`
-            lacks a column that it must have, a default is not valid, or a rule cannot be used.
+            lacks a column that it must have, an exported column has a name that readers confuse, a
+            default is not valid, or a rule cannot be used.
     """
 
     config: DatasetConfig
@@ -277,6 +279,7 @@ class Dataset:
                     "Only time columns have an encoding.",
                 )
         check_select(self.config, self.schema)
+        check_column_names(self.exported(self.schema).names, self.schema.model)
         check_thresholds(self.config.thresholds, self.schema, self.config.rules)
         judging = self.judging(self.schema)
         for name, value in self.config.defaults.items():

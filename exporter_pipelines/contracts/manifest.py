@@ -163,7 +163,16 @@ class ColumnSchema(_Part):
         description="int64, double, bool, string, timestamp[us, tz=UTC] or json.",
         examples=["timestamp[us, tz=UTC]"],
     )
-    nullable: bool = Field(description="Whether null is allowed.", examples=[False])
+    nullable: bool = Field(
+        description="Whether the schema allows null, or the files have one.", examples=[False]
+    )
+    null_count: int | None = Field(
+        None,
+        description="Nulls in the data files; absent in manifests of earlier versions.",
+        examples=[0],
+        ge=0,
+        exclude_if=lambda value: value is None,
+    )
     extra: str | None = Field(
         None,
         description="Only for columns that `extra_columns: keep` adds: the name in the source.",
@@ -206,7 +215,8 @@ class Manifest(BaseModel):
         description="The rejected rows; null when there are none.", examples=[None]
     )
     data_quality_metrics: dict[str, float | int] = Field(
-        description="Metric -> number. Percentages refer to the rows read.",
+        description="Metric -> number. `rejected_pct` and `validity_pct` refer to the rows read, "
+        "`completeness_pct` to the rows exported.",
         examples=[{"rejected_pct": 0.65, "completeness_pct.level": 100.0}],
     )
     validation: Validation = Field(description="The rules that were applied.", examples=[{}])

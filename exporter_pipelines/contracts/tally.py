@@ -23,7 +23,7 @@ class Tally:
         rows_outside_window: Rows read whose time is not in the day; anything but 0 is a bug.
         key_was_transformed: Whether a transform changed the key of a row.
         repeated_keys: Rows whose key another row of the day also has, less one for each such key.
-        missing: Column -> rows read without a value.
+        nulls: Exported column -> nulls in the data files.
         failures: (rule, column) -> rows that broke the rule.
         changed: Rule -> values that it changed.
         filled: Column -> missing values that got the column's default.
@@ -39,7 +39,7 @@ class Tally:
     rows_outside_window: int = 0
     key_was_transformed: bool = False
     repeated_keys: int = 0
-    missing: Counter[str] = field(default_factory=Counter)
+    nulls: Counter[str] = field(default_factory=Counter)
     failures: Counter[tuple[str, str | None]] = field(default_factory=Counter)
     changed: Counter[str] = field(default_factory=Counter)
     filled: Counter[str] = field(default_factory=Counter)
@@ -64,8 +64,8 @@ class Tally:
     def quality_metrics(self) -> dict[str, float | int]:
         """Flat name -> number, for the manifest and for the plots of the UI.
 
-        `completeness_pct` and `completeness_pct.<column>` are absent on an empty day: there is
-        nothing to measure.
+        `completeness_pct` and `completeness_pct.<column>` describe the data files. They are absent
+        on a day without exported rows: there is nothing to measure.
         """
         metrics: dict[str, float | int] = {
             "rejected_pct": round(self.rejected_pct, 4),
@@ -74,13 +74,11 @@ class Tally:
             "rows_outside_window": self.rows_outside_window,
             "rows_unaccounted": self.rows_unaccounted,
         }
-        if self.rows_read:
-            cells = self.rows_read * max(len(self.missing), 1)
-            complete = 100 * (1 - self.missing.total() / cells)
-            metrics["completeness_pct"] = round(complete, 4)
-            for column, missing in self.missing.items():
-                present = 100 * (1 - missing / self.rows_read)
-                metrics[f"completeness_pct.{column}"] = round(present, 4)
+        if self.rows_exported:
+            cells = self.rows_exported * max(len(self.nulls), 1)
+            metrics["completeness_pct"] = completeness_pct(self.nulls.total(), cells)
+            for column, nulls in self.nulls.items():
+                metrics[f"completeness_pct.{column}"] = completeness_pct(nulls, self.rows_exported)
         for name, count in sorted(self.rows_filtered.items()):
             metrics[f"filtered.{name}"] = count
         for rule, count in sorted(self.changed.items()):
@@ -90,3 +88,8 @@ class Tally:
         for (column, value), count in self.values.items():
             metrics[f"values.{column}.{value}"] = count
         return metrics
+
+
+def completeness_pct(nulls: int, values: int) -> float:
+    """The percentage of values that are not null, as manifests state it."""
+    return round(100 * (1 - nulls / values), 4)

@@ -15,6 +15,7 @@ from exporter_pipelines.contracts.column_settings import check_default, check_nu
 from exporter_pipelines.contracts.dataset import Dataset, DatasetConfig, check_select
 from exporter_pipelines.contracts.effective_rules import check_thresholds, with_rules
 from exporter_pipelines.contracts.preset import Preset, PresetConfig
+from exporter_pipelines.contracts.reserved_names import check_column_names
 from exporter_pipelines.contracts.row_schema import RowSchema, load_row_schema
 from exporter_pipelines.defs_files.cron import is_cron
 from exporter_pipelines.defs_files.documents import Document
@@ -199,6 +200,8 @@ def _check_parts(document: Document, config: DatasetConfig, schema: RowSchema) -
     with located(document, "select"):
         if {config.source.key, config.source.time_column} <= set(schema.names):
             check_select(config, schema)
+    with located(document, "schema" if config.select is None else "select"):
+        check_column_names(config.select or schema.names, config.row_schema)
 
 
 def _check_cron(schedule: str | None) -> None:

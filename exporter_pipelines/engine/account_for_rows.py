@@ -56,7 +56,7 @@ class RowAccount:
         tally = Tally(source_rows=source_rows, repeated_keys=repeated_keys)
         tally.failures.update(dict.fromkeys(self._judging.rules, 0))
         tally.failures.update(dict.fromkeys(((name, None) for name, _ in config.sql_rules), 0))
-        tally.missing.update(dict.fromkeys(self._schema.names, 0))
+        tally.nulls.update(dict.fromkeys(self._dataset.exported(self._schema).names, 0))
         tally.filled.update(dict.fromkeys(self._defaults.names, 0))
         tally.rows_filtered.update(dict.fromkeys((f.name for f in self._filters), 0))
         tally.values.update({(c.name, value): 0 for c in self._enumerated for value in c.values})
@@ -103,10 +103,8 @@ class RowAccount:
         return valid
 
     def _count_read(self, read: pa.RecordBatch, window: DayWindow, tally: Tally) -> None:
-        """Count what does not depend on rules: rows, missing values, and rows outside the day."""
+        """Count what does not depend on rules: rows, and rows outside the day."""
         tally.rows_read += len(read)
-        for name in read.schema.names:
-            tally.missing[name] += read[name].null_count
         times = read[self._dataset.config.source.time_column]
         start, end = (pa.scalar(t, times.type) for t in (window.start, window.end))
         inside = pc.and_(pc.greater_equal(times, start), pc.less(times, end))

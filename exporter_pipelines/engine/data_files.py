@@ -44,8 +44,8 @@ class DataFiles:
     May be used from another thread than the one that created it, but from one at a time.
 
     Attributes:
-        changed: Change -> number of values that the format could not store as they were; final
-            after `finish`.
+        changed: Change -> number of values that the format could not store as they were.
+        nulls: Column -> nulls in the files. Both are final after `finish`.
     """
 
     def __init__(
@@ -54,6 +54,7 @@ class DataFiles:
         self._staging, self._dataset, self._window = staging, dataset, window
         self._schema = schema
         self.changed: Counter[str] = Counter()
+        self.nulls: Counter[str] = Counter()
         self._parts: list[_Part] = []
         self._open: _Part | None = None
 
@@ -76,6 +77,7 @@ class DataFiles:
             assert part.file is not None
             for data in part.format.encode(rows, self.changed):
                 part.file.write(data)
+            self.nulls.update(part.format.nulls(rows))
             if part.rows == limit:
                 self._end(part)
 

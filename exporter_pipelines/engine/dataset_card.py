@@ -11,6 +11,7 @@ when they infer the schema, and none when they are given it.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -19,7 +20,8 @@ import yaml
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.manifest import MANIFEST_NAME
 from exporter_pipelines.contracts.row_schema import Column, RowSchema
-from exporter_pipelines.engine.other_formats import OtherDays
+from exporter_pipelines.engine.other_formats import NO_FILES, OtherDays
+from exporter_pipelines.engine.whole_dataset import SCHEMA_FILE
 from exporter_pipelines.formats import format_named, suffix_of
 from exporter_pipelines.formats.contract import Export, Format
 
@@ -35,19 +37,24 @@ _FEATURES = {"double": "float64"}
 
 
 def dataset_files(
-    dataset: Dataset, schema: RowSchema, others: Sequence[OtherDays] = ()
+    dataset: Dataset,
+    schema: RowSchema,
+    others: Sequence[OtherDays] = (),
+    *,
+    has_files: bool = True,
 ) -> dict[str, bytes]:
     """Name -> content.
 
     Args:
         dataset: The dataset to describe.
-        schema: Its schema, bound to the source.
+        schema: Of all its published days, see `engine.whole_dataset`.
         others: Days whose files the loading code of the card does not read.
+        has_files: Whether there is a file that the loading code reads.
     """
     return {
-        "README.md": _card(dataset, schema, others).encode(),
+        "README.md": _card(dataset, schema, others, has_files=has_files).encode(),
         "schema.json": (json.dumps(_json_schema(dataset, schema), indent=2) + "\n").encode(),
-        "schema.arrow": schema.arrow.serialize().to_pybytes(),
+        SCHEMA_FILE: schema.arrow.serialize().to_pybytes(),
     }
 
 
@@ -59,14 +66,15 @@ def loaded_files(dataset: Dataset) -> str:
     return f"data/*/{start}*{suffix}"
 
 
-def _card(dataset: Dataset, schema: RowSchema, others: Sequence[OtherDays]) -> str:
+def _card(
+    dataset: Dataset, schema: RowSchema, others: Sequence[OtherDays], *, has_files: bool
+) -> str:
     config = dataset.config
     format_, name = format_named(config.format), dataset.name
     files = loaded_files(dataset)
-    code = format_.loading_code(Export(name, schema, config.compression, f"{name}/{files}"))
     header = yaml.safe_dump(_hugging_face(schema, format_, files), sort_keys=False)
     columns = [_row(column) for column in schema.columns]
-    loading = [f"With {reader}:\n\n```python\n{lines}\n```\n" for reader, lines in code.items()]
+    export = Export(name, schema, config.compression, f"{name}/{files}")
     return "\n".join(
         [
             f"---\n{header}---\n",
@@ -77,10 +85,24 @@ def _card(dataset: Dataset, schema: RowSchema, others: Sequence[OtherDays]) -> s
             "| column | type | null | meaning |",
             "|---|---|---|---|",
             *columns,
-            "\n## Loading\n\nIn the folder that holds this one.\n",
-            *loading,
+            "\n## Loading\n",
+            *(_loading(format_, export) if has_files else _nothing_to_load(name)),
             *(_other_formats(name, files, others) if others else ()),
         ]
+    )
+
+
+def _loading(format_: type[Format], export: Export) -> Iterator[str]:
+    yield "Run the code in the folder that holds this one. Each reader gives these columns.\n"
+    for reader, lines in format_.loading_code(export).items():
+        yield f"With {reader}:\n\n```python\n{lines}\n```\n"
+
+
+def _nothing_to_load(name: str) -> Iterator[str]:
+    yield f"{NO_FILES} The code for each reader is added with the first rows.\n"
+    yield (
+        "An empty table with the columns: "
+        f'`pyarrow.ipc.read_schema(pyarrow.OSFile("{name}/{SCHEMA_FILE}")).empty_table()`.\n'
     )
 
 
@@ -141,4 +163,16 @@ def _property(column: Column) -> dict[str, Any]:
 def _row(column: Column) -> str:
     type_ = "json" if column.is_json else str(column.type)
     nulls = "yes" if column.nullable else "no"
-    return f"| `{column.name}` | {type_} | {nulls} | {column.description} |"
+    return f"| {_code(column.name)} | {type_} | {nulls} | {_cell(column.description)} |"
+
+
+def _code(name: str) -> str:
+    """A name as code in a Markdown table; what cannot be printed is escaped as in Python."""
+    shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in name)
+    fence = "`" * (1 + max(map(len, re.findall("`+", shown)), default=0))
+    space = " " if "`" in shown else ""
+    return _cell(f"{fence}{space}{shown}{space}{fence}")
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.replace("|", "\\|").splitlines())

@@ -71,10 +71,11 @@ def _null_rates(
         return None if complete is None else 100 - complete
 
     names = [column.name for column in columns]
-    days = [day for day in before if day.rows_read >= NEEDED_ROWS]
+    days = [day for day in before if day.rows_exported >= NEEDED_ROWS]
     return _shares(
-        "null_rate_drift", "null", "Share of nulls", names, null_pct, today, today.rows_read, days
-    )
+        "null_rate_drift", "null", "Share of nulls", names, null_pct, today,
+        today.rows_exported, days,
+    )  # fmt: skip
 
 
 def _value_mix(

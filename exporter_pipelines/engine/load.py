@@ -11,7 +11,12 @@ from typing import BinaryIO
 import pyarrow as pa
 from pydantic import ValidationError
 
-from exporter_pipelines.contracts.manifest import MANIFEST_NAME, DataFile, Manifest
+from exporter_pipelines.contracts.manifest import (
+    MANIFEST_NAME,
+    ColumnSchema,
+    DataFile,
+    Manifest,
+)
 from exporter_pipelines.contracts.row_schema import Column, RowSchema
 from exporter_pipelines.contracts.store import PublishedDay, Store
 from exporter_pipelines.contracts.strict import first_problem
@@ -124,25 +129,53 @@ def open_day(store: Store, dataset: str, day: str) -> pa.RecordBatchReader:
 def open_days(store: Store, dataset: str, days: Sequence[str]) -> pa.RecordBatchReader:
     """The rows of several published days, one after another; see `open_day`.
 
-    The first day is verified at once, each later day when the reader reaches it.
+    The first day is verified at once, each later day when the reader reaches it. A column of the
+    reader is nullable if it is nullable on any of the days.
 
     Raises:
         ColumnMismatchError: a day was exported with other columns than the first.
     """
     first = open_day(store, dataset, days[0])
+    schema = first.schema
+    for stated in _stated_schemas(store, dataset, days[1:]):
+        schema = _widened(schema, stated)
 
     def batches() -> Iterator[pa.RecordBatch]:
-        yield from first
-        for day in days[1:]:
-            following = open_day(store, dataset, day)
-            if following.schema != first.schema:
-                raise ColumnMismatchError(
-                    f"{dataset} {day} was exported with other columns than {days[0]}.",
-                    "Export one of the two days again, or read the days one by one.",
-                )
-            yield from following
+        for number, day in enumerate(days):
+            reader = open_day(store, dataset, day) if number else first
+            _check_columns(reader.schema, schema, f"{dataset} {day}", days[0])
+            for batch in reader:
+                yield pa.RecordBatch.from_arrays(batch.columns, schema=schema)
 
-    return pa.RecordBatchReader.from_batches(first.schema, batches())
+    return pa.RecordBatchReader.from_batches(schema, batches())
+
+
+def _stated_schemas(store: Store, dataset: str, days: Sequence[str]) -> Iterator[pa.Schema]:
+    """The schemas of the days whose manifests can be read; `open_day` reports all others."""
+    for day in days:
+        if manifest := Manifest.if_readable(store.read_manifest(dataset, day)):
+            yield row_schema(manifest).arrow
+
+
+def _widened(schema: pa.Schema, other: pa.Schema) -> pa.Schema:
+    """The schema with a column nullable if it is in either; unchanged for other columns."""
+    if (schema.names, schema.types) != (other.names, other.types):
+        return schema
+    pairs = zip(schema, other, strict=True)
+    return pa.schema([a.with_nullable(a.nullable or b.nullable) for a, b in pairs])
+
+
+def _check_columns(found: pa.Schema, expected: pa.Schema, day: str, first: str) -> None:
+    if (found.names, found.types) != (expected.names, expected.types):
+        raise ColumnMismatchError(
+            f"{day} was exported with other columns than {first}.",
+            "Export one of the two days again, or read the days one by one.",
+        )
+    if _widened(expected, found) != expected:
+        raise ColumnMismatchError(
+            f"{day} was replaced while the days were read. It has nulls in other columns now.",
+            "Read the days again.",
+        )
 
 
 class _VerifiedFiles:
@@ -268,7 +301,7 @@ def row_schema(manifest: Manifest) -> RowSchema:
         Column(
             c.name,
             _TYPES[c.type],
-            c.nullable,
+            _may_be_null(c),
             required=c.extra is None,
             is_json=c.type == "json",
             extra=c.extra,
@@ -276,3 +309,10 @@ def row_schema(manifest: Manifest) -> RowSchema:
         for c in manifest.columns
     )
     return RowSchema(model="", columns=columns, pandera=None)
+
+
+def _may_be_null(column: ColumnSchema) -> bool:
+    # A manifest without counts states what the schema allows. JSON has no NaN, and a JSON document
+    # may be `null`, so the file may have a null all the same.
+    unknown = column.null_count is None and column.type in ("double", "json")
+    return column.nullable or unknown

@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 from exporter_pipelines.contracts.ledger import DayRecord, Entry
 from exporter_pipelines.contracts.manifest import Manifest
 from exporter_pipelines.contracts.source import NotComparedError, Session
+from exporter_pipelines.contracts.source_rules import SOURCE_RULES
 from exporter_pipelines.contracts.staged_day import StagedDay
 from exporter_pipelines.contracts.store import Store
 from exporter_pipelines.engine.day_keys import missing_rows
@@ -199,9 +200,19 @@ def _keys_identify_rows(staged: StagedDay, manifest: Manifest) -> bool:
     """Whether few rows of the published day repeat a key or have none."""
     config, metrics = staged.dataset.config, manifest.data_quality_metrics
     rows = manifest.counts.read
-    complete = metrics.get(f"completeness_pct.{config.source.key}", 100.0)
-    unclear = metrics.get("repeated_keys", 0) + rows * (100 - complete) / 100
+    unclear = metrics.get("repeated_keys", 0) + _rows_without(manifest, config.source.key)
     return unclear <= config.max_lost_rows or 100 * unclear <= config.max_lost_pct * rows
+
+
+def _rows_without(manifest: Manifest, key: str) -> float:
+    """Rows of a published day, exported or rejected, that have no key."""
+    nulls = next((c.null_count for c in manifest.columns if c.name == key), None)
+    if nulls is None:  # a manifest of an earlier version, whose percentage is of the rows read
+        complete = manifest.data_quality_metrics.get(f"completeness_pct.{key}", 100.0)
+        return manifest.counts.read * (100 - complete) / 100
+    reasons = ("required", *SOURCE_RULES)
+    results = manifest.validation.rules
+    return nulls + sum(r.failed for r in results if r.column == key and r.rule in reasons)
 
 
 def _by_count(staged: StagedDay, known: Entry, why: str) -> _Change:

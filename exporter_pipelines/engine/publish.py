@@ -30,9 +30,13 @@ from exporter_pipelines.engine.dataset_card import dataset_files, loaded_files
 from exporter_pipelines.engine.hashing import size_and_sha256
 from exporter_pipelines.engine.judge import Verdict
 from exporter_pipelines.engine.lost_rows import Loss
-from exporter_pipelines.engine.other_formats import OtherDays, days_in_other_formats
+from exporter_pipelines.engine.other_formats import (
+    days_in_other_formats,
+    other_days_have_files,
+)
 from exporter_pipelines.engine.same_source import SourceJudgement
 from exporter_pipelines.engine.same_zone import refuse_another_zone
+from exporter_pipelines.engine.whole_dataset import schema_as_written, schema_of_all_days
 from exporter_pipelines.errors import OutputUnavailableError, SupersededError
 from exporter_pipelines.formats import suffix_of
 from exporter_pipelines.stores import layout
@@ -86,7 +90,7 @@ def publish(store: Store, judged: JudgedDay) -> Manifest:
         manifest=manifest.to_json(),
         entry=_ledger_entry(judged, manifest),
         quarantine=staged.quarantine.name if staged.quarantine else None,
-        dataset_files=dataset_files(staged.dataset, staged.schema, _other_days(store, staged)),
+        dataset_files=_dataset_files(store, staged),
         fingerprint=staged.source.fingerprint,
         keep_replaced=judged.loss.keep_replaced,
     )
@@ -168,7 +172,10 @@ def build_manifest(staged: StagedDay) -> Manifest:
         validation=Validation(level=config.validation, rules=failures),
         transformations=list(staged.transformations),
         columns=[
-            ColumnSchema.model_validate(column.described()) for column in staged.schema.columns
+            ColumnSchema.model_validate(
+                {**column.described(), "null_count": tally.nulls[column.name]}
+            )
+            for column in schema_as_written(staged).columns
         ],
         export_config=config.for_manifest(),
         source=Source(**{**vars(staged.source), "fingerprint": None}),
@@ -181,16 +188,17 @@ def build_manifest(staged: StagedDay) -> Manifest:
     ).sealed()
 
 
-def _other_days(store: Store, staged: StagedDay) -> list[OtherDays]:
-    """The days that the dataset card must list."""
-    config = staged.dataset.config
-    return days_in_other_formats(
-        store,
-        staged.dataset.name,
-        staged.window.day,
-        loaded_files(staged.dataset),
-        suffix_of(config.format, config.compression),
+def _dataset_files(store: Store, staged: StagedDay) -> dict[str, bytes]:
+    """The files next to `data/`, which describe all published days together."""
+    dataset, day = staged.dataset, staged.window.day
+    suffix = suffix_of(dataset.config.format, dataset.config.compression)
+    schema = schema_of_all_days(store, dataset.name, day, schema_as_written(staged))
+    pattern = loaded_files(dataset)
+    others = days_in_other_formats(store, dataset.name, day, pattern, suffix)
+    has_files = bool(staged.files) or other_days_have_files(
+        store, dataset.name, day, pattern, suffix
     )
+    return dataset_files(dataset, schema, others, has_files=has_files)
 
 
 def _quarantine_entry(staged: StagedDay) -> QuarantineEntry | None:

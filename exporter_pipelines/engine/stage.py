@@ -91,6 +91,7 @@ class _Stager:
             behind.finish()
         self._files.finish()
         self._tally.changed.update(self._files.changed)
+        self._tally.nulls.update(self._files.nulls)
         return self._staged()
 
     def _valid(self, batch: pa.RecordBatch) -> pa.RecordBatch:

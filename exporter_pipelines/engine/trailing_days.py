@@ -26,13 +26,11 @@ class DayNumbers:
 
     Attributes:
         rows: Rows read, less those that a filter left out.
-        rows_read: The base of `completeness_pct.<column>`.
-        rows_exported: The base of `values.<column>.<value>`.
+        rows_exported: The base of `completeness_pct.<column>` and `values.<column>.<value>`.
         metrics: The manifest's `data_quality_metrics`.
     """
 
     rows: int
-    rows_read: int
     rows_exported: int
     metrics: Mapping[str, float | int]
 
@@ -40,14 +38,14 @@ class DayNumbers:
     def of_tally(cls, tally: Tally) -> Self:
         """Of a day that is not published yet."""
         rows = tally.rows_read - tally.rows_filtered.total()
-        return cls(rows, tally.rows_read, tally.rows_exported, tally.quality_metrics())
+        return cls(rows, tally.rows_exported, tally.quality_metrics())
 
     @classmethod
     def of_manifest(cls, manifest: Manifest) -> Self:
         """Of a published day."""
         counts = manifest.counts
         rows = counts.read - counts.filtered
-        return cls(rows, counts.read, counts.exported, manifest.data_quality_metrics)
+        return cls(rows, counts.exported, manifest.data_quality_metrics)
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keyword
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -30,6 +31,11 @@ class Export:
     schema: RowSchema
     compression: str
     files: str
+
+    @property
+    def variable(self) -> str:
+        """The name of the dataset as a Python variable: `class` becomes `class_`."""
+        return f"{self.name}_" if keyword.iskeyword(self.name) else self.name
 
 
 class Format(ABC):
@@ -73,11 +79,12 @@ class Format(ABC):
     def loading_code(cls, export: Export) -> dict[str, str]:  # noqa: ARG003 - formats may give none
         """Python code that loads all days of a dataset, for the dataset card.
 
-        A test runs this code. Leave out readers that need more than a few lines for the format.
+        A test runs this code, also with hostile names of columns. Each reader must give the
+        exported columns and no others.
 
         Args:
-            export: The files to load. The code runs in the output folder and assigns the rows to a
-                variable with the name of the dataset.
+            export: The files to load; at least one exists. The code runs in the output folder and
+                assigns the rows to `export.variable`.
 
         Returns:
             Name of the reader -> code.
@@ -102,6 +109,14 @@ class Format(ABC):
     def finish(self) -> Iterator[Data]:
         """End the file; yields its last bytes in pieces."""
         yield from ()
+
+    def nulls(self, batch: pa.RecordBatch) -> Counter[str]:
+        """Column -> values of a batch that are null in the file, for the columns of the schema.
+
+        A format that writes other values as null counts them as well, so that manifest and schema
+        describe what `decode` and all other readers find.
+        """
+        return Counter({name: batch[name].null_count for name in self._schema.names})
 
     @abstractmethod
     def decode(self, file: BinaryIO) -> Iterator[pa.RecordBatch]:

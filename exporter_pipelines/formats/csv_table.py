@@ -20,10 +20,14 @@ from exporter_pipelines.contracts.manifest import Transformation
 from exporter_pipelines.contracts.staged_day import Data
 from exporter_pipelines.formats.contract import Export, Format
 from exporter_pipelines.formats.snippets import (
-    HUGGING_FACE,
+    ARROW_SCHEMA,
+    LARGEST_ROW,
     duckdb_columns,
     filled,
+    literal,
     polars_schema,
+    sql_literal,
+    through_arrow,
 )
 from exporter_pipelines.formats.timestamps import iso8601_utc
 
@@ -32,39 +36,38 @@ _READ_BYTES = 64 * 1024 * 1024
 # https://owasp.org/www-community/attacks/CSV_Injection
 _FORMULA = r"^[=+\-@\t\r]"
 
-_LOADING_CODE = {
-    "pandas": """\
-import glob
-import pandas as pd
-
-$name = pd.concat(
-    pd.read_csv(file, dtype_backend="pyarrow", keep_default_na=False, na_values={$pandas_na})
-    for file in sorted(glob.glob("$files"))
-)""",
-    "polars": """\
-import polars as pl
-
-$name = pl.read_csv("$files", schema={$polars})""",
-    "duckdb": """\
-import duckdb
-
-$name = duckdb.sql(
-    "FROM read_csv('$files', header=true, delim=',', quote='\\"', escape='\\"', columns={$duckdb})"
-)""",
-    "pyarrow": """\
+_ARROW = f"""\
 import glob
 import pyarrow as pa
 import pyarrow.csv
 
-schema = pa.ipc.read_schema(pa.OSFile("$name/schema.arrow"))
+{ARROW_SCHEMA}
+reading = pa.csv.ReadOptions(block_size={LARGEST_ROW})
 parsing = pa.csv.ParseOptions(newlines_in_values=True)
-types = pa.csv.ConvertOptions(column_types=schema, null_values=[""], strings_can_be_null=True,
-                              quoted_strings_can_be_null=False)
-$name = pa.concat_tables(
-    pa.csv.read_csv(pa.input_stream(file), parse_options=parsing, convert_options=types)
-    for file in sorted(glob.glob("$files"))
-)""",
-    "datasets": HUGGING_FACE,
+types = pa.csv.ConvertOptions(
+    column_types=schema, null_values=[""],
+    strings_can_be_null=True, quoted_strings_can_be_null=False,
+)
+$result = pa.concat_tables(
+    [schema.empty_table()]
+    + [
+        pa.csv.read_csv(pa.input_stream(file), reading, parsing, types).cast(schema)
+        for file in sorted(glob.glob($files))
+    ]
+)"""
+_LOADING_CODE = {
+    **through_arrow(_ARROW, "pandas"),
+    "polars": """\
+import polars as pl
+
+# The first row is skipped because polars does not unescape the names in it.
+$result = pl.read_csv($files, has_header=False, skip_rows=1, schema={$polars})""",
+    "duckdb": """\
+import duckdb
+
+$result = duckdb.sql($duckdb)""",
+    "pyarrow": _ARROW,
+    **through_arrow(_ARROW, "datasets"),
 }
 
 
@@ -77,14 +80,13 @@ class CsvFormat(Format):
     @classmethod
     def loading_code(cls, export: Export) -> dict[str, str]:
         """See `formats.contract.Format`."""
-        empty_is_null = [c.name for c in export.schema.columns if not pa.types.is_string(c.type)]
         return filled(
             _LOADING_CODE,
-            name=export.name,
-            files=export.files,
-            pandas_na=", ".join(f'"{column}": [""]' for column in empty_is_null),
+            result=export.variable,
+            folder=export.name,
+            files=literal(export.files),
             polars=polars_schema(export.schema),
-            duckdb=duckdb_columns(export.schema, json="VARCHAR"),
+            duckdb=literal(_duckdb(export)),
         )
 
     def _begin(self) -> None:
@@ -142,3 +144,12 @@ class CsvFormat(Format):
             writer.write_batch(batch)
         self._started = True
         return sink.getvalue()
+
+
+def _duckdb(export: Export) -> str:
+    columns = duckdb_columns(export.schema, json="VARCHAR")
+    return (
+        f"FROM read_csv({sql_literal(export.files)}, header=true, delim=',', quote='\"', "
+        f"escape='\"', allow_quoted_nulls=false, hive_partitioning=false, "
+        f"max_line_size={LARGEST_ROW}, columns={{{columns}}})"
+    )

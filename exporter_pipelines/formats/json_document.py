@@ -17,23 +17,15 @@ from exporter_pipelines.contracts.manifest import Transformation
 from exporter_pipelines.contracts.staged_day import Data
 from exporter_pipelines.formats.contract import Export, Format
 from exporter_pipelines.formats.jsonl import JsonlFormat
-from exporter_pipelines.formats.snippets import filled
+from exporter_pipelines.formats.snippets import (
+    ROWS_TO_ARROW,
+    filled,
+    literal,
+    literals,
+    through_arrow,
+)
 
-_LOADING_CODE = {
-    "pandas": """\
-import glob
-${module}import json
-import pandas as pd
-
-$name = pd.concat(
-    pd.DataFrame(json.load($open(file))["data"]) for file in sorted(glob.glob("$files"))
-)""",
-}
-_OPEN = {
-    "none": ("", "open"),
-    "gzip": ("import gzip\n", "gzip.open"),
-    "zstd": ("import zstandard\n", "zstandard.open"),
-}
+_ROWS = 'json.loads(pa.input_stream(file).read())["data"]'
 
 
 class JsonFormat(Format):
@@ -46,9 +38,17 @@ class JsonFormat(Format):
     @classmethod
     def loading_code(cls, export: Export) -> dict[str, str]:
         """See `formats.contract.Format`."""
-        module, open_ = _OPEN[export.compression]
         return filled(
-            _LOADING_CODE, name=export.name, files=export.files, module=module, open=open_
+            {
+                **through_arrow(ROWS_TO_ARROW, "pandas", "polars", "duckdb"),
+                "pyarrow": ROWS_TO_ARROW,
+                **through_arrow(ROWS_TO_ARROW, "datasets"),
+            },
+            result=export.variable,
+            folder=export.name,
+            files=literal(export.files),
+            rows=_ROWS,
+            json=literals(export.schema.json_columns),
         )
 
     def _begin(self) -> None:
@@ -71,6 +71,10 @@ class JsonFormat(Format):
             rows = b"".join([self._end_of_row, piece])
             self._end_of_row = b"\n" if rows.endswith(b"\n") else b""
             yield rows.removesuffix(b"\n").replace(b"\n", b",\n")
+
+    def nulls(self, batch: pa.RecordBatch) -> Counter[str]:
+        """See `formats.contract.Format`."""
+        return self._lines.nulls(batch)
 
     def finish(self) -> Iterator[Data]:
         """See `formats.contract.Format`."""

@@ -25,10 +25,16 @@ from exporter_pipelines.contracts.manifest import Transformation
 from exporter_pipelines.contracts.staged_day import Data
 from exporter_pipelines.formats.contract import Export, Format
 from exporter_pipelines.formats.snippets import (
-    HUGGING_FACE,
+    ARROW_SCHEMA,
+    LARGEST_ROW,
+    ROWS_TO_ARROW,
     duckdb_columns,
     filled,
+    literal,
+    literals,
     polars_schema,
+    sql_literal,
+    through_arrow,
 )
 from exporter_pipelines.formats.timestamps import iso8601_utc
 
@@ -40,34 +46,30 @@ _SLICE_ROWS = 4096
 _STRUCTURE = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[\[\]{},]')
 """A complete string, or a structural character of JSON."""
 
-_LOADING_CODE = {
-    "pandas": """\
-import glob
-import pandas as pd
-
-$name = pd.concat(
-    pd.read_json(file, lines=True, dtype=False, dtype_backend="pyarrow")
-    for file in sorted(glob.glob("$files"))
-)""",
-    "polars": """\
-import polars as pl
-
-$name = pl.scan_ndjson("$files", schema={$polars}).collect()""",
-    "duckdb": """\
-import duckdb
-
-$name = duckdb.sql("FROM read_json('$files', columns={$duckdb})")""",
-    "pyarrow": """\
+_PLAIN_ROWS = f"""\
 import glob
 import pyarrow as pa
 import pyarrow.json
 
-columns = [f for f in pa.ipc.read_schema(pa.OSFile("$name/schema.arrow")) if f.name not in $json]
-options = pa.json.ParseOptions(pa.schema(columns), unexpected_field_behavior="ignore")
-$name = pa.concat_tables(
-    pa.json.read_json(file, parse_options=options) for file in sorted(glob.glob("$files"))
-)""",
-    "datasets": HUGGING_FACE,
+{ARROW_SCHEMA}
+reading = pa.json.ReadOptions(block_size={LARGEST_ROW})
+parsing = pa.json.ParseOptions(schema, unexpected_field_behavior="ignore")
+$result = pa.concat_tables(
+    [schema.empty_table()]
+    + [
+        pa.json.read_json(file, reading, parsing).cast(schema)
+        for file in sorted(glob.glob($files))
+    ]
+)"""
+_LOADING_CODE = {
+    "polars": """\
+import polars as pl
+
+$result = pl.scan_ndjson($files, schema={$polars}).collect()""",
+    "duckdb": """\
+import duckdb
+
+$result = duckdb.sql($duckdb)""",
 }
 
 
@@ -81,13 +83,21 @@ class JsonlFormat(Format):
     @classmethod
     def loading_code(cls, export: Export) -> dict[str, str]:
         """See `formats.contract.Format`."""
+        arrow = ROWS_TO_ARROW if export.schema.json_columns else _PLAIN_ROWS
         return filled(
-            _LOADING_CODE,
-            name=export.name,
-            files=export.files,
-            json=repr(list(export.schema.json_columns)),
+            {
+                **through_arrow(arrow, "pandas"),
+                **_LOADING_CODE,
+                "pyarrow": arrow,
+                **through_arrow(arrow, "datasets"),
+            },
+            result=export.variable,
+            folder=export.name,
+            files=literal(export.files),
+            rows="map(json.loads, pa.input_stream(file).read().splitlines())",
+            json=literals(export.schema.json_columns),
             polars=polars_schema(export.schema),
-            duckdb=duckdb_columns(export.schema, json="JSON"),
+            duckdb=literal(_duckdb(export)),
         )
 
     def _begin(self) -> None:
@@ -108,7 +118,8 @@ class JsonlFormat(Format):
 
     def encode(self, batch: pa.RecordBatch, changed: Counter[str]) -> Iterator[Data]:
         """See `formats.contract.Format`: one line per row, each ending in a newline."""
-        self._count_changes(batch, changed)
+        for change, _, count in self._become_null(batch):
+            changed[change] += count
         for start in range(0, batch.num_rows, _SLICE_ROWS):
             yield from self._lines(batch.slice(start, _SLICE_ROWS))
 
@@ -138,13 +149,20 @@ class JsonlFormat(Format):
     def _printable(array: pa.Array) -> pa.Array:
         return iso8601_utc(array) if pa.types.is_timestamp(array.type) else array
 
-    def _count_changes(self, batch: pa.RecordBatch, changed: Counter[str]) -> None:
+    def nulls(self, batch: pa.RecordBatch) -> Counter[str]:
+        """See `formats.contract.Format`."""
+        return super().nulls(batch) + Counter(
+            {name: count for _, name, count in self._become_null(batch)}
+        )
+
+    def _become_null(self, batch: pa.RecordBatch) -> Iterator[tuple[str, str, int]]:
+        """Kind of change, column, and number of values that are null only in the file."""
         for name in self._plain:
             if pa.types.is_floating(batch[name].type):
                 finite = pc.sum(pc.is_finite(batch[name])).as_py() or 0
-                changed["nonfinite_to_null"] += len(batch) - batch[name].null_count - finite
+                yield "nonfinite_to_null", name, len(batch) - batch[name].null_count - finite
         for name in self._json:
-            changed["json_null_to_null"] += pc.sum(pc.equal(batch[name], "null")).as_py() or 0
+            yield "json_null_to_null", name, pc.sum(_is_json_null(batch[name])).as_py() or 0
 
     def _decode_lines(self, lines: bytes) -> pa.RecordBatch:
         """Decode a block of complete lines: cut out the JSON text, then let Arrow read the rest."""
@@ -165,6 +183,14 @@ class JsonlFormat(Format):
             for name in self._schema.names
         ]
         return pa.RecordBatch.from_arrays(columns, schema=self._schema.arrow)
+
+
+def _duckdb(export: Export) -> str:
+    columns = duckdb_columns(export.schema, json="JSON")
+    return (
+        f"FROM read_json({sql_literal(export.files)}, format='newline_delimited', "
+        f"hive_partitioning=false, maximum_object_size={LARGEST_ROW}, columns={{{columns}}})"
+    )
 
 
 def splice(lines: Data, documents: list[tuple[str, pa.Array]]) -> tuple[Data, ...]:
@@ -224,9 +250,14 @@ def unsplice(lines: bytes, names: tuple[str, ...]) -> tuple[bytes, dict[str, pa.
     none = pa.scalar(None, pa.string())
     documents = (text.cast(pa.string()) for text in texts)
     return bytes(_data(closed)), {
-        name: pc.if_else(pc.equal(text, "null"), none, text)
+        name: pc.if_else(_is_json_null(text), none, text)
         for name, text in zip(names, documents, strict=True)
     }
+
+
+def _is_json_null(texts: pa.Array) -> pa.Array:
+    """Whether each document is `null`; spaces around it are part of a `json` column's text."""
+    return pc.match_substring_regex(texts, r"^[ \t]*null[ \t]*$")
 
 
 def _documents(tail: bytes, names: tuple[str, ...]) -> list[bytes]:

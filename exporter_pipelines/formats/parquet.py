@@ -18,30 +18,43 @@ import pyarrow.parquet as pq
 
 from exporter_pipelines.contracts.staged_day import Data
 from exporter_pipelines.formats.contract import Export, Format
-from exporter_pipelines.formats.snippets import HUGGING_FACE, filled
+from exporter_pipelines.formats.snippets import (
+    ARROW_SCHEMA,
+    filled,
+    literal,
+    sql_literal,
+    through_arrow,
+)
 
 _GROUP_ROWS = 65_536
 _GROUP_BYTES = 32 * 1024 * 1024
 _READ_ROWS = 4_096
 
-_LOADING_CODE = {
-    "pandas": """\
-import pandas as pd
+_ARROW = f"""\
+import glob
+import pyarrow as pa
+import pyarrow.parquet
 
-$name = pd.read_parquet("$name/data", dtype_backend="pyarrow")""",
+{ARROW_SCHEMA}
+$result = pa.concat_tables(
+    [schema.empty_table()]
+    + [
+        pa.parquet.read_table(file, partitioning=None).cast(schema)
+        for file in sorted(glob.glob($files))
+    ]
+)"""
+_LOADING_CODE = {
+    **through_arrow(_ARROW, "pandas"),
     "polars": """\
 import polars as pl
 
-$name = pl.scan_parquet("$files").collect()""",
+$result = pl.scan_parquet($files, hive_partitioning=False).collect()""",
     "duckdb": """\
 import duckdb
 
-$name = duckdb.sql("FROM read_parquet('$files')")""",
-    "pyarrow": """\
-import pyarrow.dataset
-
-$name = pyarrow.dataset.dataset("$name/data", format="parquet", partitioning="hive").to_table()""",
-    "datasets": HUGGING_FACE,
+$result = duckdb.sql("FROM read_parquet($sql_files, hive_partitioning=false)")""",
+    "pyarrow": _ARROW,
+    **through_arrow(_ARROW, "datasets"),
 }
 
 
@@ -55,7 +68,13 @@ class ParquetFormat(Format):
     @classmethod
     def loading_code(cls, export: Export) -> dict[str, str]:
         """See `formats.contract.Format`."""
-        return filled(_LOADING_CODE, name=export.name, files=export.files)
+        return filled(
+            _LOADING_CODE,
+            result=export.variable,
+            folder=export.name,
+            files=literal(export.files),
+            sql_files=sql_literal(export.files),
+        )
 
     def _begin(self) -> None:
         self._sink = _Drain()

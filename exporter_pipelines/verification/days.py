@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -21,8 +22,10 @@ from exporter_pipelines.stores.local.files import FILE_MODE, FOLDER_MODE
 from exporter_pipelines.stores.local.published_day import LocalPublishedDay, content_of
 from exporter_pipelines.verification.files import (
     verify_file,
+    verify_nulls,
     verify_quarantine,
     verify_quarantine_folder,
+    verify_schema_file,
 )
 from exporter_pipelines.verification.manifest import as_written, contradictions, parse_manifest
 from exporter_pipelines.verification.report import VerifyReport
@@ -129,8 +132,11 @@ def _verify_contents(
         if name not in expected:
             hint = "Remove it; tools that scan data/ read it."
             report.add("foreign", folder.path / name, "is not in the manifest", hint)
-    for entry in manifest.files:
-        verify_file(folder, manifest, entry, report, quick=quick)
+    nulls = [verify_file(folder, manifest, file, report, quick=quick) for file in manifest.files]
+    path = folder.path / MANIFEST_NAME
+    if not quick and None not in nulls:
+        verify_nulls(path, manifest, sum(filter(None, nulls), Counter()), report)
+    verify_schema_file(store, manifest, report)
     if manifest.quarantine:
         verify_quarantine(store, manifest, manifest.quarantine, report, quick=quick)
     return None if report.failed else manifest

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import os
 import stat
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -16,6 +17,7 @@ from exporter_pipelines.engine.hashing import size_and_sha256
 from exporter_pipelines.engine.load import decoded, row_schema
 from exporter_pipelines.engine.quarantine import quarantine_pattern
 from exporter_pipelines.engine.retention import read_tombstone
+from exporter_pipelines.engine.whole_dataset import SCHEMA_FILE, stored_nullable
 from exporter_pipelines.formats import compression_of
 from exporter_pipelines.stores import LocalStore
 from exporter_pipelines.stores.local.files import FILE_MODE, FOLDER_MODE, PRIVATE_FILE_MODE
@@ -32,16 +34,33 @@ def verify_file(
     report: VerifyReport,
     *,
     quick: bool,
-) -> None:
-    """Check one data file: mode, size, sha256, rows and their timestamps."""
+) -> Counter[str] | None:
+    """Check one data file: mode, size, sha256, rows and their timestamps.
+
+    Returns:
+        Column -> nulls in the file; None if its rows were not read.
+    """
     path = folder.path / entry.path
     try:
         with folder.open(entry.path) as file:
-            _verify_data(file, path, manifest, entry, report, quick=quick)
+            return _verify_data(file, path, manifest, entry, report, quick=quick)
     except FileNotFoundError:
         report.add("file_missing", path, "is missing, but the manifest names it")
     except OSError as error:
         report.add_error(path, error)
+    return None
+
+
+def verify_nulls(path: Path, manifest: Manifest, nulls: Counter[str], report: VerifyReport) -> None:
+    """Compare the nulls in all files of a day with its manifest."""
+    for column in manifest.columns:
+        found, stated = nulls[column.name], column.null_count
+        if stated is not None and found != stated:
+            what = f"the column {column.name!r} has {found:,} nulls instead of {stated:,}"
+            report.add("nulls_differ", path, what)
+        elif stated is None and found and not column.nullable:
+            what = f"the column {column.name!r} has {found:,} nulls, but is not nullable"
+            report.add("nulls_differ", path, what, level="warn")
 
 
 def _verify_data(
@@ -52,7 +71,7 @@ def _verify_data(
     report: VerifyReport,
     *,
     quick: bool,
-) -> None:
+) -> Counter[str] | None:
     facts = os.fstat(file.fileno())
     report.check_mode(path, facts, FILE_MODE)
     report.files += 1
@@ -67,32 +86,39 @@ def _verify_data(
         report.add("content_differs", path, "does not have the sha256 of the manifest")
     else:
         file.seek(0)
-        _verify_rows(file, path, manifest, entry, report)
+        return _verify_rows(file, path, manifest, entry, report)
+    return None
 
 
 def _verify_rows(
     file: BinaryIO, path: Path, manifest: Manifest, entry: DataFile, report: VerifyReport
-) -> None:
+) -> Counter[str] | None:
+    nulls: Counter[str] = Counter()
     try:
-        rows, first, last = _span(file, manifest, entry)
+        rows, first, last = _span(file, manifest, entry, nulls)
     except Exception as error:  # each library has its own exceptions; their text may quote a row
         report.add("undecodable", path, f"cannot be decoded ({type(error).__name__})")
-        return
+        return None
     report.rows += rows
     if rows != entry.record_count:
         report.add("rows_differ", path, f"has {rows:,} rows instead of {entry.record_count:,}")
     elif (first, last) != (entry.min_timestamp, entry.max_timestamp):
         report.add("rows_differ", path, "has another min/max timestamp than its manifest")
+    return nulls
 
 
 def _span(
-    file: BinaryIO, manifest: Manifest, entry: DataFile
+    file: BinaryIO, manifest: Manifest, entry: DataFile, nulls: Counter[str]
 ) -> tuple[int, dt.datetime | None, dt.datetime | None]:
-    """Rows, first and last timestamp; those of the manifest if it names no time column."""
+    """Rows, first and last timestamp; those of the manifest if it names no time column.
+
+    Nulls are added to `nulls`.
+    """
     column = time_column(manifest)
     rows, first, last = 0, None, None
     for batch in decoded(file, entry, row_schema(manifest)):
         rows += batch.num_rows
+        nulls.update({name: batch[name].null_count for name in batch.schema.names})
         if column and batch.num_rows:
             span = pc.min_max(batch[column]).as_py()
             first = min(first or span["min"], span["min"])
@@ -179,3 +205,22 @@ def verify_quarantine_folder(
                 report.check_mode(folder / name, facts, PRIVATE_FILE_MODE)
     finally:
         os.close(descriptor)
+
+
+def verify_schema_file(store: LocalStore, manifest: Manifest, report: VerifyReport) -> None:
+    """Check that `schema.arrow` allows the nulls of a day; a file of other columns is no finding.
+
+    Two exports of different days may both have written it, each without the nulls of the other.
+    """
+    schema = row_schema(manifest)
+    allowed = stored_nullable(store, manifest.dataset, schema)
+    if allowed is None or not manifest.record_count:
+        return
+    for column in manifest.columns:
+        if column.null_count and column.name not in allowed:
+            report.add(
+                "schema_differs",
+                store.home(manifest.dataset) / SCHEMA_FILE,
+                f"says that {column.name!r} is never null, but it is on this day",
+                "Remove it and export any day of the dataset again.",
+            )

@@ -14,6 +14,7 @@ from exporter_pipelines.contracts.day_window import DayWindow
 from exporter_pipelines.contracts.manifest import DataFile, Manifest
 from exporter_pipelines.contracts.staged_day import data_version
 from exporter_pipelines.contracts.strict import first_problem
+from exporter_pipelines.contracts.tally import completeness_pct
 from exporter_pipelines.engine.load import row_schema
 from exporter_pipelines.engine.quarantine import quarantine_pattern
 from exporter_pipelines.errors import ExporterError
@@ -53,6 +54,7 @@ def contradictions(manifest: Manifest, dataset: str, day: str) -> Iterator[str]:
     if quarantine and not quarantine_pattern(dataset, day, folder=True).fullmatch(quarantine.path):
         yield "quarantine.path is not a path that an export writes"
     yield from _metrics(manifest)
+    yield from _columns(manifest)
 
 
 def _window(manifest: Manifest) -> Iterator[str]:
@@ -74,6 +76,22 @@ def _version(manifest: Manifest) -> Iterator[str]:
         return
     if data_version(schema, (file.sha256 for file in manifest.files)) != manifest.data_version:
         yield "data_version does not match schema and files"
+
+
+def _columns(manifest: Manifest) -> Iterator[str]:
+    for column in manifest.columns:
+        nulls = column.null_count
+        if nulls is None:  # an earlier version wrote the manifest
+            continue
+        if nulls > manifest.record_count:
+            yield f"schema: {column.name!r} has more nulls than rows"
+        if nulls and not column.nullable:
+            yield f"schema: {column.name!r} has nulls, but is not nullable"
+        metric = f"completeness_pct.{column.name}"
+        stated = manifest.data_quality_metrics.get(metric)
+        rows = manifest.record_count
+        if stated != (completeness_pct(nulls, rows) if rows else None):
+            yield f"data_quality_metrics: {metric} does not match schema"
 
 
 def _file(manifest: Manifest, entry: DataFile) -> Iterator[str]:

@@ -29,6 +29,9 @@ KINDS = {
     "content_differs": "The sha256 of a file differs from the manifest.",
     "undecodable": "The rows of a file cannot be decoded, although the file is unchanged.",
     "rows_differ": "The number of rows or the min/max timestamp differs from the manifest.",
+    "nulls_differ": "A column has other nulls than the manifest states (warning, if an earlier "
+    "version wrote the manifest).",
+    "schema_differs": "`schema.arrow` forbids nulls in a column that has some on this day.",
     "day_missing": "The ledger has an export of the day, but its folder does not exist.",
     "day_older": "The day has an earlier export than the last one in the ledger.",
     "day_unknown": "The day has an export that is not in the ledger.",

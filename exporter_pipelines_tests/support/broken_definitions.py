@@ -22,6 +22,8 @@ _ALIAS_BOMB = (
     "a: &a [x, x, x, x, x, x, x, x, x, x]\n"
     + "".join(f"{b}: &{b} [{', '.join([f'*{a}'] * 10)}]\n" for a, b in zip("abcdefg", "bcdefgh", strict=True))
 )  # fmt: skip
+_ROW = "exporter_pipelines.defs.logs.schema.LogRow"
+_REFUSED = "exporter_pipelines_tests.support.refused_columns"
 _DATASET = "type: exporter_pipelines.components.DatasetExport\n"
 _CRON = "is not a cron expression. Write five fields"
 
@@ -135,6 +137,13 @@ BROKEN = [
     Broken("no_class", "schema.LogRow", "schema.Nothing", 7, "has no attribute 'Nothing'"),
     Broken("no_module", "logs.schema.LogRow", "nowhere.LogRow", 7, "cannot be imported: No module"),
     Broken("no_model", "exporter_pipelines.defs.logs.schema.LogRow", "json.JSONDecoder", 7, "Pandera"),
+    Broken("c_date", _ROW, f"{_REFUSED}.DateRow", 7, "a column 'Date', but readers add a column of"),
+    Broken("c_index", _ROW, f"{_REFUSED}.IndexRow", 7, "pandas takes a column of that name for an i"),
+    Broken("c_case", _ROW, f"{_REFUSED}.CaseRow", 7, "the columns 'level' and 'LEVEL', but readers"),
+    Broken("c_composed", _ROW, f"{_REFUSED}.ComposedRow", 7, "that differ only in case or Unicode fo"),
+    Broken("c_nameless", _ROW, f"{_REFUSED}.NamelessRow", 7, "a column needs a name. Give it another"),
+    Broken("c_select", f"{_ROW}\n", f"{_REFUSED}.DateRow\n  select: [id, timestamp, Date]\n", 8,
+           "Give it another name in the schema and map that to the column of the database"),
     Broken("transform", "name: level_aliases", "name: levels", 18, "(there are: level_aliases)"),
     Broken("params", "name: level_aliases", "name: level_aliases\n      params: {colum: x}", 18,
            "It takes: column, aliases"),
