@@ -93,7 +93,7 @@ def end_date() -> str | None:
 
 def timezone() -> str:
     """`EXPORTER_TIMEZONE`: IANA zone whose midnights bound a day and in which schedules run."""
-    zone = os.environ.get("EXPORTER_TIMEZONE") or DEFAULT_TIMEZONE
+    zone = _value("EXPORTER_TIMEZONE") or DEFAULT_TIMEZONE
     if zone not in _zones():
         raise ConfigurationError(
             f"EXPORTER_TIMEZONE={zone!r} is not an IANA time zone.",
@@ -110,16 +110,17 @@ def today() -> dt.date:
 def output_root() -> Path:
     """`EXPORTER_OUTPUT_URL`: the folder that holds the exports, absolute.
 
-    A `file://` URL or a path; a relative path starts at the working directory.
+    A `file://` URL or a path; a relative path starts at the working directory, and `~` is the home
+    folder.
     """
-    value = os.environ.get("EXPORTER_OUTPUT_URL") or DEFAULT_OUTPUT
+    value = _value("EXPORTER_OUTPUT_URL") or DEFAULT_OUTPUT
     parts = urlsplit(value)
     if parts.scheme not in ("", "file") or parts.netloc:
         raise ConfigurationError(
             f"EXPORTER_OUTPUT_URL has the scheme {parts.scheme!r}, which is not supported.",
             "Use a folder, as a path or as file:///absolute/path.",
         )
-    return Path(unquote(parts.path) if parts.scheme else value).absolute()
+    return _path("EXPORTER_OUTPUT_URL", unquote(parts.path) if parts.scheme else value)
 
 
 def source_url(variable: str) -> str:
@@ -128,7 +129,7 @@ def source_url(variable: str) -> str:
     It is read when a run starts, so that a secret never becomes part of a definition. Errors never
     contain the value.
     """
-    value = os.environ.get(variable, "").strip()
+    value = _value(variable)
     if not value:
         raise MissingSettingError(
             f"The environment variable {variable} is not set.",
@@ -140,7 +141,7 @@ def source_url(variable: str) -> str:
 
 def demo_home() -> Path:
     """`EXPORTER_DEMO_HOME`: where the embedded sample backend keeps its files."""
-    return Path(os.environ.get("EXPORTER_DEMO_HOME") or ".demo").absolute()
+    return _path("EXPORTER_DEMO_HOME", _value("EXPORTER_DEMO_HOME") or ".demo")
 
 
 def dagster_home() -> str | None:
@@ -156,14 +157,14 @@ def _zones() -> set[str]:
 
 def alert_urls() -> list[str]:
     """`EXPORTER_ALERT_URLS`: Apprise URLs of the receivers of alerts; each is a secret."""
-    value = os.environ.get("EXPORTER_ALERT_URLS", "").strip()
+    value = _value("EXPORTER_ALERT_URLS")
     # A comma may also be part of a URL; between two of them a scheme follows it.
     return [url for url in re.split(r"\s+|,+\s*(?=[A-Za-z][\w+.-]*://)", value) if url.strip(",")]
 
 
 def alert_heartbeat_url() -> str | None:
     """`EXPORTER_ALERT_HEARTBEAT_URL`: pinged at each tick while alerting is healthy; a secret."""
-    value = os.environ.get("EXPORTER_ALERT_HEARTBEAT_URL", "").strip()
+    value = _value("EXPORTER_ALERT_HEARTBEAT_URL")
     if value and not value.startswith(("http://", "https://")):
         raise ConfigurationError(
             "EXPORTER_ALERT_HEARTBEAT_URL does not begin with http:// or https://.",
@@ -174,37 +175,53 @@ def alert_heartbeat_url() -> str | None:
 
 def ui_url() -> str:
     """`EXPORTER_UI_URL`: address of the Dagster UI, for links; without a trailing slash."""
-    return (os.environ.get("EXPORTER_UI_URL") or "http://127.0.0.1:3000").rstrip("/")
+    return (_value("EXPORTER_UI_URL") or "http://127.0.0.1:3000").rstrip("/")
 
 
 def alert_rejected_pct() -> float | None:
     """`EXPORTER_ALERT_REJECTED_PCT`: percent; None for each dataset's own `max_rejected_pct`."""
-    value = os.environ.get("EXPORTER_ALERT_REJECTED_PCT")
+    value = _value("EXPORTER_ALERT_REJECTED_PCT")
     return _number("EXPORTER_ALERT_REJECTED_PCT", value) if value else None
 
 
 def alert_slow_factor() -> float:
     """`EXPORTER_ALERT_SLOW_FACTOR`: an export is slow above this multiple of the usual row time."""
-    value = os.environ.get("EXPORTER_ALERT_SLOW_FACTOR") or "3"
+    value = _value("EXPORTER_ALERT_SLOW_FACTOR") or "3"
     return _number("EXPORTER_ALERT_SLOW_FACTOR", value)
 
 
 def alert_slow_min_seconds() -> float:
     """`EXPORTER_ALERT_SLOW_MIN_SECONDS`: faster exports are never reported as slow."""
-    value = os.environ.get("EXPORTER_ALERT_SLOW_MIN_SECONDS") or "60"
+    value = _value("EXPORTER_ALERT_SLOW_MIN_SECONDS") or "60"
     return _number("EXPORTER_ALERT_SLOW_MIN_SECONDS", value)
 
 
 def alert_missing_after_minutes() -> float:
     """`EXPORTER_ALERT_MISSING_AFTER_MINUTES`: after a schedule's tick, its day is then missing."""
-    value = os.environ.get("EXPORTER_ALERT_MISSING_AFTER_MINUTES") or "120"
+    value = _value("EXPORTER_ALERT_MISSING_AFTER_MINUTES") or "120"
     return _number("EXPORTER_ALERT_MISSING_AFTER_MINUTES", value)
 
 
 def alert_min_free_gib() -> float:
     """`EXPORTER_ALERT_MIN_FREE_GIB`: alert when the output folder has less free space."""
-    value = os.environ.get("EXPORTER_ALERT_MIN_FREE_GIB") or "5"
+    value = _value("EXPORTER_ALERT_MIN_FREE_GIB") or "5"
     return _number("EXPORTER_ALERT_MIN_FREE_GIB", value)
+
+
+def _value(variable: str) -> str:
+    """A variable without white space around it, which a file of secrets often ends with."""
+    return os.environ.get(variable, "").strip()
+
+
+def _path(variable: str, value: str) -> Path:
+    """An absolute path; `~` and `~name` are home folders."""
+    try:
+        return Path(value).expanduser().absolute()
+    except RuntimeError:
+        raise ConfigurationError(
+            f"{variable}={value!r} begins with the home folder of a user who is not known.",
+            "Write an absolute path, or ./ before a name that begins with ~.",
+        ) from None
 
 
 def _number(variable: str, value: str) -> float:
@@ -218,7 +235,7 @@ def _number(variable: str, value: str) -> float:
 
 
 def _date(variable: str, default: str) -> str:
-    value = os.environ.get(variable) or default
+    value = _value(variable) or default
     try:
         return dt.date.fromisoformat(value).isoformat() if value else ""
     except ValueError:

@@ -93,10 +93,16 @@ class PostgresComparison:
 
     def _lookup(self, key: Projection, time: Projection, keys: pa.Array) -> str:
         """The rows with these keys. The list is cast, not the column, so that an index is used."""
+        key_column: sql.Composable
         key_column, time_column = (
             sql.Identifier("t", self._dataset.source_name(projection.column.name))
             for projection in (key, time)
         )
+        key_inner = key.render(key.inner, key_column)
+        stored: sql.Composable = key_column
+        type_ = self._type_of(key_column)
+        if self._table.key_has_no_order or type_ == "pg_catalog.money":
+            stored, type_ = sql.SQL("({})").format(key_inner), "text"
         # No text in PostgreSQL has a NUL.
         listed = [str(value) for value in keys.to_pylist() if "\0" not in str(value)]
         k, v = sql.Identifier("k"), sql.Identifier("v")
@@ -109,18 +115,18 @@ class PostgresComparison:
             .format(
                 key=key.render(key.value, k),
                 time=time.render(time.value, v),
-                key_inner=key.render(key.inner, key_column),
+                key_inner=key_inner,
                 time_inner=time.render(time.inner, time_column),
                 table=self._relation,
-                column=key_column,
+                column=stored,
                 keys=sql.Literal(listed),
-                type=sql.SQL(self._type_of(key_column)),
+                type=sql.SQL(type_),
                 most=sql.Literal(most_rows(keys) + 1),
             )
             .as_string(None)
         )
 
-    def _type_of(self, key: sql.Identifier) -> str:
+    def _type_of(self, key: sql.Composable) -> str:
         """The type to which the keys are cast."""
         if self._table.types[self._dataset.source_name(self._dataset.config.source.key)] in (
             WHOLE_NUMBERS

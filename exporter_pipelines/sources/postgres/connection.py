@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
@@ -20,10 +20,17 @@ import pyarrow as pa
 
 # Private. The public way (adbc_driver_manager.dbapi) imports pandas and polars and takes 1.4 s.
 from adbc_driver_manager._reader import AdbcRecordBatchReader
+from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from exporter_pipelines.errors import ExporterError
+from exporter_pipelines.errors import (
+    ConfigurationError,
+    ExporterError,
+    SourceUnavailableError,
+)
 from exporter_pipelines.sources.postgres.errors import SERVER_TROUBLE, PostgresErrors, malformed
+from exporter_pipelines.sources.postgres.questions import HOMONYMS
+from exporter_pipelines.sources.postgres.session_settings import SETTINGS
 from exporter_pipelines.sources.postgres.watchdog import NoAnswerError, Watchdog
 
 BATCH_BYTES = 4 * 1024 * 1024
@@ -35,35 +42,6 @@ CONNECT_TIMEOUT_S = 10
 
 LOCK_TIMEOUT_S = 30
 """How long a statement waits for a lock. A run can only be cancelled between statements."""
-
-# Values that are cast to text must not depend on the configuration of the server. The settings are
-# local to the transaction, because a pooler may run the next one in another server process. They
-# are set by one statement: each takes half a millisecond, and a small day takes 20.
-#
-# client_encoding: a server without an encoding cannot convert text, and one invalid byte would fail
-# the whole batch. So the bytes are delivered unchanged, and each row is checked on arrival.
-#
-# row_security: `off` does not switch policies off. It makes a query fail that they would filter, as
-# in pg_dump. With `on`, hidden rows would be missing without an error.
-#
-# client_connection_check_interval: without it, a server continues to sort for a client that was
-# cancelled. PostgreSQL 14 and later, not on Windows.
-_SETTINGS = """
-SELECT name, set_config(name, setting, true) AS setting FROM (VALUES
-    ('TimeZone', 'UTC'),
-    ('DateStyle', 'ISO, YMD'),
-    ('IntervalStyle', 'iso_8601'),
-    ('bytea_output', 'hex'),
-    ('extra_float_digits', '1'),
-    ('lock_timeout', '{lock_timeout_ms}'),
-    ('row_security', '{row_security}'),
-    ('client_encoding', CASE current_setting('server_encoding')
-        WHEN 'SQL_ASCII' THEN 'SQL_ASCII' ELSE 'UTF8' END),
-    ('client_connection_check_interval', '10s')
-) AS settings(name, setting)
-WHERE name <> 'client_connection_check_interval'
-    OR current_setting('server_version_num')::int >= 140000 AND version() !~ 'Visual C|mingw'
-"""
 
 # Asked first, because a refusal would be an error in the log of the server.
 _MAY_IDENTIFY = """
@@ -123,11 +101,25 @@ class PostgresConnection:
         parameters = self._parameters(url)
         self._watchdog.tcp_user_timeout_ms = int(parameters["tcp_user_timeout"] or 0)
         self._errors = PostgresErrors(parameters, variable)
+        self._named_host = str(parameters.get("host") or parameters.get("hostaddr") or "")
         chosen = re.search(r"row_security\s*=\s*(on|off)", str(parameters.get("options", "")))
         self.is_filtered_on_purpose = bool(chosen and chosen[1] == "on")
         self._row_security = chosen[1] if chosen else row_security
+        self._database: Any = None
         self._connection: Any = None
-        limit_s = limits.stall_timeout_s
+        self._homonyms: frozenset[str] | None = None
+        self._connect(parameters)
+        try:
+            if not self._knows_types():
+                self._connect_without_quotes(parameters)
+            self.server = self._server()
+            self.begin()
+        except BaseException:  # raised again; no one else can close the connection
+            self.close()
+            raise
+
+    def _connect(self, parameters: Mapping[str, Any]) -> None:
+        limit_s = self.limits.stall_timeout_s
         try:
             self._database, self._connection = self._watchdog.connect(
                 lambda: self._open(make_conninfo("", **parameters)), limit_s
@@ -136,12 +128,40 @@ class PostgresConnection:
             raise self._errors.no_answer_to_connect(limit_s) from None
         except _DRIVER_ERRORS as error:
             raise self._errors.unavailable(error) from None
+
+    def _knows_types(self) -> bool:
+        """Whether the driver understood the list of types that it reads when it connects."""
+        return bool(self.rows("SELECT 'text' AS known")[0]["known"] == "text")
+
+    def _connect_without_quotes(self, parameters: Mapping[str, Any]) -> None:
+        """Connect again with `quote_all_identifiers` off: with it, the driver knows no type.
+
+        Not done at once, because some poolers accept no `options`.
+        """
+        self.close()
+        options = f"{parameters.get('options') or ''} -c quote_all_identifiers=off"
         try:
-            self.server = self._server()
-            self.begin()
-        except BaseException:  # raised again; no one else can close the connection
-            self.close()
-            raise
+            self._connect({**parameters, "options": options.strip()})
+            if self._knows_types():
+                return
+        except SourceUnavailableError:  # the same server answered a moment ago
+            pass
+        raise ConfigurationError(
+            "The driver cannot read the types of this PostgreSQL database, because the setting "
+            "quote_all_identifiers is on.",
+            "Run ALTER ROLE ... SET quote_all_identifiers = off for the user of the export.",
+        )
+
+    @property
+    def place(self) -> str:
+        """Host and port of the server that answers: the host as the URL names it, if it names one.
+
+        Otherwise a service file, the environment or a list of hosts decided, so the address is
+        shown that was connected to.
+        """
+        named = self._named_host if "," not in self._named_host else ""
+        host, port = self._watchdog.peer or ("", "")
+        return f"{named or host or 'the local socket'}:{port or '?'}"
 
     @property
     def lock_timeout_s(self) -> float:
@@ -153,7 +173,7 @@ class PostgresConnection:
         self.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         lock_timeout_ms = max(1, round(1000 * self.lock_timeout_s))
         rows = self.rows(
-            _SETTINGS.format(lock_timeout_ms=lock_timeout_ms, row_security=self._row_security)
+            SETTINGS.format(lock_timeout_ms=lock_timeout_ms, row_security=self._row_security)
         )
         settings = {row["name"]: row["setting"] for row in rows}
         self.is_sql_ascii = settings["client_encoding"] == "SQL_ASCII"
@@ -185,6 +205,17 @@ class PostgresConnection:
         """Column name -> PostgreSQL type name (`timestamptz`, `_text`, ...) of a query."""
         schema = self._read(f"{statement} LIMIT 0", "stall_timeout_s")[1]
         return {field.name: _type_name(field) for field in schema}
+
+    def homonyms(self, names: Sequence[str]) -> frozenset[str]:
+        """Those of some built-in names that another type of the database has as well.
+
+        They are listed once per connection, as the driver lists the types.
+        """
+        if self._homonyms is None:
+            statement = sql.SQL(HOMONYMS).format(names=sql.Literal(list(names)))
+            rows = self.rows(statement.as_string(None))
+            self._homonyms = frozenset(row["name"] for row in rows)
+        return self._homonyms
 
     def stream(self, query: str) -> Iterator[pa.RecordBatch]:
         """The rows of a query through COPY, batch by batch.
@@ -292,9 +323,11 @@ class PostgresConnection:
             given = conninfo_to_dict(url)
         except psycopg.Error:
             raise malformed(self._variable) from None
-        # If the password contains @ or /, libpq reads its rest as host, port or database, and shows
-        # it in errors.
-        misread = url.count("@") > 1 or ("@" in url and not given.get("user"))
+        # If the password contains @, / or ?, libpq reads its rest as host, port or database, and
+        # shows it in errors. In other parameters, an @ is an ordinary character.
+        address, _, options = url.partition("?")
+        misread = address.count("@") > 1 or ("@" in address and not given.get("user"))
+        misread |= "@" in options and "@" in f"{given.get('host')}{given.get('dbname')}"
         numbers = [str(given.get(name) or "") for name in ("port", "tcp_user_timeout")]
         if misread or not all(re.fullmatch("[0-9,]*", number) for number in numbers):
             raise malformed(self._variable)

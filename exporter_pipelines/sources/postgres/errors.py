@@ -10,6 +10,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from psycopg import pq
+
 from exporter_pipelines.errors import (
     ConfigurationError,
     ExporterError,
@@ -25,6 +27,20 @@ LONGEST_USER = 31
 # Classes of SQLSTATE that are about the server or the connection, not about the statement.
 SERVER_TROUBLE = {"08", "53", "57", "58", "XX"}
 
+# Classes whose messages quote names and files, never values: features, transactions, names, access,
+# states of objects, and trouble of the server. Others, above all 22 and 23, quote values.
+_QUOTES_NAMES = {"0A", "25", "28", "3D", "3F", "42", "53", "54", "55", "57", "58"}
+
+_NOT_FILLED = (
+    "If it is a materialized view, fill it with REFRESH MATERIALIZED VIEW, as its owner. It stays "
+    "unreadable until then."
+)
+_AGAIN = "Run it again when the server is available."
+_CORRECT = (
+    "Correct what the message names: a value, the table, the query, or a limit of the server. "
+    "Until then, the export of this day fails in the same way."
+)
+
 # Connection lost; too many connections; server shuts down, crashed, starts up; serialization and
 # recovery conflicts; deadlock. Not 57014: a statement was cancelled, or timed out, on purpose.
 _RETRYABLE = re.compile("08...|53300|57P0[123]|40001|40P01")
@@ -39,8 +55,24 @@ _RETRYABLE_WORDS = re.compile(
 _SERVER_MESSAGE = re.compile(r"failed: [^\s:]+:  ")
 _PERMANENT = re.compile(
     r"no password supplied|does not support|certificate|GSS|invalid|unsupported|not known"
-    r"|too long|Permission denied"
+    r"|too long|Permission denied|private key|service|SSL is not|SSL error"
 )
+# In this order. Without a match, the server may be down, or the address may be wrong.
+_CONNECTION_HINTS = (
+    ("root certificate file", "Put the certificate of the authority that signed the server's "
+     "certificate there, or name its file with sslrootcert= in {variable}."),
+    ("certificate|private key|SSL|sslmode", "Correct sslmode, sslrootcert, sslcert and sslkey in "
+     "{variable}, or the certificate of the server."),
+    ("password authentication failed|no password supplied",
+     "Correct the user or password in {variable}."),
+    ("pg_hba.conf|authentication", "Allow this user, database and address in pg_hba.conf of the "
+     "server, or correct them in {variable}."),
+    ("definition of service|service file", "Correct the service in {variable}, or its definition "
+     "in pg_service.conf."),
+    ("does not exist", "Correct the database or user name in {variable}."),
+    ("startup parameter", "The pooler does not accept a parameter of {variable}. Remove it, or set "
+     "it for the role on the server."),
+)  # fmt: skip
 _SECRET_NAMES = re.compile("password|secret|token")
 
 
@@ -60,12 +92,10 @@ class PostgresErrors:
     def unavailable(self, error: Exception) -> SourceUnavailableError:
         """The server could not be reached, or refused the connection."""
         text = self._safe(error)
-        if "password authentication failed" in text or "no password supplied" in text:
-            hint = f"Correct the user or password in {self._variable}."
-        elif "does not exist" in text:
-            hint = f"Correct the database or user name in {self._variable}."
-        else:
-            hint = f"Check that the server is running and that {self._variable} has its address."
+        hint = next(
+            (hint for words, hint in _CONNECTION_HINTS if re.search(words, text)),
+            "Check that the server is running and that {variable} has its address.",
+        ).format(variable=self._variable)
         return SourceUnavailableError(
             f"Cannot connect to PostgreSQL {self._target}: {text}.", hint, _may_connect(str(error))
         )
@@ -88,8 +118,10 @@ class PostgresErrors:
 
     def lost(self, error: Exception) -> SourceLostError:
         """The connection was lost, or the server stopped a query."""
-        text = _without_values(self._safe(error))
+        text = self._safe(error)
         sqlstate = getattr(error, "sqlstate", None)
+        if (sqlstate or "")[:2] not in _QUOTES_NAMES:
+            text = _without_values(text)
         if sqlstate:
             retryable = bool(_RETRYABLE.fullmatch(sqlstate))
         else:
@@ -98,21 +130,19 @@ class PostgresErrors:
             return PostgresStoppedError(
                 sqlstate or "",
                 f"PostgreSQL {self._target} stopped the query: {text}.",
-                "Nothing of this day was published. Run SELECT * FROM the dataset's table in psql "
-                "to see why, then run the day again.",
+                f"Nothing of this day was published. {_AGAIN if retryable else _CORRECT}",
                 retryable,
             )
         return SourceLostError(
             f"Lost the connection to PostgreSQL {self._target}: {text}.",
-            "Nothing of this day was published. Run it again when the server is available.",
+            f"Nothing of this day was published. {_AGAIN}",
             retryable,
         )
 
     def refused(self, error: Exception, sqlstate: str) -> PostgresStatementError:
         """The server reported an error for a statement."""
         text = self._safe(error)
-        # Messages about syntax and access quote only names. Others may quote values.
-        if sqlstate[:2] not in {"3F", "42"}:
+        if sqlstate[:2] not in _QUOTES_NAMES:
             text = _without_values(text)
         return PostgresStatementError(
             sqlstate,
@@ -140,9 +170,8 @@ class PostgresStatementError(ExporterError):
     docs_anchor = "a-statement-was-refused"
 
     def __init__(self, sqlstate: str, message: str, retryable: bool = False) -> None:
-        super().__init__(
-            message, "Run SELECT * FROM the dataset's table in psql as the same user to see why."
-        )
+        hint = "Run SELECT * FROM the dataset's table in psql as the same user to see why."
+        super().__init__(message, _NOT_FILLED if sqlstate == "55000" else hint)
         self.sqlstate, self.retryable = sqlstate, retryable
 
 
@@ -203,9 +232,18 @@ def _secrets(parameters: Mapping[str, Any]) -> set[str]:
 
 
 def _describe(parameters: Mapping[str, Any]) -> str:
-    host = parameters.get("host") or parameters.get("hostaddr") or "the local socket"
-    port = parameters.get("port") or 5432
-    user = str(parameters.get("user") or "?")
+    """The server that libpq asks: parameters that the URL lacks come from the environment."""
+    defaults = {
+        option.keyword.decode(): option.val.decode("utf-8", "replace")
+        for option in pq.Conninfo.get_defaults()
+        if option.val
+    }
+    given = {name: value for name, value in parameters.items() if value}
+    found = {**defaults, **given}
+    if given.get("service") and not given.get("host"):
+        return printable(f"of the service {given['service']}")  # its file names the server
+    host = found.get("host") or found.get("hostaddr") or "the local socket"
+    user = str(found.get("user") or "?")
     shown = "***" if len(user) > LONGEST_USER else user
-    database = parameters.get("dbname") or shown
-    return printable(f"at {host}:{port}, database {database}, user {shown}")
+    database = found.get("dbname") or shown
+    return printable(f"at {host}:{found.get('port') or 5432}, database {database}, user {shown}")

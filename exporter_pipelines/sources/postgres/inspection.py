@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from typing import Any
 
 from psycopg import sql
-from psycopg.conninfo import conninfo_to_dict
 
 from exporter_pipelines.contracts.inspection import Concern, DaySpan, Relation
 from exporter_pipelines.contracts.row_schema import UTC_MICROSECONDS, Column
@@ -27,8 +26,11 @@ from exporter_pipelines.contracts.table_profile import (
 from exporter_pipelines.errors import ConfigurationError, ExporterError, NotAnsweredError
 from exporter_pipelines.sources.likely_encoding import likely_encoding
 from exporter_pipelines.sources.postgres import questions as questions
+from exporter_pipelines.sources.postgres.column_types import column_types
 from exporter_pipelines.sources.postgres.connection import Limits, PostgresConnection
+from exporter_pipelines.sources.postgres.errors import PostgresStatementError
 from exporter_pipelines.sources.postgres.profile import PostgresProfiles
+from exporter_pipelines.sources.postgres.query import relation as relation_of
 from exporter_pipelines.sources.postgres.times import (
     NAIVE_TIMES,
     NUMBERS,
@@ -47,6 +49,7 @@ CONNECT_TIMEOUT_S = 5
 _LIMITS = Limits(stall_timeout_s=15, answer_timeout_s=15)
 
 _QUERY = "query"
+_NO_COMPARISON = "42883"
 _GRANTS = 'Give it a role that may only read: docs/deployment.md, "A read-only database role".'
 
 
@@ -63,7 +66,6 @@ class PostgresInspection:
             url += f"{'&' if '?' in url else '?'}connect_timeout={CONNECT_TIMEOUT_S}"
         # With policies applied, so that a table whose rows they hide can still be examined.
         self._connection = PostgresConnection(url, variable, _LIMITS, row_security="on")
-        self._given = conninfo_to_dict(url)
         self._handles: dict[str, tuple[str, sql.Composable]] = {}
         self._connection.execute(f"SET LOCAL statement_timeout = {TIMEOUT_MS}")
 
@@ -76,11 +78,9 @@ class PostgresInspection:
     def described(self) -> str:
         """See `contracts.inspection.Inspection.described`."""
         (server,) = self._ask(questions.SERVER)
-        host = self._given.get("host") or self._given.get("hostaddr") or "the local socket"
-        port = self._given.get("port") or 5432
         return (
-            f"PostgreSQL {server['version']} at {host}:{port}, database {server['database']}, "
-            f"role {server['role']}"
+            f"PostgreSQL {server['version']} at {self._connection.place}, "
+            f"database {server['database']}, role {server['role']}"
         )
 
     def find(self, source: SourceConfig) -> Relation | None:
@@ -140,7 +140,14 @@ class PostgresInspection:
         """See `contracts.inspection.Inspection.key_repeats`."""
         if self._found(questions.UNIQUE, relation, column):
             return None
-        return bool(self._found(questions.REPEATED, relation, sql.Identifier(column)))
+        name = sql.Identifier(column)
+        try:
+            return bool(self._found(questions.REPEATED, relation, name))
+        except PostgresStatementError as error:
+            if error.sqlstate != _NO_COMPARISON:
+                raise
+        as_text = sql.SQL("{}::text").format(name)
+        return bool(self._found(questions.REPEATED, relation, as_text))
 
     def dayless_rows(self, relation: Relation, column: str, source: SourceConfig) -> int:
         """See `contracts.inspection.Inspection.dayless_rows`."""
@@ -193,6 +200,13 @@ class PostgresInspection:
             )
         elif powers["writes"]:
             yield Concern("privileges", f"The role may write to {relation.name}", _GRANTS)
+        if powers["unfilled"]:
+            yield Concern(
+                "table",
+                f"The materialized view {relation.name} was never filled and cannot be read",
+                f"REFRESH MATERIALIZED VIEW {self._handles[relation.native][1].as_string()};",
+                "FAIL",
+            )
         if powers["hides"]:
             yield Concern(
                 "row-level security",
@@ -233,13 +247,10 @@ class PostgresInspection:
         return PostgresProfiles(self._ask, _oid(relation), kind, table)
 
     def _of_query(self, source: SourceConfig) -> Relation:
-        # The line break ends a comment at the end of the query, before the parenthesis.
-        query = sql.SQL("({}\n) AS asked").format(
-            sql.SQL((source.query or "").rstrip().rstrip(";"))
-        )
-        self._handles[_QUERY] = "v", query
+        query = relation_of(source)
+        self._handles[_QUERY] = "v", sql.SQL("{} AS asked").format(query)
         with self._attempt():
-            types = self._connection.types(f"SELECT * FROM {query.as_string()}")  # noqa: S608
+            types = column_types(self._connection, query).names
         return Relation(source.origin, True, True, types, None, _QUERY)
 
     def _relations(self, condition: str, **values: str) -> Iterator[Relation]:
@@ -257,7 +268,7 @@ class PostgresInspection:
                 native=row["oid"],
             )
 
-    def _found(self, question: str, relation: Relation, column: str | sql.Identifier) -> Any:
+    def _found(self, question: str, relation: Relation, column: str | sql.Composable) -> Any:
         (row,) = self._ask(
             question, oid=_oid(relation),
             table=self._handles[relation.native][1],

@@ -25,6 +25,8 @@ from exporter_pipelines.sources.postgres.times import (
 from exporter_pipelines.sources.postgres.types import Projection
 
 _BY_BYTES = sql.Identifier("C")
+_MOST_SORTED = 700
+"""More columns are sorted as one array: a query has 1,664 columns at most, sorted ones included."""
 _ORDERED = {"int2", "int4", "int8", "timestamp", "timestamptz"}
 
 
@@ -82,6 +84,7 @@ class PostgresDayQuery:
         projections: How each exported column is read; None for an optional column that the table
             lacks, which is delivered as null.
         key_is_unique: Whether (time, key) is a total order.
+        key_has_no_order: Whether values of the key can only be compared as text.
     """
 
     def __init__(
@@ -91,10 +94,12 @@ class PostgresDayQuery:
         types: Mapping[str, str],
         projections: Sequence[Projection | None],
         key_is_unique: bool,
+        *,
+        key_has_no_order: bool = False,
     ) -> None:
         self._dataset, self._types = dataset, types
         self._projections = projections
-        self._key_is_unique = key_is_unique
+        self._key_is_unique, self._key_has_no_order = key_is_unique, key_has_no_order
         source = dataset.config.source
         self._table = relation(source)
         self._time = dataset.source_name(source.time_column)
@@ -111,7 +116,7 @@ class PostgresDayQuery:
         repeated: sql.Composable = sql.SQL("0::int8")
         if not self._key_is_unique:
             repeated = sql.SQL("count({k}) - count(DISTINCT {k})").format(
-                k=sql.Identifier(self._key)
+                k=self._sort_key(self._key)
             )
         columns: list[sql.Composable] = [
             sql.SQL("count(*) AS rows, {} AS repeated").format(repeated)
@@ -145,22 +150,25 @@ class PostgresDayQuery:
     def rows(self) -> str:
         """The rows of the day in a total order, with notes on values that could not be delivered.
 
+        The columns are those of the schema and the notes, by position: PostgreSQL would cut an
+        exported name off after 63 bytes.
+
         The inner query sorts, and casts each value once. `OFFSET 0` keeps PostgreSQL from merging
         it into the outer query, which would repeat the cast in every condition on the value.
         """
         inner, outer = [], []
         for number, projection in enumerate(self._projections):
             column = self._dataset.schema.columns[number]
-            name, value = sql.Identifier(column.name), sql.Identifier(f"c{number}")
+            value = sql.Identifier(f"c{number}")
             if projection is None:
-                outer.append(sql.SQL("NULL::text AS {}").format(name))
+                outer.append(sql.SQL("NULL::text AS {}").format(value))
                 continue
             reference = sql.Identifier("t", self._dataset.source_name(column.name))
             inner.append(
                 sql.SQL("{} AS {}").format(projection.render(projection.inner, reference), value)
             )
             outer.append(
-                sql.SQL("{} AS {}").format(projection.render(projection.value, value), name)
+                sql.SQL("{} AS {}").format(projection.render(projection.value, value), value)
             )
         inner.extend(self._sql_rules())
         outer.append(sql.SQL("{} AS {}").format(self._notes(), sql.Identifier(NOTES_COLUMN)))
@@ -201,16 +209,23 @@ class PostgresDayQuery:
             mapped = [self._dataset.source_name(c.name) for c in self._dataset.schema.columns]
             others = [n for n in mapped if n in self._types and n not in (self._time, self._key)]
             # As text, because some types (json) have no order.
-            order += [
-                sql.SQL('{}::text COLLATE "C"').format(sql.Identifier("t", name))
-                for name in (self._key, *others)
-            ]
+            texts = [self._as_text(name) for name in (self._key, *others)]
+            if len(texts) > _MOST_SORTED:
+                texts = [sql.SQL("ARRAY[{}]").format(sql.SQL(", ").join(texts))]
+            order += texts
         return order
 
     def _sort_key(self, name: str) -> sql.Composable:
-        # The default collation of a database may change with an update of its operating system.
+        if name == self._key and self._key_has_no_order:
+            return self._as_text(name)
+        # The default collation of a database may change with an update of its operating system, and
+        # some collations take different texts for equal.
         template = '{} COLLATE "C"' if self._types[name] in TEXTS else "{}"
         return sql.SQL(template).format(sql.Identifier("t", name))
+
+    @staticmethod
+    def _as_text(name: str) -> sql.Composable:
+        return sql.SQL('{}::text COLLATE "C"').format(sql.Identifier("t", name))
 
     def _in_window(self, window: DayWindow) -> sql.Composable:
         """`[start, end)` on the stored column, so that PostgreSQL can use an index on it.
@@ -262,7 +277,8 @@ class PostgresDayQuery:
             )
         if not conditions:
             return sql.SQL("NULL::text")
-        return sql.SQL("CASE WHEN {} THEN jsonb_build_array({})::text END").format(
+        # An array, because a function takes 100 arguments at most.
+        return sql.SQL("CASE WHEN {} THEN to_jsonb(ARRAY[{}])::text END").format(
             sql.SQL(" OR ").join(sql.SQL("({})").format(c) for c in conditions),
             sql.SQL(", ").join(notes),
         )

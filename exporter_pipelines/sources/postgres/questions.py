@@ -1,14 +1,23 @@
 """SQL templates for `inspection`, which fills the braces with quoted parts."""
 
-# A domain is shown as its base type, as in the columns of a result.
+# How a type is named: a built-in one by its bare name, any other with its schema. The extension
+# citext counts as built-in, because its values are text.
+_TYPE_NAME = """CASE WHEN n.nspname = 'pg_catalog'
+        OR (t.typname = 'citext' AND t.typtype = 'b' AND t.typcategory = 'S') THEN t.typname::text
+    WHEN t.typcategory = 'A' THEN '_' || n.nspname || '.' || substr(t.typname, 2)
+    ELSE n.nspname || '.' || t.typname END"""
+# A domain is shown as its base type, as in the columns of a result. Columns that the role may not
+# read are left out.
 RELATIONS = """
 SELECT n.nspname AS schema, c.relname AS name, c.oid::text AS oid, c.relkind::text AS kind,
     pg_table_is_visible(c.oid) AS visible,
-    has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT') AS readable,
-    (SELECT json_object_agg(a.attname, coalesce(b.typname, t.typname) ORDER BY a.attnum)::text
-     FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
-         LEFT JOIN pg_type b ON t.typtype = 'd' AND b.oid = t.typbasetype
-     WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) AS types,
+    has_schema_privilege(n.oid, 'USAGE') AND has_any_column_privilege(c.oid, 'SELECT') AS readable,
+    (SELECT json_object_agg(a.attname, {type_name} ORDER BY a.attnum)::text
+     FROM pg_attribute a JOIN pg_type d ON d.oid = a.atttypid
+         JOIN pg_type t ON t.oid = CASE d.typtype WHEN 'd' THEN d.typbasetype ELSE d.oid END
+         JOIN pg_namespace n ON n.oid = t.typnamespace
+     WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+         AND has_column_privilege(c.oid, a.attnum, 'SELECT')) AS types,
     (SELECT a.attname FROM pg_index i
          JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = i.indkey[0]
      WHERE i.indrelid = c.oid AND i.indisunique AND i.indisvalid AND i.indpred IS NULL
@@ -18,7 +27,7 @@ SELECT n.nspname AS schema, c.relname AS name, c.oid::text AS oid, c.relkind::te
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND {condition}
 ORDER BY 1, 2 LIMIT 300
-"""
+""".replace("{type_name}", _TYPE_NAME)
 USER_TABLES = """
 NOT c.relispartition AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
 """
@@ -73,7 +82,8 @@ FROM (SELECT min({instant}) AS first, max({instant}) AS last
 POWERS = """
 SELECT r.rolsuper AS superuser,
     has_table_privilege({oid}, 'INSERT, UPDATE, DELETE, TRUNCATE') AS writes,
-    row_security_active({oid}) AS hides
+    row_security_active({oid}) AS hides,
+    EXISTS (SELECT FROM pg_class c WHERE c.oid = {oid} AND NOT c.relispopulated) AS unfilled
 FROM pg_roles r WHERE r.rolname = current_user
 """
 # The table of a dataset as the search path resolves it.
@@ -89,6 +99,39 @@ FROM pg_type t
     JOIN pg_namespace n ON n.oid = b.typnamespace
 WHERE t.oid = pg_typeof((SELECT {column} FROM {table} AS t LIMIT 0))
 """
+# The columns of a table, and whether the role may read them.
+READABLE = """
+SELECT attname::text AS name, has_column_privilege(attrelid, attnum, 'SELECT') AS readable
+FROM pg_attribute WHERE attrelid = {table}::regclass AND attnum > 0 AND NOT attisdropped
+ORDER BY attnum
+"""
+# Names that the driver may take for built-in types, but that are used by other types as well.
+HOMONYMS = """
+SELECT typname::text AS name FROM pg_type
+WHERE typname = ANY({names}::text[]::name[]) AND typnamespace <> 'pg_catalog'::regnamespace
+"""
+# The types of columns c0, c1, ...: of a domain its base, of an array its elements, however nested.
+# pg_typeof() of a missing row gives the type of a column of any query.
+RESOLVED_TYPES = """
+WITH RECURSIVE parts AS (
+    SELECT name, type, '' AS prefix
+    FROM (SELECT {typed} FROM (VALUES (1)) AS one
+        LEFT JOIN (SELECT {columns} FROM {relation} AS t LIMIT 0) AS t ON true) AS given,
+        LATERAL (VALUES {pairs}) AS pairs(name, type)
+    UNION ALL
+    SELECT p.name, CASE t.typtype WHEN 'd' THEN t.typbasetype ELSE t.typelem END,
+        CASE t.typtype WHEN 'd' THEN p.prefix ELSE '_' END
+    FROM parts p JOIN pg_type t ON t.oid = p.type
+    WHERE t.typtype = 'd' OR (t.typelem <> 0 AND t.typlen = -1)
+)
+SELECT p.name AS column, p.prefix || CASE WHEN p.prefix <> '' AND t.typtype = 'c' THEN 'record'
+    ELSE {type_name} END AS type,
+    t.typtype IN ('e', 'r', 'm') OR EXISTS (SELECT FROM pg_opclass o JOIN pg_am a
+        ON a.oid = o.opcmethod WHERE a.amname = 'btree' AND o.opcdefault AND o.opcintype = t.oid)
+        AS ordered
+FROM parts p JOIN pg_type t ON t.oid = p.type JOIN pg_namespace n ON n.oid = t.typnamespace
+WHERE t.typtype <> 'd' AND NOT (t.typelem <> 0 AND t.typlen = -1)
+""".replace("{type_name}", _TYPE_NAME)
 # Relations that this transaction has read, and thereby locked, that were created or rewritten after
 # its snapshot. The snapshot does not see their rows, so the day would look empty. pg_class shows
 # the snapshot; pg_relation_filenode() shows the current catalog.

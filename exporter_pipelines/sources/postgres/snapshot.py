@@ -54,7 +54,12 @@ class PostgresDaySnapshot:
         projections = table.projections()
         self.schema = dataset.schema.bound({p.column.name: p.column for p in projections if p})
         self._query = PostgresDayQuery(
-            dataset, window, table.types, projections, table.key_is_unique()
+            dataset,
+            window,
+            table.types,
+            projections,
+            table.key_is_unique(),
+            key_has_no_order=table.key_has_no_order,
         )
         table.check_sql_rules(self._query)
         counts = self._counts()
@@ -97,7 +102,9 @@ class PostgresDaySnapshot:
     def batches(self, max_rows: int) -> Iterator[pa.RecordBatch]:
         """See `contracts.source.DaySnapshot.batches`."""
         self._is_streaming = True
-        for batch in self._connection.stream(self._query.rows()):
+        names = [*self.schema.names, NOTES_COLUMN]
+        for unnamed in self._connection.stream(self._query.rows()):
+            batch = unnamed.rename_columns(names)
             self._track_largest_key(batch)
             for offset in range(0, batch.num_rows, max_rows):
                 yield self._delivered(batch.slice(offset, max_rows))

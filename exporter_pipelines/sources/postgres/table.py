@@ -15,6 +15,7 @@ from exporter_pipelines.errors import (
     listed,
     printable,
 )
+from exporter_pipelines.sources.postgres.column_types import ColumnTypes, column_types
 from exporter_pipelines.sources.postgres.connection import PostgresConnection
 from exporter_pipelines.sources.postgres.errors import PostgresStatementError
 from exporter_pipelines.sources.postgres.query import PostgresDayQuery, relation
@@ -43,7 +44,8 @@ class PostgresTable:
     """The table or query of a dataset.
 
     Attributes:
-        types: Column -> PostgreSQL type name, in order.
+        types: Column -> type, of the columns that the user may read, see `ColumnTypes`.
+        key_has_no_order: Whether values of the key can only be compared as text.
 
     Raises:
         UnknownTableError: the table does not exist, or the user may not read it.
@@ -53,7 +55,10 @@ class PostgresTable:
 
     def __init__(self, connection: PostgresConnection, dataset: Dataset) -> None:
         self._connection, self._dataset = connection, dataset
-        self.types = self._column_types()
+        found = self._column_types()
+        self.types, self._unreadable = found.names, found.unreadable
+        key = dataset.source_name(dataset.config.source.key)
+        self.key_has_no_order = key in found.unordered
         timezone = dataset.config.source.timezone
         self._dataset = dataset.with_extra_columns(
             {name: type_of(found, timezone) for name, found in self.types.items()}
@@ -70,6 +75,8 @@ class PostgresTable:
         Raises:
             ColumnMismatchError: a column is missing, or has a type that does not fit.
         """
+        if (updated := self._dataset.config.source.updated_column) in self._unreadable:
+            raise self._no_permission(str(updated))
         self._dataset.config.source.require_updated_column(self.types)
         return [self._projection(column) for column in self._dataset.schema.columns]
 
@@ -77,6 +84,8 @@ class PostgresTable:
         config = self._dataset.config
         name = self._dataset.source_name(column.name)
         where = f"of table {config.source.origin!r}"
+        if name in self._unreadable:
+            raise self._no_permission(name)
         if name not in self.types:
             if not column.required and column.name not in config.source.needed:
                 return None
@@ -99,6 +108,14 @@ class PostgresTable:
                 "Change the schema, map another column, or cast the column in a view.",
             )
         return found
+
+    def _no_permission(self, column: str) -> ColumnMismatchError:
+        source, quoted = self._dataset.config.source, sql.Identifier(column).as_string(None)
+        return ColumnMismatchError(
+            f"Column {column!r} of table {source.origin!r} may not be read by this user.",
+            f"GRANT SELECT ({quoted}) ON {source.table} TO the user. Or leave the column out of "
+            f"{self._dataset.schema.model}.",
+        )
 
     def resolved(self) -> str:
         """A query for one value: the table as `schema.table`, or the origin of a query."""
@@ -145,10 +162,16 @@ class PostgresTable:
                     "Write a comparison, as in `duration_ms >= 0`.",
                 )
 
-    def _column_types(self) -> dict[str, str]:
-        quoted = relation(self._dataset.config.source).as_string(None)
+    def _column_types(self) -> ColumnTypes:
+        source = self._dataset.config.source
+        table = relation(source)
         try:
-            return self._connection.types(f"SELECT * FROM {quoted} AS t")  # noqa: S608 - quoted
+            return column_types(
+                self._connection,
+                table,
+                keys=[self._dataset.source_name(source.key)],
+                table=table if source.query is None else None,
+            )
         except PostgresStatementError as error:
             if error.retryable:
                 raise
@@ -191,7 +214,7 @@ class PostgresTable:
         self._connection.execute("BEGIN READ ONLY")
         self._connection.execute("SET LOCAL row_security = on")
         try:
-            self._connection.types(f"SELECT * FROM {quoted} AS t")  # noqa: S608 - quoted
+            self._connection.types(f"SELECT 1 AS one FROM {quoted} AS t")  # noqa: S608 - quoted
         except PostgresStatementError:
             return False
         finally:

@@ -155,7 +155,8 @@ def _text(timezone: str) -> StoredTime:
     )
     outside = f"({instant}) NOT BETWEEN {_EARLIEST} AND {_LATEST}"
     return StoredTime(
-        inner="{ref}::text",
+        # No other collation lets every text be matched with a pattern.
+        inner='{ref}::text COLLATE "C"',
         instant=instant,
         value=f"CASE WHEN {outside} THEN NULL ELSE {instant} END",
         borders=lambda window: (_date(window.start, -ZONE_SLACK), _date(window.end, ZONE_SLACK)),

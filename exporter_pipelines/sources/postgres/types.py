@@ -25,6 +25,10 @@ _BOUNDED = INTEGERS | FLOATS | NAIVE_TIMES | {
     "interval", "money",
 }  # fmt: skip
 
+# The text of money has the currency and the separators of lc_monetary. Setting lc_monetary would
+# change the amounts: money is stored as a number of cents, yen or fils.
+_AMOUNTS = {"money": "{ref}::numeric::text", "_money": "{ref}::numeric[]::text"}
+
 # Outside of these limits, numeric::float8 fails, and with it the whole query.
 _FLOAT_MAX = "1.7976931348623157e308"
 _FLOAT_MIN = "2.2250738585072014e-308"
@@ -65,7 +69,7 @@ def project(
 
     Args:
         column: The exported column.
-        pg_type: Type name as in `pg_type`; arrays begin with an underscore.
+        pg_type: Type name as in `ColumnTypes`.
         timezone: Zone of times without an offset, if it is known.
         max_value_bytes: Rows with larger values are rejected.
         encoding: Unit of the numbers in a time column.
@@ -111,11 +115,17 @@ def type_of(pg_type: str, timezone: str | None) -> SourceType:
 
 
 def _json(column: Column, pg_type: str, limit: int) -> Projection:
+    # In valid JSON, line breaks are white space between tokens, never part of a string.
+    on_one_line = r"btrim(translate({text}, E'\n\r\t', '   '))"
     if pg_type == "json":
-        # In valid JSON, line breaks are white space between tokens, never part of a string.
-        inner = r"btrim(translate({ref}::text, E'\n\r\t', '   '))"
+        inner = on_one_line.format(text="{ref}::text")
     elif pg_type == "jsonb":
         inner = "{ref}::text"
+    elif pg_type in {"_json", "_record"}:
+        # to_jsonb fails for documents that jsonb cannot hold.
+        inner = on_one_line.format(text="to_json({ref})::text")
+    elif pg_type == "_money":
+        inner = "to_jsonb({ref}::numeric[]::text[])::text"
     elif pg_type.startswith("_"):
         inner = "to_jsonb({ref})::text"
     else:
@@ -128,7 +138,7 @@ def _text(column: Column, pg_type: str, limit: int) -> Projection:
         # As PostgreSQL prints it: without /32 after a host, with the mask of a network.
         return Projection(column, "abbrev({ref}::inet)")
     # The cast removes the padding of char(n), which is not part of the value.
-    projection = Projection(column, "{ref}::text")
+    projection = Projection(column, _AMOUNTS.get(pg_type, "{ref}::text"))
     return projection if pg_type in _BOUNDED else _sized(projection, limit)
 
 

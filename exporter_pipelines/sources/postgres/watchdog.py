@@ -59,6 +59,20 @@ class Watchdog:
         """Whether a call that was given up still runs; do not close what it uses."""
         return self._running is not None and self._running.is_alive()
 
+    @property
+    def peer(self) -> tuple[str, str] | None:
+        """Host and port of the connected server; of a Unix socket its folder. None if not found."""
+        if self._socket is None:
+            return None
+        try:
+            name = self._socket.getpeername()
+        except OSError:  # the server has closed it
+            return None
+        if isinstance(name, tuple):
+            return str(name[0]), str(name[1])
+        folder, _, file = os.fsdecode(name).rpartition("/")
+        return folder, file.rpartition(".")[2]
+
     def connect(self, connect: Callable[[], T], limit_s: float) -> T:
         """Open a connection, and find its socket."""
 

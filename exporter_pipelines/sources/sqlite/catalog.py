@@ -33,7 +33,7 @@ class SqliteCatalog:
 
     Args:
         ask: Runs the queries.
-        table: `name` or `schema.name`. If it does not exist, it has no columns and no indexes.
+        table: Its name. If it does not exist, it has no columns and no indexes.
 
     Attributes:
         columns: In order.
@@ -41,8 +41,7 @@ class SqliteCatalog:
 
     def __init__(self, ask: Ask, table: str) -> None:
         self._ask = ask
-        schema, _, name = table.rpartition(".")
-        self._place = name, schema or "main"
+        self._place = table, "main"
         self.columns = [DeclaredColumn(*row) for row in ask(_COLUMNS, self._place)]
 
     def is_unique(self, column: str) -> bool:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from exporter_pipelines.sources.sqlite.jsonb import json_of
+
 SHOWN_CHARS = 500
 """How much of a rejected value is kept as a reason."""
 
@@ -77,8 +79,23 @@ def _refuse(constant: str) -> None:
 _DECODER = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=_refuse)
 
 
-def document(value: Any, _is_blob: bool) -> str:
-    """A JSON document on one line."""
+def document(value: Any, is_blob: bool) -> str:
+    """A JSON document on one line, from text or from JSONB.
+
+    Text comes first: SQLite stored JSON as blobs of text before there was JSONB.
+    """
+    try:
+        return _document_of_text(value)
+    except RejectedError:
+        if not is_blob:
+            raise
+    try:
+        return json_of(value)
+    except (ValueError, RecursionError):
+        raise RejectedError("invalid_json") from None
+
+
+def _document_of_text(value: Any) -> str:
     written = number_text(value) if not isinstance(value, bytes) else text(value, is_blob=False)
     try:
         parsed = _DECODER.decode(written)

@@ -22,6 +22,7 @@ from exporter_pipelines.sources.sqlite.query import (
     relation,
     roughly,
     small,
+    state,
 )
 from exporter_pipelines.sources.sqlite.table import SqliteTable
 from exporter_pipelines.sources.sqlite.values import SqliteValues
@@ -62,8 +63,9 @@ class SqliteComparison:
         rows = list(
             self._connection.stream(
                 f"SELECT {chosen(key, self._key, limit_bytes)}, "  # noqa: S608
-                f"{chosen(time, self._time, limit_bytes)} FROM {self._relation} "
-                f"WHERE {self._key} IN (SELECT value FROM {_KEYS}) LIMIT {most_rows(keys) + 1}"
+                f"{state(self._key, limit_bytes)}, {chosen(time, self._time, limit_bytes)} "
+                f"FROM {self._relation} WHERE {self._key}{self._connection.binary} "
+                f"IN (SELECT value FROM {_KEYS}) LIMIT {most_rows(keys) + 1}"
             )
         )
         return found(
@@ -87,7 +89,7 @@ class SqliteComparison:
         self._connection.define(_PART, lru_cache(1024)(part_of), 1)
         conditions, parameters = [], []
         for span in borders.spans:
-            condition, values = roughly(source, self._time, span)
+            condition, values = roughly(source, self._time, span, self._connection.binary)
             conditions.append(condition)
             parameters += values
         rows = self._connection.rows(
@@ -99,7 +101,8 @@ class SqliteComparison:
 
     def _delivered(self, column: Column, rows: list[Row], position: int) -> pa.Array:
         """A column as an export delivers it; values that cannot be delivered are null."""
-        states = [row[position + 1] for row in rows] if pa.types.is_string(column.type) else ()
+        is_text = pa.types.is_string(column.type)
+        states = [row[position + 1] for row in rows] if is_text else ()
         return self._values.convert(
             column,
             self._dataset.config.source.encoding(column.name),

@@ -19,7 +19,11 @@ from exporter_pipelines.errors import (
     SourceLostError,
     SourceUnavailableError,
 )
+from exporter_pipelines.sources.sqlite.collations import OwnCollations
 from exporter_pipelines.sources.sqlite.copy import SqliteBusyError, open_snapshot
+
+_MAY_PASS = ("SQLITE_BUSY", "SQLITE_IOERR", "SQLITE_LOCKED", "SQLITE_NOMEM", "SQLITE_PROTOCOL")
+_DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
 
 Row = tuple[Any, ...]
 
@@ -75,8 +79,14 @@ class SqliteConnection:
             self._connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
             encoding = self._connection.execute("PRAGMA encoding").fetchone()[0]
             self.encoding = encoding.decode().lower()
+            self._collations = OwnCollations(self._connection)
         except sqlite3.Error as error:
             raise self._unavailable(error) from None
+
+    @property
+    def binary(self) -> str:
+        """See `OwnCollations.binary`."""
+        return self._collations.binary
 
     @property
     def version(self) -> str:
@@ -114,11 +124,13 @@ class SqliteConnection:
 
         Raises:
             SourceLostError: SQLite stopped with an error.
+            ConfigurationError: the query needs a collation of the application.
         """
         try:
             yield from self._connection.execute(statement, parameters)
         except sqlite3.Error as error:
             raise self._lost(error) from None
+        self._collations.refuse_used()
 
     def list_values(self, table: str, values: Iterable[object]) -> None:
         """Create a temporary table with one column, `value`, of values as they are."""
@@ -167,13 +179,20 @@ class SqliteConnection:
         )
 
     def _lost(self, error: sqlite3.Error) -> SourceLostError:
-        if error_name(error) in ("SQLITE_FULL", "SQLITE_IOERR_WRITE"):
+        name = error_name(error)
+        if name in ("SQLITE_FULL", "SQLITE_IOERR_WRITE"):
             hint = "Free disk space for temporary files (TMPDIR); sorting a day needs it."
-        else:
+        elif name.startswith(_MAY_PASS):
             hint = "Nothing of this day was published. Run it again when the file is readable."
+        elif name.startswith(_DAMAGED):
+            hint = "Check the file with PRAGMA integrity_check, and restore it from a backup."
+        else:
+            hint = (
+                "Nothing of this day was published. Correct what the message names: the table, a "
+                "view, the query or a rule. Until then, each export fails in the same way."
+            )
         return SourceLostError(
-            f"SQLite stopped reading {self._path}: "
-            f"{message_without_values(error)} ({error_name(error)}).",
+            f"SQLite stopped reading {self._path}: {message_without_values(error)} ({name}).",
             hint,
         )
 
@@ -199,7 +218,13 @@ def path_of(url: str, variable: str) -> Path:
             f"The URL in {variable} names no SQLite file.",
             "Write sqlite:///relative/path.db or, with four slashes, sqlite:////absolute/path.db.",
         )
-    return Path(given).absolute()
+    try:
+        return Path(given).expanduser().absolute()
+    except RuntimeError:
+        raise ConfigurationError(
+            f"The path in {variable} begins with the home folder of a user who is not known.",
+            "Write the absolute path, with four slashes: sqlite:////absolute/path.db.",
+        ) from None
 
 
 def message_without_values(error: Exception) -> str:

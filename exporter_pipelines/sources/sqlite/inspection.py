@@ -23,13 +23,19 @@ from exporter_pipelines.contracts.table_profile import (
     TimeCandidate,
     ValueSet,
 )
-from exporter_pipelines.errors import ConfigurationError, NotAnsweredError, SourceUnavailableError
+from exporter_pipelines.errors import (
+    ConfigurationError,
+    ExporterError,
+    NotAnsweredError,
+    SourceUnavailableError,
+)
 from exporter_pipelines.sources.likely_encoding import likely_encoding
 from exporter_pipelines.sources.sqlite.catalog import SqliteCatalog
+from exporter_pipelines.sources.sqlite.collations import OwnCollations
 from exporter_pipelines.sources.sqlite.connection import error_name, message_without_values, path_of
 from exporter_pipelines.sources.sqlite.file import read_only_uri, shm_of, uses_wal, wal_of
 from exporter_pipelines.sources.sqlite.profile import SqliteProfiles
-from exporter_pipelines.sources.sqlite.query import quoted
+from exporter_pipelines.sources.sqlite.query import quoted, table_name
 from exporter_pipelines.sources.sqlite.types import is_usual, needed_for, shown_type, stored
 from exporter_pipelines.sources.sqlite.values import SqliteValues
 from exporter_pipelines.sources.time_encodings import NotAnInstantError
@@ -39,8 +45,8 @@ TIMEOUT_S = 1.0
 
 _CHECK_EVERY = 10_000  # steps of SQLite's virtual machine, some tenths of a millisecond
 _TABLES = "SELECT name, type FROM sqlite_schema WHERE type IN ('table', 'view') AND "
-# Without SQLite's own tables, and without names that `table:` cannot express.
-_USER_TABLES = "name NOT LIKE 'sqlite@_%' ESCAPE '@' AND name NOT LIKE '%.%'"
+# Without SQLite's own tables.
+_USER_TABLES = "name NOT LIKE 'sqlite@_%' ESCAPE '@'"
 _LIMIT = " ORDER BY name LIMIT 200"
 _UNFINISHED = "If the application crashed, start it once to recover the file."
 _SAMPLE_ROWS = 100
@@ -73,6 +79,7 @@ class SqliteInspection:
             raise self._unavailable(error) from None
         # SQLite stores any bytes as text. One such value must not end the examination.
         self._connection.text_factory = lambda stored: stored.decode("utf-8", "replace")
+        self._collations: OwnCollations | None = None
 
     def __enter__(self) -> SqliteInspection:
         return self
@@ -111,15 +118,12 @@ class SqliteInspection:
             query = f"({source.query.strip().rstrip(';')}\n)"
             types = dict.fromkeys(self._names(query), "")
             return self._relation(source.origin, query, types, is_view=True, key=None)
-        schema, _, table = (source.table or "").rpartition(".")
-        if schema not in ("", "main"):
-            return None
         # SQLite ignores the case of table names.
-        return next(iter(self._relations("lower(name) = lower(?)", table)), None)
+        return next(iter(self._relations("lower(name) = lower(?)", table_name(source))), None)
 
     def relations(self) -> list[Relation]:
         """See `contracts.inspection.Inspection.relations`."""
-        return self._relations(_USER_TABLES)
+        return self._relations(_USER_TABLES, skip_broken=True)
 
     def misfit(self, column: Column, type_name: str, source: SourceConfig) -> str | None:
         """See `contracts.inspection.Inspection.misfit`."""
@@ -155,7 +159,10 @@ class SqliteInspection:
             return None
         table, name = self._handles[relation.native], quoted(column)
         return bool(
-            self._rows(f"SELECT 1 FROM {table} GROUP BY {name} HAVING count(*) > 1 LIMIT 1")  # noqa: S608
+            self._rows(
+                f"SELECT 1 FROM {table} "  # noqa: S608
+                f"GROUP BY {name}{self._binary} HAVING count(*) > 1 LIMIT 1"
+            )
         )
 
     def dayless_rows(self, relation: Relation, column: str, source: SourceConfig) -> int:
@@ -220,19 +227,28 @@ class SqliteInspection:
         return SqliteProfiles(self._rows, relation, self._handles[relation.native])
 
     def _ends(self, relation: Relation, column: str, numbers: bool, order: str) -> list[Any]:
-        table, name = self._handles[relation.native], quoted(column)
+        table, name = self._handles[relation.native], quoted(column) + self._binary
         # Dates start with a digit, and numbers sort before all text.
         where = f"{name} < ''" if numbers else f"{name} >= '0' AND {name} < ':'"
         found = self._rows(
-            f"SELECT {name} FROM {table} WHERE {where} "  # noqa: S608
+            f"SELECT {quoted(column)} FROM {table} WHERE {where} "  # noqa: S608
             f"ORDER BY {name} {order} LIMIT {_MAX_TRIED}"
         )
         return [value for (value,) in found]
 
-    def _relations(self, condition: str, *parameters: str) -> list[Relation]:
+    def _relations(
+        self, condition: str, *parameters: str, skip_broken: bool = False
+    ) -> list[Relation]:
+        """A view that needs a function or a module of its application counts as broken."""
         found = []
         for name, kind in self._rows(_TABLES + condition + _LIMIT, parameters):
-            catalog = SqliteCatalog(self._rows, name)
+            try:
+                catalog = SqliteCatalog(self._rows, name)
+                self._rows(f"SELECT 1 FROM {quoted(name)} LIMIT 0")  # noqa: S608
+            except ExporterError:
+                if not skip_broken:
+                    raise
+                continue
             types = {column.name: column.declared_type.lower() for column in catalog.columns}
             # Prefer the primary key.
             columns = sorted(catalog.columns, key=lambda column: not column.primary_key)
@@ -274,16 +290,27 @@ class SqliteInspection:
         give_up = time.monotonic() + timeout_s
         self._connection.set_progress_handler(lambda: time.monotonic() > give_up, _CHECK_EVERY)
         try:
-            return self._connection.execute(statement, parameters).fetchall()
+            if self._collations is None:
+                self._collations = OwnCollations(self._connection)
+            found = self._connection.execute(statement, parameters).fetchall()
         except sqlite3.Error as error:
             if error_name(error) == "SQLITE_INTERRUPT":
                 raise NotAnsweredError(timeout_s) from None
             raise self._unavailable(error) from None
+        self._collations.refuse_used()
+        return found
+
+    @property
+    def _binary(self) -> str:
+        """See `OwnCollations.binary`."""
+        return self._collations.binary if self._collations else ""
 
     def _unavailable(self, error: sqlite3.Error) -> SourceUnavailableError:
         text = message_without_values(error)
         hint = f"Check that {self._variable} names a file of SQLite 3 that this user may read."
-        if error_name(error).startswith("SQLITE_READONLY"):
+        if error_name(error) == "SQLITE_ERROR":
+            hint = "The table or view needs what does not exist, or what only its application has."
+        elif error_name(error).startswith("SQLITE_READONLY"):
             text, hint = "its application did not end a transaction", _UNFINISHED
         return SourceUnavailableError(
             f"Cannot read the SQLite database {self._path}: {text}.", hint

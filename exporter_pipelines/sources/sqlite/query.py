@@ -7,7 +7,7 @@ Does not belong here: running the statements.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -27,6 +27,11 @@ INSTANT = "exporter_instant"
 _SMALL_BYTES = 200
 _CUT_CHARS = 1_000
 
+_MOST_COLUMNS = 2_000
+"""SQLite's limit of columns in a result and in ORDER BY, and of columns in a table."""
+_GROUPED = 50
+_ZERO = ord("0")
+
 
 def quoted(*names: str) -> str:
     """Names as SQLite identifiers."""
@@ -39,7 +44,16 @@ def relation(dataset: Dataset) -> str:
     if source.query is not None:
         # The line break ends a comment at the end of the query, before the parenthesis.
         return f"({source.query.strip().rstrip(';')}\n) AS t"
-    return f"{quoted(*(source.table or '').split('.'))} AS t"
+    return f"{quoted('main', table_name(source))} AS t"
+
+
+def table_name(source: SourceConfig) -> str:
+    """The name in the file of a table. A dot is part of it, unless `main.` stands before the name.
+
+    A file has no schema other than `main`.
+    """
+    table = source.table or ""
+    return table[5:] if table.lower().startswith("main.") else table
 
 
 def limit_of(dataset: Dataset, encoding: str) -> int:
@@ -53,23 +67,40 @@ def limit_of(dataset: Dataset, encoding: str) -> int:
 
 
 def chosen(column: Column, value: str, limit_bytes: int) -> str:
-    """Value and state (see `values`) of a column; the state is 0 for columns that are not text."""
+    """The value of a column, cut off if it is too large."""
     if not pa.types.is_string(column.type):
-        return f"{small(value)}, {FITS}"
-    too_large = f"length(CAST({value} AS BLOB)) > {limit_bytes}"
+        return small(value)
     return (
-        f"CASE WHEN {too_large} THEN substr({value}, 1, {_CUT_CHARS}) ELSE {value} END, "
-        f"CASE WHEN {too_large} THEN {TOO_LARGE} "
+        f"CASE WHEN {_too_large(value, limit_bytes)} THEN substr({value}, 1, {_CUT_CHARS}) "
+        f"ELSE {value} END"
+    )
+
+
+def state(value: str, limit_bytes: int) -> str:
+    """The state (see `values`) of a text."""
+    return (
+        f"CASE WHEN {_too_large(value, limit_bytes)} THEN {TOO_LARGE} "
         f"WHEN typeof({value}) = 'blob' THEN {IS_BLOB} ELSE {FITS} END"
     )
 
 
-def roughly(source: SourceConfig, time: str, window: DayWindow) -> tuple[str, list[Any]]:
+def _too_large(value: str, limit_bytes: int) -> str:
+    return f"length(CAST({value} AS BLOB)) > {limit_bytes}"
+
+
+def _grouped(names: list[str], size: int) -> list[list[str]]:
+    return [names[start : start + size] for start in range(0, len(names), size)]
+
+
+def roughly(
+    source: SourceConfig, time: str, window: DayWindow, binary: str = ""
+) -> tuple[str, list[Any]]:
     """A condition on the stored time, and its parameters, that holds for all rows of a window.
 
     It may hold for other rows, but it can use an index. Numbers and text have separate conditions,
-    because a column may contain both.
+    because a column may contain both. `binary` is that of `OwnCollations`.
     """
+    time += binary
     zone = ZoneInfo(source.timezone or "UTC")
     rough = f"({time} >= ? AND {time} < ?)"
     parameters: list[Any] = [
@@ -93,6 +124,7 @@ class SqliteDayQuery:
         schema: As bound to this table.
         key_is_unique: Whether (time, key) is a total order.
         encoding: Of the database.
+        binary: See `OwnCollations.binary`.
 
     Attributes:
         parameters: Of both statements.
@@ -106,6 +138,7 @@ class SqliteDayQuery:
         schema: RowSchema,
         key_is_unique: bool,
         encoding: str,
+        binary: str = "",
     ) -> None:
         source = dataset.config.source
         self._dataset, self._schema, self._names = dataset, schema, names
@@ -114,6 +147,8 @@ class SqliteDayQuery:
         self._time = self._reference(source.time_column)
         self._key = self._reference(source.key)
         self._limit_bytes = limit_of(dataset, encoding)
+        self._binary = binary
+        self._texts = [c.name for c in schema.columns if pa.types.is_string(c.type)]
         self._where, self.parameters = self._in_window(window)
 
     def counts(self) -> str:
@@ -130,26 +165,49 @@ class SqliteDayQuery:
     def rows(self) -> str:
         """The rows of the day in a total order.
 
-        A value and a state (see `values`) for each column, then for each of the dataset's
-        `sql_rules` whether it is broken. The state is 0 for columns that are not text. An optional
-        column that the table lacks is null.
+        The value of each column, then the states (see `values`) of the text columns, then for each
+        of the dataset's `sql_rules` whether it is broken. An optional column that the table lacks
+        is null.
         """
-        chosen = ", ".join(
-            [
-                *(self._chosen(column) for column in self._schema.columns),
-                *(f"{_verdict(text)} IS FALSE" for _, text in self._dataset.config.sql_rules),
-            ]
-        )
-        order = ", ".join(self._order())
+        rules = [f"{_verdict(text)} IS FALSE" for _, text in self._dataset.config.sql_rules]
+        values = [self._chosen(column) for column in self._schema.columns]
+        states = ["||".join(map(self._state, group)) for group in self._groups()]
         return (
-            f"SELECT {chosen} FROM {self._relation} "  # noqa: S608
-            f"WHERE {self._where} ORDER BY {order}"
+            f"SELECT {', '.join([*values, *states, *rules])} FROM {self._relation} "  # noqa: S608
+            f"WHERE {self._where} ORDER BY {', '.join(self._order())}"
         )
+
+    def divided(
+        self, stored: Sequence[Sequence[Any]]
+    ) -> tuple[Sequence[Sequence[Any]], dict[str, Sequence[int]], Sequence[Sequence[Any]]]:
+        """The columns of some `rows`: values, states by name of a text column, and rules."""
+        columns, groups = len(self._schema.columns), self._groups()
+        states: dict[str, Sequence[int]] = {}
+        for group, column in zip(groups, stored[columns:], strict=False):
+            if len(group) == 1:
+                states[group[0]] = column
+            else:
+                for position, name in enumerate(group):
+                    states[name] = [digits[position] - _ZERO for digits in column]
+        return stored[:columns], states, stored[columns + len(groups) :]
+
+    def _groups(self) -> list[list[str]]:
+        """The text columns whose states are one column of the result, as a text of digits.
+
+        Usually one each. A table may have as many columns as a result, so a wide one needs groups.
+        """
+        needed = len(self._schema.columns) + len(self._texts) + len(self._dataset.config.sql_rules)
+        return _grouped(self._texts, 1 if needed <= _MOST_COLUMNS else _GROUPED)
 
     def _chosen(self, column: Column) -> str:
         if not self._has(column.name):
-            return "NULL, 0"
+            return "NULL"
         return chosen(column, self._reference(column.name), self._limit_bytes)
+
+    def _state(self, column: str) -> str:
+        if not self._has(column):
+            return str(FITS)
+        return f"({state(self._reference(column), self._limit_bytes)})"
 
     def _order(self) -> list[str]:
         """Instant, then key. Without a unique key also every column, for a total order.
@@ -159,14 +217,20 @@ class SqliteDayQuery:
         order = [_instant(self._time), f"{self._key} IS NULL", f"{self._key} COLLATE BINARY"]
         if not self._key_is_unique:
             others = [self._reference(c.name) for c in self._schema.columns if self._has(c.name)]
-            order += [f"typeof({name}), {name} COLLATE BINARY" for name in others]
+            if 2 * len(others) + len(order) <= _MOST_COLUMNS:
+                order += [f"typeof({name}), {name} COLLATE BINARY" for name in others]
+            else:
+                order += [
+                    "||','||".join(f"quote({name})" for name in group) + " COLLATE BINARY"
+                    for group in _grouped(others, _GROUPED)
+                ]
         return order
 
     def _in_window(self, window: DayWindow) -> tuple[str, list[Any]]:
         """`[start, end)`: roughly on the stored column, which can use an index; then exactly."""
         source = self._dataset.config.source
         start_us, end_us = (since_epoch_us(t) for t in (window.start, window.end))
-        rough, parameters = roughly(source, self._time, window)
+        rough, parameters = roughly(source, self._time, window, self._binary)
         # BETWEEN calls the function only once.
         exact = f"{_instant(self._time)} BETWEEN ? AND ?"
         return f"{rough} AND {exact}", [*parameters, start_us, end_us - 1]

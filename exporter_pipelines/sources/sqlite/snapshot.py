@@ -65,6 +65,7 @@ class SqliteDaySnapshot:
             self.schema,
             table.key_is_unique(),
             self._values.encoding,
+            connection.binary,
         )
         counts = connection.rows(self._query.counts(), self._query.parameters)[0]
         self.row_count, self.repeated_keys, *largest = counts
@@ -103,18 +104,17 @@ class SqliteDaySnapshot:
     def _delivered(self, rows: list[Row]) -> pa.RecordBatch:
         """The rows in the types of `schema`, with notes on values that could not be delivered."""
         notes, source = Notes(), self._dataset.config.source
-        stored = list(zip(*rows, strict=True))
+        values, states, verdicts = self._query.divided(list(zip(*rows, strict=True)))
         arrays = [
             self._values.convert(
                 column,
                 source.encoding(column.name),
-                stored[2 * number],
-                stored[2 * number + 1] if pa.types.is_string(column.type) else (),
+                values[number],
+                states.get(column.name, ()),
                 notes,
             )
             for number, column in enumerate(self.schema.columns)
         ]
-        verdicts = stored[2 * len(arrays) :]
         for (rule, _), broken in zip(self._dataset.config.sql_rules, verdicts, strict=True):
             for row, is_broken in enumerate(broken):
                 if is_broken:

@@ -16,7 +16,7 @@ from exporter_pipelines.errors import (
 )
 from exporter_pipelines.sources.sqlite.catalog import SqliteCatalog
 from exporter_pipelines.sources.sqlite.connection import SqliteConnection, SqliteStatementError
-from exporter_pipelines.sources.sqlite.query import quoted, relation, rule_probe
+from exporter_pipelines.sources.sqlite.query import quoted, relation, rule_probe, table_name
 from exporter_pipelines.sources.sqlite.types import type_of
 from exporter_pipelines.sources.time_encodings import UNITS_US
 
@@ -35,7 +35,7 @@ class SqliteTable:
     def __init__(self, connection: SqliteConnection, dataset: Dataset) -> None:
         self._connection, self._dataset = connection, dataset
         self.names = self._columns()
-        self._catalog = SqliteCatalog(connection.rows, dataset.config.source.table or "")
+        self._catalog = SqliteCatalog(connection.rows, table_name(dataset.config.source))
         declared = self._declared_types()
         self._dataset = dataset.with_extra_columns(
             {name: type_of(declared.get(name, "")) for name in self.names}
@@ -65,7 +65,7 @@ class SqliteTable:
         source = self._dataset.config.source
         if source.table is None:
             return source.origin
-        return f"main.{source.table.lower().removeprefix('main.')}"
+        return f"main.{table_name(source).lower()}"
 
     def bound(self) -> dict[str, Column]:
         """The columns with the types that this table delivers."""
@@ -119,7 +119,7 @@ class SqliteTable:
         # Numbers sort before all text, so with an index this reads one row.
         found = self._connection.rows(
             f"SELECT typeof({time}) FROM {relation(self._dataset)} "  # noqa: S608
-            f"WHERE {time} < '' LIMIT 1"
+            f"WHERE {time}{self._connection.binary} < '' LIMIT 1"
         )
         if found:
             raise ColumnMismatchError(
