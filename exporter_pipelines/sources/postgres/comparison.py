@@ -93,7 +93,6 @@ class PostgresComparison:
 
     def _lookup(self, key: Projection, time: Projection, keys: pa.Array) -> str:
         """The rows with these keys. The list is cast, not the column, so that an index is used."""
-        key_column: sql.Composable
         key_column, time_column = (
             sql.Identifier("t", self._dataset.source_name(projection.column.name))
             for projection in (key, time)
