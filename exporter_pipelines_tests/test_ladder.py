@@ -13,8 +13,8 @@ import exporter_pipelines
 
 PACKAGE = Path(exporter_pipelines.__file__).parent
 SHARED_BY_SOURCES = (
-    "sources.time_encodings", "sources.likely_encoding", "sources.comparing",
-    "sources.time_candidates",
+    "sources.time_encodings", "sources.time_spellings", "sources.likely_encoding",
+    "sources.comparing", "sources.time_candidates",
 )  # fmt: skip
 # Package or module -> what it may import. `defs` are user code: rules need contracts, transforms.
 LADDER = {

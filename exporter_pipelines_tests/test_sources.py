@@ -216,12 +216,46 @@ TEXTS = [
     ("2026-11-02T01:00:00.999999999+14:00", "11:00:00.999999"),
     ("2026-10-31T13:30-12", "01:30:00.000000"),
     ("2026-11-01T23:59:59.9999999Z", "23:59:59.999999"),
+    # Python's logging, Java's log4j
+    ("2026-11-01 12:00:00,5", "12:00:00.500000"),
+    # Go
+    ("2026-11-01 12:00:00.000000001 +0000 UTC", "12:00:00.000000"),
+    ("2026-11-01 13:00:00.25 +0100 CET m=+0.0000000017", "12:00:00.250000"),
+    ("2026-11-01 09:00:00 -0300 -03", "12:00:00.000000"),
+    # Java
+    ("2026-11-01T13:00:00.1+01:00[Europe/Paris]", "12:00:00.100000"),
+    ("2026-11-01T12:00:00.2Z[UTC]", "12:00:00.200000"),
+    # BigQuery, Ruby
+    ("2026-11-01 12:00:00.3 UTC", "12:00:00.300000"),
+    ("2026-11-01 12:00:00.4 GMT", "12:00:00.400000"),
+    # nginx
+    ("2026/11/01 12:00:00", "12:00:00.000000"),
+    ("2026/11/01", "00:00:00.000000"),
+    # One digit for the hour
+    ("2026-11-01 9:00", "09:00:00.000000"),
+    ("2026/11/01  9:00:00,750", "09:00:00.750000"),
+    # ISO 8601: basic format, hours alone, the end of a day, a leap second
+    ("20261101", "00:00:00.000000"),
+    ("20261101T120000Z", "12:00:00.000000"),
+    ("20261101T1330+0130", "12:00:00.000000"),
+    ("20261101120001.5", "12:00:01.500000"),
+    ("2026-11-01T15", "15:00:00.000000"),
+    ("2026-10-31T24:00:00", "00:00:00.000000"),
+    ("20261101T22:59:60", "23:00:00.000000"),
+    # char(n)
+    ("2026-11-01 12:00:00   ", "12:00:00.000000"),
 ]  # fmt: skip
 UNREADABLE = [
-    "", "now", "1793491200", "2026-11-01T", "2026-02-29", "2026-13-01", "2026-11-31",
-    "2026-11-01T24:00:00", "2026-11-01T12:60", "2026-11-01T12:00:60", "2026-11-01T12:00:00+16:00",
-    "01.11.2026", "2026-11-01T12:00:00 UTC", " 2026-11-01", "2026-11-01 ", "2026-11-01\n",
-    "0000-01-01", "infinity", "2026-11-01T12:00:00,5", "\uff12026-11-01", "2026-11-01+02:00",
+    "", "now", "1793491200", "2026-02-29", "2026-13-01", "2026-11-31", "2026/11/31",
+    "01.11.2026", "11/01/2026", " 2026-10-02", "0000-01-01", "infinity", "\uff12026-11-01",
+    "Sun Nov  1 12:00:00 2026", "01/Nov/2026:12:00:00 +0000", "2026-W44-7", "2026-305", "2026-11",
+]  # fmt: skip
+# Text that begins with the date of the day, so that it might be one of its rows.
+NEARLY = [
+    "2026-11-01T", "2026-11-01T12:60", "2026-11-01T12:00:61", "2026-11-01T24:00:01",
+    "2026-11-01T12:00:00+16:00", "2026-11-01\n", "2026-11-01+02:00", "2026-11-01 12:00 PM",
+    "2026-11-01 12:00:00 Europe/Berlin", "2026-11-01_12:00", "2026/11/01 12:00:00 CET",
+    "20261101T1", "2026/11-01",
 ]  # fmt: skip
 
 
@@ -241,7 +275,7 @@ def test_text_of_every_spelling_is_found_in_its_day(empty: Database, store: Loca
     expected = sorted(f"{DAY}T{clock}Z" for _, clock in TEXTS)
     assert [row["at"] for row in rows(store, manifest)] == expected
     # `at` and `moment` are the same column.
-    assert changes(manifest) == {"timestamp_truncated": 2 * 3}
+    assert changes(manifest) == {"timestamp_truncated": 2 * 4}
 
 
 def test_unreadable_text_beside_the_time_column_is_rejected(
@@ -249,7 +283,8 @@ def test_unreadable_text_beside_the_time_column_is_rejected(
 ) -> None:
     create(empty, "v", id="int64 PRIMARY KEY", at="string", moment="string")
     outside = ["0001-01-01T00:00:00+01", "9999-12-31T23:00:00-01"]
-    stored = [None, "2026-11-01", *outside, *UNREADABLE, "x" * 10_000]
+    unreadable = [*UNREADABLE, *NEARLY]
+    stored = [None, "2026-11-01", *outside, *unreadable, "x" * 10_000]
     empty.add("v", *({"id": n, "at": DAY, "moment": text} for n, text in enumerate(stored)))
     manifest = export(
         empty.url, values_dataset(source={"timezone": "UTC"}, max_rejected_pct=100), DAY, store
@@ -257,9 +292,9 @@ def test_unreadable_text_beside_the_time_column_is_rejected(
     assert [row["moment"] for row in rows(store, manifest)] == [None, "2026-11-01T00:00:00.000000Z"]
     reasons = [row["rejections"][0] for row in rejected(store, manifest)]
     assert [reason["rule"] for reason in reasons] == [
-        *["timestamp_out_of_range"] * 2, *["unreadable_time"] * (len(UNREADABLE) + 1)
+        *["timestamp_out_of_range"] * 2, *["unreadable_time"] * (len(unreadable) + 1)
     ]  # fmt: skip
-    assert [reason["value"] for reason in reasons[2:-1]] == UNREADABLE
+    assert [reason["value"] for reason in reasons[2:-1]] == unreadable
     assert len(reasons[-1]["value"]) <= 500
 
 

@@ -17,7 +17,10 @@ from exporter_pipelines.contracts.strict import Strict
 from exporter_pipelines.errors import ColumnMismatchError, listed
 
 EnvironmentName = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*$")]
-TimeEncoding = Literal["iso8601", "epoch_s", "epoch_ms", "epoch_us"]
+TimeEncoding = Literal[
+    "iso8601", "epoch_s", "epoch_ms", "epoch_us", "epoch_ns", "julian_day", "core_data",
+    "webkit_us", "filetime", "dotnet_ticks",
+]  # fmt: skip
 
 
 class SourceConfig(Strict):
@@ -47,8 +50,9 @@ class SourceConfig(Strict):
     )
     encodings: dict[str, TimeEncoding] = Field(
         default_factory=dict,
-        description="Exported time column -> unit of its numbers: `epoch_s`, `epoch_ms` or "
-        "`epoch_us`. Text is always read as `iso8601`.",
+        description="Exported time column -> unit of its numbers: `epoch_s`, `epoch_ms`, "
+        "`epoch_us`, `epoch_ns`, `julian_day`, `core_data`, `webkit_us`, `filetime` or "
+        "`dotnet_ticks`. Text is always read as `iso8601`.",
     )
     columns: dict[str, str] = Field(
         default_factory=dict,

@@ -313,7 +313,10 @@ def _reason(staged: StagedDay, known: Entry, change: _Change, gone: int) -> str:
     elif not change.not_compared:
         text += " No published row is gone from the source."
     if gone > change.gone:
-        text += f" With earlier exports, {gone:,} of {known.baseline_rows or 0:,} rows are gone."
+        text += (
+            f" With earlier exports, {_rows(gone)} are gone; the day had "
+            f"{known.baseline_rows or 0:,} at most."
+        )
     if change.not_compared:
         text += f" The numbers of rows were compared, not their keys: {change.not_compared}."
     return text

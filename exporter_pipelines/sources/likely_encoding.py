@@ -1,12 +1,28 @@
-"""Guesses the unit of the numbers in a time column."""
+"""Guesses the encoding of the numbers in a time column."""
 
 from __future__ import annotations
 
+import datetime as dt
+
 from exporter_pipelines.contracts.source_config import TimeEncoding
+from exporter_pipelines.sources.time_encodings import NUMBERS, since_epoch_us
+
+_FIRST = since_epoch_us(dt.datetime(2000, 1, 1, tzinfo=dt.UTC))
+_LAST = since_epoch_us(dt.datetime(2100, 1, 1, tzinfo=dt.UTC))
+# Seconds since 2001 and seconds since 1970 overlap. A smaller number would be a second before 2000.
+_ORDER: tuple[TimeEncoding, ...] = (
+    "epoch_s", "epoch_ms", "epoch_us", "epoch_ns", "julian_day", "webkit_us", "filetime",
+    "dotnet_ticks", "core_data",
+)  # fmt: skip
+_SMALLEST_CORE_DATA = 126_230_400  # 2005; smaller numbers are more likely to count something
 
 
-def likely_encoding(number: float) -> TimeEncoding:
-    """The unit of a number by its size; from 1973 to 5138 the units do not overlap."""
-    if number < 1e11:
-        return "epoch_s"
-    return "epoch_ms" if number < 1e14 else "epoch_us"
+def likely_encoding(number: float) -> TimeEncoding | None:
+    """The encoding in which a number is a time from 2000 to 2099; None if there is none."""
+    for encoding in _ORDER:
+        unit = NUMBERS[encoding]
+        if _FIRST <= number * float(unit.us) + unit.origin_us < _LAST and (
+            encoding != "core_data" or number >= _SMALLEST_CORE_DATA
+        ):
+            return encoding
+    return None

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from exporter_pipelines.contracts.table_profile import TimeCandidate, TimeKind
 from exporter_pipelines.sources.likely_encoding import likely_encoding
 from exporter_pipelines.sources.time_encodings import (
-    UNITS_US,
+    NUMBERS,
     NotAnInstantError,
     of_text,
 )
@@ -43,7 +43,9 @@ def _numbers(column: str, numbers: Sequence[float], sampled: int) -> TimeCandida
     if not numbers:
         return None
     encoding = likely_encoding(max(numbers))
-    low, high = (bound / UNITS_US[encoding] for bound in _PLAUSIBLE_US)
+    if encoding is None:
+        return None
+    low, high = (float(NUMBERS[encoding].of_us(bound)) for bound in _PLAUSIBLE_US)
     usable = sum(low <= number <= high for number in numbers)
     if 2 * usable < len(numbers):
         return None

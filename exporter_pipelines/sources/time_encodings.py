@@ -1,20 +1,59 @@
-"""Times that are stored as ISO 8601 text or as a number since 1970.
+"""Times that are stored as ISO 8601 text or as a number since some moment.
 
 Belongs here: the pattern of readable text, which SQL uses as well, and arithmetic in whole
-microseconds. Does not belong here: SQL.
+microseconds. Does not belong here: SQL, and other spellings of text (`time_spellings`).
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import math
 import re
 from decimal import Decimal
+from fractions import Fraction
 from functools import lru_cache
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-UNITS_US = {"epoch_s": 1_000_000, "epoch_ms": 1_000, "epoch_us": 1}
-"""Encoding of a number -> microseconds per unit."""
+from exporter_pipelines.sources.time_spellings import iso8601_of
+
+
+class Unit(NamedTuple):
+    """What a number in a time column counts.
+
+    Attributes:
+        us: Microseconds per unit.
+        origin_us: The moment of 0, in microseconds since 1970.
+        step_us: Times are rounded to multiples of this; 1 cuts off what is finer.
+    """
+
+    us: Decimal
+    origin_us: int = 0
+    step_us: int = 1
+
+    def of_us(self, instant_us: int) -> Fraction:
+        """The number that an instant has."""
+        return Fraction(instant_us - self.origin_us) / Fraction(self.us)
+
+
+_FROM_1601 = -11_644_473_600_000_000
+_FROM_0001 = -62_135_596_800_000_000
+_FROM_2001 = 978_307_200_000_000
+
+NUMBERS = {
+    "epoch_s": Unit(Decimal(1_000_000)),
+    "epoch_ms": Unit(Decimal(1_000)),
+    "epoch_us": Unit(Decimal(1)),
+    "epoch_ns": Unit(Decimal("0.001")),
+    # A day number has some 40 microseconds of precision in a double. SQLite rounds it to
+    # milliseconds: https://www.sqlite.org/lang_datefunc.html
+    "julian_day": Unit(Decimal(86_400_000_000), -210_866_760_000_000_000, 1_000),
+    "core_data": Unit(Decimal(1_000_000), _FROM_2001),
+    "webkit_us": Unit(Decimal(1), _FROM_1601),
+    "filetime": Unit(Decimal("0.1"), _FROM_1601),
+    "dotnet_ticks": Unit(Decimal("0.1"), _FROM_0001),
+}
+"""Encoding of the numbers in a time column -> what they count."""
 
 ZONE_SLACK = dt.timedelta(hours=28)
 """More than the difference between any two offsets, of zones at any time and in text."""
@@ -23,7 +62,8 @@ _EPOCH = dt.datetime(1970, 1, 1)  # noqa: DTZ001 - compared with other naive tim
 _MICROSECOND = dt.timedelta(microseconds=1)
 # The range of ISO 8601 with a four-digit year.
 EARLIEST_US = (dt.datetime(1, 1, 1) - _EPOCH) // _MICROSECOND  # noqa: DTZ001
-LATEST_US = EARLIEST_US + dt.date.max.toordinal() * 86_400_000_000 - 1
+_DAY_US = 86_400_000_000
+LATEST_US = EARLIEST_US + dt.date.max.toordinal() * _DAY_US - 1
 
 # The pattern is also part of SQL text. So it has no braces, which templates would fill in, and no
 # backslashes, which a server may read as escapes. It checks the calendar, so that casting a text
@@ -36,13 +76,17 @@ _DATE = (
     "|02-(?:0[1-9]|1[0-9]|2[0-8]))"
     f"|{_LEAP_YEAR}-02-29)"
 )
-_TIME = "(?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:[.][0-9]+)?)?"
+# 24:00 is the end of a day; a minute with a leap second has a second 60.
+_TIME = (
+    "(?:(?:[01][0-9]|2[0-3]):[0-5][0-9](?::(?:[0-5][0-9](?:[.][0-9]+)?|60))?"
+    "|24:00(?::00(?:[.]0+)?)?)"
+)
 # PostgreSQL accepts offsets below 16 hours; the largest in use is 14.
 OFFSET = " ?(?:[Zz]|[+-](?:0[0-9]|1[0-5])(?::?[0-5][0-9])?)"
 ISO8601 = f"^{_DATE}(?:[Tt ]{_TIME}(?:{OFFSET})?)?$"
-"""Pattern of text that is read as an instant."""
+"""Pattern of text that is read as an instant; `time_spellings` rewrites other text to it."""
 
-_ISO8601 = re.compile(ISO8601)
+_ISO8601 = re.compile(ISO8601.strip("^$"))
 _OFFSET = re.compile(f"(?<=[0-9]){OFFSET}$")
 
 
@@ -67,17 +111,18 @@ def since_epoch_us(moment: dt.datetime) -> int:
 
 
 def of_text(text: str, zone: ZoneInfo) -> Instant:
-    """Read ISO 8601 text. A time without an offset is a local time in `zone`.
+    """Read ISO 8601 text, or one of the `time_spellings`. Without an offset it is local in `zone`.
 
     Raises:
         NotAnInstantError: `unreadable_time`, or `timestamp_out_of_range`.
     """
-    # `$` would also match before a line break at the end.
-    if not _ISO8601.match(text) or text[-1] == "\n":
-        raise NotAnInstantError("unreadable_time")
+    if not _ISO8601.fullmatch(text):
+        text = iso8601_of(text)
+        if not _ISO8601.fullmatch(text):
+            raise NotAnInstantError("unreadable_time")
     body, offset_us = _split(text)
     clock, _, fraction = body.partition(".")
-    local = dt.datetime.fromisoformat(clock.upper())
+    local = _local(clock.upper())
     whole = _local_us(local, zone) if offset_us is None else _since_epoch_us(local) - offset_us
     if not fraction:
         return _in_range(whole)
@@ -85,20 +130,22 @@ def of_text(text: str, zone: ZoneInfo) -> Instant:
     return _in_range(us, is_truncated=bool(fraction[6:].strip("0")))
 
 
-def of_number(number: int | float, unit_us: int) -> Instant:
-    """Read a number of units since 1970. A float counts as its shortest decimal text.
+def of_number(number: int | float, unit: Unit) -> Instant:
+    """Read a number. A float counts as its shortest decimal text.
 
     Raises:
         NotAnInstantError: `timestamp_out_of_range`.
     """
-    if isinstance(number, int):
-        return _in_range(number * unit_us)
-    # 0.1 s is 100,000 microseconds, although the double is slightly more: hence the decimal.
-    # Check the range as a float first, because infinity cannot be computed as a decimal.
-    if not EARLIEST_US <= number * unit_us <= LATEST_US:
+    # Check the range as a float first, because infinity cannot be computed as a decimal. The
+    # range is a day wider, because a float is rounded.
+    rough = number * float(unit.us) + unit.origin_us
+    if not EARLIEST_US - _DAY_US <= rough <= LATEST_US + _DAY_US:
         raise NotAnInstantError("timestamp_out_of_range")
-    exact = Decimal(repr(number)) * unit_us
-    us = int(exact // 1) if exact >= 0 else -int(-exact // 1) - (exact % 1 != 0)
+    # 0.1 s is 100,000 microseconds, although the double is slightly more: hence the decimal.
+    exact = Fraction(Decimal(repr(number))) * Fraction(unit.us) + unit.origin_us
+    if unit.step_us > 1:
+        return _in_range(math.floor(exact / unit.step_us + Fraction(1, 2)) * unit.step_us)
+    us = math.floor(exact)
     return _in_range(us, is_truncated=us != exact)
 
 
@@ -106,6 +153,20 @@ def _in_range(us: int, *, is_truncated: bool = False) -> Instant:
     if not EARLIEST_US <= us <= LATEST_US:
         raise NotAnInstantError("timestamp_out_of_range")
     return Instant(us, is_truncated)
+
+
+def _local(clock: str) -> dt.datetime:
+    """A date, or a date and a time without a fraction, as a naive time."""
+    whole_day, leap_second = clock[11:13] == "24", clock[17:19] == "60"
+    if whole_day:
+        clock = clock[:10]
+    elif leap_second:
+        clock = f"{clock[:17]}59"
+    local = dt.datetime.fromisoformat(clock)
+    try:
+        return local + dt.timedelta(days=whole_day, seconds=leap_second)
+    except OverflowError:
+        raise NotAnInstantError("timestamp_out_of_range") from None
 
 
 def _split(text: str) -> tuple[str, int | None]:

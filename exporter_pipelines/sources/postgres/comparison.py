@@ -71,7 +71,6 @@ class PostgresComparison:
             "t", self._dataset.source_name(self._dataset.config.source.time_column)
         )
         stored = read_time(self._dataset, self._table.types)
-        spans = [stored.borders(span) for span in borders.spans]
         statement = sql.SQL(
             "SELECT width_bucket({instant}, ARRAY[{instants}]) - 1 AS part, count(*) AS rows "
             "FROM {table} AS t WHERE {spans} GROUP BY 1"
@@ -79,12 +78,7 @@ class PostgresComparison:
             instant=instant_of(stored, time),
             instants=sql.SQL(", ").join(map(instant_literal, borders.instants)),
             table=self._relation,
-            spans=sql.SQL(" OR ").join(
-                sql.SQL("({time} >= {start} AND {time} < {end})").format(
-                    time=time, start=start, end=end
-                )
-                for start, end in spans
-            ),
+            spans=sql.SQL(" OR ").join(stored.roughly(time, span) for span in borders.spans),
         )
         self._limit_statements()
         rows = self._connection.rows(statement.as_string(None), is_slow=True)

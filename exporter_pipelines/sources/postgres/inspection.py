@@ -7,6 +7,7 @@ Does not belong here: what a result means for a dataset (`doctor`).
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,12 +34,12 @@ from exporter_pipelines.sources.postgres.profile import PostgresProfiles
 from exporter_pipelines.sources.postgres.query import relation as relation_of
 from exporter_pipelines.sources.postgres.times import (
     NAIVE_TIMES,
-    NUMBERS,
+    NUMERIC_TYPES,
     TEXTS,
     zone_literal,
 )
 from exporter_pipelines.sources.postgres.types import Projection, project
-from exporter_pipelines.sources.time_encodings import EARLIEST_US, LATEST_US, UNITS_US
+from exporter_pipelines.sources.time_encodings import EARLIEST_US, LATEST_US, NUMBERS
 
 TIMEOUT_MS = 1000
 """Timeout of one query. Slower ones would put load on a production database."""
@@ -120,7 +121,7 @@ class PostgresInspection:
 
     def guessed_encoding(self, relation: Relation, column: str) -> TimeEncoding | None:
         """See `contracts.inspection.Inspection.guessed_encoding`."""
-        if relation.types[column] not in NUMBERS:
+        if relation.types[column] not in NUMERIC_TYPES:
             return None
         found = self._ask(
             questions.ANY, table=self._handles[relation.native][1], column=sql.Identifier(column)
@@ -173,9 +174,9 @@ class PostgresInspection:
         if isinstance(read, str):
             raise ConfigurationError(f"{column} cannot be read; it needs {read}")
         name, stored = sql.Identifier(column), sql.Identifier("stored")
-        unit_us = UNITS_US.get(source.encoding(source.time_column))
-        low = f"{EARLIEST_US // unit_us}" if unit_us else "'0001-01-01'"
-        high = f"{LATEST_US // unit_us}" if unit_us else "'9999-12-31'"
+        unit = NUMBERS.get(source.encoding(source.time_column))
+        low = f"{math.ceil(unit.of_us(EARLIEST_US))}" if unit else "'0001-01-01'"
+        high = f"{math.floor(unit.of_us(LATEST_US))}" if unit else "'9999-12-31'"
         return {
             "table": self._handles[relation.native][1],
             "column": name,

@@ -233,12 +233,10 @@ class PostgresDayQuery:
         Stored values may not decide exactly: a change of the clock repeats an hour, and text has
         several spellings of one instant. Then the exported instant is compared as well.
         """
-        template = sql.SQL("{time} >= {start} AND {time} < {end}")
-        start, end = self._stored_time.borders(window)
-        rough = template.format(time=sql.Identifier("t", self._time), start=start, end=end)
+        rough = self._stored_time.roughly(sql.Identifier("t", self._time), window)
         if self._stored_time.is_exact:
             return rough
-        exact = template.format(
+        exact = sql.SQL("{time} >= {start} AND {time} < {end}").format(
             time=self._instant(),
             start=instant_literal(window.start),
             end=instant_literal(window.end),

@@ -7,7 +7,8 @@ stored values contains a day. Does not belong here: the rest of the query.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
@@ -18,16 +19,18 @@ from exporter_pipelines.sources.time_encodings import (
     EARLIEST_US,
     ISO8601,
     LATEST_US,
+    NUMBERS,
     OFFSET,
-    UNITS_US,
     ZONE_SLACK,
+    Unit,
     since_epoch_us,
 )
+from exporter_pipelines.sources.time_spellings import DATE_SEPARATORS, PATTERN
 
 NAIVE_TIMES = {"timestamp", "date"}
 TEXTS = {"text", "varchar", "bpchar", "name", "citext"}
 WHOLE_NUMBERS = {"int2", "int4", "int8"}
-NUMBERS = WHOLE_NUMBERS | {"float4", "float8", "numeric"}
+NUMERIC_TYPES = WHOLE_NUMBERS | {"float4", "float8", "numeric"}
 
 # The range of ISO 8601 with a four-digit year. It must be checked in SQL: Arrow's int64
 # microseconds cover 292,000 years each way, and infinity and the year 294276 overflow them without
@@ -36,7 +39,17 @@ _EARLIEST = "'0001-01-01 00:00:00+00'::timestamptz"
 _LATEST = "'9999-12-31 23:59:59.999999+00'::timestamptz"
 
 
-Borders = Callable[[DayWindow], tuple[sql.Composable, sql.Composable]]
+Range = tuple[sql.Composable, sql.Composable]
+
+# Rewrites `{v}` as `time_spellings.iso8601_of` does. The groups of the pattern are its elements.
+_RESPELLED = f"""
+concat(m[1], '-', coalesce(m[2], m[4], m[6]), '-', coalesce(m[3], m[5], m[7]),
+    ' ' || lpad(coalesce(m[8], m[12]), 2, '0') || ':' || coalesce(m[9], m[13], '00')
+        || ':' || coalesce(m[10], m[14], '00'),
+    '.' || coalesce(m[11], m[15]),
+    CASE WHEN m[16] IS NOT NULL THEN 'Z' ELSE m[17] || ':' || coalesce(m[18], '00') END
+) COLLATE "C" AS c FROM (SELECT regexp_match({{v}}, '{PATTERN}') AS m OFFSET 0) AS p
+"""
 
 
 @dataclass(frozen=True)
@@ -47,10 +60,11 @@ class StoredTime:
         instant: Expression on the stored value `{v}`: a timestamptz, or null if it is no instant.
         value: Like `instant`, but also null outside of the years 1 to 9999. Empty if `instant` is
             null there already.
-        borders: Window -> first stored value of the day, and first one after it. They are compared
-            with the stored column, so that PostgreSQL can use an index.
+        ranges: Window -> ranges of stored values, each with its first value and the first one after
+            it. They hold all rows of the window. They are compared with the stored column, so that
+            PostgreSQL can use an index.
         inner: Expression on the table's column `{ref}` that gives `{v}`.
-        is_exact: Whether the borders decide alone. Otherwise they are wider than the day, and the
+        is_exact: Whether the ranges decide alone. Otherwise they are wider than the window, and the
             instant is compared as well.
         is_ordered: Whether stored values sort like their instants.
         rejected: (rule, condition on `{v}`, text of `{v}` for the quarantine).
@@ -58,13 +72,24 @@ class StoredTime:
     """
 
     instant: str
-    borders: Borders
+    ranges: Callable[[DayWindow], Sequence[Range]]
     value: str = ""
     inner: str = "{ref}"
     is_exact: bool = False
     is_ordered: bool = True
     rejected: tuple[tuple[str, str, str], ...] = ()
     changed: tuple[tuple[str, str], ...] = ()
+
+    def roughly(self, column: sql.Composable, window: DayWindow) -> sql.Composable:
+        """A condition on the stored column that holds for all rows of a window."""
+        return sql.SQL("({})").format(
+            sql.SQL(" OR ").join(
+                sql.SQL("({column} >= {start} AND {column} < {end})").format(
+                    column=column, start=start, end=end
+                )
+                for start, end in self.ranges(window)
+            )
+        )
 
 
 def stored_time(pg_type: str, encoding: str, timezone: str | None) -> StoredTime | str:
@@ -75,15 +100,15 @@ def stored_time(pg_type: str, encoding: str, timezone: str | None) -> StoredTime
         encoding: Unit of numbers, as in `encodings:` of a dataset.
         timezone: Zone of times without an offset, if it is known.
     """
-    unit_us = UNITS_US.get(encoding)
-    if unit_us and pg_type in NUMBERS:
-        return _epoch(pg_type, unit_us)
-    if unit_us and pg_type not in TEXTS:
+    unit = NUMBERS.get(encoding)
+    if unit and pg_type in NUMERIC_TYPES:
+        return _number(pg_type, unit)
+    if unit and pg_type not in TEXTS:
         return f"a number or text, because `encodings:` is {encoding}"
     if pg_type == "timestamptz":
         return _aware()
     if pg_type not in NAIVE_TIMES | TEXTS:
-        return "timestamptz, timestamp or date, ISO 8601 text, or a number with `encodings:`"
+        return "timestamptz, timestamp or date, text with a time, or a number with `encodings:`"
     if timezone is None:
         return "timestamptz, or this type with `timezone:` in the source of the dataset"
     return _text(timezone) if pg_type in TEXTS else _naive(timezone)
@@ -108,7 +133,7 @@ def _aware() -> StoredTime:
     outside = f"{{v}} < {_EARLIEST} OR {{v}} > {_LATEST}"
     return StoredTime(
         instant=f"CASE WHEN {outside} THEN NULL ELSE {{v}} END",
-        borders=lambda window: (instant_literal(window.start), instant_literal(window.end)),
+        ranges=lambda window: [(instant_literal(window.start), instant_literal(window.end))],
         is_exact=True,
         rejected=(("timestamp_out_of_range", outside, "{v}::text"),),
     )
@@ -126,10 +151,12 @@ def _naive(timezone: str) -> StoredTime:
     )
     return StoredTime(
         instant=f"CASE WHEN {outside} THEN NULL ELSE {instant} END",
-        borders=lambda window: (
-            _local(window.start - ZONE_SLACK, timezone),
-            _local(window.end + ZONE_SLACK, timezone),
-        ),
+        ranges=lambda window: [
+            (
+                _local(window.start - ZONE_SLACK, timezone),
+                _local(window.end + ZONE_SLACK, timezone),
+            )
+        ],
         rejected=(("timestamp_out_of_range", outside, "{v}::text"),),
     )
 
@@ -140,56 +167,82 @@ def _local(instant: dt.datetime, zone: str) -> sql.Composable:
 
 
 def _text(timezone: str) -> StoredTime:
-    """ISO 8601 text. One failed cast would fail the whole query; the pattern excludes such text."""
+    """Text. One failed cast would fail the whole query; the pattern excludes such text."""
     readable = f"{{v}} ~ '{ISO8601}'"
-    # Digits after the sixth are cut off, because the cast would round them.
-    cut = (
-        "concat(substring({v} from '^[^.]*'), '.' || left(substring({v} from '[.]([0-9]+)'), 6), "
-        "substring({v} from '[.][0-9]+(.*)$'))"
-    )
-    # Null first, because concat turns null into empty text.
+    of_c = _instant_of_text("c", timezone)
+    respelled = f"(SELECT {of_c} FROM (SELECT {_RESPELLED} OFFSET 0) AS s)"  # noqa: S608
     instant = (
-        f"CASE WHEN ({readable}) IS NOT TRUE THEN NULL "
-        f"WHEN {{v}} ~ ':[0-9][0-9].*{OFFSET}$' THEN {cut}::timestamptz "
-        f"ELSE {cut}::timestamp AT TIME ZONE {zone_literal(timezone).as_string()} END"
+        f"CASE WHEN {readable} THEN {_instant_of_text('{v}', timezone)} "
+        f"WHEN {{v}} ~ '{PATTERN}' THEN {respelled} END"
     )
     outside = f"({instant}) NOT BETWEEN {_EARLIEST} AND {_LATEST}"
+    unreadable = f"CASE WHEN {{v}} IS NULL OR {readable} THEN false ELSE ({instant}) IS NULL END"
+    # In the spelling of Go, the monotonic clock after `=` has a fraction, too.
+    finer = "'^[^.,=]*[.,][0-9][0-9][0-9][0-9][0-9][0-9][0-9]*[1-9]'"
     return StoredTime(
         # No other collation lets every text be matched with a pattern.
-        inner='{ref}::text COLLATE "C"',
+        inner='({ref}::text COLLATE "C")',
         instant=instant,
         value=f"CASE WHEN {outside} THEN NULL ELSE {instant} END",
-        borders=lambda window: (_date(window.start, -ZONE_SLACK), _date(window.end, ZONE_SLACK)),
+        ranges=lambda window: [
+            (
+                _date(window.start, -ZONE_SLACK, separator),
+                _date(window.end, ZONE_SLACK, separator),
+            )
+            for separator in DATE_SEPARATORS
+        ],
         is_ordered=False,
         rejected=(
-            ("unreadable_time", f"NOT {readable}", "left({v}, 500)"),
+            ("unreadable_time", unreadable, "left({v}, 500)"),
             ("timestamp_out_of_range", outside, "{v}"),
         ),
-        changed=(("timestamp_truncated", f"{readable} AND {{v}} ~ '[.][0-9][0-9][0-9][0-9][0-9]"
-                  "[0-9][0-9]*[1-9]'"),),
-    )  # fmt: skip
+        changed=(
+            (
+                "timestamp_truncated",
+                f"CASE WHEN {{v}} ~ {finer} THEN ({instant}) IS NOT NULL ELSE false END",
+            ),
+        ),
+    )
 
 
-def _date(instant: dt.datetime, slack: dt.timedelta) -> sql.Composable:
+def _instant_of_text(text: str, timezone: str) -> str:
+    """The instant of a text that may match `ISO8601`; null if it does not."""
+    # Digits after the sixth are cut off, because the cast would round them.
+    cut = (
+        f"concat(substring({text} from '^[^.]*'), "
+        f"'.' || left(substring({text} from '[.]([0-9]+)'), 6), "
+        f"substring({text} from '[.][0-9]+(.*)$'))"
+    )
+    # Null first, because concat turns null into empty text.
+    return (
+        f"CASE WHEN ({text} ~ '{ISO8601}') IS NOT TRUE THEN NULL "
+        f"WHEN {text} ~ ':[0-9][0-9].*{OFFSET}$' THEN {cut}::timestamptz "
+        f"ELSE {cut}::timestamp AT TIME ZONE {zone_literal(timezone).as_string()} END"
+    )
+
+
+def _date(instant: dt.datetime, slack: dt.timedelta, separator: str) -> sql.Composable:
     """A date before or after all text of a day in the sort order, in any collation.
 
     Text starts with the digits of its date, so a date that is far enough away is a safe border.
     """
     try:
-        return sql.Literal((instant + 2 * slack).date().isoformat())
+        date = (instant + 2 * slack).date().isoformat()
     except OverflowError:
-        return sql.Literal("0000" if slack < dt.timedelta() else "9999-99")
+        date = "0000" if slack < dt.timedelta() else "9999-99"
+    return sql.Literal(date.replace("-", separator))
 
 
-def _epoch(pg_type: str, unit_us: int) -> StoredTime:
-    """A number since 1970. Computed as numeric, which is exact and does not overflow."""
-    exact = f"({{v}}::numeric * {unit_us})"
+def _number(pg_type: str, unit: Unit) -> StoredTime:
+    """A number. Computed as numeric, which is exact and does not overflow."""
+    exact = f"({{v}}::numeric * {unit.us} + {unit.origin_us})"
     if pg_type.startswith("float"):
         # The shortest decimal text of the float counts. Infinity cannot be cast, so it becomes NaN.
         special = "{v} IN ('NaN', 'Infinity', '-Infinity')"
-        exact = (
-            f"(CASE WHEN {special} THEN 'NaN'::numeric ELSE {{v}}::text::numeric END * {unit_us})"
-        )
+        number = f"CASE WHEN {special} THEN 'NaN'::numeric ELSE {{v}}::text::numeric END"
+        exact = f"(({number}) * {unit.us} + {unit.origin_us})"
+    if unit.step_us > 1:
+        exact = f"(floor({exact} / {unit.step_us} + 0.5) * {unit.step_us})"
     outside = f"floor({exact}) NOT BETWEEN {EARLIEST_US} AND {LATEST_US}"
     us = f"floor({exact})::int8"
     # As days and a rest: PostgreSQL multiplies intervals in double precision, which would round
@@ -198,20 +251,19 @@ def _epoch(pg_type: str, unit_us: int) -> StoredTime:
         f"'1970-01-01 00:00:00+00'::timestamptz + ({us} / 86400000000)::float8 * interval '1 day' "
         f"+ ({us} % 86400000000)::float8 * interval '1 microsecond'"
     )
-    is_whole = pg_type in WHOLE_NUMBERS
     finer = f"CASE WHEN {outside} THEN false ELSE {exact} <> floor({exact}) END"
+    # Whole numbers of whole microseconds.
+    is_whole = pg_type in WHOLE_NUMBERS and unit.us % 1 == 0
     return StoredTime(
         instant=f"CASE WHEN {outside} THEN NULL ELSE {instant} END",
-        borders=lambda window: _counts(window, unit_us, slack=0 if is_whole else 1),
+        ranges=lambda window: [_numbers(window, unit, slack=0 if is_whole else 1)],
         is_exact=is_whole,
         rejected=(("timestamp_out_of_range", outside, "{v}::text"),),
         changed=() if is_whole else (("timestamp_truncated", finer),),
     )
 
 
-def _counts(
-    window: DayWindow, unit_us: int, *, slack: int
-) -> tuple[sql.Composable, sql.Composable]:
+def _numbers(window: DayWindow, unit: Unit, *, slack: int) -> Range:
     """The window in units, rounded up at both ends, which is exact for integers."""
-    start, end = (-(-since_epoch_us(t) // unit_us) for t in (window.start, window.end))
+    start, end = (math.ceil(unit.of_us(since_epoch_us(t))) for t in (window.start, window.end))
     return sql.Literal(start - slack), sql.Literal(end + slack)

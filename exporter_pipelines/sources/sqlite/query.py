@@ -7,6 +7,7 @@ Does not belong here: running the statements.
 from __future__ import annotations
 
 import datetime as dt
+import math
 from collections.abc import Collection, Sequence
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -18,7 +19,8 @@ from exporter_pipelines.contracts.day_window import DayWindow
 from exporter_pipelines.contracts.row_schema import Column, RowSchema
 from exporter_pipelines.contracts.source_config import SourceConfig
 from exporter_pipelines.sources.sqlite.values import FITS, IS_BLOB, TOO_LARGE
-from exporter_pipelines.sources.time_encodings import UNITS_US, ZONE_SLACK, since_epoch_us
+from exporter_pipelines.sources.time_encodings import NUMBERS, ZONE_SLACK, since_epoch_us
+from exporter_pipelines.sources.time_spellings import DATE_SEPARATORS
 
 INSTANT = "exporter_instant"
 """SQL function: stored time -> microseconds since 1970, or null."""
@@ -102,16 +104,20 @@ def roughly(
     """
     time += binary
     zone = ZoneInfo(source.timezone or "UTC")
-    rough = f"({time} >= ? AND {time} < ?)"
+    ends = _date(window.start, -ZONE_SLACK, zone), _date(window.end, ZONE_SLACK, zone)
+    ranges = [f"({time} >= ? AND {time} < ?)"] * len(DATE_SEPARATORS)
     parameters: list[Any] = [
-        _date(window.start, -ZONE_SLACK, zone),
-        _date(window.end, ZONE_SLACK, zone),
+        date.replace("-", separator) for separator in DATE_SEPARATORS for date in ends
     ]
-    if unit_us := UNITS_US.get(source.encoding(source.time_column)):
-        start_us, end_us = (since_epoch_us(t) for t in (window.start, window.end))
-        rough = f"({rough} OR ({time} >= ? AND {time} <= ?))"
-        parameters += [start_us // unit_us - 1, end_us // unit_us + 1]
-    return rough, parameters
+    if unit := NUMBERS.get(source.encoding(source.time_column)):
+        start, end = (unit.of_us(since_epoch_us(t)) for t in (window.start, window.end))
+        ranges.append(f"({time} >= ? AND {time} <= ?)")
+        parameters += [_int64(math.floor(start) - 1), _int64(math.ceil(end) + 1)]
+    return f"({' OR '.join(ranges)})", parameters
+
+
+def _int64(number: int) -> int:
+    return max(-(2**63), min(number, 2**63 - 1))
 
 
 class SqliteDayQuery:

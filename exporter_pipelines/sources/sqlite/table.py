@@ -18,7 +18,7 @@ from exporter_pipelines.sources.sqlite.catalog import SqliteCatalog
 from exporter_pipelines.sources.sqlite.connection import SqliteConnection, SqliteStatementError
 from exporter_pipelines.sources.sqlite.query import quoted, relation, rule_probe, table_name
 from exporter_pipelines.sources.sqlite.types import type_of
-from exporter_pipelines.sources.time_encodings import UNITS_US
+from exporter_pipelines.sources.time_encodings import NUMBERS
 
 
 class SqliteTable:
@@ -113,7 +113,7 @@ class SqliteTable:
     def _check_encoding(self) -> None:
         """Refuse a time column with numbers of an unknown unit: all its days would be empty."""
         source = self._dataset.config.source
-        if source.encoding(source.time_column) in UNITS_US:
+        if source.encoding(source.time_column) in NUMBERS:
             return
         time = quoted("t", self._dataset.source_name(source.time_column))
         # Numbers sort before all text, so with an index this reads one row.
@@ -125,7 +125,7 @@ class SqliteTable:
             raise ColumnMismatchError(
                 f"The time column {time} of {self._dataset.name} holds numbers ({found[0][0]}).",
                 f"Set their unit, as in `encodings: {{{source.time_column}: epoch_s}}`. Units are "
-                "epoch_s, epoch_ms and epoch_us.",
+                f"{', '.join(NUMBERS)}.",
             )
 
     def _check_sql_rules(self) -> None:

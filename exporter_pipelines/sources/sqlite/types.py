@@ -12,7 +12,7 @@ import pyarrow as pa
 from exporter_pipelines.contracts.column_settings import SourceType
 from exporter_pipelines.contracts.row_schema import Column
 from exporter_pipelines.contracts.source_config import SourceConfig
-from exporter_pipelines.sources.time_encodings import UNITS_US
+from exporter_pipelines.sources.time_encodings import NUMBERS
 
 _NUMBERS = {"integer", "real"}
 # Not every name that makes SQLite prefer integers: FLOATING POINT does as well, because of POINT.
@@ -70,8 +70,8 @@ def needed_for(column: Column, type_name: str, source: SourceConfig) -> str | No
     if column.is_timestamp:
         if source.timezone is None:
             return "`timezone:` in the source, because SQLite stores no time zones"
-        if held in _NUMBERS and source.encoding(column.name) not in UNITS_US:
-            return f"`encodings: {{{column.name}: ...}}` with epoch_s, epoch_ms or epoch_us"
+        if held in _NUMBERS and source.encoding(column.name) not in NUMBERS:
+            return f"`encodings: {{{column.name}: ...}}` with {', '.join(NUMBERS)}"
         return None if held in {"text", *_NUMBERS} else "text or numbers"
     if pa.types.is_float64(column.type):
         return None if held in _NUMBERS else "numbers"

@@ -25,7 +25,7 @@ from exporter_pipelines.sources.sqlite.cells import (
 )
 from exporter_pipelines.sources.sqlite.notes import Notes
 from exporter_pipelines.sources.time_encodings import (
-    UNITS_US,
+    NUMBERS,
     Instant,
     NotAnInstantError,
     of_number,
@@ -110,9 +110,9 @@ class SqliteValues:
             NotAnInstantError: the value is not an instant.
         """
         if isinstance(value, int | float):
-            if time_encoding not in UNITS_US:
+            if time_encoding not in NUMBERS:
                 raise NotAnInstantError("unreadable_time")
-            return of_number(value, UNITS_US[time_encoding])
+            return of_number(value, NUMBERS[time_encoding])
         try:
             return of_text(value.decode(self.encoding), self.zone)
         except UnicodeDecodeError:
