@@ -24,10 +24,12 @@ from exporter_pipelines import databases, output_folder, settings
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.day_window import DayWindow
 from exporter_pipelines.contracts.manifest import Manifest
+from exporter_pipelines.contracts.outside_days import ExportableDays
 from exporter_pipelines.defs_files import dataset_named
 from exporter_pipelines.engine import export_day as engine
 from exporter_pipelines.engine import load
 from exporter_pipelines.engine.export_day import StoreWriter
+from exporter_pipelines.engine.outside_days import OutsideDays
 from exporter_pipelines.engine.range_counts import count_again
 from exporter_pipelines.engine.stage import DEFAULT_BATCH_ROWS
 from exporter_pipelines.engine.trailing_days import TrailingDays
@@ -87,6 +89,9 @@ def export_days(
     output_folder.require(store)
     trailing_days = TrailingDays(store, dataset.name)
     exported: dict[str, int] = {}
+    outside_days = OutsideDays(
+        ExportableDays.of(settings.start_date(), settings.end_date(), settings.timezone())
+    )
     sample = databases.is_sample(dataset.config.source.url)
     with databases.open_session() as session:
         for day in days:
@@ -101,6 +106,7 @@ def export_days(
                 batch_rows=batch_rows,
                 accept_loss=accept_loss,
                 sample=sample,
+                outside_days=outside_days,
             )
             manifest = outcome.published()
             output_folder.remember_first(store, sample=sample)

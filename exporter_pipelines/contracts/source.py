@@ -17,6 +17,7 @@ import pyarrow as pa
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.day_window import DayWindow
 from exporter_pipelines.contracts.inspection import Inspection
+from exporter_pipelines.contracts.outside_days import ExportableDays, OutsideRows
 from exporter_pipelines.contracts.row_schema import NOTES_COLUMN, RowSchema
 
 __all__ = [
@@ -91,12 +92,15 @@ class DaySnapshot(Protocol):
         schema: The dataset's schema, with the types of this table.
         row_count: Rows of the day, counted by the database in this snapshot.
         repeated_keys: Rows that repeat the key of another row, counted by the database.
+        unreadable_times: Rows whose time is text that begins with the date of the day and that
+            cannot be read as a time. They are not among the rows of the day.
         identity: Where the rows are read.
     """
 
     schema: RowSchema
     row_count: int
     repeated_keys: int
+    unreadable_times: int
     identity: SourceIdentity
 
     @property
@@ -118,6 +122,19 @@ class DaySnapshot(Protocol):
 
         Raises:
             SourceLostError: the database stopped in the middle.
+        """
+        ...
+
+    def rows_outside(self, days: ExportableDays, *, timeout_s: float) -> OutsideRows:
+        """Rows of the table that belong to no day, in the snapshot; called before `batches`.
+
+        Args:
+            days: The days that can be exported.
+            timeout_s: Limit of counting all rows. After it, a sample of rows is counted, which may
+                take as long again; if that fails as well, the result has no counts.
+
+        Raises:
+            SourceLostError: the database stopped.
         """
         ...
 

@@ -23,6 +23,7 @@ class Tally:
         rows_outside_window: Rows read whose time is not in the day; anything but 0 is a bug.
         key_was_transformed: Whether a transform changed the key of a row.
         repeated_keys: Rows whose key another row of the day also has, less one for each such key.
+        unreadable_times: See `contracts.source.DaySnapshot`; not among the rows of the day.
         nulls: Exported column -> nulls in the data files.
         failures: (rule, column) -> rows that broke the rule.
         changed: Rule -> values that it changed.
@@ -39,6 +40,7 @@ class Tally:
     rows_outside_window: int = 0
     key_was_transformed: bool = False
     repeated_keys: int = 0
+    unreadable_times: int = 0
     nulls: Counter[str] = field(default_factory=Counter)
     failures: Counter[tuple[str, str | None]] = field(default_factory=Counter)
     changed: Counter[str] = field(default_factory=Counter)

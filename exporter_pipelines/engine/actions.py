@@ -34,6 +34,9 @@ ACTIONS = {
     "repeated_keys": "Remove the repeated rows in the backend, or name a column that is unique as "
     f"source.key in defs.yaml. {_SEE_QUALITY}",
     "rows_outside_window": _REPORT_BUG,
+    "rows_outside_every_day": "Correct the times in the backend. docs/types.md lists what is read "
+    "as a time. `exporter doctor` shows the form of the times that cannot be read. If the rows "
+    f"belong in no export, leave them out with `query:` in defs.yaml. {_SEE_QUALITY}",
     "row_conservation": _REPORT_BUG,
     "no_lost_rows": "Find out why the source has lost rows: a purge, another database, or missing "
     f"rights.{{ways_out}} {_SEE_HELD}",

@@ -14,6 +14,7 @@ from typing import Protocol
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.day_window import DayWindow
 from exporter_pipelines.contracts.manifest import Manifest
+from exporter_pipelines.contracts.outside_days import ExportableDays
 from exporter_pipelines.contracts.source import Session
 from exporter_pipelines.contracts.staged_day import StagedDay, Staging
 from exporter_pipelines.contracts.store import Store
@@ -23,6 +24,7 @@ from exporter_pipelines.engine.drift import judge_drift
 from exporter_pipelines.engine.judge import Verdict, judge
 from exporter_pipelines.engine.kept_days import KeptDay, kept_day
 from exporter_pipelines.engine.lost_rows import judge_loss
+from exporter_pipelines.engine.outside_days import OutsideDays
 from exporter_pipelines.engine.publish import JudgedDay, hold, publish
 from exporter_pipelines.engine.retries import Retries, stage_with_retries
 from exporter_pipelines.engine.same_source import judge_source, refuse_mixing
@@ -140,6 +142,7 @@ def export_day(
     sample: bool = False,
     progress: Progress = lambda _read, _total: None,
     retries: Retries | None = None,
+    outside_days: OutsideDays | None = None,
 ) -> DayOutcome:
     """Export one day.
 
@@ -156,6 +159,8 @@ def export_day(
         sample: Whether the source is the embedded sample backend, which is never mixed with others.
         progress: Called after each batch with (rows read so far, rows of the day).
         retries: How staging is retried; by default as the dataset configures.
+        outside_days: The days that can be exported; pass the same object for a whole run. By
+            default all days until today.
 
     Raises:
         ExporterError: the day could not be staged or published; a published export of it stays.
@@ -168,6 +173,7 @@ def export_day(
     kept = None if accept_loss else kept_day(store, dataset, window, record, session)
     if kept:
         return _kept_outcome(dataset, window.day, kept)
+    outside = outside_days or OutsideDays(ExportableDays.of("", None, window.timezone))
     with stage_with_retries(
         dataset,
         window,
@@ -178,9 +184,12 @@ def export_day(
         batch_rows=batch_rows,
         progress=progress,
         retries=retries,
+        before_rows=lambda snapshot: outside.count(dataset, snapshot),
     ) as staged:
         trailing = trailing_days or TrailingDays(store, dataset.name)
-        judged = _judge(staged, store, trailing, session, accept_loss=accept_loss, sample=sample)
+        judged = _judge(
+            staged, store, trailing, session, outside, accept_loss=accept_loss, sample=sample
+        )
         if judged.holds:
             quarantine = writer.hold(judged)
             stays = _published_at(store.read_manifest(dataset.name, window.day))
@@ -208,6 +217,7 @@ def _judge(
     store: Store,
     trailing_days: TrailingDays,
     session: Session,
+    outside: OutsideDays,
     *,
     accept_loss: bool,
     sample: bool,
@@ -229,6 +239,7 @@ def _judge(
     today = DayNumbers.of_tally(tally)
     verdicts = [
         *judge(dataset, tally),
+        outside.judge(dataset, day, tally.unreadable_times),
         loss.verdict,
         source.verdict,
         *judge_drift(dataset.schema.columns, today, trailing_days.before(day)),

@@ -20,6 +20,10 @@ CHECKS = {
     "required_fields": "Rows without a value in a required column. They are rejected.",
     "repeated_keys": "Rows that repeat the key of another row of the day. They are exported.",
     "rows_outside_window": "Rows read whose time lies outside the day. Must be 0.",
+    "rows_outside_every_day": "Rows of the table that belong to no day that can be exported: "
+    "without a time, with an infinite or unreadable one, before the first or after the last day. "
+    "Counted once in a run. Warns about the first three. The day is held if an unreadable time "
+    "begins with its date.",
     "row_conservation": "Rows counted by the source, compared with rows exported, rejected and "
     "filtered. The numbers must match.",
     "no_lost_rows": "Rows of the published export that the source does not have any more. Rows "
@@ -47,6 +51,7 @@ CHECKS = {
 HOLDING = (
     "rejection_limits",
     "rows_outside_window",
+    "rows_outside_every_day",
     "row_conservation",
     "no_lost_rows",
     "same_source",

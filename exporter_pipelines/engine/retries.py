@@ -58,6 +58,7 @@ def stage_with_retries(
     batch_rows: int = DEFAULT_BATCH_ROWS,
     progress: Progress = lambda _read, _total: None,
     retries: Retries | None = None,
+    before_rows: Callable[[DaySnapshot], object] = lambda _snapshot: None,
 ) -> Iterator[StagedDay]:
     """Stage a day; its staging area is discarded when the block is left.
 
@@ -73,6 +74,7 @@ def stage_with_retries(
         batch_rows: As for `stage_day`.
         progress: As for `stage_day`; restarts with each attempt.
         retries: Number of retries and the first wait.
+        before_rows: Called with each snapshot before its rows are read.
 
     Raises:
         ExporterError: of the last attempt.
@@ -82,6 +84,7 @@ def stage_with_retries(
         with ExitStack() as stack:
             staging = stack.enter_context(begin())
             with open_snapshot() as snapshot:
+                before_rows(snapshot)
                 day = stage_day(
                     dataset, window, snapshot, staging,
                     run_id=run_id, batch_rows=batch_rows, progress=progress,

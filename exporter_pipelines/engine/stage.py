@@ -76,6 +76,7 @@ class _Stager:
         self._account = RowAccount(dataset, snapshot.schema)
         self._files = DataFiles(staging, dataset, window, self._exported)
         self._tally = self._account.empty_tally(snapshot.row_count, snapshot.repeated_keys)
+        self._tally.unreadable_times = snapshot.unreadable_times
         self._quarantine = Quarantine(
             staging,
             layout.quarantine_stem(dataset.name, window.day, run_id, staging.generation),

@@ -17,7 +17,9 @@ import dagster as dg
 from exporter_pipelines import databases, output_folder, settings
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.day_window import DayWindow
+from exporter_pipelines.contracts.outside_days import ExportableDays
 from exporter_pipelines.engine.export_day import DayOutcome, export_day
+from exporter_pipelines.engine.outside_days import OutsideDays
 from exporter_pipelines.engine.range_counts import count_again
 from exporter_pipelines.engine.trailing_days import TrailingDays
 from exporter_pipelines.errors import ExporterError
@@ -60,6 +62,7 @@ class ExportRun:
         self.events = day_events(self.context, store)
         self.progress = ProgressLog(self.context.log, self.dataset.name, days)
         self.trailing_days = TrailingDays(store, self.dataset.name)
+        self.outside_days: OutsideDays | None = None
         with self.backend.open_session() as self.session:
             yield from self._each(days)
             yield from self._count_again()
@@ -96,6 +99,9 @@ class ExportRun:
         try:
             self.config.check()
             output_folder.require(self.exports.store())
+            self.outside_days = self.outside_days or OutsideDays(
+                ExportableDays.of(settings.start_date(), settings.end_date(), settings.timezone())
+            )
             outcome = self._export(day)
         except ExporterError as error:
             yield self._add_problem(day, str(error), error.docs_anchor)
@@ -119,6 +125,7 @@ class ExportRun:
             accept_loss=day in self.config.accept_loss_days,
             sample=databases.is_sample(self.dataset.config.source.url),
             progress=self.progress.batch,
+            outside_days=self.outside_days,
         )
 
     def _record(self, outcome: DayOutcome) -> Iterator[object]:

@@ -6,6 +6,7 @@ Does not belong here: running the statements.
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 from collections.abc import Mapping, Sequence
 
@@ -23,6 +24,7 @@ from exporter_pipelines.sources.postgres.times import (
     stored_time,
 )
 from exporter_pipelines.sources.postgres.types import Projection
+from exporter_pipelines.sources.time_spellings import DATE_SEPARATORS
 
 _BY_BYTES = sql.Identifier("C")
 _MOST_SORTED = 700
@@ -68,6 +70,13 @@ def instant_of(time: StoredTime, column: sql.Identifier) -> sql.Composable:
     return sql.SQL("({})").format(sql.SQL(time.instant).format(v=stored))
 
 
+def _day_after(day: str) -> str:
+    try:
+        return str(dt.date.fromisoformat(day) + dt.timedelta(days=1))
+    except OverflowError:
+        return "9999-99"
+
+
 def fingerprint_of(rows: int, largest_key: int | None) -> str:
     """The same value as `PostgresDayQuery.fingerprint`, for keys that are integers."""
     text = str(rows) if largest_key is None else f"{rows}|{largest_key}"
@@ -97,7 +106,7 @@ class PostgresDayQuery:
         *,
         key_has_no_order: bool = False,
     ) -> None:
-        self._dataset, self._types = dataset, types
+        self._dataset, self._types, self._window = dataset, types, window
         self._projections = projections
         self._key_is_unique, self._key_has_no_order = key_is_unique, key_has_no_order
         source = dataset.config.source
@@ -124,6 +133,35 @@ class PostgresDayQuery:
         if with_fingerprint:
             columns.append(self._fingerprint())
         return self._of_the_day(sql.SQL(", ").join(columns))
+
+    def nearly_of_the_day(self) -> str | None:
+        """One row: `rows` whose time begins with the date of the day but cannot be read.
+
+        None if every value of the time column can be read.
+        """
+        if self._stored_time.limits:
+            return None
+        time = sql.Identifier("t", self._time)
+        following = _day_after(self._window.day)
+        text = sql.SQL(self._stored_time.inner).format(ref=time)
+        begins = sql.SQL(" OR ").join(
+            sql.SQL(
+                "({time} >= {day} AND {time} < {end} AND left({text}, {length}) = {day})"
+            ).format(
+                time=time,
+                text=text,
+                day=sql.Literal(day),
+                length=sql.Literal(len(day)),
+                end=sql.Literal(following.replace("-", separator)),
+            )
+            for separator in DATE_SEPARATORS
+            for day in [self._window.day.replace("-", separator)]
+        )
+        return self._text(
+            sql.SQL("SELECT count(*) AS rows FROM {} AS t WHERE ({}) AND {} IS NULL").format(
+                self._table, begins, self._instant()
+            )
+        )
 
     def fingerprint(self) -> str:
         """One row: the `fingerprint`."""

@@ -9,14 +9,22 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from psycopg import sql
 
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.day_window import DayWindow
+from exporter_pipelines.contracts.outside_days import ExportableDays, OutsideRows
 from exporter_pipelines.contracts.source import NOTES_COLUMN, SourceIdentity, SourceInfo
 from exporter_pipelines.errors import ConfigurationError, SourceLostError
 from exporter_pipelines.sources.postgres.connection import PostgresConnection
 from exporter_pipelines.sources.postgres.errors import PostgresStatementError
-from exporter_pipelines.sources.postgres.query import PostgresDayQuery, fingerprint_of
+from exporter_pipelines.sources.postgres.outside import PostgresOutside
+from exporter_pipelines.sources.postgres.query import (
+    PostgresDayQuery,
+    fingerprint_of,
+    read_time,
+    relation,
+)
 from exporter_pipelines.sources.postgres.questions import REWRITTEN
 from exporter_pipelines.sources.postgres.table import PostgresTable
 
@@ -51,7 +59,7 @@ class PostgresDaySnapshot:
         # Everything that the engine needs before the rows.
         table = PostgresTable(connection, dataset)
         self._dataset = dataset = table.dataset
-        projections = table.projections()
+        projections, self._types = table.projections(), table.types
         self.schema = dataset.schema.bound({p.column.name: p.column for p in projections if p})
         self._query = PostgresDayQuery(
             dataset,
@@ -65,6 +73,10 @@ class PostgresDaySnapshot:
         counts = self._counts()
         self.row_count, self.repeated_keys = counts["rows"], counts["repeated"]
         self._fingerprint: str | None = counts.get("fingerprint")
+        nearly = self._query.nearly_of_the_day()
+        self.unreadable_times = (
+            connection.rows(nearly, is_slow=True)[0]["rows"] if nearly is not None else 0
+        )
         if rewritten := connection.rows(REWRITTEN):
             raise SourceLostError(
                 f"{rewritten[0]['name']} was rewritten (by ALTER TABLE, TRUNCATE or similar) when "
@@ -109,6 +121,14 @@ class PostgresDaySnapshot:
             for offset in range(0, batch.num_rows, max_rows):
                 yield self._delivered(batch.slice(offset, max_rows))
         self._is_streaming, self._read_whole = False, True
+
+    def rows_outside(self, days: ExportableDays, *, timeout_s: float) -> OutsideRows:
+        """See `contracts.source.DaySnapshot.rows_outside`."""
+        source = self._dataset.config.source
+        time = sql.Identifier("t", self._dataset.source_name(source.time_column))
+        stored = read_time(self._dataset, self._types)
+        outside = PostgresOutside(self._connection, relation(source), time, stored)
+        return outside.count(days, timeout_s)
 
     def stop(self) -> None:
         """See `contracts.source.DaySnapshot.stop`."""

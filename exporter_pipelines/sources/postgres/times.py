@@ -35,8 +35,8 @@ NUMERIC_TYPES = WHOLE_NUMBERS | {"float4", "float8", "numeric"}
 # The range of ISO 8601 with a four-digit year. It must be checked in SQL: Arrow's int64
 # microseconds cover 292,000 years each way, and infinity and the year 294276 overflow them without
 # an error.
-_EARLIEST = "'0001-01-01 00:00:00+00'::timestamptz"
-_LATEST = "'9999-12-31 23:59:59.999999+00'::timestamptz"
+EARLIEST = "'0001-01-01 00:00:00+00'::timestamptz"
+LATEST = "'9999-12-31 23:59:59.999999+00'::timestamptz"
 
 
 Range = tuple[sql.Composable, sql.Composable]
@@ -66,6 +66,8 @@ class StoredTime:
         inner: Expression on the table's column `{ref}` that gives `{v}`.
         is_exact: Whether the ranges decide alone. Otherwise they are wider than the window, and the
             instant is compared as well.
+        limits: Stored values below the first and above the second may be no instant; all others,
+            except null, are. None if any value may be none.
         is_ordered: Whether stored values sort like their instants.
         rejected: (rule, condition on `{v}`, text of `{v}` for the quarantine).
         changed: (rule, condition on `{v}`).
@@ -76,6 +78,7 @@ class StoredTime:
     value: str = ""
     inner: str = "{ref}"
     is_exact: bool = False
+    limits: tuple[str, str] | None = None
     is_ordered: bool = True
     rejected: tuple[tuple[str, str, str], ...] = ()
     changed: tuple[tuple[str, str], ...] = ()
@@ -130,11 +133,12 @@ def instant_literal(instant: dt.datetime) -> sql.Composable:
 
 
 def _aware() -> StoredTime:
-    outside = f"{{v}} < {_EARLIEST} OR {{v}} > {_LATEST}"
+    outside = f"{{v}} < {EARLIEST} OR {{v}} > {LATEST}"
     return StoredTime(
         instant=f"CASE WHEN {outside} THEN NULL ELSE {{v}} END",
         ranges=lambda window: [(instant_literal(window.start), instant_literal(window.end))],
         is_exact=True,
+        limits=(EARLIEST, LATEST),
         rejected=(("timestamp_out_of_range", outside, "{v}::text"),),
     )
 
@@ -146,7 +150,7 @@ def _naive(timezone: str) -> StoredTime:
     outside = (
         "CASE WHEN {v} BETWEEN '0001-01-02'::timestamp AND '9999-12-30'::timestamp THEN false "
         "WHEN {v} BETWEEN '0001-12-30 BC'::timestamp AND '10000-01-02'::timestamp "
-        f"THEN {instant} NOT BETWEEN {_EARLIEST} AND {_LATEST} "
+        f"THEN {instant} NOT BETWEEN {EARLIEST} AND {LATEST} "
         "ELSE {v} IS NOT NULL END"
     )
     return StoredTime(
@@ -157,6 +161,7 @@ def _naive(timezone: str) -> StoredTime:
                 _local(window.end + ZONE_SLACK, timezone),
             )
         ],
+        limits=("'0001-01-02'::timestamp", "'9999-12-30'::timestamp"),
         rejected=(("timestamp_out_of_range", outside, "{v}::text"),),
     )
 
@@ -169,13 +174,15 @@ def _local(instant: dt.datetime, zone: str) -> sql.Composable:
 def _text(timezone: str) -> StoredTime:
     """Text. One failed cast would fail the whole query; the pattern excludes such text."""
     readable = f"{{v}} ~ '{ISO8601}'"
-    of_c = _instant_of_text("c", timezone)
-    respelled = f"(SELECT {of_c} FROM (SELECT {_RESPELLED} OFFSET 0) AS s)"  # noqa: S608
+    respelled = (
+        f"(SELECT CASE WHEN c ~ '{ISO8601}' THEN {_cast('c', timezone)} END "  # noqa: S608
+        f"FROM (SELECT {_RESPELLED} OFFSET 0) AS s)"
+    )
     instant = (
-        f"CASE WHEN {readable} THEN {_instant_of_text('{v}', timezone)} "
+        f"CASE WHEN {readable} THEN {_cast('{v}', timezone)} "
         f"WHEN {{v}} ~ '{PATTERN}' THEN {respelled} END"
     )
-    outside = f"({instant}) NOT BETWEEN {_EARLIEST} AND {_LATEST}"
+    outside = f"({instant}) NOT BETWEEN {EARLIEST} AND {LATEST}"
     unreadable = f"CASE WHEN {{v}} IS NULL OR {readable} THEN false ELSE ({instant}) IS NULL END"
     # In the spelling of Go, the monotonic clock after `=` has a fraction, too.
     finer = "'^[^.,=]*[.,][0-9][0-9][0-9][0-9][0-9][0-9][0-9]*[1-9]'"
@@ -205,18 +212,16 @@ def _text(timezone: str) -> StoredTime:
     )
 
 
-def _instant_of_text(text: str, timezone: str) -> str:
-    """The instant of a text that may match `ISO8601`; null if it does not."""
+def _cast(text: str, timezone: str) -> str:
+    """The instant of a text that matches `ISO8601`."""
     # Digits after the sixth are cut off, because the cast would round them.
     cut = (
         f"concat(substring({text} from '^[^.]*'), "
         f"'.' || left(substring({text} from '[.]([0-9]+)'), 6), "
         f"substring({text} from '[.][0-9]+(.*)$'))"
     )
-    # Null first, because concat turns null into empty text.
     return (
-        f"CASE WHEN ({text} ~ '{ISO8601}') IS NOT TRUE THEN NULL "
-        f"WHEN {text} ~ ':[0-9][0-9].*{OFFSET}$' THEN {cut}::timestamptz "
+        f"CASE WHEN {text} ~ ':[0-9][0-9].*{OFFSET}$' THEN {cut}::timestamptz "
         f"ELSE {cut}::timestamp AT TIME ZONE {zone_literal(timezone).as_string()} END"
     )
 
@@ -258,9 +263,16 @@ def _number(pg_type: str, unit: Unit) -> StoredTime:
         instant=f"CASE WHEN {outside} THEN NULL ELSE {instant} END",
         ranges=lambda window: [_numbers(window, unit, slack=0 if is_whole else 1)],
         is_exact=is_whole,
+        limits=_limits(unit),
         rejected=(("timestamp_out_of_range", outside, "{v}::text"),),
         changed=() if is_whole else (("timestamp_truncated", finer),),
     )
+
+
+def _limits(unit: Unit) -> tuple[str, str]:
+    """The first and last number of the years 1 to 9999; at most those of a bigint."""
+    low, high = math.ceil(unit.of_us(EARLIEST_US)), math.floor(unit.of_us(LATEST_US))
+    return str(max(low, -(2**63) + 1)), str(min(high, 2**63 - 1))
 
 
 def _numbers(window: DayWindow, unit: Unit, *, slack: int) -> Range:

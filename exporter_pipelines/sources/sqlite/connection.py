@@ -10,6 +10,7 @@ import math
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +133,20 @@ class SqliteConnection:
             raise self._lost(error) from None
         self._collations.refuse_used()
 
+    @contextmanager
+    def time_limit(self, timeout_s: float) -> Iterator[None]:
+        """Let every statement in the block fail with `SqliteTimeoutError` after this time."""
+        ends = time.monotonic() + timeout_s
+        self._connection.set_progress_handler(lambda: time.monotonic() > ends, _CHECK_EVERY)
+        try:
+            yield
+        except ExporterError:
+            if time.monotonic() > ends:
+                raise SqliteTimeoutError from None
+            raise
+        finally:
+            self._connection.set_progress_handler(None, 0)
+
     def list_values(self, table: str, values: Iterable[object]) -> None:
         """Create a temporary table with one column, `value`, of values as they are."""
         try:
@@ -200,6 +215,10 @@ class SqliteConnection:
 def error_name(error: Exception) -> str:
     """SQLite's name of an error, or the class name of an error of the driver."""
     return str(getattr(error, "sqlite_errorname", type(error).__name__))
+
+
+class SqliteTimeoutError(Exception):
+    """A statement took longer than `SqliteConnection.time_limit` allows."""
 
 
 class SqliteStatementError(Exception):

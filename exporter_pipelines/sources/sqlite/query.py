@@ -148,6 +148,7 @@ class SqliteDayQuery:
     ) -> None:
         source = dataset.config.source
         self._dataset, self._schema, self._names = dataset, schema, names
+        self._window = window
         self._key_is_unique = key_is_unique
         self._relation = relation(dataset)
         self._time = self._reference(source.time_column)
@@ -158,15 +159,32 @@ class SqliteDayQuery:
         self._where, self.parameters = self._in_window(window)
 
     def counts(self) -> str:
-        """One row: number of rows, number of repeated keys, largest key and latest update."""
-        key = f"{self._key} COLLATE BINARY"
+        """One row: rows, repeated keys, unreadable times, largest key and latest update.
+
+        Times are unreadable if they begin with the date of the day; see `DaySnapshot`.
+        """
+        key = "CASE WHEN inside THEN k END COLLATE BINARY"
         repeated = "0" if self._key_is_unique else f"count({key}) - count(DISTINCT {key})"
         updated = self._dataset.config.source.updated_column
+        latest = quoted("t", updated) if updated else "NULL"
         largest = ", ".join(
-            f"max(CAST({column} AS TEXT) COLLATE BINARY)" if column else "NULL"
-            for column in (self._key, quoted("t", updated) if updated else None)
+            f"max(CASE WHEN inside THEN CAST({column} AS TEXT) END COLLATE BINARY)"
+            for column in ("k", "u")
         )
-        return f"SELECT count(*), {repeated}, {largest} FROM {self._relation} WHERE {self._where}"  # noqa: S608
+        start_us, end_us = self._borders_us
+        return (
+            f"SELECT count(CASE WHEN inside THEN 1 END), {repeated}, "  # noqa: S608
+            f"count(CASE WHEN nearly THEN 1 END), {largest} FROM ("
+            f"SELECT {self._key} AS k, {latest} AS u, "
+            f"{_instant(self._time)} BETWEEN {start_us} AND {end_us} AS inside, "
+            f"{self._begins_with_the_date()} AND {_instant(self._time)} IS NULL AS nearly "
+            f"FROM {self._relation} WHERE {self._rough})"
+        )
+
+    def _begins_with_the_date(self) -> str:
+        dates = [self._window.day.replace("-", separator) for separator in DATE_SEPARATORS]
+        begins = (f"substr({self._time}, 1, {len(date)}) = '{date}'" for date in dates)
+        return f"(typeof({self._time}) = 'text' AND ({' OR '.join(begins)}))"
 
     def rows(self) -> str:
         """The rows of the day in a total order.
@@ -235,11 +253,11 @@ class SqliteDayQuery:
     def _in_window(self, window: DayWindow) -> tuple[str, list[Any]]:
         """`[start, end)`: roughly on the stored column, which can use an index; then exactly."""
         source = self._dataset.config.source
-        start_us, end_us = (since_epoch_us(t) for t in (window.start, window.end))
-        rough, parameters = roughly(source, self._time, window, self._binary)
+        self._rough, parameters = roughly(source, self._time, window, self._binary)
+        self._borders_us = since_epoch_us(window.start), since_epoch_us(window.end) - 1
         # BETWEEN calls the function only once.
-        exact = f"{_instant(self._time)} BETWEEN ? AND ?"
-        return f"{rough} AND {exact}", [*parameters, start_us, end_us - 1]
+        exact = "{} BETWEEN {} AND {}".format(_instant(self._time), *self._borders_us)
+        return f"{self._rough} AND {exact}", parameters
 
     def _has(self, column: str) -> bool:
         return self._dataset.source_name(column) in self._names

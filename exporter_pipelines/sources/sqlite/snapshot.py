@@ -12,10 +12,12 @@ import pyarrow as pa
 
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.day_window import DayWindow
+from exporter_pipelines.contracts.outside_days import ExportableDays, OutsideRows
 from exporter_pipelines.contracts.source import NOTES_COLUMN, SourceIdentity, SourceInfo
 from exporter_pipelines.sources.sqlite.connection import Row, SqliteConnection
 from exporter_pipelines.sources.sqlite.notes import Notes
-from exporter_pipelines.sources.sqlite.query import INSTANT, SqliteDayQuery
+from exporter_pipelines.sources.sqlite.outside import SqliteOutside
+from exporter_pipelines.sources.sqlite.query import INSTANT, SqliteDayQuery, quoted, relation
 from exporter_pipelines.sources.sqlite.table import SqliteTable
 from exporter_pipelines.sources.sqlite.values import SqliteValues
 
@@ -68,7 +70,7 @@ class SqliteDaySnapshot:
             connection.binary,
         )
         counts = connection.rows(self._query.counts(), self._query.parameters)[0]
-        self.row_count, self.repeated_keys, *largest = counts
+        self.row_count, self.repeated_keys, self.unreadable_times, *largest = counts
         self.identity = SourceIdentity("sqlite", None, str(connection.file), table.resolved)
         self.info = SourceInfo(
             "sqlite",
@@ -96,6 +98,17 @@ class SqliteDaySnapshot:
                 rows, size_bytes = [], 0
         if rows:
             yield self._delivered(rows)
+
+    def rows_outside(self, days: ExportableDays, *, timeout_s: float) -> OutsideRows:
+        """See `contracts.source.DaySnapshot.rows_outside`."""
+        source = self._dataset.config.source
+        encoding = source.encoding(source.time_column)
+        return SqliteOutside(
+            self._connection,
+            relation(self._dataset),
+            quoted("t", self._dataset.source_name(source.time_column)),
+            lambda value: self._values.instant(value, encoding).us,
+        ).count(days, timeout_s)
 
     def stop(self) -> None:
         """See `contracts.source.DaySnapshot.stop`."""
