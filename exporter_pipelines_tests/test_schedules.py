@@ -107,6 +107,7 @@ def test_the_graph(repository: dg.RepositoryDefinition) -> None:
         "required_fields",
         "row_conservation",
         "row_count_drift",
+        "rows_outside_every_day",
         "rows_outside_window",
         "same_source",
         "source_unchanged",

@@ -26,7 +26,7 @@ CHECKS = {
     "required_fields", "row_conservation", "row_count_drift", "rows_outside_window",
     "source_unchanged", "value_mix_drift",
 }  # fmt: skip
-CHECKS_ADDED_SINCE = {"no_lost_rows", "same_source"}
+CHECKS_ADDED_SINCE = {"no_lost_rows", "rows_outside_every_day", "same_source"}
 NAMES = {
     "assets": {"errors_of_events", "events", "events_severe", "export_report"},
     "checks": {

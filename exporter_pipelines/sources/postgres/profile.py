@@ -20,7 +20,7 @@ from exporter_pipelines.contracts.table_profile import (
     ValueSet,
 )
 from exporter_pipelines.errors import NotAnsweredError
-from exporter_pipelines.sources.postgres.times import NUMBERS, TEXTS, WHOLE_NUMBERS
+from exporter_pipelines.sources.postgres.times import NUMERIC_TYPES, TEXTS, WHOLE_NUMBERS
 from exporter_pipelines.sources.postgres.types import FLOATS
 from exporter_pipelines.sources.time_candidates import SAMPLED_ROWS, time_candidate
 
@@ -36,7 +36,7 @@ _CHARS = 64
 
 _TIME_KINDS: dict[str, TimeKind] = {
     "timestamptz": "aware", "timestamp": "naive", "date": "date",
-    **dict.fromkeys(TEXTS, "text"), **dict.fromkeys(NUMBERS, "number"),
+    **dict.fromkeys(TEXTS, "text"), **dict.fromkeys(NUMERIC_TYPES, "number"),
 }  # fmt: skip
 _KINDS: dict[str, Kind] = {
     **dict.fromkeys(WHOLE_NUMBERS, "int64"), **dict.fromkeys(FLOATS, "float64"),
