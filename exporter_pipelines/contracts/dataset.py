@@ -59,7 +59,7 @@ _NOT_IN_MANIFEST: dict[str, Any] = {
 }
 """Fields about earlier exports of a day. They say nothing about the published one."""
 
-_STATED_IF_USED = ("defaults", "nullable", "extra_columns")
+_STATED_IF_USED = ("defaults", "nullable", "extra_columns", "unreadable_json")
 """Fields that are not written while they change nothing: the head of JSON files stays as it was."""
 
 # Becomes an asset key and a folder name, so it must not lead out of the output folder.
@@ -115,6 +115,11 @@ class DatasetConfig(Strict):
         "ignore",
         description="Columns of the source that the schema does not name: `keep` exports them as "
         "well, after the others, with the type of the source.",
+    )
+    unreadable_json: Literal["reject", "text"] = Field(
+        "reject",
+        description="JSON documents that common readers refuse: `reject` rejects their rows, "
+        "`text` exports each as a string and counts it as `changed.json_as_text`.",
     )
     select: tuple[str, ...] | None = Field(
         None,

@@ -17,8 +17,9 @@ from exporter_pipelines.contracts.strict import Strict
 # Not `source` and not `schema`: with those changed it would be another dataset.
 OVERRIDES = (
     "description", "transforms", "filters", "validation", "thresholds", "defaults", "nullable",
-    "extra_columns", "select", "format", "compression", "max_file_records", "max_rejected_pct",
-    "max_rejected_rows", "max_value_bytes", "schedule", "late_data", "retention",
+    "extra_columns", "unreadable_json", "select", "format", "compression", "max_file_records",
+    "max_rejected_pct", "max_rejected_rows", "max_value_bytes", "schedule", "late_data",
+    "retention",
 )  # fmt: skip
 
 

@@ -20,6 +20,7 @@ from exporter_pipelines.contracts.source import NOTES_COLUMN
 from exporter_pipelines.contracts.tally import UNNAMED_VALUE, Tally
 from exporter_pipelines.engine.fill_defaults import Defaults
 from exporter_pipelines.engine.filter_rows import renumbered, rows_to_keep
+from exporter_pipelines.engine.unreadable_json import without_unreadable
 from exporter_pipelines.engine.validate import Rejection, validate
 from exporter_pipelines.transforms import RowFilter, transform_named
 
@@ -40,6 +41,7 @@ class RowAccount:
         self._dataset, self._schema = dataset, schema
         self._judging = dataset.judging(schema)
         self._transforms = [transform_named(entry, schema) for entry in config.transforms]
+        self._json_as_text = config.unreadable_json == "text"
         self._defaults = Defaults(config.defaults, schema)
         self._filters = [RowFilter(entry, schema, bound=True) for entry in config.filters]
         self._enumerated = [c for c in dataset.schema.columns if c.values]
@@ -73,7 +75,12 @@ class RowAccount:
             tally: Of the day; the counts are added.
             reject: Receives the rejected rows.
         """
-        read = batch.drop_columns([NOTES_COLUMN])
+        read, unreadable = without_unreadable(
+            batch.drop_columns([NOTES_COLUMN]),
+            self._schema,
+            as_text=self._json_as_text,
+            changed=tally.changed,
+        )
         self._count_read(read, window, tally)
         prepared = read
         for transform in self._transforms:
@@ -81,7 +88,7 @@ class RowAccount:
         if self._transforms and not tally.key_was_transformed:
             key = self._dataset.config.source.key
             tally.key_was_transformed = not prepared[key].equals(read[key])
-        undelivered = _undelivered(batch[NOTES_COLUMN], tally)
+        undelivered = [*_undelivered(batch[NOTES_COLUMN], tally), *unreadable]
         prepared = self._defaults.fill(prepared, undelivered, tally.filled)
         if self._filters:
             keep = rows_to_keep(prepared, self._filters, undelivered, tally.rows_filtered)

@@ -98,10 +98,7 @@ def document(value: Any, is_blob: bool) -> str:
 def _document_of_text(value: Any) -> str:
     written = number_text(value) if not isinstance(value, bytes) else text(value, is_blob=False)
     try:
-        parsed = _DECODER.decode(written)
-        if "\\u" in written:
-            # Half of a surrogate pair is valid JSON, but cannot be written as UTF-8.
-            json.dumps(parsed, ensure_ascii=False).encode()
+        _DECODER.decode(written)
     except (ValueError, RecursionError):
         raise RejectedError("invalid_json") from None
     # In valid JSON, line breaks are white space between tokens, never part of a string.

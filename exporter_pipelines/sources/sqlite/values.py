@@ -6,6 +6,7 @@ converted value by value.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -48,11 +49,13 @@ class SqliteValues:
         zone: Of times without an offset.
         encoding: Of the database, `utf-8`, `utf-16le` or `utf-16be`.
         max_value_bytes: Larger values are rejected.
+        json_as_text: Whether a value that is no JSON document is delivered as a JSON string.
     """
 
     zone: ZoneInfo
     encoding: str
     max_value_bytes: int
+    json_as_text: bool = False
 
     @classmethod
     def of(cls, dataset: Dataset, encoding: str) -> SqliteValues:
@@ -67,7 +70,12 @@ class SqliteValues:
                 f"The source of {dataset.name} has no `timezone:`.",
                 "SQLite stores no time zones. Set it to the zone of times without an offset.",
             )
-        return cls(ZoneInfo(timezone), encoding, dataset.config.max_value_bytes)
+        return cls(
+            ZoneInfo(timezone),
+            encoding,
+            dataset.config.max_value_bytes,
+            dataset.config.unreadable_json == "text",
+        )
 
     def convert(
         self,
@@ -190,7 +198,11 @@ class SqliteValues:
                     delivered = one(value if states else self._readable(value), state == IS_BLOB)
             except RejectedError as error:
                 seen = value if states else self._readable(value)
-                notes.reject(row, error.rule, column.name, seen)
+                if error.rule == "invalid_json" and self.json_as_text:
+                    delivered = json.dumps(text(seen, state == IS_BLOB), ensure_ascii=False)
+                    notes.change(row, "json_as_text", column.name)
+                else:
+                    notes.reject(row, error.rule, column.name, seen)
             converted.append(delivered)
         return pa.array(converted, column.type)
 
