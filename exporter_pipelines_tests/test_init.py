@@ -120,9 +120,9 @@ CREATE TABLE nothing (id int PRIMARY KEY, at timestamp);
 
 def test_odd_tables_are_written_or_refused_with_what_to_do(init: Init, backend: Backend) -> None:
     backend.run(ODD)
-    said = init.run("--all", "--timezone", "UTC", code=1)
-    assert "Error: no_key has no key: no unique index on columns that are NOT NULL" in said
-    assert "Error: no_time has no time column" in said
+    said = init.run("--all", "--timezone", "UTC")
+    assert "Skipped: no_key has no key: no unique index on columns that are NOT NULL" in said
+    assert "Skipped: no_time has no time column" in said
     assert "happened_at cannot be read as times" in said
     assert "create a view with a column that identifies a row" in said
     counts = {"two_keys": 10, "parts": 10, "seen": 10, "epochs": 5, "texts": 5, "nothing": 0}
@@ -132,6 +132,7 @@ def test_odd_tables_are_written_or_refused_with_what_to_do(init: Init, backend: 
     assert init.source("parts")["key"] == "event_id", "a partition key is not needed"
     assert init.source("epochs")["encodings"] == {"created_ms": "epoch_ms"}
     assert "1 rows have no usable logged" in said
+    assert "Error: no_key has no key" in init.run("no_key", code=1)
 
 
 def test_local_times_ask_for_their_zone(init: Init, backend: Backend) -> None:
@@ -150,12 +151,12 @@ def test_personal_values_are_not_written(init: Init, backend: Backend) -> None:
     backend.run(
         "CREATE TABLE actions (id int PRIMARY KEY, at timestamptz, kind text, username text,"
         "  target text, handled_by text, note varchar(9));"
-        "INSERT INTO actions SELECT n, '2026-11-01', 'kind-' || n % 2, 'ada',"
+        "INSERT INTO actions SELECT n, '2026-11-01', (ARRAY['open', 'shut'])[n % 2 + 1], 'ada',"
         "  'ada@example.org', 'bob', 'remark' FROM generate_series(1, 20) n"
     )
     said = init.run("actions")
     text = init.text("actions")
-    assert "# Values: kind-0, kind-1" in text
+    assert "# Values: open, shut" in text
     assert "may be personal data: username, target, handled_by, note." in text
     for value in ("ada", "bob", "remark"):
         assert value not in text + said + init.text("actions", "defs.yaml")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from zoneinfo import available_timezones
 
 import click
@@ -14,13 +14,20 @@ from exporter_pipelines.cli.init_output import (
     print_candidates,
     print_files,
     print_plan,
+    shown_path,
 )
 from exporter_pipelines.contracts.dataset import DATASET_NAME
 from exporter_pipelines.contracts.inspection import Inspection, Relation
 from exporter_pipelines.contracts.source_config import SourceConfig
 from exporter_pipelines.defs_files import Definitions
 from exporter_pipelines.errors import ExporterError, UnknownTableError, listed
-from exporter_pipelines.new_datasets import Plan, Planner, candidates, write
+from exporter_pipelines.new_datasets import (
+    Plan,
+    Planner,
+    UnsuitableTableError,
+    candidates,
+    write,
+)
 
 _VARIABLE = "EXPORTER_SOURCE_URL"
 _SHOWN = 20
@@ -58,7 +65,8 @@ def init(
     \b
     Exit codes:
       0  success
-      1  a table cannot be exported as it is, or the database cannot be read
+      1  a table that you named cannot be exported as it is, a file cannot be written, or the
+         database cannot be read
       2  the command was used incorrectly
     """  # noqa: D301 - click wants the character itself
     settings.load_dotenv()
@@ -73,10 +81,14 @@ def init(
                 return
             done, failed = [], False
             for relation in relations:
-                plan = _attempt(planner, relation, name, force=force, dry_run=dry_run)
-                if plan:
-                    done.append(plan)
-                failed = failed or plan is None
+                try:
+                    done.append(_written(planner, relation, name, force=force, dry_run=dry_run))
+                except UnsuitableTableError as error:
+                    click.echo(f"{'Skipped' if every else 'Error'}: {error}\n", err=True)
+                    failed = failed or not every
+                except ExporterError as error:
+                    click.echo(f"Error: {error}\n", err=True)
+                    failed = True
             for line in next_steps(done, planner, dry_run=dry_run):
                 click.echo(line)
     except ExporterError as error:
@@ -84,20 +96,17 @@ def init(
     raise SystemExit(failed)
 
 
-def _attempt(
+def _written(
     planner: Planner, relation: Relation, name: str | None, *, force: bool, dry_run: bool
-) -> Plan | None:
-    """Write the dataset of one table; None if that is not possible, which is printed."""
-    try:
-        plan = planner.plan(relation, name)
-        print_plan(plan)
-        if dry_run:
-            print_files(plan, planner.definitions)
-        else:
-            click.echo(f"  wrote        {write(plan, planner.definitions, force=force)}\n")
-    except ExporterError as error:
-        click.echo(f"Error: {error}\n", err=True)
-        return None
+) -> Plan:
+    """Write the dataset of one table, or print its files."""
+    plan = planner.plan(relation, name)
+    print_plan(plan)
+    if dry_run:
+        print_files(plan, planner.definitions)
+    else:
+        folder = write(plan, planner.definitions, force=force)
+        click.echo(f"  wrote        {shown_path(folder)}\n")
     return plan
 
 
@@ -118,18 +127,10 @@ def _check(tables: Sequence[str], every: bool, name: str | None, timezone: str |
 def _relations(inspection: Inspection, tables: Sequence[str], schema: str | None) -> list[Relation]:
     if tables:
         return [_found(inspection, table, schema) for table in tables]
-    relations = inspection.relations()
-    return list(_of_schema(inspection, relations, schema)) if schema else relations
-
-
-def _of_schema(
-    inspection: Inspection, relations: Sequence[Relation], schema: str
-) -> Iterator[Relation]:
-    for relation in relations:
-        bare = relation.name.rpartition(".")[2]
-        found = inspection.find(_named(f"{schema}.{bare}"))
-        if found and found.native == relation.native:
-            yield relation
+    relations = inspection.relations(schema)
+    if schema and not relations:
+        raise UnknownTableError(f"The schema {schema!r} has no tables, or does not exist.")
+    return relations
 
 
 def _found(inspection: Inspection, table: str, schema: str | None) -> Relation:

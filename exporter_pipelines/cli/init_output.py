@@ -63,7 +63,7 @@ def print_files(plan: Plan, definitions: Definitions) -> None:
     folder = folder_of(plan, definitions)
     for name, text in files_of(plan, definitions).items():
         if text:
-            click.echo(f"\n--- {folder / name}\n{text}", nl=False)
+            click.echo(f"\n--- {shown_path(folder / name)}\n{text}", nl=False)
     click.echo("")
 
 
@@ -78,7 +78,7 @@ def next_steps(plans: list[Plan], planner: Planner, *, dry_run: bool) -> Iterato
     yield from _range(plans)
     if missing := list(planner.without_table()):
         yield f"  # not in this database: {', '.join(name for name, _ in missing)}. If not needed:"
-        yield f"  rm -r {' '.join(_shown(folder) for _, folder in missing)}"
+        yield f"  rm -r {' '.join(shown_path(folder) for _, folder in missing)}"
     yield "  exporter doctor"
     for plan in plans:
         first, last = _days(plan)
@@ -104,7 +104,7 @@ def _days(plan: Plan) -> tuple[str, str]:
     return plan.span.first, max(plan.span.first, min(plan.span.last, yesterday))
 
 
-def _shown(folder: Path) -> str:
+def shown_path(folder: Path) -> str:
     """A folder as an argument in a shell, relative to the working directory if it is below it."""
     here = Path.cwd()
     below = folder.relative_to(here) if folder.is_relative_to(here) else folder

@@ -106,8 +106,8 @@ class Inspection(Protocol):
         """The table of `table:`, or the result of `query:`; None when the table does not exist."""
         ...
 
-    def relations(self) -> list[Relation]:
-        """Tables and views that a dataset could be read from."""
+    def relations(self, schema: str | None = None) -> list[Relation]:
+        """Tables and views that a dataset could be read from; of one schema or of all."""
         ...
 
     def misfit(self, column: Column, type_name: str, source: SourceConfig) -> str | None:

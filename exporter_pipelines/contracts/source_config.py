@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection
+from functools import cache
 from typing import Annotated, Literal
 from zoneinfo import available_timezones
 
@@ -96,7 +97,7 @@ class SourceConfig(Strict):
     @field_validator("timezone")
     @classmethod
     def _known_zone(cls, value: str | None) -> str | None:
-        if value is not None and value not in available_timezones():
+        if value is not None and value not in _zones():
             raise ValueError(f"{value!r} is not an IANA time zone such as Europe/Berlin")
         return value
 
@@ -134,3 +135,9 @@ class SourceConfig(Strict):
     def encoding(self, column: str) -> TimeEncoding:
         """The encoding of an exported time column; `iso8601` unless one is configured."""
         return self.encodings.get(column, "iso8601")
+
+
+@cache
+def _zones() -> set[str]:
+    """IANA names; cached, since listing them reads a thousand files for each dataset."""
+    return available_timezones()

@@ -6,7 +6,10 @@ Does not belong here: database access (`sources`), or the output of the command 
 
 from exporter_pipelines.new_datasets.candidates import Candidate, candidates
 from exporter_pipelines.new_datasets.output import files_of, folder_of, write
-from exporter_pipelines.new_datasets.plan import Plan
+from exporter_pipelines.new_datasets.plan import Plan, UnsuitableTableError
 from exporter_pipelines.new_datasets.planner import Planner
 
-__all__ = ["Candidate", "Plan", "Planner", "candidates", "files_of", "folder_of", "write"]
+__all__ = [
+    "Candidate", "Plan", "Planner", "UnsuitableTableError", "candidates", "files_of", "folder_of",
+    "write",
+]  # fmt: skip

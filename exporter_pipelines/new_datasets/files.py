@@ -79,11 +79,11 @@ def source_block(plan: Plan) -> str:
         (f"key: {_scalar(plan.key_name)}", plan.key.why),
         (f"time_column: {_scalar(time)}", f"decides the day of a row{others}"),
         (f"timezone: {plan.zone.name}", plan.zone.why),
-        (f"columns: {_flow(columns)}", "exported name: name in the table"),
     ]
     if plan.time.kind == "number":
         lines.append((f"encodings: {_flow({time: plan.time.encoding})}", "a guess by their size"))
-    return "\n".join(["  source:", *(_commented(text, comment) for text, comment in lines)])
+    text = [_commented(text, comment) for text, comment in lines]
+    return "\n".join(["  source:", *text, *_mapping(columns)])
 
 
 def name_block(plan: Plan) -> str:
@@ -127,6 +127,14 @@ def _origin(plan: Plan) -> list[tuple[str, str]]:
     if not plan.query:
         return [(f"table: {_scalar(plan.relation.name)}", "")]
     return [(f"query: {_scalar(plan.query)}", "")]
+
+
+def _mapping(columns: dict[str, str]) -> list[str]:
+    comment = "exported name: name in the table"
+    if len(columns) < 3:
+        return [_commented(f"columns: {_flow(columns)}", comment)]
+    entries = (f"      {_scalar(name)}: {_scalar(source)}" for name, source in columns.items())
+    return [_commented("columns:", comment), *entries]
 
 
 def _column(column: PlannedColumn, plan: Plan) -> list[str]:

@@ -35,7 +35,7 @@ def planned_like(
         timezone: Of its times without a zone, if a user says so.
 
     Raises:
-        ConfigurationError: this user may not read it.
+        UnsuitableTableError: this user may not read it.
         ExporterError: the database cannot be read.
     """
     require_readable(relation)

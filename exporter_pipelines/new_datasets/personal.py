@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection
 
 _WORDS = {
     "account", "actor", "address", "agent", "approver", "assigned", "assignee", "author", "bic",
@@ -14,7 +14,8 @@ _WORDS = {
     "mobile", "msg", "name", "nick", "note", "notes", "operator", "owner", "passport", "patient",
     "payload", "peer", "person", "phone", "pin", "plate", "postal", "recipient", "reviewer",
     "salt", "sender", "session", "ssn", "street", "surname", "tel", "text", "title", "to",
-    "uid", "uri", "url", "user", "username", "who", "zip",
+    "uid", "uri", "url", "user", "username", "who", "zip", "buyer", "driver", "friend", "guest",
+    "passenger", "player", "seller", "student", "subscriber", "visitor",
     "adresse", "benutzer", "kunde", "kunden", "nachname", "ort", "plz", "strasse", "telefon",
     "vorname",
 }  # fmt: skip
@@ -22,7 +23,7 @@ _PARTS = ("mail", "passw", "pwd", "secret", "token", "user", "phone", "name", "a
 _VALUES = re.compile(
     r"@|://|\d{1,3}(\.\d{1,3}){3}|[0-9a-fA-F]*:[0-9a-fA-F:]*:|\d{6}|[0-9a-fA-F-]{16}|\S+ \S+ \S+"
 )
-_MIN_REPEATS = 3
+_MIN_REPEATS = 5
 
 
 def is_personal_name(column: str) -> bool:
@@ -32,9 +33,10 @@ def is_personal_name(column: str) -> bool:
     return bool(words & _WORDS) or any(part in apart for part in _PARTS)
 
 
-def are_personal_values(values: Iterable[str]) -> bool:
-    """Whether a value looks like an address, a number of a person, a token or a sentence."""
-    return any(_VALUES.search(value) for value in values)
+def are_personal_values(values: Collection[str]) -> bool:
+    """Whether values look like addresses, tokens or sentences, or are numbered like `user12`."""
+    numbered = sum(any(c.isdigit() for c in value) for value in values)
+    return any(map(_VALUES.search, values)) or 2 * numbered > len(values)
 
 
 def repeat_enough(values: int, rows: int) -> bool:

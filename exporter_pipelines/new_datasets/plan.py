@@ -19,6 +19,10 @@ _MANY = 1000
 _DAYLESS = "{count} rows have no usable {column}. They belong to no day and are not exported"
 
 
+class UnsuitableTableError(ConfigurationError):
+    """A table has no key or no time column, or this user may not read it."""
+
+
 @dataclass(frozen=True)
 class Zone:
     """The time zone of times that are stored without one.
@@ -120,7 +124,7 @@ def planned(
         timezone: Of its times without a zone, if a user says so.
 
     Raises:
-        ConfigurationError: it has no key, no time column, or a name that cannot be read.
+        UnsuitableTableError: it has no key or no time column, or this user may not read it.
         ExporterError: the database cannot be read.
     """
     require_readable(relation)
@@ -149,10 +153,10 @@ def require_readable(relation: Relation) -> None:
     """Check that this user may read a table.
 
     Raises:
-        ConfigurationError: they may not.
+        UnsuitableTableError: they may not.
     """
     if not relation.readable:
-        raise ConfigurationError(
+        raise UnsuitableTableError(
             f"This user has no permission to read {printable(relation.name)}.",
             f"GRANT SELECT ON {printable(relation.name)} (and USAGE on its schema) to the user.",
         )
@@ -261,10 +265,10 @@ def basis_of(profile: TableProfile) -> str:
     return f"{'all' if profile.is_complete else 'a sample of'} {profile.rows:,} rows"
 
 
-def _no_time(relation: Relation) -> ConfigurationError:
+def _no_time(relation: Relation) -> UnsuitableTableError:
     called = [name for name in relation.types if is_time_name(name)]
     unreadable = f" {listed(called)} cannot be read as times, see docs/types.md." if called else ""
-    return ConfigurationError(
+    return UnsuitableTableError(
         f"{printable(relation.name)} has no time column that could decide the day of a row "
         f"(there are: {_types(relation)}).{unreadable}",
         "Create a view with a timestamp column and name the view, or write the dataset by hand "
@@ -272,8 +276,8 @@ def _no_time(relation: Relation) -> ConfigurationError:
     )
 
 
-def _no_key(relation: Relation) -> ConfigurationError:
-    return ConfigurationError(
+def _no_key(relation: Relation) -> UnsuitableTableError:
+    return UnsuitableTableError(
         f"{printable(relation.name)} has no key: no unique index on columns that are NOT NULL, and "
         f"no column that is called like a key and has distinct values "
         f"(there are: {_types(relation)}).",

@@ -46,7 +46,7 @@ class Init:
 
     def dataset(self, name: str) -> Dataset:
         """A dataset as written; its file and its schema are checked."""
-        _forget_schemas()
+        _forget_schemas(name)
         return Definitions().named(name)
 
     def export(self, name: str, day: str) -> Manifest:
@@ -76,8 +76,8 @@ def initiated(folder: Path, store: LocalStore, monkeypatch: pytest.MonkeyPatch) 
     _forget_schemas()
 
 
-def _forget_schemas() -> None:
-    """Have Python import the schemas of datasets again."""
-    for name in [name for name in sys.modules if name.startswith(_PACKAGE)]:
+def _forget_schemas(dataset: str = "") -> None:
+    """Have Python import the schema of a dataset again; without a name, all of them."""
+    for name in [name for name in sys.modules if name.startswith(f"{_PACKAGE}{dataset}")]:
         del sys.modules[name]
     importlib.invalidate_caches()

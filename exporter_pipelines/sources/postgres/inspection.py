@@ -93,9 +93,11 @@ class PostgresInspection:
         where += "n.nspname = {schema}" if schema else "pg_table_is_visible(c.oid)"
         return next(self._relations(where, name=name, schema=schema), None)
 
-    def relations(self) -> list[Relation]:
+    def relations(self, schema: str | None = None) -> list[Relation]:
         """See `contracts.inspection.Inspection.relations`."""
-        return list(self._relations(questions.USER_TABLES))
+        if schema is None:
+            return list(self._relations(questions.USER_TABLES))
+        return list(self._relations("NOT c.relispartition AND n.nspname = {schema}", schema=schema))
 
     def misfit(self, column: Column, type_name: str, source: SourceConfig) -> str | None:
         """See `contracts.inspection.Inspection.misfit`."""

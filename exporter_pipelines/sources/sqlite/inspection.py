@@ -121,8 +121,10 @@ class SqliteInspection:
         # SQLite ignores the case of table names.
         return next(iter(self._relations("lower(name) = lower(?)", table_name(source))), None)
 
-    def relations(self) -> list[Relation]:
+    def relations(self, schema: str | None = None) -> list[Relation]:
         """See `contracts.inspection.Inspection.relations`."""
+        if schema not in (None, "main"):
+            return []
         return self._relations(_USER_TABLES, skip_broken=True)
 
     def misfit(self, column: Column, type_name: str, source: SourceConfig) -> str | None:
