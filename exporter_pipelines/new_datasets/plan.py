@@ -16,6 +16,7 @@ from exporter_pipelines.new_datasets.remarks import Remarks, remarks_on
 from exporter_pipelines.new_datasets.time_column import is_time_name, ranked_times
 
 _MANY = 1000
+_SHOWN = 5
 _DAYLESS = "{count} rows have no usable {column}. They belong to no day and are not exported"
 
 
@@ -206,14 +207,17 @@ def chosen_zone(
         and (time.is_local if column.source == time.column
              else inspection.is_naive(relation.types[column.source]))
     ]  # fmt: skip
+    shown = listed(local[:_SHOWN])
+    if local[_SHOWN:]:
+        shown += f" and {len(local) - _SHOWN} more columns"
     if local == [time.column] and time.kind == "date":
         zone = settings.timezone()
         return Zone(zone, "a date begins at midnight here")
     if not local:
         return Zone("UTC", "of times that are stored without one; here are none")
     return Zone(
-        "UTC", f"CHECK THIS: the times in {listed(local)} have no zone, and UTC is a guess",
-        f"The times in {listed(local)} have no time zone and are read as UTC. If they are local "
+        "UTC", f"CHECK THIS: the times in {shown} have no zone, and UTC is a guess",
+        f"The times in {shown} have no time zone and are read as UTC. If they are local "
         "times, run this again with --timezone, such as --timezone Europe/Berlin, and --force",
     )  # fmt: skip
 

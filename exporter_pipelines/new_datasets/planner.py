@@ -12,7 +12,11 @@ from exporter_pipelines.errors import ConfigurationError
 from exporter_pipelines.new_datasets.mapped import planned_like
 from exporter_pipelines.new_datasets.naming import REFUSED_BY_DAGSTER, dataset_name
 from exporter_pipelines.new_datasets.plan import Plan, planned
-from exporter_pipelines.new_datasets.shipped import best_match, shipped_datasets
+from exporter_pipelines.new_datasets.shipped import (
+    best_match,
+    has_shipped_schema,
+    shipped_datasets,
+)
 
 _VARIABLE = "EXPORTER_SOURCE_URL"
 
@@ -68,7 +72,7 @@ class Planner:
         return plan
 
     def without_table(self) -> Iterator[tuple[str, Path]]:
-        """Datasets of this database whose table does not exist, as the files are now."""
+        """Datasets of the project whose table this database lacks, as the files are now."""
         definitions = Definitions(self.definitions.folder)
         for each in definitions:
             try:
@@ -76,7 +80,8 @@ class Planner:
             except ConfigurationError:
                 continue  # the doctor reports it
             source = dataset.config.source
-            if source.url != _VARIABLE or source.table is None:
+            is_read = source.url == _VARIABLE and source.table is not None
+            if not is_read or not has_shipped_schema(dataset):
                 continue
             if self._inspection.find(source) is None:
                 yield each.name, each.file.parent

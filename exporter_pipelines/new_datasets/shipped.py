@@ -47,9 +47,15 @@ def shipped_datasets(definitions: Definitions) -> list[Dataset]:
             dataset = definitions.named(name)
         except ConfigurationError:
             continue  # removed, or being edited
-        if dataset.config.row_schema.startswith(f"exporter_pipelines.defs.{name}.schema."):
+        if has_shipped_schema(dataset, (name,)):
             found.append(dataset)
     return found
+
+
+def has_shipped_schema(dataset: Dataset, names: tuple[str, ...] = _NAMES) -> bool:
+    """Whether a dataset or preset has the schema of one that is part of the project."""
+    schema = dataset.config.row_schema
+    return schema.startswith(tuple(f"exporter_pipelines.defs.{name}.schema." for name in names))
 
 
 def best_match(datasets: list[Dataset], inspection: Inspection, relation: Relation) -> Match | None:
