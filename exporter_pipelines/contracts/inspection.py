@@ -168,8 +168,8 @@ class Inspection(Protocol):
         """The values of a text column; None for more than `MAX_VALUES`, or for longer ones."""
         ...
 
-    def query_of(self, relation: Relation, key: tuple[str, ...] = (), name: str = "") -> str:
-        """A SELECT of all columns, and of a column `name` with the text of several key columns."""
+    def query_of(self, relation: Relation, key: tuple[str, ...], name: str) -> str:
+        """A SELECT of a column `name`, the text of several key columns, and of all columns."""
         ...
 
     def __enter__(self) -> Inspection: ...

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from exporter_pipelines.contracts.inspection import Inspection, Relation
+from exporter_pipelines.contracts.reserved_names import as_readers_compare, free_column_name
 from exporter_pipelines.doctor.synonyms import likeness
 from exporter_pipelines.errors import NotAnsweredError, listed
 
 _TRIED = 4
-JOINED_NAME = "row_key"
+_JOINED_NAME = "row_key"
 
 
 @dataclass(frozen=True)
@@ -20,11 +21,13 @@ class Key:
         columns: Of the table; several are joined by a `query:`.
         why: For a comment, such as `unique index`.
         warning: What a user should know; empty for nothing.
+        joined_name: The exported name of several joined columns; empty for one column.
     """
 
     columns: tuple[str, ...]
     why: str
     warning: str = ""
+    joined_name: str = ""
 
 
 def chosen_key(inspection: Inspection, relation: Relation) -> Key | None:
@@ -40,7 +43,9 @@ def chosen_key(inspection: Inspection, relation: Relation) -> Key | None:
         except NotAnsweredError:
             unproved = unproved or column
     if len(composite) > 1:
-        return Key(composite, f"the primary key is {listed(composite)}")
+        taken = {as_readers_compare(name) for name in relation.types}
+        name = free_column_name(_JOINED_NAME, taken)
+        return Key(composite, f"the primary key is {listed(composite)}", joined_name=name)
     if unproved:
         warning = f"{unproved} has no unique index, and its values could not be compared in time"
         return Key((unproved,), "not verified: has no unique index", warning)

@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterable
 
 import pandera.pandas as pandera
 
+from exporter_pipelines.contracts.reserved_names import free_column_name
 from exporter_pipelines.contracts.row_schema import NOTES_COLUMN, REASONS_COLUMN
 from exporter_pipelines.defs_files.definitions import RESERVED_NAMES
 
@@ -21,10 +22,8 @@ REFUSED_BY_DAGSTER = {
     "context", "conf", "config", "meta", "arg_dict", "dict", "input_arg_dict", "output_arg_dict",
     "int", "str", "float", "bool", "input", "output", "type",
 }  # fmt: skip
-# Of the module schema.py, and `date`, which readers take from the name of a folder of a day.
-_NOT_FOR_COLUMNS = {
-    "pa", "pandera", "annotated", "annotations", "date", NOTES_COLUMN, REASONS_COLUMN,
-}  # fmt: skip
+# Names of the module schema.py, and of the quarantine.
+_NOT_FOR_COLUMNS = {"pa", "pandera", "annotated", "annotations", NOTES_COLUMN, REASONS_COLUMN}
 _LONGEST_DATASET, _LONGEST_COLUMN = 40, 60
 
 
@@ -55,11 +54,8 @@ def exported_names(columns: Iterable[str]) -> dict[str, str]:
             used.add(column.lower())
     for number, column in enumerate(columns, 1):
         if column not in names:
-            name = _plain(column, number)
-            while name.lower() in used:
-                name += "_"
-            names[column] = name
-            used.add(name.lower())
+            names[column] = free_column_name(_plain(column, number), used)
+            used.add(names[column].lower())
     return {column: names[column] for column in columns}
 
 
@@ -79,6 +75,7 @@ def _is_plain(column: str) -> bool:
         and len(column) <= _LONGEST_COLUMN
         and not keyword.iskeyword(column)
         and column.lower() not in _NOT_FOR_COLUMNS
+        and free_column_name(column, ()) == column
         and not hasattr(pandera.DataFrameModel, column)
     )
 

@@ -10,7 +10,7 @@ from exporter_pipelines.contracts.inspection import DaySpan, Inspection, Relatio
 from exporter_pipelines.contracts.source_config import SourceConfig
 from exporter_pipelines.contracts.table_profile import Kind, TableProfile, TimeCandidate
 from exporter_pipelines.errors import ConfigurationError, NotAnsweredError, listed, printable
-from exporter_pipelines.new_datasets.keys import JOINED_NAME, Key, chosen_key
+from exporter_pipelines.new_datasets.keys import Key, chosen_key
 from exporter_pipelines.new_datasets.naming import exported_names
 from exporter_pipelines.new_datasets.remarks import Remarks, remarks_on
 from exporter_pipelines.new_datasets.time_column import is_time_name, ranked_times
@@ -110,7 +110,7 @@ class Plan:
     @property
     def key_name(self) -> str:
         """The exported name of the key."""
-        return JOINED_NAME if len(self.key.columns) > 1 else self.exported(self.key.columns[0])
+        return self.key.joined_name or self.exported(self.key.columns[0])
 
 
 def planned(
@@ -141,7 +141,9 @@ def planned(
     columns = _columns(profile, key, time, remarks)
     zone = chosen_zone(inspection, relation, time, columns, timezone)
     span, warnings = measured(inspection, relation, time, zone)
-    query = inspection.query_of(relation, key.columns, JOINED_NAME) if key.columns[1:] else ""
+    query = ""
+    if key.joined_name:
+        query = inspection.query_of(relation, key.columns, key.joined_name)
     said = [warning for warning in (zone.warning, key.warning, *warnings) if warning]
     rows = rows_of(inspection, relation, profile)
     return Plan(
@@ -166,9 +168,9 @@ def require_readable(relation: Relation) -> None:
 def _columns(
     profile: TableProfile, key: Key, time: TimeCandidate, remarks: Remarks
 ) -> tuple[PlannedColumn, ...]:
-    joined = len(key.columns) > 1
+    joined = key.joined_name
     sources = [column.name for column in profile.columns]
-    names = exported_names([JOINED_NAME, *sources] if joined else sources)
+    names = exported_names([joined, *sources] if joined else sources)
     columns = [
         PlannedColumn(
             names[column.name],
@@ -181,7 +183,7 @@ def _columns(
     ]
     if joined:
         said = (f"{listed(key.columns)}, joined by `query:`",)
-        columns.insert(0, PlannedColumn(JOINED_NAME, JOINED_NAME, "string", False, said))
+        columns.insert(0, PlannedColumn(joined, joined, "string", False, said))
     return tuple(columns)
 
 

@@ -231,23 +231,23 @@ class PostgresInspection:
 
     def time_candidates(self, relation: Relation) -> list[TimeCandidate]:
         """See `contracts.inspection.Inspection.time_candidates`."""
-        return self._profiles(relation).time_candidates(relation.types)
+        return self._profiles(relation).time_candidates()
 
     def profile(self, relation: Relation) -> TableProfile:
         """See `contracts.inspection.Inspection.profile`."""
-        return self._profiles(relation).profile(relation.types)
+        return self._profiles(relation).profile()
 
     def small_values(self, relation: Relation, column: str) -> ValueSet | None:
         """See `contracts.inspection.Inspection.small_values`."""
         return self._profiles(relation).small_values(column)
 
-    def query_of(self, relation: Relation, key: tuple[str, ...] = (), name: str = "") -> str:
+    def query_of(self, relation: Relation, key: tuple[str, ...], name: str) -> str:
         """See `contracts.inspection.Inspection.query_of`."""
         return self._profiles(relation).query_of(key, name)
 
     def _profiles(self, relation: Relation) -> PostgresProfiles:
         kind, table = self._handles[relation.native]
-        return PostgresProfiles(self._ask, _oid(relation), kind, table)
+        return PostgresProfiles(self._ask, _oid(relation), kind, table, relation.types)
 
     def _of_query(self, source: SourceConfig) -> Relation:
         query = relation_of(source)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
 from psycopg import sql
@@ -99,10 +99,19 @@ class PostgresProfiles:
         oid: Of the relation, as SQL.
         kind: `pg_class.relkind`.
         table: The relation, as SQL.
+        types: Column -> type, of the columns that this user may read.
     """
 
-    def __init__(self, ask: Ask, oid: sql.Composable, kind: str, table: sql.Composable) -> None:
+    def __init__(
+        self,
+        ask: Ask,
+        oid: sql.Composable,
+        kind: str,
+        table: sql.Composable,
+        types: dict[str, str],
+    ) -> None:
         self._ask, self._oid, self._kind, self._table = ask, oid, kind, table
+        self._types = types
 
     def row_count(self) -> RowCount | None:
         """See `Inspection.row_count`."""
@@ -119,9 +128,11 @@ class PostgresProfiles:
         """See `Inspection.unique_keys`."""
         return [tuple(json.loads(row["columns"])) for row in self._ask(_UNIQUE_KEYS, oid=self._oid)]
 
-    def time_candidates(self, types: dict[str, str]) -> list[TimeCandidate]:
+    def time_candidates(self) -> list[TimeCandidate]:
         """See `Inspection.time_candidates`."""
-        kinds = {name: _TIME_KINDS[type_] for name, type_ in types.items() if type_ in _TIME_KINDS}
+        kinds = {
+            name: _TIME_KINDS[type_] for name, type_ in self._types.items() if type_ in _TIME_KINDS
+        }
         names = list(kinds)[:_COLUMNS_AT_ONCE]
         if not names:
             return []
@@ -141,20 +152,20 @@ class PostgresProfiles:
         )
         return [candidate for candidate in found if candidate]
 
-    def profile(self, types: dict[str, str]) -> TableProfile:
+    def profile(self) -> TableProfile:
         """See `Inspection.profile`."""
         declared = self._ask(_DECLARED, oid=self._oid)
         not_null = {row["name"] for row in declared if row["not_null"]}
         enums = {row["name"] for row in declared if row["enum"]}
         try:
-            rows, counts = self._counts(types, self._table, FULL_READ_MS)
+            rows, counts = self._counts(self._table, FULL_READ_MS)
             is_complete = True
         except NotAnsweredError:
-            rows, counts = self._counts(types, self._sample(), SAMPLE_READ_MS)
+            rows, counts = self._counts(self._sample(), SAMPLE_READ_MS)
             is_complete = False
         columns = tuple(
             _profiled(name, type_, name in not_null, name in enums, rows - full, odd)
-            for (name, type_), (full, odd) in zip(types.items(), counts, strict=True)
+            for (name, type_), (full, odd) in zip(self._types.items(), counts, strict=True)
         )
         return TableProfile(rows, is_complete, columns)
 
@@ -176,12 +187,17 @@ class PostgresProfiles:
 
     def query_of(self, key: tuple[str, ...], name: str) -> str:
         """See `Inspection.query_of`."""
-        template = "SELECT t.* FROM {table} AS t"
-        if key:
-            template = "SELECT concat_ws('/', {key}) AS {name}, t.* FROM {table} AS t"
-        columns = sql.SQL(", ").join(sql.Identifier("t", column) for column in key)
-        parts = {"key": columns, "name": sql.Identifier(name), "table": self._table}
-        return sql.SQL(template).format(**parts).as_string()
+        template = "SELECT concat_ws('/', {key}) AS {name}, {columns} FROM {table}"
+        return (
+            sql.SQL(template)
+            .format(
+                key=_list(key),
+                name=sql.Identifier(name),
+                columns=_list(self._types),
+                table=self._table,
+            )
+            .as_string()
+        )
 
     def _estimated_rows(self) -> int:
         """Rows according to the statistics; 0 or less if there are none."""
@@ -191,20 +207,20 @@ class PostgresProfiles:
     def _sample(self) -> sql.Composable:
         """Some rows of all parts of the table; of a view its first rows."""
         estimated, limit = self._estimated_rows(), sql.Literal(_SAMPLE_ROWS)
-        template = "(SELECT * FROM {table} LIMIT {limit}) AS sample"
+        template = "(SELECT {columns} FROM {table} LIMIT {limit}) AS sample"
         if self._kind in {"r", "p", "m"} and estimated > _SAMPLE_ROWS:
             template = (
-                "(SELECT * FROM {table} TABLESAMPLE SYSTEM ({percent}) REPEATABLE (1) "
+                "(SELECT {columns} FROM {table} TABLESAMPLE SYSTEM ({percent}) REPEATABLE (1) "
                 "LIMIT {limit}) AS sample"
             )
         percent = sql.Literal(round(100 * _SAMPLE_ROWS / max(estimated, 1), 6))
-        return sql.SQL(template).format(table=self._table, limit=limit, percent=percent)
+        return sql.SQL(template).format(
+            columns=_list(self._types), table=self._table, limit=limit, percent=percent
+        )
 
-    def _counts(
-        self, types: dict[str, str], rows: sql.Composable, timeout_ms: int
-    ) -> tuple[int, list[tuple[int, int]]]:
+    def _counts(self, rows: sql.Composable, timeout_ms: int) -> tuple[int, list[tuple[int, int]]]:
         """Number of rows; per column the rows with a value, and those with an odd one."""
-        total, counts, columns = 0, [], list(types.items())
+        total, counts, columns = 0, [], list(self._types.items())
         for start in range(0, len(columns), _COLUMNS_AT_ONCE) or [0]:
             part = columns[start : start + _COLUMNS_AT_ONCE]
             (row,) = self._ask(
@@ -214,6 +230,10 @@ class PostgresProfiles:
             total = row["rows"]
             counts += [(row[f"full{n}"], row[f"odd{n}"]) for n in range(len(part))]
         return total, counts
+
+
+def _list(columns: Iterable[str]) -> sql.Composable:
+    return sql.SQL(", ").join(map(sql.Identifier, columns))
 
 
 def _count_list(columns: Sequence[tuple[str, str]]) -> sql.Composable:

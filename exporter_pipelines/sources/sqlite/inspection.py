@@ -221,7 +221,7 @@ class SqliteInspection:
         """See `contracts.inspection.Inspection.small_values`."""
         return self._profiles(relation).small_values(column)
 
-    def query_of(self, relation: Relation, key: tuple[str, ...] = (), name: str = "") -> str:
+    def query_of(self, relation: Relation, key: tuple[str, ...], name: str) -> str:
         """See `contracts.inspection.Inspection.query_of`."""
         return self._profiles(relation).query_of(key, name)
 

@@ -33,8 +33,8 @@ _EXACT = 2**53
 
 _COUNTS = (
     "count({c})", "sum(typeof({c}) = 'integer')", "sum(typeof({c}) = 'real')",
-    "sum(typeof({c}) = 'text')", "sum(typeof({c}) = 'integer' AND {c} IN (0, 1))",
-    "sum(typeof({c}) = 'integer' AND {c} NOT BETWEEN -{exact} AND {exact})",
+    "sum(typeof({c}) = 'text')", "sum(typeof({c}) = 'integer' AND {c} + 0 IN (0, 1))",
+    "sum(typeof({c}) = 'integer' AND {c} + 0 NOT BETWEEN -{exact} AND {exact})",
 )  # fmt: skip
 
 
@@ -134,8 +134,7 @@ class SqliteProfiles:
     def query_of(self, key: tuple[str, ...], name: str) -> str:
         """See `Inspection.query_of`."""
         text = " || '/' || ".join(f"coalesce({quoted('t', column)}, '')" for column in key)
-        read = f"{text} AS {quoted(name)}, t.*" if key else "t.*"
-        return f"SELECT {read} FROM {self._table} AS t"  # noqa: S608
+        return f"SELECT {text} AS {quoted(name)}, t.* FROM {self._table} AS t"  # noqa: S608
 
     def _candidate(self, name: str, cells: Sequence[Any]) -> TimeCandidate | None:
         kinds = {kind for _, kind in cells} - {"null"}
