@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.preset import PresetConfig
+from exporter_pipelines.engine.load import open_days, read_manifest
 from exporter_pipelines.errors import ColumnMismatchError, ConfigurationError
+from exporter_pipelines.formats import FORMATS
 from exporter_pipelines.stores import LocalStore
-from exporter_pipelines_tests.support.databases import DATABASES, Database, with_shipped_tables
+from exporter_pipelines_tests.support.card_readers import Job, run_jobs
+from exporter_pipelines_tests.support.databases import (
+    DATABASES,
+    Database,
+    sqlite_database,
+    with_shipped_tables,
+)
 from exporter_pipelines_tests.support.datasets import dataset, export, rejected, rows
 
 DAY, NOON = "2026-11-01", "2026-11-01T12:00:00Z"
@@ -229,3 +240,63 @@ def test_a_preset_adds_defaults_and_undoes_the_other_settings() -> None:
     merged = preset.merged_with({"name": "logs", **base})
     assert merged["defaults"] == {"level": "INFO", "source": "b"}
     assert (merged["nullable"], merged["extra_columns"]) == ((), "ignore")
+
+
+# Columns that appear and disappear
+
+
+CHANGES = {
+    "2026-11-01": ["ALTER TABLE logs ADD COLUMN b TEXT"],
+    "2026-11-02": [
+        "ALTER TABLE logs DROP COLUMN b", "ALTER TABLE logs ADD COLUMN a INTEGER",
+        "ALTER TABLE logs ADD COLUMN doc JSON",
+    ],
+    "2026-11-03": [
+        "ALTER TABLE logs ADD COLUMN b TEXT", "UPDATE logs SET a = 7, b = 'x', doc = '[1]'",
+    ],
+}  # fmt: skip
+"""Day -> what is done to the table before it is exported."""
+
+
+@pytest.fixture(scope="module")
+def changing(tmp_path_factory: pytest.TempPathFactory) -> dict[str, LocalStore]:
+    """Format -> three days whose extra columns change."""
+    folder = tmp_path_factory.mktemp("changing")
+    database = with_shipped_tables(sqlite_database(folder / "source.db", wal=True))
+    stores = {format_: LocalStore(folder / format_) for format_ in FORMATS}
+    add(database, 0)
+    for number, (day, statements) in enumerate(CHANGES.items(), 1):
+        for statement in (*statements, f"UPDATE logs SET id = {number}, timestamp = '{day}T12:00Z'"):
+            database.run(statement)
+        for format_, store in stores.items():
+            export(database.url, logs(extra_columns="keep", format=format_), day, store)
+    return stores
+
+
+def test_every_reader_of_the_card_gives_all_columns_of_all_days(
+    changing: dict[str, LocalStore], tmp_path: Path
+) -> None:
+    jobs = {}
+    for format_, store in changing.items():
+        card = (store.root / "logs" / "README.md").read_text()
+        for reader, code in re.findall(r"With (\w+):\n\n```python\n(.*?)\n```", card, re.DOTALL):
+            jobs[format_, reader] = Job(str(store.root), "logs", code)
+    assert len(jobs) == 20
+    for name, found in zip(jobs, run_jobs([*jobs.values()], tmp_path), strict=True):
+        assert found.error == "", name
+        assert found.columns[8:] == ["b", "a", "doc"], name
+        values = sorted([row[0], *row[8:]] for row in found.rows)
+        assert values == [["1", None, None, None], ["2", None, None, None], ["3", "x", "7", "[1]"]]
+
+
+def test_days_with_changing_columns_are_opened_together(changing: dict[str, LocalStore]) -> None:
+    for store in changing.values():
+        table = open_days(store, "logs", [*CHANGES]).read_all()
+        assert table.column_names[8:] == ["b", "a", "doc"]
+        assert table.select(["id", "a", "b"]).to_pylist()[2] == {"id": 3, "a": 7, "b": "x"}
+    store = changing["jsonl"]
+    schema = json.loads((store.root / "logs" / "schema.json").read_text())
+    assert not {"a", "b", "doc"} & set(schema["required"])
+    for day in CHANGES:
+        for row in rows(store, read_manifest(store, "logs", day)):
+            jsonschema.validate(row, schema)

@@ -145,7 +145,7 @@ def _json_schema(dataset: Dataset, schema: RowSchema) -> dict[str, Any]:
         "description": dataset.config.description,
         "type": "object",
         "properties": {c.name: _property(c) for c in schema.columns},
-        "required": list(schema.names),
+        "required": [column.name for column in schema.columns if column.extra is None],
         "additionalProperties": False,
     }
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -130,52 +131,75 @@ def open_days(store: Store, dataset: str, days: Sequence[str]) -> pa.RecordBatch
     """The rows of several published days, one after another; see `open_day`.
 
     The first day is verified at once, each later day when the reader reaches it. A column of the
-    reader is nullable if it is nullable on any of the days.
+    reader is nullable if it is nullable on any of the days. A column that `extra_columns: keep`
+    added on some of the days is null on the others.
 
     Raises:
         ColumnMismatchError: a day was exported with other columns than the first.
     """
     first = open_day(store, dataset, days[0])
-    schema = first.schema
-    for stated in _stated_schemas(store, dataset, days[1:]):
-        schema = _widened(schema, stated)
+    joint = _joint_schema(_stated_schemas(store, dataset, days))
+    schema = joint.arrow if joint.columns else first.schema
+    extra = {column.name for column in joint.columns if column.extra is not None}
 
     def batches() -> Iterator[pa.RecordBatch]:
         for number, day in enumerate(days):
             reader = open_day(store, dataset, day) if number else first
-            _check_columns(reader.schema, schema, f"{dataset} {day}", days[0])
+            _check_columns(reader.schema, schema, extra, f"{dataset} {day}", days[0])
             for batch in reader:
-                yield pa.RecordBatch.from_arrays(batch.columns, schema=schema)
+                yield _with_all_columns(batch, schema)
 
     return pa.RecordBatchReader.from_batches(schema, batches())
 
 
-def _stated_schemas(store: Store, dataset: str, days: Sequence[str]) -> Iterator[pa.Schema]:
+def _stated_schemas(store: Store, dataset: str, days: Sequence[str]) -> Iterator[RowSchema]:
     """The schemas of the days whose manifests can be read; `open_day` reports all others."""
     for day in days:
         if manifest := Manifest.if_readable(store.read_manifest(dataset, day)):
-            yield row_schema(manifest).arrow
+            yield row_schema(manifest)
 
 
-def _widened(schema: pa.Schema, other: pa.Schema) -> pa.Schema:
-    """The schema with a column nullable if it is in either; unchanged for other columns."""
-    if (schema.names, schema.types) != (other.names, other.types):
-        return schema
-    pairs = zip(schema, other, strict=True)
-    return pa.schema([a.with_nullable(a.nullable or b.nullable) for a, b in pairs])
+def _joint_schema(schemas: Iterable[RowSchema]) -> RowSchema:
+    """The columns of the first schema, then further extra columns; nullable if any one is.
+
+    A schema with other columns is left out, since its day cannot be read together with the first.
+    """
+    joint: dict[str, Column] = {}
+    named: list[tuple[str, pa.DataType]] | None = None
+    for schema in schemas:
+        own = [(c.name, c.type) for c in schema.columns if c.extra is None]
+        named = own if named is None else named
+        if own == named:
+            for column in schema.columns:
+                known = joint.get(column.name, column)
+                joint[column.name] = replace(known, nullable=known.nullable or column.nullable)
+    return RowSchema("", tuple(joint.values()), None)
 
 
-def _check_columns(found: pa.Schema, expected: pa.Schema, day: str, first: str) -> None:
-    if (found.names, found.types) != (expected.names, expected.types):
+def _check_columns(
+    found: pa.Schema, expected: pa.Schema, extra: Collection[str], day: str, first: str
+) -> None:
+    lacking = {name for name in expected.names if name not in found.names}
+    known = [expected.field(name) for name in found.names if name in expected.names]
+    same = [(f.name, f.type) for f in known] == [(f.name, f.type) for f in found]
+    if not same or not lacking <= set(extra):
         raise ColumnMismatchError(
             f"{day} was exported with other columns than {first}.",
             "Export one of the two days again, or read the days one by one.",
         )
-    if _widened(expected, found) != expected:
+    if any(field.nullable and not expected.field(field.name).nullable for field in found):
         raise ColumnMismatchError(
             f"{day} was replaced while the days were read. It has nulls in other columns now.",
             "Read the days again.",
         )
+
+
+def _with_all_columns(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    arrays = [
+        batch[field.name] if field.name in batch.schema.names else pa.nulls(len(batch), field.type)
+        for field in schema
+    ]
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
 class _VerifiedFiles:

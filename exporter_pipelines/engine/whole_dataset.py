@@ -44,6 +44,7 @@ def schema_of_all_days(store: Store, dataset: str, day: str, schema: RowSchema) 
         day: The day that is about to be published.
         schema: Of this day, from `schema_as_written`.
     """
+    schema = _with_extra_columns(store, dataset, day, schema)
     required = {c.name for c in schema.columns if not c.nullable}
     known = stored_nullable(store, dataset, schema)
     if known is None or _nullable_in(_published(store, dataset, day)) & required & known:
@@ -51,13 +52,39 @@ def schema_of_all_days(store: Store, dataset: str, day: str, schema: RowSchema) 
     return with_nullable(schema, known)
 
 
-def stored_nullable(store: Store, dataset: str, schema: RowSchema) -> set[str] | None:
-    """The nullable columns of `schema.arrow`; None if it has other columns or cannot be read."""
+def _with_extra_columns(store: Store, dataset: str, day: str, schema: RowSchema) -> RowSchema:
+    """The schema with the columns that only other days have, because of `extra_columns: keep`.
+
+    `schema.arrow` names every column of the days before, so other manifests are read only if it
+    has a column that this day has not, and only until that is found.
+    """
+    stored = _stored_schema(store, dataset)
+    order = stored.names if stored else []
+    wanted = set(order) - set(schema.names)
+    extra = {column.name: column for column in schema.columns if column.extra is not None}
+    for manifest in _other_days(store, dataset, day) if wanted else ():
+        for column in row_schema(manifest).columns:
+            if column.extra is not None and column.name in wanted:
+                extra.setdefault(column.name, column)
+        if wanted <= set(extra):
+            break
+    # In the order of the file, so that a day with fewer columns does not change it.
+    known = [extra.pop(name) for name in order if name in extra]
+    own = [column for column in schema.columns if column.extra is None]
+    return replace(schema, columns=(*own, *known, *extra.values()))
+
+
+def _stored_schema(store: Store, dataset: str) -> pa.Schema | None:
     data = store.read_dataset_file(dataset, SCHEMA_FILE)
     try:
-        stored = pa.ipc.read_schema(pa.py_buffer(data)) if data else None
+        return pa.ipc.read_schema(pa.py_buffer(data)) if data else None
     except (pa.ArrowException, OSError):
         return None
+
+
+def stored_nullable(store: Store, dataset: str, schema: RowSchema) -> set[str] | None:
+    """The nullable columns of `schema.arrow`; None if it has other columns or cannot be read."""
+    stored = _stored_schema(store, dataset)
     if stored is None or not _all_nullable(stored).equals(_all_nullable(schema.arrow)):
         return None
     return {field.name for field in stored if field.nullable}

@@ -45,7 +45,8 @@ import pyarrow.csv
 reading = pa.csv.ReadOptions(block_size={LARGEST_ROW})
 parsing = pa.csv.ParseOptions(newlines_in_values=True)
 types = pa.csv.ConvertOptions(
-    column_types=schema, null_values=[""],
+    column_types=schema, include_columns=schema.names, include_missing_columns=True,
+    null_values=[""],
     strings_can_be_null=True, quoted_strings_can_be_null=False,
 )
 $result = pa.concat_tables(
@@ -69,6 +70,8 @@ $result = duckdb.sql($duckdb)""",
     "pyarrow": _ARROW,
     **through_arrow(_ARROW, "datasets"),
 }
+# polars and DuckDB take the columns of a file by their position when they are given types.
+_BY_NAME = through_arrow(_ARROW, "polars", "duckdb")
 
 
 class CsvFormat(Format):
@@ -81,7 +84,7 @@ class CsvFormat(Format):
     def loading_code(cls, export: Export) -> dict[str, str]:
         """See `formats.contract.Format`."""
         return filled(
-            _LOADING_CODE,
+            {**_LOADING_CODE, **_BY_NAME} if export.columns_vary else _LOADING_CODE,
             result=export.variable,
             folder=export.name,
             files=literal(export.files),

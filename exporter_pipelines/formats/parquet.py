@@ -38,11 +38,9 @@ import pyarrow.parquet
 {ARROW_SCHEMA}
 $result = pa.concat_tables(
     [schema.empty_table()]
-    + [
-        pa.parquet.read_table(file, partitioning=None).cast(schema)
-        for file in sorted(glob.glob($files))
-    ]
-)"""
+    + [pa.parquet.read_table(file, partitioning=None) for file in sorted(glob.glob($files))],
+    promote_options="default",
+).cast(schema)"""
 _LOADING_CODE = {
     **through_arrow(_ARROW, "pandas"),
     "polars": """\
@@ -56,6 +54,8 @@ $result = duckdb.sql("FROM read_parquet($sql_files, hive_partitioning=false)")""
     "pyarrow": _ARROW,
     **through_arrow(_ARROW, "datasets"),
 }
+# polars takes the columns of the first file for those of all files; DuckDB changes their order.
+_ALL_COLUMNS = through_arrow(_ARROW, "polars", "duckdb")
 
 
 class ParquetFormat(Format):
@@ -69,7 +69,7 @@ class ParquetFormat(Format):
     def loading_code(cls, export: Export) -> dict[str, str]:
         """See `formats.contract.Format`."""
         return filled(
-            _LOADING_CODE,
+            {**_LOADING_CODE, **_ALL_COLUMNS} if export.columns_vary else _LOADING_CODE,
             result=export.variable,
             folder=export.name,
             files=literal(export.files),
