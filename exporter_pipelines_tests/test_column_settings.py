@@ -266,7 +266,8 @@ def changing(tmp_path_factory: pytest.TempPathFactory) -> dict[str, LocalStore]:
     stores = {format_: LocalStore(folder / format_) for format_ in FORMATS}
     add(database, 0)
     for number, (day, statements) in enumerate(CHANGES.items(), 1):
-        for statement in (*statements, f"UPDATE logs SET id = {number}, timestamp = '{day}T12:00Z'"):
+        move = f"UPDATE logs SET id = {number}, timestamp = '{day}T12:00Z'"
+        for statement in (*statements, move):
             database.run(statement)
         for format_, store in stores.items():
             export(database.url, logs(extra_columns="keep", format=format_), day, store)
