@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import signal
+import sys
 
 from exporter_pipelines.hangups import end_like_terminate
-from exporter_pipelines.process_memory import freeze_gc, limit_malloc_arenas
+from exporter_pipelines.process_memory import limit_malloc_arenas
+
+_INTERRUPTED = 130
+"""Exit code of a command that Ctrl-C ended, as shells have it."""
 
 
 def main() -> None:
@@ -14,10 +18,12 @@ def main() -> None:
     # Like Ctrl-C: the command removes what is unfinished, and says that it was aborted.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     end_like_terminate()
-    from exporter_pipelines.cli import main as command  # imports Arrow
+    try:
+        from exporter_pipelines.cli import main as command
 
-    freeze_gc()
-    command(prog_name="exporter")
+        command(prog_name="exporter")
+    except KeyboardInterrupt:  # while a command was imported
+        sys.exit(_INTERRUPTED)
 
 
 if __name__ == "__main__":

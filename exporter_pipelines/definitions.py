@@ -6,6 +6,7 @@ from exporter_pipelines.process_memory import freeze_gc, limit_malloc_arenas
 
 limit_malloc_arenas()  # before the imports below, which import Arrow
 
+import sys
 from functools import cache
 from pathlib import Path
 
@@ -20,7 +21,10 @@ from exporter_pipelines.orchestration.exports.exit_messages import install_excep
 from exporter_pipelines.orchestration.exports.io_manager import ExportIOManager
 from exporter_pipelines.orchestration.exports.jobs import all_exports_job, export_report_job
 from exporter_pipelines.orchestration.exports.known_warnings import silence
-from exporter_pipelines.orchestration.exports.partitions import daily_partitions
+from exporter_pipelines.orchestration.exports.partitions import (
+    daily_partitions,
+    refuse_long_range,
+)
 from exporter_pipelines.orchestration.exports.resources import BackendResource
 from exporter_pipelines.orchestration.report.asset import export_report
 from exporter_pipelines.orchestration.report.sensor import export_report_sensor
@@ -35,6 +39,7 @@ def build() -> dg.Definitions:
     settings.announce_dotenv_of_dagster()
     silence()
     install_excepthook()
+    refuse_long_range(sys.argv)
     end_like_terminate()
     exports = ExportIOManager()
     datasets, partitions = load_datasets(Path(__file__).parent), daily_partitions()

@@ -139,6 +139,13 @@ class OutputUnavailableError(ExporterError):
     docs_anchor = "the-output-folder-cannot-be-written"
 
 
+class HistoryUnavailableError(ExporterError):
+    """Dagster's history cannot be opened or written."""
+
+    affects_all_days = True
+    docs_anchor = "dagsters-history-cannot-be-written"
+
+
 class DayUnavailableError(OutputUnavailableError):
     """Something in the output folder blocks one day; other days are not affected."""
 

@@ -27,6 +27,7 @@ DEMO_SOURCE = "demo"
 DEFAULT_START_DATE = "2026-11-01"
 DEFAULT_TIMEZONE = "UTC"
 DEFAULT_OUTPUT = "./exports"
+DEFAULT_MAX_DAYS = 366
 
 DOTENV_WINS = ".env overrides the shell for"
 DOTENV_HINT = "Change .env, or remove the line there."
@@ -81,6 +82,11 @@ def _announce(replaced: list[str]) -> None:
         sys.stderr.write(f"{DOTENV_WINS} {', '.join(names)}. {DOTENV_HINT}\n")
 
 
+def origin(variable: str) -> str:
+    """Where a variable is set, for messages: the path of `.env`, or the environment."""
+    return str(Path(".env").absolute()) if variable in _dotenv() else "the environment"
+
+
 def start_date() -> str:
     """`EXPORTER_START_DATE`: the first day that can be exported, `YYYY-MM-DD`."""
     return _date("EXPORTER_START_DATE", DEFAULT_START_DATE)
@@ -100,6 +106,15 @@ def timezone() -> str:
             "Use a name such as UTC or Europe/Berlin.",
         )
     return zone
+
+
+def max_days() -> int:
+    """`EXPORTER_MAX_DAYS`: most days that one run exports of a dataset."""
+    value = (os.environ.get("EXPORTER_MAX_DAYS") or "").strip() or str(DEFAULT_MAX_DAYS)
+    number = int(value) if value.isascii() and value.isdigit() else 0
+    if number < 1:
+        raise ConfigurationError(f"EXPORTER_MAX_DAYS={value!r} is not a whole number of 1 or more.")
+    return number
 
 
 def today() -> dt.date:

@@ -203,6 +203,10 @@ def wrong_table(project: Project) -> None:
     project.edit("logs", "table: logs", "table: log")
 
 
+def short_runs(project: Project) -> None:
+    project.set(EXPORTER_MAX_DAYS="2")
+
+
 def nothing(project: Project) -> None:
     pass
 
@@ -216,6 +220,7 @@ def nothing(project: Project) -> None:
         (wrong_table, {"partition": ONE}, "public.logs"),
         (nothing, {"partition": "2026-12-01"}, "EXPORTER_START_DATE=2026-11-01"),
         (nothing, {}, "Choose a day with --partition"),
+        (short_runs, {"partition_range": f"{ONE}...{THREE}"}, f"export logs {ONE} {THREE}` splits"),
         (
             nothing,
             {"partition": ONE, "config_json": '{"ops": {"logs": {"config": {"batch_rows": 5}}}}'},
@@ -229,6 +234,7 @@ def nothing(project: Project) -> None:
         "wrong table",
         "day out of range",
         "no day",
+        "too many days",
         "run config out of bounds",
     ],
 )

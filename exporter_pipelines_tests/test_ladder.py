@@ -77,7 +77,7 @@ LADDER = {
     "cli": {
         "errors", "settings", "extras", "contracts", "stores", "engine", "verification",
         "databases", "defs_files", "doctor", "new_datasets", "notifications", "orchestration",
-        "output_folder",
+        "output_folder", "definitions", "process_memory",
     },
     "api": {
         "errors", "settings", "contracts", "stores", "engine", "databases", "defs_files",

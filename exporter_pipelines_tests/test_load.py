@@ -113,10 +113,7 @@ def test_an_empty_day_is_an_empty_reader_with_every_column(
 def test_a_day_that_is_not_published_names_the_command(store: LocalStore) -> None:
     with pytest.raises(DayNotPublishedError) as error:
         open_day(store, "logs", DAY)
-    assert str(error.value).endswith(
-        "dagster asset materialize -m exporter_pipelines.definitions --select logs "
-        f"--partition {DAY}"
-    )
+    assert str(error.value).endswith(f"exporter export logs {DAY}")
 
 
 # --- damage ---

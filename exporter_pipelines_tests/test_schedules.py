@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import dagster as dg
@@ -67,15 +68,28 @@ def test_yesterday_is_that_of_the_configured_zone(
     assert repository.get_schedule_def("logs_schedule").execution_timezone == "Europe/Berlin"
 
 
-@pytest.mark.parametrize("day", [1, 20], ids=["before the first day", "after the last"])
-def test_a_tick_whose_yesterday_is_out_of_range_says_why_it_skips(
-    repository: dg.RepositoryDefinition, day: int
+@pytest.mark.parametrize(
+    ("day", "names"),
+    [(1, "EXPORTER_START_DATE=2026-11-01"), (20, "EXPORTER_END_DATE=2026-11-15")],
+    ids=["before the first day", "after the last"],
+)
+def test_a_skipped_tick_names_the_setting_and_its_file_and_warns_once(
+    settings: dict[str, str], caplog: pytest.LogCaptureFixture, day: int, names: str
 ) -> None:
+    file = Path(".env")
+    file.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
+    repository = build().get_repository_def()
     at = dt.datetime(2026, 11, day, 2, 15, tzinfo=dt.UTC)
-    skipped = tick("logs_schedule", at, repository)
-    assert isinstance(skipped, dg.SkipReason)
-    yesterday = (at - dt.timedelta(days=1)).date()
-    assert f"{yesterday} is not between" in (skipped.skip_message or "")
+    for _ in range(2):
+        skipped = tick("logs_schedule", at, repository)
+        assert isinstance(skipped, dg.SkipReason)
+        yesterday = (at - dt.timedelta(days=1)).date()
+        assert f"{yesterday} is not exported" in (skipped.skip_message or "")
+        assert f"{names} in {file.absolute()}" in (skipped.skip_message or "")
+    [warning] = [each for each in caplog.messages if "logs_schedule exports nothing" in each]
+    assert names in warning
+    described = repository.get_schedule_def("logs_schedule").description or ""
+    assert f"EXPORTER_END_DATE=2026-11-15 in {file.absolute()}" in described
 
 
 def test_the_graph(repository: dg.RepositoryDefinition) -> None:

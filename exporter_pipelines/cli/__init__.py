@@ -1,28 +1,50 @@
-"""The command `exporter`: everything that is not done through Dagster.
+"""The command `exporter`.
 
 Belongs here: one module per command, with its options and its output.
-Does not belong here: the work itself, which other packages do; exports, which the command
-`dagster` starts.
+Does not belong here: the work itself, which other packages do.
 """
 
 from __future__ import annotations
 
+import importlib
+
 import click
 
-from exporter_pipelines.cli.alerts import alert_test
-from exporter_pipelines.cli.doctor import doctor
-from exporter_pipelines.cli.init import init
-from exporter_pipelines.cli.keep import keep
-from exporter_pipelines.cli.output import output
-from exporter_pipelines.cli.prune import prune
-from exporter_pipelines.cli.sources import accept_source_command
-from exporter_pipelines.cli.verify import verify
+from exporter_pipelines.process_memory import freeze_gc
+
+_COMMANDS = {
+    "init": "init:init",
+    "doctor": "doctor:doctor",
+    "export": "export:export",
+    "verify": "verify:verify",
+    "keep": "keep:keep",
+    "accept-source": "sources:accept_source_command",
+    "output": "output:output",
+    "prune": "prune:prune",
+    "alert-test": "alerts:alert_test",
+}
+"""Name -> module and function."""
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class _Commands(click.Group):
+    """Imports a command only when it is used: most of them import Arrow, which takes a second."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in _COMMANDS:
+            return None
+        module, _, function = _COMMANDS[cmd_name].partition(":")
+        imported = importlib.import_module(f"exporter_pipelines.cli.{module}")
+        freeze_gc()
+        command: click.Command = getattr(imported, function)
+        return command
+
+
+@click.command(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 def main() -> None:
-    """Define, check, verify, keep and prune exports, and test alerts."""
-
-
-for command in (init, doctor, verify, keep, accept_source_command, output, prune, alert_test):
-    main.add_command(command)
+    """Define, export, check, verify, keep and prune days, and test alerts."""

@@ -88,9 +88,8 @@ def _history_notes(datasets: tuple[str, ...]) -> list[str]:
         return [f"Dagster's history cannot be read ({type(error).__name__}): it was not compared."]
     return [
         f"Dagster's history does not have {len(days)} published days of {dataset}, from {days[0]} "
-        f"to {days[-1]}. They are complete. To show them in the UI, export them again: dagster "
-        f"asset materialize -m exporter_pipelines.definitions --select {dataset} "
-        f"--partition-range {days[0]}...{days[-1]}"
+        f"to {days[-1]}. They are complete. To show them in the UI, export them again: exporter "
+        f"export {dataset} {days[0]} {days[-1]}"
         for dataset, days in missing.items()
     ]
 

@@ -47,6 +47,12 @@ def is_day(text: str) -> bool:
         return False
 
 
+def days_between(first: str, last: str) -> list[str]:
+    """All days from `first` to `last`, both included."""
+    start, end = dt.date.fromisoformat(first), dt.date.fromisoformat(last)
+    return [str(start + dt.timedelta(days=number)) for number in range((end - start).days + 1)]
+
+
 def _midnight(date: dt.date, zone: ZoneInfo) -> dt.datetime:
     """The instant of a local midnight.
 

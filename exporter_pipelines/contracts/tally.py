@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 UNNAMED_VALUE = "(other)"
 """Counted in `Tally.values` for each value that the schema does not list: it is row content."""
@@ -46,6 +46,17 @@ class Tally:
     changed: Counter[str] = field(default_factory=Counter)
     filled: Counter[str] = field(default_factory=Counter)
     values: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+    def add(self, other: Tally) -> None:
+        """Add the counts of another day."""
+        for each in fields(self):
+            mine, others = getattr(self, each.name), getattr(other, each.name)
+            if isinstance(mine, Counter):
+                mine.update(others)  # unlike `+=`, keeps counters of 0
+            elif isinstance(mine, bool):
+                setattr(self, each.name, mine or others)
+            else:
+                setattr(self, each.name, mine + others)
 
     @property
     def rejected_pct(self) -> float:

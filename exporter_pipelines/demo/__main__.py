@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 
 from dotenv import dotenv_values
 
 from exporter_pipelines import settings
 from exporter_pipelines.demo.backend import start_server
 from exporter_pipelines.demo.seed import STORY, days, seed_once
-from exporter_pipelines.demo.summary import print_summary
+from exporter_pipelines.demo.summary import DATASETS, print_summary
 from exporter_pipelines.extras import MissingExtraError, is_installed
-
-LOG = Path(".dagster/demo.log")
 
 
 def main() -> int:
@@ -41,15 +38,11 @@ def main() -> int:
     print("   Seeding 14 days ..." if seed_once(url) else "   The sample backend already exists.")
     for line in STORY:
         print(f"   - {line}")
-    arguments = [
-        "asset", "materialize", "-m", "exporter_pipelines.definitions",
-        "--select", "group:exports", "--partition-range", f"{first}...{last}",
-    ]  # fmt: skip
-    print(f"2. Exporting all three datasets through Dagster (log: {LOG}):")
-    print(f"   dagster {' '.join(arguments)}")
-    last_words = _run(arguments)
+    arguments = ["export", *DATASETS, first, last]
+    print(f"2. Exporting all three datasets:\n   exporter {' '.join(arguments)}", flush=True)
+    summary = _run(arguments)
     print("3. What was written where:\n")
-    return print_summary(settings.output_root(), last_words)
+    return print_summary(settings.output_root(), summary)
 
 
 def _points_at_demo() -> bool:
@@ -65,17 +58,14 @@ def _in_range(first: str, last: str) -> bool:
 
 
 def _run(arguments: list[str]) -> str:
-    """Run Dagster's own command and return the last paragraph that it printed."""
-    LOG.parent.mkdir(exist_ok=True)
-    with LOG.open("w+") as log:
-        subprocess.run(  # noqa: S603 - our own arguments
-            [Path(sys.executable).with_name("dagster"), *arguments],
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            check=False,
-        )
-        log.seek(0)
-        return log.read().rstrip().rpartition("\n\n")[2]
+    """Run the command, which shows its progress, and return its summary."""
+    done = subprocess.run(  # noqa: S603 - our own arguments
+        [sys.executable, "-m", "exporter_pipelines", *arguments],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    return done.stdout.rstrip()
 
 
 if __name__ == "__main__":

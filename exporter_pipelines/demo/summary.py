@@ -13,15 +13,15 @@ from exporter_pipelines.stores import LocalStore, layout
 DATASETS = ("logs", "anomalies", "ips")
 
 
-def print_summary(root: Path, last_words: str) -> int:
+def print_summary(root: Path, summary: str) -> int:
     """Print what was written below `root`; 0 when only the expected day was held.
 
     Args:
         root: Output root.
-        last_words: The last paragraph of the export: which days failed, and why.
+        summary: What the export printed: which days were held or failed, and why.
     """
     missing = [(dataset, day) for dataset in DATASETS for day in _print_dataset(root, dataset)]
-    print(f"Held or failed:\n{_indent(last_words)}\n" if missing else "No day was held.\n")
+    print(f"Summary of the export:\n{_indent(summary)}\n")
     _print_sample(LocalStore(root), "logs", days()[0].isoformat())
     print(
         "Next: `make dev` opens the Dagster UI on the same data; README.md says how to point it "

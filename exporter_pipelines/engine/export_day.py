@@ -187,7 +187,7 @@ def export_day(
         before_rows=lambda snapshot: outside.count(dataset, snapshot),
     ) as staged:
         trailing = trailing_days or TrailingDays(store, dataset.name)
-        judged = _judge(
+        judged = judge_staged(
             staged, store, trailing, session, outside, accept_loss=accept_loss, sample=sample
         )
         if judged.holds:
@@ -212,7 +212,7 @@ def _published_at(data: bytes | None) -> str:
     return f"{manifest.export_timestamp:%Y-%m-%d %H:%M:%S} UTC" if manifest else "an unknown time"
 
 
-def _judge(
+def judge_staged(
     staged: StagedDay,
     store: Store,
     trailing_days: TrailingDays,

@@ -67,8 +67,7 @@ def _published(store: Store, dataset: str, day: str) -> PublishedDay:
 def _not_published(store: Store, dataset: str, day: str) -> DayNotPublishedError:
     return DayNotPublishedError(
         f"{dataset} {day} is not published in {store.location}.",
-        "It was never exported, or it was held. Export it: dagster asset materialize "
-        f"-m exporter_pipelines.definitions --select {dataset} --partition {day}",
+        f"It was never exported, or it was held. Export it: exporter export {dataset} {day}",
     )
 
 

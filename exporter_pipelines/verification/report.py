@@ -131,7 +131,4 @@ class VerifyReport:
     @property
     def export_again(self) -> str:
         """The command that makes the day anew."""
-        return (
-            "Export the day again: dagster asset materialize -m exporter_pipelines.definitions "
-            f"--select {printable(self.dataset)} --partition {self.day}"
-        )
+        return f"Export the day again: exporter export {printable(self.dataset)} {self.day}"

@@ -12,13 +12,14 @@ Test: test_sqlite_history.py::test_dagsters_own_sqlite_and_ours_read_each_other
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from dagster import EventLogEntry
+from dagster import DagsterInstance, EventLogEntry
 from dagster._core.storage.event_log import SqliteEventLogStorage
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME
 from dagster._core.storage.sql import create_engine
@@ -47,6 +48,24 @@ class KeptEngines(SqliteEventLogStorage):
     An engine caches compiled statements and keeps a connection.
     """
 
+    _kept: dict[str, Connection] | None = None
+    """File -> connection of the transaction that is open, see `one_transaction`."""
+    _owner = 0
+    """The thread that opened it."""
+
+    @contextmanager
+    def one_transaction(self) -> Iterator[None]:
+        """Store all events of a block in one transaction per file, which must be short.
+
+        An event is stored with up to four transactions, and each waits for the disk.
+        """
+        with self._db_lock, ExitStack() as transactions:
+            self._transactions, self._kept, self._owner = transactions, {}, threading.get_ident()
+            try:
+                yield
+            finally:
+                self._kept = None
+
     def store_event(self, event: EventLogEntry) -> None:
         """Store an event, then update the modification time of the file that the UI watches.
 
@@ -66,13 +85,20 @@ class KeptEngines(SqliteEventLogStorage):
 
     @contextmanager
     def _connect(self, shard: str) -> Iterator[Connection]:
-        with self._db_lock:
-            engine = self._engine(shard)
-            if shard not in self._initialized_dbs:
-                self._initdb(engine)
-                self._initialized_dbs.add(shard)
-            with engine.begin() as connection:
-                yield connection
+        if self._kept is not None and self._owner == threading.get_ident():
+            if shard not in self._kept:
+                self._kept[shard] = self._transactions.enter_context(self._begin(shard))
+            yield self._kept[shard]
+            return
+        with self._db_lock, self._begin(shard) as connection:
+            yield connection
+
+    def _begin(self, shard: str) -> AbstractContextManager[Connection]:
+        engine = self._engine(shard)
+        if shard not in self._initialized_dbs:
+            self._initdb(engine)
+            self._initialized_dbs.add(shard)
+        return engine.begin()
 
     def _engine(self, shard: str) -> Engine:
         # An engine must not outlive its file: it would keep writing to the deleted one.
@@ -80,6 +106,17 @@ class KeptEngines(SqliteEventLogStorage):
         with suppress(FileNotFoundError):
             file = Path(self.path_for_shard(shard)).stat().st_ino
         return _engine(self.conn_string_for_shard(shard), file)
+
+
+@contextmanager
+def one_transaction(instance: DagsterInstance) -> Iterator[None]:
+    """Store the events of a block in one transaction, where the storage is `SqliteHistory`."""
+    history = instance.event_log_storage
+    if isinstance(history, KeptEngines):
+        with history.one_transaction():
+            yield
+    else:
+        yield
 
 
 @lru_cache(maxsize=8)

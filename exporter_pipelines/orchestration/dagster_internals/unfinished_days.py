@@ -17,11 +17,27 @@ from dagster._core.execution.plan.objects import ErrorSource
 
 def unfinished_days(instance: dg.DagsterInstance, asset: str, run_id: str) -> list[str]:
     """Days whose newest attempt is this run, and which it did not materialize; sorted."""
+    return sorted(day for day, by_run in _unfinished(instance, asset).items() if by_run == run_id)
+
+
+def failed_days(instance: dg.DagsterInstance, asset: str) -> set[str]:
+    """Days that Dagster shows as failed: their newest attempt is a failed run."""
+    unfinished = _unfinished(instance, asset)
+    failed: set[str] = set()
+    if unfinished:
+        runs, failure = list(set(unfinished.values())), dg.DagsterRunStatus.FAILURE
+        records = instance.get_run_records(dg.RunsFilter(run_ids=runs, statuses=[failure]))
+        failed = {record.dagster_run.run_id for record in records}
+    return {day for day, by_run in unfinished.items() if by_run in failed}
+
+
+def _unfinished(instance: dg.DagsterInstance, asset: str) -> dict[str, str]:
+    """Day -> the run that is its newest attempt, for days that this run did not materialize."""
     history = instance.event_log_storage
     attempts = history.get_latest_asset_partition_materialization_attempts_without_materializations(
         dg.AssetKey(asset)
     )
-    return sorted(day for day, (by_run, _) in attempts.items() if by_run == run_id)
+    return {day: by_run for day, (by_run, _) in attempts.items()}
 
 
 def was_interrupted(failure: dg.DagsterEvent) -> bool:

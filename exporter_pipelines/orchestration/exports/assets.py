@@ -15,7 +15,7 @@ from exporter_pipelines.orchestration.exports.descriptions import asset_descript
 from exporter_pipelines.orchestration.exports.export_run import ExportRun
 from exporter_pipelines.orchestration.exports.io_manager import ExportIOManager
 from exporter_pipelines.orchestration.exports.metadata import asset_metadata
-from exporter_pipelines.orchestration.exports.partitions import days_of_run
+from exporter_pipelines.orchestration.exports.partitions import days_to_export
 from exporter_pipelines.orchestration.exports.resources import BackendResource
 from exporter_pipelines.orchestration.exports.run_config import ExportConfig
 
@@ -54,6 +54,8 @@ def export_asset(
         backend: BackendResource,
         exports: dg.ResourceParam[ExportIOManager],
     ):
-        yield from ExportRun(dataset, context, config, backend, exports).days(days_of_run(context))
+        yield from ExportRun(dataset, context, config, backend, exports).days(
+            days_to_export(context, config)
+        )
 
     return export

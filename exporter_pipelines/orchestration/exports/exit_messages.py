@@ -33,6 +33,14 @@ def repeat_at_exit(message: str) -> None:
     _messages.append(message)
 
 
+def take_messages() -> list[str]:
+    """The messages so far, which are then not printed at exit: the caller shows them."""
+    taken = list(_messages)
+    _messages.clear()
+    atexit.unregister(print_messages)
+    return taken
+
+
 @contextmanager
 def errors_repeated_at_exit() -> Iterator[None]:
     """Print the message of an `ExporterError` that the block raises once more at exit."""

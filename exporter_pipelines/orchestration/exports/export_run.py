@@ -23,11 +23,14 @@ from exporter_pipelines.engine.outside_days import OutsideDays
 from exporter_pipelines.engine.range_counts import count_again
 from exporter_pipelines.engine.trailing_days import TrailingDays
 from exporter_pipelines.errors import ExporterError
+from exporter_pipelines.orchestration.dagster_internals.deferred_plans import plan_if_deferred
+from exporter_pipelines.orchestration.dagster_internals.sqlite_history import one_transaction
 from exporter_pipelines.orchestration.exports.cancelling import deliver_cancel
 from exporter_pipelines.orchestration.exports.checks import held_metadata
 from exporter_pipelines.orchestration.exports.day_events import day_events, not_published
 from exporter_pipelines.orchestration.exports.exit_messages import repeat_at_exit
 from exporter_pipelines.orchestration.exports.io_manager import ExportIOManager
+from exporter_pipelines.orchestration.exports.observers import observer
 from exporter_pipelines.orchestration.exports.outcome import HELD, UNEXPECTED, RunOutcome
 from exporter_pipelines.orchestration.exports.progress import ProgressLog
 from exporter_pipelines.orchestration.exports.resources import BackendResource
@@ -63,6 +66,7 @@ class ExportRun:
         self.progress = ProgressLog(self.context.log, self.dataset.name, days)
         self.trailing_days = TrailingDays(store, self.dataset.name)
         self.outside_days: OutsideDays | None = None
+        observer().dataset_began(self.outcome)
         with self.backend.open_session() as self.session:
             yield from self._each(days)
             yield from self._count_again()
@@ -73,7 +77,9 @@ class ExportRun:
 
     def _each(self, days: Sequence[str]) -> Iterator[object]:
         for day in days:
+            plan_if_deferred(self.context, day)
             self.progress.begin(day)
+            observer().day_began(self.dataset.name, day)
             try:
                 try:
                     yield from self._attempt(day)
@@ -83,6 +89,7 @@ class ExportRun:
                 self._log_stop(day)
                 raise
             self.progress.end()
+            observer().day_ended()
             if self.outcome.abort:
                 break
 
@@ -110,7 +117,8 @@ class ExportRun:
             # Broad: a bug that only the rows of this day trigger must not stop the other days.
             yield self._add_problem(day, self._unexpected(error), UNEXPECTED)
         else:
-            yield from self._record(outcome)
+            with one_transaction(self.context.instance):
+                yield from self._record(outcome)
 
     def _export(self, day: str) -> DayOutcome:
         return export_day(
@@ -124,9 +132,13 @@ class ExportRun:
             batch_rows=self.config.batch_rows,
             accept_loss=day in self.config.accept_loss_days,
             sample=databases.is_sample(self.dataset.config.source.url),
-            progress=self.progress.batch,
+            progress=self._progress,
             outside_days=self.outside_days,
         )
+
+    def _progress(self, rows: int, total: int) -> None:
+        self.progress.batch(rows, total)
+        observer().rows_read(rows, total)
 
     def _record(self, outcome: DayOutcome) -> Iterator[object]:
         """The events for a day that was published or held."""
@@ -135,6 +147,7 @@ class ExportRun:
             (self.outcome.kept if outcome.kept else self.outcome.published).append(outcome.day)
             if not outcome.kept:
                 self.exported[outcome.day] = outcome.manifest.counts.read
+            observer().day_published(outcome.manifest)
             yield from self.events.published(outcome.manifest, outcome)
             return
         problem = outcome.held().problem

@@ -20,6 +20,12 @@ _KNOWN = {
 }
 
 
+def silence_all() -> None:
+    """Ignore every warning of Dagster about its own features in this process."""
+    for category in (dg.BetaWarning, dg.PreviewWarning, dg.SupersessionWarning):
+        warnings.filterwarnings("ignore", category=category)
+
+
 def silence() -> None:
     """Ignore the known warnings in this process."""
     for message, category in _KNOWN.items():

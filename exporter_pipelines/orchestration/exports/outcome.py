@@ -46,6 +46,16 @@ class RunOutcome:
             self.held.append(day)
         self.docs_anchors[anchor] = None
 
+    def add(self, other: RunOutcome) -> None:
+        """Add the outcome of another run of the same dataset."""
+        self.verdicts.update(other.verdicts)
+        self.published += other.published
+        self.kept += other.kept
+        self.problems.update(other.problems)
+        self.held += other.held
+        self.docs_anchors.update(other.docs_anchors)
+        self.abort |= other.abort
+
     @property
     def failed(self) -> list[str]:
         """Days that failed; held days have not failed."""

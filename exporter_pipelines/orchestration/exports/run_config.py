@@ -21,6 +21,10 @@ class ExportConfig(dg.Config):
         description="Maximum number of rows in a batch, 1,000 to 500,000. Larger batches are "
         "faster and take more memory. See docs/operations.md",
     )
+    days: list[str] = Field(
+        [],
+        description="Days to export, YYYY-MM-DD, out of the range of the run. Empty: all of them.",
+    )
     accept_loss_days: list[str] = Field(
         [],
         description="Days, YYYY-MM-DD, whose published export may be replaced although the source "
@@ -32,17 +36,19 @@ class ExportConfig(dg.Config):
         """Refuse invalid values. Bounds in the fields would fail with a stack trace instead.
 
         Raises:
-            ConfigurationError: `batch_rows` is too small or too large, or `accept_loss_days` names
-                something that is not a day.
+            ConfigurationError: `batch_rows` is too small or too large, or `days` or
+                `accept_loss_days` names something that is not a day.
         """
         if not 1_000 <= self.batch_rows <= 500_000:
             raise ConfigurationError(
                 f"batch_rows={self.batch_rows} in the run config is out of range.",
                 "Choose 1,000 to 500,000, or leave it out.",
             )
-        for day in self.accept_loss_days:
-            if not is_day(day):
-                raise ConfigurationError(
-                    f"{day!r} under accept_loss_days in the run config is not a day.",
-                    "Write days as YYYY-MM-DD.",
-                )
+        lists = {"days": self.days, "accept_loss_days": self.accept_loss_days}
+        for name, days in lists.items():
+            for day in days:
+                if not is_day(day):
+                    raise ConfigurationError(
+                        f"{day!r} under {name} in the run config is not a day.",
+                        "Write days as YYYY-MM-DD.",
+                    )

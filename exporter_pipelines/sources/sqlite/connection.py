@@ -54,6 +54,9 @@ class SqliteConnection:
         ConfigurationError: the URL has another form.
     """
 
+    _raised: BaseException | None = None
+    """What an SQL function in Python raised last."""
+
     def __init__(self, url: str, variable: str, ends: float = math.inf) -> None:
         self._variable = variable
         self._path = path_of(url, variable)
@@ -96,7 +99,15 @@ class SqliteConnection:
 
     def define(self, name: str, function: Callable[..., Any], arguments: int) -> None:
         """Define an SQL function in Python; it must not raise."""
-        self._connection.create_function(name, arguments, function, deterministic=True)
+
+        def noted(*values: Any) -> Any:
+            try:
+                return function(*values)
+            except BaseException as error:  # raised again; SQLite replaces it by its own error
+                self._raised = error
+                raise
+
+        self._connection.create_function(name, arguments, noted, deterministic=True)
 
     def columns(self, statement: str) -> list[str]:
         """Column names of a query, without running it.
@@ -194,6 +205,10 @@ class SqliteConnection:
         )
 
     def _lost(self, error: sqlite3.Error) -> SourceLostError:
+        """What to raise for an error; raises an interruption (Ctrl-C) that SQLite replaced."""
+        interruption, self._raised = self._raised, None
+        if interruption is not None and not isinstance(interruption, Exception):
+            raise interruption
         name = error_name(error)
         if name in ("SQLITE_FULL", "SQLITE_IOERR_WRITE"):
             hint = "Free disk space for temporary files (TMPDIR); sorting a day needs it."

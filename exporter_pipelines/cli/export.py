@@ -1,0 +1,93 @@
+"""`exporter export`: the command; `orchestration.exports.command_run` runs the exports in Dagster.
+
+Nothing that imports Arrow or Dagster is imported here at the top: the first line is printed before.
+"""
+
+from __future__ import annotations
+
+import click
+
+from exporter_pipelines import settings
+from exporter_pipelines.cli.export_arguments import ONLY, Request, parse_only, parse_request
+from exporter_pipelines.errors import (
+    ConfigurationError,
+    ExporterError,
+    MissingSettingError,
+    WrongOutputFolderError,
+)
+
+_PUBLISHED, _NOT_PUBLISHED, _USAGE, _UNREACHABLE, _INTERRUPTED = 0, 1, 2, 3, 130
+
+
+@click.command()
+@click.argument("arguments", nargs=-1, required=True, metavar="DATASET... FIRST [LAST]")
+@click.option(
+    "--only",
+    metavar="|".join(ONLY),
+    callback=parse_only,
+    help="Export only these days of the range. Several states are separated by commas.",
+)
+@click.option(
+    "--days-with-rows", is_flag=True, help="Leave out days without rows. Counts them in one query."
+)
+@click.option(
+    "--check-only",
+    is_flag=True,
+    help="Validate the rows and print errors and quality metrics. Publish nothing.",
+)
+@click.option(
+    "--accept-loss",
+    is_flag=True,
+    help="Replace published exports even if the source has lost rows of their days.",
+)
+def export(arguments: tuple[str, ...], only: set[str], **flags: bool) -> None:
+    """Export days of datasets and presets: one day, or all days from FIRST to LAST.
+
+    Days are YYYY-MM-DD. A range can also be written FIRST...LAST. The runs appear in the Dagster
+    UI, with their checks. A range of more than EXPORTER_MAX_DAYS days is split into several runs.
+
+    \b
+    --only missing  days that are not published
+           held     days that a check held since they were last published
+           failed   days whose newest run failed, as the Dagster UI shows them
+
+    \b
+    Exit codes:
+      0    every day was published (with --check-only: every day would be)
+      1    a day was held or failed
+      2    the command was used incorrectly, or a setting or definition is wrong
+      3    the database, the output folder or Dagster's history cannot be reached
+      130  interrupted; finished days stay published
+    """  # noqa: D301 - click wants the character itself
+    settings.load_dotenv()
+    try:
+        raise SystemExit(_export(parse_request(arguments, only, **flags)))
+    except ExporterError as error:
+        click.echo(f"Error: {error}", err=True)
+        raise SystemExit(_code_of(error)) from None
+    except KeyboardInterrupt:
+        click.echo("\nInterrupted. Nothing was exported.", err=True)
+        raise SystemExit(_INTERRUPTED) from None
+
+
+def _code_of(error: ExporterError) -> int:
+    out_of_reach = isinstance(error, MissingSettingError | WrongOutputFolderError)
+    is_usage = isinstance(error, ConfigurationError) and not out_of_reach
+    return _USAGE if is_usage else _UNREACHABLE
+
+
+def _export(request: Request) -> int:
+    click.echo(request.first_line(), err=True)
+    from exporter_pipelines.cli.export_days import days_of  # imports Arrow
+
+    days = days_of(request)
+    if not any(days.values()):
+        click.echo(f"{request.span}: no day to export{request.restriction()}.")
+        return _PUBLISHED
+    if request.check_only:
+        from exporter_pipelines.cli.export_check import check
+
+        return check(request, days)
+    from exporter_pipelines.cli.export_runs import run  # imports Dagster
+
+    return run(request, days)

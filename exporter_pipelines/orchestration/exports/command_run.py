@@ -1,0 +1,161 @@
+"""Runs of the command `exporter export`, executed in its own process.
+
+They have the history, checks, tags and concurrency pools of a run that `dagster asset materialize`
+executes, with two differences: a run may have any set of days, and Dagster plans a day when the run
+reaches it (`dagster_internals.deferred_plans`), not all days before the run starts.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+import dagster as dg
+
+from exporter_pipelines.contracts.day_window import days_between
+from exporter_pipelines.errors import HistoryUnavailableError
+from exporter_pipelines.orchestration.dagster_internals.command_errors import history_disk_problem
+from exporter_pipelines.orchestration.dagster_internals.deferred_plans import DEFERRED
+
+TAG = "exporter/command"
+_RANGE_START, _RANGE_END = (
+    "dagster/asset_partition_range_start",
+    "dagster/asset_partition_range_end",
+)
+_QUIET = {"console": {"config": {"log_level": "CRITICAL"}}}
+"""Dagster prints each event of a run on the terminal by default."""
+
+DaysOf = Mapping[str, Sequence[str]]
+"""Dataset -> days, in order."""
+
+
+def split(days: DaysOf, most: int) -> list[dict[str, list[str]]]:
+    """The days of each run: consecutive parts with at most `most` different days."""
+    every = sorted(set().union(*days.values()))
+    parts = (set(every[first : first + most]) for first in range(0, len(every), most))
+    return [
+        {
+            name: chosen
+            for name, wanted in days.items()
+            if (chosen := [day for day in wanted if day in part])
+        }
+        for part in parts
+    ]
+
+
+class CommandRuns:
+    """Executes one run after another; a context manager.
+
+    Args:
+        definitions: All definitions of the project.
+        instance: Records the runs.
+        accept_loss: Whether published exports are replaced although the source has lost rows.
+
+    Attributes:
+        interrupted: Whether SIGINT, SIGTERM or SIGHUP arrived.
+    """
+
+    def __init__(
+        self, definitions: dg.Definitions, instance: dg.DagsterInstance, *, accept_loss: bool
+    ) -> None:
+        self._definitions, self._instance = definitions, instance
+        self._accept_loss = accept_loss
+        self._signals = SignalWatch()
+        self.interrupted = False
+
+    def execute(self, days: DaysOf) -> None:
+        """Export days in one run, which has then ended.
+
+        Args:
+            days: Dataset -> its days. Each has at least one.
+
+        Raises:
+            HistoryUnavailableError: Dagster could not write its history.
+        """
+        try:
+            self._execute(days)
+        except (KeyboardInterrupt, dg.DagsterExecutionInterruptedError):
+            self.interrupted = True
+        except Exception as error:
+            # Broad: whatever Dagster raises around an error of its storage. Others are raised.
+            if disk := history_disk_problem(error):
+                raise HistoryUnavailableError(
+                    f"Dagster cannot write its history: {disk}.",
+                    "Free some space or mount it writable, then run the command again.",
+                ) from error
+            raise
+        self.interrupted |= self._signals.received()
+
+    def _execute(self, days: DaysOf) -> None:
+        every = sorted(set().union(*days.values()))
+        whole_range = days_between(every[0], every[-1])
+        keys = [dg.AssetKey(name) for name in days]
+        job = self._definitions.resolve_implicit_job_def_def_for_assets(keys)
+        assert job, "all datasets have the same partitions"
+        job.execute_in_process(
+            run_config={
+                "ops": {
+                    name: {"config": _config(wanted, whole_range, accept_loss=self._accept_loss)}
+                    for name, wanted in days.items()
+                },
+                "loggers": _QUIET,
+            },
+            instance=self._instance,
+            asset_selection=keys,
+            tags={_RANGE_START: every[0], _RANGE_END: every[-1], TAG: "export", **DEFERRED},
+            raise_on_error=False,
+        )
+
+    def __enter__(self) -> Self:
+        self._signals.__enter__()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        stack: TracebackType | None,
+    ) -> None:
+        self._signals.__exit__(kind, error, stack)
+
+
+def _config(
+    days: Sequence[str], whole_range: Sequence[str], *, accept_loss: bool
+) -> dict[str, Any]:
+    """Run config of one dataset; the days only where they are not the whole range."""
+    config: dict[str, Any] = {} if list(days) == list(whole_range) else {"days": list(days)}
+    return config | ({"accept_loss_days": list(days)} if accept_loss else {})
+
+
+class SignalWatch:
+    """Notices SIGINT, SIGTERM and SIGHUP also where Dagster swallows them.
+
+    Between two steps of a run, Dagster's handler only sets a flag, which it clears when the run
+    ends. Python also writes the number of each signal to a file descriptor.
+    """
+
+    def __enter__(self) -> Self:
+        self._read, self._write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._before = signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        stack: TracebackType | None,
+    ) -> None:
+        signal.set_wakeup_fd(self._before)
+        os.close(self._read)
+        os.close(self._write)
+
+    def received(self) -> bool:
+        """Whether one arrived since the last call."""
+        try:
+            numbers = os.read(self._read, 4096)
+        except BlockingIOError:
+            return False
+        return any(number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) for number in numbers)
