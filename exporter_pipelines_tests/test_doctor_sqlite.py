@@ -93,9 +93,9 @@ def test_rows_of_sqlite_without_a_day_are_counted(doctor: Doctor, sqlite_file: P
     doctor.run("--dataset", "logs")
     doctor.paste("logs", doctor.found("FAIL", "table"))
     doctor.run("--dataset", "logs")
-    assert doctor.found("warn", "dayless rows")["message"].endswith(
-        "without a usable created_at (null, infinite or not a date): 4"
-    )
+    message = doctor.found("FAIL", "dayless rows")["message"]
+    assert "without a usable created_at (null, infinite or not a date): 4" in message
+    assert "`null` (1), `empty text` (1), `99 aaaaaa` (1), `aaaaaaaaa` (1)" in message
     assert doctor.found("ok", "days")["message"] == "Rows from 2026-11-01 to 2026-11-03"
 
 

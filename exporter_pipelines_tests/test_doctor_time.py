@@ -71,9 +71,9 @@ def test_rows_without_a_day_are_counted(doctor: Doctor, backend: Backend) -> Non
         "(-4, '10000-01-01'), (-5, '0001-01-01 BC')"
     )
     doctor.run()
-    assert doctor.found("warn", "dayless rows")["message"].endswith(
-        "without a usable timestamp (null, infinite or not a date): 5"
-    )
+    message = doctor.found("FAIL", "dayless rows")["message"]
+    assert "without a usable timestamp (null, infinite or not a date): 5" in message
+    assert "Of the first 8 rows 5: `null` (1), `infinity` (1), `-infinity` (1), `9" in message
     assert doctor.found("ok", "days")["message"] == "Rows from 2026-11-01 to 2026-11-01"
 
 
@@ -151,9 +151,8 @@ def test_times_as_numbers_or_text_are_exported_with_what_is_proposed(
     assert export(backend.url, mapped, DAY, store).record_count == 1
     backend.run("UPDATE ops.archive SET occurred_at = NULL")
     doctor.run("--dataset", "logs")
-    assert doctor.found("warn", "dayless rows")["message"].endswith(
-        "without a usable occurred_at (null, infinite or not a date): 1"
-    )
+    message = doctor.found("FAIL", "dayless rows")["message"]
+    assert "without a usable occurred_at (null, infinite or not a date): 1." in message
 
 
 def test_a_number_without_an_encoding_is_answered_with_one(
@@ -183,3 +182,19 @@ def test_a_query_is_looked_at_as_a_table_is(doctor: Doctor, backend: Backend) ->
     doctor.run()
     assert "syntax error" in doctor.found("FAIL", "table")["message"]
     assert doctor.found("FAIL", "table")["hint"] == "Correct `query` in its defs.yaml."
+
+
+def test_the_form_of_times_that_cannot_be_read_is_shown_without_their_content(
+    doctor: Doctor, backend: Backend
+) -> None:
+    backend.run(
+        "ALTER TABLE logs ALTER timestamp TYPE text USING to_char(timestamp, 'DD Mon YYYY HH24:MI')"
+    )
+    doctor.run("--dataset", "logs")
+    found = doctor.found("FAIL", "dayless rows")
+    assert "`99 Aaa 9999 99:99` (3)" in found["message"]
+    assert "2026" not in found["message"]
+    backend.run("INSERT INTO logs (id, timestamp) SELECT n, '2026-11-01 09:00' FROM "
+                "generate_series(10, 19) n")  # fmt: skip
+    doctor.run("--dataset", "logs")
+    assert "Of the first 13 rows 3" in doctor.found("warn", "dayless rows")["message"]

@@ -162,6 +162,24 @@ def test_the_manifest_names_the_source(database: Database, store: LocalStore) ->
     assert all([source.kind, source.snapshot, source.server_version])
 
 
+def test_columns_that_are_not_exported_are_named(database: Database, store: LocalStore) -> None:
+    database.run("ALTER TABLE logs ADD COLUMN session_token varchar(20)")
+    database.run("ALTER TABLE logs RENAME COLUMN source TO process")
+    row = log(1)
+    database.add("logs", {"process": row.pop("source"), **row})
+    exported = dataset(source={"columns": {"source": "process"}})
+    assert export(database.url, exported, DAY, store).source.columns_not_exported == [
+        "session_token"
+    ]
+    chosen = dataset(
+        source={"columns": {"source": "process"}}, select=["id", "timestamp", "source", "level"]
+    )
+    manifest = export(database.url, chosen, DAY, store)
+    assert manifest.source.columns_not_exported == [
+        "message", "device", "ip", "attributes", "session_token"
+    ]  # fmt: skip
+
+
 def test_an_empty_day_has_every_column_and_no_rows(database: Database, store: LocalStore) -> None:
     database.add("logs", log(1, "2026-11-02T00:00:00Z"))
     manifest = export(database.url, dataset(), DAY, store)

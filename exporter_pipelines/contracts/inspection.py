@@ -82,6 +82,20 @@ class DaySpan:
 
 
 @dataclass(frozen=True)
+class TimeForms:
+    """The times of the first rows of a table.
+
+    Attributes:
+        sampled: Number of rows.
+        unusable: Form -> rows whose time cannot be used; the form shows no content: digits are 9,
+            letters a or A. Also `null` and `a number`.
+    """
+
+    sampled: int
+    unusable: dict[str, int]
+
+
+@dataclass(frozen=True)
 class Concern:
     """Something about the database, its role or a table that a user should know."""
 
@@ -136,6 +150,10 @@ class Inspection(Protocol):
 
     def dayless_rows(self, relation: Relation, column: str, source: SourceConfig) -> int:
         """Rows without a usable time (null, infinite, beyond year 9999), counted up to 1,000."""
+        ...
+
+    def time_forms(self, relation: Relation, column: str, source: SourceConfig) -> TimeForms:
+        """The forms of the times of the first 10,000 rows that cannot be used."""
         ...
 
     def span(

@@ -136,6 +136,11 @@ class Source(_Part):
         examples=["752:752:"],
     )
     server_version: str = Field(description="Version of the database.", examples=["18.4"])
+    columns_not_exported: list[str] = Field(
+        default_factory=list,
+        description="Columns of the table that are in no exported column, under their names there.",
+        examples=[["session_token"]],
+    )
     fingerprint: SkipJsonSchema[str | None] = Field(None, exclude_if=lambda value: value is None)
     """Read from manifests of version 0.1.0, never written: see `stores.local.fingerprints`."""
 

@@ -55,6 +55,7 @@ class SourceInfo:
         server_version: Version of the database.
         fingerprint: Hash of the day's row count, largest key and, where the dataset names an
             `updated_column`, latest update.
+        columns: All columns of the table that this user may read, in its order.
     """
 
     kind: str
@@ -62,6 +63,7 @@ class SourceInfo:
     snapshot: str
     server_version: str
     fingerprint: str
+    columns: tuple[str, ...]
 
 
 @dataclass(frozen=True)

@@ -136,6 +136,8 @@ def _columns(dataset: Dataset, inspection: Inspection, relation: Relation) -> It
         message = f"{printable(relation.name)} has no {names} (there are: {listed(relation.types)})"
     elif optional:
         message += f"; exported as null: {', '.join(optional)}"
+    if left := _not_exported(dataset, relation):
+        message += f"; not exported: {listed(left)}"
     proposal = proposal_for(dataset, inspection, relation)
     for name in proposal.encodings:
         message += f"; {name} contains numbers, but has no entry in `encodings:`"
@@ -144,6 +146,15 @@ def _columns(dataset: Dataset, inspection: Inspection, relation: Relation) -> It
     if proposal.changes:
         hint = f"If these columns are correct, put this into `source:`\n{proposal.text}"
     yield Finding(level, dataset.name, "columns", message, hint)
+
+
+def _not_exported(dataset: Dataset, relation: Relation) -> list[str]:
+    """Columns of the table that no exported column reads."""
+    config = dataset.config
+    if config.extra_columns == "keep" and config.select is None:
+        return []
+    exported = {dataset.source_name(name) for name in config.select or dataset.schema.names}
+    return [name for name in relation.types if name not in exported]
 
 
 def _shown(dataset: Dataset, name: str) -> str:

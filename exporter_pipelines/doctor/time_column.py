@@ -6,10 +6,17 @@ from collections.abc import Callable, Iterator
 
 from exporter_pipelines import settings
 from exporter_pipelines.contracts.dataset import Dataset
-from exporter_pipelines.contracts.inspection import DaySpan, Finding, Inspection, Relation
+from exporter_pipelines.contracts.inspection import (
+    DaySpan,
+    Finding,
+    Inspection,
+    Relation,
+    TimeForms,
+)
 from exporter_pipelines.errors import printable
 
 _MANY = 1000
+_FORMS = 5
 TimeCheck = tuple[str, Callable[[], Iterator[Finding]]]
 
 
@@ -56,16 +63,30 @@ def _index(
 def _dayless(
     dataset: Dataset, inspection: Inspection, relation: Relation, name: str
 ) -> Iterator[Finding]:
-    count = inspection.dayless_rows(relation, name, dataset.config.source)
+    source = dataset.config.source
+    count = inspection.dayless_rows(relation, name, source)
     if count == 0:
         yield Finding("ok", dataset.name, "dayless rows", f"Every row has a usable {name}")
         return
     shown = f"{_MANY} or more" if count >= _MANY else str(count)
+    message = f"Rows without a usable {name} (null, infinite or not a date): {shown}"
+    forms = inspection.time_forms(relation, name, source)
+    unusable = sum(forms.unusable.values())
+    if unusable:
+        message += f". Of the first {forms.sampled:,} rows {unusable:,}: {_most_frequent(forms)}"
+    is_most = 2 * unusable > forms.sampled
     yield Finding(
-        "warn", dataset.name, "dayless rows",
-        f"Rows without a usable {name} (null, infinite or not a date): {shown}",
-        "They belong to no day and are never exported. Correct their timestamp.",
+        "FAIL" if is_most else "warn", dataset.name, "dayless rows", message,
+        "They belong to no day and are never exported. Correct their times, or convert them in a "
+        "view. docs/types.md lists what is read as a time; 9 stands for a digit, a and A for a "
+        "letter.",
     )  # fmt: skip
+
+
+def _most_frequent(forms: TimeForms) -> str:
+    ordered = sorted(forms.unusable.items(), key=lambda item: -item[1])
+    listed = ", ".join(f"`{printable(form)}` ({count:,})" for form, count in ordered[:_FORMS])
+    return listed + (f" and {len(ordered) - _FORMS} more forms" if ordered[_FORMS:] else "")
 
 
 def _days(

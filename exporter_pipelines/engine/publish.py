@@ -178,7 +178,7 @@ def build_manifest(staged: StagedDay) -> Manifest:
             for column in schema_as_written(staged).columns
         ],
         export_config=config.for_manifest(),
-        source=Source(**{**vars(staged.source), "fingerprint": None}),
+        source=_source(staged),
         run=Run(
             run_id=staged.run_id,
             code_version=__version__,
@@ -199,6 +199,18 @@ def _dataset_files(store: Store, staged: StagedDay) -> dict[str, bytes]:
         store, dataset.name, day, pattern, suffix
     )
     return dataset_files(dataset, schema, others, has_files=has_files)
+
+
+def _source(staged: StagedDay) -> Source:
+    source = staged.source
+    exported = {staged.dataset.source_name(column.name) for column in staged.schema.columns}
+    return Source(
+        kind=source.kind,
+        table=source.table,
+        snapshot=source.snapshot,
+        server_version=source.server_version,
+        columns_not_exported=[name for name in source.columns if name not in exported],
+    )
 
 
 def _quarantine_entry(staged: StagedDay) -> QuarantineEntry | None:

@@ -34,10 +34,35 @@ PATTERN = f"^{_DATE}(?:{_BETWEEN}{_CLOCK}{_ZONE})? *$"
 """Groups: year; month and day in each of three forms; hour, minute, second, fraction in each of
 two; a name of UTC; hours and minutes of an offset."""
 
+FORM_ROWS = 10_000
+"""First rows whose times are looked at for their forms."""
+
+_LONGEST_FORM = 40
+
 # Python warns about brackets in a set that are not escaped.
 _PATTERN = re.compile(
     PATTERN.strip("^$").replace("[[]", r"\[").replace("[]]", r"\]").replace("[^]]", r"[^\]]")
 )
+
+
+def form_of(value: object) -> str:
+    """The form of a time that cannot be read, without its content: digits are 9, letters a or A."""
+    if isinstance(value, bytes):
+        value = value.decode("utf-8", "replace")
+    if not isinstance(value, str):
+        return "null" if value is None else "a number"
+    if value.lower().lstrip("-") in ("infinity", "nan", ""):
+        return value or "empty text"
+    form = "".join(map(_kind_of, value[:_LONGEST_FORM]))
+    return form + ("..." if len(value) > _LONGEST_FORM else "")
+
+
+def _kind_of(character: str) -> str:
+    if character.isdigit():
+        return "9"
+    if character.isalpha():
+        return "A" if character.isupper() else "a"
+    return character if character.isascii() else "?"
 
 
 def iso8601_of(text: str) -> str:

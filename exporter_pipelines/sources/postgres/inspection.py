@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 import math
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from psycopg import sql
 
-from exporter_pipelines.contracts.inspection import Concern, DaySpan, Relation
+from exporter_pipelines.contracts.inspection import Concern, DaySpan, Relation, TimeForms
 from exporter_pipelines.contracts.row_schema import UTC_MICROSECONDS, Column
 from exporter_pipelines.contracts.source_config import SourceConfig, TimeEncoding
 from exporter_pipelines.contracts.table_profile import (
@@ -40,6 +41,7 @@ from exporter_pipelines.sources.postgres.times import (
 )
 from exporter_pipelines.sources.postgres.types import Projection, project
 from exporter_pipelines.sources.time_encodings import EARLIEST_US, LATEST_US, NUMBERS
+from exporter_pipelines.sources.time_spellings import FORM_ROWS, form_of
 
 TIMEOUT_MS = 1000
 """Timeout of one query. Slower ones would put load on a production database."""
@@ -157,6 +159,13 @@ class PostgresInspection:
         question = questions.DAYLESS_TEXT if relation.types[column] in TEXTS else questions.DAYLESS
         (row,) = self._ask(question, **self._time_parts(relation, column, source))
         return int(row["found"])
+
+    def time_forms(self, relation: Relation, column: str, source: SourceConfig) -> TimeForms:
+        """See `contracts.inspection.Inspection.time_forms`."""
+        parts = self._time_parts(relation, column, source)
+        rows = self._ask(questions.FORMS, limit=sql.Literal(FORM_ROWS), **parts)
+        unusable = Counter(form_of(row["found"]) for row in rows if row["unusable"])
+        return TimeForms(len(rows), dict(unusable))
 
     def span(
         self, relation: Relation, column: str, source: SourceConfig, timezone: str

@@ -68,6 +68,12 @@ SELECT ({first} AT TIME ZONE {zone})::date::text AS first,
 FROM (SELECT min({column}) AS first, max({column}) AS last FROM {table}
       WHERE {column} BETWEEN {low} AND {high}) AS span
 """
+# The times of the first rows, and whether they can be used.
+FORMS = """
+SELECT left(stored::text, 100) AS found, instant IS NULL AS unusable
+FROM (SELECT stored, {instant} AS instant
+      FROM (SELECT {inner} AS stored FROM {table} LIMIT {limit}) AS rows OFFSET 0) AS times
+"""
 # Text does not sort exactly like its instants, so each value is read.
 DAYLESS_TEXT = """
 SELECT count(*) AS found FROM (SELECT FROM (SELECT {inner} AS stored FROM {table}) AS texts

@@ -100,6 +100,7 @@ class PostgresDaySnapshot:
             self._server["snapshot"],
             self._server["version"],
             self._fingerprint,
+            tuple(self._types),
         )
 
     def __enter__(self) -> PostgresDaySnapshot:

@@ -9,12 +9,13 @@ from __future__ import annotations
 import datetime as dt
 import sqlite3
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from exporter_pipelines.contracts.inspection import Concern, DaySpan, Relation
+from exporter_pipelines.contracts.inspection import Concern, DaySpan, Relation, TimeForms
 from exporter_pipelines.contracts.row_schema import Column
 from exporter_pipelines.contracts.source_config import SourceConfig, TimeEncoding
 from exporter_pipelines.contracts.table_profile import (
@@ -39,6 +40,7 @@ from exporter_pipelines.sources.sqlite.query import quoted, table_name
 from exporter_pipelines.sources.sqlite.types import is_usual, needed_for, shown_type, stored
 from exporter_pipelines.sources.sqlite.values import SqliteValues
 from exporter_pipelines.sources.time_encodings import NotAnInstantError
+from exporter_pipelines.sources.time_spellings import FORM_ROWS, form_of
 
 TIMEOUT_S = 1.0
 """Timeout of one query. While it runs, an application that does not use WAL cannot commit."""
@@ -177,6 +179,14 @@ class SqliteInspection:
             f"FROM {table} WHERE NOT is_time({name}) LIMIT {_MAX_COUNTED})"
         )
         return int(found[0][0])
+
+    def time_forms(self, relation: Relation, column: str, source: SourceConfig) -> TimeForms:
+        """See `contracts.inspection.Inspection.time_forms`."""
+        read = _reader(source)
+        table, name = self._handles[relation.native], quoted(column)
+        rows = self._rows(f"SELECT {name} FROM {table} LIMIT {FORM_ROWS}")  # noqa: S608
+        unusable = Counter(form_of(value) for (value,) in rows if read(value) is None)
+        return TimeForms(len(rows), dict(unusable))
 
     def span(
         self, relation: Relation, column: str, source: SourceConfig, timezone: str

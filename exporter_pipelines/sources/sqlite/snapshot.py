@@ -78,6 +78,7 @@ class SqliteDaySnapshot:
             f"{connection.how}, {connection.pages} pages",
             connection.version,
             _fingerprint(self.row_count, largest),
+            tuple(table.names),
         )
 
     def __enter__(self) -> SqliteDaySnapshot:
