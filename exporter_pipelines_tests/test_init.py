@@ -141,7 +141,10 @@ def test_local_times_ask_for_their_zone(init: Init, backend: Backend) -> None:
         "CREATE TABLE visits (id int PRIMARY KEY, at timestamp NOT NULL);"
         "INSERT INTO visits VALUES (1, '2026-11-01 00:30')"
     )
-    assert "The times in at have no time zone and are read as UTC" in init.run("visits")
+    assert (
+        "The times in at have no time zone and are read as UTC, like EXPORTER_TIMEZONE"
+        in init.run("visits")
+    )
     assert "# CHECK THIS" in init.text("visits", "defs.yaml")
     assert "WARN" not in init.run("visits", "--timezone", "Asia/Tokyo", "--force")
     assert init.export("visits", "2026-10-31").record_count == 1

@@ -80,9 +80,11 @@ def next_steps(plans: list[Plan], planner: Planner, *, dry_run: bool) -> Iterato
         yield f"  # not in this database: {', '.join(name for name, _ in missing)}. If not needed:"
         yield f"  rm -r {' '.join(shown_path(folder) for _, folder in missing)}"
     yield "  exporter doctor"
-    for plan in plans:
-        first, last = _days(plan)
-        yield f"  exporter export {plan.name} {first} {last}"
+    first, last = _days(plans)
+    names = " ".join(plan.name for plan in plans)
+    yield f"  exporter export {names} {last}"
+    if first != last:
+        yield f"  exporter export {names} {first} {last} --days-with-rows"
 
 
 def _range(plans: list[Plan]) -> Iterator[str]:
@@ -96,12 +98,14 @@ def _range(plans: list[Plan]) -> Iterator[str]:
         yield "  # in .env: EXPORTER_END_DATE="
 
 
-def _days(plan: Plan) -> tuple[str, str]:
+def _days(plans: list[Plan]) -> tuple[str, str]:
     """First and last day to export; placeholders without rows."""
-    if plan.span is None:
+    spans = [plan.span for plan in plans if plan.span]
+    if not spans:
         return "FIRST", "LAST"
     yesterday = str(settings.today() - dt.timedelta(days=1))
-    return plan.span.first, max(plan.span.first, min(plan.span.last, yesterday))
+    first = min(span.first for span in spans)
+    return first, max(first, min(max(span.last for span in spans), yesterday))
 
 
 def shown_path(folder: Path) -> str:

@@ -73,7 +73,7 @@ def _examined(inspection: Inspection, relation: Relation, shipped: list[Dataset]
             return Candidate(relation, rows, problem="no key")
         key = listed(identified.columns)
     try:
-        source = source_of(relation, found, Zone("UTC", ""))
+        source = source_of(relation, found, Zone(settings.timezone(), ""))
         span = inspection.span(relation, found.column, source, settings.timezone())
     except NotAnsweredError:
         span = None

@@ -212,15 +212,15 @@ def chosen_zone(
     shown = listed(local[:_SHOWN])
     if local[_SHOWN:]:
         shown += f" and {len(local) - _SHOWN} more columns"
+    zone = settings.timezone()
     if local == [time.column] and time.kind == "date":
-        zone = settings.timezone()
         return Zone(zone, "a date begins at midnight here")
     if not local:
         return Zone("UTC", "of times that are stored without one; here are none")
     return Zone(
-        "UTC", f"CHECK THIS: the times in {shown} have no zone, and UTC is a guess",
-        f"The times in {shown} have no time zone and are read as UTC. If they are local "
-        "times, run this again with --timezone, such as --timezone Europe/Berlin, and --force",
+        zone, f"CHECK THIS: the times in {shown} have no zone, and EXPORTER_TIMEZONE is a guess",
+        f"The times in {shown} have no time zone and are read as {zone}, like EXPORTER_TIMEZONE. If "
+        "they are in another zone, run this again with --timezone ZONE --force",
     )  # fmt: skip
 
 
