@@ -62,23 +62,36 @@ class Loaded:
     found: dict[tuple[str, str, str], Found]
 
 
+GZIPPED = [name for name, (_, compression) in COMBINATIONS.items() if compression == "gzip"]
 STAGES = {"empty day": DAYS[:0], "one day": DAYS[:1], "two days": DAYS}
+LATER_ADDED, LATER_REMOVED = {"1st", "int?", JSON[0]}, {"a.b.c"}
+BEFORE = [name for name in reversed(COLUMNS) if name not in LATER_ADDED]
+AFTER = [name for name in COLUMNS if name not in LATER_REMOVED]
+PLAIN = ["id", "timestamp", "filename", "file_row_number", "index", "modified_at"]
 
 
 @pytest.fixture(scope="module")
 def loaded(hostile: SqliteDatabase, tmp_path_factory: pytest.TempPathFactory) -> Loaded:
     """All formats, compressions and stages, loaded with all readers in one process."""
     cards, jobs = {}, {}
-    for number, (stage, days) in enumerate(STAGES.items()):
-        # The readers must not take the path of the output folder for a pattern.
-        store = LocalStore(tmp_path_factory.mktemp(f"it's [{number}] 'a' {{b}} *?"))
-        for name, (format_, compression) in COMBINATIONS.items():
-            for day in ("2026-10-31", *days):
-                export(hostile.url, hostile_dataset(name, format_, compression), day, store)
-            card = cards[stage, name] = (store.home(name) / "README.md").read_text()
-            for reader, code in blocks(card).items():
-                variable = f"{name}_" if name == "class" else name
-                jobs[stage, name, reader] = Job(str(store.root), variable, code)
+
+    def add(stage: str, name: str, *exports: tuple[str, dict[str, Any]]) -> None:
+        store = LocalStore(folder / stage)
+        for day, changes in exports:
+            export(hostile.url, hostile_dataset(name, *COMBINATIONS[name], **changes), day, store)
+        card = cards[stage, name] = (store.home(name) / "README.md").read_text()
+        for reader, code in blocks(card).items():
+            variable = f"{name}_" if name == "class" else name
+            jobs[stage, name, reader] = Job(str(store.root), variable, code)
+
+    # The readers must not take the path of the output folder for a pattern.
+    folder = tmp_path_factory.mktemp("it's [1] 'a' {b} *?")
+    for name in COMBINATIONS:
+        for stage, days in STAGES.items():
+            add(stage, name, *((day, {}) for day in ("2026-10-31", *days)))
+    for name in GZIPPED:
+        add("other columns", name, (DAYS[1], {"select": BEFORE}), (DAYS[0], {"select": AFTER}))
+        add("plain names", name, *((day, {"select": PLAIN}) for day in DAYS))
     found = run_jobs(list(jobs.values()), tmp_path_factory.mktemp("huggingface"))
     return Loaded(cards, dict(zip(jobs, found, strict=True)))
 
@@ -105,6 +118,31 @@ def test_every_reader_gives_the_exported_columns_and_values(
         }
         for column in JSON:
             assert json.loads(row[column] or "null") == json.loads(expected[column] or "null")
+
+
+@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize("name", GZIPPED)
+def test_every_reader_loads_plain_columns(loaded: Loaded, name: str, reader: str) -> None:
+    found = loaded.found["plain names", name, reader]
+    assert (found.error, found.columns) == ("", PLAIN)
+    expected = [[row[column] for column in PLAIN] for row in rows_as_text(4)]
+    assert sorted(found.rows, key=lambda row: str(row[0])) == expected
+
+
+@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize("name", GZIPPED)
+def test_every_reader_gives_the_columns_of_now_for_older_days(
+    loaded: Loaded, name: str, reader: str
+) -> None:
+    found = loaded.found["other columns", name, reader]
+    assert found.error == ""
+    assert found.columns == AFTER
+    got = sorted((dict(zip(found.columns, row, strict=True)) for row in found.rows), key=by_id)
+    plain = [each for each in AFTER if each not in JSON]
+    for row, expected in zip(got, rows_as_text(4), strict=True):
+        expected |= dict.fromkeys(LATER_ADDED)
+        assert {column: row[column] for column in plain} == {c: expected[c] for c in plain}
+        assert row[JSON[0]] in (None, "null")
 
 
 def by_id(row: dict[str, Any]) -> int:

@@ -37,11 +37,6 @@ class Export:
         """The name of the dataset as a Python variable: `class` becomes `class_`."""
         return f"{self.name}_" if keyword.iskeyword(self.name) else self.name
 
-    @property
-    def columns_vary(self) -> bool:
-        """Whether some files may lack a column, or have the columns in another order."""
-        return any(column.extra is not None for column in self.schema.columns)
-
 
 class Format(ABC):
     """Encodes rows as bytes and decodes them, for one file with one schema.

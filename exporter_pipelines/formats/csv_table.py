@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import BinaryIO, ClassVar
 
 import pyarrow as pa
@@ -17,16 +18,20 @@ import pyarrow.compute as pc
 import pyarrow.csv
 
 from exporter_pipelines.contracts.manifest import Transformation
+from exporter_pipelines.contracts.row_schema import RowSchema
 from exporter_pipelines.contracts.staged_day import Data
 from exporter_pipelines.formats.contract import Export, Format
 from exporter_pipelines.formats.snippets import (
     ARROW_SCHEMA,
+    DUCKDB,
     LARGEST_ROW,
     duckdb_columns,
     filled,
     literal,
     polars_schema,
+    sql_code,
     sql_literal,
+    sql_names,
     through_arrow,
 )
 from exporter_pipelines.formats.timestamps import iso8601_utc
@@ -45,9 +50,9 @@ import pyarrow.csv
 reading = pa.csv.ReadOptions(block_size={LARGEST_ROW})
 parsing = pa.csv.ParseOptions(newlines_in_values=True)
 types = pa.csv.ConvertOptions(
-    column_types=schema, include_columns=schema.names, include_missing_columns=True,
-    null_values=[""],
+    column_types=schema, null_values=[""],
     strings_can_be_null=True, quoted_strings_can_be_null=False,
+    include_columns=schema.names, include_missing_columns=True,
 )
 $result = pa.concat_tables(
     [schema.empty_table()]
@@ -61,17 +66,14 @@ _LOADING_CODE = {
     "polars": """\
 import polars as pl
 
-# The first row is skipped because polars does not unescape the names in it.
-$result = pl.read_csv($files, has_header=False, skip_rows=1, schema={$polars})""",
-    "duckdb": """\
-import duckdb
-
-$result = duckdb.sql($duckdb)""",
+schema = $polars
+$result = pl.read_csv(
+    $files, schema=schema, missing_columns="insert", extra_columns="ignore"
+)$rename""",
+    "duckdb": DUCKDB,
     "pyarrow": _ARROW,
     **through_arrow(_ARROW, "datasets"),
 }
-# polars and DuckDB take the columns of a file by their position when they are given types.
-_BY_NAME = through_arrow(_ARROW, "polars", "duckdb")
 
 
 class CsvFormat(Format):
@@ -83,13 +85,15 @@ class CsvFormat(Format):
     @classmethod
     def loading_code(cls, export: Export) -> dict[str, str]:
         """See `formats.contract.Format`."""
+        polars, rename = _polars(export.schema)
         return filled(
-            {**_LOADING_CODE, **_BY_NAME} if export.columns_vary else _LOADING_CODE,
+            _LOADING_CODE,
             result=export.variable,
             folder=export.name,
             files=literal(export.files),
-            polars=polars_schema(export.schema),
-            duckdb=literal(_duckdb(export)),
+            polars=polars,
+            rename=rename,
+            duckdb=sql_code(_duckdb(export), export.schema),
         )
 
     def _begin(self) -> None:
@@ -149,10 +153,22 @@ class CsvFormat(Format):
         return sink.getvalue()
 
 
+def _polars(schema: RowSchema) -> tuple[str, str]:
+    """The schema and the renaming that polars needs: it does not unescape names in the header."""
+    found = {column.name.replace('"', '""'): column for column in schema.columns}
+    escaped = replace(schema, columns=tuple(replace(c, name=n) for n, c in found.items()))
+    names = ((literal(n), literal(c.name)) for n, c in found.items() if n != c.name)
+    renamed = ", ".join(f"{before}: {after}" for before, after in names)
+    return polars_schema(escaped), f".rename({{{renamed}}})" if renamed else ""
+
+
 def _duckdb(export: Export) -> str:
-    columns = duckdb_columns(export.schema, json="VARCHAR")
-    return (
-        f"FROM read_csv({sql_literal(export.files)}, header=true, delim=',', quote='\"', "
-        f"escape='\"', allow_quoted_nulls=false, hive_partitioning=false, "
-        f"max_line_size={LARGEST_ROW}, columns={{{columns}}})"
-    )
+    return f"""
+FROM read_csv(
+    {sql_literal(export.files)}, header=true, delim=',', quote='"', escape='"',
+    allow_quoted_nulls=false, max_line_size={LARGEST_ROW},
+    hive_partitioning=false, union_by_name=true,
+    types={duckdb_columns(export.schema, json="VARCHAR")}
+)
+SELECT {sql_names(export.schema)}
+"""

@@ -26,6 +26,7 @@ from exporter_pipelines.contracts.staged_day import Data
 from exporter_pipelines.formats.contract import Export, Format
 from exporter_pipelines.formats.snippets import (
     ARROW_SCHEMA,
+    DUCKDB,
     LARGEST_ROW,
     ROWS_TO_ARROW,
     duckdb_columns,
@@ -33,6 +34,7 @@ from exporter_pipelines.formats.snippets import (
     literal,
     literals,
     polars_schema,
+    sql_code,
     sql_literal,
     through_arrow,
 )
@@ -65,11 +67,9 @@ _LOADING_CODE = {
     "polars": """\
 import polars as pl
 
-$result = pl.scan_ndjson($files, schema={$polars}).collect()""",
-    "duckdb": """\
-import duckdb
-
-$result = duckdb.sql($duckdb)""",
+schema = $polars
+$result = pl.scan_ndjson($files, schema=schema).collect()""",
+    "duckdb": DUCKDB,
 }
 
 
@@ -97,7 +97,7 @@ class JsonlFormat(Format):
             rows="map(json.loads, pa.input_stream(file).read().splitlines())",
             json=literals(export.schema.json_columns),
             polars=polars_schema(export.schema),
-            duckdb=literal(_duckdb(export)),
+            duckdb=sql_code(_duckdb(export), export.schema),
         )
 
     def _begin(self) -> None:
@@ -186,11 +186,13 @@ class JsonlFormat(Format):
 
 
 def _duckdb(export: Export) -> str:
-    columns = duckdb_columns(export.schema, json="JSON")
-    return (
-        f"FROM read_json({sql_literal(export.files)}, format='newline_delimited', "
-        f"hive_partitioning=false, maximum_object_size={LARGEST_ROW}, columns={{{columns}}})"
-    )
+    return f"""
+FROM read_json(
+    {sql_literal(export.files)}, format='newline_delimited',
+    maximum_object_size={LARGEST_ROW}, hive_partitioning=false,
+    columns={duckdb_columns(export.schema, json="JSON")}
+)
+"""
 
 
 def splice(lines: Data, documents: list[tuple[str, pa.Array]]) -> tuple[Data, ...]:
@@ -256,8 +258,14 @@ def unsplice(lines: bytes, names: tuple[str, ...]) -> tuple[bytes, dict[str, pa.
 
 
 def _is_json_null(texts: pa.Array) -> pa.Array:
-    """Whether each document is `null`; spaces around it are part of a `json` column's text."""
-    return pc.match_substring_regex(texts, r"^[ \t]*null[ \t]*$")
+    """Whether each document is `null`; spaces around it are part of a `json` column's text.
+
+    No other document begins like it. A regular expression takes 40 times as long.
+    """
+    spaced = pc.or_(pc.starts_with(texts, " "), pc.starts_with(texts, "\t"))
+    if pc.any(spaced).as_py():
+        return pc.match_substring_regex(texts, r"^[ \t]*null[ \t]*$")
+    return pc.starts_with(texts, "null")
 
 
 def _documents(tail: bytes, names: tuple[str, ...]) -> list[bytes]:

@@ -20,9 +20,13 @@ from exporter_pipelines.contracts.staged_day import Data
 from exporter_pipelines.formats.contract import Export, Format
 from exporter_pipelines.formats.snippets import (
     ARROW_SCHEMA,
+    DUCKDB,
     filled,
     literal,
+    polars_schema,
+    sql_code,
     sql_literal,
+    sql_names,
     through_arrow,
 )
 
@@ -38,24 +42,25 @@ import pyarrow.parquet
 {ARROW_SCHEMA}
 $result = pa.concat_tables(
     [schema.empty_table()]
-    + [pa.parquet.read_table(file, partitioning=None) for file in sorted(glob.glob($files))],
-    promote_options="default",
-).cast(schema)"""
+    + [
+        pa.parquet.read_table(file, schema=schema, partitioning=None)
+        for file in sorted(glob.glob($files))
+    ]
+)"""
 _LOADING_CODE = {
     **through_arrow(_ARROW, "pandas"),
     "polars": """\
 import polars as pl
 
-$result = pl.scan_parquet($files, hive_partitioning=False).collect()""",
-    "duckdb": """\
-import duckdb
-
-$result = duckdb.sql("FROM read_parquet($sql_files, hive_partitioning=false)")""",
+schema = $polars
+$result = pl.scan_parquet(
+    $files, schema=schema, missing_columns="insert", extra_columns="ignore",
+    hive_partitioning=False,
+).collect()""",
+    "duckdb": DUCKDB,
     "pyarrow": _ARROW,
     **through_arrow(_ARROW, "datasets"),
 }
-# polars takes the columns of the first file for those of all files; DuckDB changes their order.
-_ALL_COLUMNS = through_arrow(_ARROW, "polars", "duckdb")
 
 
 class ParquetFormat(Format):
@@ -69,11 +74,12 @@ class ParquetFormat(Format):
     def loading_code(cls, export: Export) -> dict[str, str]:
         """See `formats.contract.Format`."""
         return filled(
-            {**_LOADING_CODE, **_ALL_COLUMNS} if export.columns_vary else _LOADING_CODE,
+            _LOADING_CODE,
             result=export.variable,
             folder=export.name,
             files=literal(export.files),
-            sql_files=sql_literal(export.files),
+            polars=polars_schema(export.schema),
+            duckdb=sql_code(_duckdb(export), export.schema),
         )
 
     def _begin(self) -> None:
@@ -127,6 +133,15 @@ class ParquetFormat(Format):
         arrays = [pa.concat_arrays(waiting.pop()).cast(field.type) for field in self._schema.arrow]
         group = pa.Table.from_arrays(arrays, schema=self._schema.arrow)
         self._writer.write_table(group, row_group_size=group.num_rows)
+
+
+def _duckdb(export: Export) -> str:
+    return f"""
+FROM read_parquet(
+    {sql_literal(export.files)}, hive_partitioning=false, union_by_name=true
+)
+SELECT {sql_names(export.schema)}
+"""
 
 
 class _Drain(io.RawIOBase):

@@ -2,7 +2,9 @@
 
 Every reader must give the exported columns and no others, whatever their names are. So all names
 are written as literals (`literal`, `sql_literal`), columns that readers add from folder names
-(`date=2026-11-01`) are switched off, and types come from the schema and not from the values.
+(`date=2026-11-01`) are switched off, and types come from the schema and not from the values. An
+older day may have other columns, or the same in another order: columns are found by their names,
+and are null where a day lacks them.
 """
 
 from __future__ import annotations
@@ -45,6 +47,11 @@ $result = pa.concat_tables(
 )"""
 """For rows of JSON with JSON columns: Arrow has no type for values that differ in type."""
 
+DUCKDB = """\
+import duckdb
+
+$result = duckdb.sql($duckdb)"""
+
 _FROM_ARROW = {
     "pandas": ("import pandas as pd", "table.to_pandas(types_mapper=pd.ArrowDtype)"),
     "polars": ("import polars as pl", "pl.from_arrow(table)"),
@@ -54,7 +61,9 @@ _FROM_ARROW = {
 """Reader -> how it is imported, and how it takes an Arrow table."""
 
 _DUCKDB = {"int64": "BIGINT", "double": "DOUBLE", "bool": "BOOLEAN", "string": "VARCHAR"}
-_POLARS = {"int64": "pl.Int64", "double": "pl.Float64", "bool": "pl.Boolean"}
+_POLARS = {
+    "int64": "pl.Int64", "double": "pl.Float64", "bool": "pl.Boolean", "string": "pl.String",
+}  # fmt: skip
 
 
 def filled(templates: dict[str, str], **values: str) -> dict[str, str]:
@@ -81,12 +90,7 @@ def through_arrow(arrow: str, *readers: str) -> dict[str, str]:
 def literal(text: str) -> str:
     """A text as Python code, in double quotes where possible."""
     code = repr(text)
-    needs_no_escapes = code[1:-1].replace("\\'", "'") == text
-    if '"' not in text and needs_no_escapes:
-        return f'"{text}"'
-    if '"""' not in text and not text.endswith('"') and needs_no_escapes:
-        return f'"""{text}"""'
-    return code
+    return code if '"' in code or "\\" in code else f'"{text}"'
 
 
 def literals(texts: Iterable[str]) -> str:
@@ -99,17 +103,27 @@ def sql_literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def polars_schema(schema: RowSchema) -> str:
-    """Columns and types in polars' syntax, for a format that stores no types.
+def sql_names(schema: RowSchema) -> str:
+    """The columns as a list for SELECT."""
+    return ", ".join('"' + name.replace('"', '""') + '"' for name in schema.names)
 
-    Timestamps and JSON documents are read as text.
-    """
-    types = [(c.name, _POLARS.get(str(c.type), "pl.String")) for c in schema.columns]
-    return ", ".join(f"{literal(name)}: {type_}" for name, type_ in types)
+
+def sql_code(sql: str, schema: RowSchema) -> str:
+    """SQL as Python code: in lines, unless the name of a column needs escapes."""
+    are_plain = all(name.isprintable() and "\\" not in name for name in schema.names)
+    return f'"""{sql}"""' if are_plain and '"""' not in sql else repr(sql)
+
+
+def polars_schema(schema: RowSchema) -> str:
+    """Columns and types in polars' syntax; JSON documents are text."""
+    times = 'pl.Datetime("us", "UTC")'
+    types = ((c.name, _POLARS.get(str(c.type), times)) for c in schema.columns)
+    lines = (f"    {literal(name)}: {type_},\n" for name, type_ in types)
+    return "{\n" + "".join(lines) + "}"
 
 
 def duckdb_columns(schema: RowSchema, *, json: str) -> str:
-    """Columns and types in DuckDB's syntax, for a format that stores no types.
+    """Columns and types as a struct in SQL of DuckDB, for a format that stores no types.
 
     Args:
         schema: Of the rows.
@@ -119,4 +133,4 @@ def duckdb_columns(schema: RowSchema, *, json: str) -> str:
     for column in schema.columns:
         plain = json if column.is_json else _DUCKDB.get(str(column.type), "TIMESTAMPTZ")
         types.append(f"{sql_literal(column.name)}: '{plain}'")
-    return ", ".join(types)
+    return "{\n        " + ",\n        ".join(types) + "\n    }"

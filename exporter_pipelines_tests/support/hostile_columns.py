@@ -98,13 +98,13 @@ def hostile_database(folder: Path) -> SqliteDatabase:
     return database
 
 
-def hostile_dataset(name: str, format_: str, compression: str) -> Dataset:
-    """The dataset of the table."""
+def hostile_dataset(name: str, format_: str, compression: str, **changes: Any) -> Dataset:
+    """The dataset of the table; `changes` are attributes of its `defs.yaml`."""
     model = f"{__name__}.HostileRow"
     source = {"table": "things", "key": "id", "time_column": "timestamp", "timezone": "UTC"}
     config = DatasetConfig.model_validate(
         {"name": name, "schema": model, "source": source, "format": format_,
-         "compression": compression}
+         "compression": compression, **changes}
     )  # fmt: skip
     return Dataset(config, load_row_schema(model))
 
