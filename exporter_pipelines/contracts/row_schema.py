@@ -16,6 +16,7 @@ import pandas as pd
 import pandera.pandas as pandera
 import pyarrow as pa
 
+from exporter_pipelines.contracts.reserved_names import as_readers_compare
 from exporter_pipelines.errors import ConfigurationError
 
 UTC_MICROSECONDS = pa.timestamp("us", "UTC")
@@ -184,9 +185,10 @@ def load_row_schema(path: str) -> RowSchema:
             f"{path} declares a column unique, which cannot be checked batch by batch.",
             "Remove it; repeated keys of the whole day are counted by the check repeated_keys.",
         )
-    if taken := {NOTES_COLUMN, REASONS_COLUMN} & set(schema.columns):
+    needed = {NOTES_COLUMN, REASONS_COLUMN}
+    if taken := [name for name in schema.columns if as_readers_compare(name) in needed]:
         raise ConfigurationError(
-            f"{path} has a column {taken.pop()!r}, a name that the quarantine needs.",
+            f"{path} has a column {taken[0]!r}, a name that the quarantine needs.",
             "Give it another name; `columns:` maps it to the name in the database.",
         )
     columns = tuple(_column(path, name, column) for name, column in schema.columns.items())

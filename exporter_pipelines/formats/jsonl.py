@@ -68,9 +68,12 @@ _LOADING_CODE = {
 import polars as pl
 
 schema = $polars
-$result = pl.scan_ndjson($files, schema=schema).collect()""",
+${note}$result = pl.scan_ndjson($files, schema=schema).collect()""",
     "duckdb": DUCKDB,
 }
+
+
+_POLARS_NOTE = "# A JSON document that is a string is that string, without quotation marks.\n"
 
 
 class JsonlFormat(Format):
@@ -97,6 +100,7 @@ class JsonlFormat(Format):
             rows="map(json.loads, pa.input_stream(file).read().splitlines())",
             json=literals(export.schema.json_columns),
             polars=polars_schema(export.schema),
+            note=_POLARS_NOTE if export.schema.json_columns else "",
             duckdb=sql_code(_duckdb(export), export.schema),
         )
 

@@ -141,6 +141,7 @@ BROKEN = [
     Broken("c_index", _ROW, f"{_REFUSED}.IndexRow", 7, "pandas takes a column of that name for an i"),
     Broken("c_case", _ROW, f"{_REFUSED}.CaseRow", 7, "the columns 'level' and 'LEVEL', but readers"),
     Broken("c_composed", _ROW, f"{_REFUSED}.ComposedRow", 7, "that differ only in case or Unicode fo"),
+    Broken("c_reasons", _ROW, f"{_REFUSED}.ReasonsRow", 7, "'Rejections', a name that the quarantine"),
     Broken("c_nameless", _ROW, f"{_REFUSED}.NamelessRow", 7, "a column needs a name. Give it another"),
     Broken("c_select", f"{_ROW}\n", f"{_REFUSED}.DateRow\n  select: [id, timestamp, Date]\n", 8,
            "Give it another name in the schema and map that to the column of the database"),

@@ -37,6 +37,12 @@ class ComposedRow(LogRow):
     two: Optional[pa.string] = pandera.Field(nullable=True, alias="Cafe\u0301")
 
 
+class ReasonsRow(LogRow):
+    """The quarantine adds a column of this name."""
+
+    reasons: Optional[pa.string] = pandera.Field(nullable=True, alias="Rejections")
+
+
 class NamelessRow(LogRow):
     """A column without a name."""
 
