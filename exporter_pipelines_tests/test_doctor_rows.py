@@ -129,3 +129,16 @@ def test_a_rule_that_crashes_is_a_fail(doctor: Doctor) -> None:
     )  # fmt: skip
     doctor.run("--dataset", "logs")
     assert "No day can be exported" in doctor.found("FAIL", "rows")["message"]
+
+
+def test_a_day_with_unreadable_times_is_predicted(
+    doctor: Doctor, backend: Backend, store: LocalStore
+) -> None:
+    backend.add_logs(DAYS[0], 5, first_id=100)
+    backend.run("ALTER TABLE logs ALTER timestamp TYPE text")
+    backend.run(f"UPDATE logs SET timestamp = '{DAYS[1]} at noon' WHERE id = 100")
+    doctor.run("--dataset", "logs")
+    found = doctor.found("FAIL", "rows")
+    assert "The time of 1 row begins with the date of a day, but cannot be read" in found["message"]
+    assert found["message"].endswith(": 1 day would be held")
+    assert held_days(backend, store) == [DAYS[1]]

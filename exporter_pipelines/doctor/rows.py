@@ -13,7 +13,7 @@ from exporter_pipelines.contracts.day_window import DayWindow
 from exporter_pipelines.contracts.inspection import DaySpan, Finding, Inspection, Level, Relation
 from exporter_pipelines.contracts.source import Session
 from exporter_pipelines.doctor.remedies import remedy_for
-from exporter_pipelines.engine.forecast import Forecast, Reason, forecast
+from exporter_pipelines.engine.forecast import UNREADABLE_TIMES, Forecast, Reason, forecast
 from exporter_pipelines.errors import ConfigurationError, ExporterError, printable
 
 DEFAULT_SECONDS = 10.0
@@ -60,7 +60,7 @@ class RowCheck:
             )  # fmt: skip
             return
         self.basis[dataset.name] = _basis(found)
-        if found.rows_read:
+        if found.rows_read or found.failures:
             yield from _findings(dataset, found)
 
 
@@ -75,8 +75,7 @@ def _windows(dataset: Dataset, inspection: Inspection, relation: Relation) -> li
     if span is not None:
         begins, ends = dt.date.fromisoformat(span.first), dt.date.fromisoformat(span.last)
         if ends < first or begins > last:
-            first, last = dt.date.min, settings.today()
-        first, last = max(first, begins), min(last, ends)
+            first, last = begins, min(ends, settings.today())
     days = max(0, min((last - first).days + 1, _MOST_DAYS))
     return [
         DayWindow.of(str(last - dt.timedelta(days=back)), zone) for back in range(days - 1, -1, -1)
@@ -102,7 +101,7 @@ def _judged_like(dataset: Dataset) -> str:
     config = dataset.config
     fields = {
         "row_schema", "source", "transforms", "validation", "rules", "thresholds", "defaults",
-        "nullable", "max_rejected_pct", "max_rejected_rows", "max_value_bytes",
+        "nullable", "unreadable_json", "max_rejected_pct", "max_rejected_rows", "max_value_bytes",
     }  # fmt: skip
     if config.extra_columns == "keep" and config.select is None:
         fields.add("extra_columns")
@@ -110,7 +109,7 @@ def _judged_like(dataset: Dataset) -> str:
 
 
 def _basis(found: Forecast) -> str:
-    if found.is_complete:
+    if found.read_all:
         return f"all {_rows(found.rows_read)}"
     of_all = "" if found.rows_total is None else f" of {found.rows_total:,}"
     return f"a sample of {found.rows_read:,}{of_all} rows"
@@ -121,22 +120,34 @@ def _rows(count: int) -> str:
 
 
 def _findings(dataset: Dataset, found: Forecast) -> Iterator[Finding]:
-    name, problems = dataset.name, found.failures.most_common()
+    name = dataset.name
     days = f"{found.days_read:,} day{'' if found.days_read == 1 else 's'}"
-    if not problems:
+    if not found.failures:
         what = "Every day would be published" if found.is_complete else "No row would be rejected"
         hint = "" if found.is_complete else _MORE
+        if found.read_all and hint:
+            hint = f"Days with times that cannot be read were not all found in time. {hint}"
         yield Finding("ok", name, "rows", f"{what}: {_basis(found)} on {days} were read", hint)
         return
-    remedy = remedy_for(
-        dataset, [reason for reason, _ in problems if _level(found, reason) != "ok"]
-    )
-    for reason, count in problems:
-        level = _level(found, reason)
-        hint = "" if level == "ok" else remedy
-        yield Finding(level, name, "rows", _problem(found, reason, count), hint)
-        if level != "ok":
+    if count := found.failures.pop(UNREADABLE_TIMES, 0):
+        yield _unreadable(name, found, count)
+    remedied = [reason for reason in found.failures if _level(found, reason) != "ok"]
+    remedy = remedy_for(dataset, remedied)
+    for reason, count in found.failures.most_common():
+        hint = remedy if reason in remedied else ""
+        yield Finding(_level(found, reason), name, "rows", _problem(found, reason, count), hint)
+        if hint:
             remedy = "See the block above."
+
+
+def _unreadable(name: str, found: Forecast, count: int) -> Finding:
+    return Finding(
+        "FAIL", name, "rows",
+        f"The time of {_rows(count)} begins with the date of a day, but cannot be read: "
+        f"{_held(found, UNREADABLE_TIMES)}",
+        "Correct these times in the database; docs/types.md lists what is read as a time. Or leave "
+        "the rows out with `query:`.",
+    )  # fmt: skip
 
 
 def _level(found: Forecast, reason: Reason) -> Level:
@@ -153,13 +164,18 @@ def _problem(found: Forecast, reason: Reason, count: int) -> str:
     else:
         fault = f"break the rule {rule}" + (f" of {printable(column)}" if column else "")
     rows = _rows(found.rows_read)
-    if not found.is_complete:
+    if not found.read_all:
         of_all = "" if found.rows_total is None else f" of {found.rows_total:,}"
         rows = f"{found.rows_read:,} sampled rows{of_all}"
-    held = found.held_by[reason]
-    if not held:
+    if not found.held_by[reason]:
         return f"{count:,} of {rows} {fault} and would be rejected, but hold no day"
+    return f"{count:,} of {rows} {fault}: {_held(found, reason)}"
+
+
+def _held(found: Forecast, reason: Reason) -> str:
+    """`46 days would be held`."""
+    held = found.held_by[reason]
     days = "1 day" if held == 1 else f"{held:,} days"
-    if not found.is_complete:
+    if not found.read_all:
         days += f" of the {found.days_read:,} read"
-    return f"{count:,} of {rows} {fault}: {days} would be held"
+    return f"{days} would be held"

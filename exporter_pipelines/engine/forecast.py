@@ -18,11 +18,13 @@ import pyarrow as pa
 
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.day_window import DayWindow
+from exporter_pipelines.contracts.outside_days import ExportableDays
 from exporter_pipelines.contracts.row_schema import UTC_MICROSECONDS
 from exporter_pipelines.contracts.source import NotComparedError, Session
 from exporter_pipelines.contracts.tally import Tally
 from exporter_pipelines.engine.account_for_rows import RowAccount
 from exporter_pipelines.engine.judge import judge
+from exporter_pipelines.engine.outside_days import CHECK
 from exporter_pipelines.engine.stage import DEFAULT_BATCH_ROWS
 from exporter_pipelines.engine.threads import read_ahead
 from exporter_pipelines.engine.validate import Rejection
@@ -34,8 +36,14 @@ CHUNK_ROWS = 100_000
 _COUNTING_SHARE = 0.4
 """Share of the time in which the rows of all days may be counted."""
 
+_OUTSIDE_S = 2.0
+"""Most time for counting unreadable times in the whole table."""
+
 Reason = tuple[str, str | None]
 """(rule, column) of a rejection."""
+
+UNREADABLE_TIMES: Reason = (CHECK, None)
+"""Not a rejection: rows that begin with the date of a day, but whose time cannot be read."""
 
 
 @dataclass
@@ -51,6 +59,7 @@ class Forecast:
         tolerated: Rules whose rows do not count towards the limits of a day.
         held: Days that would be held, in order.
         held_by: Reason -> held days that have such rows.
+        knows_unreadable_times: Whether all days with unreadable times are among the held ones.
     """
 
     rows_total: int | None = None
@@ -62,11 +71,17 @@ class Forecast:
     tolerated: frozenset[str] = frozenset()
     held: list[str] = field(default_factory=list)
     held_by: Counter[Reason] = field(default_factory=Counter)
+    knows_unreadable_times: bool = False
+
+    @property
+    def read_all(self) -> bool:
+        """Whether every day was read to its end."""
+        return self.days_read == self.days_total
 
     @property
     def is_complete(self) -> bool:
-        """Whether every day was read to its end."""
-        return self.days_read == self.days_total
+        """Whether every other day would be published."""
+        return self.read_all and self.knows_unreadable_times
 
     def add(self, dataset: Dataset, day: str, tally: Tally, *, is_whole: bool) -> None:
         """Add the rows of a day, and its verdict if it was read to its end."""
@@ -83,6 +98,13 @@ class Forecast:
         if any(verdict.holds for verdict in judge(dataset, tally)):
             self.held.append(day)
             self.held_by.update(reason for reason in broken if reason[0] not in self.tolerated)
+
+    def add_unreadable_times(self, day: str, count: int) -> None:
+        """Add rows that hold a day because they may belong to it."""
+        self.failures[UNREADABLE_TIMES] += count
+        self.held_by[UNREADABLE_TIMES] += 1
+        if day not in self.held:
+            self.held.append(day)
 
 
 def forecast(
@@ -101,16 +123,17 @@ def forecast(
     """
     found = Forecast(tolerated=dataset.config.rules_that("warn"))
     rows_of_days = _counted(dataset, windows, session, ends)
+    with_rows = [w for w in windows if rows_of_days is None or rows_of_days[w.day]]
     if rows_of_days is not None:
-        windows = [window for window in windows if rows_of_days[window.day]]
-        found.rows_total, found.days_total = sum(rows_of_days.values()), len(windows)
+        found.rows_total, found.days_total = sum(rows_of_days.values()), len(with_rows)
     at_once = CHUNK_ROWS if rows_of_days and not dataset.config.rules else 0
-    chunks = list(_chunks(windows, rows_of_days or {}, at_once))
+    chunks = list(_chunks(with_rows, rows_of_days or {}, at_once))
     for number in _spread(len(chunks)):
         if time.monotonic() >= ends or not _read(dataset, chunks[number], session, ends, found):
             break
     else:
         found.rows_total, found.days_total = found.rows_read, found.days_read
+    found.knows_unreadable_times = _find_unreadable_times(dataset, windows, session, ends, found)
     found.held.sort()
     return found
 
@@ -124,6 +147,44 @@ def _counted(
         return session.count_days(dataset, windows, timeout_s=_COUNTING_SHARE * left_s)
     except NotComparedError:
         return None
+
+
+def _find_unreadable_times(
+    dataset: Dataset, windows: Sequence[DayWindow], session: Session, ends: float, found: Forecast
+) -> bool:
+    """Add the days that unreadable times hold; False if the time did not suffice.
+
+    Such a day may have no other rows. If the table has such a time, each day is asked for.
+    """
+    try:
+        if not _has_unreadable_times(dataset, windows, session, ends):
+            return True
+        for number in _spread(len(windows)):
+            left_s = max(0.0, ends - time.monotonic())
+            with session.day(dataset, windows[number], timeout_s=left_s) as snapshot:
+                if snapshot.unreadable_times:
+                    found.add_unreadable_times(windows[number].day, snapshot.unreadable_times)
+    except ExporterError:
+        if time.monotonic() < ends:
+            raise
+        return False
+    return True
+
+
+def _has_unreadable_times(
+    dataset: Dataset, windows: Sequence[DayWindow], session: Session, ends: float
+) -> bool:
+    """Whether a time in the table cannot be read; True if that is not found out in time."""
+    first, last = windows[0], windows[-1]
+    days = ExportableDays(first.start, last.end, first.day, last.day, first.timezone)
+    left_s = max(0.0, ends - time.monotonic())
+    with session.day(dataset, first, timeout_s=left_s) as snapshot:
+        rows = snapshot.rows_outside(days, timeout_s=min(_OUTSIDE_S, _COUNTING_SHARE * left_s))
+    if not rows.counts:
+        return True
+    # No such count: the column has a type whose values can all be read.
+    unreadable = rows.counts.get("unreadable")
+    return unreadable is not None and (unreadable > 0 or rows.is_sample)
 
 
 def _chunks(
