@@ -106,8 +106,11 @@ def roughly(
     zone = ZoneInfo(source.timezone or "UTC")
     ends = _date(window.start, -ZONE_SLACK, zone), _date(window.end, ZONE_SLACK, zone)
     ranges = [f"({time} >= ? AND {time} < ?)"] * len(DATE_SEPARATORS)
+    # With digits alone, a column that prefers numbers would compare a number.
     parameters: list[Any] = [
-        date.replace("-", separator) for separator in DATE_SEPARATORS for date in ends
+        date.replace("-", separator) + ("" if separator else "!")
+        for separator in DATE_SEPARATORS
+        for date in ends
     ]
     if unit := NUMBERS.get(source.encoding(source.time_column)):
         start, end = (unit.of_us(since_epoch_us(t)) for t in (window.start, window.end))

@@ -1,8 +1,13 @@
-"""Random rows and rule breaks; what a manifest counts against what SQL counts of the same rows."""
+"""Random rows and rule breaks; what a manifest counts against what SQL counts of the same rows.
+
+Then random tables: each row is exported, rejected, filtered or counted as outside of every day.
+"""
 
 from __future__ import annotations
 
 import json
+import random
+from contextlib import ExitStack
 from typing import Any
 
 import psycopg
@@ -11,7 +16,13 @@ from hypothesis import strategies as st
 
 from exporter_pipelines.contracts.manifest import Manifest
 from exporter_pipelines.stores import LocalStore
+from exporter_pipelines_tests.support.databases import (
+    Database,
+    PostgresDatabase,
+    sqlite_database,
+)
 from exporter_pipelines_tests.support.datasets import dataset, export, rejected, rows
+from exporter_pipelines_tests.support.foreign_tables import ForeignTable
 from exporter_pipelines_tests.torture.promises import Promise
 from exporter_pipelines_tests.torture.trial import Trial
 
@@ -19,6 +30,7 @@ PROMISE = Promise.ACCOUNTED
 
 DAY = "2026-11-01"
 GOAL = 2_000
+TABLES = 400
 
 _ROWS = st.lists(
     st.fixed_dictionaries(
@@ -62,7 +74,8 @@ SELECT (SELECT count(*) FROM day), (SELECT count(*) FROM kept WHERE NOT bad),
 
 
 def run(trial: Trial) -> None:
-    """2,000 examples: counts, rules and the ids of both files, all equal to SQL's."""
+    """2,000 examples: counts, rules and the ids of both files, all equal to SQL's; 400 tables."""
+    _tables(trial)
     with trial.backend() as backend, psycopg.connect(backend.url, autocommit=True) as connection:
         store = LocalStore(trial.folder / "exports")
         logs = dataset(
@@ -99,6 +112,25 @@ def run(trial: Trial) -> None:
         compare()
         if done < GOAL and not trial.left:
             trial.short.append(f"{done} of {GOAL} examples")
+
+
+def _tables(trial: Trial) -> None:
+    for number in trial.rounds(TABLES, "tables", share=0.5):
+        folder = trial.folder / f"table-{number}"
+        folder.mkdir()
+        with ExitStack() as stack:
+            if number % 2:
+                database: Database = PostgresDatabase(stack.enter_context(trial.database()))
+            else:
+                database = sqlite_database(folder / "source.db", wal=number % 4 == 0)
+            table = ForeignTable(database, random.Random(trial.seed + number))
+            rows = table.fill()
+            found = table.accounts(LocalStore(folder / "exports"), rows)
+        trial.check(
+            found.kept + sum(found.outside.values()) == rows,
+            f"table {number}, {table.described}: {rows} rows, {found.kept} kept, {found.outside}",
+            part="random tables",
+        )
 
 
 def _found(store: LocalStore, manifest: Manifest) -> tuple[Any, ...]:
