@@ -211,5 +211,6 @@ def _may_overflow(chunk: Bytes, digits: NDArray[np.bool_], begins: Positions) ->
     leading = chunk[begins] * np.uint16(10) + chunk[begins + 1]
     is_negative = chunk[begins - 1] == ord("-")
     leading_18, leading_92 = (ord("0") * 11 + n for n in (18, 92))
-    too_long: NDArray[np.bool_] = has_20 & (has_21 | is_negative | (leading >= leading_18))
-    return too_long | (is_negative & (leading >= leading_92))
+    found: NDArray[np.bool_] = has_20 & (has_21 | is_negative | (leading >= leading_18))
+    found |= is_negative & (leading >= leading_92)
+    return found

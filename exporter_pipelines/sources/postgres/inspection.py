@@ -214,7 +214,7 @@ class PostgresInspection:
             yield Concern("privileges", f"The role may write to {relation.name}", _GRANTS)
         if powers["unfilled"]:
             yield Concern(
-                "table",
+                "table filled",
                 f"The materialized view {relation.name} was never filled and cannot be read",
                 f"REFRESH MATERIALIZED VIEW {self._handles[relation.native][1].as_string()};",
                 "FAIL",

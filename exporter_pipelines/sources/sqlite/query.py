@@ -32,7 +32,7 @@ _CUT_CHARS = 1_000
 _MOST_COLUMNS = 2_000
 """SQLite's limit of columns in a result and in ORDER BY, and of columns in a table."""
 _GROUPED = 50
-_ZERO = ord("0")
+"""Columns of a wide table that are sorted as one text."""
 
 
 def quoted(*names: str) -> str:
@@ -88,6 +88,24 @@ def state(value: str, limit_bytes: int) -> str:
 
 def _too_large(value: str, limit_bytes: int) -> str:
     return f"length(CAST({value} AS BLOB)) > {limit_bytes}"
+
+
+def _marked(value: str, limit_bytes: int) -> str:
+    """A text that begins with the digit of its state, and a blob as hexadecimal."""
+    return (
+        f"CASE WHEN {_too_large(value, limit_bytes)} "
+        f"THEN '{TOO_LARGE}'||substr({value}, 1, {_CUT_CHARS}) "
+        f"WHEN typeof({value}) = 'blob' THEN '{IS_BLOB}'||hex({value}) "
+        f"WHEN typeof({value}) = 'text' THEN '{FITS}'||{value} ELSE {value} END"
+    )
+
+
+def _unmarked(value: Any) -> tuple[Any, int]:
+    """The value and the state of a `_marked` text; a number has no mark."""
+    if not isinstance(value, bytes):
+        return value, FITS
+    found = value[0] - ord("0")
+    return bytes.fromhex(value[1:].decode()) if found == IS_BLOB else value[1:], found
 
 
 def _grouped(names: list[str], size: int) -> list[list[str]]:
@@ -158,7 +176,10 @@ class SqliteDayQuery:
         self._key = self._reference(source.key)
         self._limit_bytes = limit_of(dataset, encoding)
         self._binary = binary
-        self._texts = [c.name for c in schema.columns if pa.types.is_string(c.type)]
+        self._stored = [column for column in schema.columns if self._has(column.name)]
+        self._texts = [c.name for c in self._stored if pa.types.is_string(c.type)]
+        results = len(self._stored) + len(self._texts) + len(dataset.config.sql_rules)
+        self._is_wide = results > _MOST_COLUMNS
         self._where, self.parameters = self._in_window(window)
 
     def counts(self) -> str:
@@ -192,49 +213,46 @@ class SqliteDayQuery:
     def rows(self) -> str:
         """The rows of the day in a total order.
 
-        The value of each column, then the states (see `values`) of the text columns, then for each
-        of the dataset's `sql_rules` whether it is broken. An optional column that the table lacks
-        is null.
+        The value of each column that the table has, then the state (see `values`) of each text
+        column, then for each of the dataset's `sql_rules` whether it is broken. A wide table has no
+        columns left for states: there, each text begins with its own.
         """
         rules = [f"{_verdict(text)} IS FALSE" for _, text in self._dataset.config.sql_rules]
-        values = [self._chosen(column) for column in self._schema.columns]
-        states = ["||".join(map(self._state, group)) for group in self._groups()]
+        values = [self._chosen(column) for column in self._stored]
+        states = [] if self._is_wide else [self._state(column) for column in self._texts]
         return (
             f"SELECT {', '.join([*values, *states, *rules])} FROM {self._relation} "  # noqa: S608
             f"WHERE {self._where} ORDER BY {', '.join(self._order())}"
         )
 
     def divided(
-        self, stored: Sequence[Sequence[Any]]
-    ) -> tuple[Sequence[Sequence[Any]], dict[str, Sequence[int]], Sequence[Sequence[Any]]]:
-        """The columns of some `rows`: values, states by name of a text column, and rules."""
-        columns, groups = len(self._schema.columns), self._groups()
-        states: dict[str, Sequence[int]] = {}
-        for group, column in zip(groups, stored[columns:], strict=False):
-            if len(group) == 1:
-                states[group[0]] = column
-            else:
-                for position, name in enumerate(group):
-                    states[name] = [digits[position] - _ZERO for digits in column]
-        return stored[:columns], states, stored[columns + len(groups) :]
+        self, found: Sequence[Sequence[Any]]
+    ) -> tuple[dict[str, Sequence[Any]], dict[str, Sequence[int]], Sequence[Sequence[Any]]]:
+        """The columns of some `rows`: values by name, states by name of a text column, and rules.
 
-    def _groups(self) -> list[list[str]]:
-        """The text columns whose states are one column of the result, as a text of digits.
-
-        Usually one each. A table may have as many columns as a result, so a wide one needs groups.
+        An optional column that the table lacks is null.
         """
-        needed = len(self._schema.columns) + len(self._texts) + len(self._dataset.config.sql_rules)
-        return _grouped(self._texts, 1 if needed <= _MOST_COLUMNS else _GROUPED)
+        absent = [None] * len(found[0])
+        values: dict[str, Sequence[Any]] = dict.fromkeys(self._schema.names, absent)
+        values |= zip((column.name for column in self._stored), found, strict=False)
+        rest = found[len(self._stored) :]
+        if not self._is_wide:
+            return values, dict(zip(self._texts, rest, strict=False)), rest[len(self._texts) :]
+        states: dict[str, Sequence[int]] = {}
+        for name in self._texts:
+            pairs = [_unmarked(value) for value in values[name]]
+            values[name] = [value for value, _ in pairs]
+            states[name] = [state for _, state in pairs]
+        return values, states, rest
 
     def _chosen(self, column: Column) -> str:
-        if not self._has(column.name):
-            return "NULL"
-        return chosen(column, self._reference(column.name), self._limit_bytes)
+        value = self._reference(column.name)
+        if self._is_wide and column.name in self._texts:
+            return _marked(value, self._limit_bytes)
+        return chosen(column, value, self._limit_bytes)
 
     def _state(self, column: str) -> str:
-        if not self._has(column):
-            return str(FITS)
-        return f"({state(self._reference(column), self._limit_bytes)})"
+        return state(self._reference(column), self._limit_bytes)
 
     def _order(self) -> list[str]:
         """Instant, then key. Without a unique key also every column, for a total order.
@@ -243,7 +261,7 @@ class SqliteDayQuery:
         """
         order = [_instant(self._time), f"{self._key} IS NULL", f"{self._key} COLLATE BINARY"]
         if not self._key_is_unique:
-            others = [self._reference(c.name) for c in self._schema.columns if self._has(c.name)]
+            others = [self._reference(column.name) for column in self._stored]
             if 2 * len(others) + len(order) <= _MOST_COLUMNS:
                 order += [f"typeof({name}), {name} COLLATE BINARY" for name in others]
             else:

@@ -123,11 +123,11 @@ class SqliteDaySnapshot:
             self._values.convert(
                 column,
                 source.encoding(column.name),
-                values[number],
+                values[column.name],
                 states.get(column.name, ()),
                 notes,
             )
-            for number, column in enumerate(self.schema.columns)
+            for column in self.schema.columns
         ]
         for (rule, _), broken in zip(self._dataset.config.sql_rules, verdicts, strict=True):
             for row, is_broken in enumerate(broken):
