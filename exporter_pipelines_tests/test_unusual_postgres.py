@@ -446,16 +446,22 @@ def test_the_server_that_answers_is_named_even_if_the_url_does_not_name_it(
     postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str
 ) -> None:
     parts = conninfo_to_dict(postgres_url)
-    user, host = parts.get("user") or "postgres", str(parts["host"])
+    user, host, port = (
+        str(parts.get(name) or default)
+        for name, default in (("user", "postgres"), ("host", ""), ("port", "5432"))
+    )
     url = f"postgresql://{user}@/postgres"
     if given == "service":
-        (tmp_path / "services").write_text(f"[mine]\nhost={host}\ndbname=postgres\nuser={user}\n")
+        (tmp_path / "services").write_text(
+            f"[mine]\nhost={host}\nport={port}\ndbname=postgres\nuser={user}\n"
+        )
         monkeypatch.setenv("PGSERVICEFILE", str(tmp_path / "services"))
         url = "postgresql://?service=mine"
     else:
         monkeypatch.setenv("PGHOST", host)
+        monkeypatch.setenv("PGPORT", port)
     with open_inspection(url, "X") as inspection:
-        assert f"at {host}:{parts.get('port') or 5432}, database postgres" in inspection.described()
+        assert f"at {host}:{port}, database postgres" in inspection.described()
 
 
 @pytest.mark.parametrize(
