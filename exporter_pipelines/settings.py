@@ -110,7 +110,7 @@ def timezone() -> str:
 
 def max_days() -> int:
     """`EXPORTER_MAX_DAYS`: most days that one run exports of a dataset."""
-    value = (os.environ.get("EXPORTER_MAX_DAYS") or "").strip() or str(DEFAULT_MAX_DAYS)
+    value = _value("EXPORTER_MAX_DAYS") or str(DEFAULT_MAX_DAYS)
     number = int(value) if value.isascii() and value.isdigit() else 0
     if number < 1:
         raise ConfigurationError(f"EXPORTER_MAX_DAYS={value!r} is not a whole number of 1 or more.")
@@ -230,8 +230,10 @@ def _value(variable: str) -> str:
 
 def _path(variable: str, value: str) -> Path:
     """An absolute path; `~` and `~name` are home folders."""
+    if not value.startswith("~"):  # Path drops the dot of ./~
+        return Path(value).absolute()
     try:
-        return Path(value).expanduser().absolute()
+        return Path(value).expanduser()
     except RuntimeError:
         raise ConfigurationError(
             f"{variable}={value!r} begins with the home folder of a user who is not known.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,55 @@ def test_output_is_a_path_or_a_file_url(
 ) -> None:
     monkeypatch.setenv("EXPORTER_OUTPUT_URL", value)
     assert settings.output_root() == Path(expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "read", "expected"),
+    [
+        ("EXPORTER_OUTPUT_URL", "/data/out\n", settings.output_root, Path("/data/out")),
+        ("EXPORTER_OUTPUT_URL", " file:///data/out ", settings.output_root, Path("/data/out")),
+        ("EXPORTER_OUTPUT_URL", " \n", lambda: settings.output_root().name, "exports"),
+        ("EXPORTER_DEMO_HOME", "/demo\r\n", settings.demo_home, Path("/demo")),
+        ("EXPORTER_START_DATE", "2026-11-05\n", settings.start_date, "2026-11-05"),
+        ("EXPORTER_END_DATE", "\t", settings.end_date, None),
+        ("EXPORTER_TIMEZONE", "Europe/Berlin ", settings.timezone, "Europe/Berlin"),
+        ("EXPORTER_UI_URL", "http://ui/\n", settings.ui_url, "http://ui"),
+        ("EXPORTER_ALERT_SLOW_FACTOR", "4\n", settings.alert_slow_factor, 4.0),
+        ("EXPORTER_ALERT_REJECTED_PCT", " ", settings.alert_rejected_pct, None),
+    ],
+)
+def test_white_space_around_a_value_is_no_part_of_it(
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    value: str,
+    read: Callable[[], object],
+    expected: object,
+) -> None:
+    monkeypatch.setenv(name, value)
+    assert read() == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "read"),
+    [
+        ("EXPORTER_OUTPUT_URL", settings.output_root),
+        ("EXPORTER_DEMO_HOME", settings.demo_home),
+    ],
+)
+def test_a_tilde_is_the_home_folder(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, read: Callable[[], object]
+) -> None:
+    monkeypatch.setenv("HOME", "/home/ann")
+    for value, expected in (
+        ("~", Path("/home/ann")),
+        ("~/exports", Path("/home/ann/exports")),
+        ("./~", tmp_path / "~"),
+    ):
+        monkeypatch.setenv(name, value)
+        assert read() == expected
+    monkeypatch.setenv(name, "~no-such-user/exports")
+    with pytest.raises(ConfigurationError, match=name):
+        read()
 
 
 @pytest.mark.parametrize(

@@ -252,8 +252,10 @@ def path_of(url: str, variable: str) -> Path:
             f"The URL in {variable} names no SQLite file.",
             "Write sqlite:///relative/path.db or, with four slashes, sqlite:////absolute/path.db.",
         )
+    if not given.startswith("~"):  # Path drops the dot of ./~
+        return Path(given).absolute()
     try:
-        return Path(given).expanduser().absolute()
+        return Path(given).expanduser()
     except RuntimeError:
         raise ConfigurationError(
             f"The path in {variable} begins with the home folder of a user who is not known.",
