@@ -17,6 +17,7 @@ from exporter_pipelines.new_datasets.time_column import is_time_name, ranked_tim
 
 _MANY = 1000
 _SHOWN = 5
+_LISTED = 20
 _DAYLESS = "{count} rows have no usable {column}. They belong to no day and are not exported"
 
 
@@ -219,8 +220,8 @@ def chosen_zone(
         return Zone("UTC", "of times that are stored without one; here are none")
     return Zone(
         zone, f"CHECK THIS: the times in {shown} have no zone, and EXPORTER_TIMEZONE is a guess",
-        f"The times in {shown} have no time zone and are read as {zone}, like EXPORTER_TIMEZONE. If "
-        "they are in another zone, run this again with --timezone ZONE --force",
+        f"The times in {shown} have no time zone and are read as {zone}, like EXPORTER_TIMEZONE. "
+        "If they are in another zone, run this again with --timezone ZONE --force",
     )  # fmt: skip
 
 
@@ -273,7 +274,9 @@ def basis_of(profile: TableProfile) -> str:
 
 def _no_time(relation: Relation) -> UnsuitableTableError:
     called = [name for name in relation.types if is_time_name(name)]
-    unreadable = f" {listed(called)} cannot be read as times, see docs/types.md." if called else ""
+    unreadable = ""
+    if called:
+        unreadable = f" No value of {listed(called)} can be read as a time, see docs/types.md."
     return UnsuitableTableError(
         f"{printable(relation.name)} has no time column that could decide the day of a row "
         f"(there are: {_types(relation)}).{unreadable}",
@@ -293,4 +296,6 @@ def _no_key(relation: Relation) -> UnsuitableTableError:
 
 
 def _types(relation: Relation) -> str:
-    return listed(f"{name} {type_}" for name, type_ in relation.types.items())
+    columns = [f"{name} {type_}" for name, type_ in relation.types.items()]
+    more = f" and {len(columns) - _LISTED} more" if columns[_LISTED:] else ""
+    return listed(columns[:_LISTED]) + more

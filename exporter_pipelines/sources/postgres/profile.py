@@ -21,7 +21,7 @@ from exporter_pipelines.contracts.table_profile import (
 )
 from exporter_pipelines.errors import NotAnsweredError
 from exporter_pipelines.sources.postgres.times import NUMERIC_TYPES, TEXTS, WHOLE_NUMBERS
-from exporter_pipelines.sources.postgres.types import FLOATS
+from exporter_pipelines.sources.postgres.types import FLOAT_MAX, FLOAT_MIN, FLOATS
 from exporter_pipelines.sources.time_candidates import SAMPLED_ROWS, time_candidate
 
 FULL_READ_MS = 8000
@@ -46,7 +46,10 @@ _KINDS: dict[str, Kind] = {
 # Values that the usual type would reject, or change.
 _ODD = {
     **dict.fromkeys(("timestamptz", "timestamp"), "{c} NOT BETWEEN '0001-01-02' AND '9999-12-30'"),
-    "numeric": "length(btrim(translate({c}::text, '-.', ''), '0')) > 15",
+    # More digits than a double has, or outside of its range.
+    "numeric": "{c} NOT IN ('NaN', 'Infinity', '-Infinity') AND {c} <> 0 AND ("
+    f"abs({{c}}) NOT BETWEEN {FLOAT_MIN} AND {FLOAT_MAX} "
+    "OR length(btrim(translate({c}::text, '-.', ''), '0')) > 15)",
 }
 _NOTES = {
     "numeric": "as text, because a double would lose digits",

@@ -30,8 +30,8 @@ _BOUNDED = INTEGERS | FLOATS | NAIVE_TIMES | {
 _AMOUNTS = {"money": "{ref}::numeric::text", "_money": "{ref}::numeric[]::text"}
 
 # Outside of these limits, numeric::float8 fails, and with it the whole query.
-_FLOAT_MAX = "1.7976931348623157e308"
-_FLOAT_MIN = "2.2250738585072014e-308"
+FLOAT_MAX = "1.7976931348623157e308"
+FLOAT_MIN = "2.2250738585072014e-308"
 
 
 @dataclass(frozen=True)
@@ -176,7 +176,7 @@ def _float(column: Column, pg_type: str) -> Projection | str:
 def _float_of_numeric(column: Column) -> Projection:
     special = "{v} IN ('NaN', 'Infinity', '-Infinity')"
     outside = (
-        f"NOT {special} AND {{v}} <> 0 AND (abs({{v}}) > {_FLOAT_MAX} OR abs({{v}}) < {_FLOAT_MIN})"
+        f"NOT {special} AND {{v}} <> 0 AND (abs({{v}}) > {FLOAT_MAX} OR abs({{v}}) < {FLOAT_MIN})"
     )
     # Compared as decimals: the double 0.1 prints as 0.1, so it counts as exact.
     rounded = f"CASE WHEN {outside} THEN false ELSE {{v}}::float8::text::numeric <> {{v}} END"
