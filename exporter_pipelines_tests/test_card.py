@@ -212,3 +212,21 @@ def test_the_card_names_the_days_in_another_format(backend: Backend, store: Loca
     assert "another format" not in card_after(FOUR_DAYS[3], **changed)
     read = open_days(store, "logs", list(FOUR_DAYS)).read_all()
     assert read.num_rows == 20
+
+
+def test_the_code_goes_with_the_last_rows_and_comes_back(
+    backend: Backend, store: LocalStore
+) -> None:
+    def has_code_after(day: str, **options: Any) -> bool:
+        export(backend.url, dataset(max_file_records=2), day, store, **options)
+        card = (store.home("logs") / "README.md").read_text()
+        assert "another format" not in card  # a file of a part has another name
+        return bool(blocks(card))
+
+    backend.add_logs(DAYS[0], 5)
+    assert [has_code_after(day) for day in DAYS] == [True, True]
+    backend.run("DELETE FROM logs")
+    assert not has_code_after(DAYS[0], accept_loss=True)
+    assert not has_code_after(DAYS[1])
+    backend.add_logs(DAYS[1], 5)
+    assert has_code_after(DAYS[1])
