@@ -86,8 +86,11 @@ class CsvFormat(Format):
     def loading_code(cls, export: Export) -> dict[str, str]:
         """See `formats.contract.Format`."""
         polars, rename = _polars(export.schema)
+        code = dict(_LOADING_CODE)
+        if any(name != name.strip() for name in export.schema.names):
+            code |= through_arrow(_ARROW, "duckdb")  # DuckDB removes spaces around a name
         return filled(
-            _LOADING_CODE,
+            code,
             result=export.variable,
             folder=export.name,
             files=literal(export.files),
@@ -166,7 +169,7 @@ def _duckdb(export: Export) -> str:
     return f"""
 FROM read_csv(
     {sql_literal(export.files)}, header=true, delim=',', quote='"', escape='"',
-    allow_quoted_nulls=false, max_line_size={LARGEST_ROW},
+    new_line='\\n', allow_quoted_nulls=false, max_line_size={LARGEST_ROW},
     hive_partitioning=false, union_by_name=true,
     types={duckdb_columns(export.schema, json="VARCHAR")}
 )

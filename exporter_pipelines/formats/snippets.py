@@ -111,7 +111,8 @@ def sql_names(schema: RowSchema) -> str:
 def sql_code(sql: str, schema: RowSchema) -> str:
     """SQL as Python code: in lines, unless the name of a column needs escapes."""
     are_plain = all(name.isprintable() and "\\" not in name for name in schema.names)
-    return f'"""{sql}"""' if are_plain and '"""' not in sql else repr(sql)
+    escaped = sql.replace("\\", "\\\\")
+    return f'"""{escaped}"""' if are_plain and '"""' not in sql else repr(sql)
 
 
 def polars_schema(schema: RowSchema) -> str:

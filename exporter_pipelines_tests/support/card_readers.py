@@ -66,14 +66,15 @@ def _run(job: Job) -> Found:
     names: dict[str, Any] = {}
     try:
         exec(compile(job.code, "README.md", "exec"), names)  # the code of a card that a test made
-        table = _as_arrow(names[job.variable])
+        table = as_arrow(names[job.variable])
     except Exception as error:  # whatever a reader raises is the result of the job
         return Found([], [], f"{type(error).__name__}: {error}")
     columns = [[_text(value) for value in column.to_pylist()] for column in table.columns]
     return Found(table.column_names, [list(row) for row in zip(*columns, strict=True)])
 
 
-def _as_arrow(loaded: Any) -> pa.Table:
+def as_arrow(loaded: Any) -> pa.Table:
+    """What the code of a card gives, as an Arrow table."""
     module = type(loaded).__module__.partition(".")[0]
     if module == "pandas":
         return pa.Table.from_pandas(loaded, preserve_index=False)
