@@ -136,6 +136,22 @@ def test_a_day_that_lacks_a_column_makes_it_nullable(
     assert [field.nullable for field in stored_schema(store)] == [False, False, False, True]
 
 
+@pytest.mark.parametrize("format_", FORMATS)
+def test_days_that_allowed_null_and_days_that_did_not_are_read_together(
+    three_days: Backend, store: LocalStore, monkeypatch: pytest.MonkeyPatch, format_: str
+) -> None:
+    three_days.run("UPDATE anomalies SET type = NULL WHERE id = 1")
+    export(three_days.url, anomalies(format=format_, nullable=["type"]), DAY, store)
+    export(three_days.url, anomalies(format=format_), THIRD, store)
+    assert "type" in nullable(store)
+    monkeypatch.chdir(store.root)
+    names: dict[str, Any] = {}
+    exec(blocks((store.home("anomalies") / "README.md").read_text())["pyarrow"], names)
+    for table in (names["anomalies"], open_days(store, "anomalies", [THIRD, DAY]).read_all()):
+        table.validate(full=True)
+        assert sorted(table["type"].to_pylist(), key=str) == [None, "spike", "spike", "spike"]
+
+
 @pytest.fixture
 def damaged(three_days: Backend, store: LocalStore) -> Path:
     """The manifest of a published day with a null in a required column."""
