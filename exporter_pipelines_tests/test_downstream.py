@@ -72,7 +72,7 @@ def test_a_day_that_is_not_published_is_named_with_the_command_that_exports_it(
     said = failure(logs.run("log_ids", ONE, last))
     missing = last or ONE
     assert f"logs {missing} is not published in" in said
-    assert f"--select logs --partition {missing}" in said
+    assert f"exporter export logs {missing}" in said
 
 
 def test_a_held_day_does_not_run_its_downstream(

@@ -215,7 +215,7 @@ def test_a_finding_names_file_and_remedy(days: LocalStore) -> None:
     assert result.exit_code == 1
     (line,) = [line for line in result.output.splitlines() if line.startswith("FAIL")]
     assert f"logs/data/date={DAY}/{path.name} does not have the sha256 of the manifest" in line
-    assert line.endswith(f"--select logs --partition {DAY}")
+    assert line.endswith(f"exporter export logs {DAY}")
     code, document = verified("--day", DAY)
     assert (code, document["status"]) == (1, "findings")
     assert [f["kind"] for f in document["findings"]] == ["content_differs"]

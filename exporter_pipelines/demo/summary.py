@@ -6,6 +6,7 @@ import gzip
 from itertools import islice
 from pathlib import Path
 
+from exporter_pipelines import settings
 from exporter_pipelines.contracts.manifest import MANIFEST_NAME, Manifest
 from exporter_pipelines.demo.seed import HELD_DAY, days
 from exporter_pipelines.stores import LocalStore, layout
@@ -24,8 +25,10 @@ def print_summary(root: Path, summary: str) -> int:
     print(f"Summary of the export:\n{_indent(summary)}\n")
     _print_sample(LocalStore(root), "logs", days()[0].isoformat())
     print(
-        "Next: `make dev` opens the Dagster UI on the same data; README.md says how to point it "
-        "at your own database."
+        "Next: `make dev` starts the Dagster UI on the same data. The days and checks of logs: "
+        f"{settings.ui_url()}/assets/logs?view=partitions, this export is under Runs. The first "
+        "page, Overview, shows only runs of jobs and schedules. README.md says how to point the "
+        "project at your own database."
     )
     return 0 if missing == [("logs", HELD_DAY.isoformat())] else 1
 
