@@ -43,7 +43,7 @@ CREATE TABLE readings (reading_id bigint PRIMARY KEY, taken_at timestamptz NOT N
     pair int4range, nothing text);
 INSERT INTO readings SELECT n, '2026-11-01T00:00Z'::timestamptz + n * interval '1 minute',
     n, n, n / 3.0, CASE WHEN n = 7 THEN 'NaN' ELSE n / 3.0 END,
-    n / 100.0, 12345678901234567890.5 + n, 
+    n / 100.0, 12345678901234567890.5 + n,
     CASE WHEN n = 4 THEN 1e-400 ELSE 1 END, n % 2 = 0, 'ab', 't' || n % 3,
     CASE WHEN n % 2 = 0 THEN 'calm' ELSE 'tense' END::mood, gen_random_uuid(), '10.0.0.1',
     '10.0.0.0/8', '08:00:2b:01:02:03', '\\xff00', '1 hour', '12:00', '1990-05-01',
