@@ -9,12 +9,17 @@ from pathlib import Path
 import dagster as dg
 import pytest
 from click.testing import CliRunner
+from dagster._core.definitions.utils import DISALLOWED_NAMES
 
 import exporter_pipelines.defs
 from exporter_pipelines import cli
 from exporter_pipelines.definitions import build
 from exporter_pipelines.defs_files import Definitions, dataset_named, definitions
+from exporter_pipelines.defs_files.definitions import refusal_of
 from exporter_pipelines.errors import ConfigurationError
+from exporter_pipelines.orchestration.exports.jobs import EXPORT_REPORT_JOB, all_exports_job
+from exporter_pipelines.orchestration.upkeep.pruning import prune_job
+from exporter_pipelines.orchestration.upkeep.repair import repair_job
 from exporter_pipelines_tests.support.broken_definitions import BROKEN, SECRET, Broken
 from exporter_pipelines_tests.support.definitions import copy_definitions
 
@@ -89,3 +94,10 @@ def test_all_others_are_as_without_the_mistakes(
 
 def test_the_table_is_large_enough() -> None:
     assert len({case.name for case in BROKEN}) == len(BROKEN) > 30
+
+
+def test_names_that_dagster_refuses_are_refused_for_a_dataset() -> None:
+    jobs = [prune_job.name, repair_job.name, all_exports_job().name, EXPORT_REPORT_JOB]
+    taken = {*DISALLOWED_NAMES, *(job.removesuffix("_job") for job in jobs)}
+    assert {name for name in taken if not refusal_of(name)} == set()
+    assert not refusal_of("logs")

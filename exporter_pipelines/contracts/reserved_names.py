@@ -6,6 +6,7 @@ depending on its version and options, so such names are refused when definitions
 
 from __future__ import annotations
 
+import keyword
 import re
 import unicodedata
 from collections.abc import Collection, Sequence
@@ -14,6 +15,13 @@ from exporter_pipelines.errors import ConfigurationError
 
 EXPORT_REPORT = "export_report"
 """The asset key of the export report, which no dataset can have."""
+
+_OF_DAGSTER = {
+    "context", "conf", "config", "meta", "arg_dict", "dict", "input_arg_dict", "output_arg_dict",
+    "int", "str", "float", "bool", "input", "output", "type",
+}  # fmt: skip
+_OF_JOBS = {"all_exports", "prune", "repair"}
+"""The project has a job `<name>_job` of its own."""
 
 _ADDED = {
     "date": "readers add a column of that name from the folders `date=<day>`",
@@ -25,6 +33,16 @@ _ADDED = {
 """Name in lower case -> why it is refused."""
 _INDEX = re.compile(r"__index_level_\d+__")
 _UNWRITABLE = re.compile("[\x00\ud800-\udfff]")
+
+
+def refused_dataset_name(name: str) -> str:
+    """Why Dagster would refuse an asset or a job of this name; empty if it would not.
+
+    One such name would take down all datasets of the project.
+    """
+    if name in _OF_DAGSTER or keyword.iskeyword(name):
+        return "has a meaning of its own in Dagster or Python"
+    return f"is taken: {name}_job is a job of the project" if name in _OF_JOBS else ""
 
 
 def check_column_names(names: Sequence[str], origin: str) -> None:

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from exporter_pipelines.contracts.dataset import DATASET_NAME, Dataset
-from exporter_pipelines.contracts.reserved_names import EXPORT_REPORT
+from exporter_pipelines.contracts.reserved_names import EXPORT_REPORT, refused_dataset_name
 from exporter_pipelines.defs_files.checks import (
     attributes_of,
     check_document,
@@ -28,8 +28,8 @@ from exporter_pipelines.stores import layout
 DEFS = Path(__file__).parent.parent / "defs"
 """Where the definitions are, unless a caller names another folder."""
 
-RESERVED_NAMES = (EXPORT_REPORT, layout.REPORT)
-"""Names that no dataset can have: the asset key and the folder of the export report."""
+_OF_THE_REPORT = (EXPORT_REPORT, layout.REPORT)
+"""The asset key and the folder of the export report."""
 
 FILE_NAMES = ("defs.yaml", "defs.yml", "component.yaml")
 
@@ -179,9 +179,9 @@ class Definitions:
 
     def _check_name(self, document: Document, name: str) -> None:
         with located(document, "name"):
-            if name in RESERVED_NAMES:
+            if refused := refusal_of(name):
                 raise ConfigurationError(
-                    f"the name {name!r} is taken by the export report.",
+                    f"the name {name!r} {refused}.",
                     "A name is an asset key and an output folder; choose another one.",
                 )
             folders = [
@@ -223,6 +223,13 @@ def dataset_named(name: str) -> Dataset:
 def exported_names() -> list[str]:
     """Names of all datasets below `defs/`, then of all presets."""
     return Definitions().exported_names()
+
+
+def refusal_of(name: str) -> str:
+    """Why no dataset can have this name, as the end of a sentence; empty for no reason."""
+    if name in _OF_THE_REPORT:
+        return "is taken by the export report"
+    return refused_dataset_name(name)
 
 
 def _files_below(folder: Path) -> Iterator[Path]:
@@ -276,7 +283,7 @@ def _usable_name(document: Document | None) -> str | None:
     value = document.value if document else None
     attributes = value.get("attributes") if isinstance(value, dict) else None
     name = attributes.get("name") if isinstance(attributes, dict) else None
-    fits = isinstance(name, str) and re.fullmatch(DATASET_NAME, name) and name not in RESERVED_NAMES
+    fits = isinstance(name, str) and re.fullmatch(DATASET_NAME, name) and not refusal_of(name)
     return name if fits else None
 
 
@@ -285,6 +292,6 @@ def _name_like_folder(file: Path, taken: set[str]) -> str:
     name = re.sub(r"[^a-z0-9_]", "_", file.parent.name.lower())[:50]
     if not re.match(r"[a-z]", name):
         name = f"broken_{name}"
-    while name in taken or name in RESERVED_NAMES:
+    while name in taken or refusal_of(name):
         name += "_broken"
     return name

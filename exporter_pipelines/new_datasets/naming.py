@@ -15,13 +15,8 @@ import pandera.pandas as pandera
 
 from exporter_pipelines.contracts.reserved_names import free_column_name
 from exporter_pipelines.contracts.row_schema import NOTES_COLUMN, REASONS_COLUMN
-from exporter_pipelines.defs_files.definitions import RESERVED_NAMES
+from exporter_pipelines.defs_files.definitions import refusal_of
 
-# Names that Dagster refuses for an asset, besides the keywords of Python.
-REFUSED_BY_DAGSTER = {
-    "context", "conf", "config", "meta", "arg_dict", "dict", "input_arg_dict", "output_arg_dict",
-    "int", "str", "float", "bool", "input", "output", "type",
-}  # fmt: skip
 # Names of the module schema.py, and of the quarantine.
 _NOT_FOR_COLUMNS = {"pa", "pandera", "annotated", "annotations", NOTES_COLUMN, REASONS_COLUMN}
 _LONGEST_DATASET, _LONGEST_COLUMN = 40, 60
@@ -63,9 +58,7 @@ def _dataset(text: str) -> str:
     name = _ascii(text).lower()[:_LONGEST_DATASET].strip("_")
     if not re.match("[a-z]", name):
         name = f"table_{name}".rstrip("_")
-    if keyword.iskeyword(name) or name in {*REFUSED_BY_DAGSTER, *RESERVED_NAMES, "defs"}:
-        name += "_rows"
-    return name
+    return f"{name}_rows" if refusal_of(name) else name
 
 
 def _is_plain(column: str) -> bool:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from exporter_pipelines.contracts.inspection import Inspection, Relation
 from exporter_pipelines.defs_files import Definitions
-from exporter_pipelines.defs_files.definitions import RESERVED_NAMES
+from exporter_pipelines.defs_files.definitions import refusal_of
 from exporter_pipelines.errors import ConfigurationError
 from exporter_pipelines.new_datasets.mapped import planned_like
-from exporter_pipelines.new_datasets.naming import REFUSED_BY_DAGSTER, dataset_name
+from exporter_pipelines.new_datasets.naming import dataset_name
 from exporter_pipelines.new_datasets.plan import Plan, planned
 from exporter_pipelines.new_datasets.shipped import (
     best_match,
@@ -55,11 +55,8 @@ class Planner:
             ConfigurationError: the table cannot be exported as it is, or the name is not possible.
             ExporterError: the database cannot be read.
         """
-        if name in REFUSED_BY_DAGSTER or name in RESERVED_NAMES:
-            raise ConfigurationError(
-                f"{name!r} cannot be the name of a dataset, because it has another meaning.",
-                "Choose another name.",
-            )
+        if name and (refused := refusal_of(name)):
+            raise ConfigurationError(f"The name {name!r} {refused}.", "Choose another name.")
         match = best_match(self.shipped, self._inspection, relation) if relation.readable else None
         if name is None and match and match.dataset.name not in self._taken:
             name = match.dataset.name

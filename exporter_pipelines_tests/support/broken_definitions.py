@@ -88,6 +88,9 @@ BROKEN = [
     Broken("number", "name: logs", "name: 7", 5, "name: Input should be a valid string. It is 7."),
     Broken("report_asset", "name: logs", "name: export_report", 5, "is taken by the export report"),
     Broken("report_folder", "name: logs", "name: report", 5, "is taken by the export report"),
+    Broken("dagster_word", "name: logs", "name: config", 5, "'config' has a meaning of its own"),
+    Broken("python_word", "name: logs", "name: class", 5, "'class' has a meaning of its own"),
+    Broken("own_job", "name: logs", "name: prune", 5, "'prune' is taken: prune_job is a job"),
     # Settings
     Broken("misspelt", _FORMAT, "  fromat: jsonl", 21, "fromat: there is no such setting. There"),
     Broken("misspelt_deep", "    table: logs", "    tabel: logs", 11, "source.tabel: there is no"),
