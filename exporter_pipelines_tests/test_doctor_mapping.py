@@ -114,7 +114,10 @@ def test_names_of_several_words_and_telling_types_are_understood(
         }},
     }  # fmt: skip
     hint = doctor.found("FAIL", "table", "anomalies")["hint"]
-    assert "# details: no similar column; if you do not have it, make it Optional" in hint
+    assert (
+        "# details: no similar column; if you do not have it, write a value under `defaults:`"
+        in hint
+    )
     assert "# not used: remarks" in hint
 
 

@@ -20,6 +20,11 @@ _MISFIT = (
     "casts the column."
 )
 
+_MISSING = (
+    "Map them under `columns:`, write values for them under `defaults:`, or create a view that has "
+    "them."
+)
+
 
 def examine_dataset(
     dataset: Dataset, connections: Connections, rows: RowCheck
@@ -134,15 +139,18 @@ def _columns(dataset: Dataset, inspection: Inspection, relation: Relation) -> It
     if wrong:
         names = listed(_shown(dataset, name) for name in wrong)
         message = f"{printable(relation.name)} has no {names} (there are: {listed(relation.types)})"
-    elif optional:
-        message += f"; exported as null: {', '.join(optional)}"
+    defaults = dataset.config.defaults
+    if nulls := [name for name in optional if name not in defaults and not wrong]:
+        message += f"; exported as null: {', '.join(nulls)}"
+    if filled := [name for name in optional if name in defaults and not wrong]:
+        message += f"; exported with their default: {', '.join(filled)}"
     if left := _not_exported(dataset, relation):
         message += f"; not exported: {listed(left)}"
     proposal = proposal_for(dataset, inspection, relation)
     for name in proposal.encodings:
         message += f"; {name} contains numbers, but has no entry in `encodings:`"
     level: Level = "FAIL" if wrong or proposal.encodings else "warn" if proposal.changes else "ok"
-    hint = "Map them under `columns:`, or create a view that has them." if wrong else ""
+    hint = _MISSING if wrong else ""
     if proposal.changes:
         hint = f"If these columns are correct, put this into `source:`\n{proposal.text}"
     yield Finding(level, dataset.name, "columns", message, hint)

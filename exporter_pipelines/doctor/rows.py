@@ -110,7 +110,8 @@ def _judged_like(dataset: Dataset) -> str:
 
 def _basis(found: Forecast) -> str:
     if found.read_all:
-        return f"all {_rows(found.rows_read)}"
+        but = "" if found.knows_unreadable_times else " (unreadable times not all found)"
+        return f"all {_rows(found.rows_read)}{but}"
     of_all = "" if found.rows_total is None else f" of {found.rows_total:,}"
     return f"a sample of {found.rows_read:,}{of_all} rows"
 
@@ -125,8 +126,6 @@ def _findings(dataset: Dataset, found: Forecast) -> Iterator[Finding]:
     if not found.failures:
         what = "Every day would be published" if found.is_complete else "No row would be rejected"
         hint = "" if found.is_complete else _MORE
-        if found.read_all and hint:
-            hint = f"Days with times that cannot be read were not all found in time. {hint}"
         yield Finding("ok", name, "rows", f"{what}: {_basis(found)} on {days} were read", hint)
         return
     if count := found.failures.pop(UNREADABLE_TIMES, 0):
@@ -144,7 +143,7 @@ def _unreadable(name: str, found: Forecast, count: int) -> Finding:
     return Finding(
         "FAIL", name, "rows",
         f"The time of {_rows(count)} begins with the date of a day, but cannot be read: "
-        f"{_held(found, UNREADABLE_TIMES)}",
+        f"{'' if found.knows_unreadable_times else 'at least '}{_held(found, UNREADABLE_TIMES)}",
         "Correct these times in the database; docs/types.md lists what is read as a time. Or leave "
         "the rows out with `query:`.",
     )  # fmt: skip
@@ -175,7 +174,6 @@ def _problem(found: Forecast, reason: Reason, count: int) -> str:
 def _held(found: Forecast, reason: Reason) -> str:
     """`46 days would be held`."""
     held = found.held_by[reason]
-    days = "1 day" if held == 1 else f"{held:,} days"
     if not found.read_all:
-        days += f" of the {found.days_read:,} read"
-    return f"{days} would be held"
+        return f"{held:,} of the {found.days_read:,} days read would be held"
+    return "1 day would be held" if held == 1 else f"{held:,} days would be held"

@@ -33,11 +33,11 @@ from exporter_pipelines.errors import ExporterError
 CHUNK_ROWS = 100_000
 """Days are read together up to this number of rows."""
 
+_SMALL_CHUNK_ROWS = 20_000
+"""The same for small tables, so that something is read early on a busy machine."""
+
 _COUNTING_SHARE = 0.4
 """Share of the time in which the rows of all days may be counted."""
-
-_OUTSIDE_S = 2.0
-"""Most time for counting unreadable times in the whole table."""
 
 Reason = tuple[str, str | None]
 """(rule, column) of a rejection."""
@@ -126,8 +126,7 @@ def forecast(
     with_rows = [w for w in windows if rows_of_days is None or rows_of_days[w.day]]
     if rows_of_days is not None:
         found.rows_total, found.days_total = sum(rows_of_days.values()), len(with_rows)
-    at_once = CHUNK_ROWS if rows_of_days and not dataset.config.rules else 0
-    chunks = list(_chunks(with_rows, rows_of_days or {}, at_once))
+    chunks = list(_chunks(with_rows, rows_of_days or {}, _rows_at_once(dataset, found)))
     for number in _spread(len(chunks)):
         if time.monotonic() >= ends or not _read(dataset, chunks[number], session, ends, found):
             break
@@ -179,7 +178,8 @@ def _has_unreadable_times(
     days = ExportableDays(first.start, last.end, first.day, last.day, first.timezone)
     left_s = max(0.0, ends - time.monotonic())
     with session.day(dataset, first, timeout_s=left_s) as snapshot:
-        rows = snapshot.rows_outside(days, timeout_s=min(_OUTSIDE_S, _COUNTING_SHARE * left_s))
+        # If this takes too long, a sample is counted, for as long again.
+        rows = snapshot.rows_outside(days, timeout_s=left_s / 2)
     if not rows.counts:
         return True
     # No such count: the column has a type whose values can all be read.
@@ -187,13 +187,20 @@ def _has_unreadable_times(
     return unreadable is not None and (unreadable > 0 or rows.is_sample)
 
 
-def _chunks(
-    windows: Sequence[DayWindow], rows_of_days: dict[str, int], at_once: int
-) -> Iterator[list[DayWindow]]:
-    """Days to read with one query: as many as have `at_once` rows together, at least one.
+def _rows_at_once(dataset: Dataset, found: Forecast) -> int:
+    """The size of a chunk; 0 for a day at a time.
 
     A rule of the `defs.yaml` may look at all rows of its day, so such days are read one by one.
     """
+    if dataset.config.rules or not found.rows_total:
+        return 0
+    return min(CHUNK_ROWS, max(_SMALL_CHUNK_ROWS, found.rows_total // 10))
+
+
+def _chunks(
+    windows: Sequence[DayWindow], rows_of_days: dict[str, int], at_once: int
+) -> Iterator[list[DayWindow]]:
+    """Days to read with one query: as many as have `at_once` rows together, at least one."""
     chunk: list[DayWindow] = []
     rows = 0
     for window in windows:
