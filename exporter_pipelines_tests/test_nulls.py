@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,7 @@ import pytest
 
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.manifest import MANIFEST_NAME, ColumnSchema, Manifest, sealed_json
+from exporter_pipelines.engine import whole_dataset
 from exporter_pipelines.engine.load import open_day, open_days
 from exporter_pipelines.formats import FORMATS
 from exporter_pipelines.stores import LocalStore
@@ -134,6 +138,24 @@ def test_a_day_that_lacks_a_column_makes_it_nullable(
     export(three_days.url, anomalies(select=["id", "timestamp", "type"]), DAY, store)
     export(three_days.url, anomalies(select=["id", "timestamp", "type", "score"]), THIRD, store)
     assert [field.nullable for field in stored_schema(store)] == [False, False, False, True]
+
+
+def test_two_runs_at_the_same_time_both_widen_the_schema(
+    three_days: Backend, store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    export(three_days.url, anomalies(), DAY, store)
+    both, stored_nullable = threading.Barrier(2), whole_dataset.stored_nullable
+
+    def slow(*arguments: Any) -> set[str] | None:
+        found = stored_nullable(*arguments)
+        with suppress(threading.BrokenBarrierError):
+            both.wait(timeout=0.5)  # until the other run has read the same
+        return found
+
+    monkeypatch.setattr(whole_dataset, "stored_nullable", slow)
+    with ThreadPoolExecutor() as pool:
+        [*pool.map(lambda day: export(three_days.url, anomalies(), day, store), (NEXT, THIRD))]
+    assert nullable(store) == {"score", "details"}
 
 
 @pytest.mark.parametrize("format_", FORMATS)

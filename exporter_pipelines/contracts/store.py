@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Protocol, Self
@@ -55,7 +55,9 @@ class Publication:
         manifest: Bytes of `_manifest.json`.
         entry: For the ledger. The store adds which generation was replaced, and by which.
         quarantine: Name of the staged file with the rejected rows; None when there are none.
-        dataset_files: Name -> content of the files in the dataset's folder (card and schemas).
+        dataset_files: Makes name -> content of the files in the dataset's folder, card and schemas.
+            They describe all days together, so the store calls it while no other process writes
+            these files.
         fingerprint: `SourceInfo.fingerprint`; stored privately, to detect late data.
         keep_replaced: Whether the replaced export is kept for weeks instead of an hour.
     """
@@ -63,7 +65,7 @@ class Publication:
     manifest: bytes
     entry: Entry
     quarantine: str | None = None
-    dataset_files: Mapping[str, bytes] = field(default_factory=dict)
+    dataset_files: Callable[[], Mapping[str, bytes]] = dict
     fingerprint: str | None = None
     keep_replaced: bool = False
 

@@ -90,7 +90,7 @@ def publish(store: Store, judged: JudgedDay) -> Manifest:
         manifest=manifest.to_json(),
         entry=_ledger_entry(judged, manifest),
         quarantine=staged.quarantine.name if staged.quarantine else None,
-        dataset_files=_dataset_files(store, staged),
+        dataset_files=lambda: _dataset_files(store, staged),
         fingerprint=staged.source.fingerprint,
         keep_replaced=judged.loss.keep_replaced,
     )

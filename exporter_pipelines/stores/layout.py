@@ -8,6 +8,7 @@
     <root>/<dataset>/.superseded/<attempt>/    replaced days, kept an hour for their readers
     <root>/<dataset>/.replaced/<attempt>/      replaced days that had more rows, kept for weeks
     <root>/<dataset>/.locks/date=<day>         lock that is held while the day is switched
+    <root>/<dataset>/.locks/dataset_files      lock that is held while card and schemas are replaced
     <root>/<dataset>/.fingerprints/            hashes of source rows, readable by their owner only
     <root>/.ledger/<dataset>/date=<day>.jsonl  what happened to a day (`contracts.ledger`), private
     <root>/.ledger/<dataset>/dataset.jsonl     what happened to a dataset

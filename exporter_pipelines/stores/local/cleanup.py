@@ -95,6 +95,13 @@ def day_lock(root: Path, dataset: str, day: str) -> Iterator[None]:
 
 
 @contextmanager
+def dataset_files_lock(root: Path, dataset: str) -> Iterator[None]:
+    """Hold the lock under which the card and the schema files of a dataset are replaced."""
+    with locked(make_folder(root, dataset, layout.LOCKS) / "dataset_files"):
+        yield
+
+
+@contextmanager
 def ledger_lock(root: Path, dataset: str, day: str | None) -> Iterator[None]:
     """Hold the lock under which the ledger of a day, or of a dataset, is appended to."""
     name = layout.day_name(day) if day else "ledger"

@@ -27,7 +27,12 @@ from exporter_pipelines.errors import OutputUnavailableError
 from exporter_pipelines.stores import layout
 from exporter_pipelines.stores.local import ledger, removal
 from exporter_pipelines.stores.local.adoption import adopt
-from exporter_pipelines.stores.local.cleanup import clean_up, day_lock, ledger_lock
+from exporter_pipelines.stores.local.cleanup import (
+    clean_up,
+    dataset_files_lock,
+    day_lock,
+    ledger_lock,
+)
 from exporter_pipelines.stores.local.files import replace_file, translate_os_errors
 from exporter_pipelines.stores.local.fingerprints import (
     drop_fingerprint,
@@ -291,11 +296,12 @@ class LocalStore:
 
     def _write_other_files(self, staging: LocalStaging, publication: Publication) -> None:
         """Write the files outside of the day's folder that must exist before the switch."""
-        for name, content in publication.dataset_files.items():
-            # Written in the staging area first, where `cleanup` removes what a killed process left.
-            path, new = self.root / staging.dataset / name, staging.folder / f".{name}"
-            if self.read_dataset_file(staging.dataset, name) != content:
-                replace_file(path, new, content)
+        with dataset_files_lock(self.root, staging.dataset):
+            for name, content in publication.dataset_files().items():
+                # In the staging area first, where `cleanup` removes what a killed process left.
+                path, new = self.root / staging.dataset / name, staging.folder / f".{name}"
+                if self.read_dataset_file(staging.dataset, name) != content:
+                    replace_file(path, new, content)
         if publication.fingerprint:
             new_generation = generation_of(publication.manifest) or ""
             write_fingerprint(
