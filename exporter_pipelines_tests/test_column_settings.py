@@ -29,7 +29,7 @@ from exporter_pipelines_tests.support.datasets import dataset, export, rejected,
 DAY, NOON = "2026-11-01", "2026-11-01T12:00:00Z"
 
 
-@pytest.fixture(params=["postgresql", "sqlite-wal"])
+@pytest.fixture(params=[name for name in DATABASES if "-" not in name])
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
     """A database of each kind with the tables of the three datasets."""
     with DATABASES[request.param](request, tmp_path) as found:

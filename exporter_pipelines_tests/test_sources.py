@@ -7,6 +7,7 @@ import json
 import math
 import random
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -23,7 +24,12 @@ from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.day_window import DayWindow
 from exporter_pipelines.contracts.manifest import Manifest
 from exporter_pipelines.contracts.source import NOTES_COLUMN
-from exporter_pipelines.errors import ColumnMismatchError, ConfigurationError, UnknownTableError
+from exporter_pipelines.errors import (
+    ColumnMismatchError,
+    ConfigurationError,
+    ExporterError,
+    UnknownTableError,
+)
 from exporter_pipelines.sources import SOURCES, kind_of, open_inspection
 from exporter_pipelines.stores import LocalStore
 from exporter_pipelines_tests.support.databases import (
@@ -69,6 +75,27 @@ def changes(manifest: Manifest) -> dict[str, int]:
     """Rule -> values changed, without zeros."""
     metrics = manifest.data_quality_metrics
     return {k.removeprefix("changed."): int(v) for k, v in metrics.items() if "changed." in k and v}
+
+
+# The time limit of a day
+
+_ENDLESS = f"""
+WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 30000000)
+SELECT i AS id, '{NOON}' AS timestamp, 'INFO' AS level, 'hello' AS message, 'app' AS source FROM n
+"""
+
+
+def test_a_day_with_a_time_limit_ends_and_the_next_one_can_be_read(database: Database) -> None:
+    database.add("logs", log(1))
+    window, began = DayWindow.of(DAY, "UTC"), time.monotonic()
+    endless = dataset(source={"table": None, "query": _ENDLESS})
+    with databases(database.url) as session:
+        with pytest.raises(ExporterError), session.day(endless, window, timeout_s=0.4) as snapshot:
+            for _ in snapshot.batches(50_000):
+                pass
+        assert time.monotonic() - began < 20
+        with session.day(dataset(), window, timeout_s=60) as snapshot:
+            assert sum(batch.num_rows for batch in snapshot.batches(10)) == 1
 
 
 # The registry
