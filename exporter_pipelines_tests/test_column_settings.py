@@ -123,6 +123,7 @@ def test_without_a_default_nothing_is_said_of_them(database: Database, store: Lo
         ({"timestamp": NOON}, "'timestamp' is the time column, which cannot have a default"),
         ({"message": "\ud800"}, "is not a value of 'message'"),
         ({"attributes": float("nan")}, "defaults: nan is not a value of 'attributes' .json."),
+        ({"attributes": {"a": [10**30]}}, "is not a value of 'attributes' .json."),
     ],
 )
 def test_a_default_that_cannot_be_written_is_refused(defaults: dict[str, Any], said: str) -> None:

@@ -159,11 +159,19 @@ def extra_columns(
 
 
 def _document(value: object) -> str | None:
-    """JSON text on one line; None for a value that JSON does not have."""
+    """JSON text on one line; None for a value that JSON or its readers do not have."""
     try:
-        return json.dumps(value, ensure_ascii=False, allow_nan=False)
-    except (TypeError, ValueError):
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+        json.loads(text, parse_int=_int64_or_uint64)
+    except (TypeError, ValueError, RecursionError):
         return None
+    return text
+
+
+def _int64_or_uint64(digits: str) -> int:
+    if not -(2**63) <= int(digits) < 2**64:
+        raise ValueError
+    return int(digits)
 
 
 def _is_unicode(text: str) -> bool:
