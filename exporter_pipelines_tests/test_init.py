@@ -118,6 +118,8 @@ INSERT INTO texts SELECT gen_random_uuid(), '2026-11-01 0' || n || ':00:00', n
 FROM generate_series(1, 5) n;
 INSERT INTO texts VALUES (gen_random_uuid(), NULL, 1);
 CREATE TABLE nothing (id int PRIMARY KEY, at timestamp);
+CREATE TABLE hosts (id int PRIMARY KEY, born date, valid_until timestamptz, changed timestamptz);
+INSERT INTO hosts VALUES (1, '1990-05-01', '2026-11-01T01:00Z', NULL);
 """
 
 
@@ -128,7 +130,15 @@ def test_odd_tables_are_written_or_refused_with_what_to_do(init: Init, backend: 
     assert "Skipped: no_time has no time column" in said
     assert "No value of happened_at can be read as a time" in said
     assert "create a view with a column that identifies a row" in said
-    counts = {"two_keys": 10, "parts": 10, "seen": 10, "epochs": 5, "texts": 5, "nothing": 0}
+    counts = {
+        "two_keys": 10,
+        "parts": 10,
+        "seen": 10,
+        "epochs": 5,
+        "texts": 5,
+        "nothing": 0,
+        "hosts": 1,
+    }
     for name, count in counts.items():
         assert init.export(name, DAY).record_count == count
     assert init.source("two_keys")["key"] == "row_key_"
@@ -214,7 +224,7 @@ def test_tables_are_listed_with_what_would_be_chosen(init: Init, backend: Backen
     assert "exporter init --all" in said
     assert not (init.defs / "epochs").exists()
     assert "ops.detections" in init.run("--schema", "ops")
-    assert "epochs, no_key, no_time" in init.run("no_such", code=1)
+    assert "epochs, hosts, no_key," in init.run("no_such", code=1)
 
 
 def test_a_large_table_is_read_in_part(

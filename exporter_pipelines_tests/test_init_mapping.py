@@ -39,8 +39,10 @@ def attributes(init: Init, name: str) -> dict[str, object]:
 
 def test_the_shipped_tables_keep_their_definitions(init: Init, doctor: Doctor) -> None:
     before = {name: attributes(init, name) for name in ("logs", "anomalies", "ips")}
+    listed = init.run()
+    assert all(f"with the schema of {name}" in listed for name in before)
     assert "logs exists. Nothing was written." in init.run("--all", code=1)
-    init.run("--all", "--force")
+    assert "key          address: has a unique index" in init.run("--all", "--force")
     for name, old in before.items():
         new = attributes(init, name)
         assert {**new, "source": None} == {**old, "source": None}

@@ -20,7 +20,7 @@ from exporter_pipelines.contracts.dataset import DATASET_NAME
 from exporter_pipelines.contracts.inspection import Inspection, Relation
 from exporter_pipelines.contracts.source_config import SourceConfig
 from exporter_pipelines.defs_files import Definitions
-from exporter_pipelines.errors import ExporterError, UnknownTableError, listed
+from exporter_pipelines.errors import ExporterError, UnknownTableError, listed, printable
 from exporter_pipelines.new_datasets import (
     Plan,
     Planner,
@@ -87,7 +87,7 @@ def init(
                     click.echo(f"{'Skipped' if every else 'Error'}: {error}\n", err=True)
                     failed = failed or not every
                 except ExporterError as error:
-                    click.echo(f"Error: {error}\n", err=True)
+                    click.echo(f"Error: {printable(relation.name)}: {error}\n", err=True)
                     failed = True
             for line in next_steps(done, planner, dry_run=dry_run):
                 click.echo(line)

@@ -61,12 +61,12 @@ def candidates(
 
 def _examined(inspection: Inspection, relation: Relation, shipped: list[Dataset]) -> Candidate:
     rows = rows_of(inspection, relation)
-    times = ranked_times(inspection.time_candidates(relation))
-    if not times:
-        return Candidate(relation, rows, problem="no time column")
     if match := best_match(shipped, inspection, relation):
         key, found = match.columns[match.dataset.config.source.key], match.time
     else:
+        times = ranked_times(inspection.time_candidates(relation))
+        if not times:
+            return Candidate(relation, rows, problem="no time column")
         found = times[0]
         identified = chosen_key(inspection, relation)
         if identified is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from exporter_pipelines.contracts.inspection import Inspection, Relation
 from exporter_pipelines.contracts.row_schema import Column
 from exporter_pipelines.contracts.table_profile import ColumnProfile, Kind
+from exporter_pipelines.errors import NotAnsweredError
 from exporter_pipelines.new_datasets.keys import Key
 from exporter_pipelines.new_datasets.plan import (
     Plan,
@@ -47,8 +48,7 @@ def planned_like(
         if column.name in match.columns
     )
     source_key = match.columns[dataset.config.source.key]
-    unique = relation.key == source_key
-    key = Key((source_key,), "has a unique index" if unique else "has no unique index")
+    key = Key((source_key,), _uniqueness(inspection, relation, source_key))
     zone = chosen_zone(inspection, relation, match.time, columns, timezone)
     span, warnings = measured(inspection, relation, match.time, zone)
     return Plan(
@@ -67,6 +67,16 @@ def planned_like(
             and _may_be_null(found[column.source], is_complete=profile.is_complete)
         ),
     )  # fmt: skip
+
+
+def _uniqueness(inspection: Inspection, relation: Relation, column: str) -> str:
+    try:
+        repeats = inspection.key_repeats(relation, column)
+    except NotAnsweredError:
+        return "has no unique index"
+    if repeats is None:
+        return "has a unique index"
+    return "has repeated values" if repeats else "has no unique index, but no value is repeated"
 
 
 def _may_be_null(column: ColumnProfile, *, is_complete: bool) -> bool:

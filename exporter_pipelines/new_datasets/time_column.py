@@ -9,10 +9,11 @@ from exporter_pipelines.contracts.table_profile import TimeCandidate
 from exporter_pipelines.doctor.synonyms import likeness
 
 _BY_KIND = {"aware": 0.4, "naive": 0.35, "date": 0.1, "text": 0.25, "number": 0.2}
+_TYPED = {"aware", "naive"}
 # The day of a row must not change, and must not be that of something else.
 _UNSUITABLE = {
     "birth", "birthday", "born", "changed", "deleted", "due", "end", "ended", "expire", "expires",
-    "expiry", "closed", "finished", "modified", "mtime", "next", "removed", "scheduled", "seen",
+    "expiry", "closed", "finished", "modified", "mtime", "next", "removed", "scheduled",
     "until", "updated", "valid",
 }  # fmt: skip
 _TIME_WORDS = {
@@ -23,14 +24,20 @@ _TIME_WORDS = {
 
 def ranked_times(candidates: Iterable[TimeCandidate]) -> list[TimeCandidate]:
     """Candidates that can be the time column, the most likely first."""
-    possible = [each for each in candidates if each.kind != "number" or is_time_name(each.column)]
-    suitable = [each for each in possible if _suitability(each) > 0]
-    return sorted(suitable, key=_suitability, reverse=True)
+    return sorted(filter(_is_possible, candidates), key=_suitability, reverse=True)
 
 
 def is_time_name(column: str) -> bool:
     """Whether a column is called like a time."""
     return bool(_words(column) & _TIME_WORDS) or likeness("timestamp", column) >= 0.8
+
+
+def _is_possible(candidate: TimeCandidate) -> bool:
+    if candidate.sampled and not candidate.usable:
+        return False
+    if candidate.kind == "number" and not is_time_name(candidate.column):
+        return False
+    return candidate.kind in _TYPED or _suitability(candidate) > 0
 
 
 def _suitability(candidate: TimeCandidate) -> float:
