@@ -92,6 +92,11 @@ def loaded(hostile: SqliteDatabase, tmp_path_factory: pytest.TempPathFactory) ->
     for name in GZIPPED:
         add("other columns", name, (DAYS[1], {"select": BEFORE}), (DAYS[0], {"select": AFTER}))
         add("plain names", name, *((day, {"select": PLAIN}) for day in DAYS))
+    store = LocalStore(tmp_path_factory.mktemp("hub"))  # without characters of a pattern
+    for day in DAYS:
+        export(hostile.url, hostile_dataset("csv", "parquet", "zstd"), day, store)
+    code = 'import datasets\ncsv = datasets.load_dataset("./csv", split="train")'
+    jobs["two days", "csv", "load_dataset"] = Job(str(store.root), "csv", code)
     found = run_jobs(list(jobs.values()), tmp_path_factory.mktemp("huggingface"))
     return Loaded(cards, dict(zip(jobs, found, strict=True)))
 
@@ -118,6 +123,13 @@ def test_every_reader_gives_the_exported_columns_and_values(
         }
         for column in JSON:
             assert json.loads(row[column] or "null") == json.loads(expected[column] or "null")
+
+
+def test_hugging_face_finds_the_files_of_parquet_by_the_header_of_the_card(loaded: Loaded) -> None:
+    found = loaded.found["two days", "csv", "load_dataset"]
+    assert (found.error, found.columns) == ("", COLUMNS)
+    expected = [[row[column] for column in COLUMNS] for row in rows_as_text(4)]
+    assert sorted(found.rows, key=lambda row: str(row[0])) == expected
 
 
 @pytest.mark.parametrize("reader", READERS)
