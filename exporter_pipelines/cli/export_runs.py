@@ -34,7 +34,8 @@ def run(request: Request, days: Mapping[str, Sequence[str]]) -> int:
             runs.execute(part)
             if runs.interrupted or totals.aborted:
                 break
-    print_summary(request, totals, take_messages(), interrupted=runs.interrupted)
+    take_messages()  # the summary has them
+    print_summary(request, totals, runs.failures, interrupted=runs.interrupted)
     return exit_code(totals, interrupted=runs.interrupted)
 
 

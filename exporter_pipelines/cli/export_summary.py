@@ -91,14 +91,14 @@ def exit_code(totals: Totals, *, interrupted: bool) -> int:
 
 
 def print_summary(
-    request: Request, totals: Totals, messages: Sequence[str], *, interrupted: bool
+    request: Request, totals: Totals, failures: Mapping[str, str], *, interrupted: bool
 ) -> None:
     """Print one line per dataset, the days with a problem, and what to do next.
 
     Args:
         request: What was asked for.
         totals: What became of it.
-        messages: What the runs would have printed at exit. Shown where a dataset has no outcome.
+        failures: Dataset -> what its step failed with. Shown for datasets without an outcome.
         interrupted: Whether the command was interrupted.
     """
     done = [totals.of(dataset) for dataset in totals.days]
@@ -108,9 +108,8 @@ def print_summary(
             click.echo(f"{outcome.dataset:<{width}}  {_counts(totals, outcome)}")
     for outcome in done:
         _print_problems(outcome)
-    if not totals.outcomes:
-        for message in messages:
-            click.echo(message)
+    for name in set(failures) - {outcome.dataset for outcome in totals.outcomes}:
+        click.echo(f"{name}: no day was tried: {failures[name]}, see its log in the Dagster UI.")
     anchors = dict.fromkeys(anchor for outcome in done for anchor in outcome.docs_anchors)
     if anchors:
         click.echo(f"See {', '.join(f'docs/failures.md#{anchor}' for anchor in anchors)}")

@@ -56,6 +56,7 @@ class CommandRuns:
 
     Attributes:
         interrupted: Whether SIGINT, SIGTERM or SIGHUP arrived.
+        failures: Dataset -> what its step failed with, and in which run.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class CommandRuns:
         self._accept_loss = accept_loss
         self._signals = SignalWatch()
         self.interrupted = False
+        self.failures: dict[str, str] = {}
 
     def execute(self, days: DaysOf) -> None:
         """Export days in one run, which has then ended.
@@ -95,7 +97,7 @@ class CommandRuns:
         keys = [dg.AssetKey(name) for name in days]
         job = self._definitions.resolve_implicit_job_def_def_for_assets(keys)
         assert job, "all datasets have the same partitions"
-        job.execute_in_process(
+        result = job.execute_in_process(
             run_config={
                 "ops": {
                     name: {"config": _config(wanted, whole_range, accept_loss=self._accept_loss)}
@@ -108,6 +110,11 @@ class CommandRuns:
             tags={_RANGE_START: every[0], _RANGE_END: every[-1], TAG: "export", **DEFERRED},
             raise_on_error=False,
         )
+        for event in result.all_events:
+            if event.is_step_failure and event.step_key:
+                error = event.step_failure_data.error
+                kind = (error.cause or error).cls_name if error else "an error"
+                self.failures[event.step_key] = f"{kind} in run {result.run_id}"
 
     def __enter__(self) -> Self:
         self._signals.__enter__()
