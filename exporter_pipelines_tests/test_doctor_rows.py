@@ -86,6 +86,13 @@ def test_a_preset_is_read_if_it_judges_otherwise(doctor: Doctor, backend: Backen
     doctor.run()
     found = {f["dataset"]: f["level"] for f in doctor.said if f["check"] == "rows"}
     assert found == {"anomalies": "ok", "ips": "ok", "logs": "warn", "logs_light": "FAIL"}
+    has_level = "{name: has_level, column: level, op: not_null}"
+    doctor.edit("logs", "  format: jsonl", f"  filters: [{has_level}]\n  format: jsonl")
+    doctor.edit("logs_light", "max_rejected_rows: 3\n", "filters: []\n")
+    doctor.run()
+    found = {f["dataset"]: f["level"] for f in doctor.said if f["check"] == "rows"}
+    del found["logs_errors"]  # has other filters now
+    assert found == {"anomalies": "ok", "ips": "ok", "logs": "ok", "logs_light": "warn"}
 
 
 def test_a_sample_says_so(

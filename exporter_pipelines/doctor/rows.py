@@ -32,15 +32,16 @@ class RowCheck:
 
     seconds: float = DEFAULT_SECONDS
     basis: dict[str, str] = field(default_factory=dict)
-    _same: dict[str, str] = field(default_factory=dict)
+    _seen: set[str] = field(default_factory=set)
 
     def examine(
         self, dataset: Dataset, session: Session, inspection: Inspection, relation: Relation
     ) -> Iterator[Finding]:
         """Predict which days would be held. Nothing for a preset that judges like its dataset."""
-        if self.seconds <= 0 or _judged_like(dataset) in self._same:
+        own, unfiltered = _judgement(dataset), _judgement(dataset, with_filters=False)
+        if self.seconds <= 0 or not self._seen.isdisjoint({own, unfiltered}):
             return
-        self._same[_judged_like(dataset)] = dataset.name
+        self._seen.add(own)
         try:
             windows = _windows(dataset, inspection, relation)
         except ConfigurationError:  # reported by `examine_settings`
@@ -93,10 +94,11 @@ def _span(
         return None
 
 
-def _judged_like(dataset: Dataset) -> str:
+def _judgement(dataset: Dataset, *, with_filters: bool = True) -> str:
     """The settings that decide which rows are rejected and which days are held.
 
-    A filter only removes rows before they can be rejected, so it holds no further day.
+    A filter only leaves out rows before they can be rejected. So a dataset with a filter has no
+    held day that it would not have without.
     """
     config = dataset.config
     fields = {
@@ -105,6 +107,8 @@ def _judged_like(dataset: Dataset) -> str:
     }  # fmt: skip
     if config.extra_columns == "keep" and config.select is None:
         fields.add("extra_columns")
+    if with_filters and config.filters:
+        fields.add("filters")
     return config.model_dump_json(include=fields)
 
 
