@@ -59,6 +59,7 @@ def test_each_kind_of_rejection_has_its_remedy(
     backend.add_logs(DAYS[0], 90, first_id=100)
     backend.run("UPDATE logs SET level = 'odd' WHERE id < 130")
     backend.run("UPDATE logs SET ip = 'host' WHERE id > 160")
+    backend.run("UPDATE logs SET attributes = '[1e400]' WHERE id BETWEEN 140 AND 150")
     backend.run(
         "INSERT INTO ip_addresses SELECT n, ('10.1.0.' || n)::inet, '2026-11-02Z', '2026-11-02Z' "
         "FROM generate_series(2, 51) n"
@@ -70,7 +71,9 @@ def test_each_kind_of_rejection_has_its_remedy(
     )
     block = yaml.safe_load(logs["hint"].partition("\n")[2])
     aliases = {"name": "level_aliases", "params": {"default": "INFO"}}
-    assert block == {"transforms": [aliases], "thresholds": {"valid_address": "warn"}}
+    assert block == {
+        "transforms": [aliases], "thresholds": {"valid_address": "warn"}, "unreadable_json": "text",
+    }  # fmt: skip
     assert yaml.safe_load(ips["hint"].partition("\n")[2]) == {"nullable": ["risk_score"]}
     accept(doctor, "logs", logs["hint"])
     accept(doctor, "ips", ips["hint"])

@@ -13,6 +13,7 @@ from exporter_pipelines.contracts.column_settings import check_default
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.row_schema import Column
 from exporter_pipelines.engine.forecast import Reason
+from exporter_pipelines.engine.unreadable_json import RULE as JSON_RULE
 from exporter_pipelines.errors import ConfigurationError
 from exporter_pipelines.transforms.level_aliases import LEVELS, LevelAliases
 
@@ -24,8 +25,8 @@ def remedy_for(dataset: Dataset, reasons: Iterable[Reason]) -> str:
     """A sentence and a block for these reasons; the block repeats what the settings have already.
 
     A missing text gets a default. Another missing value would be invented, so it may be null. An
-    unknown level gets the default level. Rows that break another rule are rejected as before, but
-    hold no day.
+    unknown level gets the default level. A document that readers refuse is exported as text. Rows
+    that break another rule are rejected as before, but hold no day.
     """
     config = dataset.config
     settings: dict[str, Any] = {
@@ -33,6 +34,7 @@ def remedy_for(dataset: Dataset, reasons: Iterable[Reason]) -> str:
         "defaults": dict(config.defaults),
         "nullable": list(config.nullable),
         "thresholds": dict(config.thresholds),
+        "unreadable_json": config.unreadable_json,
     }
     notes: dict[str, str] = {}
     before = yaml.safe_dump(settings)
@@ -65,6 +67,9 @@ def _change(
         return "nullable"
     if column is not None and _is_level(column) and _set_default(column, settings["transforms"]):
         return "transforms"
+    if rule == JSON_RULE and settings["unreadable_json"] == "reject":
+        settings["unreadable_json"] = "text"
+        return "unreadable_json"
     settings["thresholds"][rule] = "warn"
     notes["thresholds"] = "such rows are still rejected, but hold no day"
     return "thresholds"
@@ -110,6 +115,8 @@ def _set_default(column: Column, transforms: list[dict[str, Any]]) -> bool:
 
 
 def _line(name: str, value: Any, note: str) -> str:
+    if isinstance(value, str):
+        return f"{name}: {value}\n"
     text: str = yaml.safe_dump({name: value}, default_flow_style=None, sort_keys=False, width=1000)
     first, newline, rest = text.partition("\n")
     return f"{first}{f'   # {note}' if note else ''}{newline}{rest}"
