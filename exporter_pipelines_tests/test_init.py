@@ -118,6 +118,9 @@ INSERT INTO texts SELECT gen_random_uuid(), '2026-11-01 0' || n || ':00:00', n
 FROM generate_series(1, 5) n;
 INSERT INTO texts VALUES (gen_random_uuid(), NULL, 1);
 CREATE TABLE nothing (id int PRIMARY KEY, at timestamp);
+CREATE SCHEMA "v1.0";
+CREATE TABLE "v1.0"."door.log" (id int PRIMARY KEY, at timestamptz);
+INSERT INTO "v1.0"."door.log" VALUES (1, '2026-11-01T01:00Z');
 CREATE TABLE hosts (id int PRIMARY KEY, born date, valid_until timestamptz, changed timestamptz);
 INSERT INTO hosts VALUES (1, '1990-05-01', '2026-11-01T01:00Z', NULL);
 """
@@ -138,6 +141,7 @@ def test_odd_tables_are_written_or_refused_with_what_to_do(init: Init, backend: 
         "texts": 5,
         "nothing": 0,
         "hosts": 1,
+        "log": 1,
     }
     for name, count in counts.items():
         assert init.export(name, DAY).record_count == count
@@ -146,6 +150,8 @@ def test_odd_tables_are_written_or_refused_with_what_to_do(init: Init, backend: 
     assert init.source("epochs")["encodings"] == {"created_ms": "epoch_ms"}
     assert "1 rows have no usable logged" in said
     assert "Error: no_key has no key" in init.run("no_key", code=1)
+    init.run("v1.0.door.log", "--name", "doors")
+    assert init.export("doors", DAY).record_count == 1
 
 
 def test_local_times_ask_for_their_zone(init: Init, backend: Backend) -> None:

@@ -142,7 +142,10 @@ def _found(inspection: Inspection, table: str, schema: str | None) -> Relation:
     name = f"{schema}.{table}" if schema and "." not in table else table
     relation = inspection.find(_named(name))
     if relation is None:
-        known = [each.name for each in inspection.relations()]
+        relations = inspection.relations()
+        known = [each.name for each in relations]
+        if name in known:  # one that `find` cannot name
+            return relations[known.index(name)]
         more = f" and {len(known) - _SHOWN} more" if known[_SHOWN:] else ""
         raise UnknownTableError(
             f"The table {name!r} does not exist or is not visible to this user "

@@ -56,6 +56,7 @@ class Relation:
             (SQLite), with the type that most of the first rows have.
         key: The column that a unique index identifies rows by; None when there is none.
         native: The database's own handle.
+        nameable: Whether `table:` can name it; otherwise it needs a `query:`.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Relation:
     types: dict[str, str]
     key: str | None
     native: str
+    nameable: bool = True
 
 
 @dataclass(frozen=True)
@@ -187,7 +189,7 @@ class Inspection(Protocol):
         ...
 
     def query_of(self, relation: Relation, key: tuple[str, ...], name: str) -> str:
-        """A SELECT of a column `name`, the text of several key columns, and of all columns."""
+        """A SELECT of all columns and, of several key columns, of their text as a column `name`."""
         ...
 
     def __enter__(self) -> Inspection: ...

@@ -113,7 +113,7 @@ def _attempted(
 
 
 def _missing_table(dataset: Dataset, inspection: Inspection) -> Iterator[Finding]:
-    relations = [relation for relation in inspection.relations() if relation.readable]
+    relations = [each for each in inspection.relations() if each.readable and each.nameable]
     names = listed(relation.name for relation in relations[:_SHOWN_TABLES])
     more = f" and {len(relations) - _SHOWN_TABLES} more" if relations[_SHOWN_TABLES:] else ""
     hint = "Correct `table` in its defs.yaml; write schema.table for another schema."

@@ -13,6 +13,7 @@ from exporter_pipelines.new_datasets.plan import (
     basis_of,
     chosen_zone,
     measured,
+    query_for,
     require_readable,
     rows_of,
 )
@@ -53,7 +54,7 @@ def planned_like(
     span, warnings = measured(inspection, relation, match.time, zone)
     return Plan(
         name, relation, columns, key, match.time, (), zone,
-        query="",
+        query=query_for(inspection, relation, key),
         unseen=(),
         rows=rows_of(inspection, relation, profile),
         basis=basis_of(profile),

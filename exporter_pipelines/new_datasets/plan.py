@@ -142,9 +142,7 @@ def planned(
     columns = _columns(profile, key, time, remarks)
     zone = chosen_zone(inspection, relation, time, columns, timezone)
     span, warnings = measured(inspection, relation, time, zone)
-    query = ""
-    if key.joined_name:
-        query = inspection.query_of(relation, key.columns, key.joined_name)
+    query = query_for(inspection, relation, key)
     said = [warning for warning in (zone.warning, key.warning, *warnings) if warning]
     rows = rows_of(inspection, relation, profile)
     return Plan(
@@ -191,6 +189,13 @@ def _columns(
 def _may_be_null(kind: Kind, not_null: bool) -> bool:
     """A number may be NaN and a document may be `null`: both are written as null."""
     return not not_null or kind in {"float64", "json"}
+
+
+def query_for(inspection: Inspection, relation: Relation, key: Key) -> str:
+    """A query in place of `table:`, if that is not enough; otherwise empty."""
+    if key.joined_name:
+        return inspection.query_of(relation, key.columns, key.joined_name)
+    return "" if relation.nameable else inspection.query_of(relation, (), "")
 
 
 def chosen_zone(

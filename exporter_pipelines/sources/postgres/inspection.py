@@ -268,8 +268,6 @@ class PostgresInspection:
     def _relations(self, condition: str, **values: str) -> Iterator[Relation]:
         literals = {key: sql.Literal(value) for key, value in values.items()}
         for row in self._ask(questions.RELATIONS.replace("{condition}", condition), **literals):
-            if "." in row["schema"] + row["name"]:
-                continue  # `table:` cannot name it
             self._handles[row["oid"]] = row["kind"], sql.Identifier(row["schema"], row["name"])
             yield Relation(
                 name=row["name"] if row["visible"] else f"{row['schema']}.{row['name']}",
@@ -278,6 +276,7 @@ class PostgresInspection:
                 types=json.loads(row["types"] or "{}"),
                 key=row["key"],
                 native=row["oid"],
+                nameable="." not in row["schema"] + row["name"],
             )
 
     def _found(self, question: str, relation: Relation, column: str | sql.Composable) -> Any:

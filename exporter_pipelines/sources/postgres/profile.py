@@ -190,17 +190,11 @@ class PostgresProfiles:
 
     def query_of(self, key: tuple[str, ...], name: str) -> str:
         """See `Inspection.query_of`."""
-        template = "SELECT concat_ws('/', {key}) AS {name}, {columns} FROM {table}"
-        return (
-            sql.SQL(template)
-            .format(
-                key=_list(key),
-                name=sql.Identifier(name),
-                columns=_list(self._types),
-                table=self._table,
-            )
-            .as_string()
-        )
+        columns = _list(self._types)
+        if key:
+            joined = sql.SQL("concat_ws('/', {}) AS {}, ").format(_list(key), sql.Identifier(name))
+            columns = joined + columns
+        return sql.SQL("SELECT {} FROM {}").format(columns, self._table).as_string()
 
     def _estimated_rows(self) -> int:
         """Rows according to the statistics; 0 or less if there are none."""
@@ -235,7 +229,7 @@ class PostgresProfiles:
         return total, counts
 
 
-def _list(columns: Iterable[str]) -> sql.Composable:
+def _list(columns: Iterable[str]) -> sql.Composed:
     return sql.SQL(", ").join(map(sql.Identifier, columns))
 
 

@@ -134,7 +134,8 @@ class SqliteProfiles:
     def query_of(self, key: tuple[str, ...], name: str) -> str:
         """See `Inspection.query_of`."""
         text = " || '/' || ".join(f"coalesce({quoted('t', column)}, '')" for column in key)
-        return f"SELECT {text} AS {quoted(name)}, t.* FROM {self._table} AS t"  # noqa: S608
+        joined = f"{text} AS {quoted(name)}, " if key else ""
+        return f"SELECT {joined}t.* FROM {self._table} AS t"  # noqa: S608
 
     def _candidate(self, name: str, cells: Sequence[Any]) -> TimeCandidate | None:
         kinds = {kind for _, kind in cells} - {"null"}
