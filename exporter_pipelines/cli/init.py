@@ -87,7 +87,8 @@ def init(
                     click.echo(f"{'Skipped' if every else 'Error'}: {error}\n", err=True)
                     failed = failed or not every
                 except ExporterError as error:
-                    click.echo(f"Error: {printable(relation.name)}: {error}\n", err=True)
+                    said = f"{error.message.rstrip('.')}. {error.hint}"
+                    click.echo(f"Error: {printable(relation.name)}: {said}\n", err=True)
                     failed = True
             for line in next_steps(done, planner, dry_run=dry_run):
                 click.echo(line)

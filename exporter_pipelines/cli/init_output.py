@@ -28,10 +28,9 @@ def print_candidates(found: Iterable[Candidate]) -> None:
             dataset = f"not as it is: {each.problem}"
         else:
             names.append(each.relation.name)
-        click.echo(
-            _row(printable(each.relation.name), each.rows.removesuffix(" rows") or "-", days,
-                 each.key or "-", printable(each.time) or "-", dataset)
-        )  # fmt: skip
+        rows = each.rows.removesuffix("s").removesuffix(" row")
+        cells = (printable(each.relation.name), rows, days, each.key, printable(each.time))
+        click.echo(_row(*(cell or "-" for cell in cells), dataset))
     if names:
         click.echo(
             f"\nNext: exporter init TABLE..., such as `exporter init {_quoted(names[0])}`, or "

@@ -11,7 +11,12 @@ from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.inspection import DaySpan, Inspection, Relation
 from exporter_pipelines.errors import ExporterError, NotAnsweredError, listed
 from exporter_pipelines.new_datasets.keys import chosen_key
-from exporter_pipelines.new_datasets.plan import Zone, rows_of, source_of
+from exporter_pipelines.new_datasets.plan import (
+    Zone,
+    require_readable,
+    rows_of,
+    source_of,
+)
 from exporter_pipelines.new_datasets.shipped import best_match
 from exporter_pipelines.new_datasets.time_column import ranked_times
 
@@ -48,9 +53,7 @@ def candidates(
     """Each table as soon as it is known."""
     ends = time.monotonic() + BUDGET_S
     for relation in relations:
-        if not relation.readable:
-            yield Candidate(relation, problem="this user has no permission to read it")
-        elif time.monotonic() > ends:
+        if time.monotonic() > ends:
             yield Candidate(relation, problem=f"not examined: {BUDGET_S:g} s are over; name it")
         else:
             try:
@@ -60,6 +63,7 @@ def candidates(
 
 
 def _examined(inspection: Inspection, relation: Relation, shipped: list[Dataset]) -> Candidate:
+    require_readable(inspection, relation)
     rows = rows_of(inspection, relation)
     if match := best_match(shipped, inspection, relation):
         key, found = match.columns[match.dataset.config.source.key], match.time

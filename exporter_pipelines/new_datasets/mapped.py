@@ -40,7 +40,7 @@ def planned_like(
         UnsuitableTableError: this user may not read it.
         ExporterError: the database cannot be read.
     """
-    require_readable(relation)
+    require_readable(inspection, relation)
     dataset, profile = match.dataset, inspection.profile(relation)
     found = {column.name: column for column in profile.columns}
     columns = tuple(

@@ -18,7 +18,7 @@ from exporter_pipelines.new_datasets.time_column import is_time_name, ranked_tim
 _MANY = 1000
 _SHOWN = 5
 _LISTED = 20
-_DAYLESS = "{count} rows have no usable {column}. They belong to no day and are not exported"
+_DAYLESS = "{rows} without a usable {column} belong to no day and are not exported"
 
 
 class UnsuitableTableError(ConfigurationError):
@@ -129,7 +129,7 @@ def planned(
         UnsuitableTableError: it has no key or no time column, or this user may not read it.
         ExporterError: the database cannot be read.
     """
-    require_readable(relation)
+    require_readable(inspection, relation)
     times = ranked_times(inspection.time_candidates(relation))
     if not times:
         raise _no_time(relation)
@@ -151,8 +151,8 @@ def planned(
     )  # fmt: skip
 
 
-def require_readable(relation: Relation) -> None:
-    """Check that this user may read a table.
+def require_readable(inspection: Inspection, relation: Relation) -> None:
+    """Check that this user may read a table, and all of its rows.
 
     Raises:
         UnsuitableTableError: they may not.
@@ -162,6 +162,9 @@ def require_readable(relation: Relation) -> None:
             f"This user has no permission to read {printable(relation.name)}.",
             f"GRANT SELECT ON {printable(relation.name)} (and USAGE on its schema) to the user.",
         )
+    for concern in inspection.concerns(relation):
+        if concern.level == "FAIL":
+            raise UnsuitableTableError(f"{concern.message}.", concern.hint)
 
 
 def _columns(
@@ -241,8 +244,8 @@ def measured(
         span = inspection.span(relation, time.column, source, settings.timezone())
         count = inspection.dayless_rows(relation, time.column, source)
         if count:
-            shown = f"{_MANY:,} or more" if count >= _MANY else f"{count:,}"
-            warnings.append(_DAYLESS.format(count=shown, column=printable(time.column)))
+            shown = f"{_MANY:,} or more rows" if count >= _MANY else counted(count)
+            warnings.append(_DAYLESS.format(rows=shown, column=printable(time.column)))
     except NotAnsweredError:
         warnings.append(
             f"{printable(time.column)} could not be examined in time. Most likely no index starts "
@@ -265,16 +268,23 @@ def source_of(relation: Relation, time: TimeCandidate, zone: Zone) -> SourceConf
 def rows_of(inspection: Inspection, relation: Relation, profile: TableProfile | None = None) -> str:
     """The number of rows, as text; of a complete profile without another query."""
     if profile and profile.is_complete:
-        return f"{profile.rows:,} rows"
+        return counted(profile.rows)
     found = inspection.row_count(relation)
     if found is None:
         return "an unknown number of rows"
-    return f"{'about ' if found.is_estimate else ''}{found.number:,} rows"
+    return f"{'about ' if found.is_estimate else ''}{counted(found.number)}"
+
+
+def counted(rows: int) -> str:
+    """A number of rows, as text."""
+    return "1 row" if rows == 1 else f"{rows:,} rows"
 
 
 def basis_of(profile: TableProfile) -> str:
     """The rows that a profile was made from, as text."""
-    return f"{'all' if profile.is_complete else 'a sample of'} {profile.rows:,} rows"
+    if profile.is_complete and profile.rows == 1:
+        return "its only row"
+    return f"{'all' if profile.is_complete else 'a sample of'} {counted(profile.rows)}"
 
 
 def _no_time(relation: Relation) -> UnsuitableTableError:
