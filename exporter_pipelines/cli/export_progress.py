@@ -6,6 +6,7 @@ error; standard output has only the summary.
 
 from __future__ import annotations
 
+import shutil
 import sys
 import threading
 import time
@@ -84,8 +85,10 @@ class Progress:
         return ", ".join(parts)
 
     def _bar(self) -> str:
+        columns = shutil.get_terminal_size().columns
         filled = round(_BAR_WIDTH * min((self._done + self._share) / self._days, 1.0))
-        return f"[{'#' * filled}{'.' * (_BAR_WIDTH - filled)}] {self.line()}"
+        bar = f"[{'#' * filled}{'.' * (_BAR_WIDTH - filled)}] {self.line()}"
+        return bar[: columns - 1]  # a second line could not be erased
 
 
 def duration(seconds: float) -> str:
