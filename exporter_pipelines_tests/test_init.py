@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -246,3 +247,24 @@ def test_a_large_table_is_read_in_part(
     said = init.run("big")
     assert "big, about 110,000 rows" in said
     assert "are those of a sample of " in init.text("big")
+
+
+def test_only_what_a_role_may_read_is_written(init: Init, backend: Backend) -> None:
+    role = f"reader_{secrets.token_hex(6)}"
+    backend.run(
+        f"CREATE ROLE {role} LOGIN;"
+        "CREATE TABLE hidden (id int PRIMARY KEY, at timestamptz);"
+        f"ALTER TABLE hidden ENABLE ROW LEVEL SECURITY; GRANT SELECT ON hidden TO {role};"
+        "CREATE TABLE partly (a int, b int, at timestamptz, salary int, PRIMARY KEY (a, b));"
+        "INSERT INTO partly VALUES (1, 1, '2026-11-01T01:00Z', 7), (1, 2, '2026-11-01T01:00Z', 8);"
+        f"GRANT SELECT (a, b, at) ON partly TO {role}; CREATE TABLE closed (id int PRIMARY KEY)"
+    )
+    try:
+        init.read(backend.url.replace("postgres@", f"{role}@", 1))
+        said = init.run("--all")
+        assert "Skipped: This user has no permission to read closed" in said
+        assert "Skipped: Policies of hidden may hide rows from this role" in said
+        assert "salary" not in said + init.text("partly") + init.text("partly", "defs.yaml")
+        assert init.export("partly", DAY).record_count == 2
+    finally:
+        backend.run(f"DROP OWNED BY {role}; DROP ROLE {role}")

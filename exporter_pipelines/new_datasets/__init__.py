@@ -6,8 +6,9 @@ Does not belong here: database access (`sources`), or the output of the command 
 
 from exporter_pipelines.new_datasets.candidates import Candidate, candidates
 from exporter_pipelines.new_datasets.output import files_of, folder_of, write
-from exporter_pipelines.new_datasets.plan import Plan, UnsuitableTableError
+from exporter_pipelines.new_datasets.plan import Plan
 from exporter_pipelines.new_datasets.planner import Planner
+from exporter_pipelines.new_datasets.unsuitable import UnsuitableTableError
 
 __all__ = [
     "Candidate", "Plan", "Planner", "UnsuitableTableError", "candidates", "files_of", "folder_of",

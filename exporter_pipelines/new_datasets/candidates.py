@@ -10,15 +10,12 @@ from exporter_pipelines import settings
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.inspection import DaySpan, Inspection, Relation
 from exporter_pipelines.errors import ExporterError, NotAnsweredError, listed
+from exporter_pipelines.new_datasets.extent import rows_of, source_of
 from exporter_pipelines.new_datasets.keys import chosen_key
-from exporter_pipelines.new_datasets.plan import (
-    Zone,
-    require_readable,
-    rows_of,
-    source_of,
-)
+from exporter_pipelines.new_datasets.plan import Zone
 from exporter_pipelines.new_datasets.shipped import best_match
 from exporter_pipelines.new_datasets.time_column import ranked_times
+from exporter_pipelines.new_datasets.unsuitable import require_readable
 
 BUDGET_S = 60.0
 """Limit for all tables together. Those that are left are listed by name."""

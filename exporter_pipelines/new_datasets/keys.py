@@ -52,6 +52,13 @@ def chosen_key(inspection: Inspection, relation: Relation) -> Key | None:
     return None
 
 
+def query_for(inspection: Inspection, relation: Relation, key: Key) -> str:
+    """A query in place of `table:`, if that is not enough; otherwise empty."""
+    if key.joined_name:
+        return inspection.query_of(relation, key.columns, key.joined_name)
+    return "" if relation.nameable else inspection.query_of(relation, (), "")
+
+
 def _candidates(relation: Relation, composite: tuple[str, ...]) -> list[str]:
     """Columns that are called like a key, the most likely first."""
     scored = [(_keylike(name, relation), name) for name in relation.types]

@@ -6,18 +6,12 @@ from exporter_pipelines.contracts.inspection import Inspection, Relation
 from exporter_pipelines.contracts.row_schema import Column
 from exporter_pipelines.contracts.table_profile import ColumnProfile, Kind
 from exporter_pipelines.errors import NotAnsweredError
-from exporter_pipelines.new_datasets.keys import Key
-from exporter_pipelines.new_datasets.plan import (
-    Plan,
-    PlannedColumn,
-    basis_of,
-    chosen_zone,
-    measured,
-    query_for,
-    require_readable,
-    rows_of,
-)
+from exporter_pipelines.new_datasets.extent import basis_of, measured, rows_of
+from exporter_pipelines.new_datasets.keys import Key, query_for
+from exporter_pipelines.new_datasets.plan import Plan, PlannedColumn
 from exporter_pipelines.new_datasets.shipped import Match
+from exporter_pipelines.new_datasets.unsuitable import require_readable
+from exporter_pipelines.new_datasets.zones import chosen_zone
 
 
 def planned_like(

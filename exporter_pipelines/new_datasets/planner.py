@@ -11,7 +11,8 @@ from exporter_pipelines.defs_files.definitions import refusal_of
 from exporter_pipelines.errors import ConfigurationError
 from exporter_pipelines.new_datasets.mapped import planned_like
 from exporter_pipelines.new_datasets.naming import dataset_name
-from exporter_pipelines.new_datasets.plan import Plan, planned
+from exporter_pipelines.new_datasets.own_schema import planned
+from exporter_pipelines.new_datasets.plan import Plan
 from exporter_pipelines.new_datasets.shipped import (
     best_match,
     has_shipped_schema,

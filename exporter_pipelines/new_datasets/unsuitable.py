@@ -1,0 +1,60 @@
+"""Tables that cannot be exported as they are, and what to do about it."""
+
+from __future__ import annotations
+
+from exporter_pipelines.contracts.inspection import Inspection, Relation
+from exporter_pipelines.errors import ConfigurationError, listed, printable
+from exporter_pipelines.new_datasets.time_column import is_time_name
+
+_LISTED = 20
+
+
+class UnsuitableTableError(ConfigurationError):
+    """A table has no key or no time column, or this user may not read it."""
+
+
+def require_readable(inspection: Inspection, relation: Relation) -> None:
+    """Check that this user may read a table, and all of its rows.
+
+    Raises:
+        UnsuitableTableError: they may not.
+    """
+    if not relation.readable:
+        raise UnsuitableTableError(
+            f"This user has no permission to read {printable(relation.name)}.",
+            f"GRANT SELECT ON {printable(relation.name)} (and USAGE on its schema) to the user.",
+        )
+    for concern in inspection.concerns(relation):
+        if concern.level == "FAIL":
+            raise UnsuitableTableError(f"{concern.message}.", concern.hint)
+
+
+def no_time(relation: Relation) -> UnsuitableTableError:
+    """The error for a table without a time column."""
+    called = [name for name in relation.types if is_time_name(name)]
+    unreadable = ""
+    if called:
+        unreadable = f" No value of {listed(called)} can be read as a time, see docs/types.md."
+    return UnsuitableTableError(
+        f"{printable(relation.name)} has no time column that could decide the day of a row "
+        f"(there are: {_types(relation)}).{unreadable}",
+        "Create a view with a timestamp column and name the view, or write the dataset by hand "
+        "with `query:`: docs/datasets.md.",
+    )
+
+
+def no_key(relation: Relation) -> UnsuitableTableError:
+    """The error for a table without a key."""
+    return UnsuitableTableError(
+        f"{printable(relation.name)} has no key: no unique index on columns that are NOT NULL, and "
+        f"no column that is called like a key and has distinct values "
+        f"(there are: {_types(relation)}).",
+        "Add a primary key, or create a view with a column that identifies a row and name the "
+        "view, or write the dataset by hand with `query:`: docs/datasets.md.",
+    )
+
+
+def _types(relation: Relation) -> str:
+    columns = [f"{name} {type_}" for name, type_ in relation.types.items()]
+    more = f" and {len(columns) - _LISTED} more" if columns[_LISTED:] else ""
+    return listed(columns[:_LISTED]) + more
