@@ -15,6 +15,7 @@ import pytest
 from psycopg import sql
 
 from exporter_pipelines import settings as project_settings
+from exporter_pipelines.contracts import source_config
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.errors import (
     ColumnMismatchError,
@@ -146,8 +147,10 @@ def newer_zone(tmp_path: Path) -> Iterator[str]:
     (tmp_path / "zones" / "Europe").mkdir(parents=True)
     shutil.copy(known / "Europe" / "Paris", tmp_path / "zones" / "Europe" / "Gaul")
     zoneinfo.reset_tzpath([tmp_path / "zones", *zoneinfo.TZPATH])
+    source_config._zones.cache_clear()
     yield "Europe/Gaul"
     zoneinfo.reset_tzpath()
+    source_config._zones.cache_clear()
 
 
 def test_a_timezone_that_the_server_does_not_know_is_named(
