@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from exporter_pipelines.errors import ConfigurationError, ExporterError
+from exporter_pipelines.errors import ColumnMismatchError, ConfigurationError, ExporterError
 from exporter_pipelines.sources import open_inspection
 from exporter_pipelines.stores import LocalStore
 from exporter_pipelines_tests.support.databases import SqliteDatabase, sqlite_database
@@ -165,6 +165,30 @@ def test_a_broken_view_hides_no_table_from_the_doctor(empty: SqliteDatabase) -> 
         assert [relation.name for relation in inspection.relations()] == ["v"]
         with pytest.raises(ExporterError, match="no such function: phone_number"):
             inspection.find(of_v(source={"table": "foreign_function"}).config.source)
+
+
+def test_a_column_that_only_the_application_can_compute_does_not_stop_the_others(
+    empty: SqliteDatabase, store: LocalStore
+) -> None:
+    with closing(sqlite3.connect(empty.path)) as connection, connection:
+        connection.create_function("folded", 1, str, deterministic=True)
+        connection.execute(
+            "CREATE TABLE v (id INTEGER PRIMARY KEY, at TEXT, text TEXT, "
+            "doc TEXT GENERATED ALWAYS AS (folded(text)) VIRTUAL, "
+            "other TEXT GENERATED ALWAYS AS (folded(text)) VIRTUAL)"
+        )
+        connection.execute("CREATE INDEX by_folded ON v (folded(text))")
+        connection.execute("CREATE VIEW computed AS SELECT id, at, folded(text) AS text FROM v")
+        connection.execute(f"INSERT INTO v VALUES (1, '{NOON}', '[1]')")
+    with pytest.raises(ColumnMismatchError, match=r"'doc' .* cannot be read: unknown function"):
+        read(empty, store)
+    mapped = {"source": {"columns": {"doc": "text"}}, "extra_columns": "keep"}
+    assert [row["text"] for row in read(empty, store, **mapped)] == ["[1]"]
+    with pytest.raises(ConfigurationError, match=r"'computed' .* cannot be read: no such function"):
+        read(empty, store, source={"table": "computed"})
+    with open_inspection(empty.url, "X") as inspection:
+        (relation,) = inspection.relations()
+    assert list(relation.types) == ["id", "at", "text"]
 
 
 # Encodings and JSONB

@@ -272,10 +272,14 @@ class SqliteInspection:
         self, name: str, handle: str, declared: dict[str, str], *, is_view: bool, key: str | None
     ) -> Relation:
         self._handles[name] = handle
-        types = {
-            column: shown_type(type_, self._stored_type(handle, column))
-            for column, type_ in declared.items()
-        }
+        types = {}
+        for column, type_ in declared.items():
+            try:
+                types[column] = shown_type(type_, self._stored_type(handle, column))
+            except SourceUnavailableError:
+                # It needs a function of the application. Without any column, the table does.
+                if len(declared) == 1:
+                    raise
         return Relation(name, is_view, True, types, key, name)
 
     def _stored_type(self, handle: str, column: str) -> str | None:

@@ -34,6 +34,7 @@ class SqliteTable:
 
     def __init__(self, connection: SqliteConnection, dataset: Dataset) -> None:
         self._connection, self._dataset = connection, dataset
+        self._unreadable: dict[str, str] = {}
         self.names = self._columns()
         self._catalog = SqliteCatalog(connection.rows, table_name(dataset.config.source))
         declared = self._declared_types()
@@ -88,20 +89,62 @@ class SqliteTable:
                     f"SQLite refuses the query of {self._dataset.name}: {error}.",
                     "Correct `query` in its defs.yaml.",
                 ) from None
-            tables = self._connection.rows(
-                "SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') "
-                "AND name NOT LIKE 'sqlite@_%' ESCAPE '@' ORDER BY name LIMIT 40"
+            return self._readable_columns(str(error))
+
+    def _readable_columns(self, refusal: str) -> list[str]:
+        """The columns that can be read one by one; the others need a function of the application.
+
+        Raises:
+            UnknownTableError: there is no such table.
+            ConfigurationError: no column can be read; `refusal` says why.
+        """
+        source, readable = self._dataset.config.source, []
+        name = table_name(source)
+        found = self._connection.rows(
+            "SELECT type FROM sqlite_schema "
+            "WHERE type IN ('table', 'view') AND lower(name) = lower(?)",
+            (name,),
+        )
+        if not found:
+            raise self._no_table()
+        columns = SqliteCatalog(self._connection.rows, name).columns if ("table",) in found else []
+        for column in columns:
+            reference = quoted("t", column.name)
+            try:
+                self._connection.columns(f"SELECT {reference} FROM {relation(self._dataset)}")  # noqa: S608
+                readable.append(column.name)
+            except SqliteStatementError as error:
+                self._unreadable[column.name] = str(error)
+        if not readable:
+            raise ConfigurationError(
+                f"{source.table!r} of {self._dataset.name} cannot be read: {refusal}.",
+                "It needs what does not exist, or what only its application has. Read other "
+                "tables, or write a `query` without it.",
             )
-            raise UnknownTableError(
-                f"The table {source.table!r} of {self._dataset.name} does not exist "
-                f"(there are: {listed(name for (name,) in tables)}).",
-                "Correct `table` in its defs.yaml.",
-            ) from None
+        return readable
+
+    def _no_table(self) -> UnknownTableError:
+        tables = self._connection.rows(
+            "SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') "
+            "AND name NOT LIKE 'sqlite@_%' ESCAPE '@' ORDER BY name LIMIT 40"
+        )
+        return UnknownTableError(
+            f"The table {self._dataset.config.source.table!r} of {self._dataset.name} does not "
+            f"exist (there are: {listed(name for (name,) in tables)}).",
+            "Correct `table` in its defs.yaml.",
+        )
 
     def _check_columns(self) -> None:
         source = self._dataset.config.source
         for column in self._dataset.schema.columns:
             name = self._dataset.source_name(column.name)
+            if name in self._unreadable:
+                raise ColumnMismatchError(
+                    f"Column {name!r} of {source.origin!r} cannot be read: "
+                    f"{self._unreadable[name]}.",
+                    "Only its application has what the column needs. Leave it out of "
+                    f"{self._dataset.schema.model}.",
+                )
             if name not in self.names and (column.required or column.name in source.needed):
                 raise ColumnMismatchError(
                     f"Column {name!r} of {source.origin!r}, exported as {column.name!r} of "
