@@ -223,6 +223,20 @@ def test_a_type_with_the_name_of_a_built_in_one_is_not_taken_for_it(
     assert relation.types["text"] == "int4"
 
 
+def test_a_type_that_postgresql_cannot_send_is_exported_as_text(
+    empty_db: Backend, store: LocalStore
+) -> None:
+    empty_db.run("CREATE DOMAIN access AS aclitem")
+    empty_db.run(
+        "CREATE TABLE v (id aclitem, at timestamptz, text access, doc aclitem[], other aclitem)"
+    )
+    value = "postgres=r/postgres"
+    empty_db.run(f"INSERT INTO v SELECT a, '{NOON}', a, ARRAY[a], a FROM (SELECT %s::aclitem) x(a)",
+                 [value])  # fmt: skip
+    (row,) = rows(store, export(empty_db.url, all_columns(), DAY, store))
+    assert (row["id"], row["text"], row["doc"], row["other"]) == (value, value, [value], value)
+
+
 def test_the_extension_citext_is_still_text(empty_db: Backend, store: LocalStore) -> None:
     try:
         empty_db.run("CREATE EXTENSION citext")

@@ -16,8 +16,8 @@ from typing import Any
 from psycopg import sql
 
 from exporter_pipelines.sources.postgres.connection import PostgresConnection
-from exporter_pipelines.sources.postgres.errors import PostgresStatementError
-from exporter_pipelines.sources.postgres.questions import READABLE, RESOLVED_TYPES
+from exporter_pipelines.sources.postgres.errors import PostgresStatementError, PostgresStoppedError
+from exporter_pipelines.sources.postgres.questions import COLUMNS, RESOLVED_TYPES
 
 # Built-in types whose values can be compared and sorted, and whose arrays become JSON without an
 # error. Every other type is looked up in the catalog.
@@ -28,6 +28,11 @@ _PLAIN = {
 }  # fmt: skip
 _PLAIN_ARRAYS = {f"_{name}" for name in _PLAIN}
 _RECOGNIZED = sorted({*_PLAIN, *_PLAIN_ARRAYS, "json", "_json", "citext"})
+
+_UNNAMED = "unnamed<oid:"
+"""How the driver calls a type that it does not know, such as an array of an unusual type."""
+_ODD_COLUMNS = ("42501", "42883")
+"""The role may not read all columns, or a type has no function that sends it to the driver."""
 
 
 @dataclass(frozen=True)
@@ -56,58 +61,89 @@ def column_types(
     """The columns of a table or query.
 
     Args:
-        connection: In a transaction. It is in a new one if the role may read only some columns.
+        connection: In a transaction. It is in a new one if `SELECT *` is refused.
         relation: For FROM, without an alias.
         keys: Columns whose values are compared.
         table: The same, if it is a table.
 
     Raises:
-        PostgresStatementError: PostgreSQL refuses to read it. The transaction is aborted.
+        PostgresStatementError, PostgresStoppedError: PostgreSQL refuses to read it. The transaction
+            is aborted.
     """
-    columns: sql.Composable = sql.SQL("*")
-    unreadable = frozenset[str]()
+    columns = _Columns(sql.SQL("*"), sql.SQL("*"))
     try:
-        names = connection.types(_probe(columns, relation))
-    except PostgresStatementError as error:
-        if error.sqlstate != "42501" or table is None:
+        names = connection.types(_probe(columns.probed, relation))
+    except (PostgresStatementError, PostgresStoppedError) as error:
+        if error.sqlstate not in _ODD_COLUMNS or table is None:
             raise
-        columns, unreadable = _readable(connection, table, error)
-        names = connection.types(_probe(columns, relation))
+        columns = _listed(connection, table, error)
+        names = connection.types(_probe(columns.probed, relation))
     doubtful = [
-        name for name, found in names.items() if _is_doubtful(connection, name, found, keys)
+        name
+        for name, found in names.items()
+        if name in columns.unsendable or _is_doubtful(connection, name, found, keys)
     ]
     unordered = set()
-    for row in _resolved(connection, columns, relation, doubtful):
+    for row in _resolved(connection, columns.read, relation, doubtful):
         names[row["column"]] = row["type"]
         if not row["ordered"]:
             unordered.add(row["column"])
-    return ColumnTypes(names, frozenset(unordered), unreadable)
+    return ColumnTypes(names, frozenset(unordered), columns.unreadable)
+
+
+@dataclass(frozen=True)
+class _Columns:
+    """The columns of a table for SELECT.
+
+    Attributes:
+        read: Those that the role may read.
+        probed: The same, where a type that PostgreSQL cannot send to the driver is text.
+        unsendable: Columns of such a type. They are exported as text.
+        unreadable: Columns that the role may not read.
+    """
+
+    read: sql.Composable
+    probed: sql.Composable
+    unsendable: frozenset[str] = frozenset()
+    unreadable: frozenset[str] = frozenset()
 
 
 def _probe(columns: sql.Composable, relation: sql.Composable) -> str:
     return sql.SQL("SELECT {} FROM {} AS t").format(columns, relation).as_string(None)
 
 
-def _readable(
-    connection: PostgresConnection, table: sql.Composable, refusal: PostgresStatementError
-) -> tuple[sql.Composable, frozenset[str]]:
-    """The columns that the role may read, for SELECT, and the names of the others.
+def _listed(
+    connection: PostgresConnection,
+    table: sql.Composable,
+    refusal: PostgresStatementError | PostgresStoppedError,
+) -> _Columns:
+    """The columns of a table that cannot be read with `SELECT *`.
 
     Raises:
-        PostgresStatementError: `refusal`, if it may read none.
+        PostgresStatementError, PostgresStoppedError: `refusal`, if the role may read no column.
     """
     connection.execute("ROLLBACK")
     connection.begin()
-    statement = sql.SQL(READABLE).format(table=sql.Literal(table.as_string(None)))
+    statement = sql.SQL(COLUMNS).format(table=sql.Literal(table.as_string(None)))
     try:
         found = connection.rows(statement.as_string(None))
     except PostgresStatementError:  # the schema may not be used
         raise refusal from None
-    readable = [sql.Identifier("t", row["name"]) for row in found if row["readable"]]
+    readable = [row for row in found if row["readable"]]
     if not readable:
         raise refusal
-    return sql.SQL(", ").join(readable), frozenset(
-        row["name"] for row in found if not row["readable"]
+    references = [sql.Identifier("t", row["name"]) for row in readable]
+    probed = [
+        reference
+        if row["sendable"]
+        else sql.SQL("{}::text AS {}").format(reference, sql.Identifier(row["name"]))
+        for row, reference in zip(readable, references, strict=True)
+    ]
+    return _Columns(
+        sql.SQL(", ").join(references),
+        sql.SQL(", ").join(probed),
+        frozenset(row["name"] for row in readable if not row["sendable"]),
+        frozenset(row["name"] for row in found if not row["readable"]),
     )
 
 
@@ -115,7 +151,7 @@ def _is_doubtful(
     connection: PostgresConnection, name: str, found: str, keys: Sequence[str]
 ) -> bool:
     """Whether the bare name of a type is not enough."""
-    if found.startswith("_") and found not in _PLAIN_ARRAYS:
+    if found.startswith(_UNNAMED) or (found.startswith("_") and found not in _PLAIN_ARRAYS):
         return True
     return (name in keys and found not in _PLAIN) or found in connection.homonyms(_RECOGNIZED)
 

@@ -105,11 +105,13 @@ FROM pg_type t
     JOIN pg_namespace n ON n.oid = b.typnamespace
 WHERE t.oid = pg_typeof((SELECT {column} FROM {table} AS t LIMIT 0))
 """
-# The columns of a table, and whether the role may read them.
-READABLE = """
-SELECT attname::text AS name, has_column_privilege(attrelid, attnum, 'SELECT') AS readable
-FROM pg_attribute WHERE attrelid = {table}::regclass AND attnum > 0 AND NOT attisdropped
-ORDER BY attnum
+# The columns of a table, whether the role may read them, and whether their type can be sent.
+COLUMNS = """
+SELECT a.attname::text AS name, has_column_privilege(a.attrelid, a.attnum, 'SELECT') AS readable,
+    t.typsend <> 0 AS sendable
+FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+WHERE a.attrelid = {table}::regclass AND a.attnum > 0 AND NOT a.attisdropped
+ORDER BY a.attnum
 """
 # Names that the driver may take for built-in types, but that are used by other types as well.
 HOMONYMS = """
