@@ -86,8 +86,8 @@ def _run(
     if in_dotenv and not stop.is_set():
         click.echo(f"Links in alerts lead to {settings.ui_url()}: EXPORTER_UI_URL in .env.")
     if not stop.is_set():
-        click.echo(f"The Dagster UI is on http://{host}:{port} (Ctrl-C stops it)")
         click.echo(f"Days, checks and plots of each dataset: http://{host}:{port}/assets (Catalog)")
+        click.echo(f"The Dagster UI is on http://{host}:{port} (Ctrl-C stops it)")
 
     watched = _CodeServerWatch(code, code_socket)
     while not stop.wait(0.5):
