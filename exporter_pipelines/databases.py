@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from exporter_pipelines import settings, sources
 from exporter_pipelines.contracts.inspection import Inspection
-from exporter_pipelines.contracts.source import Session
+from exporter_pipelines.contracts.source import Session, Source
 from exporter_pipelines.errors import MissingSettingError
+from exporter_pipelines.sources.postgres.driver import Driver, driver_at
 
 _DEMO_SCHEME = "postgresql:"
 
@@ -21,7 +22,7 @@ class SampleNotMadeError(MissingSettingError):
 
 def open_session() -> Session:
     """Read days of any dataset; the caller closes it. It connects when the first day is read."""
-    return sources.Databases(_url)
+    return sources.Databases(_url, _sources())
 
 
 def open_inspection(variable: str) -> Inspection:
@@ -44,7 +45,7 @@ def open_inspection(variable: str) -> Inspection:
             "`make demo` or the first export creates it. Or set the variable to the URL of your "
             "database.",
         )
-    return sources.open_inspection(url, variable)
+    return sources.open_inspection(url, variable, _sources())
 
 
 def is_sample(variable: str) -> bool:
@@ -62,6 +63,19 @@ def kind(variable: str) -> str | None:
     except MissingSettingError:
         return None
     return sources.kind_of(_DEMO_SCHEME if url == settings.DEMO_SOURCE else url)
+
+
+def postgres_driver() -> Driver:
+    """The driver that PostgreSQL is read with.
+
+    Raises:
+        ConfigurationError: EXPORTER_POSTGRES_DRIVER names a file that cannot be used.
+    """
+    return driver_at(settings.postgres_driver())
+
+
+def _sources() -> tuple[Source, ...]:
+    return sources.with_postgres_driver(settings.postgres_driver())
 
 
 def _url(variable: str) -> str:

@@ -154,6 +154,11 @@ def source_url(variable: str) -> str:
     return value
 
 
+def postgres_driver() -> str | None:
+    """`EXPORTER_POSTGRES_DRIVER`: path of another ADBC driver, which `sources` checks."""
+    return _value("EXPORTER_POSTGRES_DRIVER") or None
+
+
 def demo_home() -> Path:
     """`EXPORTER_DEMO_HOME`: where the embedded sample backend keeps its files."""
     return _path("EXPORTER_DEMO_HOME", _value("EXPORTER_DEMO_HOME") or ".demo")

@@ -50,6 +50,7 @@ def test_every_way_is_measured_and_written_down(build: Path) -> None:
     table = (build / "bench.md").read_text()
     assert table in printed
     assert "dagster asset materialize" in table
+    assert "(wheel): 0." in table.splitlines()[-1]  # the driver and its speed
 
 
 @pytest.mark.slow

@@ -158,6 +158,13 @@ class Run(_Part):
     duration_s: float = Field(
         description="Seconds from `started_at` to the end of staging.", examples=[0.41], ge=0
     )
+    driver: str | None = Field(
+        None,
+        description="Driver that read PostgreSQL: name, version, and `wheel` for that of the "
+        "Python package. Absent for SQLite, and in manifests of earlier versions.",
+        examples=["libadbc_driver_postgresql 1.13.0 (wheel)"],
+        exclude_if=lambda value: value is None,
+    )
 
 
 class ColumnSchema(_Part):

@@ -56,6 +56,7 @@ class SourceInfo:
         fingerprint: Hash of the day's row count, largest key and, where the dataset names an
             `updated_column`, latest update.
         columns: All columns of the table that this user may read, in its order.
+        driver: Name and version of the driver; None if the source has none of its own.
     """
 
     kind: str
@@ -64,6 +65,7 @@ class SourceInfo:
     server_version: str
     fingerprint: str
     columns: tuple[str, ...]
+    driver: str | None = None
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from exporter_pipelines import databases
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.inspection import Finding
 from exporter_pipelines.defs_files import Definitions
@@ -11,7 +12,11 @@ from exporter_pipelines.doctor.connections import Connections
 from exporter_pipelines.doctor.dagster_home import examine_dagster_home
 from exporter_pipelines.doctor.dataset import examine_dataset, examine_preset
 from exporter_pipelines.doctor.output import examine_leftovers, examine_output
-from exporter_pipelines.doctor.project import examine_extras, examine_settings
+from exporter_pipelines.doctor.project import (
+    examine_driver,
+    examine_extras,
+    examine_settings,
+)
 from exporter_pipelines.doctor.rows import RowCheck
 from exporter_pipelines.errors import ConfigurationError
 
@@ -33,11 +38,15 @@ def examine(
     yield from examine_dagster_home()
     # A preset has the source of its dataset.
     seen: dict[str, str] = {}
+    names_driver = False
     with Connections() as connections:
         for name, read in _datasets(only):
             if isinstance(read, ConfigurationError):
                 yield Finding("FAIL", name, "defs.yaml", read.message.rstrip("."), read.hint)
                 continue
+            if not names_driver and databases.kind(read.config.source.url) == "postgres":
+                yield examine_driver()
+                names_driver = True
             if (same := seen.get(_source_of(read))) is None:
                 yield from examine_dataset(read, connections, rows)
                 seen[_source_of(read)] = name

@@ -1,4 +1,4 @@
-"""Checks the settings that all datasets share."""
+"""Checks the settings that all datasets share, and the driver of PostgreSQL."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
-from exporter_pipelines import settings
+from exporter_pipelines import databases, settings
 from exporter_pipelines.contracts.inspection import Finding
 from exporter_pipelines.errors import ConfigurationError
 from exporter_pipelines.extras import EXTRAS, MissingExtraError, is_installed
@@ -46,6 +46,15 @@ def examine_extras() -> Iterator[Finding]:
         yield Finding("FAIL" if needed else "warn", None, "extras", error.message, error.hint)
     if not missing:
         yield Finding("ok", None, "extras", f"Installed: {', '.join(EXTRAS)}")
+
+
+def examine_driver() -> Finding:
+    """Name the driver that PostgreSQL is read with, or say why it is refused."""
+    try:
+        driver = databases.postgres_driver()
+    except ConfigurationError as error:
+        return Finding("FAIL", None, "driver", error.message, error.hint)
+    return Finding("ok", None, "driver", f"PostgreSQL is read with {driver.name}: {driver.path}")
 
 
 def _range(start: str, end: str | None, today: dt.date) -> Finding:

@@ -184,6 +184,7 @@ def build_manifest(staged: StagedDay) -> Manifest:
             code_version=__version__,
             started_at=staged.started_at,
             duration_s=staged.duration_s,
+            driver=staged.source.driver,
         ),
     ).sealed()
 

@@ -18,7 +18,9 @@ from exporter_pipelines.contracts.source import DaySnapshot, Session, Source
 from exporter_pipelines.errors import ConfigurationError
 from exporter_pipelines.sources import postgres, sqlite
 
-__all__ = ["SOURCES", "Databases", "Resolver", "kind_of", "open_inspection"]
+__all__ = [
+    "SOURCES", "Databases", "Resolver", "kind_of", "open_inspection", "with_postgres_driver",
+]  # fmt: skip
 
 SOURCES: tuple[Source, ...] = (postgres.SOURCE, sqlite.SOURCE)
 
@@ -26,19 +28,28 @@ Resolver = Callable[[str], str]
 """Environment variable -> URL of its database."""
 
 
+def with_postgres_driver(path: str | None) -> tuple[Source, ...]:
+    """`SOURCES`, in which PostgreSQL is read with the ADBC driver at a path.
+
+    The driver is checked when a database is first opened.
+    """
+    return tuple(postgres.source(path) if each is postgres.SOURCE else each for each in SOURCES)
+
+
 class Databases:
     """A `contracts.source.Session` over the databases of all datasets, one session per database.
 
     Args:
         resolve: Called when a database is first read; its errors are raised.
+        known: The kinds of databases.
 
     Example:
         with Databases(resolve) as databases, databases.day(dataset, window) as snapshot:
             ...
     """
 
-    def __init__(self, resolve: Resolver) -> None:
-        self._resolve = resolve
+    def __init__(self, resolve: Resolver, known: Sequence[Source] = SOURCES) -> None:
+        self._resolve, self._known = resolve, known
         self._sessions: dict[str, Session] = {}
 
     def day(
@@ -67,7 +78,9 @@ class Databases:
         variable = dataset.config.source.url
         if variable not in self._sessions:
             url = self._resolve(variable)
-            self._sessions[variable] = _source(url, variable).open_session(url, variable)
+            self._sessions[variable] = _source(url, variable, self._known).open_session(
+                url, variable
+            )
         return self._sessions[variable]
 
     def __enter__(self) -> Databases:
@@ -77,18 +90,19 @@ class Databases:
         self.close()
 
 
-def open_inspection(url: str, variable: str) -> Inspection:
+def open_inspection(url: str, variable: str, known: Sequence[Source] = SOURCES) -> Inspection:
     """Open an inspection of the database of a URL; the caller closes it.
 
     Args:
         url: Of the database.
         variable: The environment variable with this URL, for messages.
+        known: The kinds of databases.
 
     Raises:
         ConfigurationError: no source supports the URL.
         SourceUnavailableError: the database cannot be reached.
     """
-    return _source(url, variable).open_inspection(url, variable)
+    return _source(url, variable, known).open_inspection(url, variable)
 
 
 def kind_of(url: str) -> str | None:
@@ -97,8 +111,8 @@ def kind_of(url: str) -> str | None:
     return source.kind if source else None
 
 
-def _source(url: str, variable: str) -> Source:
-    source = _by_scheme(url)
+def _source(url: str, variable: str, known: Sequence[Source]) -> Source:
+    source = _by_scheme(url, known)
     if source is None:
         examples = ", ".join(source.example for source in SOURCES)
         raise ConfigurationError(
@@ -109,6 +123,6 @@ def _source(url: str, variable: str) -> Source:
     return source
 
 
-def _by_scheme(url: str) -> Source | None:
+def _by_scheme(url: str, known: Sequence[Source] = SOURCES) -> Source | None:
     scheme, colon, _ = url.partition(":")
-    return next((s for s in SOURCES if colon and scheme in s.schemes), None)
+    return next((s for s in known if colon and scheme in s.schemes), None)

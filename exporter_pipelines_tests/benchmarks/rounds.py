@@ -7,7 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from exporter_pipelines_tests.benchmarks import data, server, table
+from exporter_pipelines_tests.benchmarks import data, driver, server, table
 from exporter_pipelines_tests.benchmarks.candidates import LIMIT, Candidate, candidates
 from exporter_pipelines_tests.benchmarks.measuring import CandidateFailedError, Cost
 
@@ -31,6 +31,7 @@ def compare(
     filled = data.filled(running, rows, days)
     found = candidates(running, filled, home, with_peers=with_peers, only=only)
     measured(found[0], home)  # the first to read fills the caches for the others
+    speed = driver.described(filled, running.cpu_s)
     costs: dict[int, list[Cost]] = {n: [] for n in range(len(found))}
     for number in range(rounds):
         for n, candidate in enumerate(found):
@@ -49,7 +50,7 @@ def compare(
     lines = [table.line(found[n], rows, taken, costs[0]) for n, taken in costs.items()]
     table.write(lines, build / "bench.json")
     walls_s = [table.median(taken, "wall_s") for taken in costs.values()]
-    text = table.of_lines(lines, walls_s) + "\n" + _fixed(lines, walls_s)
+    text = table.of_lines(lines, walls_s) + "\n" + _fixed(lines, walls_s) + speed
     (build / "bench.md").write_text(text)
     _say(f"\n{text}\nWritten: {build / 'bench.json'}, {build / 'bench.md'}")
     return lines

@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 import zstandard
 
+from exporter_pipelines import settings
 from exporter_pipelines.contracts.dataset import Dataset, DatasetConfig
 from exporter_pipelines.contracts.day_window import DayWindow
 from exporter_pipelines.contracts.manifest import Manifest
@@ -21,7 +22,7 @@ from exporter_pipelines.contracts.store import generation_of
 from exporter_pipelines.engine.export_day import DayOutcome, StoreWriter, export_day
 from exporter_pipelines.engine.publish import JudgedDay
 from exporter_pipelines.engine.retries import Retries
-from exporter_pipelines.sources import Databases
+from exporter_pipelines.sources import Databases, with_postgres_driver
 from exporter_pipelines.stores import LocalStore
 from exporter_pipelines_tests.support.definitions import DEFS, install_definitions
 
@@ -38,7 +39,7 @@ def dataset(name: str = "logs", *, source: dict[str, Any] | None = None, **chang
 
 def databases(url: str) -> Databases:
     """A session in which every environment variable names the same database."""
-    return Databases(lambda _variable: url)
+    return Databases(lambda _variable: url, with_postgres_driver(settings.postgres_driver()))
 
 
 @contextmanager

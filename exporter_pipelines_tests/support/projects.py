@@ -32,8 +32,12 @@ class Project:
 
     @property
     def environment(self) -> dict[str, str]:
-        """Of its processes: nothing of the developer's own settings."""
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(("EXPORTER_", "DAGSTER_"))}
+        """Of its processes: nothing of the developer's own settings, except the driver."""
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            if name == "EXPORTER_POSTGRES_DRIVER" or not name.startswith(("EXPORTER_", "DAGSTER_"))
+        }
         return {**kept, "PYTHONPATH": str(self.path), "PYTHONWARNINGS": "ignore"}
 
     def edit(self, dataset: str, old: str, new: str) -> None:

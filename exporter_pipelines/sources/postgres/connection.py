@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
 import adbc_driver_manager
-import adbc_driver_postgresql
 import psycopg
 import pyarrow as pa
 
@@ -28,6 +27,7 @@ from exporter_pipelines.errors import (
     ExporterError,
     SourceUnavailableError,
 )
+from exporter_pipelines.sources.postgres.driver import ENTRYPOINT, driver_at
 from exporter_pipelines.sources.postgres.errors import SERVER_TROUBLE, PostgresErrors, malformed
 from exporter_pipelines.sources.postgres.questions import HOMONYMS
 from exporter_pipelines.sources.postgres.session_settings import SETTINGS
@@ -81,21 +81,30 @@ class PostgresConnection:
             `connect_timeout` of the URL, per host.
         row_security: `off` refuses tables whose policies filter rows for this role; `on` reads the
             rows that they leave. A `row_security` in the `options` of the URL takes precedence.
+        driver: Path of the ADBC driver; None for that of the Python package.
 
     Attributes:
+        driver: The driver in use.
         deadline: `time.monotonic()` after which every wait ends, if the transaction has one.
         is_filtered_on_purpose: Whether the URL sets `row_security` to `on`.
         server: Identifier that the server keeps from `initdb` on; None if the role may not read it.
 
     Raises:
         SourceUnavailableError: the server cannot be reached, or refuses the connection.
-        ConfigurationError: the URL is malformed; its text is not shown.
+        ConfigurationError: the URL is malformed (its text is not shown), or the driver is refused.
     """
 
     def __init__(
-        self, url: str, variable: str, limits: Limits, *, row_security: Literal["on", "off"] = "off"
+        self,
+        url: str,
+        variable: str,
+        limits: Limits,
+        *,
+        row_security: Literal["on", "off"] = "off",
+        driver: str | None = None,
     ) -> None:
         self._variable, self.limits = variable, limits
+        self.driver = driver_at(driver)
         self.deadline: float | None = None
         self._watchdog = Watchdog()
         parameters = self._parameters(url)
@@ -266,7 +275,7 @@ class PostgresConnection:
 
     def _open(self, uri: str) -> tuple[Any, Any]:
         database = adbc_driver_manager.AdbcDatabase(
-            driver=adbc_driver_postgresql._driver_path(), uri=uri
+            driver=self.driver.path, entrypoint=ENTRYPOINT, uri=uri
         )
         return database, adbc_driver_manager.AdbcConnection(database)
 

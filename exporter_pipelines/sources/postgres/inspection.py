@@ -64,11 +64,13 @@ class PostgresInspection:
         ConfigurationError: the URL is malformed; its text is not shown.
     """
 
-    def __init__(self, url: str, variable: str) -> None:
+    def __init__(self, url: str, variable: str, driver: str | None = None) -> None:
         if "connect_timeout" not in url:
             url += f"{'&' if '?' in url else '?'}connect_timeout={CONNECT_TIMEOUT_S}"
         # With policies applied, so that a table whose rows they hide can still be examined.
-        self._connection = PostgresConnection(url, variable, _LIMITS, row_security="on")
+        self._connection = PostgresConnection(
+            url, variable, _LIMITS, row_security="on", driver=driver
+        )
         self._handles: dict[str, tuple[str, sql.Composable]] = {}
         self._connection.execute(f"SET LOCAL statement_timeout = {TIMEOUT_MS}")
 

@@ -31,8 +31,8 @@ class PostgresSession:
     a new one.
     """
 
-    def __init__(self, url: str, variable: str) -> None:
-        self._url, self._variable = url, variable
+    def __init__(self, url: str, variable: str, driver: str | None = None) -> None:
+        self._url, self._variable, self._driver = url, variable, driver
         self._idle: PostgresConnection | None = None
 
     def day(
@@ -116,7 +116,7 @@ class PostgresSession:
                 waited = isinstance(error, SourceUnavailableError | SourceStalledError)
                 if waited or not isinstance(error, ExporterError):
                     raise
-        connection = PostgresConnection(self._url, self._variable, limits)
+        connection = PostgresConnection(self._url, self._variable, limits, driver=self._driver)
         try:
             return begin(connection)
         except BaseException:  # as above

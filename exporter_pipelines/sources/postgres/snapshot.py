@@ -101,6 +101,7 @@ class PostgresDaySnapshot:
             self._server["version"],
             self._fingerprint,
             tuple(self._types),
+            self._connection.driver.name,
         )
 
     def __enter__(self) -> PostgresDaySnapshot:
