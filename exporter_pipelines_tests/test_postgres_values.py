@@ -22,6 +22,7 @@ from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.stores import LocalStore
 from exporter_pipelines_tests.support.backends import Backend, fresh_database
 from exporter_pipelines_tests.support.datasets import dataset, export, parse, rejected, rows
+from exporter_pipelines_tests.support.query_plans import rows_query
 
 DAY = "2026-11-01"
 NOON = "2026-11-01T12:00:00+00"
@@ -476,6 +477,48 @@ def test_a_value_above_the_default_limit_is_rejected(empty_db: Backend, store: L
     delivered = deliver(empty_db, store, "text", "text", *literals)
     assert [len(value) for value in delivered.values] == [limit]
     assert [rule for rule, _ in delivered.reasons] == ["value_too_large"]
+
+
+_LARGE = f"repeat('x', {16 * 1024 * 1024 + 1})"
+_FAMILIES = {
+    "table": "CREATE TABLE v (id bigint, at timestamptz, text text)",
+    "column stored in the row": "CREATE TABLE v (id bigint, at timestamptz, text text); "
+    "ALTER TABLE v ALTER text SET STORAGE MAIN",
+    "partition": "CREATE TABLE v (id bigint, at timestamptz, text text) PARTITION BY RANGE (at); "
+    f"CREATE TABLE older PARTITION OF v FOR VALUES FROM (MINVALUE) TO ('{DAY}'); "
+    f"CREATE TABLE newer PARTITION OF v FOR VALUES FROM ('{DAY}') TO (MAXVALUE)",
+    "child": "CREATE TABLE v (id bigint, at timestamptz, text text); "
+    "CREATE TABLE child () INHERITS (v); CREATE RULE r AS ON INSERT TO v DO INSTEAD "
+    "INSERT INTO child VALUES (NEW.id, NEW.at, NEW.text)",
+    "view": "CREATE TABLE t (id bigint, at timestamptz, text text); "
+    "CREATE VIEW v AS SELECT * FROM t",
+    "view that computes": "CREATE TABLE t (id bigint, at timestamptz, text text); "
+    f"CREATE VIEW v AS SELECT id, at, coalesce(text, {_LARGE}) AS text FROM t; "
+    "CREATE RULE r AS ON INSERT TO v DO INSTEAD INSERT INTO t VALUES (NEW.id, NEW.at, NULL)",
+}
+
+
+@pytest.mark.parametrize("family", _FAMILIES)
+def test_a_large_value_is_rejected_wherever_it_is_stored(
+    empty_db: Backend, store: LocalStore, family: str
+) -> None:
+    empty_db.run(_FAMILIES[family])
+    empty_db.run(f"INSERT INTO v VALUES (1, '{DAY}', {_LARGE})")
+    exported = values_dataset(max_rejected_pct=100)
+    assert export(empty_db.url, exported, DAY, store).counts.rejected == 1
+
+
+def test_values_are_not_measured_where_none_can_be_large(empty_db: Backend) -> None:
+    declared = "(id bigint PRIMARY KEY, at timestamptz, text text)"
+    empty_db.run(f"CREATE TABLE v {declared}; CREATE TABLE w {declared}")
+    empty_db.run(f"INSERT INTO w VALUES (1, '{DAY}', {_LARGE})")
+    measured = {
+        table: "octet_length" in rows_query(empty_db.url, values_dataset(source={"table": table}))
+        for table in ("v", "w")
+    }
+    assert measured == {"v": False, "w": True}
+    small = values_dataset(max_value_bytes=1_000_000)
+    assert "octet_length" in rows_query(empty_db.url, small)
 
 
 def test_a_large_required_value_is_not_also_missing(backend: Backend, store: LocalStore) -> None:

@@ -28,6 +28,13 @@ def plans(url: str, exported: Dataset, day: str, options: str = "COSTS") -> list
     return [_plan(url, statement, options) for statement in statements]
 
 
+def rows_query(url: str, exported: Dataset, day: str = "2026-11-01") -> str:
+    """The statement that reads the rows of a day."""
+    window = DayWindow.of(day, "UTC")
+    with PostgresSession(url, "URL") as session, session.day(exported, window) as snapshot:
+        return snapshot._query.rows()
+
+
 def lookup_plan(url: str, exported: Dataset, keys: pa.Array) -> str:
     """The plan of a lookup by key, as text."""
     connection = PostgresConnection(url, "URL", Limits(30, 30))

@@ -19,6 +19,7 @@ from exporter_pipelines.errors import ConfigurationError, SourceLostError
 from exporter_pipelines.sources.postgres.connection import PostgresConnection
 from exporter_pipelines.sources.postgres.errors import PostgresStatementError
 from exporter_pipelines.sources.postgres.outside import PostgresOutside
+from exporter_pipelines.sources.postgres.proven_guards import without_proven_guards
 from exporter_pipelines.sources.postgres.query import (
     PostgresDayQuery,
     fingerprint_of,
@@ -65,7 +66,9 @@ class PostgresDaySnapshot:
             dataset,
             window,
             table.types,
-            projections,
+            without_proven_guards(
+                projections, dataset, table.types, texts_are_small=table.texts_are_small()
+            ),
             table.key_is_unique(),
             key_has_no_order=table.key_has_no_order,
         )

@@ -18,6 +18,7 @@ from exporter_pipelines.errors import (
 from exporter_pipelines.sources.postgres.column_types import ColumnTypes, column_types
 from exporter_pipelines.sources.postgres.connection import PostgresConnection
 from exporter_pipelines.sources.postgres.errors import PostgresStatementError
+from exporter_pipelines.sources.postgres.proven_guards import texts_are_small
 from exporter_pipelines.sources.postgres.query import PostgresDayQuery, relation
 from exporter_pipelines.sources.postgres.questions import RESOLVED, UNIQUE
 from exporter_pipelines.sources.postgres.types import Projection, project, type_of
@@ -134,6 +135,13 @@ class PostgresTable:
             column=_literal(self._dataset.source_name(source.key)),
         )
         return bool(self._connection.rows(statement)[0]["found"])
+
+    def texts_are_small(self) -> bool:
+        """Whether no text of the table can be larger than `max_value_bytes`."""
+        config = self._dataset.config
+        return config.source.query is None and texts_are_small(
+            self._connection, self._oid(), config.max_value_bytes
+        )
 
     def _oid(self) -> str:
         return f"{_literal(relation(self._dataset.config.source).as_string(None))}::regclass"
