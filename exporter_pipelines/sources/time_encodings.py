@@ -157,14 +157,16 @@ def _in_range(us: int, *, is_truncated: bool = False) -> Instant:
 
 def _local(clock: str) -> dt.datetime:
     """A date, or a date and a time without a fraction, as a naive time."""
-    whole_day, leap_second = clock[11:13] == "24", clock[17:19] == "60"
-    if whole_day:
-        clock = clock[:10]
-    elif leap_second:
-        clock = f"{clock[:17]}59"
-    local = dt.datetime.fromisoformat(clock)
+    if clock[11:13] == "24":
+        return _later(clock[:10], dt.timedelta(days=1))
+    if clock[17:19] == "60":
+        return _later(f"{clock[:17]}59", dt.timedelta(seconds=1))
+    return dt.datetime.fromisoformat(clock)
+
+
+def _later(clock: str, by: dt.timedelta) -> dt.datetime:
     try:
-        return local + dt.timedelta(days=whole_day, seconds=leap_second)
+        return dt.datetime.fromisoformat(clock) + by
     except OverflowError:
         raise NotAnInstantError("timestamp_out_of_range") from None
 

@@ -187,28 +187,29 @@ class SqliteDayQuery:
 
         Times are unreadable if they begin with the date of the day; see `DaySnapshot`.
         """
-        key = "CASE WHEN inside THEN k END COLLATE BINARY"
+        start_us, end_us = self._borders_us
+        inside = f"i BETWEEN {start_us} AND {end_us}"
+        key = f"CASE WHEN {inside} THEN k END COLLATE BINARY"
         repeated = "0" if self._key_is_unique else f"count({key}) - count(DISTINCT {key})"
         updated = self._dataset.config.source.updated_column
         latest = quoted("t", updated) if updated else "NULL"
         largest = ", ".join(
-            f"max(CASE WHEN inside THEN CAST({column} AS TEXT) END COLLATE BINARY)"
+            f"max(CASE WHEN {inside} THEN CAST({column} AS TEXT) END COLLATE BINARY)"
             for column in ("k", "u")
         )
-        start_us, end_us = self._borders_us
+        # With LIMIT, SQLite does not merge the subquery, which would read each time several times.
         return (
-            f"SELECT count(CASE WHEN inside THEN 1 END), {repeated}, "  # noqa: S608
-            f"count(CASE WHEN nearly THEN 1 END), {largest} FROM ("
-            f"SELECT {self._key} AS k, {latest} AS u, "
-            f"{_instant(self._time)} BETWEEN {start_us} AND {end_us} AS inside, "
-            f"{self._begins_with_the_date()} AND {_instant(self._time)} IS NULL AS nearly "
-            f"FROM {self._relation} WHERE {self._rough})"
+            f"SELECT count(CASE WHEN {inside} THEN 1 END), {repeated}, "  # noqa: S608
+            f"count(CASE WHEN i IS NULL AND {self._begins_with_the_date('v')} THEN 1 END), "
+            f"{largest} FROM ("
+            f"SELECT {self._key} AS k, {latest} AS u, {self._time} AS v, "
+            f"{_instant(self._time)} AS i FROM {self._relation} WHERE {self._rough} LIMIT -1)"
         )
 
-    def _begins_with_the_date(self) -> str:
+    def _begins_with_the_date(self, time: str) -> str:
         dates = [self._window.day.replace("-", separator) for separator in DATE_SEPARATORS]
-        begins = (f"substr({self._time}, 1, {len(date)}) = '{date}'" for date in dates)
-        return f"(typeof({self._time}) = 'text' AND ({' OR '.join(begins)}))"
+        begins = (f"substr({time}, 1, {len(date)}) = '{date}'" for date in dates)
+        return f"(typeof({time}) = 'text' AND ({' OR '.join(begins)}))"
 
     def rows(self) -> str:
         """The rows of the day in a total order.
