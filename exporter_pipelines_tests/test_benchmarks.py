@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -50,7 +51,7 @@ def test_every_way_is_measured_and_written_down(build: Path) -> None:
     table = (build / "bench.md").read_text()
     assert table in printed
     assert "dagster asset materialize" in table
-    assert "(wheel): 0." in table.splitlines()[-1]  # the driver and its speed
+    assert re.search(r"\(wheel\): \d+\.\d\d client CPU s per 600,000 rows$", table)
 
 
 @pytest.mark.slow

@@ -176,49 +176,69 @@ def test_columns_of_other_types_are_a_mismatch() -> None:
         validate(batch, EVENTS)
 
 
-ALMOST = st.lists(
-    st.sampled_from(
-        [
-            "0",
-            "1",
-            "00",
-            "255",
-            "256",
-            "25",
-            "٣",
-            "a",
-            "F",
-            "::",
-            ":",
-            ".",
-            "/8",
-            "%eth0",
-            " ",
-            "\n",
-        ]
-    )
+_PIECES = st.sampled_from(
+    ["0", "1", "00", "255", "256", "25", "٣", "a", "F", "12ab", "12345", "::", ":", ".", "1.2.3.4",
+     "01.2.3.4", "/8", "%eth0", " ", "\n", "\0", "x"]
+)  # fmt: skip
+_GROUPS = st.lists(
+    st.one_of(
+        st.integers(0, 0xFFFF).map(lambda n: f"{n:x}"),
+        st.integers(0, 0xFFFF).map(lambda n: f"{n:04X}"),
+        st.sampled_from(["", "0", "00000", "10000", "fffff", "g"]),
+    ),
+    max_size=9,
 )
+_ENDS = st.one_of(
+    st.just(""),
+    st.ip_addresses(v=4).map(str),
+    st.sampled_from(
+        ["1.2.3", "1.2.3.256", "1.2.3.04", "1.2.3.4.5", "%eth0", "/64", "\n", " ", "\0"]
+    ),
+)
+ALMOST = st.one_of(
+    st.lists(_PIECES).map("".join),
+    st.builds(lambda groups, end: ":".join(groups) + end, _GROUPS, _ENDS),
+    st.builds(
+        lambda first, last, end: "::".join((":".join(first), ":".join([*last, end]))),
+        _GROUPS, _GROUPS, _ENDS,
+    ),
+    st.ip_addresses(v=6).map(lambda address: address.exploded.upper()),
+    st.text(),
+)  # fmt: skip
 
 
 @settings(deadline=None)
-@given(st.lists(st.none() | ALMOST.map("".join) | st.ip_addresses().map(str)))
+@given(st.lists(st.none() | ALMOST | st.ip_addresses().map(str), max_size=25))
 @example(
     [
-        "1.2.3.4",
-        "01.2.3.4",
-        "1.2.3.4\n",
-        "1.2.3",
-        "256.1.1.1",
-        "::1",
-        "::ffff:1.2.3.4",
-        None,
-        "",
-        "a\x00",
+        None, "", "1.2.3.4", "01.2.3.4", "1.2.3.4\n", "1.2.3", "256.1.1.1", "a\0", "::1", ":::",
+        "::", ":", "1:", ":1", "1::", "::1::", "1:2:3:4:5:6:7:8", "1:2:3:4:5:6:7:8:9",
+        "1:2:3:4:5:6:7::",
+        "::2:3:4:5:6:7:8", "1:2:3:4:5:6:7:8::", "::1:2:3:4:5:6:7:8", "1::3:4:5:6:7:8",
+        "1:2::4:5:6:7:8:9", "::ffff:1.2.3.4", "1:2:3:4:5:6:1.2.3.4", "1:2:3:4:5::1.2.3.4",
+        "1:2:3:4:5:6::1.2.3.4", "::1.2.3.4:5", "::1.2.3.04", "::0001", "::00001", "::10000", "::G",
+        "FE80::1", "fe80::1%eth0", "fe80::1%", "2001:DB8::a/64", "[::1]", " ::1", "::1 ", "::1\n",
+        "::1\0", "\0::1", "::\N{FULLWIDTH DIGIT ONE}", "1:" * 100_000, "f" * 100_000,
+        "0:" * 7 + "0" * 100_000,
     ]
-)
+)  # fmt: skip
 def test_addresses_are_what_the_system_parses(texts: list[str | None]) -> None:
     series = pd.Series(texts, dtype=pd.ArrowDtype(pa.string()))
     assert parses_as_address(series).tolist() == [parses(text) for text in texts]
+
+
+def test_ipv6_of_every_length_before_and_after_the_double_colon() -> None:
+    texts = [
+        f"{':'.join(['Ab1'] * before)}::{':'.join(['0f'] * after)}{end}"
+        for before in range(10)
+        for after in range(10)
+        for end in ("", ":", ":1.2.3.4", "1.2.3.4", ":01.2.3.4")
+    ]
+    texts += [":".join(["c"] * groups) + end for groups in range(10) for end in ("", ":1.2.3.4")]
+    series = pd.Series(texts, dtype=pd.ArrowDtype(pa.string()))
+    verdicts = [parses(text) for text in texts]
+    assert parses_as_address(series).tolist() == verdicts
+    assert 50 < sum(verdicts) < len(texts) / 2
 
 
 def parses(text: str | None) -> bool:
