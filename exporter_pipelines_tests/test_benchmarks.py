@@ -51,7 +51,7 @@ def test_every_way_is_measured_and_written_down(build: Path) -> None:
     table = (build / "bench.md").read_text()
     assert table in printed
     assert "dagster asset materialize" in table
-    assert re.search(r"\(wheel\): \d+\.\d\d client CPU s per 600,000 rows$", table)
+    assert re.search(r"\): \d+\.\d\d client CPU s per 600,000 rows$", table)
 
 
 @pytest.mark.slow
