@@ -19,6 +19,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from exporter_pipelines.contracts.manifest import Manifest
+from exporter_pipelines.doctor.mapping import matched
 from exporter_pipelines.errors import (
     ColumnMismatchError,
     ConfigurationError,
@@ -98,6 +99,28 @@ def test_an_exported_name_may_be_longer_than_the_names_of_postgresql(
     exported = dataset(schema=model, source=source, transforms=[])
     (row,) = rows(store, export(empty_db.url, exported, DAY, store))
     assert [row[name] for name in names] == ["first", "second"]
+
+
+@pytest.mark.parametrize("unique", [True, False])
+def test_a_column_name_is_cut_off_as_postgresql_cuts_it_off(
+    empty_db: Backend, store: LocalStore, unique: bool
+) -> None:
+    name, cut = "ä" * 31 + "öü", "ä" * 31  # 63 bytes would end within the ö
+    empty_db.run(f"CREATE TABLE v (id int{' PRIMARY KEY' * unique}, at timestamptz, {name} text)")
+    empty_db.run(f"INSERT INTO v VALUES (1, '{NOON}', 'kept')")
+    query = f"SELECT id, at, {cut} AS {name} FROM v"
+    for source in ({"table": "v"}, {"table": None, "query": query}):
+        exported = dataset(
+            schema=long_names(name), transforms=[],
+            source={"key": "id", "time_column": "at", "updated_column": name, **source},
+        )  # fmt: skip
+        manifest = export(empty_db.url, exported, DAY, store)
+        assert [row[name] for row in rows(store, manifest)] == ["kept"]
+        assert manifest.source.columns_not_exported == []
+        with open_inspection(empty_db.url, "EXPORTER_SOURCE_URL") as inspection:
+            relation = inspection.find(exported.config.source)
+            assert relation is not None
+            assert matched(exported, inspection, relation)[name] == cut
 
 
 def long_names(*names: str) -> str:

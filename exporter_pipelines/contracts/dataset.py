@@ -6,7 +6,7 @@ Does not belong here: reading the file, or knowing which formats exist.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Literal
 
@@ -325,6 +325,30 @@ class Dataset:
             schema=self.schema.extended(found),
         )
 
+    def named_as_in(self, names: Collection[str], longest: int | None) -> Dataset:
+        """The dataset for a database that cuts off long names.
+
+        Args:
+            names: The columns of the source.
+            longest: Bytes (UTF-8) of a name that the database keeps; None if it keeps all.
+        """
+        source, cut = self.config.source, {}
+        written = [*map(self.source_name, self.schema.names), source.updated_column or ""]
+        for name in written:
+            kept = cut_off(name, longest)
+            if name not in names and kept in names:
+                cut[name] = kept
+        if not cut:
+            return self
+        columns = {
+            name: cut.get(self.source_name(name), self.source_name(name))
+            for name in self.schema.names
+            if name in source.columns or self.source_name(name) in cut
+        }
+        updated = source.updated_column and cut.get(source.updated_column, source.updated_column)
+        source = source.model_copy(update={"columns": columns, "updated_column": updated})
+        return replace(self, config=self.config.model_copy(update={"source": source}))
+
     def source_name(self, column: str) -> str:
         """The name in the database of an exported column."""
         return self.config.source.columns.get(column, column)
@@ -349,3 +373,8 @@ def check_select(config: DatasetConfig, schema: RowSchema) -> None:
                 f"select: column {column!r} is missing.",
                 "Key and time column must always be exported.",
             )
+
+
+def cut_off(name: str, longest: int | None) -> str:
+    """The first bytes of a name in UTF-8, without a part of a character."""
+    return name.encode()[:longest].decode("utf-8", "ignore")

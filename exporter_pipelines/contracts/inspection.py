@@ -57,6 +57,7 @@ class Relation:
         key: The column that a unique index identifies rows by; None when there is none.
         native: The database's own handle.
         nameable: Whether `table:` can name it; otherwise it needs a `query:`.
+        longest_name: Bytes of a column name that the database keeps; None if it keeps all.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Relation:
     key: str | None
     native: str
     nameable: bool = True
+    longest_name: int | None = None
 
 
 @dataclass(frozen=True)

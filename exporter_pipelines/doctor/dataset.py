@@ -70,6 +70,7 @@ def examine_preset(preset: Dataset, connections: Connections, rows: RowCheck) ->
         return
     if relation is None or not relation.readable or not relation.types:
         return
+    preset = preset.named_as_in(relation.types, relation.longest_name)
     misfits = [*_columns(preset, inspection, relation), *_types(preset, inspection, relation)]
     if not any(finding.level == "FAIL" for finding in misfits):
         yield from rows.examine(preset, connections.session, inspection, relation)
@@ -82,6 +83,7 @@ def _examine_relation(
     connections: Connections,
     rows: RowCheck,
 ) -> Iterator[Finding]:
+    dataset = dataset.named_as_in(relation.types, relation.longest_name)
     kind = "view " if relation.is_view else "table "
     kind = kind if dataset.config.source.table else ""
     yield Finding("ok", dataset.name, "table", f"The {kind}{printable(relation.name)} can be read")

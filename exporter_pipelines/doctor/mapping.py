@@ -70,6 +70,7 @@ def unmatched(dataset: Dataset, found: Collection[str]) -> tuple[str, ...]:
 
 def _kept(dataset: Dataset, inspection: Inspection, relation: Relation) -> dict[str, str]:
     """The configured columns that exist and have a suitable type."""
+    dataset = dataset.named_as_in(relation.types, relation.longest_name)
     names = {column.name: dataset.source_name(column.name) for column in dataset.schema.columns}
     return {
         name: source

@@ -44,10 +44,11 @@ class PostgresComparison:
     def __init__(
         self, connection: PostgresConnection, dataset: Dataset, time_limit: TimeLimit
     ) -> None:
-        self._connection, self._dataset, self._time_limit = connection, dataset, time_limit
+        self._connection, self._time_limit = connection, time_limit
         connection.deadline = time_limit.ends + _GRACE_S
         self._limit_statements()
         self._table = PostgresTable(connection, dataset)
+        self._dataset = self._table.dataset
         self._read = {p.column.name: p for p in self._table.projections() if p}
         self._relation = relation(dataset.config.source)
 

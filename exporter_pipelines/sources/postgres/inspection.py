@@ -32,6 +32,7 @@ from exporter_pipelines.sources.postgres.column_types import column_types
 from exporter_pipelines.sources.postgres.connection import Limits, PostgresConnection
 from exporter_pipelines.sources.postgres.errors import PostgresStatementError
 from exporter_pipelines.sources.postgres.profile import PostgresProfiles
+from exporter_pipelines.sources.postgres.query import LONGEST_NAME
 from exporter_pipelines.sources.postgres.query import relation as relation_of
 from exporter_pipelines.sources.postgres.times import (
     NAIVE_TIMES,
@@ -265,7 +266,7 @@ class PostgresInspection:
         self._handles[_QUERY] = "v", sql.SQL("{} AS asked").format(query)
         with self._attempt():
             types = column_types(self._connection, query).names
-        return Relation(source.origin, True, True, types, None, _QUERY)
+        return Relation(source.origin, True, True, types, None, _QUERY, longest_name=LONGEST_NAME)
 
     def _relations(self, condition: str, **values: str) -> Iterator[Relation]:
         literals = {key: sql.Literal(value) for key, value in values.items()}
@@ -279,6 +280,7 @@ class PostgresInspection:
                 key=row["key"],
                 native=row["oid"],
                 nameable="." not in row["schema"] + row["name"],
+                longest_name=LONGEST_NAME,
             )
 
     def _found(self, question: str, relation: Relation, column: str | sql.Composable) -> Any:

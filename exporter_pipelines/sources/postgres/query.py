@@ -26,6 +26,9 @@ from exporter_pipelines.sources.postgres.times import (
 from exporter_pipelines.sources.postgres.types import Projection
 from exporter_pipelines.sources.time_spellings import DATE_SEPARATORS
 
+LONGEST_NAME = 63
+"""PostgreSQL keeps the first 63 bytes of an identifier, and says so only in a notice."""
+
 _BY_BYTES = sql.Identifier("C")
 _MOST_SORTED = 700
 """More columns are sorted as one array: a query has 1,664 columns at most, sorted ones included."""

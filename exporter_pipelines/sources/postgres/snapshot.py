@@ -61,6 +61,7 @@ class PostgresDaySnapshot:
         table = PostgresTable(connection, dataset)
         self._dataset = dataset = table.dataset
         projections, self._types = table.projections(), table.types
+        self._columns = table.columns
         self.schema = dataset.schema.bound({p.column.name: p.column for p in projections if p})
         self._query = PostgresDayQuery(
             dataset,
@@ -103,7 +104,7 @@ class PostgresDaySnapshot:
             self._server["snapshot"],
             self._server["version"],
             self._fingerprint,
-            tuple(self._types),
+            self._columns,
             self._connection.driver.name,
         )
 

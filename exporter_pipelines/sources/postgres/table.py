@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from psycopg import sql
 
-from exporter_pipelines.contracts.dataset import Dataset
+from exporter_pipelines.contracts.dataset import Dataset, cut_off
 from exporter_pipelines.contracts.row_schema import Column
 from exporter_pipelines.errors import (
     ColumnMismatchError,
@@ -19,7 +19,7 @@ from exporter_pipelines.sources.postgres.column_types import ColumnTypes, column
 from exporter_pipelines.sources.postgres.connection import PostgresConnection
 from exporter_pipelines.sources.postgres.errors import PostgresStatementError
 from exporter_pipelines.sources.postgres.proven_guards import texts_are_small
-from exporter_pipelines.sources.postgres.query import PostgresDayQuery, relation
+from exporter_pipelines.sources.postgres.query import LONGEST_NAME, PostgresDayQuery, relation
 from exporter_pipelines.sources.postgres.questions import RESOLVED, UNIQUE
 from exporter_pipelines.sources.postgres.types import Projection, project, type_of
 
@@ -46,6 +46,7 @@ class PostgresTable:
 
     Attributes:
         types: Column -> type, of the columns that the user may read, see `ColumnTypes`.
+        columns: Their names as the dataset writes them, which may be longer than in the database.
         key_has_no_order: Whether values of the key can only be compared as text.
 
     Raises:
@@ -58,16 +59,21 @@ class PostgresTable:
         self._connection, self._dataset = connection, dataset
         found = self._column_types()
         self.types, self._unreadable = found.names, found.unreadable
-        key = dataset.source_name(dataset.config.source.key)
+        self._dataset = dataset.named_as_in([*self.types, *self._unreadable], LONGEST_NAME)
+        written = {
+            self._dataset.source_name(c): dataset.source_name(c) for c in dataset.schema.names
+        }
+        self.columns = tuple(written.get(name, name) for name in self.types)
+        key = self._dataset.source_name(dataset.config.source.key)
         self.key_has_no_order = key in found.unordered
         timezone = dataset.config.source.timezone
-        self._dataset = dataset.with_extra_columns(
+        self._dataset = self._dataset.with_extra_columns(
             {name: type_of(found, timezone) for name, found in self.types.items()}
         )
 
     @property
     def dataset(self) -> Dataset:
-        """With the columns that `extra_columns: keep` adds."""
+        """With the names of the database, and the columns that `extra_columns: keep` adds."""
         return self._dataset
 
     def projections(self) -> list[Projection | None]:
@@ -177,7 +183,7 @@ class PostgresTable:
             return column_types(
                 self._connection,
                 table,
-                keys=[self._dataset.source_name(source.key)],
+                keys=[cut_off(self._dataset.source_name(source.key), LONGEST_NAME)],
                 table=table if source.query is None else None,
             )
         except PostgresStatementError as error:
