@@ -129,6 +129,11 @@ def output_root() -> Path:
     folder.
     """
     value = _value("EXPORTER_OUTPUT_URL") or DEFAULT_OUTPUT
+    if odd := re.search(r"\$\w+|[\u2018-\u201d]", value):
+        raise ConfigurationError(
+            f"EXPORTER_OUTPUT_URL={value!r} contains {odd[0]!r}, which is not replaced.",
+            "Write the folder itself. In .env, ${HOME} with braces is replaced.",
+        )
     parts = urlsplit(value)
     if parts.scheme not in ("", "file") or parts.netloc:
         raise ConfigurationError(

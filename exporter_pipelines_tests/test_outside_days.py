@@ -155,6 +155,42 @@ def test_an_unreadable_time_that_begins_with_the_date_holds_its_day(
     assert outside(empty.url, store, day="2026-11-02").manifest is not None
 
 
+@pytest.mark.parametrize("texts", [["Sun, 01 Nov 2026 09:30:00 +0000", "1793491200"], [None]])
+def test_a_table_without_any_usable_time_holds_every_day(
+    empty: Database, store: LocalStore, texts: list[str | None]
+) -> None:
+    create(empty, "v", id="int64 PRIMARY KEY", at="string")
+    empty.add("v", *({"id": n, "at": text} for n, text in enumerate(texts)))
+    held = outside(empty.url, store)
+    assert held.manifest is None
+    assert "No row has a time in at that can be used." in held.reasons[0]
+    empty.add("v", {"id": 9, "at": "1999-01-01"})
+    assert outside(empty.url, store).manifest is not None
+
+
+def test_a_postgresql_table_whose_times_are_all_infinite_holds_every_day(
+    empty_db: Backend, store: LocalStore
+) -> None:
+    empty_db.run("CREATE TABLE v (id bigint PRIMARY KEY, at timestamptz)")
+    assert outside(empty_db.url, store).manifest is not None
+    empty_db.run("INSERT INTO v VALUES (1, 'infinity')")
+    assert outside(empty_db.url, store).manifest is None
+
+
+def test_a_time_in_a_blob_is_read_as_text(sqlite: SqliteDatabase, store: LocalStore) -> None:
+    sqlite.run("CREATE TABLE v (id INTEGER PRIMARY KEY, at)")
+    stored = (DAY.encode(), f"{DAY} 09:30,5".encode(), b"20261101T1000Z", f"{DAY} 11:00")
+    for number, value in enumerate(stored):
+        sqlite.run("INSERT INTO v VALUES (?, ?)", [number, value])
+    outcome = outside(sqlite.url, store)
+    assert outcome.manifest is None  # the comma needs seconds before it
+    assert verdict_of(outcome).numbers["rows_unreadable_of_the_day"] == 1
+    sqlite.run("UPDATE v SET at = ? WHERE id = 1", [f"{DAY} 09:30:00,5".encode()])
+    outcome = outside(sqlite.url, store)
+    assert outcome.manifest is not None
+    assert outcome.manifest.counts.read == 4
+
+
 def test_the_table_is_counted_once_in_a_run(empty: Database, store: LocalStore) -> None:
     create(empty, "v", id="int64 PRIMARY KEY", at="timestamp")
     empty.add("v", {"id": 1, "at": None})

@@ -18,6 +18,7 @@ import pyarrow as pa
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
+from exporter_pipelines.contracts.day_window import DayWindow
 from exporter_pipelines.contracts.manifest import Manifest
 from exporter_pipelines.doctor.mapping import matched
 from exporter_pipelines.errors import (
@@ -309,6 +310,25 @@ def test_text_in_a_nondeterministic_collation_can_be_the_time(
     manifest = export(empty_db.url, values_dataset(source={"timezone": "UTC"}), DAY, store)
     assert [row["id"] for row in rows(store, manifest)] == ["A", "a"]
     assert manifest.data_quality_metrics["repeated_keys"] == 0
+
+
+@pytest.mark.parametrize("pg_type", ["text", "char(40)"])
+def test_text_in_a_collation_that_sorts_digits_as_one_number_can_be_the_time(
+    empty_db: Backend, store: LocalStore, pg_type: str
+) -> None:
+    try:
+        empty_db.run("CREATE COLLATION number (provider = icu, locale = 'en-u-kn-true')")
+    except psycopg.Error:
+        pytest.skip("this server has no ICU collations")
+    empty_db.run(f"CREATE TABLE v (id bigint PRIMARY KEY, at {pg_type} COLLATE number)")
+    times = ("20261101093000", "2026-11-01 09:30", "2026/11/01 09:30", "20261101")
+    for number, text in enumerate(times):
+        empty_db.run("INSERT INTO v VALUES (%s, %s)", [number, text])
+    exported = values_dataset(source={"timezone": "UTC"})
+    assert export(empty_db.url, exported, DAY, store).record_count == len(times)
+    with databases(empty_db.url) as session:
+        days = session.count_days(exported, [DayWindow.of(DAY, "UTC")], timeout_s=30)
+    assert days == {DAY: len(times)}
 
 
 # Settings

@@ -56,7 +56,9 @@ class OutsideRows:
             9999; `unreadable`: no time that can be read; `before` the first and `after` the last
             day. `MOST_COUNTED` means this number or more.
         is_sample: Whether only the first `SAMPLE_ROWS` rows were counted.
+        has_usable: Whether a row has a time that can be used, in a day or not; True if not known.
     """
 
     counts: Mapping[Kind, int]
     is_sample: bool
+    has_usable: bool

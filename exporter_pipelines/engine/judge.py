@@ -23,7 +23,7 @@ CHECKS = {
     "rows_outside_every_day": "Rows of the table that belong to no day that can be exported: "
     "without a time, with an infinite or unreadable one, before the first or after the last day. "
     "Counted once in a run. Warns about the first three. The day is held if an unreadable time "
-    "begins with its date.",
+    "begins with its date, or if no row of the table has a usable time.",
     "row_conservation": "Rows counted by the source, compared with rows exported, rejected and "
     "filtered. The numbers must match.",
     "no_lost_rows": "Rows of the published export that the source does not have any more. Rows "

@@ -64,14 +64,16 @@ class OutsideDays:
         time = dataset.source_name(dataset.config.source.time_column)
         numbers: dict[str, Any] = {f"rows_{kind}": rows.counts.get(kind, 0) for kind in KINDS}
         numbers["rows_unreadable_of_the_day"] = unreadable_times
-        lost = [kind for kind in ("null", "infinite", "unreadable") if rows.counts.get(kind)]
+        lost = any(rows.counts.get(kind) for kind in ("null", "infinite", "unreadable"))
+        # Then each day looks empty, most likely because the times are written in another way.
+        is_unusable = lost and not rows.has_usable and not rows.is_sample
         reason = " ".join(
             [*self._of_the_day(day, time, unreadable_times), self._of_the_table(rows, time)]
         )
         return Verdict(
             CHECK,
             passed=not lost and not unreadable_times and bool(rows.counts),
-            severity="ERROR" if unreadable_times else "WARN",
+            severity="ERROR" if unreadable_times or is_unusable else "WARN",
             reason=reason,
             numbers=numbers,
         )
@@ -96,7 +98,9 @@ class OutsideDays:
         )
         found = [f"{_at_least(n)} {_NAMES[kind]}" for kind, n in rows.counts.items() if n]
         text = f"{basis}, {', '.join(found)}." if found else f"{basis}, every row belongs to a day."
-        if any(rows.counts.get(kind) for kind in ("null", "infinite", "unreadable")):
+        if not rows.has_usable and any(rows.counts.values()):
+            text += f" No row has a time in {time} that can be used."
+        elif any(rows.counts.get(kind) for kind in ("null", "infinite", "unreadable")):
             text += " Rows without a usable time are never exported: correct them in the source."
         if rows.counts.get("before"):
             text += f" EXPORTER_START_DATE is {self.days.first}."

@@ -19,7 +19,12 @@ from exporter_pipelines.sources.comparing import (
 )
 from exporter_pipelines.sources.postgres.connection import PostgresConnection
 from exporter_pipelines.sources.postgres.errors import PostgresStatementError, PostgresStoppedError
-from exporter_pipelines.sources.postgres.query import instant_of, read_time, relation
+from exporter_pipelines.sources.postgres.query import (
+    instant_of,
+    ordered_time,
+    read_time,
+    relation,
+)
 from exporter_pipelines.sources.postgres.questions import REWRITTEN, TYPE
 from exporter_pipelines.sources.postgres.table import PostgresTable
 from exporter_pipelines.sources.postgres.times import WHOLE_NUMBERS, instant_literal
@@ -68,9 +73,9 @@ class PostgresComparison:
         """See `contracts.source.Session.count_days`."""
         if not borders.spans:
             return borders.counts({})
-        time = sql.Identifier(
-            "t", self._dataset.source_name(self._dataset.config.source.time_column)
-        )
+        name = self._dataset.source_name(self._dataset.config.source.time_column)
+        time = sql.Identifier("t", name)
+        ordered = ordered_time(name, sorts_by_digits=self._table.time_sorts_by_digits())
         stored = read_time(self._dataset, self._table.types)
         statement = sql.SQL(
             "SELECT width_bucket({instant}, ARRAY[{instants}]) - 1 AS part, count(*) AS rows "
@@ -79,7 +84,7 @@ class PostgresComparison:
             instant=instant_of(stored, time),
             instants=sql.SQL(", ").join(map(instant_literal, borders.instants)),
             table=self._relation,
-            spans=sql.SQL(" OR ").join(stored.roughly(time, span) for span in borders.spans),
+            spans=sql.SQL(" OR ").join(stored.roughly(ordered, span) for span in borders.spans),
         )
         self._limit_statements()
         rows = self._connection.rows(statement.as_string(None), is_slow=True)

@@ -31,7 +31,8 @@ _CLASSIFY = """
 SELECT count(*) FILTER (WHERE v IS NULL) AS none,
     count(*) FILTER (WHERE v IS NOT NULL AND (i BETWEEN {first} AND {last}) IS NOT TRUE) AS odd,
     count(*) FILTER (WHERE i >= {first} AND i < {start}) AS before,
-    count(*) FILTER (WHERE i >= {end} AND i <= {last}) AS after
+    count(*) FILTER (WHERE i >= {end} AND i <= {last}) AS after,
+    count(*) FILTER (WHERE i BETWEEN {first} AND {last}) AS usable
 FROM (SELECT v, {instant} AS i FROM (SELECT {inner} AS v FROM {rows} AS t OFFSET 0) AS a OFFSET 0)
     AS b
 """
@@ -71,14 +72,18 @@ class PostgresOutside:
             row = self._ask(self._scan(days, SAMPLE_ROWS), timeout_s)
             return self._counted(row, is_sample=True)
         except _TooLongError:
-            return OutsideRows({}, is_sample=True)
+            return OutsideRows({}, is_sample=True, has_usable=True)
 
     def _counted(self, row: dict[str, int], *, is_sample: bool) -> OutsideRows:
         odd: Kind = "infinite" if self._stored.limits else "unreadable"
         counts: dict[Kind, int] = {
             "null": row["none"], odd: row["odd"], "before": row["before"], "after": row["after"]
         }  # fmt: skip
-        return OutsideRows({kind: min(n, MOST_COUNTED) for kind, n in counts.items()}, is_sample)
+        return OutsideRows(
+            {kind: min(n, MOST_COUNTED) for kind, n in counts.items()},
+            is_sample,
+            bool(row["usable"]),
+        )
 
     def _scan(self, days: ExportableDays, limit: int | None = None) -> sql.Composable:
         rows = self._table
@@ -102,13 +107,14 @@ class PostgresOutside:
             "odd": self._beyond_the_limits(),
             "before": self._before(days.start) if days.start else sql.SQL("false"),
             "after": self._from(days.end),
+            "usable": self._within_the_limits(),
         }
         return sql.SQL("SELECT {counts}").format(
             counts=sql.SQL(", ").join(
                 sql.SQL(_ONE_KIND + " AS {name}").format(
                     table=self._table,
                     where=where,
-                    most=sql.Literal(MOST_COUNTED),
+                    most=sql.Literal(1 if name == "usable" else MOST_COUNTED),
                     name=sql.Identifier(name),
                 )
                 for name, where in conditions.items()
@@ -120,6 +126,10 @@ class PostgresOutside:
         return sql.SQL("({c} < {low} OR {c} > {high}) AND {value} IS NULL").format(
             c=self._column, low=low, high=high, value=self._value(self._column)
         )
+
+    def _within_the_limits(self) -> sql.Composable:
+        low, high = (sql.SQL(limit) for limit in self._stored.limits or ("NULL", "NULL"))
+        return sql.SQL("{c} >= {low} AND {c} <= {high}").format(c=self._column, low=low, high=high)
 
     def _before(self, start: dt.datetime) -> sql.Composable:
         (_, end) = self._stored.ranges(DayWindow("", start - dt.timedelta(days=1), start, "UTC"))[0]

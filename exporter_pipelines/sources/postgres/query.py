@@ -67,6 +67,12 @@ def read_time(dataset: Dataset, types: Mapping[str, str]) -> StoredTime:
     return found
 
 
+def ordered_time(name: str, *, sorts_by_digits: bool) -> sql.Composable:
+    """The time column to compare with `StoredTime.ranges`; see `SORTS_BY_DIGITS`."""
+    column = sql.Identifier("t", name)
+    return column if sorts_by_digits else sql.SQL('{}::text COLLATE "C"').format(column)
+
+
 def instant_of(time: StoredTime, column: sql.Identifier) -> sql.Composable:
     """The instant of a row, as an expression on its time column."""
     stored = sql.SQL(time.inner).format(ref=column)
@@ -108,6 +114,7 @@ class PostgresDayQuery:
         key_is_unique: bool,
         *,
         key_has_no_order: bool = False,
+        time_sorts_by_digits: bool = True,
     ) -> None:
         self._dataset, self._types, self._window = dataset, types, window
         self._projections = projections
@@ -116,6 +123,7 @@ class PostgresDayQuery:
         self._table = relation(source)
         self._time = dataset.source_name(source.time_column)
         self._key = dataset.source_name(source.key)
+        self._ordered_time = ordered_time(self._time, sorts_by_digits=time_sorts_by_digits)
         self._stored_time = read_time(dataset, types)
         self._where = self._in_window(window)
 
@@ -151,7 +159,7 @@ class PostgresDayQuery:
             sql.SQL(
                 "({time} >= {day} AND {time} < {end} AND left({text}, {length}) = {day})"
             ).format(
-                time=time,
+                time=self._ordered_time,
                 text=text,
                 day=sql.Literal(day),
                 length=sql.Literal(len(day)),
@@ -274,7 +282,7 @@ class PostgresDayQuery:
         Stored values may not decide exactly: a change of the clock repeats an hour, and text has
         several spellings of one instant. Then the exported instant is compared as well.
         """
-        rough = self._stored_time.roughly(sql.Identifier("t", self._time), window)
+        rough = self._stored_time.roughly(self._ordered_time, window)
         if self._stored_time.is_exact:
             return rough
         exact = sql.SQL("{time} >= {start} AND {time} < {end}").format(

@@ -72,6 +72,7 @@ class PostgresDaySnapshot:
             ),
             table.key_is_unique(),
             key_has_no_order=table.key_has_no_order,
+            time_sorts_by_digits=table.time_sorts_by_digits(),
         )
         table.check_sql_rules(self._query)
         counts = self._counts()

@@ -21,6 +21,7 @@ from exporter_pipelines.sources.postgres.errors import PostgresStatementError
 from exporter_pipelines.sources.postgres.proven_guards import texts_are_small
 from exporter_pipelines.sources.postgres.query import LONGEST_NAME, PostgresDayQuery, relation
 from exporter_pipelines.sources.postgres.questions import RESOLVED, UNIQUE
+from exporter_pipelines.sources.postgres.times import SORTS_BY_DIGITS, TEXTS
 from exporter_pipelines.sources.postgres.types import Projection, project, type_of
 
 _TABLES = """
@@ -141,6 +142,17 @@ class PostgresTable:
             column=_literal(self._dataset.source_name(source.key)),
         )
         return bool(self._connection.rows(statement)[0]["found"])
+
+    def time_sorts_by_digits(self) -> bool:
+        """See `SORTS_BY_DIGITS`; True for a time column that is not text."""
+        source = self._dataset.config.source
+        name = self._dataset.source_name(source.time_column)
+        if self.types[name] not in TEXTS:
+            return True
+        statement = sql.SQL(SORTS_BY_DIGITS).format(
+            column=sql.Identifier("t", name), table=relation(source)
+        )
+        return bool(self._connection.rows(statement.as_string(None))[0]["found"])
 
     def texts_are_small(self) -> bool:
         """Whether no text of the table can be larger than `max_value_bytes`."""

@@ -95,6 +95,16 @@ class StoredTime:
         )
 
 
+# Whether text sorts by its digits in the collation of a column. In some (ICU with `kn-true`) a row
+# of digits is one number. LIMIT 0 reads no row; it only gives the collation.
+SORTS_BY_DIGITS = """
+SELECT bool_and(coalesce((SELECT {column} FROM {table} AS t LIMIT 0)::text, a) < b) AS found
+FROM (VALUES ('20261030', '20261101093000'), ('20261101093000.5', '20261103'),
+    ('2026-10-30', '2026-11-01 9:30'), ('2026-11-01T23:59:59,999', '2026-11-03'),
+    ('2026/10/30', '2026/11/01'), ('2026/11/01 9:30', '2026/11/03')) AS pairs(a, b)
+"""
+
+
 def stored_time(pg_type: str, encoding: str, timezone: str | None) -> StoredTime | str:
     """How to read a time column of type `pg_type`; or, if this is not possible, what is needed.
 

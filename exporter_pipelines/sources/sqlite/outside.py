@@ -49,7 +49,7 @@ class SqliteOutside:
         try:
             return self._counted(f" LIMIT {SAMPLE_ROWS}", timeout_s)
         except SqliteTimeoutError:
-            return OutsideRows({}, is_sample=True)
+            return OutsideRows({}, is_sample=True, has_usable=True)
 
     def _counted(self, limit: str, timeout_s: float) -> OutsideRows:
         with self._connection.time_limit(timeout_s):
@@ -57,9 +57,10 @@ class SqliteOutside:
                 f"SELECT {_KIND}(v), count(*) "  # noqa: S608
                 f"FROM (SELECT {small(self._time)} AS v FROM {self._relation}{limit}) GROUP BY 1"
             )
-        found = {str(kind): int(number) for kind, number in rows if kind}
+        found = {str(kind): int(number) for kind, number in rows}
         counts = {kind: min(found.get(kind, 0), MOST_COUNTED) for kind in KINDS}
-        return OutsideRows(counts, bool(limit))
+        has_usable = bool(found.keys() - {"null", "infinite", "unreadable"})
+        return OutsideRows(counts, bool(limit), has_usable)
 
     def _kinds(self, days: ExportableDays) -> Callable[[Any], str | None]:
         """A function from a stored time to its kind; None for a row of a day."""

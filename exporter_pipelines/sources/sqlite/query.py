@@ -123,13 +123,15 @@ def roughly(
     time += binary
     zone = ZoneInfo(source.timezone or "UTC")
     ends = _date(window.start, -ZONE_SLACK, zone), _date(window.end, ZONE_SLACK, zone)
-    ranges = [f"({time} >= ? AND {time} < ?)"] * len(DATE_SEPARATORS)
     # With digits alone, a column that prefers numbers would compare a number.
-    parameters: list[Any] = [
+    dates = [
         date.replace("-", separator) + ("" if separator else "!")
         for separator in DATE_SEPARATORS
         for date in ends
     ]
+    # Some programs store text as blobs, which sort after all text.
+    parameters: list[Any] = [*dates, *(date.encode() for date in dates)]
+    ranges = [f"({time} >= ? AND {time} < ?)"] * (len(parameters) // 2)
     if unit := NUMBERS.get(source.encoding(source.time_column)):
         start, end = (unit.of_us(since_epoch_us(t)) for t in (window.start, window.end))
         ranges.append(f"({time} >= ? AND {time} <= ?)")
@@ -208,8 +210,8 @@ class SqliteDayQuery:
 
     def _begins_with_the_date(self, time: str) -> str:
         dates = [self._window.day.replace("-", separator) for separator in DATE_SEPARATORS]
-        begins = (f"substr({time}, 1, {len(date)}) = '{date}'" for date in dates)
-        return f"(typeof({time}) = 'text' AND ({' OR '.join(begins)}))"
+        begins = (f"CAST(substr({time}, 1, {len(date)}) AS TEXT) = '{date}'" for date in dates)
+        return f"(typeof({time}) IN ('text', 'blob') AND ({' OR '.join(begins)}))"
 
     def rows(self) -> str:
         """The rows of the day in a total order.
