@@ -114,6 +114,25 @@ def test_a_sqlite_key_that_repeats_and_a_zone_that_is_missing(
     assert "SQLite stores no time zones" in doctor.found("FAIL", "types")["message"]
 
 
+def test_times_in_a_collation_of_the_application_are_examined(
+    doctor: Doctor, sqlite_file: Path
+) -> None:
+    with contextlib.closing(sqlite3.connect(sqlite_file)) as application:
+        application.create_collation("LOCALIZED", lambda a, b: (a > b) - (a < b))
+        application.executescript("""
+            CREATE TABLE logs (id INTEGER PRIMARY KEY, timestamp TEXT COLLATE LOCALIZED,
+                level TEXT, message TEXT COLLATE LOCALIZED, source TEXT);
+            INSERT INTO logs SELECT nr, created_at, 'INFO', text, service FROM entries;
+            CREATE VIEW compared AS SELECT * FROM logs WHERE message < 'x';
+        """)
+    doctor.run("--dataset", "logs")
+    assert doctor.code == 0, doctor.output
+    assert doctor.found("ok", "days")["message"] == "Rows from 2026-11-01 to 2026-11-03"
+    doctor.edit("logs", "table: logs", "table: compared")
+    doctor.run("--dataset", "logs")
+    assert "The collation LOCALIZED is defined only" in doctor.found("FAIL", "table")["message"]
+
+
 def test_looking_at_a_sqlite_file_leaves_nothing_beside_it(
     doctor: Doctor, sqlite_file: Path
 ) -> None:

@@ -152,3 +152,85 @@ def test_a_large_file_is_read_at_both_ends(
     assert "are those of a sample of 200 rows" in text
     assert "null in 100 of 200 of a sample rows" not in text
     assert "null in 100 of a sample of 200 rows" in text
+
+
+FOREIGN = """
+CREATE TABLE ok (id INTEGER PRIMARY KEY, created_at TEXT, name TEXT COLLATE LOCALIZED);
+INSERT INTO ok VALUES (1, '2026-11-01', 'x');
+CREATE VIEW compared AS SELECT * FROM ok WHERE name = 'x';
+CREATE VIEW computed AS SELECT id, created_at, folded(name) AS name FROM ok;
+CREATE VIEW dangling AS SELECT * FROM nowhere;
+"""
+
+
+def test_what_only_the_application_can_read_is_named_and_the_rest_is_listed(
+    init: Init, file: Path
+) -> None:
+    with sqlite3.connect(file) as connection:
+        connection.create_collation("LOCALIZED", lambda a, b: (a > b) - (a < b))
+        connection.create_function("folded", 1, str, deterministic=True)
+        connection.executescript(FOREIGN)
+    connection.close()
+    said = init.run()
+    reasons = {
+        "compared": "The collation LOCALIZED is defined only in the application",
+        "computed": "no such function: folded",
+        "dangling": "no such table: main.nowhere",
+    }
+    for name, reason in reasons.items():
+        [line] = [line for line in said.splitlines() if line.startswith(name)]
+        assert "not as it is: " in line
+        assert reason in line
+    assert "`exporter init ok`" in said
+    said = init.run("--all")
+    assert "Skipped: compared cannot be read: The collation LOCALIZED" in said
+    assert init.export("ok", DAY).record_count == 1
+
+
+def test_a_virtual_table_is_exported_without_its_hidden_columns(init: Init, file: Path) -> None:
+    make(
+        file,
+        """
+        CREATE VIRTUAL TABLE notes USING fts5(id, timestamp, msg);
+        INSERT INTO notes VALUES ('a', '2026-11-01 09:00', 'x');
+        """,
+    )
+    init.run("notes")
+    manifest = init.export("notes", DAY)
+    assert [column.name for column in manifest.columns] == ["id", "timestamp", "msg"]
+    assert manifest.record_count == 1
+
+
+def test_a_table_whose_name_begins_like_a_schema_is_exported(init: Init, file: Path) -> None:
+    make(
+        file,
+        """
+        CREATE TABLE "main.a" (id INTEGER PRIMARY KEY, created_at TEXT);
+        INSERT INTO "main.a" VALUES (1, '2026-11-01');
+        """,
+    )
+    assert "`exporter init main.main.a`" in init.run()
+    init.run("main.a")
+    assert init.source("a")["table"] == "main.main.a"
+    assert init.export("a", DAY).record_count == 1
+
+
+def test_a_column_that_cannot_be_the_time_column_is_not_called_unreadable(
+    init: Init, file: Path
+) -> None:
+    make(
+        file,
+        """
+        CREATE TABLE mixed (id INTEGER PRIMARY KEY, created_at);
+        INSERT INTO mixed VALUES (1, 1793525400), (2, '2026-11-01');
+        CREATE TABLE blobs (id INTEGER PRIMARY KEY, created_at);
+        INSERT INTO blobs VALUES (1, CAST('2026-11-01' AS BLOB)), (2, '2026-11-01');
+        """,
+    )
+    said = init.run("mixed", "blobs", code=1)
+    assert (
+        said.count(
+            "(created_at) cannot be used for one of these reasons: it holds values of several"
+        )
+        == 2
+    )

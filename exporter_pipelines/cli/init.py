@@ -145,8 +145,9 @@ def _found(inspection: Inspection, table: str, schema: str | None) -> Relation:
     if relation is None:
         relations = inspection.relations()
         known = [each.name for each in relations]
-        if name in known:  # one that `find` cannot name
-            return relations[known.index(name)]
+        for written in (name, f"main.{name}"):  # SQLite: a table that is called main.x
+            if written in known:  # one that `find` cannot name
+                return relations[known.index(written)]
         more = f" and {len(known) - _SHOWN} more" if known[_SHOWN:] else ""
         raise UnknownTableError(
             f"The table {name!r} does not exist or is not visible to this user "

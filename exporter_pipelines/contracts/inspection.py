@@ -54,10 +54,13 @@ class Relation:
         readable: Whether this user may read it.
         types: Column -> type name, in the order of the table. Where any column may hold any value
             (SQLite), with the type that most of the first rows have.
-        key: The column that a unique index identifies rows by; None when there is none.
+        key: The column that a unique index identifies rows by, one of `types`; None when there is
+            none.
         native: The database's own handle.
         nameable: Whether `table:` can name it; otherwise it needs a `query:`.
         longest_name: Bytes of a column name that the database keeps; None if it keeps all.
+        problem: Why nobody can read it, such as a function that the database lacks; empty for no
+            such reason. It is then not `readable`.
     """
 
     name: str
@@ -68,6 +71,7 @@ class Relation:
     native: str
     nameable: bool = True
     longest_name: int | None = None
+    problem: str = ""
 
 
 @dataclass(frozen=True)
@@ -175,7 +179,10 @@ class Inspection(Protocol):
         ...
 
     def unique_keys(self, relation: Relation) -> list[tuple[str, ...]]:
-        """Columns of each unique index on columns that are never null, the primary key first."""
+        """Columns of each unique index on columns that are never null, the primary key first.
+
+        They may be columns that this user may not read, which `Relation.types` lacks.
+        """
         ...
 
     def time_candidates(self, relation: Relation) -> list[TimeCandidate]:

@@ -89,8 +89,8 @@ def _examine_relation(
     yield Finding("ok", dataset.name, "table", f"The {kind}{printable(relation.name)} can be read")
     fits = bool(relation.types)
     for finding in (
-        *_columns(dataset, inspection, relation),
-        *_types(dataset, inspection, relation),
+        *_attempted(dataset, "columns", lambda: _columns(dataset, inspection, relation)),
+        *_attempted(dataset, "types", lambda: _types(dataset, inspection, relation)),
     ):
         fits = fits and finding.level != "FAIL"
         yield finding

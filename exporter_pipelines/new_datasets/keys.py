@@ -34,7 +34,8 @@ def chosen_key(inspection: Inspection, relation: Relation) -> Key | None:
     """The key of a table or view; None if nothing identifies its rows."""
     if relation.key is not None:
         return Key((relation.key,), "has a unique index")
-    composite = next(iter(inspection.unique_keys(relation)), ())
+    keys = inspection.unique_keys(relation)
+    composite = next((key for key in keys if not _unreadable(relation, key)), ())
     unproved = None
     for column in _candidates(relation, composite):
         try:
@@ -50,6 +51,16 @@ def chosen_key(inspection: Inspection, relation: Relation) -> Key | None:
         warning = f"{unproved} has no unique index, and its values could not be compared in time"
         return Key((unproved,), "not verified: has no unique index", warning)
     return None
+
+
+def unreadable_key(inspection: Inspection, relation: Relation) -> list[str]:
+    """Columns of the first key that this user may not read; empty if there is no such key."""
+    keys = (_unreadable(relation, key) for key in inspection.unique_keys(relation))
+    return next(filter(None, keys), [])
+
+
+def _unreadable(relation: Relation, key: tuple[str, ...]) -> list[str]:
+    return [column for column in key if column not in relation.types]
 
 
 def query_for(inspection: Inspection, relation: Relation, key: Key) -> str:

@@ -6,7 +6,7 @@ from exporter_pipelines.contracts.inspection import Inspection, Relation
 from exporter_pipelines.contracts.table_profile import Kind, TableProfile, TimeCandidate
 from exporter_pipelines.errors import listed
 from exporter_pipelines.new_datasets.extent import basis_of, measured, rows_of
-from exporter_pipelines.new_datasets.keys import Key, chosen_key, query_for
+from exporter_pipelines.new_datasets.keys import Key, chosen_key, query_for, unreadable_key
 from exporter_pipelines.new_datasets.naming import exported_names
 from exporter_pipelines.new_datasets.plan import Plan, PlannedColumn
 from exporter_pipelines.new_datasets.remarks import Remarks, remarks_on
@@ -36,7 +36,7 @@ def planned(
         raise no_time(relation)
     key = chosen_key(inspection, relation)
     if key is None:
-        raise no_key(relation)
+        raise no_key(relation, unreadable_key(inspection, relation))
     time, others = times[0], tuple(each.column for each in times[1:])
     profile = inspection.profile(relation)
     remarks = remarks_on(inspection, relation, profile, {*key.columns, time.column})

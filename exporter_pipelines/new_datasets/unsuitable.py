@@ -19,6 +19,11 @@ def require_readable(inspection: Inspection, relation: Relation) -> None:
     Raises:
         UnsuitableTableError: they may not.
     """
+    if relation.problem:
+        raise UnsuitableTableError(
+            f"{printable(relation.name)} cannot be read: {relation.problem}",
+            "Read the tables without it, or write a `query:` by hand: docs/datasets.md.",
+        )
     if not relation.readable:
         raise UnsuitableTableError(
             f"This user has no permission to read {printable(relation.name)}.",
@@ -34,7 +39,11 @@ def no_time(relation: Relation) -> UnsuitableTableError:
     called = [name for name in relation.types if is_time_name(name)]
     unreadable = ""
     if called:
-        unreadable = f" No value of {listed(called)} can be read as a time, see docs/types.md."
+        unreadable = (
+            f" What is called like a time ({listed(called)}) cannot be used for one of these "
+            "reasons: it holds values of several types, most of its first values are no times, or "
+            "the unit of its numbers cannot be guessed. See docs/types.md."
+        )
     return UnsuitableTableError(
         f"{printable(relation.name)} has no time column that could decide the day of a row "
         f"(there are: {_types(relation)}).{unreadable}",
@@ -43,8 +52,15 @@ def no_time(relation: Relation) -> UnsuitableTableError:
     )
 
 
-def no_key(relation: Relation) -> UnsuitableTableError:
-    """The error for a table without a key."""
+def no_key(relation: Relation, unreadable: list[str]) -> UnsuitableTableError:
+    """The error for a table without a key, or with one of columns that this user may not read."""
+    if unreadable:
+        table, columns = printable(relation.name), listed(unreadable)
+        return UnsuitableTableError(
+            f"The key of {table} needs {columns}, which this user may not read.",
+            f"GRANT SELECT ({columns}) ON {table} to the user, or write the dataset by hand with "
+            "another key: docs/datasets.md.",
+        )
     return UnsuitableTableError(
         f"{printable(relation.name)} has no key: no unique index on columns that are NOT NULL, and "
         f"no column that is called like a key and has distinct values "

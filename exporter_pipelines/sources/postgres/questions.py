@@ -22,6 +22,7 @@ SELECT n.nspname AS schema, c.relname AS name, c.oid::text AS oid, c.relkind::te
          JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = i.indkey[0]
      WHERE i.indrelid = c.oid AND i.indisunique AND i.indisvalid AND i.indpred IS NULL
          AND i.indnkeyatts = 1 AND a.attnotnull
+         AND has_column_privilege(c.oid, a.attnum, 'SELECT')
          AND (c.relkind = 'p' OR NOT EXISTS (SELECT FROM pg_inherits WHERE inhparent = c.oid))
      ORDER BY i.indisprimary DESC, a.attnum LIMIT 1) AS key
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-_COLUMNS = 'SELECT name, type, "notnull", pk FROM pragma_table_xinfo(?, ?)'
+# With generated columns (2 and 3), without the hidden ones of virtual tables (1), which only a
+# statement that names them can read.
+_COLUMNS = 'SELECT name, type, "notnull", pk FROM pragma_table_xinfo(?, ?) WHERE hidden <> 1'
 # An index over an expression has columns without a name.
 _INDEXES = """
 SELECT i."unique" AND (SELECT count(*) FROM pragma_index_info(i.name, ?)) = 1

@@ -39,6 +39,10 @@ class OwnCollations:
             connection.create_collation(name, self._stand_in(name))
         self.binary = " COLLATE BINARY" if names else ""
 
+    def forget_used(self) -> None:
+        """Let the next statement run after one that was refused."""
+        self._used.clear()
+
     def refuse_used(self) -> None:
         """Refuse a statement that compared text with a stand-in.
 

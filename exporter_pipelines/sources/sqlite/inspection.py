@@ -36,7 +36,7 @@ from exporter_pipelines.sources.sqlite.collations import OwnCollations
 from exporter_pipelines.sources.sqlite.connection import error_name, message_without_values, path_of
 from exporter_pipelines.sources.sqlite.file import read_only_uri, shm_of, uses_wal, wal_of
 from exporter_pipelines.sources.sqlite.profile import SqliteProfiles
-from exporter_pipelines.sources.sqlite.query import quoted, table_name
+from exporter_pipelines.sources.sqlite.query import quoted, table_name, written_name
 from exporter_pipelines.sources.sqlite.types import is_usual, needed_for, shown_type, stored
 from exporter_pipelines.sources.sqlite.values import SqliteValues
 from exporter_pipelines.sources.time_encodings import NotAnInstantError
@@ -127,7 +127,7 @@ class SqliteInspection:
         """See `contracts.inspection.Inspection.relations`."""
         if schema not in (None, "main"):
             return []
-        return self._relations(_USER_TABLES, skip_broken=True)
+        return self._relations(_USER_TABLES, keep_broken=True)
 
     def misfit(self, column: Column, type_name: str, source: SourceConfig) -> str | None:
         """See `contracts.inspection.Inspection.misfit`."""
@@ -146,20 +146,21 @@ class SqliteInspection:
         name, table = quoted(column), self._handles[relation.native]
         found = self._rows(
             f"SELECT {name} FROM {table} "  # noqa: S608 - quoted, as below
-            f"WHERE {name} > 0 AND typeof({name}) IN ('integer', 'real') LIMIT 1"
+            f"WHERE {name}{self._binary} > 0 AND typeof({name}) IN ('integer', 'real') LIMIT 1"
         )
         return likely_encoding(float(found[0][0])) if found else None
 
     def missing_index(self, relation: Relation, column: str) -> str | None:
         """See `contracts.inspection.Inspection.missing_index`."""
-        if SqliteCatalog(self._rows, relation.name).begins_an_index(column):
+        table = relation.native
+        if SqliteCatalog(self._rows, table).begins_an_index(column):
             return None
-        name = quoted(f"{relation.name}_{column}")
-        return f"CREATE INDEX {name} ON {quoted(relation.name)} ({quoted(column)});"
+        name = quoted(f"{table}_{column}")
+        return f"CREATE INDEX {name} ON {quoted(table)} ({quoted(column)});"
 
     def key_repeats(self, relation: Relation, column: str) -> bool | None:
         """See `contracts.inspection.Inspection.key_repeats`."""
-        if SqliteCatalog(self._rows, relation.name).is_unique(column):
+        if SqliteCatalog(self._rows, relation.native).is_unique(column):
             return None
         table, name = self._handles[relation.native], quoted(column)
         return bool(
@@ -249,24 +250,36 @@ class SqliteInspection:
         return [value for (value,) in found]
 
     def _relations(
-        self, condition: str, *parameters: str, skip_broken: bool = False
+        self, condition: str, *parameters: str, keep_broken: bool = False
     ) -> list[Relation]:
-        """A view that needs a function or a module of its application counts as broken."""
         found = []
         for name, kind in self._rows(_TABLES + condition + _LIMIT, parameters):
             try:
-                catalog = SqliteCatalog(self._rows, name)
-                self._rows(f"SELECT 1 FROM {quoted(name)} LIMIT 0")  # noqa: S608
-            except ExporterError:
-                if not skip_broken:
+                found.append(self._table(name, is_view=kind == "view"))
+            except ExporterError as error:
+                if not keep_broken:
                     raise
-                continue
-            types = {column.name: column.declared_type.lower() for column in catalog.columns}
-            # Prefer the primary key.
-            columns = sorted(catalog.columns, key=lambda column: not column.primary_key)
-            key = next((c.name for c in columns if catalog.is_unique(c.name)), None)
-            found.append(self._relation(name, quoted(name), types, is_view=kind == "view", key=key))
+                found.append(
+                    Relation(
+                        written_name(name), kind == "view", False, {}, None, name,
+                        problem=error.message,
+                    )
+                )  # fmt: skip
         return found
+
+    def _table(self, name: str, *, is_view: bool) -> Relation:
+        """A table or view.
+
+        Raises:
+            ExporterError: it needs what only its application has, or is too slow.
+        """
+        catalog = SqliteCatalog(self._rows, name)
+        self._rows(f"SELECT 1 FROM {quoted(name)} LIMIT 0")  # noqa: S608
+        types = {column.name: column.declared_type.lower() for column in catalog.columns}
+        # Prefer the primary key.
+        columns = sorted(catalog.columns, key=lambda column: not column.primary_key)
+        key = next((c.name for c in columns if catalog.is_unique(c.name)), None)
+        return self._relation(name, quoted(name), types, is_view=is_view, key=key)
 
     def _relation(
         self, name: str, handle: str, declared: dict[str, str], *, is_view: bool, key: str | None
@@ -280,7 +293,7 @@ class SqliteInspection:
                 # It needs a function of the application. Without any column, the table does.
                 if len(declared) == 1:
                     raise
-        return Relation(name, is_view, True, types, key, name)
+        return Relation(written_name(name), is_view, True, types, key, name)
 
     def _stored_type(self, handle: str, column: str) -> str | None:
         """The most frequent type in the first rows; SQLite stores any type in any column."""
@@ -308,6 +321,7 @@ class SqliteInspection:
         try:
             if self._collations is None:
                 self._collations = OwnCollations(self._connection)
+            self._collations.forget_used()
             found = self._connection.execute(statement, parameters).fetchall()
         except sqlite3.Error as error:
             if error_name(error) == "SQLITE_INTERRUPT":

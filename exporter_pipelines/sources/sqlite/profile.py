@@ -88,7 +88,8 @@ class SqliteProfiles:
         single: list[tuple[str, ...]] = [
             (c.name,) for c in self._catalog.columns if self._catalog.is_unique(c.name)
         ]
-        return [tuple(c.name for c in keys), *single] if len(keys) > 1 else single
+        found = [tuple(c.name for c in keys), *single] if len(keys) > 1 else single
+        return [key for key in found if all(name in self._relation.types for name in key)]
 
     def time_candidates(self) -> list[TimeCandidate]:
         """See `Inspection.time_candidates`."""

@@ -58,6 +58,11 @@ def table_name(source: SourceConfig) -> str:
     return table[5:] if table.lower().startswith("main.") else table
 
 
+def written_name(name: str) -> str:
+    """How `table:` names a table of the file, see `table_name`."""
+    return f"main.{name}" if name.lower().startswith("main.") else name
+
+
 def limit_of(dataset: Dataset, encoding: str) -> int:
     """Bytes above which SQL cuts a text off, in a database with this encoding.
 

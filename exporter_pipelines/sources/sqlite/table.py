@@ -16,7 +16,13 @@ from exporter_pipelines.errors import (
 )
 from exporter_pipelines.sources.sqlite.catalog import SqliteCatalog
 from exporter_pipelines.sources.sqlite.connection import SqliteConnection, SqliteStatementError
-from exporter_pipelines.sources.sqlite.query import quoted, relation, rule_probe, table_name
+from exporter_pipelines.sources.sqlite.query import (
+    quoted,
+    relation,
+    rule_probe,
+    table_name,
+    written_name,
+)
 from exporter_pipelines.sources.sqlite.types import type_of
 from exporter_pipelines.sources.time_encodings import NUMBERS
 
@@ -130,7 +136,7 @@ class SqliteTable:
         )
         return UnknownTableError(
             f"The table {self._dataset.config.source.table!r} of {self._dataset.name} does not "
-            f"exist (there are: {listed(name for (name,) in tables)}).",
+            f"exist (there are: {listed(written_name(name) for (name,) in tables)}).",
             "Correct `table` in its defs.yaml.",
         )
 
