@@ -161,6 +161,22 @@ def test_a_timezone_that_the_server_does_not_know_is_named(
     assert "'Europe/Gaul'" in refused(ConfigurationError, published.url, store, newer)
 
 
+def test_a_failed_cast_is_not_mistaken_for_an_unknown_timezone(
+    published: Backend, store: LocalStore
+) -> None:
+    published.run(
+        "CREATE FUNCTION zoned(zone text) RETURNS timestamptz LANGUAGE sql STABLE "
+        "AS 'SELECT now() AT TIME ZONE zone AT TIME ZONE zone'"
+    )
+    for cell in (f"(left(message, 0) || '{SECRET}')::timestamptz", f"zoned(level || '{SECRET}')"):
+        published.run(
+            f"CREATE OR REPLACE VIEW broken AS SELECT id, level, message, source, {cell} "
+            "AS timestamp FROM logs"
+        )
+        message = refused(ExporterError, published.url, store, dataset(source={"table": "broken"}))
+        assert "does not know the timezone" not in message
+
+
 def test_a_table_without_select_privilege_is_refused(published: Backend, store: LocalStore) -> None:
     role = f"reader_{published.url.split('/')[3].split('?')[0]}"
     published.run(f"CREATE ROLE {role}")

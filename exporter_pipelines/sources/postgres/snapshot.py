@@ -17,7 +17,7 @@ from exporter_pipelines.contracts.outside_days import ExportableDays, OutsideRow
 from exporter_pipelines.contracts.source import NOTES_COLUMN, SourceIdentity, SourceInfo
 from exporter_pipelines.errors import ConfigurationError, SourceLostError
 from exporter_pipelines.sources.postgres.connection import PostgresConnection
-from exporter_pipelines.sources.postgres.errors import PostgresStatementError
+from exporter_pipelines.sources.postgres.errors import PostgresStatementError, PostgresStoppedError
 from exporter_pipelines.sources.postgres.outside import PostgresOutside
 from exporter_pipelines.sources.postgres.proven_guards import without_proven_guards
 from exporter_pipelines.sources.postgres.query import (
@@ -28,12 +28,14 @@ from exporter_pipelines.sources.postgres.query import (
 )
 from exporter_pipelines.sources.postgres.questions import REWRITTEN
 from exporter_pipelines.sources.postgres.table import PostgresTable
+from exporter_pipelines.sources.postgres.times import zone_literal
 
 _INFO = """
 SELECT pg_current_snapshot()::text AS snapshot, current_setting('server_version') AS version,
     current_database()::text AS database, ({resolved}) AS resolved
 """
 _SHOWN_BYTES = 500
+_INVALID_PARAMETER = "22023"
 
 
 class PostgresDaySnapshot:
@@ -177,15 +179,27 @@ class PostgresDaySnapshot:
         question = self._query.counts(with_fingerprint=not self._fingerprint_follows_from_rows())
         try:
             return self._connection.rows(question, is_slow=True)[0]
-        except (SourceLostError, PostgresStatementError) as error:
+        except (PostgresStatementError, PostgresStoppedError) as error:
             zone = self._dataset.config.source.timezone
-            if "time zone" in error.message:
+            if zone is not None and not self._knows_zone(zone, error):
                 raise ConfigurationError(
                     f"This PostgreSQL server does not know the timezone {zone!r} of "
                     f"{self._dataset.name}.",
                     "Use an older name of the zone, or update the server's time zone data.",
                 ) from None
             raise
+
+    def _knows_zone(self, zone: str, error: PostgresStatementError | PostgresStoppedError) -> bool:
+        """Whether a statement failed for another reason than the zone. Ends the transaction."""
+        if error.sqlstate != _INVALID_PARAMETER:
+            return True
+        self._connection.execute("ROLLBACK")
+        probe = sql.SQL("SELECT now() AT TIME ZONE {} AS local").format(zone_literal(zone))
+        try:
+            self._connection.rows(probe.as_string(None))
+        except (PostgresStatementError, PostgresStoppedError) as refusal:
+            return refusal.sqlstate != _INVALID_PARAMETER
+        return True
 
 
 def _decoded(columns: dict[str, pa.Array]) -> dict[str, pa.Array]:
