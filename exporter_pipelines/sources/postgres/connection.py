@@ -6,7 +6,6 @@ Does not belong here: the statements (`query`) and the error messages (`errors`)
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,13 +13,12 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
 import adbc_driver_manager
-import psycopg
 import pyarrow as pa
 
 # Private. The public way (adbc_driver_manager.dbapi) imports pandas and polars and takes 1.4 s.
 from adbc_driver_manager._reader import AdbcRecordBatchReader
 from psycopg import sql
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.conninfo import make_conninfo
 
 from exporter_pipelines.errors import (
     ConfigurationError,
@@ -28,9 +26,10 @@ from exporter_pipelines.errors import (
     SourceUnavailableError,
 )
 from exporter_pipelines.sources.postgres.driver import ENTRYPOINT, driver_at
-from exporter_pipelines.sources.postgres.errors import SERVER_TROUBLE, PostgresErrors, malformed
+from exporter_pipelines.sources.postgres.errors import SERVER_TROUBLE, PostgresErrors
 from exporter_pipelines.sources.postgres.questions import HOMONYMS
 from exporter_pipelines.sources.postgres.session_settings import SETTINGS
+from exporter_pipelines.sources.postgres.url import parameters_of, row_security_of
 from exporter_pipelines.sources.postgres.watchdog import NoAnswerError, Watchdog
 
 BATCH_BYTES = 4 * 1024 * 1024
@@ -111,9 +110,9 @@ class PostgresConnection:
         self._watchdog.tcp_user_timeout_ms = int(parameters["tcp_user_timeout"] or 0)
         self._errors = PostgresErrors(parameters, variable)
         self._named_host = str(parameters.get("host") or parameters.get("hostaddr") or "")
-        chosen = re.search(r"row_security\s*=\s*(on|off)", str(parameters.get("options", "")))
-        self.is_filtered_on_purpose = bool(chosen and chosen[1] == "on")
-        self._row_security = chosen[1] if chosen else row_security
+        chosen = row_security_of(str(parameters.get("options") or ""))
+        self.is_filtered_on_purpose = chosen == "on"
+        self._row_security = chosen or row_security
         self._database: Any = None
         self._connection: Any = None
         self._homonyms: frozenset[str] | None = None
@@ -328,18 +327,6 @@ class PostgresConnection:
                 raise self._errors.lost(error) from None
 
     def _parameters(self, url: str) -> dict[str, Any]:
-        try:
-            given = conninfo_to_dict(url)
-        except psycopg.Error:
-            raise malformed(self._variable) from None
-        # If the password contains @, / or ?, libpq reads its rest as host, port or database, and
-        # shows it in errors. In other parameters, an @ is an ordinary character.
-        address, _, options = url.partition("?")
-        misread = address.count("@") > 1 or ("@" in address and not given.get("user"))
-        misread |= "@" in options and "@" in f"{given.get('host')}{given.get('dbname')}"
-        numbers = [str(given.get(name) or "") for name in ("port", "tcp_user_timeout")]
-        if misread or not all(re.fullmatch("[0-9,]*", number) for number in numbers):
-            raise malformed(self._variable)
         defaults = {
             "connect_timeout": CONNECT_TIMEOUT_S,
             "application_name": "exporter_pipelines",
@@ -349,7 +336,7 @@ class PostgresConnection:
             "keepalives_count": 3,
             "tcp_user_timeout": self._watchdog.tcp_user_timeout_ms,
         }
-        return {**defaults, **given}
+        return {**defaults, **parameters_of(url, self._variable)}
 
 
 def _reader(statement: Any) -> AdbcRecordBatchReader:

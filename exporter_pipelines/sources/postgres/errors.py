@@ -13,13 +13,13 @@ from typing import Any
 from psycopg import pq
 
 from exporter_pipelines.errors import (
-    ConfigurationError,
     ExporterError,
     SourceLostError,
     SourceStalledError,
     SourceUnavailableError,
     printable,
 )
+from exporter_pipelines.sources.postgres.refusals import RETRYABLE, hint_for, may_pass
 
 LONGEST_USER = 31
 """A longer user name may be a token (GitHub's have 40 characters), so it is not shown."""
@@ -41,38 +41,8 @@ _CORRECT = (
     "Until then, the export of this day fails in the same way."
 )
 
-# Connection lost; too many connections; server shuts down, crashed, starts up; serialization and
-# recovery conflicts; deadlock. Not 57014: a statement was cancelled, or timed out, on purpose.
-_RETRYABLE = re.compile("08...|53300|57P0[123]|40001|40P01")
-
-# When a server refuses a connection, libpq returns no SQLSTATE, only the text.
-_RETRYABLE_WORDS = re.compile(
-    r"starting up|shutting down|in recovery mode|not (yet )?accepting|consistent recovery state"
-    r"|too many (clients|connections)|remaining connection slots|the database system is"
-    r"|terminating connection"
-)
-# libpq writes two spaces after the severity, in any language of the server.
-_SERVER_MESSAGE = re.compile(r"failed: [^\s:]+:  ")
-_PERMANENT = re.compile(
-    r"no password supplied|does not support|certificate|GSS|invalid|unsupported|not known"
-    r"|too long|Permission denied|private key|service|SSL is not|SSL error"
-)
-# In this order. Without a match, the server may be down, or the address may be wrong.
-_CONNECTION_HINTS = (
-    ("root certificate file", "Put the certificate of the authority that signed the server's "
-     "certificate there, or name its file with sslrootcert= in {variable}."),
-    ("certificate|private key|SSL|sslmode", "Correct sslmode, sslrootcert, sslcert and sslkey in "
-     "{variable}, or the certificate of the server."),
-    ("password authentication failed|no password supplied",
-     "Correct the user or password in {variable}."),
-    ("pg_hba.conf|authentication", "Allow this user, database and address in pg_hba.conf of the "
-     "server, or correct them in {variable}."),
-    ("definition of service|service file", "Correct the service in {variable}, or its definition "
-     "in pg_service.conf."),
-    ("does not exist", "Correct the database or user name in {variable}."),
-    ("startup parameter", "The pooler does not accept a parameter of {variable}. Remove it, or set "
-     "it for the role on the server."),
-)  # fmt: skip
+# The driver repeats the statements with which it begins, before the message of the server.
+_FAILED_QUERY = re.compile(r"^.*?Failed to execute query '.*?': ", re.DOTALL)
 _SECRET_NAMES = re.compile("password|secret|token")
 
 
@@ -92,12 +62,10 @@ class PostgresErrors:
     def unavailable(self, error: Exception) -> SourceUnavailableError:
         """The server could not be reached, or refused the connection."""
         text = self._safe(error)
-        hint = next(
-            (hint for words, hint in _CONNECTION_HINTS if re.search(words, text)),
-            "Check that the server is running and that {variable} has its address.",
-        ).format(variable=self._variable)
         return SourceUnavailableError(
-            f"Cannot connect to PostgreSQL {self._target}: {text}.", hint, _may_connect(str(error))
+            f"Cannot connect to PostgreSQL {self._target}: {text}.",
+            hint_for(error, text, self._variable),
+            may_pass(error),
         )
 
     def no_answer_to_connect(self, limit_s: float) -> SourceUnavailableError:
@@ -123,7 +91,7 @@ class PostgresErrors:
         if (sqlstate or "")[:2] not in _QUOTES_NAMES:
             text = _without_values(text)
         if sqlstate:
-            retryable = bool(_RETRYABLE.fullmatch(sqlstate))
+            retryable = bool(RETRYABLE.fullmatch(sqlstate))
         else:
             retryable = str(error).startswith("IO:") and "ERROR:" not in str(error)
         if "ERROR:" in str(error):
@@ -147,12 +115,13 @@ class PostgresErrors:
         return PostgresStatementError(
             sqlstate,
             f"PostgreSQL {self._target} refused a statement ({sqlstate}): {text}.",
-            bool(_RETRYABLE.fullmatch(sqlstate)),
+            bool(RETRYABLE.fullmatch(sqlstate)),
         )
 
     def _safe(self, error: Exception) -> str:
         """The first line of a driver's message, without its prefix and without secrets."""
-        line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        text = _FAILED_QUERY.sub("", str(error).strip()) or type(error).__name__
+        line = text.splitlines()[0]
         line = re.sub(r"^.*?(FATAL:|ERROR:)\s*", "", line)
         line = re.sub(r"^[A-Z_]+: \[libpq\] (Failed to connect: )?", "", line)
         for secret in self._secrets:
@@ -185,26 +154,6 @@ class PostgresStoppedError(SourceLostError):
     def __init__(self, sqlstate: str, message: str, hint: str, retryable: bool) -> None:
         super().__init__(message, hint, retryable)
         self.sqlstate = sqlstate
-
-
-def malformed(variable: str) -> ConfigurationError:
-    """The error for a URL that libpq cannot parse, or would misread."""
-    return ConfigurationError(
-        f"The URL in {variable} is malformed.",
-        "Write postgresql://user:password@host:5432/database and percent-encode special "
-        "characters of the password (@ is %40, / is %2F). The URL is not shown, because it may "
-        "contain a secret.",
-    )
-
-
-def _may_connect(text: str) -> bool:
-    """Whether connecting again may help.
-
-    In doubt it is not retried: servers lock accounts after repeated wrong passwords.
-    """
-    if _RETRYABLE_WORDS.search(text):
-        return True
-    return not (_SERVER_MESSAGE.search(text) or "FATAL:" in text or _PERMANENT.search(text))
 
 
 def _without_values(message: str) -> str:
