@@ -8,6 +8,7 @@ the shell. Our own commands do the same with `load_dotenv`.
 from __future__ import annotations
 
 import datetime as dt
+import io
 import math
 import os
 import re
@@ -41,8 +42,11 @@ def load_dotenv() -> list[str]:
 
     Returns:
         Names of these variables; never a value.
+
+    Raises:
+        ConfigurationError: the file is not in UTF-8, or this user may not read it.
     """
-    values = _dotenv()
+    values = dotenv()
     replaced = [name for name, value in values.items() if os.environ.get(name, value) != value]
     os.environ.update(values)
     _announce(replaced)
@@ -63,15 +67,45 @@ def announce_dotenv_of_dagster() -> None:
     shell = dict(entry.split("=", 1) for entry in map(os.fsdecode, began_with) if "=" in entry)
     _announce([
         name
-        for name, value in _dotenv().items()
+        for name, value in dotenv().items()
         if shell.get(name, value) != value == os.environ.get(name)
     ])  # fmt: skip
 
 
-def _dotenv() -> dict[str, str]:
-    file = Path(".env")
-    found = dotenv_values(file) if file.exists() else {}
+def dotenv() -> dict[str, str]:
+    """The variables of the `.env` of the working directory, as Dagster reads them.
+
+    Raises:
+        ConfigurationError: the file is not in UTF-8, or this user may not read it.
+    """
+    file = Path(".env").absolute()
+    if not file.is_file() and not file.is_fifo():
+        return {}
+    found = dotenv_values(stream=io.StringIO(_text_of(file), newline=None))
     return {name: value for name, value in found.items() if value is not None}
+
+
+def _text_of(file: Path) -> str:
+    try:
+        content = file.read_bytes()  # once: it may be a pipe of a password manager
+    except OSError as error:
+        raise ConfigurationError(
+            f"{file} cannot be read: {(error.strerror or type(error).__name__).lower()}.",
+            "Give this user permission to read it.",
+        ) from None
+    bad = [place] if (place := content.find(b"\0")) >= 0 else []
+    text = ""
+    try:
+        text = content.decode()
+    except UnicodeDecodeError as error:
+        bad.append(error.start)
+    if bad:
+        line, byte = content.count(b"\n", 0, min(bad)) + 1, content[min(bad)]
+        raise ConfigurationError(
+            f"{file} is not UTF-8 text: line {line} has the byte 0x{byte:02x}.",
+            "Save the file as UTF-8.",
+        )
+    return text
 
 
 def _announce(replaced: list[str]) -> None:
@@ -84,7 +118,7 @@ def _announce(replaced: list[str]) -> None:
 
 def origin(variable: str) -> str:
     """Where a variable is set, for messages: the path of `.env`, or the environment."""
-    return str(Path(".env").absolute()) if variable in _dotenv() else "the environment"
+    return str(Path(".env").absolute()) if variable in dotenv() else "the environment"
 
 
 def start_date() -> str:

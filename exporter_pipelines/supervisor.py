@@ -47,10 +47,10 @@ _PING_SECONDS = 5
 @click.option("--port", type=click.IntRange(1, 65535), default=3000, show_default=True)
 def main(host: str, port: int) -> None:
     """Run the Dagster UI and the daemon of the project in the working directory until Ctrl-C."""
-    stop = _stop_on_signals()
-    in_dotenv = "EXPORTER_UI_URL" in settings.load_dotenv()
     url = f"http://{host}:{port}"
     try:
+        in_dotenv = "EXPORTER_UI_URL" in settings.load_dotenv()
+        stop = _stop_on_signals()
         with _only_one(_home(), url) as lock:
             _refuse_a_port_in_use(host, port)
             with tempfile.TemporaryDirectory(prefix="exporter-") as folder:

@@ -9,8 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
-from exporter_pipelines import databases, settings
+from exporter_pipelines import cli, databases, settings, supervisor
 from exporter_pipelines.errors import ConfigurationError, MissingSettingError
 
 
@@ -158,3 +159,48 @@ def test_the_sample_backend_is_imported_for_the_word_demo_only(
     assert imported == str(is_imported)
     assert ("sample backend does not exist yet" in message) is is_imported
     assert not (tmp_path / "none").exists()
+
+
+DOTENV = "EXPORTER_TIMEZONE=UTC\nEXPORTER_SOURCE_URL=sqlite:///größe.db\n"
+COMMANDS = {
+    "doctor": 1, "init": 1, "verify": 2, "output adopt": 1, "prune": 1, "alert-test": 1,
+    "export logs 2026-11-01": 2, "keep logs 2026-11-01": 1,
+    "accept-source logs": 1,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [
+        (DOTENV.encode("utf-16"), "line 1 has the byte 0x"),
+        (DOTENV.encode("utf-16-le"), "line 1 has the byte 0x00"),
+        (DOTENV.encode("latin-1"), "line 2 has the byte 0xf6"),
+        (b"EXPORTER_TIMEZONE=UTC\0\n", "line 1 has the byte 0x00"),
+    ],
+)
+def test_a_dotenv_that_is_not_utf8_is_named_by_every_command(
+    tmp_path: Path, content: bytes, fault: str
+) -> None:
+    file = tmp_path / ".env"
+    file.write_bytes(content)
+    for command, code in COMMANDS.items():
+        done = CliRunner().invoke(cli.main, command.split())
+        assert done.exit_code == code, (command, done.output)
+        assert f"Error: {file} " in done.output, command
+        assert fault in done.output
+        assert "UTF-8" in done.output
+    done = CliRunner().invoke(supervisor.main)
+    assert f"Error: {file} " in done.output
+
+
+def test_a_dotenv_with_line_ends_and_a_mark_of_windows_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EXPORTER_TIMEZONE", "UTC")
+    monkeypatch.setenv("EXPORTER_SOURCE_URL", "demo")
+    (tmp_path / ".env").write_bytes(
+        "\ufeffEXPORTER_TIMEZONE='Asia/Tokyo'\r\nEXPORTER_SOURCE_URL=größe\r\n".encode()
+    )
+    settings.load_dotenv()
+    assert settings.timezone() == "Asia/Tokyo"
+    assert settings.source_url("EXPORTER_SOURCE_URL") == "größe"

@@ -10,6 +10,7 @@ import importlib
 
 import click
 
+from exporter_pipelines.errors import ConfigurationError
 from exporter_pipelines.process_memory import freeze_gc
 
 _COMMANDS = {
@@ -40,6 +41,13 @@ class _Commands(click.Group):
         freeze_gc()
         command: click.Command = getattr(imported, function)
         return command
+
+    def invoke(self, ctx: click.Context) -> object:
+        """End with one sentence where a setting is wrong before a command begins, as in `.env`."""
+        try:
+            return super().invoke(ctx)
+        except ConfigurationError as error:
+            raise click.ClickException(str(error)) from None
 
 
 @click.command(

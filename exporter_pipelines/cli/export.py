@@ -59,8 +59,8 @@ def export(arguments: tuple[str, ...], only: set[str], **flags: bool) -> None:
       3    the database, the output folder or Dagster's history cannot be reached
       130  interrupted; finished days stay published
     """  # noqa: D301 - click wants the character itself
-    settings.load_dotenv()
     try:
+        settings.load_dotenv()
         raise SystemExit(_export(parse_request(arguments, only, **flags)))
     except ExporterError as error:
         click.echo(f"Error: {error}", err=True)

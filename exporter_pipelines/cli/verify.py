@@ -48,9 +48,9 @@ def verify(
       1  at least one finding
       2  something could not be checked, or the command was used incorrectly
     """  # noqa: D301 - click wants the character itself
-    settings.load_dotenv()
     summary = Summary(output="")
     try:
+        settings.load_dotenv()
         summary.output = str(settings.output_root())
         selection = selection_of(
             datasets, _key(day), _key(first), _key(last), quick=quick, source=source

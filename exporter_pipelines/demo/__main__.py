@@ -5,18 +5,22 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from dotenv import dotenv_values
-
 from exporter_pipelines import settings
 from exporter_pipelines.demo.backend import start_server
 from exporter_pipelines.demo.seed import STORY, days, seed_once
 from exporter_pipelines.demo.summary import DATASETS, print_summary
+from exporter_pipelines.errors import ConfigurationError
 from exporter_pipelines.extras import MissingExtraError, is_installed
 
 
 def main() -> int:
     """Run the tour; 0 when the exports match the story of the sample."""
-    if not _points_at_demo():
+    try:
+        is_demo = _points_at_demo()
+    except ConfigurationError as error:
+        print(error)
+        return 2
+    if not is_demo:
         print(
             "EXPORTER_SOURCE_URL in .env names your own database. The demo would mix sample data "
             "into your exports.\nRun `make demo` in a fresh clone, or set EXPORTER_SOURCE_URL=demo "
@@ -47,12 +51,12 @@ def main() -> int:
 
 def _points_at_demo() -> bool:
     """Whether .env selects the sample; Dagster's values of .env override the shell's."""
-    value = dotenv_values(".env").get("EXPORTER_SOURCE_URL")
+    value = settings.dotenv().get("EXPORTER_SOURCE_URL")
     return value in (None, settings.DEMO_SOURCE)
 
 
 def _in_range(first: str, last: str) -> bool:
-    values = dotenv_values(".env")
+    values = settings.dotenv()
     end = values.get("EXPORTER_END_DATE")
     return (values.get("EXPORTER_START_DATE") or first) <= first and (not end or last < end)
 
