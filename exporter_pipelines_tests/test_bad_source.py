@@ -384,6 +384,23 @@ def test_a_cell_in_a_message_of_another_language_is_never_shown(
     refused(SourceLostError, published.url, store, dataset(source={"table": "broken"}))
 
 
+@pytest.mark.parametrize("sqlstate", ["42P01", "57014", "P0001", "08006"])
+def test_the_text_that_a_function_raises_is_never_shown(
+    published: Backend, store: LocalStore, sqlstate: str
+) -> None:
+    published.run(
+        "CREATE FUNCTION raising(cell text) RETURNS text LANGUAGE plpgsql AS $$ BEGIN "
+        f"RAISE EXCEPTION 'relation {SECRET} % does not exist', cell USING errcode = '{sqlstate}'; "
+        "END $$"
+    )
+    published.run(
+        "CREATE VIEW broken AS SELECT id, level, raising(message) AS message, source, timestamp "
+        "FROM logs"
+    )
+    message = refused(ExporterError, published.url, store, dataset(source={"table": "broken"}))
+    assert f"error {sqlstate} in a function of the database" in message
+
+
 def test_a_server_error_late_in_the_stream_fails_the_day(large: Backend, store: LocalStore) -> None:
     large.run("CREATE INDEX in_order ON logs (timestamp, id)")
     name = large.run("SELECT current_database()")[0][0]

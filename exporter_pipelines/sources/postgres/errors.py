@@ -35,12 +35,25 @@ _NOT_FILLED = (
     "If it is a materialized view, fill it with REFRESH MATERIALIZED VIEW, as its owner. It stays "
     "unreadable until then."
 )
+_NO_PRIVILEGE = (
+    "The user lacks a privilege: GRANT SELECT on what the message names, and USAGE on its schema. "
+    "Or row-level security hides rows from the user: ALTER ROLE ... BYPASSRLS. The owner of a view "
+    "or function needs the same."
+)
 _AGAIN = "Run it again when the server is available."
 _CORRECT = (
     "Correct what the message names: a value, the table, the query, or a limit of the server. "
     "Until then, the export of this day fails in the same way."
 )
 
+_BY_SQLSTATE = {"55000": _NOT_FILLED, "42501": _NO_PRIVILEGE}
+
+# Where an error occurred, as far as its text is certainly one of the server. A function in PL/pgSQL
+# or another language may raise any text with any SQLSTATE.
+_SAFE_CONTEXT = re.compile(
+    r'parallel worker|SQL function ".*" (statement \d+|during \w+)'
+    r"|remote SQL command: .*|JSON data, .*"
+)
 # The driver repeats the statements with which it begins, before the message of the server.
 _FAILED_QUERY = re.compile(r"^.*?Failed to execute query '.*?': ", re.DOTALL)
 _SECRET_NAMES = re.compile("password|secret|token")
@@ -86,10 +99,8 @@ class PostgresErrors:
 
     def lost(self, error: Exception) -> SourceLostError:
         """The connection was lost, or the server stopped a query."""
-        text = self._safe(error)
         sqlstate = getattr(error, "sqlstate", None)
-        if (sqlstate or "")[:2] not in _QUOTES_NAMES:
-            text = _without_values(text)
+        text = self._without_rows(error, sqlstate or "")
         if sqlstate:
             retryable = bool(RETRYABLE.fullmatch(sqlstate))
         else:
@@ -98,7 +109,8 @@ class PostgresErrors:
             return PostgresStoppedError(
                 sqlstate or "",
                 f"PostgreSQL {self._target} stopped the query: {text}.",
-                f"Nothing of this day was published. {_AGAIN if retryable else _CORRECT}",
+                "Nothing of this day was published. "
+                + (_AGAIN if retryable else _BY_SQLSTATE.get(sqlstate or "", _CORRECT)),
                 retryable,
             )
         return SourceLostError(
@@ -109,14 +121,22 @@ class PostgresErrors:
 
     def refused(self, error: Exception, sqlstate: str) -> PostgresStatementError:
         """The server reported an error for a statement."""
-        text = self._safe(error)
-        if sqlstate[:2] not in _QUOTES_NAMES:
-            text = _without_values(text)
+        text = self._without_rows(error, sqlstate)
         return PostgresStatementError(
             sqlstate,
             f"PostgreSQL {self._target} refused a statement ({sqlstate}): {text}.",
             bool(RETRYABLE.fullmatch(sqlstate)),
         )
+
+    def _without_rows(self, error: Exception, sqlstate: str) -> str:
+        """What is shown of an error that may have occurred while rows were read."""
+        if not all(_SAFE_CONTEXT.fullmatch(line) for line in _context(error).splitlines()):
+            return (
+                f"error {sqlstate} in a function of the database (its text is not shown, because "
+                "it may contain values of rows)"
+            )
+        text = self._safe(error)
+        return text if sqlstate[:2] in _QUOTES_NAMES else _without_values(text)
 
     def _safe(self, error: Exception) -> str:
         """The first line of a driver's message, without its prefix and without secrets."""
@@ -140,7 +160,7 @@ class PostgresStatementError(ExporterError):
 
     def __init__(self, sqlstate: str, message: str, retryable: bool = False) -> None:
         hint = "Run SELECT * FROM the dataset's table in psql as the same user to see why."
-        super().__init__(message, _NOT_FILLED if sqlstate == "55000" else hint)
+        super().__init__(message, _BY_SQLSTATE.get(sqlstate, hint))
         self.sqlstate, self.retryable = sqlstate, retryable
 
 
@@ -154,6 +174,13 @@ class PostgresStoppedError(SourceLostError):
     def __init__(self, sqlstate: str, message: str, hint: str, retryable: bool) -> None:
         super().__init__(message, hint, retryable)
         self.sqlstate = sqlstate
+
+
+def _context(error: Exception) -> str:
+    """Where in functions an error occurred; empty if outside of them."""
+    details = dict(getattr(error, "details", None) or ())
+    found = details.get("PG_DIAG_CONTEXT") or details.get(b"PG_DIAG_CONTEXT") or b""
+    return found.decode("utf-8", "replace") if isinstance(found, bytes) else str(found)
 
 
 def _without_values(message: str) -> str:
