@@ -156,7 +156,7 @@ def test_what_a_crash_left_of_a_sqlite_file_is_left_as_it_is(
     before = sorted(crashed.iterdir())
     doctor.run("--dataset", "logs")
     assert sorted(crashed.iterdir()) == before
-    assert "start it once" in doctor.found("FAIL", "connection")["hint"]
+    assert "(there are: entries, late, other, recent)" in doctor.found("FAIL", "table")["message"]
 
 
 def test_a_transaction_that_a_crash_left_open_is_said(

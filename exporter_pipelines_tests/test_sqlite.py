@@ -13,6 +13,7 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -38,6 +39,7 @@ from exporter_pipelines_tests.support.databases import (
     with_shipped_tables,
 )
 from exporter_pipelines_tests.support.datasets import (
+    databases,
     dataset,
     export,
     open_day,
@@ -598,6 +600,35 @@ def test_what_a_crashed_application_left_is_never_read_as_data(
         message = refused(SourceUnavailableError, left, store)
         assert "its application did not end a transaction" in message
         assert "start it once" in message
+
+
+def test_a_copied_file_with_its_log_alone_is_read_without_a_trace(
+    tmp_path: Path, store: LocalStore
+) -> None:
+    (tmp_path / "app").mkdir()
+    (tmp_path / "copied").mkdir()
+    database = sqlite_database(tmp_path / "app" / "app.db", wal=True)
+    with_shipped_tables(database)
+    with closing(sqlite3.connect(database.path)) as connection:
+        connection.execute("SELECT count(*) FROM logs")  # so that the log is not checkpointed
+        database.add("logs", *(log(n, message="x" * 3_000) for n in range(100)))
+        for name in ("app.db", "app.db-wal"):
+            shutil.copy(tmp_path / "app" / name, tmp_path / "copied")
+    copied = tmp_path / "copied"
+    before = {path.name: path.read_bytes() for path in copied.iterdir()}
+    url = f"sqlite:///{copied / 'app.db'}"
+    with open_day(url, dataset(), UTC_DAY) as snapshot:
+        assert snapshot.info.snapshot.startswith("copy")
+        assert sum(batch.num_rows for batch in snapshot.batches(30)) == 100
+        assert {path.name: path.read_bytes() for path in copied.iterdir()} == before
+        private = [file for file in open_files() if "exporter-" in file]
+        assert private
+        assert all(file.endswith("(deleted)") for file in private)
+    with databases(url) as session:
+        found = session.times_of(dataset(), pa.array([1, 2, 500]), timeout_s=10)
+    assert sorted(found["key"].to_pylist()) == [1, 2]
+    assert {path.name: path.read_bytes() for path in copied.iterdir()} == before
+    assert not [file for file in open_files() if "exporter-" in file]
 
 
 # Two databases in one project

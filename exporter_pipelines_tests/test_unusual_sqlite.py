@@ -133,6 +133,21 @@ def test_a_table_of_as_many_columns_as_there_can_be(
         assert [(r["rule"], r["column"]) for (r,) in reasons] == [("value_too_large", last)]
 
 
+def test_rules_on_the_widest_table_are_checked_or_refused_with_the_limit(
+    empty: SqliteDatabase, store: LocalStore
+) -> None:
+    columns = ", ".join(f"c{n} TEXT" for n in range(1_998))
+    empty.run(f"CREATE TABLE v (id INTEGER PRIMARY KEY, at TEXT, {columns})")
+    empty.run(f"INSERT INTO v (id, at) VALUES (1, '{NOON}'), (2, '{NOON}')")
+    rule = {"name": "first", "sql": "id = 1"}
+    with pytest.raises(ConfigurationError, match=r"2,000 columns and 1 SQL rules") as caught:
+        read(empty, store, extra_columns="keep", rules=[rule])
+    assert "Export fewer columns" in caught.value.hint
+    empty.run("ALTER TABLE v DROP COLUMN c7")
+    manifest = export(empty.url, of_v(extra_columns="keep", rules=[rule]), DAY, store)
+    assert (manifest.counts.exported, manifest.counts.rejected) == (1, 1)
+
+
 @pytest.mark.parametrize("name", ["a.b", 'odd "name" [x]', "main", "main.x", "größe '", "a.b.c"])
 @pytest.mark.parametrize("kind", ["TABLE", "VIEW"])
 def test_a_table_or_view_of_any_name_is_read(

@@ -4,7 +4,8 @@ In WAL mode a reader never blocks a writer, so the file itself is read. In the o
 reader keeps all writers from committing. Such a file is copied in short steps, between which
 writers can continue, and the copy is read. A file in WAL mode that no process has open is copied as
 well: reading it would create `-wal` and `-shm` files, which belong to this user and may lock out
-its application.
+its application. A `-wal` without a `-shm` belongs to no process either: an application crashed, or
+somebody copied the file. Both files are copied then.
 
 https://www.sqlite.org/wal.html, https://www.sqlite.org/backup.html
 """
@@ -13,11 +14,12 @@ from __future__ import annotations
 
 import math
 import sqlite3
+import tempfile
 import threading
 import time
 from pathlib import Path
 
-from exporter_pipelines.sources.sqlite.file import read_only_uri, uses_wal, wal_of
+from exporter_pipelines.sources.sqlite.file import has_log_alone, read_only_uri, uses_wal, wal_of
 
 BUSY_S = 10.0
 """How long a statement waits for a lock."""
@@ -29,6 +31,7 @@ PATIENCE_S = 60.0
 _STEP_PAGES = 2_000
 _STEP_PAUSE_S = 0.02
 _ATTEMPTS = 5
+_CHUNK_BYTES = 16 * 1024 * 1024
 
 # POSIX: closing any descriptor of a file releases all locks that this process has on the file. So
 # no other thread may open a file while a copy relies on its lock.
@@ -62,7 +65,8 @@ def open_snapshot(path: Path, ends: float = math.inf) -> tuple[sqlite3.Connectio
         for _ in range(_ATTEMPTS):
             if (found := _directly(path, ends)) is not None:
                 return found, "wal"
-            if (found := _copied(path, ends)) is not None:
+            copied = _copied_with_log if has_log_alone(path) else _copied
+            if (found := copied(path, ends)) is not None:
                 return found, "copy"
     finally:
         _ONE_AT_A_TIME.release()
@@ -71,7 +75,7 @@ def open_snapshot(path: Path, ends: float = math.inf) -> tuple[sqlite3.Connectio
 
 def _directly(path: Path, ends: float) -> sqlite3.Connection | None:
     """A connection to the file itself, if an application has it open in WAL mode; else None."""
-    if not wal_of(path).exists():
+    if not wal_of(path).exists() or has_log_alone(path):
         return None
     connection = _connect(read_only_uri(path), ends)
     try:
@@ -105,6 +109,47 @@ def _copied(path: Path, ends: float) -> sqlite3.Connection | None:
         target.close()
         return None
     return target
+
+
+def _copied_with_log(path: Path, ends: float) -> sqlite3.Connection | None:
+    """A connection to a copy of a file and its log; None if an application opened it in between.
+
+    The copy has no name any more once its files are open.
+    """
+    before = _state(path)
+    with tempfile.TemporaryDirectory(prefix="exporter-") as folder:
+        copy = Path(folder) / "copy.db"
+        try:
+            _copy_file(path, copy, ends)
+            _copy_file(wal_of(path), wal_of(copy), ends)
+        except FileNotFoundError:
+            return None
+        if before is None or _state(path) != before or not has_log_alone(path):
+            return None
+        connection = _connect(read_only_uri(copy), ends)
+        try:
+            connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
+def _state(path: Path) -> list[tuple[int, int]] | None:
+    """What changes when an application writes; None if a file is missing."""
+    try:
+        found = [file.stat() for file in (path, wal_of(path))]
+    except FileNotFoundError:
+        return None
+    return [(state.st_mtime_ns, state.st_size) for state in found]
+
+
+def _copy_file(source: Path, target: Path, ends: float) -> None:
+    with source.open("rb") as read, target.open("wb") as write:
+        while chunk := read.read(_CHUNK_BYTES):
+            if time.monotonic() > ends:
+                raise SqliteBusyError
+            write.write(chunk)
 
 
 class _ProgressLimit:

@@ -37,6 +37,14 @@ def shm_of(path: Path) -> Path:
     return path.with_name(f"{path.name}-shm")
 
 
+def has_log_alone(path: Path) -> bool:
+    """Whether there is a write-ahead log without its shared memory.
+
+    Its application crashed, or somebody copied the file: SQLite would create the shared memory.
+    """
+    return wal_of(path).exists() and not shm_of(path).exists()
+
+
 def read_only_uri(path: Path, *, immutable: bool = False) -> str:
     """A URI that never writes to the file.
 

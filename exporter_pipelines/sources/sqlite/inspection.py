@@ -34,7 +34,8 @@ from exporter_pipelines.sources.likely_encoding import likely_encoding
 from exporter_pipelines.sources.sqlite.catalog import SqliteCatalog
 from exporter_pipelines.sources.sqlite.collations import OwnCollations
 from exporter_pipelines.sources.sqlite.connection import error_name, message_without_values, path_of
-from exporter_pipelines.sources.sqlite.file import read_only_uri, shm_of, uses_wal, wal_of
+from exporter_pipelines.sources.sqlite.copy import SqliteBusyError, open_snapshot
+from exporter_pipelines.sources.sqlite.file import has_log_alone, read_only_uri, uses_wal, wal_of
 from exporter_pipelines.sources.sqlite.profile import SqliteProfiles
 from exporter_pipelines.sources.sqlite.query import quoted, table_name, written_name
 from exporter_pipelines.sources.sqlite.types import is_usual, needed_for, shown_type, stored
@@ -74,10 +75,13 @@ class SqliteInspection:
                 f"There is no SQLite file {self._path}.",
                 f"Correct the path in {variable}; a relative path starts at {Path.cwd()}.",
             )
-        uri = read_only_uri(self._path, immutable=self._is_idle())
         try:
-            self._connection = sqlite3.connect(uri, uri=True, timeout=TIMEOUT_S)
-        except sqlite3.Error as error:
+            self._connection = self._opened()
+        except SqliteBusyError:
+            raise SourceUnavailableError(
+                f"The SQLite database {self._path} is locked or keeps changing.", "Try again later."
+            ) from None
+        except (sqlite3.Error, OSError) as error:
             raise self._unavailable(error) from None
         # SQLite stores any bytes as text. One such value must not end the examination.
         self._connection.text_factory = lambda stored: stored.decode("utf-8", "replace")
@@ -95,24 +99,20 @@ class SqliteInspection:
         size_mb = self._path.stat().st_size / 1e6
         return f"SQLite {sqlite3.sqlite_version}, {self._path}, {size_mb:.1f} MB, opened read-only"
 
-    def _is_idle(self) -> bool:
-        """Whether the file is in WAL mode and no process has it open.
+    def _opened(self) -> sqlite3.Connection:
+        """A connection that creates no file.
 
-        Reading it as usual would then create files, which belong to this user and might lock out
-        the application.
+        A file in WAL mode that no process has open cannot be read as usual: that would create
+        files, which belong to this user and might lock out the application.
         """
+        if has_log_alone(self._path):
+            return open_snapshot(self._path)[0]
         try:
-            if not uses_wal(self._path):
-                return False
+            is_idle = uses_wal(self._path) and not wal_of(self._path).exists()
         except (OSError, sqlite3.Error):  # SQLite reports it when it opens the file
-            return False
-        wal = wal_of(self._path).exists()
-        if wal and not shm_of(self._path).exists():
-            raise SourceUnavailableError(
-                f"Cannot read the SQLite database {self._path}: its application did not close it.",
-                _UNFINISHED,
-            )
-        return not wal
+            is_idle = False
+        uri = read_only_uri(self._path, immutable=is_idle)
+        return sqlite3.connect(uri, uri=True, timeout=TIMEOUT_S)
 
     def find(self, source: SourceConfig) -> Relation | None:
         """See `contracts.inspection.Inspection.find`."""
@@ -335,7 +335,7 @@ class SqliteInspection:
         """See `OwnCollations.binary`."""
         return self._collations.binary if self._collations else ""
 
-    def _unavailable(self, error: sqlite3.Error) -> SourceUnavailableError:
+    def _unavailable(self, error: Exception) -> SourceUnavailableError:
         text = message_without_values(error)
         hint = f"Check that {self._variable} names a file of SQLite 3 that this user may read."
         if error_name(error) == "SQLITE_ERROR":

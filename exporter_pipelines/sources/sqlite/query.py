@@ -29,7 +29,7 @@ INSTANT = "exporter_instant"
 _SMALL_BYTES = 200
 _CUT_CHARS = 1_000
 
-_MOST_COLUMNS = 2_000
+MOST_COLUMNS = 2_000
 """SQLite's limit of columns in a result and in ORDER BY, and of columns in a table."""
 _GROUPED = 50
 """Columns of a wide table that are sorted as one text."""
@@ -186,7 +186,7 @@ class SqliteDayQuery:
         self._stored = [column for column in schema.columns if self._has(column.name)]
         self._texts = [c.name for c in self._stored if pa.types.is_string(c.type)]
         results = len(self._stored) + len(self._texts) + len(dataset.config.sql_rules)
-        self._is_wide = results > _MOST_COLUMNS
+        self._is_wide = results > MOST_COLUMNS
         self._where, self.parameters = self._in_window(window)
 
     def counts(self) -> str:
@@ -270,7 +270,7 @@ class SqliteDayQuery:
         order = [_instant(self._time), f"{self._key} IS NULL", f"{self._key} COLLATE BINARY"]
         if not self._key_is_unique:
             others = [self._reference(column.name) for column in self._stored]
-            if 2 * len(others) + len(order) <= _MOST_COLUMNS:
+            if 2 * len(others) + len(order) <= MOST_COLUMNS:
                 order += [f"typeof({name}), {name} COLLATE BINARY" for name in others]
             else:
                 order += [

@@ -17,6 +17,7 @@ from exporter_pipelines.errors import (
 from exporter_pipelines.sources.sqlite.catalog import SqliteCatalog
 from exporter_pipelines.sources.sqlite.connection import SqliteConnection, SqliteStatementError
 from exporter_pipelines.sources.sqlite.query import (
+    MOST_COLUMNS,
     quoted,
     relation,
     rule_probe,
@@ -59,12 +60,13 @@ class SqliteTable:
         Raises:
             ColumnMismatchError: a column is missing, or the time column holds numbers without a
                 unit in `encodings:`.
-            ConfigurationError: SQLite refuses an SQL rule.
+            ConfigurationError: SQLite refuses an SQL rule, or there are too many of them.
         """
         self._check_columns()
         self._dataset.config.source.require_updated_column(self.names)
         self._check_encoding()
         self._check_sql_rules()
+        self._check_width()
 
     @property
     def resolved(self) -> str:
@@ -193,6 +195,20 @@ class SqliteTable:
                     f"The SQL rule {name!r} of {self._dataset.name} is refused: {refusal}.",
                     "Write a boolean expression over the table's own columns.",
                 )
+
+    def _check_width(self) -> None:
+        """Refuse more columns and SQL rules than a result can have."""
+        columns = [
+            self._dataset.source_name(column.name) for column in self._dataset.schema.columns
+        ]
+        exported = sum(name in self.names for name in columns)
+        rules = len(self._dataset.config.sql_rules)
+        if rules and exported + rules > MOST_COLUMNS:
+            raise ConfigurationError(
+                f"{self._dataset.name} has {exported:,} columns and {rules:,} SQL rules, but "
+                f"SQLite reads at most {MOST_COLUMNS:,} columns and rules together.",
+                "Export fewer columns, or write the rules as Pandera checks: docs/rules.md.",
+            )
 
     def _bound(self, column: Column) -> Column:
         """An identifier is an integer or text, see `_is_integer`."""
