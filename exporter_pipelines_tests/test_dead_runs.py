@@ -65,7 +65,11 @@ def status_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str:
 
 def kill(process: subprocess.Popen[str]) -> None:
     process.kill()
-    process.communicate()
+    process.wait()
+    # Dagster's copy of the output, `tail`, may outlive it and keep the pipes open.
+    for pipe in (process.stdout, process.stderr):
+        assert pipe is not None
+        pipe.close()
 
 
 def test_a_killed_run_is_ended_and_a_living_one_is_not(

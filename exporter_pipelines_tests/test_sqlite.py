@@ -283,9 +283,10 @@ def test_one_day_of_many_is_read_through_the_index(database: SqliteDatabase, enc
         with closing(sqlite3.connect(database.path)) as connection:
             connection.create_function("exporter_instant", 1, lambda _: 1, deterministic=True)
             plan = connection.execute(f"EXPLAIN QUERY PLAN {statement}", query.parameters)
-            steps = " ".join(step for *_, step in plan)
-        assert "by_time" in steps
-        assert "SCAN" not in steps
+            steps = [step for *_, step in plan]
+        assert any("by_time" in step for step in steps)
+        # A subquery may be scanned, but not the table.
+        assert not [step for step in steps if step.startswith("SCAN t")], steps
 
 
 def test_a_source_needs_a_timezone(database: SqliteDatabase, store: LocalStore) -> None:
