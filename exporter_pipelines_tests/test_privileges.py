@@ -17,6 +17,7 @@ from exporter_pipelines_tests.support.backends import Backend
 from exporter_pipelines_tests.support.datasets import dataset, export, export_patiently
 
 DAY = "2026-11-01"
+COLUMNS = "id, timestamp, level, message, source, device, ip, attributes"
 FORBIDDEN = (
     "INSERT INTO logs (id, timestamp) VALUES (9, now())",
     "UPDATE logs SET level = 'ERROR'",
@@ -97,8 +98,70 @@ def test_policies_that_choose_the_rows_on_purpose_are_allowed_by_the_url(
     backend.add_logs(DAY, 3)
     backend.run("ALTER TABLE logs ENABLE ROW LEVEL SECURITY")
     backend.run("CREATE POLICY chosen ON logs USING (id < 3)")
-    url = f"{reader_url}&options=-c%20row_security%3Don"
-    assert export(url, dataset(), DAY, store).counts.read == 2
+    for value in ("on", "TRUE", "1", "yes"):
+        url = f"{reader_url}&options=-c%20row_security%3D{value}"
+        assert export(url, dataset(), DAY, store).counts.read == 2
+    for options in ("-c%20row_security%3Doff", "-c%20row_security%3Don%20-crow_security%3D0"):
+        with pytest.raises(ConfigurationError, match="Row-level security"):
+            export(f"{reader_url}&options={options}", dataset(), DAY, store)
+
+
+def test_policies_that_filter_the_owner_of_a_view_are_not_those_of_the_user(
+    backend: Backend, reader_url: str, store: LocalStore
+) -> None:
+    backend.add_logs(DAY, 3)
+    role = _role(reader_url)
+    backend.run("ALTER TABLE logs ENABLE ROW LEVEL SECURITY; CREATE VIEW owned AS TABLE logs")
+    backend.run(f"GRANT SELECT ON owned TO {role}; ALTER VIEW owned OWNER TO {role}")
+    with pytest.raises(ConfigurationError) as caught:
+        export(backend.url, dataset(source={"table": "owned"}), DAY, store)
+    assert "from the owner of a view" in caught.value.message
+    assert "security_invoker" in caught.value.hint
+    assert "Give the user BYPASSRLS" not in caught.value.hint
+
+
+def test_policies_in_a_function_are_named_as_a_possible_cause(
+    backend: Backend, reader_url: str, store: LocalStore
+) -> None:
+    backend.add_logs(DAY, 3)
+    backend.run(
+        "ALTER TABLE logs ENABLE ROW LEVEL SECURITY; CREATE FUNCTION all_logs() RETURNS SETOF logs "
+        "LANGUAGE plpgsql STABLE AS 'BEGIN RETURN QUERY SELECT * FROM logs; END'"
+    )
+    source = {"table": None, "query": "SELECT * FROM all_logs()"}
+    with pytest.raises(ExporterError) as caught:
+        export(reader_url, dataset(source=source), DAY, store)
+    assert "BYPASSRLS" in caught.value.hint
+
+
+def test_the_missing_privilege_is_the_one_that_is_named(
+    backend: Backend, reader_url: str, store: LocalStore
+) -> None:
+    backend.add_logs(DAY, 1)
+    role = _role(reader_url)
+    backend.run(
+        'CREATE SCHEMA shut; CREATE TABLE shut.logs AS TABLE logs; CREATE SCHEMA "Open"; '
+        'CREATE VIEW "Open".logs AS TABLE shut.logs; CREATE TABLE "Open"."order" AS TABLE logs; '
+        f'GRANT SELECT ON shut.logs TO {role}; GRANT USAGE ON SCHEMA "Open" TO {role}; '
+        f'CREATE ROLE {role}_owner; GRANT SELECT ON "Open".logs TO {role}; '
+        f'ALTER VIEW "Open".logs OWNER TO {role}_owner; ALTER TABLE logs ADD secret text; '
+        f"REVOKE SELECT ON logs FROM {role}; GRANT SELECT ({COLUMNS}) ON logs TO {role}"
+    )
+    rule = {"name": "no_secret", "sql": "secret IS NULL"}
+    cases = [
+        (dataset(source={"table": "shut.logs"}), "GRANT USAGE ON SCHEMA shut TO the user"),
+        (dataset(source={"table": "Open.order"}), 'GRANT SELECT ON "Open"."order" TO the user'),
+        (dataset(source={"table": "Open.logs"}), "The owner of a view or function needs the same"),
+        (dataset(rules=[rule]), "GRANT SELECT (column) ON logs TO the user"),
+        (dataset(source={"table": None, "query": 'TABLE "Open"."order"'}), "GRANT SELECT on what"),
+    ]
+    try:
+        for exported, advice in cases:
+            with pytest.raises(ExporterError) as caught:
+                export(reader_url, exported, DAY, store)
+            assert advice in caught.value.hint
+    finally:
+        backend.run(f"DROP OWNED BY {role}_owner; DROP ROLE {role}_owner")
 
 
 def _role(url: str) -> str:

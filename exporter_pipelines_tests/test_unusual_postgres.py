@@ -477,10 +477,11 @@ def test_a_materialized_view_that_was_never_filled_is_named(
 ) -> None:
     backend.run("ALTER TABLE logs RENAME TO base")
     backend.run("CREATE MATERIALIZED VIEW logs AS SELECT * FROM base WITH NO DATA")
-    with pytest.raises(ExporterError) as caught:
-        export(backend.url, dataset(), DAY, store)
-    assert 'materialized view "logs" has not been populated' in caught.value.message
-    assert "REFRESH MATERIALIZED VIEW" in caught.value.hint
+    for source in ({}, {"table": None, "query": "SELECT * FROM logs"}):
+        with pytest.raises(ExporterError) as caught:
+            export(backend.url, dataset(source=source), DAY, store)
+        assert 'materialized view "logs" has not been populated' in caught.value.message
+        assert "REFRESH MATERIALIZED VIEW" in caught.value.hint
     doctor.run("--dataset", "logs")
     assert "REFRESH MATERIALIZED VIEW" in doctor.found("FAIL", "table filled")["hint"]
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.inspection import Finding, Inspection, Level, Relation
+from exporter_pipelines.contracts.sql_names import quoted
 from exporter_pipelines.databases import SampleNotMadeError
 from exporter_pipelines.doctor.connections import Connections
 from exporter_pipelines.doctor.mapping import proposal_for
@@ -54,7 +55,7 @@ def examine_dataset(
             dataset.name,
             "table",
             f"This user has no permission to read {source.table}",
-            f"GRANT SELECT ON {source.table} (and USAGE on its schema) to the user.",
+            f"GRANT SELECT ON {quoted(source.table or '')} (and USAGE on its schema) to the user.",
         )
     else:
         yield from _examine_relation(dataset, inspection, relation, connections, rows)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from exporter_pipelines.contracts.inspection import Inspection, Relation
+from exporter_pipelines.contracts.sql_names import quoted
 from exporter_pipelines.errors import ConfigurationError, listed, printable
 from exporter_pipelines.new_datasets.time_column import is_time_name
 
@@ -27,7 +28,8 @@ def require_readable(inspection: Inspection, relation: Relation) -> None:
     if not relation.readable:
         raise UnsuitableTableError(
             f"This user has no permission to read {printable(relation.name)}.",
-            f"GRANT SELECT ON {printable(relation.name)} (and USAGE on its schema) to the user.",
+            f"GRANT SELECT ON {printable(quoted(relation.name))} (and USAGE on its schema) "
+            "to the user.",
         )
     for concern in inspection.concerns(relation):
         if concern.level == "FAIL":
@@ -58,8 +60,8 @@ def no_key(relation: Relation, unreadable: list[str]) -> UnsuitableTableError:
         table, columns = printable(relation.name), listed(unreadable)
         return UnsuitableTableError(
             f"The key of {table} needs {columns}, which this user may not read.",
-            f"GRANT SELECT ({columns}) ON {table} to the user, or write the dataset by hand with "
-            "another key: docs/datasets.md.",
+            f"GRANT SELECT ({columns}) ON {printable(quoted(relation.name))} to the user, or write "
+            "the dataset by hand with another key: docs/datasets.md.",
         )
     return UnsuitableTableError(
         f"{printable(relation.name)} has no key: no unique index on columns that are NOT NULL, and "

@@ -6,15 +6,8 @@ from psycopg import sql
 
 from exporter_pipelines.contracts.dataset import Dataset, cut_off
 from exporter_pipelines.contracts.row_schema import Column
-from exporter_pipelines.errors import (
-    ColumnMismatchError,
-    ConfigurationError,
-    ExporterError,
-    SourceUnavailableError,
-    UnknownTableError,
-    listed,
-    printable,
-)
+from exporter_pipelines.contracts.sql_names import quoted
+from exporter_pipelines.errors import ColumnMismatchError, ConfigurationError, listed
 from exporter_pipelines.sources.postgres.column_types import ColumnTypes, column_types
 from exporter_pipelines.sources.postgres.connection import PostgresConnection
 from exporter_pipelines.sources.postgres.errors import PostgresStatementError
@@ -23,23 +16,7 @@ from exporter_pipelines.sources.postgres.query import LONGEST_NAME, PostgresDayQ
 from exporter_pipelines.sources.postgres.questions import RESOLVED, UNIQUE
 from exporter_pipelines.sources.postgres.times import SORTS_BY_DIGITS, TEXTS
 from exporter_pipelines.sources.postgres.types import Projection, project, type_of
-
-_TABLES = """
-SELECT n.nspname || '.' || c.relname AS name
-FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
-  AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
-ORDER BY 1 LIMIT 40
-"""
-# Sessions with a lock on a table that blocks even SELECT.
-_LOCKED_BY = """
-SELECT l.relation::regclass::text AS name, l.pid, a.usename AS role, a.application_name AS program
-FROM pg_locks l LEFT JOIN pg_stat_activity a ON a.pid = l.pid
-WHERE l.locktype = 'relation' AND l.granted AND l.mode = 'AccessExclusiveLock'
-  AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-  AND l.pid <> pg_backend_pid()
-ORDER BY l.pid LIMIT 5
-"""
+from exporter_pipelines.sources.postgres.unreadable import why_unreadable
 
 
 class PostgresTable:
@@ -118,11 +95,11 @@ class PostgresTable:
         return found
 
     def _no_permission(self, column: str) -> ColumnMismatchError:
-        source, quoted = self._dataset.config.source, sql.Identifier(column).as_string(None)
+        source, name = self._dataset.config.source, sql.Identifier(column).as_string(None)
         return ColumnMismatchError(
             f"Column {column!r} of table {source.origin!r} may not be read by this user.",
-            f"GRANT SELECT ({quoted}) ON {source.table} TO the user. Or leave the column out of "
-            f"{self._dataset.schema.model}.",
+            f"GRANT SELECT ({name}) ON {quoted(source.table or '')} TO the user. Or leave the "
+            f"column out of {self._dataset.schema.model}.",
         )
 
     def resolved(self) -> str:
@@ -178,10 +155,14 @@ class PostgresTable:
                 if error.retryable:
                     raise
                 self._connection.execute("ROLLBACK")
-                raise ConfigurationError(
-                    f"{what} is refused: {error.message}",
-                    "Write a boolean expression over the table's own columns.",
-                ) from None
+                hint = "Write a boolean expression over the table's own columns."
+                if error.sqlstate == "42501":
+                    table = quoted(self._dataset.config.source.table or "the_table")
+                    hint = (
+                        f"GRANT SELECT (column) ON {table} TO the user for each column of the "
+                        "rule, or write the rule without them."
+                    )
+                raise ConfigurationError(f"{what} is refused: {error.message}", hint) from None
             if found != "bool":
                 raise ConfigurationError(
                     f"{what} returns {found} instead of bool.",
@@ -202,65 +183,7 @@ class PostgresTable:
             if error.retryable:
                 raise
             self._connection.execute("ROLLBACK")
-            raise self._no_table(error) from None
-
-    def _no_table(self, error: PostgresStatementError) -> ExporterError:
-        source, name = self._dataset.config.source, self._dataset.name
-        if error.sqlstate == "55P03":
-            return self._locked()
-        if error.sqlstate == "42501" and self._has_policies():
-            return ConfigurationError(
-                f"Row-level security hides rows of {source.origin} of {name} from this user.",
-                "A day without the hidden rows would look complete, so nothing is exported. Give "
-                "the user BYPASSRLS (ALTER ROLE ... BYPASSRLS). If the policies are meant to "
-                "choose the rows that are exported, add options=-c%20row_security%3Don to the URL.",
-            )
-        if source.query is not None:
-            return ConfigurationError(
-                f"The query of {name} cannot be run. {error.message}",
-                "Correct `query` in its defs.yaml.",
-            )
-        if error.sqlstate == "42501":
-            return UnknownTableError(
-                f"The table {source.table!r} of {name} may not be read by this user.",
-                f"GRANT SELECT ON {source.table} TO the user, or configure another table.",
-            )
-        if error.sqlstate in {"42P01", "3F000", "42601", "42602"}:
-            tables = [row["name"] for row in self._connection.rows(_TABLES)]
-            return UnknownTableError(
-                f"The table {source.table!r} of {name} does not exist "
-                f"(there are: {listed(tables)}).",
-                "Correct `table` in its defs.yaml; write schema.table for another schema.",
-            )
-        return error
-
-    def _has_policies(self) -> bool:
-        """Whether the table can be read as soon as policies may filter its rows."""
-        quoted = relation(self._dataset.config.source).as_string(None)
-        self._connection.execute("BEGIN READ ONLY")
-        self._connection.execute("SET LOCAL row_security = on")
-        try:
-            self._connection.types(f"SELECT 1 AS one FROM {quoted} AS t")  # noqa: S608 - quoted
-        except PostgresStatementError:
-            return False
-        finally:
-            self._connection.execute("ROLLBACK")
-        return True
-
-    def _locked(self) -> ExporterError:
-        holders = [
-            printable(
-                f"{row['name']} by process {row['pid']} of {row['role']} ({row['program'] or '?'})"
-            )
-            for row in self._connection.rows(_LOCKED_BY)
-        ]
-        return SourceUnavailableError(
-            f"The rows of {self._dataset.name} stayed locked for "
-            f"{self._connection.lock_timeout_s:g} s. Locked tables: "
-            f"{', '.join(holders) or 'none any more'}.",
-            "Wait until the lock is released, or end the process with "
-            "SELECT pg_terminate_backend(process).",
-        )
+            raise why_unreadable(self._connection, self._dataset, error) from None
 
 
 def _literal(text: str) -> str:
