@@ -508,6 +508,19 @@ def test_a_large_value_is_rejected_wherever_it_is_stored(
     assert export(empty_db.url, exported, DAY, store).counts.rejected == 1
 
 
+def test_a_large_value_is_rejected_where_it_is_not_stored_but_computed(
+    empty_db: Backend, store: LocalStore
+) -> None:
+    if int(empty_db.run("SHOW server_version_num")[0][0]) < 180000:
+        pytest.skip("the first virtual columns are those of PostgreSQL 18")
+    empty_db.run(
+        "CREATE TABLE v (id bigint, at timestamptz, text text GENERATED ALWAYS AS "
+        f"({_LARGE}) VIRTUAL); INSERT INTO v (id, at) VALUES (1, '{DAY}')"
+    )
+    exported = values_dataset(max_rejected_pct=100)
+    assert export(empty_db.url, exported, DAY, store).counts.rejected == 1
+
+
 def test_values_are_not_measured_where_none_can_be_large(empty_db: Backend) -> None:
     declared = "(id bigint PRIMARY KEY, at timestamptz, text text)"
     empty_db.run(f"CREATE TABLE v {declared}; CREATE TABLE w {declared}")

@@ -22,7 +22,8 @@ from exporter_pipelines.sources.postgres.types import Projection
 _STORED_AS_SHOWN = TEXTS | {"json"}
 
 # A table, its partitions and the tables that inherit from it. Views and foreign tables may show
-# any value. Without a size, the storage was dropped in the meantime.
+# any value, and so may a virtual column, which is computed. Without a size, the storage was dropped
+# in the meantime.
 _ALL_INLINE = """
 WITH RECURSIVE family(oid) AS (
     SELECT {oid}::oid
@@ -30,6 +31,7 @@ WITH RECURSIVE family(oid) AS (
 )
 SELECT current_setting('block_size')::int8 * 256 <= {limit} AND bool_and(
     c.relkind IN ('r', 'm', 'p')
+    AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attgenerated = 'v')
     AND (c.reltoastrelid = 0 OR coalesce(pg_relation_size(c.reltoastrelid), 1) = 0)
 ) AS found
 FROM family f JOIN pg_class c ON c.oid = f.oid
