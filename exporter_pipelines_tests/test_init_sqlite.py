@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from exporter_pipelines import cli
 from exporter_pipelines.sources.sqlite import profile
 from exporter_pipelines.stores import LocalStore
 from exporter_pipelines_tests.support.datasets import rejected, rows
@@ -223,14 +225,24 @@ def test_a_column_that_cannot_be_the_time_column_is_not_called_unreadable(
         """
         CREATE TABLE mixed (id INTEGER PRIMARY KEY, created_at);
         INSERT INTO mixed VALUES (1, 1793525400), (2, '2026-11-01');
-        CREATE TABLE blobs (id INTEGER PRIMARY KEY, created_at);
-        INSERT INTO blobs VALUES (1, CAST('2026-11-01' AS BLOB)), (2, '2026-11-01');
+        CREATE TABLE images (id INTEGER PRIMARY KEY, created_at BLOB);
+        INSERT INTO images VALUES (1, x'89504e47');
         """,
     )
-    said = init.run("mixed", "blobs", code=1)
-    assert (
-        said.count(
-            "(created_at) cannot be used for one of these reasons: it holds values of several"
-        )
-        == 2
+    said = init.run("mixed", "images", code=1)
+    assert said.count("(created_at) cannot be used for one of these reasons: it holds") == 2
+
+
+@pytest.mark.parametrize("first", ["'2026-11-01'", "CAST('2026-11-01' AS BLOB)"])
+def test_times_in_blobs_of_text_are_found(init: Init, file: Path, first: str) -> None:
+    make(
+        file,
+        f"""
+        CREATE TABLE blobs (id INTEGER PRIMARY KEY, created_at);
+        INSERT INTO blobs VALUES (1, {first}), (2, CAST('2026-11-03 10:00' AS BLOB));
+        """,
     )
+    assert "2 rows from 2026-11-01 to 2026-11-03" in init.run("blobs")
+    assert init.export("blobs", "2026-11-03").record_count == 1
+    done = CliRunner().invoke(cli.main, ["doctor", "--dataset", "blobs"])
+    assert "\n0 FAIL" in done.output, done.output

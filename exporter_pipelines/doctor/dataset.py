@@ -72,7 +72,10 @@ def examine_preset(preset: Dataset, connections: Connections, rows: RowCheck) ->
     if relation is None or not relation.readable or not relation.types:
         return
     preset = preset.named_as_in(relation.types, relation.longest_name)
-    misfits = [*_columns(preset, inspection, relation), *_types(preset, inspection, relation)]
+    misfits = [
+        *_attempted(preset, "columns", lambda: _columns(preset, inspection, relation)),
+        *_attempted(preset, "types", lambda: _types(preset, inspection, relation)),
+    ]
     if not any(finding.level == "FAIL" for finding in misfits):
         yield from rows.examine(preset, connections.session, inspection, relation)
 

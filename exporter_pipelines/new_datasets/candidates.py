@@ -11,7 +11,7 @@ from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.inspection import DaySpan, Inspection, Relation
 from exporter_pipelines.errors import ExporterError, NotAnsweredError, listed
 from exporter_pipelines.new_datasets.extent import rows_of, source_of
-from exporter_pipelines.new_datasets.keys import chosen_key
+from exporter_pipelines.new_datasets.keys import chosen_key, unreadable_key
 from exporter_pipelines.new_datasets.plan import Zone
 from exporter_pipelines.new_datasets.shipped import best_match
 from exporter_pipelines.new_datasets.time_column import ranked_times
@@ -71,7 +71,10 @@ def _examined(inspection: Inspection, relation: Relation, shipped: list[Dataset]
         found = times[0]
         identified = chosen_key(inspection, relation)
         if identified is None:
-            return Candidate(relation, rows, problem="no key")
+            problem = "no key"
+            if hidden := unreadable_key(inspection, relation):
+                problem = f"its key needs {listed(hidden)}, which this user may not read"
+            return Candidate(relation, rows, problem=problem)
         key = listed(identified.columns)
     try:
         source = source_of(relation, found, Zone(settings.timezone(), ""))

@@ -56,6 +56,8 @@ _SAMPLE_ROWS = 100
 _MAX_COUNTED = 1000
 # Unreadable times may sort before the first and after the last readable one.
 _MAX_TRIED = 20
+# Dates start with a digit. Numbers sort before all text, and blobs after it.
+_TIME_RANGES = ("{0} < ''", "{0} >= '0' AND {0} < ':'", "{0} >= x'30' AND {0} < x'3a'")
 
 
 class SqliteInspection:
@@ -139,7 +141,7 @@ class SqliteInspection:
 
     def is_naive(self, type_name: str) -> bool:
         """See `contracts.inspection.Inspection.is_naive`."""
-        return stored(type_name) == "text"
+        return stored(type_name) in {"text", "blob"}
 
     def guessed_encoding(self, relation: Relation, column: str) -> TimeEncoding | None:
         """See `contracts.inspection.Inspection.guessed_encoding`."""
@@ -194,12 +196,13 @@ class SqliteInspection:
     ) -> DaySpan | None:
         """See `contracts.inspection.Inspection.span`.
 
-        A column may contain both text and numbers, so the first and the last of both are read.
+        A column may contain numbers, text and blobs of text, so the first and the last of each are
+        read.
         """
         read = _reader(source)
         ends = [
-            next((us for us in map(read, self._ends(relation, column, numbers, order)) if us), None)
-            for numbers in (True, False)
+            next((us for us in map(read, self._ends(relation, column, among, order)) if us), None)
+            for among in _TIME_RANGES
             for order in ("ASC", "DESC")
         ]
         found = [us for us in ends if us is not None]
@@ -239,12 +242,10 @@ class SqliteInspection:
     def _profiles(self, relation: Relation) -> SqliteProfiles:
         return SqliteProfiles(self._rows, relation, self._handles[relation.native])
 
-    def _ends(self, relation: Relation, column: str, numbers: bool, order: str) -> list[Any]:
+    def _ends(self, relation: Relation, column: str, among: str, order: str) -> list[Any]:
         table, name = self._handles[relation.native], quoted(column) + self._binary
-        # Dates start with a digit, and numbers sort before all text.
-        where = f"{name} < ''" if numbers else f"{name} >= '0' AND {name} < ':'"
         found = self._rows(
-            f"SELECT {quoted(column)} FROM {table} WHERE {where} "  # noqa: S608
+            f"SELECT {quoted(column)} FROM {table} WHERE {among.format(name)} "  # noqa: S608
             f"ORDER BY {name} {order} LIMIT {_MAX_TRIED}"
         )
         return [value for (value,) in found]

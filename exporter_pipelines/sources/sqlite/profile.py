@@ -30,6 +30,7 @@ _SAMPLE_ROWS = 20_000
 _VALUE_ROWS = 20_000
 _COLUMNS_AT_ONCE = 200  # each needs six of the 2,000 columns that a result can have
 _EXACT = 2**53
+_TEXTS = {"text", "blob"}  # a blob can be the text of a time
 
 _COUNTS = (
     "count({c})", "sum(typeof({c}) = 'integer')", "sum(typeof({c}) = 'real')",
@@ -144,10 +145,10 @@ class SqliteProfiles:
             declared = self._relation.types[name]
             is_time = "date" in declared or "time" in declared
             return TimeCandidate(name, "text", "iso8601", True, 0, len(cells)) if is_time else None
-        kind: TimeKind = "text" if "text" in kinds else "number"
-        if not kinds <= ({"text"} if kind == "text" else {"integer", "real"}):
-            return None  # text among numbers, or blobs
-        values = [_number(value) if kind == "number" else value for value, _ in cells]
+        kind: TimeKind = "text" if kinds & _TEXTS else "number"
+        if not kinds <= (_TEXTS if kind == "text" else {"integer", "real"}):
+            return None  # text among numbers
+        values = [_number(value) if kind == "number" else _text(value) for value, _ in cells]
         return time_candidate(name, kind, values)
 
     def _kind(self, name: str, declared: str, stored: _Stored) -> tuple[Kind, str]:
@@ -215,6 +216,10 @@ class SqliteProfiles:
 
 def _place_in_key(column: Any) -> int:
     return int(column.primary_key)
+
+
+def _text(value: Any) -> str | None:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
 
 
 def _number(value: Any) -> float | None:

@@ -204,8 +204,9 @@ class SqliteTable:
         exported = sum(name in self.names for name in columns)
         rules = len(self._dataset.config.sql_rules)
         if rules and exported + rules > MOST_COLUMNS:
+            noun = "SQL rule" if rules == 1 else "SQL rules"
             raise ConfigurationError(
-                f"{self._dataset.name} has {exported:,} columns and {rules:,} SQL rules, but "
+                f"{self._dataset.name} has {exported:,} columns and {rules:,} {noun}, but "
                 f"SQLite reads at most {MOST_COLUMNS:,} columns and rules together.",
                 "Export fewer columns, or write the rules as Pandera checks: docs/rules.md.",
             )

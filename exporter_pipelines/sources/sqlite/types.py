@@ -72,7 +72,7 @@ def needed_for(column: Column, type_name: str, source: SourceConfig) -> str | No
             return "`timezone:` in the source, because SQLite stores no time zones"
         if held in _NUMBERS and source.encoding(column.name) not in NUMBERS:
             return f"`encodings: {{{column.name}: ...}}` with {', '.join(NUMBERS)}"
-        return None if held in {"text", *_NUMBERS} else "text or numbers"
+        return None if held in {"text", "blob", *_NUMBERS} else "text or numbers"
     if pa.types.is_float64(column.type):
         return None if held in _NUMBERS else "numbers"
     if pa.types.is_int64(column.type) and not column.is_identifier:
