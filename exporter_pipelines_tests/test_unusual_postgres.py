@@ -124,6 +124,17 @@ def test_a_column_name_is_cut_off_as_postgresql_cuts_it_off(
             assert matched(exported, inspection, relation)[name] == cut
 
 
+def test_two_names_that_postgresql_cuts_off_to_one_are_refused(
+    empty_db: Backend, store: LocalStore
+) -> None:
+    names = [f"{'k' * 63}_{number}" for number in (1, 2)]
+    empty_db.run(f"CREATE TABLE v (id int PRIMARY KEY, at timestamptz, {names[0]} text)")
+    source = {"table": "v", "key": "id", "time_column": "at"}
+    exported = dataset(schema=long_names(*names), source=source, transforms=[])
+    with pytest.raises(ColumnMismatchError, match="are the same for PostgreSQL"):
+        export(empty_db.url, exported, DAY, store)
+
+
 def long_names(*names: str) -> str:
     """Path of a model with text columns of these names."""
     fields = {f"field{n}": pandera.Field(nullable=True, alias=name) for n, name in enumerate(names)}

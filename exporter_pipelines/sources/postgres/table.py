@@ -31,6 +31,7 @@ class PostgresTable:
         UnknownTableError: the table does not exist, or the user may not read it.
         SourceUnavailableError: the table stays locked.
         ConfigurationError: PostgreSQL refuses the query.
+        ColumnMismatchError: two columns of the dataset are one column of the database.
     """
 
     def __init__(self, connection: PostgresConnection, dataset: Dataset) -> None:
@@ -38,9 +39,7 @@ class PostgresTable:
         found = self._column_types()
         self.types, self._unreadable = found.names, found.unreadable
         self._dataset = dataset.named_as_in([*self.types, *self._unreadable], LONGEST_NAME)
-        written = {
-            self._dataset.source_name(c): dataset.source_name(c) for c in dataset.schema.names
-        }
+        written = _names_as_written(self._dataset, dataset)
         self.columns = tuple(written.get(name, name) for name in self.types)
         key = self._dataset.source_name(dataset.config.source.key)
         self.key_has_no_order = key in found.unordered
@@ -184,6 +183,25 @@ class PostgresTable:
                 raise
             self._connection.execute("ROLLBACK")
             raise why_unreadable(self._connection, self._dataset, error) from None
+
+
+def _names_as_written(found: Dataset, dataset: Dataset) -> dict[str, str]:
+    """Name in the database -> the same as the dataset writes it.
+
+    Raises:
+        ColumnMismatchError: two different names are one for PostgreSQL.
+    """
+    names: dict[str, str] = {}
+    for column in dataset.schema.names:
+        name, written = found.source_name(column), dataset.source_name(column)
+        if names.setdefault(name, written) != written:
+            raise ColumnMismatchError(
+                f"The columns {names[name]!r} and {written!r} of {dataset.name} are the same for "
+                f"PostgreSQL, which reads the first {LONGEST_NAME} bytes of a name.",
+                "Map one of them to another column under `columns:` in its defs.yaml, or remove it "
+                f"from {dataset.schema.model}.",
+            )
+    return names
 
 
 def _literal(text: str) -> str:
