@@ -19,6 +19,8 @@ import pytest
 from psycopg.rows import dict_row
 
 from exporter_pipelines.contracts.manifest import Manifest
+from exporter_pipelines.contracts.outside_days import ExportableDays
+from exporter_pipelines.engine.outside_days import OutsideDays
 from exporter_pipelines.engine.trailing_days import TrailingDays
 from exporter_pipelines.stores import LocalStore
 from exporter_pipelines_tests.support.backends import Backend, fresh_database
@@ -92,12 +94,14 @@ def exported_days(backend: Backend, store: LocalStore, name: str) -> dict[str, M
 
 @contextmanager
 def exporter(url: str, name: str, store: LocalStore) -> Iterator[Callable[[str], Manifest]]:
-    """Exports days as a run over a range does: over one connection, each manifest read once."""
+    """Exports days as a run over a range does: one connection, manifests and table read once."""
     exported, trailing_days = dataset(name), TrailingDays(store, name)
+    outside_days = OutsideDays(ExportableDays.of("", None, "UTC"))
     with databases(url) as session:
         yield lambda day: export(
-            url, exported, day, store, session=session, trailing_days=trailing_days
-        )
+            url, exported, day, store, session=session, trailing_days=trailing_days,
+            outside_days=outside_days,
+        )  # fmt: skip
 
 
 @pytest.mark.parametrize("name", DATASETS)
