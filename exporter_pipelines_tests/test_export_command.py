@@ -182,6 +182,9 @@ def test_days_are_recorded_as_in_a_run_of_the_ui(story: Story) -> None:
     assert fourth.stdout == (
         f"logs, {ONE} to 2026-11-03: no day to export: only days that are missing.\n"
     )
+    fifth = export("logs", "2026-11-02", "2026-11-03", "--days-with-rows")
+    assert "logs: no row belongs to one of these days. `exporter doctor" in fifth.stderr
+    assert "no day to export: only days with rows" in fifth.stdout
 
 
 def test_check_only_finds_what_an_export_would_find_and_leaves_nothing(story: Story) -> None:

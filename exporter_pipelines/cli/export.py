@@ -81,6 +81,12 @@ def _export(request: Request) -> int:
     from exporter_pipelines.cli.export_days import days_of  # imports Arrow
 
     days = days_of(request)
+    for name in [name for name, wanted in days.items() if request.days_with_rows and not wanted]:
+        click.echo(
+            f"{name}: no row belongs to one of these days. `exporter doctor --dataset {name}` "
+            "shows where its rows are, and those without a usable time.",
+            err=True,
+        )
     if not any(days.values()):
         click.echo(f"{request.span}: no day to export{request.restriction()}.")
         return _PUBLISHED

@@ -10,7 +10,6 @@ import shutil
 import sys
 import threading
 import time
-from types import TracebackType
 from typing import Self
 
 _BAR_EVERY_S, _LINE_EVERY_S = 0.2, 10.0
@@ -52,12 +51,7 @@ class Progress:
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        stack: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc_info: object) -> None:
         self._stopped.set()
         self._thread.join(1)
         if self._is_bar:

@@ -12,6 +12,8 @@ from exporter_pipelines.contracts.day_window import DayWindow
 
 Kind = Literal["null", "infinite", "unreadable", "before", "after"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
+UNUSABLE: tuple[Kind, ...] = ("null", "infinite", "unreadable")
+"""Rows that are in no day whatever days are exported."""
 
 MOST_COUNTED = 100_000
 """Rows of a kind are counted up to this number, so that a count of a large range stays cheap."""
@@ -62,3 +64,8 @@ class OutsideRows:
     counts: Mapping[Kind, int]
     is_sample: bool
     has_usable: bool
+
+    @property
+    def unusable(self) -> int:
+        """Rows without a usable time."""
+        return sum(self.counts.get(kind, 0) for kind in UNUSABLE)

@@ -64,7 +64,7 @@ class OutsideDays:
         time = dataset.source_name(dataset.config.source.time_column)
         numbers: dict[str, Any] = {f"rows_{kind}": rows.counts.get(kind, 0) for kind in KINDS}
         numbers["rows_unreadable_of_the_day"] = unreadable_times
-        lost = any(rows.counts.get(kind) for kind in ("null", "infinite", "unreadable"))
+        lost = bool(rows.unusable)
         # Then each day looks empty, most likely because the times are written in another way.
         is_unusable = lost and not rows.has_usable and not rows.is_sample
         reason = " ".join(
@@ -90,8 +90,8 @@ class OutsideDays:
     def _of_the_table(self, rows: OutsideRows, time: str) -> str:
         if not rows.counts:
             return (
-                f"Not counted: reading {time} took more than {TIMEOUT_S:g} s. "
-                "Create an index on it."
+                f"Not counted: reading {SAMPLE_ROWS:,} values of {time} took more than "
+                f"{TIMEOUT_S:g} s. Create an index on it, or read a table instead of a slow view."
             )
         basis = (
             f"Of the first {SAMPLE_ROWS:,} rows of the table" if rows.is_sample else "In the table"
@@ -100,7 +100,7 @@ class OutsideDays:
         text = f"{basis}, {', '.join(found)}." if found else f"{basis}, every row belongs to a day."
         if not rows.has_usable and any(rows.counts.values()):
             text += f" No row has a time in {time} that can be used."
-        elif any(rows.counts.get(kind) for kind in ("null", "infinite", "unreadable")):
+        elif rows.unusable:
             text += " Rows without a usable time are never exported: correct them in the source."
         if rows.counts.get("before"):
             text += f" EXPORTER_START_DATE is {self.days.first}."

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Mapping, Sequence
-from types import TracebackType
 from typing import Any, Self
 
 import dagster as dg
@@ -120,13 +119,8 @@ class CommandRuns:
         self._signals.__enter__()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        stack: TracebackType | None,
-    ) -> None:
-        self._signals.__exit__(kind, error, stack)
+    def __exit__(self, *exc_info: object) -> None:
+        self._signals.__exit__(*exc_info)
 
 
 def _config(
@@ -149,12 +143,7 @@ class SignalWatch:
         self._before = signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        stack: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc_info: object) -> None:
         signal.set_wakeup_fd(self._before)
         os.close(self._read)
         os.close(self._write)

@@ -67,8 +67,8 @@ class SqliteConnection:
             raise self._busy() from None
         except (sqlite3.Error, OSError) as error:
             raise self._unavailable(error) from None
-        if ends != math.inf:
-            self._connection.set_progress_handler(lambda: time.monotonic() > ends, _CHECK_EVERY)
+        self._ends = ends
+        self._stop_after(ends)
         try:
             self._begin()
         except BaseException:
@@ -147,8 +147,8 @@ class SqliteConnection:
     @contextmanager
     def time_limit(self, timeout_s: float) -> Iterator[None]:
         """Let every statement in the block fail with `SqliteTimeoutError` after this time."""
-        ends = time.monotonic() + timeout_s
-        self._connection.set_progress_handler(lambda: time.monotonic() > ends, _CHECK_EVERY)
+        ends = min(self._ends, time.monotonic() + timeout_s)
+        self._stop_after(ends)
         try:
             yield
         except ExporterError:
@@ -156,7 +156,12 @@ class SqliteConnection:
                 raise SqliteTimeoutError from None
             raise
         finally:
-            self._connection.set_progress_handler(None, 0)
+            self._stop_after(self._ends)
+
+    def _stop_after(self, ends: float) -> None:
+        """Let every statement fail that still runs at `ends`, of `time.monotonic()`."""
+        handler = None if ends == math.inf else lambda: time.monotonic() > ends
+        self._connection.set_progress_handler(handler, _CHECK_EVERY)
 
     def list_values(self, table: str, values: Iterable[object]) -> None:
         """Create a temporary table with one column, `value`, of values as they are."""

@@ -9,6 +9,7 @@ from exporter_pipelines.contracts.outside_days import (
     KINDS,
     MOST_COUNTED,
     SAMPLE_ROWS,
+    UNUSABLE,
     ExportableDays,
     OutsideRows,
 )
@@ -59,7 +60,7 @@ class SqliteOutside:
             )
         found = {str(kind): int(number) for kind, number in rows}
         counts = {kind: min(found.get(kind, 0), MOST_COUNTED) for kind in KINDS}
-        has_usable = bool(found.keys() - {"null", "infinite", "unreadable"})
+        has_usable = bool(found.keys() - set(UNUSABLE))
         return OutsideRows(counts, bool(limit), has_usable)
 
     def _kinds(self, days: ExportableDays) -> Callable[[Any], str | None]:
