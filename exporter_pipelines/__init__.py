@@ -23,13 +23,14 @@ The packages (`test_ladder` lists what each may import, and enforces it):
     components                                   Dagster: what a defs.yaml may ask for
     definitions                                  what Dagster loads
     api                                          exports from Python, without Dagster
+    service                                      REST API, exports page and Dagster UI, guarded
     doctor                                       checks of the set-up
     new_datasets                                 definitions for tables, written by `exporter init`
     cli                                          the command `exporter`
     supervised_processes, supervisor             `make dev`: web server, daemon, code server
     process_memory, hangups                      memory and signals of a whole process
 
-Only orchestration, components and definitions import Dagster, and only
+Only orchestration, components, definitions and service import Dagster, and only
 `orchestration.dagster_internals` its private modules.
 
 `defs/` is what a user edits: one folder per dataset.

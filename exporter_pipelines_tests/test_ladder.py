@@ -74,8 +74,12 @@ LADDER = {
         "databases", "defs_files", "output_folder",
     },
     "new_datasets": {"errors", "settings", "contracts", "stores", "defs_files", "doctor"},
+    "service": {
+        "errors", "settings", "extras", "contracts", "stores", "engine", "databases", "defs_files",
+        "output_folder", "verification", "reporting", "orchestration",
+    },
     "cli": {
-        "errors", "settings", "extras", "contracts", "stores", "engine", "verification",
+        "service", "errors", "settings", "extras", "contracts", "stores", "engine", "verification",
         "databases", "defs_files", "doctor", "new_datasets", "notifications", "orchestration",
         "output_folder", "definitions", "process_memory",
     },
@@ -90,7 +94,7 @@ LADDER = {
         "hangups",
     },
 }  # fmt: skip
-MAY_IMPORT_DAGSTER = {"orchestration", "components", "definitions"}
+MAY_IMPORT_DAGSTER = {"orchestration", "components", "definitions", "service"}
 DAGSTER_INTERNALS = "orchestration.dagster_internals"
 PRIVATE_DAGSTER = ("dagster._", "dagster_shared")
 DRIVERS = {"adbc_driver_manager", "adbc_driver_postgresql", "psycopg", "psycopg2", "sqlite3"}

@@ -23,6 +23,7 @@ _COMMANDS = {
     "output": "output:output",
     "prune": "prune:prune",
     "alert-test": "alerts:alert_test",
+    "serve": "serve:serve",
 }
 """Name -> module and function."""
 

@@ -1,0 +1,29 @@
+"""Wires the service: routes, problem documents, the Dagster UI, and the guard around all of it."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+from starlette.types import ASGIApp
+
+from exporter_pipelines.service.context import ServiceContext
+from exporter_pipelines.service.dagster_ui import dagster_ui
+from exporter_pipelines.service.guard import Guard
+from exporter_pipelines.service.problem_responses import install_problems
+from exporter_pipelines.service.routes import ROUTERS
+
+
+def create_app(context: ServiceContext) -> ASGIApp:
+    """The whole service as one ASGI application."""
+    return Guard(create_api(context), context)
+
+
+def create_api(context: ServiceContext) -> FastAPI:
+    """The service without its guard: our routes, then the Dagster UI."""
+    api = FastAPI(title="exporter_pipelines", docs_url=None, redoc_url=None, openapi_url=None)
+    ui = dagster_ui(context)
+    api.state.context, api.state.ui = context, ui
+    install_problems(api)
+    for router in ROUTERS:
+        api.include_router(router, prefix=context.options.prefix)
+    api.mount("/", ui.asgi())
+    return api

@@ -1,0 +1,220 @@
+"""The requests and responses of `/api/v1`, shared by the service and `exporter_pipelines.client`.
+
+Days are `YYYY-MM-DD` in EXPORTER_TIMEZONE; moments are UTC. Sizes are bytes, durations seconds,
+percentages 0 to 100. A field that is not known yet is null.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+DayState = Literal["pending", "running", "published", "held", "failed", "cancelled"]
+ExportState = Literal["pending", "running", "completed", "held", "failed", "cancelled"]
+Only = Literal["missing", "held", "failed"]
+Source = Literal["rest", "page", "ui", "schedule", "sensor", "cli"]
+"""Where an export was started; `cli` is `exporter export` and `dagster asset materialize`."""
+
+DatasetName = Annotated[str, Field(min_length=1, max_length=100)]
+
+
+class Request(BaseModel):
+    """A body that a client sends: unknown fields are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Response(BaseModel):
+    """A body that the service sends."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class ExportRequest(Request):
+    """Which days to export.
+
+    Attributes:
+        datasets: Names of datasets and presets.
+        start_date, end_date: First and last day, both included.
+        only: Export only days in one of these states; empty for all days.
+        batch_rows: Maximum rows in a batch; null for the default. Never changes the result.
+        title: Shown in lists.
+    """
+
+    datasets: list[DatasetName] = Field(min_length=1, max_length=20)
+    start_date: dt.date
+    end_date: dt.date
+    only: list[Only] = Field(default=[], max_length=3)
+    batch_rows: int | None = Field(default=None, ge=1_000, le=500_000)
+    title: str | None = Field(default=None, max_length=200)
+
+
+class PreviewDay(Response):
+    """What an export would read: `rows` of the source, or null with the reason."""
+
+    dataset: str
+    day: dt.date
+    state: Literal["missing", "published", "held", "failed", "running"]
+    rows: int | None
+    published_rows: int | None
+    reason: str | None = None
+
+
+class Preview(Response):
+    """The days that an export would export, in order."""
+
+    days: list[PreviewDay]
+    rows: int | None
+    """Sum over all days; null when the rows of a day are not known."""
+
+
+class Result(Response):
+    """One day of one dataset in an export."""
+
+    dataset: str
+    day: dt.date
+    status: DayState
+    rows_exported: int | None = None
+    rows_rejected: int | None = None
+    size_bytes: int | None = None
+    problem: str | None = None
+    docs_entry: str | None = None
+    """Heading in docs/failures.md, as a link names it."""
+    lost_rows: int | None = None
+    """Rows of the published export that the source no longer has; set for a day held for this."""
+    run_id: str | None = None
+
+
+class RunLink(Response):
+    """A Dagster run of the export."""
+
+    run_id: str
+    datasets: list[str]
+    status: str
+    url: str
+
+
+class Links(Response):
+    """Paths below the service's address."""
+
+    self: str
+    events: str
+    dagster: str
+
+
+class ExportSummary(Response):
+    """One line of the list of exports."""
+
+    id: str
+    title: str | None
+    status: ExportState
+    datasets: list[str]
+    start_date: dt.date
+    end_date: dt.date
+    days: dict[DayState, int]
+    rows_exported: int
+    rows_rejected: int
+    size_bytes: int
+    created_at: dt.datetime
+    started_at: dt.datetime | None
+    ended_at: dt.datetime | None
+    user: str | None
+    source: Source
+    problem: str | None = None
+    """The first reason of a day that was not published."""
+    links: Links
+
+
+class Export(ExportSummary):
+    """An export with its progress and the result of each day."""
+
+    progress_pct: float
+    """Of all days of all datasets; never decreases; 100 only when the export has ended."""
+    rows_per_s: float | None
+    eta_s: float | None
+    current_batch: int | None
+    total_batches_estimate: int | None
+    current_dataset: str | None
+    current_day: dt.date | None
+    results: list[Result]
+    errors: list[str]
+    runs: list[RunLink]
+    rerun_of: str | None = None
+
+
+class ExportPage(Response):
+    """A page of exports, newest first; `next_cursor` is null on the last one."""
+
+    items: list[ExportSummary]
+    next_cursor: str | None
+
+
+class Quality(Response):
+    """Over the published days of the exports counted."""
+
+    valid_pct: float | None
+    completeness_pct: float | None
+    repeated_keys: int
+    rejected_rows: int
+
+
+class ExportMetrics(Response):
+    """Numbers over many exports, with the names that the user gave them."""
+
+    totalExports: int  # noqa: N815
+    successRate: float | None  # noqa: N815
+    averageRecords: float | None  # noqa: N815
+    qualityMetrics: Quality  # noqa: N815
+
+
+class RerunRequest(Request):
+    """Which days of an ended export to export again."""
+
+    only: list[Literal["held", "failed"]] = Field(default=["held", "failed"], min_length=1)
+
+
+class Dataset(Response):
+    """A dataset or a preset."""
+
+    name: str
+    like: str | None
+    format: str
+    compression: str
+    columns: list[str]
+    first_day: dt.date
+    last_day: dt.date | None
+    schedule: str | None
+    max_rejected_pct: float
+    max_rejected_rows: int
+    problem: str | None = None
+    """Why its definition cannot be used."""
+
+
+class DatasetDay(Response):
+    """One day of a dataset, as it is in the output folder and in Dagster's history."""
+
+    day: dt.date
+    state: Literal["missing", "published", "held", "failed", "running"]
+    rows: int | None = None
+    size_bytes: int | None = None
+    sha256: str | None = None
+    published_at: dt.datetime | None = None
+    problem: str | None = None
+
+
+class DatasetDays(Response):
+    """A page of days, newest first."""
+
+    items: list[DatasetDay]
+    next_cursor: str | None
+
+
+class Me(Response):
+    """Who sent the request."""
+
+    name: str
+    roles: list[str]
+    via: str
+    read_only: bool
