@@ -176,20 +176,42 @@ class RerunRequest(Request):
 
 
 class Dataset(Response):
-    """A dataset or a preset."""
+    """A dataset or a preset; of one that cannot be used, only its name and the problem."""
 
     name: str
-    like: str | None
-    format: str
-    compression: str
-    columns: list[str]
+    like: str | None = None
+    """Of a preset: the dataset that it is based on."""
+    description: str = ""
+    format: str | None = None
+    compression: str | None = None
+    columns: list[str] = []
     first_day: dt.date
     last_day: dt.date | None
-    schedule: str | None
-    max_rejected_pct: float
-    max_rejected_rows: int
+    """The days that can be exported; the last one is null if there is none yet."""
+    published_days: int
+    schedule: str | None = None
+    max_rejected_pct: float | None = None
+    max_rejected_rows: int | None = None
+    max_lost_pct: float | None = None
+    max_lost_rows: int | None = None
     problem: str | None = None
     """Why its definition cannot be used."""
+
+
+class Datasets(Response):
+    """All datasets, then all presets, by name."""
+
+    items: list[Dataset]
+
+
+class DayFile(Response):
+    """One data file of a published day; `url` is a path of the service."""
+
+    name: str
+    size_bytes: int
+    sha256: str
+    rows: int
+    url: str
 
 
 class DatasetDay(Response):
@@ -199,7 +221,8 @@ class DatasetDay(Response):
     state: Literal["missing", "published", "held", "failed", "running"]
     rows: int | None = None
     size_bytes: int | None = None
-    sha256: str | None = None
+    files: list[DayFile] = []
+    data_version: str | None = None
     published_at: dt.datetime | None = None
     problem: str | None = None
 
@@ -209,6 +232,14 @@ class DatasetDays(Response):
 
     items: list[DatasetDay]
     next_cursor: str | None
+
+
+class Readiness(Response):
+    """Whether exports can be started; `checks` only with the role `viewer`."""
+
+    status: Literal["ready", "not ready"]
+    checks: dict[str, str] | None = None
+    """What was checked -> `ok`, or what is wrong."""
 
 
 class Me(Response):
