@@ -75,14 +75,21 @@ def test_runs_have_at_most_so_many_days_and_all_days_are_in_one_of_them() -> Non
 
 
 def test_progress_says_how_far_it_is() -> None:
-    progress = Progress(4, "starting")
-    assert progress.line() == "0 of 4 days, 0 %, starting, 0 rows"
+    seconds = iter(range(100))
+    progress = Progress(4, "starting", clock=lambda: float(next(seconds)) / 100)
+    assert progress.line() == "0 of 4 days, export 0 %, starting, 0 rows"
     progress.begin("logs", ONE)
     progress.rows(1000, 2000)
-    assert progress.line() == f"0 of 4 days, 12 %, logs {ONE}, 1,000 rows"
+    line = progress.line()
+    assert line.startswith(
+        f"0 of 4 days, export 12 %, logs {ONE}, day 50 %, batch 1 of about 2, 1,000 rows, "
+    )
+    assert line.endswith(" rows/s"), "one batch is too little for an estimate"
     progress.rows(2000, 2000)
     progress.end(problem=True)
-    assert progress.line() == f"1 of 4 days, 25 %, logs {ONE}, 2,000 rows, 1 held or failed"
+    assert progress.line().startswith(
+        f"1 of 4 days, export 25 %, logs {ONE}, 2,000 rows, 1 held or failed"
+    )
 
 
 class Story:

@@ -11,6 +11,7 @@ import psycopg
 import pytest
 import yaml
 
+from exporter_pipelines.contracts.progress import Meter, Progress
 from exporter_pipelines.definitions import build
 from exporter_pipelines.orchestration.exports import io_manager
 from exporter_pipelines.orchestration.exports.outcome import RunOutcome, spans
@@ -61,15 +62,42 @@ def said(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
     return lambda: [record.getMessage() for record in caplog.records]
 
 
-def progress(days: list[str], clock: Clock) -> ProgressLog:
-    return ProgressLog(logging.getLogger("test"), "logs", days, clock)
+class Log:
+    """The lines of a run of one dataset."""
+
+    def __init__(self, days: list[str], clock: Clock) -> None:
+        self.meter = Meter(len(days), clock)
+        self.lines = ProgressLog(logging.getLogger("test"), "logs", days, self, clock)
+
+    def now(self) -> Progress:
+        """See `Measured`."""
+        return self.meter.now()
+
+    def export_share(self) -> float:
+        """See `Measured`."""
+        return self.meter.now().share
+
+    def begin(self, day: str) -> None:
+        """A day begins."""
+        self.meter.begin("logs", day)
+        self.lines.begin(day)
+
+    def batch(self, rows: int, total: int) -> None:
+        """A batch was read."""
+        self.meter.batch(rows, total)
+        self.lines.batch(rows, total)
+
+    def end(self) -> None:
+        """The day has ended."""
+        self.meter.end()
+        self.lines.end()
 
 
 def test_a_year_of_small_days_writes_some_ten_lines(
     clock: Clock, said: Callable[[], list[str]]
 ) -> None:
     days = [f"day {number}" for number in range(365)]
-    log = progress(days, clock)
+    log = Log(days, clock)
     for day in days:
         log.begin(day)
         clock.now += 0.05
@@ -77,29 +105,29 @@ def test_a_year_of_small_days_writes_some_ten_lines(
         log.end()
     assert 9 <= len(said()) <= 10
     assert said()[0] == (
-        "logs day 36: day 37 of 365 done, 10 %, 3,700 rows, all 365 days in about 16 s"
+        "logs day 36: day 37 of 365 done, export 10 %, 3,700 rows, export done in about 16 s"
     )
 
 
 def test_a_slow_day_writes_a_line_per_ten_seconds(
     clock: Clock, said: Callable[[], list[str]]
 ) -> None:
-    log = progress([ONE], clock)
+    log = Log([ONE], clock)
     log.begin(ONE)
     for batch in range(1, 1000):
         clock.now += 1
         log.batch(1000 * batch, 20_000_000)
     assert len(said()) == 99
     assert said()[0] == (
-        f"logs {ONE}: batch 10 of about 20000, 0 %, 10,000 of 20,000,000 rows, 1,000 rows/s, "
-        "done in 5.6 h"
+        f"logs {ONE}: batch 10 of about 20000, day 0 %, export 0 %, 10,000 of 20,000,000 rows, "
+        "1,000 rows/s, day done in 5.6 h, export done in about 5.6 h"
     )
 
 
 def test_a_line_within_a_day_of_a_range_says_when_the_day_and_the_range_are_ready(
     clock: Clock, said: Callable[[], list[str]]
 ) -> None:
-    log = progress(DAYS, clock)
+    log = Log(DAYS, clock)
     for day in (ONE, TWO):
         log.begin(day)
         clock.now += 4
@@ -108,12 +136,12 @@ def test_a_line_within_a_day_of_a_range_says_when_the_day_and_the_range_are_read
         log.batch(1_000_000, 1_000_000)
         log.end()
     assert said() == [
-        f"logs {ONE}: day 1 of 3, batch 1 of about 2, 50 %, 500,000 of 1,000,000 rows, "
-        "125,000 rows/s, done in 4 s, all 3 days in about 20 s",
-        f"logs {ONE}: day 1 of 3 done, 33 %, 1,000,000 rows, all 3 days in about 16 s",
-        f"logs {TWO}: day 2 of 3, batch 1 of about 2, 50 %, 500,000 of 1,000,000 rows, "
-        "125,000 rows/s, done in 4 s, all 3 days in about 12 s",
-        f"logs {TWO}: day 2 of 3 done, 66 %, 2,000,000 rows, all 3 days in about 8 s",
+        f"logs {ONE}: day 1 of 3, batch 1 of about 2, day 50 %, export 16 %, "
+        "500,000 of 1,000,000 rows, 125,000 rows/s, day done in 4 s, export done in about 20 s",
+        f"logs {ONE}: day 1 of 3 done, export 33 %, 1,000,000 rows, export done in about 16 s",
+        f"logs {TWO}: day 2 of 3, batch 1 of about 2, day 50 %, export 50 %, "
+        "500,000 of 1,000,000 rows, 125,000 rows/s, day done in 4 s, export done in about 12 s",
+        f"logs {TWO}: day 2 of 3 done, export 66 %, 2,000,000 rows, export done in about 8 s",
     ]
 
 

@@ -1,5 +1,7 @@
 """Shows the progress of `exporter export`: a bar on a terminal, elsewhere one line per 10 s.
 
+The numbers are those of the run's log and of the service, see `contracts.progress`.
+
 A thread writes it, so that it also moves while the database counts rows. It writes to standard
 error; standard output has only the summary.
 """
@@ -10,11 +12,13 @@ import shutil
 import sys
 import threading
 import time
+from collections.abc import Callable
 from typing import Self
+
+from exporter_pipelines.contracts.progress import Meter, duration, percent
 
 _BAR_EVERY_S, _LINE_EVERY_S = 0.2, 10.0
 _BAR_WIDTH = 24
-_ESTIMATE_AFTER_S = 5.0
 _ERASE = "\r\x1b[K"
 
 
@@ -24,28 +28,27 @@ class Progress:
     Args:
         days: Number of days, of all datasets together.
         doing: What is shown until the first day begins.
+        clock: Returns seconds; only differences are used.
     """
 
-    def __init__(self, days: int, doing: str) -> None:
-        self._days, self._doing = days, doing
-        self._done, self._problems, self._rows = 0, 0, 0
-        self._share, self._rows_of_day = 0.0, 0
-        self._started, self._is_bar = time.monotonic(), sys.stderr.isatty()
+    def __init__(self, days: int, doing: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._meter, self._doing, self._problems = Meter(days, clock), doing, 0
+        self._is_bar = sys.stderr.isatty()
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._write_on, name="progress", daemon=True)
 
     def begin(self, dataset: str, day: str) -> None:
         """A day is attempted."""
-        self._doing, self._share, self._rows_of_day = f"{dataset} {day}", 0.0, 0
+        self._meter.begin(dataset, day)
 
     def rows(self, rows: int, total: int) -> None:
         """So many rows of the day have been read, of so many."""
-        self._rows_of_day, self._share = rows, rows / max(total, 1)
+        self._meter.batch(rows, total)
 
     def end(self, *, problem: bool) -> None:
         """The day is done; `problem` if it is not published."""
-        self._done, self._problems = self._done + 1, self._problems + problem
-        self._rows, self._share, self._rows_of_day = self._rows + self._rows_of_day, 0.0, 0
+        self._problems += problem
+        self._meter.end()
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -67,26 +70,28 @@ class Progress:
         sys.stderr.flush()
 
     def line(self) -> str:
-        """`118 of 252 days, 46 %, logs 2026-11-05, 4,567 rows, 1 held or failed, 3 min left`."""
-        fraction = min((self._done + self._share) / self._days, 1.0)
-        parts = [f"{self._done:,} of {self._days:,} days", f"{fraction:.0%}".replace("%", " %")]
-        parts += [self._doing, f"{self._rows + self._rows_of_day:,} rows"]
+        """The numbers as text.
+
+        `118 of 252 days, export 46 %, logs 2026-11-05, day 50 %, batch 2 of about 4, 4,567 rows,
+        1,200 rows/s, 1 held or failed, 3 min left`.
+        """
+        now = self._meter.now()
+        parts = [f"{now.ended:,} of {now.days:,} days", f"export {percent(now.share)}"]
+        parts.append(f"{now.dataset} {now.day}" if now.day else self._doing)
+        if now.rows:
+            parts.append(f"day {percent(now.day_share)}")
+            parts.append(f"batch {now.batch:,} of about {now.batches:,}")
+        parts.append(f"{now.rows_ended + now.rows:,} rows")
+        if now.rows:
+            parts.append(f"{now.rows_per_s:,.0f} rows/s")
         if self._problems:
             parts.append(f"{self._problems:,} held or failed")
-        elapsed = time.monotonic() - self._started
-        if fraction and elapsed > _ESTIMATE_AFTER_S:
-            parts.append(f"{duration(elapsed / fraction - elapsed)} left")
+        if now.eta_s is not None:
+            parts.append(f"{duration(now.eta_s)} left")
         return ", ".join(parts)
 
     def _bar(self) -> str:
         columns = shutil.get_terminal_size().columns
-        filled = round(_BAR_WIDTH * min((self._done + self._share) / self._days, 1.0))
+        filled = int(_BAR_WIDTH * self._meter.now().share)
         bar = f"[{'#' * filled}{'.' * (_BAR_WIDTH - filled)}] {self.line()}"
         return bar[: columns - 1]  # a second line could not be erased
-
-
-def duration(seconds: float) -> str:
-    """A duration as text."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

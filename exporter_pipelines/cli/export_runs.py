@@ -23,11 +23,13 @@ from exporter_pipelines.orchestration.exports.outcome import RunOutcome
 def run(request: Request, days: Mapping[str, Sequence[str]]) -> int:
     """Export the days, print the summary, and return the exit code."""
     silence_all()
-    totals = Totals(days)
+    totals, count = Totals(days), sum(map(len, days.values()))
     with (
-        Progress(sum(map(len, days.values())), "loading Dagster") as progress,
+        Progress(count, "loading Dagster") as progress,
         instance_of_command() as instance,
-        CommandRuns(definitions.build(), instance, accept_loss=request.accept_loss) as runs,
+        CommandRuns(
+            definitions.build(), instance, accept_loss=request.accept_loss, total_days=count
+        ) as runs,
         observed_by(_Follower(progress, totals)),
     ):
         for part in split(days, settings.max_days()):

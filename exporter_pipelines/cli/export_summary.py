@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 import click
 
 from exporter_pipelines.cli.export_arguments import Request
-from exporter_pipelines.cli.export_progress import duration
 from exporter_pipelines.contracts.manifest import Manifest
+from exporter_pipelines.contracts.progress import duration
 from exporter_pipelines.errors import (
     HistoryUnavailableError,
     MissingSettingError,

@@ -18,6 +18,7 @@ from exporter_pipelines.orchestration.exports.metadata import asset_metadata
 from exporter_pipelines.orchestration.exports.partitions import days_to_export
 from exporter_pipelines.orchestration.exports.resources import BackendResource
 from exporter_pipelines.orchestration.exports.run_config import ExportConfig
+from exporter_pipelines.orchestration.exports.run_progress import KIND_TAG
 
 GROUP = "exports"
 PRESETS_GROUP = "presets"
@@ -36,7 +37,7 @@ def export_asset(
         group_name=group,
         kinds={config.format, *filter(None, [databases.kind(config.source.url)])},
         owners=list(config.owners),
-        tags={"exporter/kind": "preset" if group == PRESETS_GROUP else "dataset"},
+        tags={KIND_TAG: "preset" if group == PRESETS_GROUP else "dataset"},
         metadata=asset_metadata(dataset),
         partitions_def=partitions_def,
         # `--partition-range` accepts no other policy. Each day is published on its own.

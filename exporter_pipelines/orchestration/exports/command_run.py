@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import signal
+import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
@@ -18,6 +19,7 @@ from exporter_pipelines.contracts.day_window import days_between
 from exporter_pipelines.errors import HistoryUnavailableError
 from exporter_pipelines.orchestration.dagster_internals.command_errors import history_disk_problem
 from exporter_pipelines.orchestration.dagster_internals.deferred_plans import DEFERRED
+from exporter_pipelines.orchestration.exports.export_group import DAYS_TAG, EXPORT_TAG
 
 TAG = "exporter/command"
 _RANGE_START, _RANGE_END = (
@@ -52,6 +54,7 @@ class CommandRuns:
         definitions: All definitions of the project.
         instance: Records the runs.
         accept_loss: Whether published exports are replaced although the source has lost rows.
+        total_days: Number of days of all datasets in all runs, which are one export.
 
     Attributes:
         interrupted: Whether SIGINT, SIGTERM or SIGHUP arrived.
@@ -59,9 +62,15 @@ class CommandRuns:
     """
 
     def __init__(
-        self, definitions: dg.Definitions, instance: dg.DagsterInstance, *, accept_loss: bool
+        self,
+        definitions: dg.Definitions,
+        instance: dg.DagsterInstance,
+        *,
+        accept_loss: bool,
+        total_days: int,
     ) -> None:
         self._definitions, self._instance = definitions, instance
+        self._export = {EXPORT_TAG: str(uuid.uuid4()), DAYS_TAG: str(total_days)}
         self._accept_loss = accept_loss
         self._signals = SignalWatch()
         self.interrupted = False
@@ -106,7 +115,13 @@ class CommandRuns:
             },
             instance=self._instance,
             asset_selection=keys,
-            tags={_RANGE_START: every[0], _RANGE_END: every[-1], TAG: "export", **DEFERRED},
+            tags={
+                _RANGE_START: every[0],
+                _RANGE_END: every[-1],
+                TAG: "export",
+                **self._export,
+                **DEFERRED,
+            },
             raise_on_error=False,
         )
         for event in result.all_events:

@@ -35,6 +35,7 @@ from exporter_pipelines.orchestration.exports.outcome import HELD, UNEXPECTED, R
 from exporter_pipelines.orchestration.exports.progress import ProgressLog
 from exporter_pipelines.orchestration.exports.resources import BackendResource
 from exporter_pipelines.orchestration.exports.run_config import ExportConfig
+from exporter_pipelines.orchestration.exports.run_progress import run_progress
 
 _STOPPED = (GeneratorExit, dg.DagsterExecutionInterruptedError)
 
@@ -63,13 +64,17 @@ class ExportRun:
         self.outcome = RunOutcome(self.dataset.name, days)
         self.exported: dict[str, int] = {}
         self.events = day_events(self.context, store)
-        self.progress = ProgressLog(self.context.log, self.dataset.name, days)
+        self.run = run_progress(self.context, self.dataset.name, days)
+        self.progress = ProgressLog(self.context.log, self.dataset.name, days, self.run)
         self.trailing_days = TrailingDays(store, self.dataset.name)
         self.outside_days: OutsideDays | None = None
         observer().dataset_began(self.outcome)
-        with self.backend.open_session() as self.session:
-            yield from self._each(days)
-            yield from self._count_again()
+        try:
+            with self.backend.open_session() as self.session:
+                yield from self._each(days)
+                yield from self._count_again()
+        finally:
+            self.run.dataset_ended(self.outcome)
         yield from self.events.closing(self.outcome)
         if self.outcome.problems or self.outcome.unfinished:
             self._fail(self.outcome.failure())
@@ -78,6 +83,7 @@ class ExportRun:
     def _each(self, days: Sequence[str]) -> Iterator[object]:
         for day in days:
             plan_if_deferred(self.context, day)
+            self.run.begin(self.dataset.name, day)
             self.progress.begin(day)
             observer().day_began(self.dataset.name, day)
             try:
@@ -88,6 +94,7 @@ class ExportRun:
             except _STOPPED:
                 self._log_stop(day)
                 raise
+            self.run.end()
             self.progress.end()
             observer().day_ended()
             if self.outcome.abort:
@@ -137,6 +144,7 @@ class ExportRun:
         )
 
     def _progress(self, rows: int, total: int) -> None:
+        self.run.batch(rows, total)
         self.progress.batch(rows, total)
         observer().rows_read(rows, total)
 
@@ -147,6 +155,7 @@ class ExportRun:
             (self.outcome.kept if outcome.kept else self.outcome.published).append(outcome.day)
             if not outcome.kept:
                 self.exported[outcome.day] = outcome.manifest.counts.read
+                self.run.published(outcome.manifest)
             observer().day_published(outcome.manifest)
             yield from self.events.published(outcome.manifest, outcome)
             return

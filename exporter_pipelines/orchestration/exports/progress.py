@@ -5,25 +5,41 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from exporter_pipelines.contracts.progress import Progress, duration, percent, remaining
 
 _EVERY_S = 10.0
 _EVERY_PCT = 10
 
 
+class Measured(Protocol):
+    """What the lines are about, see `run_progress.RunProgress`."""
+
+    def now(self) -> Progress:
+        """The progress of the run."""
+        ...
+
+    def export_share(self) -> float:
+        """The share of the export that is done."""
+        ...
+
+
 class ProgressLog:
-    """Logs the progress of a run, at most once per 10 s or per 10 % of all its days.
+    """Logs the progress of a dataset, at most once per 10 s or per 10 % of all days of the run.
 
     A run writes about ten lines, and one more per 10 s, whether it has one large day or a thousand
-    small ones.
+    small ones. `day 50 %` is the share of the day, `export 21 %` that of all days of all datasets.
 
     Args:
         log: The run's logger.
         dataset: Name of the dataset.
-        days: All days of the run, in order.
+        days: All days of the dataset in the run, in order.
+        run: Measures the run; it is updated before each call here.
         clock: Returns seconds; only differences are used.
 
     Example:
-        progress = ProgressLog(context.log, "logs", days)
+        progress = ProgressLog(context.log, "logs", days, run)
         progress.begin(day)
         stage_day(..., report=progress.batch)
         progress.end()
@@ -34,68 +50,56 @@ class ProgressLog:
         log: logging.Logger,
         dataset: str,
         days: Sequence[str],
+        run: Measured,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._log, self._dataset, self._days, self._clock = log, dataset, days, clock
-        self._started = self._day_started = self._logged_at = clock()
-        self._logged_pct = 0.0
-        self._day, self._position, self._batch, self._read, self._ended_rows = "", 0, 0, 0, 0
+        self._log, self._dataset, self._days, self._run = log, dataset, days, run
+        self._clock = clock
+        self._started = self._logged_at = clock()
+        self._logged_share = run.now().share
+        self._day, self._position = "", 0
 
     def begin(self, day: str) -> None:
         """Start the next day."""
-        self._day, self._position, self._batch, self._read = day, self._position + 1, 0, 0
-        self._day_started = self._clock()
+        self._day, self._position = day, self._position + 1
 
     def batch(self, rows: int, total: int) -> None:
-        """Call after each batch: `rows` of the day's `total` rows have been read so far.
-
-        A retry of the day starts over with 0 rows; this call does not count as a batch.
-        """
-        self._batch = self._batch + 1 if rows > self._read else 1
-        self._read = rows
-        share = rows / max(total, 1)
-        if rows >= total or not self._due(self._position - 1 + share):
+        """Call after each batch: `rows` of the day's `total` rows have been read so far."""
+        now = self._run.now()
+        if rows >= total or not self._due(now):
             return
-        elapsed = max(self._clock() - self._day_started, 1e-6)
-        # Batches differ in size, so their number is an estimate. The number of rows is exact.
-        batches = max(round(self._batch / share), self._batch)
-        line = (
-            f"batch {self._batch} of about {batches}, {share:.0%}, {rows:,} of {total:,} rows, "
-            f"{rows / elapsed:,.0f} rows/s, done in {_duration(elapsed / share - elapsed)}"
-        ).replace("%", " %")
-        if len(self._days) > 1:
-            line = f"day {self._position} of {len(self._days)}, {line}{self._all_days(share)}"
-        self._log.info(f"{self._dataset} {self._day}: {line}")
+        parts = [f"day {self._position} of {len(self._days)}"] if len(self._days) > 1 else []
+        parts += [
+            f"batch {now.batch} of about {now.batches}",
+            f"day {percent(now.day_share)}, export {percent(self._run.export_share())}",
+            f"{rows:,} of {total:,} rows",
+            f"{now.rows_per_s:,.0f} rows/s",
+        ]
+        if now.day_eta_s is not None:
+            parts.append(f"day done in {duration(now.day_eta_s)}")
+        self._write(parts)
 
     def end(self) -> None:
         """End the day, whether it was published or not."""
-        self._ended_rows += self._read
-        done, days = self._position, len(self._days)
-        if days == 1 or done == days or not self._due(done):
+        now, days = self._run.now(), len(self._days)
+        if self._position == days or not self._due(now):
             return
-        self._log.info(
-            f"{self._dataset} {self._day}: day {done} of {days} done, {100 * done // days} %, "
-            f"{self._ended_rows:,} rows{self._all_days(0, done)}"
-        )
+        self._write([
+            f"day {self._position} of {days} done",
+            f"export {percent(self._run.export_share())}",
+            f"{now.rows_ended:,} rows",
+        ])  # fmt: skip
 
-    def _all_days(self, share: float, done: int | None = None) -> str:
-        """Estimated time left for the whole range, from the days so far."""
-        done_days = (self._position - 1 if done is None else done) + share
-        elapsed = self._clock() - self._started
-        left = elapsed * (len(self._days) - done_days) / done_days
-        return f", all {len(self._days)} days in about {_duration(left)}"
+    def _write(self, parts: list[str]) -> None:
+        left = remaining(self._clock() - self._started, self._run.export_share())
+        if left is not None and self._run.now().eta_s is not None:
+            parts.append(f"export done in about {duration(left)}")
+        self._log.info(f"{self._dataset} {self._day}: {', '.join(parts)}")
 
-    def _due(self, done_days: float) -> bool:
+    def _due(self, now: Progress) -> bool:
         """Whether a line is due. If so, the next one is measured from now."""
-        now, pct = self._clock(), 100 * done_days / len(self._days)
-        if now - self._logged_at < _EVERY_S and pct - self._logged_pct < _EVERY_PCT:
+        at, more = self._clock(), now.share - self._logged_share
+        if at - self._logged_at < _EVERY_S and 100 * more < _EVERY_PCT:
             return False
-        self._logged_at, self._logged_pct = now, pct
+        self._logged_at, self._logged_share = at, now.share
         return True
-
-
-def _duration(seconds: float) -> str:
-    """A duration as text."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

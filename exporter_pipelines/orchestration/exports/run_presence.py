@@ -22,6 +22,8 @@ from exporter_pipelines.orchestration.dagster_internals.stored_values import (
     read_value,
     write_value,
 )
+from exporter_pipelines.orchestration.exports import live_progress
+from exporter_pipelines.orchestration.exports.run_progress import end_run_progress
 from exporter_pipelines.stores.local import run_locks
 from exporter_pipelines.stores.local.locks import FileLock
 
@@ -100,7 +102,10 @@ that a resource has."""
 
 
 def announce(instance: dg.DagsterInstance, run_id: str) -> None:
-    """Hold the lock and the lease of a run until this process ends. Raises nothing."""
+    """Hold the lock and the lease of a run until this process ends. Raises nothing.
+
+    The progress of the run is removed at the same time.
+    """
     if _announced and _announced[0].run_id == run_id:
         return
     _end_announced()  # a process executes one run after another
@@ -109,6 +114,7 @@ def announce(instance: dg.DagsterInstance, run_id: str) -> None:
 
 @atexit.register
 def _end_announced() -> None:
+    end_run_progress()
     while _announced:
         _announced.pop().end()
 
@@ -120,7 +126,8 @@ def presence_of(instance: dg.DagsterInstance, run_id: str) -> Presence | None:
 
 
 def forget(instance: dg.DagsterInstance, run_id: str) -> None:
-    """Remove lease and lock file of a run that has ended."""
+    """Remove lease, lock file and progress of a run that has ended."""
+    live_progress.forget(instance, run_id)
     delete_value(instance, _key(run_id))
     run_locks.forget(locks_folder(instance), run_id)
 
