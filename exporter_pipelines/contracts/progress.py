@@ -68,8 +68,7 @@ class Meter:
         self._days, self._clock = days, clock
         self._started = self._attempt_started = clock()
         self._dataset, self._day, self._ended, self._rows_ended = "", "", 0, 0
-        self._begin_attempt()
-        self._share = 0.0
+        self._rows, self._total, self._batch, self._share = 0, 0, 0, 0.0
 
     def begin(self, dataset: str, day: str) -> None:
         """The next day begins."""

@@ -7,7 +7,9 @@ from starlette.types import ASGIApp
 
 from exporter_pipelines.service.context import ServiceContext
 from exporter_pipelines.service.dagster_ui import dagster_ui
+from exporter_pipelines.service.exports import Exports
 from exporter_pipelines.service.guard import Guard
+from exporter_pipelines.service.history import History
 from exporter_pipelines.service.problem_responses import install_problems
 from exporter_pipelines.service.routes import ROUTERS
 
@@ -22,6 +24,7 @@ def create_api(context: ServiceContext) -> FastAPI:
     api = FastAPI(title="exporter_pipelines", docs_url=None, redoc_url=None, openapi_url=None)
     ui = dagster_ui(context)
     api.state.context, api.state.ui = context, ui
+    api.state.exports, api.state.history = Exports(context, ui), History(context)
     install_problems(api)
     for router in ROUTERS:
         api.include_router(router, prefix=context.options.prefix)
