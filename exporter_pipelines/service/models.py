@@ -7,15 +7,31 @@ percentages 0 to 100. A field that is not known yet is null.
 from __future__ import annotations
 
 import datetime as dt
+import re
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 DayState = Literal["pending", "running", "published", "held", "failed", "cancelled"]
 ExportState = Literal["pending", "running", "completed", "held", "failed", "cancelled"]
+StoredState = Literal["missing", "published", "held", "failed", "running"]
+"""Of a day of a dataset; `held` and `failed` also if an older export of it is published."""
 Only = Literal["missing", "held", "failed"]
 Source = Literal["rest", "page", "ui", "schedule", "sensor", "cli"]
 """Where an export was started; `cli` is `exporter export` and `dagster asset materialize`."""
+
+
+def _day(value: object) -> object:
+    """Refuse what pydantic would also take for a date: numbers, and moments at midnight."""
+    if isinstance(value, str) and re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value):
+        return value
+    if isinstance(value, dt.date) and not isinstance(value, dt.datetime):
+        return value
+    raise ValueError("Write a day as YYYY-MM-DD.")
+
+
+Day = Annotated[dt.date, BeforeValidator(_day)]
+"""A day in a request: `YYYY-MM-DD` and nothing else."""
 
 DatasetName = Annotated[str, Field(min_length=1, max_length=100)]
 
@@ -44,8 +60,8 @@ class ExportRequest(Request):
     """
 
     datasets: list[DatasetName] = Field(min_length=1, max_length=20)
-    start_date: dt.date
-    end_date: dt.date
+    start_date: Day
+    end_date: Day
     only: list[Only] = Field(default=[], max_length=3)
     batch_rows: int | None = Field(default=None, ge=1_000, le=500_000)
     title: str | None = Field(default=None, max_length=200)
@@ -56,7 +72,7 @@ class PreviewDay(Response):
 
     dataset: str
     day: dt.date
-    state: Literal["missing", "published", "held", "failed", "running"]
+    state: StoredState
     rows: int | None
     published_rows: int | None
     reason: str | None = None
@@ -218,7 +234,7 @@ class DatasetDay(Response):
     """One day of a dataset, as it is in the output folder and in Dagster's history."""
 
     day: dt.date
-    state: Literal["missing", "published", "held", "failed", "running"]
+    state: StoredState
     rows: int | None = None
     size_bytes: int | None = None
     files: list[DayFile] = []

@@ -22,13 +22,18 @@ def unfinished_days(instance: dg.DagsterInstance, asset: str, run_id: str) -> li
 
 def failed_days(instance: dg.DagsterInstance, asset: str) -> set[str]:
     """Days that Dagster shows as failed: their newest attempt is a failed run."""
+    statuses = unfinished_statuses(instance, asset)
+    return {day for day, status in statuses.items() if status == dg.DagsterRunStatus.FAILURE}
+
+
+def unfinished_statuses(instance: dg.DagsterInstance, asset: str) -> dict[str, dg.DagsterRunStatus]:
+    """Day -> status of the run that is its newest attempt and has not materialized it."""
     unfinished = _unfinished(instance, asset)
-    failed: set[str] = set()
-    if unfinished:
-        runs, failure = list(set(unfinished.values())), dg.DagsterRunStatus.FAILURE
-        records = instance.get_run_records(dg.RunsFilter(run_ids=runs, statuses=[failure]))
-        failed = {record.dagster_run.run_id for record in records}
-    return {day for day, by_run in unfinished.items() if by_run in failed}
+    if not unfinished:
+        return {}
+    records = instance.get_run_records(dg.RunsFilter(run_ids=list(set(unfinished.values()))))
+    statuses = {record.dagster_run.run_id: record.dagster_run.status for record in records}
+    return {day: statuses[run] for day, run in unfinished.items() if run in statuses}
 
 
 def _unfinished(instance: dg.DagsterInstance, asset: str) -> dict[str, str]:
