@@ -237,6 +237,24 @@ def ui_url() -> str:
     return (_value("EXPORTER_UI_URL") or "http://127.0.0.1:3000").rstrip("/")
 
 
+def api_url() -> str | None:
+    """`EXPORTER_API_URL`: address of the service that commands ask; None for none."""
+    return _value("EXPORTER_API_URL") or None
+
+
+def api_token() -> str | None:
+    """`EXPORTER_API_TOKEN`: sent to the service; a secret."""
+    return _value("EXPORTER_API_TOKEN") or None
+
+
+def api_allow_http() -> bool:
+    """`EXPORTER_API_ALLOW_HTTP`: whether the token may go over an unencrypted connection."""
+    value = _value("EXPORTER_API_ALLOW_HTTP") or "0"
+    if value not in ("0", "1"):
+        raise ConfigurationError(f"EXPORTER_API_ALLOW_HTTP={value!r} is neither 0 nor 1.")
+    return value == "1"
+
+
 def alert_rejected_pct() -> float | None:
     """`EXPORTER_ALERT_REJECTED_PCT`: percent; None for each dataset's own `max_rejected_pct`."""
     value = _value("EXPORTER_ALERT_REJECTED_PCT")

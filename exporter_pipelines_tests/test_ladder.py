@@ -74,14 +74,16 @@ LADDER = {
         "databases", "defs_files", "output_folder",
     },
     "new_datasets": {"errors", "settings", "contracts", "stores", "defs_files", "doctor"},
+    "service.models": set(),  # the client has them, too
     "service": {
-        "errors", "settings", "extras", "contracts", "stores", "engine", "databases", "defs_files",
-        "output_folder", "verification", "reporting", "orchestration",
+        "service.models", "errors", "settings", "extras", "contracts", "stores", "engine",
+        "databases", "defs_files", "output_folder", "verification", "reporting", "orchestration",
     },
+    "client": {"errors", "contracts", "service.models"},
     "cli": {
-        "service", "errors", "settings", "extras", "contracts", "stores", "engine", "verification",
-        "databases", "defs_files", "doctor", "new_datasets", "notifications", "orchestration",
-        "output_folder", "definitions", "process_memory",
+        "service", "service.models", "client", "errors", "settings", "extras", "contracts",
+        "stores", "engine", "verification", "databases", "defs_files", "doctor", "new_datasets",
+        "notifications", "orchestration", "output_folder", "definitions", "process_memory",
     },
     "api": {
         "errors", "settings", "contracts", "stores", "engine", "databases", "defs_files",
