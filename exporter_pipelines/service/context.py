@@ -10,6 +10,7 @@ from starlette.requests import HTTPConnection
 
 from exporter_pipelines.defs_files import Definitions
 from exporter_pipelines.orchestration.dagster_internals.web_server import Workspace
+from exporter_pipelines.service.limits import Slots
 from exporter_pipelines.stores import LocalStore
 
 
@@ -37,11 +38,14 @@ class ServiceContext:
         workspace: Dagster's connection to the code location.
         store: The output folder.
         options: How the service listens.
+        range_streams, event_streams: Requests that last long.
     """
 
     workspace: Workspace
     store: LocalStore
     options: ServeOptions = ServeOptions()
+    range_streams: Slots = field(default_factory=lambda: Slots(per_user=2, in_all=20))
+    event_streams: Slots = field(default_factory=lambda: Slots(per_user=100, in_all=100))
     _definitions: _CachedDefinitions = field(default_factory=lambda: _CachedDefinitions())
 
     @property

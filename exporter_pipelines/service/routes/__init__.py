@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter
 
-from exporter_pipelines.service.routes import health, me
+from exporter_pipelines.service.routes import datasets, files, health, me, unknown
 
-ROUTERS: list[APIRouter] = [health.router, me.router]
+ROUTERS: list[APIRouter] = [health.router, me.router, datasets.router, files.router, unknown.router]
 """In the order in which paths are matched."""
