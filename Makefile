@@ -20,8 +20,7 @@ demo: setup ## Export a sample backend and show what was written where
 	@$(BIN)/python -m exporter_pipelines.demo
 
 dev: setup ## Open the Dagster UI (web server and daemon) on http://127.0.0.1:3000, or PORT=...
-	@$(if $(PORT),EXPORTER_UI_URL=http://127.0.0.1:$(PORT)) $(BIN)/python -m exporter_pipelines.supervisor \
-		--host 127.0.0.1 --port $(or $(PORT),3000)
+	@$(BIN)/exporter serve --daemon $(if $(PORT),--port $(PORT))
 
 test: $(READY) ## All tests, on a real PostgreSQL
 	@$(BIN)/pytest -n auto --dist worksteal $(ARGS)

@@ -28,7 +28,8 @@ The packages (`test_ladder` lists what each may import, and enforces it):
     doctor                                       checks of the set-up
     new_datasets                                 definitions for tables, written by `exporter init`
     cli                                          the command `exporter`
-    supervised_processes, supervisor             `make dev`: web server, daemon, code server
+    service_settings, project_lock               settings of the service, and that it runs once
+    supervised_processes, supervisor             `make dev`: service, daemon, code server
     process_memory, hangups                      memory and signals of a whole process
 
 Only orchestration, components, definitions and service import Dagster, and only

@@ -255,6 +255,12 @@ def api_allow_http() -> bool:
     return value == "1"
 
 
+def lead_links_to(url: str) -> None:
+    """Let links in alerts of this process and its children lead to `url` by default."""
+    if not _value("EXPORTER_UI_URL"):
+        os.environ["EXPORTER_UI_URL"] = url
+
+
 def alert_rejected_pct() -> float | None:
     """`EXPORTER_ALERT_REJECTED_PCT`: percent; None for each dataset's own `max_rejected_pct`."""
     value = _value("EXPORTER_ALERT_REJECTED_PCT")
@@ -283,6 +289,16 @@ def alert_min_free_gib() -> float:
     """`EXPORTER_ALERT_MIN_FREE_GIB`: alert when the output folder has less free space."""
     value = _value("EXPORTER_ALERT_MIN_FREE_GIB") or "5"
     return _number("EXPORTER_ALERT_MIN_FREE_GIB", value)
+
+
+def text(variable: str) -> str:
+    """A variable of `service_settings`; empty if it is not set."""
+    return _value(variable)
+
+
+def path(variable: str, default: str) -> Path:
+    """An absolute path of `service_settings`."""
+    return _path(variable, _value(variable) or default)
 
 
 def _value(variable: str) -> str:

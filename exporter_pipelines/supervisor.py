@@ -1,76 +1,65 @@
-"""What `make dev` runs: code server, web server and daemon of one project, once.
+"""What `exporter serve --daemon` runs, and so `make dev`: code server, service and daemon.
 
-    python -m exporter_pipelines.supervisor --host 127.0.0.1 --port 3000
-
-Belongs here: which processes these are, and that one project has them once. How they are started,
-restarted and ended is in `supervised_processes`.
+Belongs here: which processes these are. How they are started, restarted and ended is in
+`supervised_processes`, and that one project has them once in `project_lock`.
 """
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
-import os
 import signal
-import socket
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import IO
 
 import click
 import yaml
 
 from exporter_pipelines import settings
-from exporter_pipelines.errors import ConfigurationError
 from exporter_pipelines.hangups import end_like_terminate
 from exporter_pipelines.orchestration.dagster_internals.code_server import (
     KEEP_BACKFILLS,
     CodeServer,
     ping_code_server,
 )
+from exporter_pipelines.project_lock import only_one, refuse_a_port_in_use
 from exporter_pipelines.supervised_processes import Child, ProcessGroup, StoppedError
 
 _BIN = Path(sys.executable).parent
 _LOCATION = "exporter_pipelines"
 _START_SECONDS = 180
-_LOCK_SECONDS = 20
 _PING_SECONDS = 5
 
 
-@click.command()
-@click.option("--host", default="127.0.0.1", show_default=True)
-@click.option("--port", type=click.IntRange(1, 65535), default=3000, show_default=True)
-def main(host: str, port: int) -> None:
-    """Run the Dagster UI and the daemon of the project in the working directory until Ctrl-C."""
-    url = f"http://{host}:{port}"
-    try:
-        in_dotenv = "EXPORTER_UI_URL" in settings.load_dotenv()
-        stop = _stop_on_signals()
-        with _only_one(_home(), url) as lock:
-            _refuse_a_port_in_use(host, port)
-            with tempfile.TemporaryDirectory(prefix="exporter-") as folder:
-                group = ProcessGroup(lock, Path(folder))
-                try:
-                    _run(group, Path(folder), host, port, stop, in_dotenv=in_dotenv)
-                finally:
-                    group.stop()
-    except (ConfigurationError, StoppedError) as error:
-        raise click.ClickException(str(error)) from None
+def supervise(host: str, port: int, url: str, web_options: Sequence[str]) -> None:
+    """Run code server, service and daemon of this project until Ctrl-C; blocks.
+
+    Args:
+        host, port: Where the service listens.
+        url: Where its pages are.
+        web_options: Further options of `exporter serve`.
+
+    Raises:
+        ConfigurationError: it is running already, or cannot listen.
+        StoppedError: a process does not stay up.
+    """
+    stop = _stop_on_signals()
+    settings.lead_links_to(url)
+    with only_one(url) as lock:
+        refuse_a_port_in_use(host, port)
+        with tempfile.TemporaryDirectory(prefix="exporter-") as folder:
+            group = ProcessGroup(lock, Path(folder))
+            try:
+                web = ["--host", host, "--port", str(port), *web_options]
+                _run(group, Path(folder), web, url, stop)
+            finally:
+                group.stop()
 
 
 def _run(
-    group: ProcessGroup,
-    folder: Path,
-    host: str,
-    port: int,
-    stop: threading.Event,
-    *,
-    in_dotenv: bool,
+    group: ProcessGroup, folder: Path, web: Sequence[str], url: str, stop: threading.Event
 ) -> None:
     """Start everything, say where it is, and keep it going until `stop` is set."""
     code_socket, workspace = folder / "code.sock", folder / "workspace.yaml"
@@ -80,19 +69,27 @@ def _run(
 
     code = group.start("code server", _code_server(code_socket), code_socket)
     _wait_until(lambda: ping_code_server(code_socket) is CodeServer.UP, group, stop)
-    group.start("web server", _web_server(workspace, host, port))
+    ready = folder / "ready"
+    group.start("web server", _web_server(workspace, ready, web))
     group.start("daemon", _daemon(workspace))
-    _wait_until(lambda: _listens(host, port), group, stop)
-    if in_dotenv and not stop.is_set():
-        click.echo(f"Links in alerts lead to {settings.ui_url()}: EXPORTER_UI_URL in .env.")
+    _wait_until(ready.exists, group, stop)
     if not stop.is_set():
-        click.echo(f"Days, checks and plots of each dataset: http://{host}:{port}/assets (Catalog)")
-        click.echo(f"The Dagster UI is on http://{host}:{port} (Ctrl-C stops it)")
+        _say_where(url)
 
     watched = _CodeServerWatch(code, code_socket)
     while not stop.wait(0.5):
         watched.look()
         group.restart_what_ended(stop)
+
+
+def _say_where(url: str) -> None:
+    """The last line is the address, so that it is easy to find and to open."""
+    if settings.ui_url() != url:
+        click.echo(f"Links in alerts lead to {settings.ui_url()}: EXPORTER_UI_URL.")
+    click.echo(f"Days, checks and plots of each dataset: {url}/assets (Catalog)")
+    click.echo(f"Exports, without Dagster's terms: {url}/exports")
+    click.echo("The Dagster UI is on the following address. Ctrl-C stops it.")
+    click.echo(url)
 
 
 def _code_server(code_socket: Path) -> list[str]:
@@ -105,11 +102,11 @@ def _code_server(code_socket: Path) -> list[str]:
     ]  # fmt: skip
 
 
-def _web_server(workspace: Path, host: str, port: int) -> list[str]:
-    """The process that serves the UI."""
+def _web_server(workspace: Path, ready: Path, options: Sequence[str]) -> list[str]:
+    """The process that serves the UI, the API and the pages, behind the guard."""
     return [
-        str(_BIN / "dagster-webserver"), "--workspace", str(workspace), "--host", host,
-        "--port", str(port), "--dagster-log-level", "warning",
+        str(_BIN / "exporter"), "serve", "--workspace", str(workspace), "--ready", str(ready),
+        *options,
     ]  # fmt: skip
 
 
@@ -148,70 +145,6 @@ class _CodeServerWatch:
             self._code.process.wait()
 
 
-@contextmanager
-def _only_one(home: Path, url: str) -> Iterator[int]:
-    """The lock of this project, which the kernel releases whatever ends its holders."""
-    folder = home / ".dagster"
-    folder.mkdir(exist_ok=True)
-    with (folder / "supervisor.lock").open("a+") as file:
-        _lock(file)
-        file.seek(0)
-        file.truncate()
-        file.write(f"{os.getpid()} {url}\n")
-        file.flush()
-        yield file.fileno()
-
-
-def _lock(file: IO[str]) -> None:
-    deadline = time.monotonic() + _LOCK_SECONDS
-    while True:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            pid, _, url = file.read().strip().partition(" ")
-            # If it was killed, its processes end within seconds, and the lock is free then.
-            if _lives(pid) or time.monotonic() > deadline:
-                raise ConfigurationError(
-                    f"This project is already running on {url} (process {pid}).",
-                    "Open that address, or stop it there with Ctrl-C.",
-                ) from None
-            time.sleep(0.2)
-        else:
-            return
-
-
-def _lives(pid: str) -> bool:
-    try:
-        os.kill(int(pid), 0)
-    except (ValueError, ProcessLookupError):
-        return False
-    except PermissionError:  # of another user
-        return True
-    return True
-
-
-def _refuse_a_port_in_use(host: str, port: int) -> None:
-    try:
-        socket.create_server((host, port)).close()
-    except OSError as error:
-        reason = os.strerror(error.errno) if error.errno else str(error)
-        raise ConfigurationError(
-            f"The web server cannot listen on {host}:{port}: {reason}.",
-            f"Choose another port: make dev PORT={port + 1 if port < 65535 else 3000}.",
-        ) from None
-
-
-def _home() -> Path:
-    home = settings.dagster_home()
-    if home is None or not Path(home).is_absolute() or not Path(home).is_dir():
-        raise ConfigurationError(
-            f"DAGSTER_HOME is {home or 'not set'}, and must be the absolute path of a folder.",
-            "Start in the project folder, whose .env sets it: copy .env.example to .env.",
-        )
-    return Path(home)
-
-
 def _wait_until(true: Callable[[], bool], group: ProcessGroup, stop: threading.Event) -> None:
     deadline = time.monotonic() + _START_SECONDS
     while not stop.is_set() and not true():
@@ -223,20 +156,9 @@ def _wait_until(true: Callable[[], bool], group: ProcessGroup, stop: threading.E
         stop.wait(0.3)
 
 
-def _listens(host: str, port: int) -> bool:
-    with contextlib.suppress(OSError):  # not up yet
-        socket.create_connection((host, port), timeout=5).close()
-        return True
-    return False
-
-
 def _stop_on_signals() -> threading.Event:
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     end_like_terminate()
     return stop
-
-
-if __name__ == "__main__":
-    main()

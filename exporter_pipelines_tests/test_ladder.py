@@ -22,6 +22,7 @@ LADDER = {
     "hangups": set(),
     "errors": set(),
     "settings": {"errors"},
+    "service_settings": {"errors", "settings"},
     "extras": {"errors"},
     "contracts": {"errors"},
     "sources": {"errors", "contracts"},
@@ -76,14 +77,16 @@ LADDER = {
     "new_datasets": {"errors", "settings", "contracts", "stores", "defs_files", "doctor"},
     "service.models": set(),  # the client has them, too
     "service": {
-        "service.models", "errors", "settings", "extras", "contracts", "stores", "engine",
-        "databases", "defs_files", "output_folder", "verification", "reporting", "orchestration",
+        "service.models", "errors", "settings", "service_settings", "project_lock", "extras",
+        "contracts", "stores", "engine", "databases", "defs_files", "output_folder", "verification",
+        "reporting", "orchestration",
     },
     "client": {"errors", "contracts", "service.models"},
     "cli": {
-        "service", "service.models", "client", "errors", "settings", "extras", "contracts",
-        "stores", "engine", "verification", "databases", "defs_files", "doctor", "new_datasets",
-        "notifications", "orchestration", "output_folder", "definitions", "process_memory",
+        "service", "service.models", "service_settings", "supervisor", "supervised_processes",
+        "project_lock", "client", "errors", "settings", "extras", "contracts", "stores", "engine",
+        "verification", "databases", "defs_files", "doctor", "new_datasets", "notifications",
+        "orchestration", "output_folder", "definitions", "process_memory",
     },
     "api": {
         "errors", "settings", "contracts", "stores", "engine", "databases", "defs_files",
@@ -91,8 +94,9 @@ LADDER = {
     },
     "__main__": {"process_memory", "hangups", "cli"},
     "supervised_processes": set(),
+    "project_lock": {"errors", "settings"},
     "supervisor": {
-        "errors", "settings", "orchestration.dagster_internals", "supervised_processes",
+        "settings", "orchestration.dagster_internals", "supervised_processes", "project_lock",
         "hangups",
     },
 }  # fmt: skip

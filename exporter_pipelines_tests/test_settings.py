@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from exporter_pipelines import cli, databases, settings, supervisor
+from exporter_pipelines import cli, databases, settings
 from exporter_pipelines.errors import ConfigurationError, MissingSettingError
 
 
@@ -165,7 +165,7 @@ DOTENV = "EXPORTER_TIMEZONE=UTC\nEXPORTER_SOURCE_URL=sqlite:///größe.db\n"
 COMMANDS = {
     "doctor": 1, "init": 1, "verify": 2, "output adopt": 1, "prune": 1, "alert-test": 1,
     "export logs 2026-11-01": 2, "keep logs 2026-11-01": 1,
-    "accept-source logs": 1,
+    "accept-source logs": 1, "serve": 1, "serve --daemon": 1,
 }  # fmt: skip
 
 
@@ -189,8 +189,6 @@ def test_a_dotenv_that_is_not_utf8_is_named_by_every_command(
         assert f"Error: {file} " in done.output, command
         assert fault in done.output
         assert "UTF-8" in done.output
-    done = CliRunner().invoke(supervisor.main)
-    assert f"Error: {file} " in done.output
 
 
 def test_a_dotenv_with_line_ends_and_a_mark_of_windows_is_read(

@@ -1,4 +1,7 @@
-"""`make dev`: one per project, children that come back, and nothing left when it ends."""
+"""`exporter serve --daemon`, which `make dev` runs.
+
+One per project, children that come back, and nothing left when it ends.
+"""
 
 from __future__ import annotations
 
@@ -57,7 +60,7 @@ def locations(running: Supervised) -> object:
 def test_a_second_start_is_refused_and_the_first_goes_on(project: Project) -> None:
     with supervised(project) as first:
         first.wait_until_up()
-        assert first.said().rstrip().endswith(f"http://127.0.0.1:{first.port} (Ctrl-C stops it)")
+        assert first.said().splitlines()[-1] == f"http://127.0.0.1:{first.port}"
         with supervised(project) as second:
             assert second.process.wait(timeout=60) == 1
             assert second.said().splitlines() == [
@@ -75,7 +78,8 @@ def test_a_port_in_use_is_refused(project: Project) -> None:
             assert refused.process.wait(timeout=60) == 1
             assert refused.said().splitlines() == [
                 f"Error: The web server cannot listen on 127.0.0.1:{port}: Address already in use. "
-                f"Choose another port: make dev PORT={port + 1}."
+                f"Choose another port: make dev PORT={port + 1}, "
+                f"or exporter serve --port {port + 1}."
             ]
 
 

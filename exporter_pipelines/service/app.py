@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
+from exporter_pipelines.service.access import Access
 from exporter_pipelines.service.context import ServiceContext
 from exporter_pipelines.service.dagster_ui import dagster_ui
 from exporter_pipelines.service.exports import Exports
@@ -16,7 +17,13 @@ from exporter_pipelines.service.routes import ROUTERS
 
 def create_app(context: ServiceContext) -> ASGIApp:
     """The whole service as one ASGI application."""
-    return Guard(create_api(context), context)
+    options = context.options
+    access = context.access or Access.of(
+        port=options.port, prefix=options.prefix, read_only=options.read_only
+    )
+    api = create_api(context)
+    api.state.access = access
+    return Guard(api, access)
 
 
 def create_api(context: ServiceContext) -> FastAPI:

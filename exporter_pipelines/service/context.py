@@ -10,6 +10,7 @@ from starlette.requests import HTTPConnection
 
 from exporter_pipelines.defs_files import Definitions
 from exporter_pipelines.orchestration.dagster_internals.web_server import Workspace
+from exporter_pipelines.service.access import Access
 from exporter_pipelines.service.limits import Slots
 from exporter_pipelines.stores import LocalStore
 
@@ -39,6 +40,7 @@ class ServiceContext:
         store: The output folder.
         options: How the service listens.
         range_streams, event_streams: Requests that last long.
+        access: Who may use it; None to read the settings.
     """
 
     workspace: Workspace
@@ -46,6 +48,7 @@ class ServiceContext:
     options: ServeOptions = ServeOptions()
     range_streams: Slots = field(default_factory=lambda: Slots(per_user=2, in_all=20))
     event_streams: Slots = field(default_factory=lambda: Slots(per_user=100, in_all=100))
+    access: Access | None = None
     _definitions: _CachedDefinitions = field(default_factory=lambda: _CachedDefinitions())
 
     @property

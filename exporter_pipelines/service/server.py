@@ -2,32 +2,126 @@
 
 from __future__ import annotations
 
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import click
 import dagster as dg
 import uvicorn
 
 from exporter_pipelines import settings
 from exporter_pipelines.orchestration.dagster_internals.web_server import open_workspace
+from exporter_pipelines.project_lock import only_one, refuse_a_port_in_use
+from exporter_pipelines.service.access import Access
 from exporter_pipelines.service.app import create_app
 from exporter_pipelines.service.context import ServeOptions, ServiceContext
 from exporter_pipelines.stores import LocalStore
 
+_MAX_HEAD_BYTES = 32 * 1024
+_MAX_MESSAGE_BYTES = 64 * 1024
+_HEAD_SECONDS = 20.0
+_STREAMS_END_SECONDS = 2
+"""Streams of events and web sockets have this long to end after a signal."""
 
-def serve(workspace_file: Path, options: ServeOptions) -> None:
-    """Serve until SIGINT or SIGTERM; blocks."""
+
+def serve(
+    workspace_file: Path, options: ServeOptions, access: Access, url: str, ready: Path | None
+) -> None:
+    """Serve until SIGINT or SIGTERM; blocks.
+
+    Args:
+        workspace_file: Dagster's file with the code location.
+        options: How to listen.
+        access: Who may use it.
+        url: Where its pages are.
+        ready: Is made when the service answers. Who asks for it holds the lock of the project, and
+            says where the service is.
+    """
     with (
+        _alone(url, ready),
+        _listening(options) as listener,
         dg.DagsterInstance.get() as instance,
         open_workspace(instance, workspace_file) as workspace,
     ):
-        context = ServiceContext(workspace, LocalStore(settings.output_root()), options)
-        config = uvicorn.Config(
-            create_app(context),
-            host=options.host,
-            port=options.port,
-            access_log=False,
-            server_header=False,
-            log_level="warning",
-            timeout_graceful_shutdown=3,
-        )
-        uvicorn.Server(config).run()
+        store = LocalStore(settings.output_root())
+        context = ServiceContext(workspace, store, options, access)
+        server = Server(configuration(context), lambda: ready.touch() if ready else click.echo(url))
+        # uvicorn raises the signal again that has ended it.
+        with suppress(KeyboardInterrupt):
+            server.run([listener])
+
+
+def configuration(context: ServiceContext) -> uvicorn.Config:
+    """How uvicorn serves: strict about what it reads, and silent about what passes."""
+    return uvicorn.Config(
+        create_app(context),
+        # h11 refuses more of what proxies may read differently than httptools.
+        http="h11",
+        h11_max_incomplete_event_size=_MAX_HEAD_BYTES,
+        ws="websockets-sansio",
+        ws_max_size=_MAX_MESSAGE_BYTES,
+        # The guard decides whom to believe about addresses; uvicorn would believe 127.0.0.1.
+        proxy_headers=False,
+        server_header=False,
+        access_log=False,
+        log_level="warning",
+        timeout_graceful_shutdown=_STREAMS_END_SECONDS,
+    )
+
+
+class Server(uvicorn.Server):
+    """uvicorn, which says when it is up and closes connections that send no request."""
+
+    def __init__(self, config: uvicorn.Config, up: Callable[[], object]) -> None:
+        super().__init__(config)
+        self._up = up
+        self._silent: dict[object, float] = {}
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, then say so."""
+        await super().startup(sockets)
+        self._up()
+
+    async def on_tick(self, counter: int) -> bool:
+        """Look once a second for connections whose first request does not come."""
+        if counter % 10 == 0:
+            self._close_silent()
+        return await super().on_tick(counter)
+
+    def _close_silent(self) -> None:
+        now = time.monotonic()
+        silent = {
+            connection
+            for connection in self.server_state.connections
+            if getattr(connection, "cycle", self) is None  # no request was read yet
+        }
+        self._silent = {connection: self._silent.get(connection, now) for connection in silent}
+        for connection, since in self._silent.items():
+            if now - since > _HEAD_SECONDS:
+                connection.transport.close()  # type: ignore[attr-defined]
+
+
+@contextmanager
+def _alone(url: str, ready: Path | None) -> Iterator[None]:
+    if ready:
+        yield
+        return
+    with only_one(url):
+        yield
+
+
+@contextmanager
+def _listening(options: ServeOptions) -> Iterator[socket.socket]:
+    """The address, taken before Dagster starts, so that a port in use is refused at once.
+
+    It does not accept connections yet: uvicorn begins to listen when everything is up.
+    """
+    refuse_a_port_in_use(options.host, options.port)
+    family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((options.host, options.port))
+        yield listener

@@ -1,4 +1,4 @@
-"""`make dev` of a project, as real processes that can be looked up and killed."""
+"""`exporter serve --daemon` of a project, as real processes that can be looked up and killed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from exporter_pipelines_tests.support.projects import BIN, Project
 from exporter_pipelines_tests.support.servers import free_port
 from exporter_pipelines_tests.support.waiting import wait_until
 
-WEB_SERVER, DAEMON, CODE_SERVER = "dagster-webserver", "dagster-daemon", "code-server"
+WEB_SERVER, DAEMON, CODE_SERVER = "--ready", "dagster-daemon", "code-server"
 
 
 @dataclass
@@ -41,8 +41,9 @@ class Supervised:
         assert true(), f"ended before {what}:\n{self.said()}"
 
     def wait_until_up(self) -> None:
-        """Wait for the line with the URL."""
-        self.wait_until(lambda: f"http://127.0.0.1:{self.port}" in self.said(), "it is up")
+        """Wait for the last line, which is the URL."""
+        url = f"http://127.0.0.1:{self.port}"
+        self.wait_until(lambda: url in self.said().splitlines(), "it is up")
 
     def child(self, program: str) -> int:
         """Process id of the child that runs a program; 0 if there is none."""
@@ -71,7 +72,7 @@ def supervised(project: Project, *, port: int | None = None) -> Iterator[Supervi
     log = project.path / f"supervisor-{port}.log"
     with log.open("ab") as written:
         process = subprocess.Popen(
-            [BIN / "python", "-m", "exporter_pipelines.supervisor", "--port", str(port)],
+            [BIN / "exporter", "serve", "--daemon", "--port", str(port)],
             cwd=project.path,
             env=project.environment,
             stdin=subprocess.DEVNULL,

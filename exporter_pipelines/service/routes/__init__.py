@@ -2,7 +2,14 @@
 
 from fastapi import APIRouter
 
-from exporter_pipelines.service.routes import datasets, files, health, me, unknown
+from exporter_pipelines.service.routes import datasets, files, health, login, me, unknown
 
-ROUTERS: list[APIRouter] = [health.router, me.router, datasets.router, files.router, unknown.router]
+ROUTERS: list[APIRouter] = [
+    health.router,
+    login.router,
+    me.router,
+    datasets.router,
+    files.router,
+    unknown.router,
+]
 """In the order in which paths are matched."""
