@@ -242,6 +242,7 @@ def test_a_run_of_one_day_leaves_the_same_tag(backend: Backend) -> None:
     assert run
     found = json.loads(run.tags[SUMMARY_TAG])
     assert found["first"] == found["last"] == ONE
+    assert found["run"] == run.run_id
     assert found["datasets"]["logs"]["published"] == 1
 
 
@@ -250,18 +251,21 @@ def test_a_tag_that_somebody_else_wrote_is_ignored(text: str) -> None:
     assert read_summary(text) is None
 
 
-def add_run(instance: dg.DagsterInstance, status: str, **tags: str) -> dg.DagsterRun:
+def add_run(
+    instance: dg.DagsterInstance, status: str, run_id: str | None = None, **tags: str
+) -> dg.DagsterRun:
     """A run of an export of four days."""
     tags |= {EXPORT_TAG: "one", DAYS_TAG: "4"}
-    return instance.add_run(dg.DagsterRun("job", status=dg.DagsterRunStatus(status), tags=tags))
+    state = dg.DagsterRunStatus(status)
+    return instance.add_run(dg.DagsterRun("job", run_id, status=state, tags=tags))
 
 
 def test_a_run_counts_the_days_of_the_other_runs_of_its_export() -> None:
     instance = dg.DagsterInstance.ephemeral()
     mine = add_run(instance, "STARTED")
     assert ExportShare(instance, mine).of(Progress(days=2, share=0.5)) == 0.25
-    summary = RunSummary(ONE, TWO, {"ips": DatasetSummary(days=2, published=1, held=1)})
-    add_run(instance, "FAILURE", **summary.to_tag())
+    summary = RunSummary(RUN, ONE, TWO, {"ips": DatasetSummary(days=2, published=1, held=1)})
+    add_run(instance, "FAILURE", RUN, **summary.to_tag())
     share = ExportShare(instance, mine)
     assert share.of(Progress(days=2, share=0.5)) == 0.75
     assert share.of(Progress(days=2, share=0.25)) == 0.75, "it never goes backwards"
@@ -278,3 +282,9 @@ def test_a_run_without_others_is_the_whole_export() -> None:
     instance = dg.DagsterInstance.ephemeral()
     alone = instance.add_run(dg.DagsterRun("job"))
     assert ExportShare(instance, alone).of(Progress(days=2, share=0.5)) == 0.5
+
+
+def test_the_summary_of_a_run_is_not_that_of_a_run_that_repeats_it() -> None:
+    tags = RunSummary(RUN, ONE, ONE, {"logs": DatasetSummary(days=1, published=1)}).to_tag()
+    assert summary_of(dg.DagsterRun("job", RUN, tags=tags))
+    assert summary_of(dg.DagsterRun("job", tags=tags)) is None

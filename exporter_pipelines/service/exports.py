@@ -7,17 +7,27 @@ and a restart of the service changes nothing.
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 from starlette.requests import HTTPConnection
 
-from exporter_pipelines.orchestration.dagster_internals.web_server import UserWebserver
+from exporter_pipelines.orchestration.dagster_internals.web_server import UserWebserver, WebUser
 from exporter_pipelines.service.context import ServiceContext
+from exporter_pipelines.service.dagster_ui import tags_of
+from exporter_pipelines.service.export_plan import plan
+from exporter_pipelines.service.export_runs import ExportRuns, find
+from exporter_pipelines.service.export_status import StatusReader
+from exporter_pipelines.service.launching import Launcher
 from exporter_pipelines.service.models import Export, ExportRequest, Preview, RerunRequest
+from exporter_pipelines.service.previews import preview
 from exporter_pipelines.service.principals import Principal
+from exporter_pipelines.service.problems import Problem
+from exporter_pipelines.service.run_plan import DaysOf
+from exporter_pipelines.service.starting import Start, StartedBy, start
 
-StartedBy = Literal["rest", "page"]
+__all__ = ["Exports", "Started", "StartedBy", "exports_of"]
 
 
 @dataclass(frozen=True)
@@ -43,6 +53,8 @@ class Exports:
 
     def __init__(self, context: ServiceContext, ui: UserWebserver) -> None:
         self._context, self._ui = context, ui
+        self.reader = StatusReader(context)
+        self._starting = threading.Lock()
 
     def start(
         self,
@@ -63,11 +75,23 @@ class Exports:
             accept_loss: Whether published exports may be replaced although the source lost rows.
 
         Raises:
-            Problem: 422 for a field that is wrong, also for the same key with another request;
-                409 if no day of the range is in a state of `only`; 429 if the user has too many
-                exports that have not ended; 503 if the code location is not loaded.
+            Problem: 403 in read-only mode; 422 for a field that is wrong, also for the same key
+                with another request; 409 if no day of the range is in a state of `only`; 429 if the
+                user has too many exports that have not ended; 503 if the code location is not
+                loaded.
         """
-        raise NotImplementedError
+        if accept_loss and not principal.may("operator"):
+            raise Problem(403, "Only an operator may accept a loss.", anchor="a-role-is-missing")
+        wanted = Start(
+            principal=principal,
+            body=request.model_dump_json(),
+            key=key,
+            source=source,
+            title=request.title,
+            batch_rows=request.batch_rows,
+            accept_loss=accept_loss,
+        )
+        return self._start(wanted, lambda: plan(self._context, request))
 
     def preview(self, request: ExportRequest) -> Preview:
         """The days that `start` would export, with their rows in the source.
@@ -75,7 +99,7 @@ class Exports:
         Raises:
             Problem: 422 as `start`, also for more than 92 days.
         """
-        raise NotImplementedError
+        return preview(self._context, request)
 
     def get(self, export_id: str) -> Export:
         """An export as it is now; of a run or backfill that was started elsewhere by its own id.
@@ -83,15 +107,31 @@ class Exports:
         Raises:
             Problem: 404 if there is none.
         """
-        raise NotImplementedError
+        return self._status(self._find(export_id))
 
     def cancel(self, export_id: str, principal: Principal) -> Export:
         """Cancel an export. Days that are published stay published.
 
         Raises:
-            Problem: 404; 409 if it has ended.
+            Problem: 403 in read-only mode; 404; 409 if it has ended, or runs in a command.
         """
-        raise NotImplementedError
+        runs = self._find(export_id)
+        if (state := self._status(runs).status) not in ("pending", "running"):
+            raise Problem(409, f"The export has ended: it is {state}.")
+        launcher = self._launcher(principal)
+        if runs.backfill:
+            launcher.cancel_backfill(runs.id)
+        failures = launcher.terminate([run.run_id for run in runs.runs if not run.is_finished])
+        after = self._find(export_id)
+        running = {run.run_id for run in after.runs if not run.is_finished}
+        if stubborn := running.intersection(failures):
+            raise Problem(
+                409,
+                f"The run {min(stubborn)} cannot be cancelled from here. If a command executes it, "
+                "press Ctrl-C there. If its process has ended, the sensor for dead runs ends it.",
+                anchor="a-run-was-stopped",
+            )
+        return self._status(after)
 
     def rerun(
         self,
@@ -107,7 +147,46 @@ class Exports:
         Raises:
             Problem: 404; 409 if it has not ended, or has no such day; and as `start`.
         """
-        raise NotImplementedError
+        before = self.get(export_id)
+        if before.status in ("pending", "running"):
+            raise Problem(409, f"The export has not ended: it is {before.status}.")
+        days: DaysOf = {}
+        for result in before.results:
+            if result.status in request.only:
+                days.setdefault(result.dataset, []).append(str(result.day))
+        wanted = Start(
+            principal=principal,
+            body=f"rerun {before.id} {request.model_dump_json()}",
+            key=key,
+            source=source,
+            title=before.title,
+            batch_rows=None,
+            rerun_of=before.id,
+        )
+        return self._start(wanted, lambda: days)
+
+    def _start(self, wanted: Start, days: Callable[[], DaysOf]) -> Started:
+        launcher = self._launcher(wanted.principal)
+        with self._starting:  # so that requests with one key follow each other
+            runs, replayed = start(self._context, launcher, wanted, days)
+        return Started(self._status(runs), replayed)
+
+    def _launcher(self, principal: Principal) -> Launcher:
+        if self._context.options.read_only:
+            raise Problem(403, "The service is in read-only mode.", anchor="a-role-is-missing")
+        return Launcher(self._ui, WebUser(may_change=True, tags=tags_of(principal)))
+
+    def _find(self, export_id: str) -> ExportRuns:
+        found = find(self._context.instance, export_id)
+        if found is None:
+            raise Problem(404, f"There is no export {export_id!r}.")
+        return found
+
+    def _status(self, runs: ExportRuns) -> Export:
+        status = self.reader.status(runs)
+        if status is None:
+            raise Problem(404, f"{runs.id!r} is a run that exports nothing.")
+        return status
 
 
 def exports_of(connection: HTTPConnection) -> Exports:

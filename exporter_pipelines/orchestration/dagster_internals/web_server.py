@@ -98,6 +98,11 @@ class UserWebserver(DagsterWebserver[Workspace, WorkspaceRequestContext]):
         answer: dict[str, Any] = json.loads(bytes(response.body))
         return answer
 
+    def submit(self, user: WebUser, run_id: str) -> None:
+        """Put a run into the queue that was created and not submitted."""
+        with _UserRequestContext(self._process_context, user, None) as context:
+            self._process_context.instance.submit_run(run_id, context)
+
 
 @contextmanager
 def open_workspace(instance: dg.DagsterInstance, file: Path) -> Iterator[Workspace]:

@@ -67,7 +67,7 @@ class RunProgress:
         """No further day of a dataset is attempted. Raises nothing."""
         self._meter.skip(len(outcome.unfinished))
         self._summary.datasets[outcome.dataset].end(outcome)
-        write_summary(self._instance, self.run_id, self._summary)
+        write_summary(self._instance, self._summary)
         self._open.discard(outcome.dataset)
         if not self._open:
             self.stop()
@@ -116,7 +116,7 @@ def _planned(context: dg.AssetExecutionContext, dataset: str, days: Sequence[str
         for name in selected_with_tag(context, KIND_TAG)
     }
     datasets[dataset] = DatasetSummary(days=len(days))
-    return RunSummary(every[0], every[-1], datasets)
+    return RunSummary(context.run.run_id, every[0], every[-1], datasets)
 
 
 def _chosen(run_config: Mapping[str, Any], dataset: str) -> list[str]:

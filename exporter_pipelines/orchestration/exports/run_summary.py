@@ -74,10 +74,12 @@ class RunSummary:
     """What became of the days of a run.
 
     Attributes:
+        run_id: The run. Dagster copies the tags of a run to a run that repeats it.
         first, last: The first and the last day of all datasets.
         datasets: Name -> its days; also datasets that have not begun.
     """
 
+    run_id: str
     first: str
     last: str
     datasets: dict[str, DatasetSummary] = field(default_factory=dict)
@@ -93,13 +95,14 @@ class RunSummary:
             name: {key: value for key, value in asdict(each).items() if value}
             for name, each in self.datasets.items()
         }
-        text = {"first": self.first, "last": self.last, "datasets": datasets}
+        text = {"run": self.run_id, "first": self.first, "last": self.last, "datasets": datasets}
         return {SUMMARY_TAG: json.dumps(text, separators=(",", ":"))}
 
 
 def summary_of(run: dg.DagsterRun) -> RunSummary | None:
     """What a run has written; None when it has not, or another version has."""
-    return read_summary(run.tags.get(SUMMARY_TAG, ""))
+    summary = read_summary(run.tags.get(SUMMARY_TAG, ""))
+    return summary if summary and summary.run_id == run.run_id else None
 
 
 def read_summary(text: str) -> RunSummary | None:
@@ -107,7 +110,7 @@ def read_summary(text: str) -> RunSummary | None:
     try:
         found = json.loads(text)
         datasets = {str(name): _dataset(each) for name, each in found["datasets"].items()}
-        return RunSummary(str(found["first"]), str(found["last"]), datasets)
+        return RunSummary(str(found["run"]), str(found["first"]), str(found["last"]), datasets)
     except (ValueError, TypeError, KeyError, AttributeError):
         return None
 
@@ -120,9 +123,9 @@ def _dataset(found: Mapping[str, Any]) -> DatasetSummary:
     })  # type: ignore[arg-type] # fmt: skip
 
 
-def write_summary(instance: dg.DagsterInstance, run_id: str, summary: RunSummary) -> None:
-    """Store the summary of a run that is executed."""
+def write_summary(instance: dg.DagsterInstance, summary: RunSummary) -> None:
+    """Store the summary of a run that is executed. Raises nothing."""
     # Broad: no failure of Dagster's storage may hide why the run ends. If the storage stays away,
     # Dagster itself reports it; the service then reads the events of the run.
     with suppress(Exception):
-        instance.add_run_tags(run_id, summary.to_tag())
+        instance.add_run_tags(summary.run_id, summary.to_tag())
