@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from exporter_pipelines.process_memory import freeze_gc, limit_malloc_arenas
+from exporter_pipelines.process_memory import freeze_gc, limit_malloc_arenas, pause_gc
 
 limit_malloc_arenas()  # before the imports below, which import Arrow
+pause_gc()
 
 import sys
 from functools import cache
@@ -34,15 +35,19 @@ from exporter_pipelines.orchestration.upkeep.pruning import prune_job, prune_sch
 from exporter_pipelines.orchestration.upkeep.repair import repair_job
 
 
-def build() -> dg.Definitions:
-    """Load `defs/` under the settings of this moment."""
+def build(*, for_ui: bool = True) -> dg.Definitions:
+    """Load `defs/` under the settings of this moment.
+
+    Args:
+        for_ui: False leaves out what only the UI shows.
+    """
     settings.announce_dotenv_of_dagster()
     silence()
     install_excepthook()
     refuse_long_range(sys.argv)
     end_like_terminate()
     exports = ExportIOManager()
-    datasets, partitions = load_datasets(Path(__file__).parent), daily_partitions()
+    datasets, partitions = load_datasets(Path(__file__).parent, for_ui=for_ui), daily_partitions()
     descriptions = exported(datasets)
     shared = dg.Definitions(
         # `io_manager` is also Dagster's default key: no pickling manager stays reachable.

@@ -53,6 +53,15 @@ def limit_malloc_arenas() -> None:
     mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)
 
 
+def pause_gc() -> None:
+    """Collect no garbage until `freeze_gc`. Call it before imports that take long.
+
+    Imports allocate much and free next to nothing. The collections that they cause took a tenth of
+    the time in which a command starts.
+    """
+    gc.disable()
+
+
 def freeze_gc() -> None:
     """Leave everything that was imported so far out of Python's garbage collections.
 
@@ -61,6 +70,7 @@ def freeze_gc() -> None:
     process that exports a day through `api`, 0.3 s of one of Dagster's.
     """
     gc.freeze()
+    gc.enable()
 
 
 def prefer_for_oom_kill() -> None:

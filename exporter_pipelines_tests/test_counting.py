@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.day_window import DayWindow
-from exporter_pipelines.contracts.row_schema import load_row_schema
+from exporter_pipelines.contracts.row_models import load_row_schema
 from exporter_pipelines.contracts.tally import Tally
 from exporter_pipelines.engine.judge import judge
 from exporter_pipelines.errors import ConfigurationError, DayHeldError, RuleCrashedError

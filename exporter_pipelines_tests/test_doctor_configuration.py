@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from exporter_pipelines.contracts.dataset import DatasetConfig
-from exporter_pipelines.contracts.row_schema import load_row_schema
+from exporter_pipelines.contracts.row_models import load_row_schema
 from exporter_pipelines.doctor.synonyms import SYNONYMS
 from exporter_pipelines_tests.support.definitions import DEFS
 from exporter_pipelines_tests.support.doctor_runs import SECRET, Doctor

@@ -11,7 +11,7 @@ import yaml
 from dagster.components.component_scaffolding import scaffold_object
 
 from exporter_pipelines.contracts.dataset import Dataset, DatasetConfig
-from exporter_pipelines.contracts.row_schema import load_row_schema
+from exporter_pipelines.contracts.row_models import load_row_schema
 from exporter_pipelines.stores import LocalStore
 from exporter_pipelines_tests.support.backends import Backend
 from exporter_pipelines_tests.support.datasets import export, parse, rejected, rows

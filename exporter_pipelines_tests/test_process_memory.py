@@ -22,7 +22,7 @@ class Library(CDLL):
             calls.append(name)
         return super().__getattr__(name)
 ctypes.CDLL = Library
-sys.argv = ["exporter", "--help"]
+sys.argv = ["exporter", "doctor", "--help"]
 try:
     exec({code!r})
 except SystemExit:

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from exporter_pipelines.contracts.refinements import FilterConfig
-from exporter_pipelines.contracts.row_schema import load_row_schema
+from exporter_pipelines.contracts.row_models import load_row_schema
 from exporter_pipelines.errors import ConfigurationError, TransformCrashedError
 from exporter_pipelines.stores import LocalStore
 from exporter_pipelines.transforms import RowFilter

@@ -17,9 +17,11 @@ from hypothesis import strategies as st
 
 from exporter_pipelines.contracts.effective_rules import with_rules, without
 from exporter_pipelines.contracts.refinements import RuleConfig
-from exporter_pipelines.contracts.row_schema import RowSchema, load_row_schema
+from exporter_pipelines.contracts.row_models import load_row_schema
+from exporter_pipelines.contracts.row_schema import RowSchema
 from exporter_pipelines.contracts.rules import parses_as_address
-from exporter_pipelines.engine.validate import Rejection, by_whole_schema, validate
+from exporter_pipelines.engine.rejection import Rejection
+from exporter_pipelines.engine.validate import by_whole_schema, validate
 from exporter_pipelines.errors import ColumnMismatchError, ExporterError, RuleCrashedError
 
 OWN = "exporter_pipelines_tests.support.custom_rules"

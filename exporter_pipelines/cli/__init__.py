@@ -7,25 +7,52 @@ Does not belong here: the work itself, which other packages do.
 from __future__ import annotations
 
 import importlib
+from typing import NamedTuple
 
 import click
 
 from exporter_pipelines.errors import ConfigurationError
-from exporter_pipelines.process_memory import freeze_gc
+from exporter_pipelines.process_memory import freeze_gc, pause_gc
+
+
+class _Entry(NamedTuple):
+    """Where a command is, and the first sentence of its help."""
+
+    module: str
+    function: str
+    help: str
+
 
 _COMMANDS = {
-    "init": "init:init",
-    "doctor": "doctor:doctor",
-    "export": "export:export",
-    "verify": "verify:verify",
-    "keep": "keep:keep",
-    "accept-source": "sources:accept_source_command",
-    "output": "output:output",
-    "prune": "prune:prune",
-    "alert-test": "alerts:alert_test",
-    "serve": "serve:serve",
-}
-"""Name -> module and function."""
+    "init": _Entry("init", "init", "Write defs.yaml and schema.py for tables of your database."),
+    "doctor": _Entry("doctor", "doctor", "Check everything that an export needs."),
+    "export": _Entry(
+        "export", "export",
+        "Export days of datasets and presets: one day, or all days from FIRST to LAST.",
+    ),
+    "verify": _Entry(
+        "verify", "verify",
+        "Read published days again and report differences from their manifests.",
+    ),
+    "keep": _Entry(
+        "keep", "keep",
+        "Keep the published exports of the held days of DATASET from FIRST to LAST.",
+    ),
+    "accept-source": _Entry(
+        "sources", "accept_source_command",
+        "Accept the database that DATASET is read from now as its source.",
+    ),
+    "output": _Entry("output", "output", "The output folder of this project."),
+    "prune": _Entry(
+        "prune", "prune", "Remove exports that are past the `retention` of their dataset."
+    ),
+    "alert-test": _Entry(
+        "alerts", "alert_test", "Send a test message to every receiver in EXPORTER_ALERT_URLS."
+    ),
+    "serve": _Entry(
+        "serve", "serve", "Serve the Dagster UI, the REST API and the exports page until Ctrl-C."
+    ),
+}  # fmt: skip
 
 
 class _Commands(click.Group):
@@ -37,11 +64,17 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name not in _COMMANDS:
             return None
-        module, _, function = _COMMANDS[cmd_name].partition(":")
-        imported = importlib.import_module(f"exporter_pipelines.cli.{module}")
+        entry = _COMMANDS[cmd_name]
+        pause_gc()
+        imported = importlib.import_module(f"exporter_pipelines.cli.{entry.module}")
         freeze_gc()
-        command: click.Command = getattr(imported, function)
+        command: click.Command = getattr(imported, entry.function)
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """List the commands; click would import each of them for its help."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, entry.help) for name, entry in _COMMANDS.items()])
 
     def invoke(self, ctx: click.Context) -> object:
         """End with one sentence where a setting is wrong before a command begins, as in `.env`."""

@@ -15,6 +15,7 @@ from exporter_pipelines.errors import (
     MissingSettingError,
     WrongOutputFolderError,
 )
+from exporter_pipelines.process_memory import freeze_gc, pause_gc
 
 _PUBLISHED, _NOT_PUBLISHED, _USAGE, _UNREACHABLE, _INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -78,8 +79,10 @@ def _code_of(error: ExporterError) -> int:
 
 def _export(request: Request) -> int:
     click.echo(request.first_line(), err=True)
+    pause_gc()
     from exporter_pipelines.cli.export_days import days_of  # imports Arrow
 
+    freeze_gc()
     days = days_of(request)
     for name in [name for name, wanted in days.items() if request.days_with_rows and not wanted]:
         click.echo(

@@ -28,7 +28,10 @@ def run(request: Request, days: Mapping[str, Sequence[str]]) -> int:
         Progress(count, "loading Dagster") as progress,
         instance_of_command() as instance,
         CommandRuns(
-            definitions.build(), instance, accept_loss=request.accept_loss, total_days=count
+            definitions.build(for_ui=False),
+            instance,
+            accept_loss=request.accept_loss,
+            total_days=count,
         ) as runs,
         observed_by(_Follower(progress, totals)),
     ):

@@ -13,7 +13,6 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-import pandas as pd
 import pyarrow as pa
 
 from exporter_pipelines.contracts.reserved_names import as_readers_compare, free_column_name
@@ -184,6 +183,8 @@ def _is_unicode(text: str) -> bool:
 
 def _broken_rules(schema: RowSchema, column: Column, value: Any) -> list[str]:
     """Rules of the column that the value breaks."""
+    import pandas as pd  # here, like Pandera in `row_schema`
+
     array = pa.array([value], column.type)
     series = pd.Series(pd.arrays.ArrowExtensionArray(array), name=column.name)
     broken = []

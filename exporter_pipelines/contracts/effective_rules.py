@@ -8,16 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import Any
-
-import pandas as pd
-import pandera.pandas as pandera
+from typing import TYPE_CHECKING, Any
 
 from exporter_pipelines.contracts.refinements import RuleConfig, Threshold
 from exporter_pipelines.contracts.row_schema import RowSchema, rule_name
 from exporter_pipelines.contracts.source_rules import SOURCE_RULES
 from exporter_pipelines.contracts.user_functions import user_function
 from exporter_pipelines.errors import ConfigurationError, UnknownNameError
+
+if TYPE_CHECKING:  # otherwise imported in the functions that use them, as in `row_schema`
+    import pandas as pd
+    import pandera.pandas as pandera
 
 _NEVER_IGNORED = ("required", *SOURCE_RULES)
 """Rules that cannot be ignored: a row that breaks one has no value to export."""
@@ -33,6 +34,8 @@ def with_rules(schema: RowSchema, rules: Iterable[RuleConfig]) -> RowSchema:
     Raises:
         ConfigurationError: a function cannot be used, a column does not exist, or a name is taken.
     """
+    import pandera.pandas as pandera
+
     taken = {name for name, _ in schema.rules} | set(_NEVER_IGNORED)
     checks: dict[str | None, list[pandera.Check]] = {}
     for rule in rules:
@@ -111,6 +114,8 @@ def _judge(schema: RowSchema, rule: RuleConfig, path: str) -> Callable[[Any], An
 
 def _verdicts(result: object, index: pd.Index) -> pd.Series | bool:
     """A boolean per row, where null counts as passed; False (an error) for any other result."""
+    import pandas as pd
+
     fits = isinstance(result, pd.Series) and len(result) == len(index)
     if not fits or not pd.api.types.is_bool_dtype(result.dtype):  # type: ignore[attr-defined]
         return False

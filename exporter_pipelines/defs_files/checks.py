@@ -16,7 +16,7 @@ from exporter_pipelines.contracts.dataset import Dataset, DatasetConfig, check_s
 from exporter_pipelines.contracts.effective_rules import check_thresholds, with_rules
 from exporter_pipelines.contracts.preset import Preset, PresetConfig
 from exporter_pipelines.contracts.reserved_names import check_column_names
-from exporter_pipelines.contracts.row_schema import RowSchema, load_row_schema
+from exporter_pipelines.contracts.row_schema import RowSchema
 from exporter_pipelines.defs_files.cron import is_cron
 from exporter_pipelines.defs_files.documents import Document
 from exporter_pipelines.defs_files.mistakes import invalid, located
@@ -213,6 +213,9 @@ def _check_cron(schedule: str | None) -> None:
 
 
 def _imported(path: str) -> RowSchema:
+    # Here, since names of datasets are read without their models, and pandas takes half a second.
+    from exporter_pipelines.contracts.row_models import load_row_schema
+
     try:
         return load_row_schema(path)
     except ConfigurationError:

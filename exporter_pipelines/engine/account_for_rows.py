@@ -20,8 +20,8 @@ from exporter_pipelines.contracts.source import NOTES_COLUMN
 from exporter_pipelines.contracts.tally import UNNAMED_VALUE, Tally
 from exporter_pipelines.engine.fill_defaults import Defaults
 from exporter_pipelines.engine.filter_rows import renumbered, rows_to_keep
+from exporter_pipelines.engine.rejection import Rejection
 from exporter_pipelines.engine.unreadable_json import without_unreadable
-from exporter_pipelines.engine.validate import Rejection, validate
 from exporter_pipelines.transforms import RowFilter, transform_named
 
 Reject = Callable[[pa.RecordBatch, list[Rejection]], int]
@@ -133,6 +133,10 @@ class RowAccount:
         self, undelivered: list[Rejection], prepared: pa.RecordBatch, tally: Tally
     ) -> list[Rejection]:
         """What the source could not deliver, then what Pandera finds; counted per rule."""
+        # Here, since it imports pandas and Pandera (0.5 s): a process that imports `api` need not
+        # export anything.
+        from exporter_pipelines.engine.validate import validate
+
         # A value that could not be delivered is null here; that is not a second reason. An SQL
         # rule judges a whole row and hides no other rule.
         known = {(r.row, r.column) for r in undelivered if r.column is not None}

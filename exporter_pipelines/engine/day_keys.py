@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from typing import BinaryIO
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -182,6 +181,8 @@ def _cast(keys: list[str], kind: pa.DataType) -> pa.Array:
 
 def _hashes(keys: pa.Array, times: pa.Array | None) -> np.ndarray:
     """64-bit hashes of rows; that two of a million rows have the same is one in 37 million."""
+    import pandas as pd  # here: a day that is exported for the first time needs no hashes
+
     texts = keys.cast(pa.string()).to_numpy(zero_copy_only=False)
     hashes: np.ndarray = pd.util.hash_array(texts, categorize=False)
     if times is None:

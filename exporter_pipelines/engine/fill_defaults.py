@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from exporter_pipelines.contracts.column_settings import default_value
 from exporter_pipelines.contracts.manifest import Transformation
 from exporter_pipelines.contracts.row_schema import RowSchema
-from exporter_pipelines.engine.validate import Rejection
+from exporter_pipelines.engine.rejection import Rejection
 
 
 class Defaults:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from exporter_pipelines.engine.validate import Rejection
+from exporter_pipelines.engine.rejection import Rejection
 from exporter_pipelines.transforms import RowFilter
 
 

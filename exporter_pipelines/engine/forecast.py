@@ -25,9 +25,9 @@ from exporter_pipelines.contracts.tally import Tally
 from exporter_pipelines.engine.account_for_rows import RowAccount
 from exporter_pipelines.engine.judge import judge
 from exporter_pipelines.engine.outside_days import CHECK
+from exporter_pipelines.engine.rejection import Rejection
 from exporter_pipelines.engine.stage import DEFAULT_BATCH_ROWS
 from exporter_pipelines.engine.threads import read_ahead
-from exporter_pipelines.engine.validate import Rejection
 from exporter_pipelines.errors import ExporterError
 
 CHUNK_ROWS = 100_000

@@ -12,8 +12,8 @@ import pyarrow as pa
 
 from exporter_pipelines.contracts.row_schema import REASONS_COLUMN, Column, RowSchema
 from exporter_pipelines.contracts.staged_day import FileFacts, Staging
+from exporter_pipelines.engine.rejection import Rejection
 from exporter_pipelines.engine.staged_file import StagedFile
-from exporter_pipelines.engine.validate import Rejection
 from exporter_pipelines.formats import suffix_of
 from exporter_pipelines.formats.compression import COMPRESSIONS
 from exporter_pipelines.formats.jsonl import JsonlFormat

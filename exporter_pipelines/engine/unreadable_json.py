@@ -23,7 +23,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from exporter_pipelines.contracts.row_schema import RowSchema
-from exporter_pipelines.engine.validate import Rejection
+from exporter_pipelines.engine.rejection import Rejection
 
 RULE = "invalid_json"
 CHANGE = "json_as_text"

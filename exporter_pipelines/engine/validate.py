@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import Any
 
 import pandas as pd
 import pandera.pandas as pandera
@@ -18,27 +18,12 @@ import pyarrow.compute as pc
 from pandera.errors import SchemaErrorReason
 
 from exporter_pipelines.contracts.row_schema import RowSchema, rule_name
+from exporter_pipelines.engine.rejection import Rejection
 from exporter_pipelines.errors import ColumnMismatchError, RuleCrashedError
 
 _SHOWN_CHARACTERS = 200
 _PER_ROW = {SchemaErrorReason.SERIES_CONTAINS_NULLS, SchemaErrorReason.DATAFRAME_CHECK}
 """Reasons that concern rows; all others mean that the columns do not fit."""
-
-
-class Rejection(NamedTuple):
-    """Why a row is not exported.
-
-    Attributes:
-        row: Position in the batch.
-        rule: Name of the rule.
-        column: Column that it judges; None for a rule over whole rows.
-        value: The offending value as text, shortened; None for a missing one or a whole row.
-    """
-
-    row: int
-    rule: str
-    column: str | None
-    value: str | None
 
 
 def validate(batch: pa.RecordBatch, schema: RowSchema) -> list[Rejection]:
@@ -117,7 +102,8 @@ def _cases(result: Any, kind: type[Any]) -> Any:
 
 
 def _frame(batch: pa.RecordBatch) -> pd.DataFrame:
-    return batch.to_pandas(types_mapper=pd.ArrowDtype)
+    frame: pd.DataFrame = batch.to_pandas(types_mapper=pd.ArrowDtype)
+    return frame
 
 
 def _rejections(error: Any) -> list[Rejection]:

@@ -4,7 +4,8 @@ The function with which Dagster looks into a folder answers "nothing" for the fo
 
 Reason: `dg.load_from_defs_folder` parses all files before it loads the first component, fails as a
     whole when one is not valid YAML or names a type that does not exist, and has no option to leave
-    a folder out.
+    a folder out. It also describes all component types for the UI, which takes as long as loading
+    the datasets, and opens its own state for each component unless a context is set.
 Upstream: none found.
 Test: test_definitions_agree.py::test_all_others_are_as_without_the_mistakes
 """
@@ -16,15 +17,17 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+from dagster._core.definitions.definitions_load_context import DefinitionsLoadContext
 from dagster.components.core import decl
 
 
-def load_defs_folder(project: Path, left_out: Collection[Path]) -> dg.Definitions:
+def load_defs_folder(project: Path, left_out: Collection[Path], *, for_ui: bool) -> dg.Definitions:
     """What Dagster finds below the `defs/` of a project.
 
     Args:
         project: A path within the project; pyproject.toml is looked for from there upwards.
         left_out: Folders below `defs/` that Dagster must not read.
+        for_ui: Whether to add the description of all component types, which only the UI shows.
     """
     original = decl.build_filesystem_component_decl_from_context
 
@@ -33,6 +36,8 @@ def load_defs_folder(project: Path, left_out: Collection[Path]) -> dg.Definition
 
     decl.build_filesystem_component_decl_from_context = look_into
     try:
-        return dg.load_from_defs_folder(path_within_project=project)
+        with DefinitionsLoadContext.scoped(DefinitionsLoadContext.get()):
+            tree = dg.ComponentTree.for_project(project)
+            return tree.build_defs() if for_ui else tree.build_defs(tree.defs_module_path)
     finally:
         decl.build_filesystem_component_decl_from_context = original
