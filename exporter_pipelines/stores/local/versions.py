@@ -1,0 +1,141 @@
+"""A folder whose content is replaced as a whole: immutable versions, and a link to the newest.
+
+    <root>/training_sets/<name>/v-<version>/    complete and never changed
+    <root>/training_sets/<name>/latest          symbolic link to one of them
+    <root>/training_sets/<name>/.building/<id>/ being written; the next build removes leftovers
+
+A reader that opened a version keeps it: the one before the newest stays on disk.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from exporter_pipelines.errors import OutputUnavailableError
+from exporter_pipelines.stores import layout
+from exporter_pipelines.stores.local.files import make_folder, sync_folder, translate_os_errors
+from exporter_pipelines.stores.local.locks import FileLock
+
+LATEST = "latest"
+_BUILDING = ".building"
+_LOCK = ".lock"
+_PREFIX = "v-"
+_KEPT = 2
+"""Versions that stay on disk: the newest, and the one before it for its readers."""
+
+
+class BuildingElsewhereError(OutputUnavailableError):
+    """Another process was still building the same set when the wait ended."""
+
+
+class VersionedFolder:
+    """The versions of one training set.
+
+    Args:
+        root: The output folder.
+        name: Of the set.
+    """
+
+    def __init__(self, root: Path, name: str) -> None:
+        self._root, self._name = root, name
+        self.path = root / layout.TRAINING_SETS / layout.dataset_folder(root, name).name
+
+    def latest(self) -> Path | None:
+        """The newest version as its real path; None when there is none."""
+        link = self.path / LATEST
+        try:
+            target = link.parent / link.readlink()
+        except OSError:
+            return None
+        return target if target.parent == self.path and target.is_dir() else None
+
+    def version(self, version: str) -> Path | None:
+        """The folder of a version; None when it is not on disk."""
+        folder = self.path / f"{_PREFIX}{version}"
+        return folder if folder.is_dir() else None
+
+    @contextmanager
+    def lock(self, wait_s: float) -> Iterator[None]:
+        """Be the only process that builds this set, and remove what a killed one left.
+
+        Raises:
+            BuildingElsewhereError: another process did not end within `wait_s` seconds.
+            OutputUnavailableError: the folder cannot be written.
+        """
+        make_folder(self._root, layout.TRAINING_SETS, self._name)
+        lock = FileLock(self.path / _LOCK)
+        give_up = time.monotonic() + wait_s
+        while not lock.try_acquire():
+            if time.monotonic() > give_up:
+                raise BuildingElsewhereError(
+                    f"Another process has been building {self._name!r} for more than "
+                    f"{wait_s:.0f} s.",
+                    "Wait until it ends, or end it.",
+                )
+            time.sleep(0.1)
+        try:
+            with translate_os_errors(self.path):
+                shutil.rmtree(self.path / _BUILDING, ignore_errors=True)
+            yield
+        finally:
+            lock.release()
+
+    @contextmanager
+    def building(self) -> Iterator[Path]:
+        """An empty folder for a new version; removed at the end unless it was published."""
+        name = secrets.token_hex(8)
+        folder = make_folder(self._root, layout.TRAINING_SETS, self._name, _BUILDING, name)
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder.parent, ignore_errors=True)
+
+    def publish(self, folder: Path, version: str) -> Path:
+        """Make a complete folder the newest version; the caller holds the lock.
+
+        Everything is on disk before the link is changed, so the old version stays until then,
+        whenever the process is killed.
+        """
+        target = self.path / f"{_PREFIX}{version}"
+        with translate_os_errors(target):
+            _sync_tree(folder)
+            shutil.rmtree(target, ignore_errors=True)  # damaged, or it would have been used
+            os.rename(folder, target)
+            sync_folder(self.path)
+            link = self.path / f".{LATEST}.{secrets.token_hex(4)}"
+            link.symlink_to(target.name)
+            os.rename(link, self.path / LATEST)
+            sync_folder(self.path)
+        self._remove_old(target)
+        return target
+
+    def _remove_old(self, newest: Path) -> None:
+        """Keep the version before the newest; a version that cannot be removed is left."""
+        with suppress(OSError):
+            others = [each for each in self.path.glob(f"{_PREFIX}*") if each != newest]
+            others.sort(key=lambda each: each.stat().st_mtime, reverse=True)
+            for old in others[_KEPT - 1 :]:
+                shutil.rmtree(old, ignore_errors=True)
+            for link in self.path.glob(f".{LATEST}.*"):
+                link.unlink(missing_ok=True)
+
+
+def _sync_tree(folder: Path) -> None:
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                os.fchmod(descriptor, 0o640)
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+        elif path.is_dir():
+            path.chmod(0o750)
+            sync_folder(path)
+    sync_folder(folder)

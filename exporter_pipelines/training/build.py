@@ -1,0 +1,270 @@
+"""Builds a training set, checks it, and publishes it as the newest version."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import duckdb
+import pyarrow.parquet as pq
+
+from exporter_pipelines import __version__
+from exporter_pipelines.contracts.manifest import MANIFEST_NAME
+from exporter_pipelines.contracts.training_manifest import (
+    CheckResult,
+    SetColumn,
+    SetFile,
+    SplitSummary,
+    TrainingManifest,
+    data_version,
+)
+from exporter_pipelines.contracts.training_set import SPLITS, TrainingSetConfig
+from exporter_pipelines.extras import require
+from exporter_pipelines.stores.local.store import LocalStore
+from exporter_pipelines.stores.local.versions import VersionedFolder
+from exporter_pipelines.training import plan, sql
+from exporter_pipelines.training.cards import write_cards
+from exporter_pipelines.training.checks import Outcome, identity_spaces, open_written, run_checks
+from exporter_pipelines.training.engine import TrainingSetError, open_engine
+from exporter_pipelines.training.examples import make_examples
+from exporter_pipelines.training.inputs import (
+    InputChangedError,
+    Inputs,
+    pin,
+    write_work_files,
+)
+from exporter_pipelines.training.loghub import write_loghub_csv
+from exporter_pipelines.training.shards import Shard, write_shards
+
+_LOCK_WAIT_S = 3600
+_TRIES = 3
+_log = logging.getLogger(__name__)
+
+Report = Callable[[str], None]
+
+
+class TrainingSetHeldError(TrainingSetError):
+    """A check failed; the set is not published, and the version before it stays."""
+
+    docs_anchor = "a-training-set-is-held"
+
+    def __init__(self, name: str, outcomes: Sequence[Outcome]) -> None:
+        self.outcomes = tuple(outcomes)
+        failed = [outcome for outcome in outcomes if outcome.holds]
+        reasons = " ".join(f"{each.check}: {each.sentence}" for each in failed)
+        super().__init__(
+            f"Training set {name!r} is held. {reasons}",
+            "The version before it stays. docs/training.md explains each check.",
+        )
+
+
+@dataclass(frozen=True)
+class BuiltSet:
+    """A published training set.
+
+    Attributes:
+        folder: Of the version.
+        manifest: Its manifest.
+        unchanged: Whether the version was there already, so nothing was built.
+    """
+
+    folder: Path
+    manifest: TrainingManifest
+    unchanged: bool
+
+
+def build_training_set(
+    config: TrainingSetConfig,
+    store: LocalStore,
+    *,
+    threads: int = 2,
+    report: Report = _log.info,
+) -> BuiltSet:
+    """Build a set from the days that are published now, unless this version exists.
+
+    Args:
+        config: Of the set.
+        store: Where the days are, and the set will be.
+        threads: Of DuckDB; changes the speed, never the bytes.
+        report: Called with one sentence per step.
+
+    Raises:
+        MissingExtraError: the extra `training` is not installed.
+        TrainingSetHeldError: a check failed.
+        TrainingSetError, ConfigurationError, DayNotPublishedError, ColumnMismatchError,
+            PublishedDayDamagedError, OutputUnavailableError: it cannot be built.
+    """
+    require("training")
+    versions = VersionedFolder(store.root, config.name)
+    with versions.lock(_LOCK_WAIT_S):
+        for _ in range(_TRIES):
+            inputs = pin(config, store)
+            version = data_version(config, inputs.versions())
+            if existing := _existing(versions, version):
+                return existing
+            try:
+                return _build(config, store, inputs, versions, version, threads, report)
+            except InputChangedError as changed:
+                report(f"{changed} was exported again in the meantime; starting over.")
+    raise TrainingSetError(
+        f"Training set {config.name!r}: its days were exported again during each of {_TRIES} "
+        "builds.",
+        "Build it when no export of these days is running.",
+    )
+
+
+def _existing(versions: VersionedFolder, version: str) -> BuiltSet | None:
+    """The newest version, if it is this one and its files have the sizes of its manifest."""
+    folder = versions.version(version[:12])
+    if folder is None or versions.latest() != folder:
+        return None
+    try:
+        manifest = TrainingManifest.if_readable((folder / MANIFEST_NAME).read_bytes())
+        if manifest is None or manifest.data_version != version:
+            return None
+        for split in manifest.splits.values():
+            for file in split.files:
+                if (folder / file.path).stat().st_size != file.size_bytes:
+                    return None
+    except OSError:
+        return None
+    return BuiltSet(folder, manifest, unchanged=True)
+
+
+def _build(
+    config: TrainingSetConfig,
+    store: LocalStore,
+    inputs: Inputs,
+    versions: VersionedFolder,
+    version: str,
+    threads: int,
+    report: Report,
+) -> BuiltSet:
+    with versions.building() as home:
+        work, folder = home / "work", home / "set"
+        work.mkdir()
+        folder.mkdir(mode=0o750)
+        with open_engine(work, threads=threads) as connection:
+            manifest, outcomes = _written(
+                connection, config, store, inputs, work, folder, version, report
+            )
+        if any(outcome.holds for outcome in outcomes):
+            raise TrainingSetHeldError(config.name, outcomes)
+        return BuiltSet(versions.publish(folder, version[:12]), manifest, unchanged=False)
+
+
+def _written(
+    connection: duckdb.DuckDBPyConnection,
+    config: TrainingSetConfig,
+    store: LocalStore,
+    inputs: Inputs,
+    work: Path,
+    folder: Path,
+    version: str,
+    report: Report,
+) -> tuple[TrainingManifest, list[Outcome]]:
+    """Write everything of the set into `folder`, and check it."""
+    report(f"Reading {len(inputs.rows.days)} days of {inputs.rows.dataset}.")
+    rows, labels = _work_files(config, store, inputs, work)
+    if not rows:
+        raise TrainingSetError(
+            f"Training set {config.name!r}: the chosen days of {config.dataset} have no rows.",
+            "Choose other days.",
+        )
+    plan.make_rows(connection, config, inputs, rows)
+    plan.add_labels(connection, config, inputs, labels)
+    labelled = plan.count_labels(connection, config)
+    boundaries = plan.find_boundaries(connection, config)
+    left_out = plan.assign_splits(connection, config, boundaries, inputs.open_ends())
+    left_out |= plan.choose_rows(connection, config)
+    report("Writing the examples.")
+    left_out |= make_examples(connection, config, inputs, boundaries, work)
+    shards = write_shards(connection, folder, config.output.rows_per_file)
+    templates = _write_templates(connection, folder)
+    if "loghub_csv" in config.output.layouts:
+        write_loghub_csv(connection, config, folder)
+    report("Checking the files.")
+    written = open_written(connection, folder, config, inputs, boundaries)
+    outcomes = run_checks(written)
+    manifest = TrainingManifest(
+        name=config.name,
+        description=config.description,
+        data_version=version,
+        code_version=__version__,
+        built_at=dt.datetime.now(dt.UTC),
+        config=json.loads(config.model_dump_json()),
+        inputs=inputs.versions(),
+        left_out_days=inputs.left_out,
+        privacy=sorted(set(identity_spaces(inputs).values())),
+        rows_read=sum(each.record_count for each in inputs.rows.days.values()),
+        rows_left_out={reason: count for reason, count in left_out.items() if count},
+        labels=labelled,
+        columns=_columns(folder / shards[0].path),
+        templates=templates,
+        splits={split: _summary(connection, written.begins, split, shards) for split in SPLITS},
+        checks=[CheckResult(**asdict(outcome)) for outcome in outcomes],
+    )
+    write_cards(connection, config, manifest, folder)
+    (folder / MANIFEST_NAME).write_bytes(manifest.to_json())
+    return manifest, outcomes
+
+
+def _work_files(
+    config: TrainingSetConfig, store: LocalStore, inputs: Inputs, work: Path
+) -> tuple[list[Path], dict[str, Sequence[Path]]]:
+    (work / "rows").mkdir()
+    columns = plan.columns_of_rows(config, inputs)
+    rows = write_work_files(store, inputs.rows, columns, work / "rows")
+    labels: dict[str, Sequence[Path]] = {}
+    for number, (name, each) in enumerate(inputs.labels.items()):
+        home = work / f"labels-{number}"
+        home.mkdir()
+        labels[name] = write_work_files(
+            store, each, plan.columns_of_labels(config, inputs, name), home
+        )
+    return rows, labels
+
+
+def _write_templates(connection: duckdb.DuckDBPyConnection, folder: Path) -> int:
+    """Write event id, template and number of rows; the most frequent first."""
+    table = connection.sql(
+        "SELECT event_id, template, rows FROM templates ORDER BY rows DESC, event_id"
+    ).to_arrow_table()
+    pq.write_table(table, folder / "templates.parquet", compression="zstd")
+    return len(table)
+
+
+def _columns(file: Path) -> list[SetColumn]:
+    return [SetColumn(name=field.name, type=str(field.type)) for field in pq.read_schema(file)]
+
+
+def _summary(
+    connection: duckdb.DuckDBPyConnection, begins: str, split: str, shards: Sequence[Shard]
+) -> SplitSummary:
+    row = sql.row(
+        connection,
+        f"SELECT count(*), count(*) FILTER (label = 1), count(*) FILTER (label IS NULL), "
+        f"min({begins}), max({begins}) FROM {split}",
+    )
+    return SplitSummary(
+        rows=row[0],
+        positives=row[1],
+        unlabelled=row[2],
+        first=_moment(row[3]),
+        last=_moment(row[4]),
+        files=[
+            SetFile(path=s.path, rows=s.rows, size_bytes=s.size_bytes, sha256=s.sha256)
+            for s in shards
+            if s.split == split
+        ],
+    )
+
+
+def _moment(microseconds: int | None) -> dt.datetime | None:
+    if microseconds is None:
+        return None
+    return dt.datetime.fromtimestamp(0, dt.UTC) + dt.timedelta(microseconds=microseconds)
