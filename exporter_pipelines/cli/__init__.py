@@ -52,6 +52,7 @@ _COMMANDS = {
     "serve": _Entry(
         "serve", "serve", "Serve the Dagster UI, the REST API and the exports page until Ctrl-C."
     ),
+    "token": _Entry("token", "token", "Add, list and revoke the tokens of the service."),
 }  # fmt: skip
 
 

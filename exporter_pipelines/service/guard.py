@@ -36,6 +36,7 @@ _OPEN = frozenset({
 _OPERATORS = re.compile(r"/(download_debug|(dagit/)?notebook)(/|$)")
 _OPERATION_NAME = re.compile(r"(op=[A-Za-z0-9_]{1,100})?")
 _SEES_QUARANTINE = re.compile(r"/quarantine(/|$)")
+_EXPORT = re.compile(rb"/api/v1/exports/([\w-]{1,64})$")
 _LOOK_AGAIN_SECONDS = 30.0
 
 
@@ -148,6 +149,7 @@ class Guard:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                _note_export(message, audit_details_in(scope))
             await stream.send(message)
 
         try:
@@ -202,6 +204,13 @@ def _is_for(head: Head, who: Principal) -> bool:
     if who.may("metrics") and head.path == "/metrics" and head.method in _SAFE:
         return True
     return who.may("quarantine") and bool(_SEES_QUARANTINE.search(head.path))
+
+
+def _note_export(start: Message, details: dict[str, str]) -> None:
+    """For the audit line: the export that a request has made, which Location names."""
+    for name, value in start["headers"]:
+        if name.lower() == b"location" and (made := _EXPORT.search(value)):
+            details.setdefault("export", made[1].decode())
 
 
 def _is_a_change(head: Head, details: dict[str, str]) -> bool:

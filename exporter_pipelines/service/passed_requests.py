@@ -26,7 +26,7 @@ def passed_on(
 
 def audit_details_in(scope: Scope) -> dict[str, str]:
     """As `audit_details`."""
-    details: dict[str, str] = scope[_AUDIT]
+    details: dict[str, str] = scope.setdefault(_AUDIT, {})
     return details
 
 

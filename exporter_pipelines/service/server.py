@@ -47,7 +47,7 @@ def serve(
         open_workspace(instance, workspace_file) as workspace,
     ):
         store = LocalStore(settings.output_root())
-        context = ServiceContext(workspace, store, options, access)
+        context = ServiceContext(workspace, store, options, access=access)
         server = Server(configuration(context), lambda: ready.touch() if ready else click.echo(url))
         # uvicorn raises the signal again that has ended it.
         with suppress(KeyboardInterrupt):

@@ -35,6 +35,12 @@ _NO_QUEUE = {
         "class": "DefaultRunCoordinator",
     }
 }
+_QUEUE = {
+    "run_coordinator": {
+        "module": "exporter_pipelines.orchestration.run_queue",
+        "class": "PoolAwareRunCoordinator",
+    }
+}
 _USER = b"x-test-user"
 
 
@@ -85,7 +91,7 @@ def users(app: ASGIApp) -> ASGIApp:
 
 @contextmanager
 def in_process_service(
-    folder: Path, source_url: str, *, code_location: bool = True
+    folder: Path, source_url: str, *, code_location: bool = True, queue: bool = False
 ) -> Iterator[InProcessService]:
     """A service over a copy of the project in `folder`.
 
@@ -93,6 +99,7 @@ def in_process_service(
         folder: Empty.
         source_url: Of the backend.
         code_location: Whether Dagster can start runs; this costs another process and 5 seconds.
+        queue: Whether runs wait in the queue of dagster.yaml, where they stay without a daemon.
     """
     values = {
         **SETTINGS,
@@ -112,7 +119,9 @@ def in_process_service(
             patch.setenv(name, value)
         patch.setenv("PYTHONPATH", str(project.path))
         with (
-            dg.DagsterInstance.local_temp(str(project.path), overrides=_NO_QUEUE) as instance,
+            dg.DagsterInstance.local_temp(
+                str(project.path), overrides=_QUEUE if queue else _NO_QUEUE
+            ) as instance,
             open_workspace(instance, workspace_file) as workspace,
         ):
             context = ServiceContext(workspace, LocalStore(folder / "exports"), ServeOptions())

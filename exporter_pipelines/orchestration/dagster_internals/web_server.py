@@ -24,8 +24,15 @@ from dagster._core.workspace.context import (
 from dagster._core.workspace.load_target import WorkspaceFileTarget
 from dagster_webserver.webserver import DagsterWebserver
 from starlette.applications import Starlette
-from starlette.requests import HTTPConnection
-from starlette.responses import JSONResponse
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import JSONResponse, Response
+from starlette.websockets import WebSocket
+
+from exporter_pipelines.orchestration.dagster_internals.graphql_documents import (
+    UnusableRequestError,
+    mutations_in,
+    refuse_malformed,
+)
 
 Workspace = WorkspaceProcessContext
 """Dagster's connection to the code location."""
@@ -69,12 +76,17 @@ class UserWebserver(DagsterWebserver[Workspace, WorkspaceRequestContext]):
         workspace: Open; closed by who opened it.
         user_of: The user of a request.
         prefix: Of every path, as `/exporter`; empty without one.
+        note: Is told the names of the mutations of a request, and the answer.
     """
 
     def __init__(
-        self, workspace: Workspace, user_of: Callable[[HTTPConnection], WebUser], prefix: str = ""
+        self,
+        workspace: Workspace,
+        user_of: Callable[[HTTPConnection], WebUser],
+        prefix: str = "",
+        note: Callable[[HTTPConnection, list[str], bytes], None] = lambda *_: None,
     ) -> None:
-        self._user_of = user_of
+        self._user_of, self._note = user_of, note
         super().__init__(workspace, prefix, live_data_poll_rate=2000)
 
     def asgi(self) -> Starlette:
@@ -84,6 +96,47 @@ class UserWebserver(DagsterWebserver[Workspace, WorkspaceRequestContext]):
 
     def _make_request_context(self, conn: HTTPConnection) -> WorkspaceRequestContext:
         return _UserRequestContext(self._process_context, self._user_of(conn), conn)
+
+    async def graphql_http_endpoint(self, request: Request) -> Response:
+        """Answer 400 to what is no GraphQL request, and 403 to mutations of who may change nothing.
+
+        Dagster checks the permission of each mutation as well; this does not depend on that.
+        """
+        try:
+            body = await request.json()
+            refuse_malformed(body)
+            mutations = mutations_in(body["query"])
+        except (UnusableRequestError, ValueError, RecursionError) as error:
+            known = (
+                str(error) if isinstance(error, UnusableRequestError) else "The body is no JSON."
+            )
+            return _errors(400, known)
+        if mutations and not self._user_of(request).may_change:
+            response = _errors(403, "You may not change anything here. It needs the role operator.")
+        else:
+            response = await super().graphql_http_endpoint(request)
+        if mutations:
+            self._note(request, mutations, bytes(response.body))
+        return response
+
+    async def execute_graphql_subscription(
+        self,
+        websocket: WebSocket,
+        operation_id: str,
+        query: str,
+        variables: dict[str, Any] | None,
+        operation_name: str | None,
+    ) -> Any:
+        """Answer with an error to what cannot be parsed; web sockets take subscriptions only."""
+        try:
+            refused = "A web socket takes subscriptions only." if mutations_in(query) else ""
+        except UnusableRequestError as error:
+            refused = str(error)
+        if refused:
+            return None, {"message": refused}
+        return await super().execute_graphql_subscription(
+            websocket, operation_id, query, variables, operation_name
+        )
 
     def graphql(self, user: WebUser, document: str, variables: Mapping[str, Any]) -> dict[str, Any]:
         """Run a GraphQL document with the rights of a user; blocks.
@@ -102,6 +155,11 @@ class UserWebserver(DagsterWebserver[Workspace, WorkspaceRequestContext]):
         """Put a run into the queue that was created and not submitted."""
         with _UserRequestContext(self._process_context, user, None) as context:
             self._process_context.instance.submit_run(run_id, context)
+
+
+def _errors(status: int, message: str) -> JSONResponse:
+    """An answer as GraphQL clients expect it."""
+    return JSONResponse({"data": None, "errors": [{"message": message}]}, status)
 
 
 @contextmanager
