@@ -31,7 +31,8 @@ def create_api(context: ServiceContext) -> FastAPI:
     api = FastAPI(title="exporter_pipelines", docs_url=None, redoc_url=None, openapi_url=None)
     ui = dagster_ui(context)
     api.state.context, api.state.ui = context, ui
-    api.state.exports, api.state.history = Exports(context, ui), History(context)
+    api.state.exports = exports = Exports(context, ui)
+    api.state.history = History(context, exports.reader)
     install_problems(api)
     for router in ROUTERS:
         api.include_router(router, prefix=context.options.prefix)

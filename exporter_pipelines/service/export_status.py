@@ -14,6 +14,7 @@ import dagster as dg
 from exporter_pipelines.contracts.progress import Progress, remaining
 from exporter_pipelines.orchestration.exports.command_run import TAG as COMMAND_TAG
 from exporter_pipelines.orchestration.exports.export_group import DAYS_TAG, EXPORT_TAG
+from exporter_pipelines.orchestration.exports.run_summary import shortened
 from exporter_pipelines.service.context import ServiceContext
 from exporter_pipelines.service.dagster_ui import USER_TAG
 from exporter_pipelines.service.export_days import (
@@ -129,8 +130,11 @@ def summary(
         rows=sum(each.rows or 0 for each in results),
         rejected=sum(each.rejected or 0 for each in results),
         size_bytes=sum(each.size_bytes or 0 for each in results),
-        problem=next((day.problem for day in days.values() if day.problem), None),
-    )
+        problem=next(
+            (shortened(f"{name} {day}: {each.problem}")
+             for (name, day), each in days.items() if each.problem), None,
+        ),
+    )  # fmt: skip
 
 
 def line(

@@ -3,17 +3,32 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 
+import dagster as dg
 from starlette.requests import HTTPConnection
 
+from exporter_pipelines.orchestration.exports.run_summary import RunSummary, summary_of
 from exporter_pipelines.service.context import ServiceContext
+from exporter_pipelines.service.export_days import is_waiting_to_retry
+from exporter_pipelines.service.export_metrics import MetricsOf
+from exporter_pipelines.service.export_runs import ExportRuns
+from exporter_pipelines.service.export_scan import Scan
+from exporter_pipelines.service.export_status import StatusReader, line
 from exporter_pipelines.service.models import (
+    DayState,
     ExportMetrics,
     ExportPage,
     ExportState,
+    ExportSummary,
     Source,
 )
+from exporter_pipelines.service.run_plan import may_export
+
+_MOST_RUNS_PER_PAGE = 1_000
+_MOST_RUNS = 20_000
 
 
 @dataclass(frozen=True)
@@ -35,12 +50,25 @@ class HistoryQuery:
     first: dt.date | None = None
     last: dt.date | None = None
 
+    def accepts(self, export: ExportSummary) -> bool:
+        """Whether an export is listed, as far as the query does not say it by user and day."""
+        return (
+            (self.dataset is None or self.dataset in export.datasets)
+            and self.status in (None, export.status)
+            and self.source in (None, export.source)
+        )
+
 
 class History:
-    """The exports of a Dagster instance, see `exports.Exports`."""
+    """The exports of a Dagster instance, see `exports.Exports`.
 
-    def __init__(self, context: ServiceContext) -> None:
-        self._context = context
+    Args:
+        context: Of the service.
+        reader: Reads exports without a summary, and those that have not ended.
+    """
+
+    def __init__(self, context: ServiceContext, reader: StatusReader) -> None:
+        self._context, self._reader = context, reader
 
     def page(
         self, query: HistoryQuery, *, limit: int = 50, cursor: str | None = None
@@ -53,11 +81,78 @@ class History:
         Raises:
             Problem: 422 for a cursor that is none.
         """
-        raise NotImplementedError
+        scan = self._scan(query)
+        waiting = [] if cursor else [self._reader.summary(each) for each in scan.waiting()]
+        items = [each for each in waiting if each and query.accepts(each)]
+        for number, scanned in enumerate(scan.runs(cursor), start=1):
+            found = self._line(scanned.export) if scanned.export else None
+            if found and query.accepts(found):
+                items.append(found)
+            if len(items) >= limit or number >= _MOST_RUNS_PER_PAGE:
+                return ExportPage(items=items, next_cursor=scanned.run_id)
+        return ExportPage(items=items, next_cursor=None)
 
     def metrics(self, query: HistoryQuery) -> ExportMetrics:
         """The user's four numbers over the exports of a query that have ended."""
-        raise NotImplementedError
+        numbers = MetricsOf(query.dataset)
+        for export, found in self._ended(query):
+            numbers.add(found, [summary_of(run) for run in export.runs])
+        return numbers.result()
+
+    def _ended(self, query: HistoryQuery) -> Iterator[tuple[ExportRuns, ExportSummary]]:
+        for number, scanned in enumerate(self._scan(query).runs(None)):
+            found = self._line(scanned.export) if scanned.export else None
+            if scanned.export and found and query.accepts(found) and found.ended_at:
+                yield scanned.export, found
+            if number >= _MOST_RUNS:
+                return
+
+    def _scan(self, query: HistoryQuery) -> Scan:
+        return Scan(self._context.instance, query.user, query.first, query.last)
+
+    def _line(self, export: ExportRuns) -> ExportSummary | None:
+        """A line from the summaries of its runs if they say all of it, otherwise from events."""
+        summaries = [summary_of(run) for run in export.runs]
+        known = [each for each in summaries if each]
+        if len(known) == len(summaries) and _is_final(export):
+            return self._line_of_summaries(export, known)
+        if known or any(may_export(run, self._context.definitions) for run in export.runs):
+            return self._reader.summary(export)
+        return None
+
+    def _line_of_summaries(self, export: ExportRuns, summaries: list[RunSummary]) -> ExportSummary:
+        counts: Counter[DayState] = Counter()
+        for run, each in zip(export.runs, summaries, strict=True):
+            rest: DayState = "failed"
+            if run.status == dg.DagsterRunStatus.CANCELED:
+                rest = "cancelled"
+            for days in each.datasets.values():
+                counts.update({"published": days.published, "held": days.held})
+                counts.update({"failed": days.failed})
+                counts.update({rest: max(days.days - days.ended, 0)})
+        parts = [days for each in summaries for days in each.datasets.values()]
+        names = {name for each in summaries for name in each.datasets}
+        known = self._context.definitions.exported_names()
+        return line(
+            self._context,
+            export,
+            datasets=[*filter(names.__contains__, known), *sorted(names.difference(known))],
+            first=min(each.first for each in summaries),
+            last=max(each.last for each in summaries),
+            counts=counts,
+            rows=sum(each.rows for each in parts),
+            rejected=sum(each.rejected for each in parts),
+            size_bytes=sum(each.bytes for each in parts),
+            problem=next((each.problem for each in summaries if each.problem), None),
+        )
+
+
+def _is_final(export: ExportRuns) -> bool:
+    """Whether all runs have ended, and no day is in two of them."""
+    return not export.backfill and all(
+        run.is_finished and run.parent_run_id is None and not is_waiting_to_retry(run)
+        for run in export.runs
+    )
 
 
 def history_of(connection: HTTPConnection) -> History:

@@ -14,6 +14,7 @@ PARTITION = "dagster/partition"
 RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"
 _MOST_DAYS = 100_000
+_OTHER_JOBS = ("export_report_job", "prune_job", "repair_job")
 
 DaysOf = dict[str, list[str]]
 """Dataset -> days, in order."""
@@ -29,6 +30,13 @@ def planned_days(run: dg.DagsterRun, definitions: Definitions) -> DaysOf:
         chosen = set(_chosen(run.run_config, name))
         found[name] = [day for day in days if day in chosen] if chosen else days
     return found
+
+
+def may_export(run: dg.DagsterRun, definitions: Definitions) -> bool:
+    """Whether a run may export days; for a job of a user's own, only its events say so."""
+    if run.asset_selection is not None or not _days_of(run.tags):
+        return bool(planned_days(run, definitions))
+    return run.job_name not in _OTHER_JOBS
 
 
 def _days_of(tags: Mapping[str, str]) -> list[str]:

@@ -115,7 +115,8 @@ class ResultsReader:
 def _add(results: RunResults, event: dg.DagsterEvent) -> None:
     if event.event_type == dg.DagsterEventType.ASSET_MATERIALIZATION:
         done = event.step_materialization_data.materialization
-        _add_day(results, done, _published(done.metadata))
+        if "rows_exported" in done.metadata:  # else it is no export
+            _add_day(results, done, _published(done.metadata))
     elif event.event_type == dg.DagsterEventType.ASSET_OBSERVATION:
         seen = event.asset_observation_data.asset_observation
         if NOT_PUBLISHED in seen.metadata:

@@ -110,4 +110,5 @@ def service(
             store = LocalStore(Path(settings["EXPORTER_OUTPUT_URL"]))
             context = ServiceContext(workspace, store, ServeOptions())
             ui = dagster_ui(context)
-            yield Service(context, ui, Exports(context, ui), History(context))
+            exports = Exports(context, ui)
+            yield Service(context, ui, exports, History(context, exports.reader))

@@ -66,7 +66,7 @@ class RunProgress:
     def dataset_ended(self, outcome: RunOutcome) -> None:
         """No further day of a dataset is attempted. Raises nothing."""
         self._meter.skip(len(outcome.unfinished))
-        self._summary.datasets[outcome.dataset].end(outcome)
+        self._summary.end(outcome)
         write_summary(self._instance, self._summary)
         self._open.discard(outcome.dataset)
         if not self._open:

@@ -18,6 +18,7 @@ from exporter_pipelines.contracts.manifest import Manifest
 from exporter_pipelines.orchestration.exports.outcome import RunOutcome
 
 SUMMARY_TAG = "exporter/summary"
+_MOST_CHARACTERS = 300
 
 
 @dataclass
@@ -77,12 +78,20 @@ class RunSummary:
         run_id: The run. Dagster copies the tags of a run to a run that repeats it.
         first, last: The first and the last day of all datasets.
         datasets: Name -> its days; also datasets that have not begun.
+        problem: Why the first day that was not published was not; cut off after some words.
     """
 
     run_id: str
     first: str
     last: str
     datasets: dict[str, DatasetSummary] = field(default_factory=dict)
+    problem: str = ""
+
+    def end(self, outcome: RunOutcome) -> None:
+        """Add the outcome of a dataset, of which no further day is attempted."""
+        self.datasets[outcome.dataset].end(outcome)
+        for day, why in outcome.problems.items():
+            self.problem = self.problem or shortened(f"{outcome.dataset} {day}: {why}")
 
     @property
     def days(self) -> int:
@@ -95,7 +104,8 @@ class RunSummary:
             name: {key: value for key, value in asdict(each).items() if value}
             for name, each in self.datasets.items()
         }
-        text = {"run": self.run_id, "first": self.first, "last": self.last, "datasets": datasets}
+        text: dict[str, Any] = {"run": self.run_id, "first": self.first, "last": self.last}
+        text |= {"datasets": datasets, "problem": self.problem}
         return {SUMMARY_TAG: json.dumps(text, separators=(",", ":"))}
 
 
@@ -110,7 +120,8 @@ def read_summary(text: str) -> RunSummary | None:
     try:
         found = json.loads(text)
         datasets = {str(name): _dataset(each) for name, each in found["datasets"].items()}
-        return RunSummary(str(found["run"]), str(found["first"]), str(found["last"]), datasets)
+        run_id, first, last = (str(found[key]) for key in ("run", "first", "last"))
+        return RunSummary(run_id, first, last, datasets, str(found["problem"]))
     except (ValueError, TypeError, KeyError, AttributeError):
         return None
 
@@ -121,6 +132,12 @@ def _dataset(found: Mapping[str, Any]) -> DatasetSummary:
         key: value if key == "seconds" else int(value)  # an unknown key raises TypeError
         for key, value in numbers.items()
     })  # type: ignore[arg-type] # fmt: skip
+
+
+def shortened(problem: str) -> str:
+    """The beginning of the first line of a problem, which is what a list shows."""
+    line = problem.partition("\n")[0]
+    return line if len(line) <= _MOST_CHARACTERS else f"{line[: _MOST_CHARACTERS - 3]}..."
 
 
 def write_summary(instance: dg.DagsterInstance, summary: RunSummary) -> None:
