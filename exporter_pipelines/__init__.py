@@ -9,7 +9,7 @@ The flow:
 The asset stages, the check judges, the IO manager publishes.
 
 The packages (`test_ladder` lists what each may import, and enforces it):
-    contracts, errors, settings, extras
+    contracts, errors, settings, extras, docs_links
     sources | transforms | formats | stores      never import each other
     engine                                       stages, judges, publishes and loads days
     verification                                 checks published days

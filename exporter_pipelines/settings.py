@@ -234,7 +234,12 @@ def alert_heartbeat_url() -> str | None:
 
 def ui_url() -> str:
     """`EXPORTER_UI_URL`: address of the Dagster UI, for links; without a trailing slash."""
-    return (_value("EXPORTER_UI_URL") or "http://127.0.0.1:3000").rstrip("/")
+    return service_url() or "http://127.0.0.1:3000"
+
+
+def service_url() -> str | None:
+    """`EXPORTER_UI_URL` if it is set; None if the address of the service is not known."""
+    return _value("EXPORTER_UI_URL").rstrip("/") or None
 
 
 def api_url() -> str | None:

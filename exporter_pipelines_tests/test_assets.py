@@ -98,7 +98,7 @@ def test_a_day_and_a_range_give_the_same_manifest_and_event(
 
 
 def described(event: dg.AssetMaterialization) -> dict[str, Any]:
-    varying = {"duration_s", "rows_per_s"}
+    varying = {"duration_s", "rows_per_s", "3. duration s"}
     # Provenance of assets that were read; an export has none, and Dagster notes it only alone.
     tags = {k: v for k, v in (event.tags or {}).items() if k == "dagster/data_version"}
     return {**{k: v for k, v in event.metadata.items() if k not in varying}, **tags}
@@ -155,12 +155,26 @@ def test_metadata_of_a_day_holds_the_numbers_of_its_manifest(
     assert shown["dagster/partition_row_count"] == shown["rows_exported"] == 98
     assert (shown["rows_read"], shown["rows_rejected"], shown["rows_filtered"]) == (100, 2, 0)
     assert shown["size_bytes"] == expected.file_size
-    assert shown["dagster/uri"] == folder.as_uri()
+    assert shown["dagster/uri"] == f"file://{folder}"
     assert shown["manifest"] == str(folder / MANIFEST_NAME)
+    assert shown["data_file"] == str(folder / expected.files[0].path)
     assert Path(shown["quarantine"]).is_file()
     assert shown["sha256"] == expected.files[0].sha256
     assert expected.data_quality_metrics.items() <= shown.items()
     assert "odd" not in json.dumps(shown)
+
+
+def test_the_plots_of_a_day_begin_with_the_numbers_that_matter_most(
+    logs: Runner, backend: Backend
+) -> None:
+    """Dagster sorts them by name."""
+    backend.run("UPDATE logs SET level = 'odd' WHERE id = 3")
+    logs.run("logs", ONE)
+    [event] = materializations(logs.instance, "logs", ONE)
+    numbers = {key: entry.value for key, entry in event.metadata.items()}
+    plots = sorted(key for key, value in numbers.items() if isinstance(value, int | float))
+    assert plots[:4] == ["1. rows exported", "2. rejected %", "3. duration s", "4. size bytes"]
+    assert [numbers[name] for name in plots[:2]] == [99, 1.0]
 
 
 def test_checks_carry_their_numbers_and_the_worst_rules(logs: Runner, backend: Backend) -> None:

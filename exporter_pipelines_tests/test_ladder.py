@@ -24,6 +24,7 @@ LADDER = {
     "settings": {"errors"},
     "service_settings": {"errors", "settings"},
     "extras": {"errors"},
+    "docs_links": {"settings"},
     "contracts": {"errors"},
     "sources": {"errors", "contracts"},
     # Each kind of database by itself.
@@ -42,25 +43,29 @@ LADDER = {
     "reporting": {"extras", "contracts"},
     "demo": {"errors", "settings", "extras", "contracts", "stores"},
     "databases": {"errors", "settings", "contracts", "sources", "demo"},
-    "notifications": {"extras"},
+    "notifications": {"extras", "docs_links"},
     "output_folder": {"errors", "settings", "stores"},
     "defs_files": {"errors", "contracts", "transforms", "formats", "stores"},
     "orchestration": {"orchestration.dagster_internals", "orchestration.exports"},
     "orchestration.dagster_internals": {"contracts", "engine"},
     "orchestration.exports": {
+        "docs_links",
         "errors", "settings", "contracts", "transforms", "formats", "stores", "engine",
         "databases", "defs_files", "reporting", "orchestration.dagster_internals",
         "orchestration.report", "output_folder", "process_memory",
     },
     "orchestration.upkeep": {
+        "docs_links",
         "errors", "settings", "contracts", "stores", "engine", "databases", "defs_files",
         "output_folder", "orchestration.dagster_internals", "orchestration.exports",
     },
     "orchestration.report": {
+        "docs_links",
         "errors", "settings", "extras", "contracts", "stores", "engine", "reporting",
         "orchestration.dagster_internals", "orchestration.exports",
     },
     "orchestration.alerts": {
+        "docs_links",
         "errors", "settings", "extras", "contracts", "sources", "stores", "engine", "defs_files",
         "notifications", "orchestration.dagster_internals", "orchestration.exports",
         "orchestration.upkeep",
@@ -81,6 +86,7 @@ LADDER = {
     },
     "service": {
         "service.models", "errors", "settings", "service_settings", "project_lock", "extras",
+        "docs_links",
         "contracts", "stores", "engine", "databases", "defs_files", "output_folder", "verification",
         "reporting", "orchestration",
     },

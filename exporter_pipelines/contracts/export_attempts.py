@@ -25,6 +25,7 @@ class DaySummary:
         completeness_pct: Share of values that are not null; None for a day without rows.
         repeated_keys: Rows whose key another row has.
         rejected: Rule -> rows that broke it, over all columns.
+        files: Names of the data files.
     """
 
     dataset: str
@@ -38,6 +39,7 @@ class DaySummary:
     completeness_pct: float | None
     repeated_keys: int
     rejected: Mapping[str, int] = field(default_factory=dict)
+    files: tuple[str, ...] = ()
 
     @property
     def valid_pct(self) -> float | None:
@@ -62,12 +64,20 @@ class StorageUse:
 
 @dataclass(frozen=True)
 class Attempt:
-    """One dataset's day in one run; `rows` are those exported, None unless published."""
+    """One dataset's day in one run.
+
+    Attributes:
+        dataset, day: What was exported.
+        status: The result.
+        rows: Rows exported; None unless published.
+        reason: Why it was held or failed, if the run recorded it.
+    """
 
     dataset: str
     day: str
     status: Status
     rows: int | None = None
+    reason: str | None = None
 
 
 @dataclass(frozen=True)

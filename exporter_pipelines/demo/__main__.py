@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 from exporter_pipelines import settings
+from exporter_pipelines.contracts.reserved_names import EXPORT_REPORT
 from exporter_pipelines.demo.backend import start_server
 from exporter_pipelines.demo.seed import STORY, days, seed_once
 from exporter_pipelines.demo.summary import DATASETS, print_summary
 from exporter_pipelines.errors import ConfigurationError
 from exporter_pipelines.extras import MissingExtraError, is_installed
+from exporter_pipelines.stores import layout
 
 
 def main() -> int:
@@ -44,9 +47,10 @@ def main() -> int:
         print(f"   - {line}")
     arguments = ["export", *DATASETS, first, last]
     print(f"2. Exporting all three datasets:\n   exporter {' '.join(arguments)}", flush=True)
-    summary = _run(arguments)
+    summary = _run("exporter_pipelines", *arguments)
+    report = _render_report(last)
     print("3. What was written where:\n")
-    return print_summary(settings.output_root(), summary)
+    return print_summary(settings.output_root(), summary, report)
 
 
 def _points_at_demo() -> bool:
@@ -61,11 +65,26 @@ def _in_range(first: str, last: str) -> bool:
     return (values.get("EXPORTER_START_DATE") or first) <= first and (not end or last < end)
 
 
-def _run(arguments: list[str]) -> str:
-    """Run the command, which shows its progress, and return its summary."""
+def _render_report(day: str) -> Path | None:
+    """The export report of all days up to `day`; None without the packages that it needs.
+
+    Afterwards `export_report_sensor` renders it, which needs the daemon.
+    """
+    if not is_installed("report"):
+        return None
+    select = ["--select", EXPORT_REPORT, "--partition", day]
+    command = ["asset", "materialize", "-m", "exporter_pipelines.definitions", *select]
+    _run("dagster", *command, stderr=subprocess.DEVNULL)
+    page = layout.report_index(settings.output_root())
+    return page if page.exists() else None
+
+
+def _run(module: str, *arguments: str, stderr: int | None = None) -> str:
+    """Run a command, which shows its progress on stderr, and return what it prints."""
     done = subprocess.run(  # noqa: S603 - our own arguments
-        [sys.executable, "-m", "exporter_pipelines", *arguments],
+        [sys.executable, "-m", module, *arguments],
         stdout=subprocess.PIPE,
+        stderr=stderr,
         text=True,
         check=False,
     )

@@ -14,16 +14,19 @@ from exporter_pipelines.stores import LocalStore, layout
 DATASETS = ("logs", "anomalies", "ips")
 
 
-def print_summary(root: Path, summary: str) -> int:
+def print_summary(root: Path, summary: str, report: Path | None = None) -> int:
     """Print what was written below `root`; 0 when only the expected day was held.
 
     Args:
         root: Output root.
         summary: What the export printed: which days were held or failed, and why.
+        report: The page of the export report; None if it was not rendered.
     """
     missing = [(dataset, day) for dataset in DATASETS for day in _print_dataset(root, dataset)]
     print(f"Summary of the export:\n{_indent(summary)}\n")
     _print_sample(LocalStore(root), "logs", days()[0].isoformat())
+    if report:
+        print(f"Numbers, charts and history of all exports: {report}\n")
     print(
         "Next: `make dev` starts the Dagster UI on the same data. The days and checks of logs: "
         f"{settings.ui_url()}/assets/logs?view=partitions, this export is under Runs. The first "

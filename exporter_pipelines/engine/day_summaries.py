@@ -55,6 +55,7 @@ def _summary(store: Store, dataset: str, day: str) -> DaySummary | None:
         completeness_pct=metrics.get("completeness_pct", _mean_completeness(manifest)),
         repeated_keys=int(metrics.get("repeated_keys", 0)),
         rejected=dict(rejected),
+        files=tuple(file.path for file in manifest.files),
     )
 
 

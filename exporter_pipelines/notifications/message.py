@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from exporter_pipelines.docs_links import linked
 from exporter_pipelines.notifications.days import Reasons, grouped, spans
 from exporter_pipelines.notifications.kinds import KINDS, Kind, Level
 
@@ -74,7 +75,7 @@ def alert(problems: Sequence[Problem], link: str) -> Message:
     level = found[0].known.level
     urgent = [each for each in found if each.known.level == level]
     advice = dict.fromkeys(text for p in urgent for text in (p.todo or [p.known.todo]))
-    todo = "\n".join(_shortened(text, _ADVICE_CHARS) for text in [*advice][:_MOST_ADVICE])
+    todo = "\n".join(linked(_shortened(text, _ADVICE_CHARS)) for text in [*advice][:_MOST_ADVICE])
     tail = f"See: {link[:_LINK_CHARS]}\nWhat to do: {todo}"
     body = _body(found, _BODY_CHARS - len(tail) - 1)
     title = _some([each.title for each in found], _MOST_IN_TITLE, "; ", "problems")

@@ -71,6 +71,7 @@ class Report:
         storage: Storage used by each dataset.
         rendered_at: Time of rendering, UTC.
         output: The output folder.
+        service: Address of the service, for links; None if it is not known.
     """
 
     first: str
@@ -81,6 +82,7 @@ class Report:
     storage: Sequence[StorageUse]
     rendered_at: dt.datetime
     output: str
+    service: str | None = None
 
     @cached_property
     def attempts(self) -> list[Attempt]:

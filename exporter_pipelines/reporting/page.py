@@ -1,8 +1,16 @@
-"""The report as one self-contained HTML file: no script, no font, no network."""
+"""The report as one self-contained HTML file: no script, no font, no network.
+
+Links to data files and manifests are relative, so they work on disk and in the service, which
+serves the report and the files in the same folders. Links to runs, days and docs need the address
+of the service.
+"""
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
+import hashlib
+import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,6 +23,9 @@ RUNS_SHOWN = 100
 DAYS_SHOWN = 62
 
 _NONE = "\N{EN DASH}"
+_REASON_CHARS = 240
+_CHARTS = re.compile(r"<!-- charts -->(.*?)<!-- end of charts -->", re.DOTALL)
+_TO_EXPORTS = 'href="../'
 _WORST_FIRST = ("running", "queued", "cancelled", "failed", "held", "published")
 
 
@@ -50,10 +61,18 @@ def render(report: Report) -> str:
         count=count, percent=percent, size=size, seconds=seconds, moment=moment
     )
     figures = [f._replace(svg=Markup(f.svg)) for f in _figures(report)]  # noqa: S704 - ours
-    return environment.get_template("report.html").render(
+    style = (Path(__file__).parent / "report.css").read_text(encoding="utf-8")
+    return environment.get_template(
+        "report.html"
+    ).render(
         report=report,
         figures=figures,
-        colors={name: charts.color_of(n) for n, name in enumerate(report.datasets)},
+        style=Markup(style),  # noqa: S704 - ours
+        style_hash=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
+        series={name: charts.series_of(n) for n, name in enumerate(report.datasets)},
+        link=lambda path: f"{report.service}{path}" if report.service else None,
+        duration_of=duration_of,
+        reason_of=reason_of,
         runs=report.runs[:RUNS_SHOWN],
         days=list(report.states.items())[:DAYS_SHOWN],
         status_of=status_of,
@@ -61,6 +80,17 @@ def render(report: Report) -> str:
         days_of=days_of,
         rows_of=rows_of,
     )
+
+
+def one_folder_deeper(html: str) -> str:
+    """The page for a folder below that of `report/index.html`."""
+    return html.replace(_TO_EXPORTS, f"{_TO_EXPORTS}../")
+
+
+def charts_of(html: str) -> str | None:
+    """The legend and the figures of a rendered page; None if it has no charts."""
+    found = _CHARTS.search(html)
+    return found[1] if found else None
 
 
 def _figures(report: Report) -> list[Figure]:
@@ -108,6 +138,25 @@ def days_of(run: ExportedRun) -> str:
     """The day, or the first and the last one."""
     days = sorted({attempt.day for attempt in run.attempts})
     return days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
+
+
+def duration_of(run: ExportedRun) -> float | None:
+    """Seconds from start to end; None while it runs."""
+    return (run.ended_at - run.started_at).total_seconds() if run.ended_at else None
+
+
+def reason_of(run: ExportedRun) -> str:
+    """Why its first day was not published, and how many other days were not."""
+    reasons = [
+        f"{attempt.dataset} {attempt.day}: {attempt.reason}"
+        for attempt in run.attempts
+        if attempt.reason
+    ]
+    if not reasons:
+        return ""
+    first, others = reasons[0], len(reasons) - 1
+    short = first if len(first) <= _REASON_CHARS else f"{first[:_REASON_CHARS].rstrip()} ..."
+    return f"{short} And {others} more." if others else short
 
 
 def rows_of(run: ExportedRun) -> int | None:

@@ -14,6 +14,7 @@ class Page(HTMLParser):
         tables: id -> rows of cells, the head first.
         figures: Name of a key figure -> what stands below it.
         tags: Every element in the page, each once.
+        elements: Every element with its attributes, in order.
         unclosed: Elements that are still open at the end.
     """
 
@@ -23,6 +24,7 @@ class Page(HTMLParser):
         self.figures: dict[str, str] = {}
         self.tags: set[str] = set()
         self.attributes: list[tuple[str, str, str]] = []
+        self.elements: list[tuple[str, dict[str, str]]] = []
         self.text = ""
         self.unclosed: list[str] = []
         self._rows: list[list[str]] = []
@@ -33,6 +35,7 @@ class Page(HTMLParser):
         """See `HTMLParser`."""
         self.tags.add(tag)
         self.attributes += [(tag, name, value or "") for name, value in attrs]
+        self.elements.append((tag, {name: value or "" for name, value in attrs}))
         if tag not in _VOID:
             self.unclosed.append(tag)
         match tag:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import dagster as dg
 
 from exporter_pipelines import settings
+from exporter_pipelines.docs_links import linked
 from exporter_pipelines.notifications.heartbeat import send_heartbeat
 from exporter_pipelines.notifications.message import Message, Problem, alert, resolution
 from exporter_pipelines.orchestration.alerts.conditions import (
@@ -35,9 +36,11 @@ _SILENT_S = 600.0
     name=NAME,
     minimum_interval_seconds=60,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Sends alerts about missing exports, unreachable databases, low disk space and "
-    "broken definitions, and a message when they are resolved. Then pings "
-    "EXPORTER_ALERT_HEARTBEAT_URL. See docs/alerts.md.",
+    description=linked(
+        "Sends alerts about missing exports, unreachable databases, low disk space and "
+        "broken definitions, and a message when they are resolved. Then pings "
+        "EXPORTER_ALERT_HEARTBEAT_URL. See docs/alerts.md."
+    ),
 )
 def condition_alerts_sensor(context: dg.SensorEvaluationContext) -> dg.SkipReason:
     """Check all conditions once."""

@@ -15,6 +15,7 @@ import dagster as dg
 
 from exporter_pipelines import settings
 from exporter_pipelines.defs_files import exported_names
+from exporter_pipelines.docs_links import linked
 from exporter_pipelines.notifications.kinds import KINDS
 from exporter_pipelines.notifications.message import Message, alert, resolution
 from exporter_pipelines.orchestration.alerts.alert_groups import all_resolved, reported
@@ -49,9 +50,11 @@ _TICK_BUDGET_S = 20.0
     name=NAME,
     minimum_interval_seconds=30,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Sends alerts about failed runs, held days, failed checks, many rejected rows and "
-    "slow exports, and a message when they are resolved. Messages go to this log and to "
-    "EXPORTER_ALERT_URLS. See docs/alerts.md.",
+    description=linked(
+        "Sends alerts about failed runs, held days, failed checks, many rejected rows and "
+        "slow exports, and a message when they are resolved. Messages go to this log and to "
+        "EXPORTER_ALERT_URLS. See docs/alerts.md."
+    ),
 )
 def run_alerts_sensor(context: dg.SensorEvaluationContext) -> dg.SkipReason:
     """Read the runs that have ended since the last tick."""

@@ -12,6 +12,7 @@ from pathlib import Path
 import dagster as dg
 
 from exporter_pipelines import __version__
+from exporter_pipelines.docs_links import linked
 from exporter_pipelines.orchestration.exports.exit_messages import repeat_at_exit
 
 CHECK = "definition_is_valid"
@@ -39,9 +40,11 @@ def broken_asset(
 
     @dg.asset(
         name=name,
-        description="Broken: the definition has a mistake, so nothing is exported.\n\n"
-        f"{problem}\n\nCorrect the file, then reload the code location. "
-        "See docs/failures.md, A dataset is broken.",
+        description=linked(
+            "Broken: the definition has a mistake, so nothing is exported.\n\n"
+            f"{problem}\n\nCorrect the file, then reload the code location. "
+            "See docs/failures.md#a-dataset-is-broken"
+        ),
         group_name=group,
         kinds={"broken"},
         tags={"exporter/kind": "broken"},
@@ -57,8 +60,10 @@ def broken_asset(
             dg.AssetCheckSpec(
                 CHECK,
                 asset=name,
-                description="Fails while the definition of the dataset has a mistake. "
-                "See docs/failures.md, A dataset is broken.",
+                description=linked(
+                    "Fails while the definition of the dataset has a mistake. "
+                    "See docs/failures.md#a-dataset-is-broken"
+                ),
             )
         ],
     )

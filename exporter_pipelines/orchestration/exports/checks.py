@@ -11,6 +11,7 @@ from typing import Any
 
 import dagster as dg
 
+from exporter_pipelines.docs_links import linked
 from exporter_pipelines.engine.actions import action
 from exporter_pipelines.engine.export_day import DayOutcome
 from exporter_pipelines.engine.judge import CHECKS, Verdict
@@ -33,7 +34,7 @@ def check_specs(
         dg.AssetCheckSpec(
             name,
             asset=asset,
-            description=f"{text} See docs/quality.md",
+            description=linked(f"{text} See docs/quality.md"),
             partitions_def=partitions_def,
         )
         for name, text in CHECKS.items()
@@ -47,7 +48,7 @@ def check_results(outcome: DayOutcome) -> Iterable[dg.AssetCheckResult]:
             check_name=verdict.check,
             passed=verdict.passed,
             severity=dg.AssetCheckSeverity[verdict.severity],
-            description=verdict.reason,
+            description=linked(verdict.reason),
             metadata=_metadata(verdict, outcome.dataset, outcome.day, outcome.quarantine),
         )
 
@@ -70,7 +71,7 @@ def day_evaluations(
             partition=day,
             passed=verdict.passed,
             severity=dg.AssetCheckSeverity[verdict.severity],
-            description=verdict.reason,
+            description=linked(verdict.reason),
             metadata=_metadata(verdict, asset, day, quarantine),
         )
 
@@ -131,7 +132,7 @@ def held_metadata(outcome: DayOutcome) -> dict[str, Any]:
     actions = dict.fromkeys(action(v.check, outcome.dataset, [outcome.day]) for v in holding)
     shown: dict[str, Any] = {
         "reason": " ".join(outcome.reasons),
-        "action": " ".join(actions),
+        "action": with_links(" ".join(actions)),
         "published_export": outcome.published_at or "none",
     }
     for verdict in holding:
@@ -141,14 +142,20 @@ def held_metadata(outcome: DayOutcome) -> dict[str, Any]:
     return shown
 
 
+def with_links(text: str) -> dg.MetadataValue | str:
+    """A text with references to docs/, as metadata: Markdown if they can be links."""
+    text_with_links = linked(text)
+    return text if text_with_links == text else dg.MetadataValue.md(text_with_links)
+
+
 def _metadata(verdict: Verdict, dataset: str, day: str, quarantine: Path | None) -> dict[str, Any]:
     """The numbers. For a failed check also why, where the rejected rows are, and what to do."""
     shown: dict[str, Any] = dict(verdict.numbers)
     if verdict.passed:
         return shown
-    todo = action(verdict.check, dataset, [day], held=verdict.holds)
+    todo = with_links(action(verdict.check, dataset, [day], held=verdict.holds))
     if quarantine and verdict.check in _QUARANTINE_CHECKS:
         shown["quarantine"] = dg.MetadataValue.path(str(quarantine))
     if verdict.holds:
         shown["what_to_do"] = todo  # the name of `action` in 0.1.0
-    return {"reason": verdict.reason, "action": todo, **shown}
+    return {"reason": linked(verdict.reason), "action": todo, **shown}

@@ -15,6 +15,7 @@ import dagster as dg
 
 from exporter_pipelines.contracts.manifest import Manifest
 from exporter_pipelines.contracts.store import Store
+from exporter_pipelines.docs_links import linked
 from exporter_pipelines.engine.export_day import DayOutcome
 from exporter_pipelines.engine.judge import Verdict
 from exporter_pipelines.orchestration.dagster_internals.run_selection import selected_children
@@ -177,9 +178,15 @@ def not_published(
     asset: str, day: str, problem: str, anchor: str, metadata: dict[str, Any]
 ) -> dg.AssetObservation:
     """The observation that the page of a held or failed day shows."""
+    page = f"docs/failures.md#{anchor}"
+    see = linked(page)
     return dg.AssetObservation(
         asset_key=asset,
         partition=day,
         description=problem,
-        metadata={NOT_PUBLISHED: problem, "see": f"docs/failures.md#{anchor}", **metadata},
+        metadata={
+            NOT_PUBLISHED: problem,
+            "see": page if see == page else dg.MetadataValue.url(see),
+            **metadata,
+        },
     )

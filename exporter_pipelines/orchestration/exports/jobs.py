@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dagster as dg
 
+from exporter_pipelines.docs_links import linked
 from exporter_pipelines.orchestration.exports.assets import GROUP
 from exporter_pipelines.orchestration.report.asset import NAME
 
@@ -18,7 +19,9 @@ def dataset_job(dataset: str) -> dg.UnresolvedAssetJobDefinition:
     return dg.define_asset_job(
         f"{dataset}_job",
         selection=dg.AssetSelection.assets(dataset),
-        description=f"Exports {dataset} for one day or a range of days. See docs/operations.md",
+        description=linked(
+            f"Exports {dataset} for one day or a range of days. See docs/operations.md"
+        ),
     )
 
 
@@ -27,8 +30,10 @@ def all_exports_job() -> dg.UnresolvedAssetJobDefinition:
     return dg.define_asset_job(
         "all_exports_job",
         selection=dg.AssetSelection.groups(GROUP),
-        description="Exports all datasets, but no presets, for one day or a range of days. "
-        "See docs/operations.md",
+        description=linked(
+            "Exports all datasets, but no presets, for one day or a range of days. "
+            "See docs/operations.md"
+        ),
     )
 
 
@@ -37,5 +42,7 @@ def export_report_job() -> dg.UnresolvedAssetJobDefinition:
     return dg.define_asset_job(
         EXPORT_REPORT_JOB,
         selection=dg.AssetSelection.assets(NAME),
-        description="Renders the export report of a day. Exports nothing. See docs/report.md",
+        description=linked(
+            "Renders the export report of a day. Exports nothing. See docs/report.md"
+        ),
     )

@@ -9,6 +9,7 @@ import dagster as dg
 from pydantic import Field
 
 from exporter_pipelines.contracts.day_window import is_day
+from exporter_pipelines.docs_links import linked
 from exporter_pipelines.engine.stage import DEFAULT_BATCH_ROWS
 from exporter_pipelines.errors import ConfigurationError
 
@@ -18,8 +19,10 @@ class ExportConfig(dg.Config):
 
     batch_rows: int = Field(
         DEFAULT_BATCH_ROWS,
-        description="Maximum number of rows in a batch, 1,000 to 500,000. Larger batches are "
-        "faster and take more memory. See docs/operations.md",
+        description=linked(
+            "Maximum number of rows in a batch, 1,000 to 500,000; 50,000 by default. Larger "
+            "batches are faster and take more memory. See docs/operations.md"
+        ),
     )
     days: list[str] = Field(
         [],

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 
 from exporter_pipelines import settings
+from exporter_pipelines.docs_links import linked
 
 _log = logging.getLogger(__name__)
 
@@ -50,8 +51,10 @@ def dataset_schedule(
         execution_timezone=settings.timezone(),
         job=job,
         default_status=dg.DefaultScheduleStatus.STOPPED,
-        description=f"Exports yesterday's {dataset} every day, at the time in its defs.yaml. "
-        f"See docs/operations.md.{ends}",
+        description=linked(
+            f"Exports yesterday's {dataset} every day, at the time in its defs.yaml. "
+            f"See docs/operations.md.{ends}"
+        ),
     )
     def schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         local = context.scheduled_execution_time.astimezone(ZoneInfo(settings.timezone()))

@@ -17,15 +17,16 @@ from typing import Any
 
 import dagster as dg
 
-from exporter_pipelines import __version__
+from exporter_pipelines import __version__, settings
 from exporter_pipelines.contracts.reserved_names import EXPORT_REPORT
+from exporter_pipelines.docs_links import linked
 from exporter_pipelines.engine.day_summaries import day_summaries, storage_use
 from exporter_pipelines.orchestration.exports.exit_messages import errors_repeated_at_exit
 from exporter_pipelines.orchestration.exports.io_manager import ExportIOManager
 from exporter_pipelines.orchestration.exports.partitions import days_of_run
 from exporter_pipelines.orchestration.report.run_history import exported_runs
 from exporter_pipelines.reporting.numbers import Report
-from exporter_pipelines.reporting.page import preview, render
+from exporter_pipelines.reporting.page import one_folder_deeper, preview, render
 from exporter_pipelines.stores.layout import report_index, report_page
 from exporter_pipelines.stores.local.pages import write_page
 from exporter_pipelines.stores.local.store import LocalStore
@@ -40,7 +41,8 @@ rejected rows by rule, and a history that includes held, failed and cancelled ex
 
 The report of a day covers this day and the 399 days before it. It is the file
 `report/date=<day>/export-report-<day>.html` in the output folder; `report/index.html` is always the
-newest report. A run of several days renders one report. The numbers are explained in docs/report.md
+newest report. A run of several days renders one report. See docs/report.md for the definitions of
+the numbers.
 """
 
 
@@ -56,7 +58,7 @@ def export_report(
 
     @dg.asset(
         name=NAME,
-        description=_DESCRIPTION,
+        description=_description(),
         group_name=GROUP,
         kinds={"html", "matplotlib"},
         tags={"exporter/kind": "report"},
@@ -73,6 +75,13 @@ def export_report(
     return report
 
 
+def _description() -> str:
+    """With a link to the newest report, if the address of the service is known."""
+    service = settings.service_url()
+    link = f"\n[Open the newest report]({service}/exports/report/)\n" if service else ""
+    return linked(_DESCRIPTION) + link
+
+
 def _rendered(
     context: dg.AssetExecutionContext, store: LocalStore, descriptions: dict[str, str]
 ) -> Iterator[object]:
@@ -82,11 +91,11 @@ def _rendered(
     newest = max([last, *(d for name in descriptions for d in store.published_days(name)[-1:])])
     report = _report(context.instance, store, descriptions, last)
     page = report_page(store.root, last)
-    html = render(report).encode()
-    write_page(store.root, page, html)
+    html = render(report)
+    write_page(store.root, page, one_folder_deeper(html).encode())
     if newest != last:
-        html = render(_report(context.instance, store, descriptions, newest)).encode()
-    write_page(store.root, report_index(store.root), html)
+        html = render(_report(context.instance, store, descriptions, newest))
+    write_page(store.root, report_index(store.root), html.encode())
     context.log.info(f"{NAME} {last}: {page}")
     for day in days:
         metadata = _metadata(report, day, page, store.root)
@@ -106,16 +115,29 @@ def _report(
         storage=[storage_use(store, name) for name in descriptions],
         rendered_at=dt.datetime.now(dt.UTC),
         output=str(store.root),
+        service=settings.service_url(),
     )
 
 
+def _opened(last: str) -> dict[str, Any]:
+    """Where the service shows the report, if its address is known."""
+    service = settings.service_url()
+    if service is None:
+        return {}
+    return {
+        "open_report": dg.MetadataValue.url(f"{service}/exports/report/date={last}/"),
+        "open_newest_report": dg.MetadataValue.url(f"{service}/exports/report/"),
+    }
+
+
 def _metadata(report: Report, day: str, page: Path, root: Path) -> dict[str, Any]:
-    """The numbers of the day, the path of the page and a preview of it."""
+    """The numbers of the day, where the page is, and a preview of it."""
     states = report.states.get(day, [])
     published = [state.published for state in states if state.published]
     rows_read = sum(each.rows_read for each in published)
     rejected = sum(each.rows_rejected for each in published)
     metadata: dict[str, Any] = {
+        **_opened(report.last),
         "report": dg.MetadataValue.path(str(page)),
         "newest_report": dg.MetadataValue.path(str(report_index(root))),
         "preview": dg.MetadataValue.md(preview(report)),

@@ -16,6 +16,7 @@ import dagster as dg
 from exporter_pipelines.contracts.export_attempts import Attempt, ExportedRun, Status
 from exporter_pipelines.engine.judge import HOLDING
 from exporter_pipelines.orchestration.dagster_internals.check_history import check_failed
+from exporter_pipelines.orchestration.exports.day_events import NOT_PUBLISHED
 
 _PAGE = 100
 _MAX_ATTEMPTS = 5_000
@@ -77,20 +78,31 @@ def _run(
         rows = done.metadata.get("rows_exported")
         published[done.asset_key.to_user_string(), done.partition] = rows.value if rows else None
     otherwise = _OF_A_RUN.get(run.status, "running")
+    reasons = _reasons(instance, run.run_id) if len(published) < len(planned) else {}
     attempts = []
     for dataset, day in planned:
         if (dataset, day) in published:
             attempts.append(Attempt(dataset, day, "published", published[dataset, day]))
         elif any(check_failed(instance, run.run_id, dataset, check, day) for check in HOLDING):
-            attempts.append(Attempt(dataset, day, "held"))
+            attempts.append(Attempt(dataset, day, "held", reason=reasons.get((dataset, day))))
         else:
-            attempts.append(Attempt(dataset, day, otherwise))
+            attempts.append(Attempt(dataset, day, otherwise, reason=reasons.get((dataset, day))))
     return ExportedRun(
         run_id=run.run_id,
         started_at=_moment(record.start_time) or record.create_timestamp,
         ended_at=_moment(record.end_time),
         attempts=tuple(attempts),
     )
+
+
+def _reasons(instance: dg.DagsterInstance, run_id: str) -> dict[tuple[str, str], str]:
+    """(dataset, day) -> why it was held or failed; see `exports.day_events.not_published`."""
+    found = {}
+    for data in _events(instance, run_id, dg.DagsterEventType.ASSET_OBSERVATION):
+        seen = data.asset_observation
+        if reason := seen.metadata.get(NOT_PUBLISHED):
+            found[seen.asset_key.to_user_string(), seen.partition] = str(reason.value)
+    return found
 
 
 def _events(instance: dg.DagsterInstance, run_id: str, kind: dg.DagsterEventType) -> Iterator[Any]:

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 
 import dagster as dg
 
+from exporter_pipelines.docs_links import linked
 from exporter_pipelines.extras import MissingExtraError, is_installed
 from exporter_pipelines.orchestration.exports.jobs import EXPORT_REPORT_JOB
 from exporter_pipelines.orchestration.report.asset import NAME
@@ -33,8 +34,10 @@ def export_report_sensor(
         job_name=EXPORT_REPORT_JOB,
         minimum_interval_seconds=60,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Renders the export report of the newest day after exports have succeeded or "
-        "failed, at most once a minute. See docs/report.md",
+        description=linked(
+            "Renders the export report of the newest day after exports have succeeded or "
+            "failed, at most once a minute. See docs/report.md"
+        ),
     )
     def sensor(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         if not is_installed("report"):

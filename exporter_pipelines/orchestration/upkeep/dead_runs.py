@@ -18,6 +18,7 @@ from collections.abc import Iterator
 import dagster as dg
 
 from exporter_pipelines import settings
+from exporter_pipelines.docs_links import linked
 from exporter_pipelines.errors import ExporterError
 from exporter_pipelines.orchestration.dagster_internals.engine_errors import newest_engine_error
 from exporter_pipelines.orchestration.dagster_internals.run_processes import has_no_process
@@ -48,9 +49,11 @@ _SILENT = (
     name="dead_runs_sensor",
     minimum_interval_seconds=30,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Fails runs whose process was killed, so that they do not stay `Started`. Records "
-    "published days that such a run did not record or did not reach; `Failed and missing` "
-    "exports the others. See docs/operations.md, A run was killed.",
+    description=linked(
+        "Fails runs whose process was killed, so that they do not stay `Started`. Records "
+        "published days that such a run did not record or did not reach; `Failed and missing` "
+        "exports the others. See docs/operations.md, A run was killed."
+    ),
 )
 def dead_runs_sensor(context: dg.SensorEvaluationContext) -> dg.SkipReason:
     """Fail each started run whose process has ended, and record the days of ended runs."""

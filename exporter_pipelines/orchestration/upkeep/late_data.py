@@ -22,6 +22,7 @@ from exporter_pipelines.contracts.manifest import Manifest
 from exporter_pipelines.contracts.source import Session
 from exporter_pipelines.contracts.store import generation_of
 from exporter_pipelines.defs_files import dataset_named, exported_names
+from exporter_pipelines.docs_links import linked
 from exporter_pipelines.engine.day_record import day_record
 from exporter_pipelines.engine.kept_days import source_keeps_no_longer
 from exporter_pipelines.errors import ExporterError
@@ -43,10 +44,12 @@ _TICK_S = 40.0
     target=dg.AssetSelection.groups(GROUP, PRESETS_GROUP),
     minimum_interval_seconds=600,
     default_status=dg.DefaultSensorStatus.STOPPED,
-    description="Compares published days with the source by their number of rows, largest key and, "
-    "with `updated_column`, latest update. When a day has changed and then stayed the same for "
-    "`settle_minutes`, its check source_unchanged warns, and the day is exported again if "
-    "`late_data` of its dataset asks for it. See docs/late-data.md.",
+    description=linked(
+        "Compares published days with the source by their number of rows, largest key and, "
+        "with `updated_column`, latest update. When a day has changed and then stayed the same for "
+        "`settle_minutes`, its check source_unchanged warns, and the day is exported again if "
+        "`late_data` of its dataset asks for it. See docs/late-data.md."
+    ),
 )
 def late_data_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
     """Compare the published days of all datasets, within the time limit of a tick."""

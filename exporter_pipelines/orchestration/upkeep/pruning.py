@@ -13,6 +13,7 @@ from pydantic import Field
 
 from exporter_pipelines import output_folder, settings
 from exporter_pipelines.defs_files import Definitions
+from exporter_pipelines.docs_links import linked
 from exporter_pipelines.engine.prune import Replaced, apply_prune, plan_prune
 from exporter_pipelines.engine.retention import Removal
 from exporter_pipelines.errors import ExporterError
@@ -29,14 +30,18 @@ class PruneConfig(dg.Config):
     )
     force: bool = Field(
         False,
-        description="Remove them even if the clock or the number of days looks wrong. "
-        "See docs/retention.md.",
+        description=linked(
+            "Remove them even if the clock or the number of days looks wrong. "
+            "See docs/retention.md."
+        ),
     )
 
 
 @dg.op(
-    description="Removes exports that are past the `retention` of their dataset, or only lists "
-    "them. See docs/operations.md, Keep tidy.",
+    description=linked(
+        "Removes exports that are past the `retention` of their dataset, or only lists "
+        "them. See docs/operations.md, Keep tidy."
+    ),
     out=dg.Out(dg.Nothing),
 )
 def prune(  # type: ignore[no-untyped-def]
@@ -99,8 +104,10 @@ def _described(removal: Removal | Replaced) -> str:
 
 
 @dg.job(
-    description="Removes exports that are past the `retention` of their dataset. Without "
-    "`apply: true` in its config it only lists them. See docs/operations.md."
+    description=linked(
+        "Removes exports that are past the `retention` of their dataset. Without "
+        "`apply: true` in its config it only lists them. See docs/operations.md."
+    )
 )
 def prune_job() -> None:
     """See `prune`."""
@@ -116,7 +123,9 @@ def prune_schedule() -> dg.ScheduleDefinition:
         execution_timezone=settings.timezone(),
         default_status=dg.DefaultScheduleStatus.STOPPED,
         run_config={"ops": {"prune": {"config": {"apply": True}}}},
-        description="Removes exports that are past the `retention` of their dataset, every day at "
-        "4:45. Run prune_job without `apply` before you start this schedule. "
-        "See docs/retention.md",
+        description=linked(
+            "Removes exports that are past the `retention` of their dataset, every day at "
+            "4:45. Run prune_job without `apply` before you start this schedule. "
+            "See docs/retention.md"
+        ),
     )

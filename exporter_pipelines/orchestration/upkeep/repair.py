@@ -12,6 +12,7 @@ from pydantic import Field
 
 from exporter_pipelines import settings
 from exporter_pipelines.defs_files import dataset_named
+from exporter_pipelines.docs_links import linked
 from exporter_pipelines.engine.repair import Repair, days_to_repair
 from exporter_pipelines.errors import ExporterError
 from exporter_pipelines.orchestration.dagster_internals.backfills import (
@@ -38,8 +39,10 @@ class RepairConfig(dg.Config):
 
 
 @dg.op(
-    description="Finds the published and held days with rows that a rule rejected, and starts a "
-    "backfill of these days. See docs/operations.md, Repair by rule.",
+    description=linked(
+        "Finds the published and held days with rows that a rule rejected, and starts a "
+        "backfill of these days. See docs/operations.md, Repair by rule."
+    ),
     out=dg.Out(dg.Nothing),
 )
 def repair(  # type: ignore[no-untyped-def]
@@ -104,9 +107,11 @@ def _table(found: Repair) -> str:
 
 
 @dg.job(
-    description="Exports all days with rows that a rule rejected again, for use after the rule was "
-    "corrected. Without `apply: true` in its config it only lists the days. "
-    "See docs/operations.md, Repair by rule."
+    description=linked(
+        "Exports all days with rows that a rule rejected again, for use after the rule was "
+        "corrected. Without `apply: true` in its config it only lists the days. "
+        "See docs/operations.md, Repair by rule."
+    )
 )
 def repair_job() -> None:
     """See `repair`."""
