@@ -30,6 +30,18 @@ _COMMANDS = {
         "export", "export",
         "Export days of datasets and presets: one day, or all days from FIRST to LAST.",
     ),
+    "status": _Entry(
+        "status", "status",
+        "Show an export: its progress, the result of each day, and why days are not published.",
+    ),
+    "history": _Entry(
+        "history", "history",
+        "List the exports, newest first: of commands, schedules, the Dagster UI and the REST API.",
+    ),
+    "download": _Entry(
+        "download", "download",
+        "Download the published days of DATASET from FIRST to LAST, with their manifests.",
+    ),
     "verify": _Entry(
         "verify", "verify",
         "Read published days again and report differences from their manifests.",
@@ -90,4 +102,4 @@ class _Commands(click.Group):
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 def main() -> None:
-    """Define, export, check, verify, keep and prune days, and test alerts."""
+    """Define, export, check, verify, download, keep and prune days, serve them, test alerts."""

@@ -5,19 +5,16 @@ Nothing that imports Arrow or Dagster is imported here at the top: the first lin
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from exporter_pipelines import settings
+from exporter_pipelines.cli.exit_codes import INTERRUPTED, PUBLISHED, exit_code_of
 from exporter_pipelines.cli.export_arguments import ONLY, Request, parse_only, parse_request
-from exporter_pipelines.errors import (
-    ConfigurationError,
-    ExporterError,
-    MissingSettingError,
-    WrongOutputFolderError,
-)
+from exporter_pipelines.cli.service_options import service_address, service_options
+from exporter_pipelines.errors import ExporterError
 from exporter_pipelines.process_memory import freeze_gc, pause_gc
-
-_PUBLISHED, _NOT_PUBLISHED, _USAGE, _UNREACHABLE, _INTERRUPTED = 0, 1, 2, 3, 130
 
 
 @click.command()
@@ -41,7 +38,14 @@ _PUBLISHED, _NOT_PUBLISHED, _USAGE, _UNREACHABLE, _INTERRUPTED = 0, 1, 2, 3, 130
     is_flag=True,
     help="Replace published exports even if the source has lost rows of their days.",
 )
-def export(arguments: tuple[str, ...], only: set[str], **flags: bool) -> None:
+@service_options
+def export(
+    arguments: tuple[str, ...],
+    only: set[str],
+    server: str | None,
+    token_file: Path | None,
+    **flags: bool,
+) -> None:
     """Export days of datasets and presets: one day, or all days from FIRST to LAST.
 
     Days are YYYY-MM-DD. A range can also be written FIRST...LAST. The runs appear in the Dagster
@@ -52,29 +56,33 @@ def export(arguments: tuple[str, ...], only: set[str], **flags: bool) -> None:
            held     days that a check held since they were last published
            failed   days whose newest run failed, as the Dagster UI shows them
 
+    With --server, a service exports the days, and this command follows it: see docs/api.md.
+
     \b
     Exit codes:
       0    every day was published (with --check-only: every day would be)
       1    a day was held or failed
       2    the command was used incorrectly, or a setting or definition is wrong
-      3    the database, the output folder or Dagster's history cannot be reached
+      3    the database, the output folder, Dagster's history or the service cannot be reached
       130  interrupted; finished days stay published
     """  # noqa: D301 - click wants the character itself
     try:
         settings.load_dotenv()
-        raise SystemExit(_export(parse_request(arguments, only, **flags)))
+        server = service_address(server)
+        request = parse_request(arguments, only, **flags, server=server)
+        raise SystemExit(_export_there(request, token_file) if server else _export(request))
     except ExporterError as error:
         click.echo(f"Error: {error}", err=True)
-        raise SystemExit(_code_of(error)) from None
+        raise SystemExit(exit_code_of(error)) from None
     except KeyboardInterrupt:
         click.echo("\nInterrupted. Nothing was exported.", err=True)
-        raise SystemExit(_INTERRUPTED) from None
+        raise SystemExit(INTERRUPTED) from None
 
 
-def _code_of(error: ExporterError) -> int:
-    out_of_reach = isinstance(error, MissingSettingError | WrongOutputFolderError)
-    is_usage = isinstance(error, ConfigurationError) and not out_of_reach
-    return _USAGE if is_usage else _UNREACHABLE
+def _export_there(request: Request, token_file: Path | None) -> int:
+    from exporter_pipelines.cli.export_remote import run  # imports httpx
+
+    return run(request, token_file)
 
 
 def _export(request: Request) -> int:
@@ -92,7 +100,7 @@ def _export(request: Request) -> int:
         )
     if not any(days.values()):
         click.echo(f"{request.span}: no day to export{request.restriction()}.")
-        return _PUBLISHED
+        return PUBLISHED
     if request.check_only:
         from exporter_pipelines.cli.export_check import check
 

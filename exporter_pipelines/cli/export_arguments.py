@@ -23,6 +23,7 @@ class Request:
         first, last: The range, both included.
         only: States to which the days are restricted; empty for all days.
         days_with_rows, check_only, accept_loss: The options.
+        server: Address of the service that exports the days; None for this process.
     """
 
     datasets: tuple[str, ...]
@@ -32,6 +33,7 @@ class Request:
     days_with_rows: bool
     check_only: bool
     accept_loss: bool
+    server: str | None = None
 
     @property
     def days(self) -> list[str]:
@@ -46,7 +48,9 @@ class Request:
 
     def first_line(self) -> str:
         """What the command begins with."""
-        return f"{'Checking' if self.check_only else 'Exporting'} {self.span}{self.restriction()}"
+        at = f" at {self.server}" if self.server else ""
+        what = "Checking" if self.check_only else "Exporting"
+        return f"{what} {self.span}{at}{self.restriction()}"
 
     def restriction(self) -> str:
         """How the options restrict the days, as text."""
@@ -57,7 +61,9 @@ class Request:
     def again(self, only: str) -> str:
         """The command that exports the rest."""
         last = f" {self.last}" if self.last != self.first else ""
-        return f"exporter export {' '.join(self.datasets)} {self.first}{last} --only {only}"
+        is_set = self.server in (None, settings.api_url())
+        at = "" if is_set else f" --server {self.server}"
+        return f"exporter export {' '.join(self.datasets)} {self.first}{last} --only {only}{at}"
 
 
 def parse_only(_context: click.Context, _option: click.Parameter, value: str | None) -> set[str]:
@@ -75,6 +81,7 @@ def parse_request(
     days_with_rows: bool,
     check_only: bool,
     accept_loss: bool,
+    server: str | None = None,
 ) -> Request:
     """Split the arguments into datasets and days.
 
@@ -91,14 +98,25 @@ def parse_request(
         raise click.UsageError(f"Name the day, or the first and the last one: {_EXAMPLE}")
     if len(days) > 2:
         raise click.UsageError(f"Name one day, or the first and the last one: {_EXAMPLE}")
-    first, last = _day(days[0]), _day(days[-1])
-    if last < first:
-        raise click.UsageError(f"The last day {last} is before the first day {first}.")
-    _require_existing(first, last)
+    first, last = parse_range(days[0], days[-1])
+    if server is None:  # a service knows itself which days exist
+        _require_existing(first, last)
     return Request(
         tuple(dict.fromkeys(names)), first, last, frozenset(only),
-        days_with_rows, check_only, accept_loss,
+        days_with_rows, check_only, accept_loss, server,
     )  # fmt: skip
+
+
+def parse_range(first: str, last: str) -> tuple[dt.date, dt.date]:
+    """The first and the last day.
+
+    Raises:
+        click.UsageError: one is malformed, or they are in the wrong order.
+    """
+    begins, ends = _day(first), _day(last)
+    if ends < begins:
+        raise click.UsageError(f"The last day {ends} is before the first day {begins}.")
+    return begins, ends
 
 
 def _day(text: str) -> dt.date:

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 from typing import Self
 
+from exporter_pipelines.contracts import progress as numbers
 from exporter_pipelines.contracts.progress import Meter, duration, percent
 
 _BAR_EVERY_S, _LINE_EVERY_S = 0.2, 10.0
@@ -22,8 +23,41 @@ _BAR_WIDTH = 24
 _ERASE = "\r\x1b[K"
 
 
-class Progress:
-    """A context manager; within it, call `begin`, `rows` and `end` for each day.
+class Display:
+    """A context manager that shows how far something is.
+
+    Args:
+        look: Returns the share that is done, 0 to 1, and a line about it.
+    """
+
+    def __init__(self, look: Callable[[], tuple[float, str]]) -> None:
+        self._look, self._is_bar = look, sys.stderr.isatty()
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._write_on, name="progress", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._stopped.set()
+        self._thread.join(1)
+        if self._is_bar:
+            self._write(_ERASE)
+
+    def _write_on(self) -> None:
+        while not self._stopped.wait(_BAR_EVERY_S if self._is_bar else _LINE_EVERY_S):
+            share, line = self._look()
+            self._write(_ERASE + _bar(share, line) if self._is_bar else line + "\n")
+
+    @staticmethod
+    def _write(text: str) -> None:
+        sys.stderr.write(text)
+        sys.stderr.flush()
+
+
+class Progress(Display):
+    """The progress of an export of this process; call `begin`, `rows` and `end` for each day.
 
     Args:
         days: Number of days, of all datasets together.
@@ -32,10 +66,8 @@ class Progress:
     """
 
     def __init__(self, days: int, doing: str, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__(lambda: (self._meter.now().share, self.line()))
         self._meter, self._doing, self._problems = Meter(days, clock), doing, 0
-        self._is_bar = sys.stderr.isatty()
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._write_on, name="progress", daemon=True)
 
     def begin(self, dataset: str, day: str) -> None:
         """A day is attempted."""
@@ -50,48 +82,34 @@ class Progress:
         self._problems += problem
         self._meter.end()
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self._stopped.set()
-        self._thread.join(1)
-        if self._is_bar:
-            self._write(_ERASE)
-
-    def _write_on(self) -> None:
-        while not self._stopped.wait(_BAR_EVERY_S if self._is_bar else _LINE_EVERY_S):
-            self._write(_ERASE + self._bar() if self._is_bar else self.line() + "\n")
-
-    @staticmethod
-    def _write(text: str) -> None:
-        sys.stderr.write(text)
-        sys.stderr.flush()
-
     def line(self) -> str:
-        """The numbers as text.
+        """The numbers as text."""
+        return progress_line(self._meter.now(), self._doing, self._problems)
 
-        `118 of 252 days, export 46 %, logs 2026-11-05, day 50 %, batch 2 of about 4, 4,567 rows,
-        1,200 rows/s, 1 held or failed, 3 min left`.
-        """
-        now = self._meter.now()
-        parts = [f"{now.ended:,} of {now.days:,} days", f"export {percent(now.share)}"]
-        parts.append(f"{now.dataset} {now.day}" if now.day else self._doing)
-        if now.rows:
-            parts.append(f"day {percent(now.day_share)}")
-            parts.append(f"batch {now.batch:,} of about {now.batches:,}")
-        parts.append(f"{now.rows_ended + now.rows:,} rows")
-        if now.rows:
-            parts.append(f"{now.rows_per_s:,.0f} rows/s")
-        if self._problems:
-            parts.append(f"{self._problems:,} held or failed")
-        if now.eta_s is not None:
-            parts.append(f"{duration(now.eta_s)} left")
-        return ", ".join(parts)
 
-    def _bar(self) -> str:
-        columns = shutil.get_terminal_size().columns
-        filled = int(_BAR_WIDTH * self._meter.now().share)
-        bar = f"[{'#' * filled}{'.' * (_BAR_WIDTH - filled)}] {self.line()}"
-        return bar[: columns - 1]  # a second line could not be erased
+def progress_line(now: numbers.Progress, doing: str, problems: int) -> str:
+    """The numbers as text; what is not known is left out.
+
+    `118 of 252 days, export 46 %, logs 2026-11-05, day 50 %, batch 2 of about 4, 4,567 rows,
+    1,200 rows/s, 1 held or failed, 3 min left`.
+    """
+    parts = [f"{now.ended:,} of {now.days:,} days", f"export {percent(now.share)}"]
+    parts.append(f"{now.dataset} {now.day}" if now.day else doing)
+    if now.rows:
+        parts.append(f"day {percent(now.day_share)}")
+    if now.batch and now.rows_per_s:
+        parts.append(f"batch {now.batch:,} of about {now.batches:,}")
+    parts.append(f"{now.rows_ended + now.rows:,} rows")
+    if now.rows_per_s:
+        parts.append(f"{now.rows_per_s:,.0f} rows/s")
+    if problems:
+        parts.append(f"{problems:,} held or failed")
+    if now.eta_s is not None:
+        parts.append(f"{duration(now.eta_s)} left")
+    return ", ".join(parts)
+
+
+def _bar(share: float, line: str) -> str:
+    filled = int(_BAR_WIDTH * share)
+    bar = f"[{'#' * filled}{'.' * (_BAR_WIDTH - filled)}] {line}"
+    return bar[: shutil.get_terminal_size().columns - 1]  # a second line could not be erased

@@ -1,0 +1,99 @@
+"""`exporter export --server`: the service exports the days, this command follows it."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import click
+
+from exporter_pipelines.cli.exit_codes import INTERRUPTED, PUBLISHED
+from exporter_pipelines.cli.export_arguments import Request
+from exporter_pipelines.cli.export_progress import Display, progress_line
+from exporter_pipelines.cli.export_results import (
+    count,
+    exit_code,
+    print_results,
+    progress_of,
+    states_to_repeat,
+)
+from exporter_pipelines.cli.service_options import code_of, opened_client
+from exporter_pipelines.client import RemoteExport, StateConflictError
+from exporter_pipelines.contracts.progress import duration
+from exporter_pipelines.errors import ExporterError
+from exporter_pipelines.service.models import Export
+
+_CANCEL_S = 30.0
+
+
+def run(request: Request, token_file: Path | None) -> int:
+    """Start the export, follow it, print the summary, and return the exit code."""
+    _refuse_what_needs_the_database(request)
+    click.echo(request.first_line(), err=True)
+    assert request.server
+    try:
+        with opened_client(request.server, token_file) as client:
+            try:
+                started = client.export(
+                    request.datasets, request.first, request.last, only=sorted(request.only)
+                )  # type: ignore[arg-type]
+            except StateConflictError as none_left:
+                click.echo(none_left.problem.detail)
+                return PUBLISHED
+            return _follow(request, started)
+    except ExporterError as error:
+        click.echo(f"Error: {error}", err=True)
+        return code_of(error)
+
+
+def _refuse_what_needs_the_database(request: Request) -> None:
+    for option, is_set in (
+        ("--check-only", request.check_only),
+        ("--days-with-rows", request.days_with_rows),
+        ("--accept-loss", request.accept_loss),
+    ):
+        if is_set:
+            raise click.UsageError(f"{option} is not available with --server. Use it there.")
+
+
+def _follow(request: Request, export: RemoteExport) -> int:
+    began, interrupted = time.monotonic(), False
+    click.echo(f"Export {export.id}", err=True)
+    try:
+        ended = follow(export)
+    except KeyboardInterrupt:
+        interrupted = True
+        ended = _cancel(export)
+    print_results(ended)
+    if only := states_to_repeat(ended):
+        click.echo(f"To export these days again: {request.again(only)}")
+    stopped = "Interrupted: " if interrupted else ""
+    days = sum(ended.days.values())
+    seconds = duration(time.monotonic() - began)
+    click.echo(f"{stopped}{count(ended, 'published'):,} of {days:,} days published in {seconds}.")
+    return INTERRUPTED if interrupted else exit_code(ended)
+
+
+def follow(export: RemoteExport) -> Export:
+    """Show the progress of an export until it has ended."""
+
+    def look() -> tuple[float, str]:
+        now = export.last or export.status()
+        numbers, problems = progress_of(now), count(now, "held", "failed")
+        return numbers.share, progress_line(numbers, "waiting to run", problems)
+
+    with Display(look):
+        return export.wait(lambda _now: None)
+
+
+def _cancel(export: RemoteExport) -> Export:
+    """As Ctrl-C ends an export of this process: the service stops it, finished days stay."""
+    click.echo("\nCancelling the export; finished days stay published.", err=True)
+    try:
+        export.cancel()
+        return export.wait(timeout_s=_CANCEL_S)
+    except StateConflictError:  # it has ended meanwhile
+        return export.status()
+    except TimeoutError:
+        assert export.last
+        return export.last
