@@ -15,16 +15,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from exporter_pipelines import api
 from exporter_pipelines.contracts.manifest import Manifest
+from exporter_pipelines.service.context import ServiceContext
+from exporter_pipelines.stores import LocalStore
+from exporter_pipelines_tests.support.api_clients import asynchronous, client_of
 from exporter_pipelines_tests.support.backends import ANOMALIES, IPS, LOGS, Backend, fresh_database
-from exporter_pipelines_tests.support.in_process_service import (
-    InProcessService,
-    in_process_service,
-)
 from exporter_pipelines_tests.support.published_days import open_descriptors
+from exporter_pipelines_tests.support.reading_service import reading_service
 
 DAY, EMPTY, LAST, MISSING = "2026-11-01", "2026-11-02", "2026-11-03", "2026-11-05"
 DAYS = "/api/v1/datasets/logs/days"
@@ -43,34 +44,39 @@ def source(postgres_url: str) -> Iterator[Backend]:
 
 
 @pytest.fixture(scope="module")
-def service(
-    source: Backend, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[InProcessService]:
+def service(source: Backend, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FastAPI]:
     """A service with three published days of `logs` and one of `logs_parquet`."""
-    with in_process_service(
-        tmp_path_factory.mktemp("service"), source.url, code_location=False
-    ) as found:
+    with reading_service(tmp_path_factory.mktemp("service"), source.url) as found:
         assert len([*api.export_days("logs", DAY, LAST)]) == 3
         api.export_day("logs_parquet", DAY)
         yield found
 
 
 @pytest.fixture
-def viewer(service: InProcessService) -> TestClient:
-    return service.client("viewer")
+def viewer(service: FastAPI) -> TestClient:
+    return client_of(service, "viewer")
 
 
-def manifest_of(service: InProcessService, day: str = DAY) -> Manifest:
-    content = service.store.read_manifest("logs", day)
+def context_of(service: FastAPI) -> ServiceContext:
+    context: ServiceContext = service.state.context
+    return context
+
+
+def store_of(service: FastAPI) -> LocalStore:
+    return context_of(service).store
+
+
+def manifest_of(service: FastAPI, day: str = DAY) -> Manifest:
+    content = store_of(service).read_manifest("logs", day)
     assert content
     return Manifest.from_json(content)
 
 
-def file_url(service: InProcessService, day: str = DAY) -> str:
+def file_url(service: FastAPI, day: str = DAY) -> str:
     return f"{DAYS}/{day}/files/{manifest_of(service, day).files[0].path}"
 
 
-def test_a_file_arrives_as_it_is_published(service: InProcessService, viewer: TestClient) -> None:
+def test_a_file_arrives_as_it_is_published(service: FastAPI, viewer: TestClient) -> None:
     [file] = manifest_of(service).files
     answer = viewer.get(file_url(service))
     digest = base64.b64encode(bytes.fromhex(file.sha256)).decode()
@@ -90,7 +96,7 @@ def test_a_file_arrives_as_it_is_published(service: InProcessService, viewer: Te
      ("bytes=5-999999999", 5, None)],
 )  # fmt: skip
 def test_a_range_of_bytes(
-    service: InProcessService, viewer: TestClient, asked: str, start: int, end: int | None
+    service: FastAPI, viewer: TestClient, asked: str, start: int, end: int | None
 ) -> None:
     whole = viewer.get(file_url(service)).content
     answer = viewer.get(file_url(service), headers={"Range": asked})
@@ -105,21 +111,21 @@ def test_a_range_of_bytes(
     "ignored", ["bytes=0-1,5-6", "bytes=9-3", "rows=0-1", "bytes=a-b", "bytes=--1", "x"]
 )
 def test_what_is_not_one_range_is_ignored(
-    service: InProcessService, viewer: TestClient, ignored: str
+    service: FastAPI, viewer: TestClient, ignored: str
 ) -> None:
     answer = viewer.get(file_url(service), headers={"Range": ignored})
     assert answer.status_code == 200
     assert len(answer.content) == manifest_of(service).file_size
 
 
-def test_a_range_after_the_end_is_refused(service: InProcessService, viewer: TestClient) -> None:
+def test_a_range_after_the_end_is_refused(service: FastAPI, viewer: TestClient) -> None:
     answer = viewer.get(file_url(service), headers={"Range": "bytes=99999999-"})
     assert answer.status_code == 416
     assert answer.headers["content-range"] == f"bytes */{manifest_of(service).file_size}"
     assert answer.headers["content-type"] == "application/problem+json"
 
 
-def test_conditions(service: InProcessService, viewer: TestClient) -> None:
+def test_conditions(service: FastAPI, viewer: TestClient) -> None:
     url, [file] = file_url(service), manifest_of(service).files
     etag = f'"{file.sha256}"'
 
@@ -136,23 +142,23 @@ def test_conditions(service: InProcessService, viewer: TestClient) -> None:
     assert status(Range="bytes=0-1", If_Range="Sat, 28 Nov 2026 00:00:00 GMT") == 200
 
 
-def test_a_head_request_has_no_body(service: InProcessService, viewer: TestClient) -> None:
+def test_a_head_request_has_no_body(service: FastAPI, viewer: TestClient) -> None:
     answer = viewer.head(file_url(service))
     assert answer.status_code == 200
     assert answer.content == b""
     assert answer.headers["content-length"] == str(manifest_of(service).file_size)
 
 
-def test_the_manifest(service: InProcessService, viewer: TestClient) -> None:
+def test_the_manifest(service: FastAPI, viewer: TestClient) -> None:
     answer = viewer.get(f"{DAYS}/{DAY}/manifest")
-    assert answer.content == service.store.read_manifest("logs", DAY)
+    assert answer.content == store_of(service).read_manifest("logs", DAY)
     assert answer.headers["content-type"] == "application/json"
-    assert answer.headers["etag"] == f'"{service.store.generation("logs", DAY)}"'
+    assert answer.headers["etag"] == f'"{store_of(service).generation("logs", DAY)}"'
 
 
-def test_card_and_schema(service: InProcessService, viewer: TestClient) -> None:
+def test_card_and_schema(service: FastAPI, viewer: TestClient) -> None:
     card = viewer.get("/api/v1/datasets/logs/card")
-    assert card.text == (service.store.home("logs") / "README.md").read_text()
+    assert card.text == (store_of(service).home("logs") / "README.md").read_text()
     assert card.headers["content-type"] == "text/markdown; charset=utf-8"
     assert viewer.get("/api/v1/datasets/logs/schema").json()["title"] == "logs"
     assert viewer.get("/api/v1/datasets/ips/card").status_code == 404
@@ -182,7 +188,7 @@ def test_what_does_not_exist(viewer: TestClient, url: str, status: int, words: s
     assert words in answer.json()["detail"]
 
 
-def test_a_range_of_days_is_one_gzip_file(service: InProcessService, viewer: TestClient) -> None:
+def test_a_range_of_days_is_one_gzip_file(service: FastAPI, viewer: TestClient) -> None:
     answer = viewer.get(ROWS, params={"start_date": DAY, "end_date": LAST})
     assert answer.status_code == 200
     assert len(gzip.decompress(answer.content).splitlines()) == 700
@@ -199,12 +205,12 @@ def test_a_range_of_days_is_one_gzip_file(service: InProcessService, viewer: Tes
     assert rest.content == answer.content[half:]
 
 
-def test_a_range_of_days_as_an_archive(service: InProcessService, viewer: TestClient) -> None:
+def test_a_range_of_days_as_an_archive(service: FastAPI, viewer: TestClient) -> None:
     answer = viewer.get(ROWS, params={"start_date": DAY, "end_date": LAST, "as": "tar"})
     assert answer.headers["content-length"] == str(len(answer.content))
     with tarfile.open(fileobj=io.BytesIO(answer.content)) as archive:
         content = {m.name: archive.extractfile(m).read() for m in archive}  # type: ignore[union-attr]
-    root = service.store.root
+    root = store_of(service).root
     assert content == {name: (root / name).read_bytes() for name in content}
     assert len(content) == 5  # the empty day has only a manifest
 
@@ -232,45 +238,45 @@ def test_a_range_has_limits(viewer: TestClient) -> None:
         assert answer.json()["errors"][0]["pointer"] == "/end_date"
 
 
-def test_two_ranges_per_user_at_a_time(service: InProcessService, viewer: TestClient) -> None:
+def test_two_ranges_per_user_at_a_time(service: FastAPI, viewer: TestClient) -> None:
     url, days = ROWS, {"start_date": DAY, "end_date": LAST}
-    streams = service.context.range_streams
+    streams = context_of(service).range_streams
     with streams.place("alice"), streams.place("alice"):
         refused = viewer.get(url, params=days)
         assert refused.status_code == 429
         assert refused.headers["retry-after"] == "10"
-        other = service.client("viewer", name="bob")
+        other = client_of(service, "viewer", name="bob")
         assert other.get(url, params=days).status_code == 200
     assert viewer.get(url, params=days).status_code == 200
     assert viewer.get(url, params=days, headers={"If-None-Match": "*"}).status_code == 304
     assert streams.taken == 0
 
 
-def test_rejected_rows_need_a_role_of_their_own(service: InProcessService) -> None:
+def test_rejected_rows_need_a_role_of_their_own(service: FastAPI) -> None:
     url, quarantine = f"{DAYS}/{DAY}/quarantine", manifest_of(service).quarantine
     assert quarantine
     for roles in (("viewer",), ("exporter",), ("operator",)):
-        refused = service.client(*roles).get(url)  # type: ignore[arg-type]
+        refused = client_of(service, *roles).get(url)  # type: ignore[arg-type]
         assert refused.status_code == 403, roles
         assert refused.json()["type"].endswith("#a-role-is-missing")
-    answer = service.client("quarantine").get(url)
+    answer = client_of(service, "quarantine").get(url)
     assert hashlib.sha256(answer.content).hexdigest() == quarantine.sha256
     rejected = [json.loads(line) for line in gzip.decompress(answer.content).splitlines()]
     assert len(rejected) == 2
-    named = service.client("quarantine").get(url, params={"name": Path(quarantine.path).name})
+    named = client_of(service, "quarantine").get(url, params={"name": Path(quarantine.path).name})
     assert named.content == answer.content
     for name in ("other", "../../data/x", "."):
-        assert service.client("quarantine").get(url, params={"name": name}).status_code == 404
-    assert service.client("quarantine").get(f"{DAYS}/{LAST}/quarantine").status_code == 404
+        assert client_of(service, "quarantine").get(url, params={"name": name}).status_code == 404
+    assert client_of(service, "quarantine").get(f"{DAYS}/{LAST}/quarantine").status_code == 404
 
 
-def test_a_symbolic_link_is_not_followed(service: InProcessService, tmp_path: Path) -> None:
-    folder = service.store.day_folder("logs", EMPTY)
+def test_a_symbolic_link_is_not_followed(service: FastAPI, tmp_path: Path) -> None:
+    folder = store_of(service).day_folder("logs", EMPTY)
     (tmp_path / "secret").write_text("secret")
     aside = folder.rename(folder.with_name("aside"))
     folder.symlink_to(tmp_path)
     try:
-        answer = service.client("viewer").get(f"{DAYS}/{EMPTY}/manifest")
+        answer = client_of(service, "viewer").get(f"{DAYS}/{EMPTY}/manifest")
     finally:
         folder.unlink()
         aside.rename(folder)
@@ -278,9 +284,9 @@ def test_a_symbolic_link_is_not_followed(service: InProcessService, tmp_path: Pa
     assert answer.json()["type"].endswith("#the-output-folder-cannot-be-written")
 
 
-def test_a_file_that_was_changed_is_not_sent(service: InProcessService, viewer: TestClient) -> None:
+def test_a_file_that_was_changed_is_not_sent(service: FastAPI, viewer: TestClient) -> None:
     [file] = manifest_of(service, LAST).files
-    path = service.store.day_folder("logs", LAST) / file.path
+    path = store_of(service).day_folder("logs", LAST) / file.path
     content = path.read_bytes()
     path.write_bytes(content + b"x")
     try:
@@ -291,7 +297,7 @@ def test_a_file_that_was_changed_is_not_sent(service: InProcessService, viewer: 
     assert answer.json()["type"].endswith("#a-published-day-is-damaged")
 
 
-def test_no_file_stays_open(service: InProcessService, viewer: TestClient) -> None:
+def test_no_file_stays_open(service: FastAPI, viewer: TestClient) -> None:
     def ask_all() -> None:
         days: dict[str, Any] = {"start_date": DAY, "end_date": LAST}
         viewer.get(file_url(service))
@@ -301,7 +307,7 @@ def test_no_file_stays_open(service: InProcessService, viewer: TestClient) -> No
         viewer.get(ROWS, params=days)
         viewer.get(ROWS, params={**days, "as": "tar"})
         viewer.get(ROWS, params={**days, "end_date": MISSING})
-        service.client("quarantine").get(f"{DAYS}/{DAY}/quarantine")
+        client_of(service, "quarantine").get(f"{DAYS}/{DAY}/quarantine")
 
     ask_all()
     before = len(open_descriptors())
@@ -310,9 +316,7 @@ def test_no_file_stays_open(service: InProcessService, viewer: TestClient) -> No
     assert len(open_descriptors()) <= before
 
 
-def test_days_that_are_published_during_downloads(
-    service: InProcessService, source: Backend
-) -> None:
+def test_days_that_are_published_during_downloads(service: FastAPI, source: Backend) -> None:
     """Each body matches its ETag, and each archive its manifests."""
     stop = threading.Event()
     published = 0
@@ -326,7 +330,7 @@ def test_days_that_are_published_during_downloads(
 
     async def download(count: int) -> set[str]:
         seen = set[str]()
-        async with service.asynchronous("viewer") as client:
+        async with asynchronous(service, "viewer") as client:
             for _ in range(count):
                 answer = await client.get(file_url(service))
                 assert answer.status_code == 200

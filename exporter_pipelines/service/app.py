@@ -6,13 +6,17 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from exporter_pipelines.service.access import Access
+from exporter_pipelines.service.answered_requests import AnsweredRequests
 from exporter_pipelines.service.context import ServiceContext
 from exporter_pipelines.service.dagster_ui import dagster_ui
 from exporter_pipelines.service.exports import Exports
 from exporter_pipelines.service.guard import Guard
 from exporter_pipelines.service.history import History
 from exporter_pipelines.service.problem_responses import install_problems
+from exporter_pipelines.service.prometheus import registry_of
+from exporter_pipelines.service.readiness import ReadinessChecks
 from exporter_pipelines.service.routes import ROUTERS
+from exporter_pipelines.service.watching import Watcher
 
 
 def create_app(context: ServiceContext) -> ASGIApp:
@@ -33,7 +37,10 @@ def create_api(context: ServiceContext) -> FastAPI:
     api.state.context, api.state.ui = context, ui
     api.state.exports = exports = Exports(context, ui)
     api.state.history = History(context, exports.reader)
+    api.state.watcher = Watcher(exports)
+    api.state.readiness, api.state.prometheus = ReadinessChecks(context), registry_of(context)
     install_problems(api)
+    api.add_middleware(AnsweredRequests, context=context)
     for router in ROUTERS:
         api.include_router(router, prefix=context.options.prefix)
     api.mount("/", ui.asgi())

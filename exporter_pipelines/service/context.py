@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from dataclasses import dataclass, field
 
 import dagster as dg
@@ -41,6 +42,7 @@ class ServiceContext:
         options: How the service listens.
         range_streams, event_streams: Requests that last long.
         access: Who may use it; None to read the settings.
+        answered: Route and status -> requests, for the metrics.
     """
 
     workspace: Workspace
@@ -49,6 +51,7 @@ class ServiceContext:
     range_streams: Slots = field(default_factory=lambda: Slots(per_user=2, in_all=20))
     event_streams: Slots = field(default_factory=lambda: Slots(per_user=100, in_all=100))
     access: Access | None = None
+    answered: Counter[tuple[str, str]] = field(default_factory=Counter)
     _definitions: _CachedDefinitions = field(default_factory=lambda: _CachedDefinitions())
 
     @property

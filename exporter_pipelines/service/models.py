@@ -39,13 +39,13 @@ DatasetName = Annotated[str, Field(min_length=1, max_length=100)]
 class Request(BaseModel):
     """A body that a client sends: unknown fields are refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 class Response(BaseModel):
     """A body that the service sends."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
 
 class ExportRequest(Request):
@@ -248,6 +248,12 @@ class DatasetDays(Response):
 
     items: list[DatasetDay]
     next_cursor: str | None
+
+
+class Alive(Response):
+    """The process answers."""
+
+    status: Literal["alive"] = "alive"
 
 
 class Readiness(Response):

@@ -10,17 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-import httpx
 import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from exporter_pipelines.orchestration.dagster_internals.web_server import open_workspace
 from exporter_pipelines.service.app import create_api
 from exporter_pipelines.service.context import ServeOptions, ServiceContext
-from exporter_pipelines.service.principals import Principal, Role, set_principal
+from exporter_pipelines.service.principals import Role
 from exporter_pipelines.stores import LocalStore
+from exporter_pipelines_tests.support.api_clients import client_of
 from exporter_pipelines_tests.support.projects import copy_project
 
 SETTINGS = {
@@ -41,7 +40,6 @@ _QUEUE = {
         "class": "PoolAwareRunCoordinator",
     }
 }
-_USER = b"x-test-user"
 
 
 @dataclass(frozen=True)
@@ -62,31 +60,8 @@ class InProcessService:
         return self.context.store
 
     def client(self, *roles: Role, name: str = "alice", **options: Any) -> TestClient:
-        """A client whose requests the guard would pass on as those of `name`; see `users`."""
-        headers = {_USER.decode(): ":".join((name, *roles))} if roles else {}
-        return TestClient(
-            users(self.api), "http://testserver", headers=headers, follow_redirects=False, **options
-        )
-
-    def asynchronous(self, *roles: Role, name: str = "alice") -> httpx.AsyncClient:
-        """The same for many requests at a time."""
-        transport = httpx.ASGITransport(users(self.api))
-        headers = {_USER.decode(): ":".join((name, *roles))}
-        return httpx.AsyncClient(transport=transport, base_url="http://testserver", headers=headers)
-
-
-def users(app: ASGIApp) -> ASGIApp:
-    """Takes the user of a request and its roles from a header, in place of the guard."""
-
-    async def application(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] in ("http", "websocket"):
-            text = dict(scope["headers"]).get(_USER, b"").decode()
-            name, *roles = text.split(":")
-            who = Principal(name, frozenset(roles), "bearer") if text else None  # type: ignore[arg-type]
-            set_principal(scope, who)
-        await app(scope, receive, send)
-
-    return application
+        """A client, see `api_clients.client_of`."""
+        return client_of(self.api, *roles, name=name, **options)
 
 
 @contextmanager

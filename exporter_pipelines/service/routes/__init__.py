@@ -2,14 +2,29 @@
 
 from fastapi import APIRouter
 
-from exporter_pipelines.service.routes import datasets, files, health, login, me, unknown
+from exporter_pipelines.service.routes import (
+    api_docs,
+    datasets,
+    export,
+    exports,
+    files,
+    health,
+    login,
+    me,
+    metrics,
+    unknown,
+)
 
 ROUTERS: list[APIRouter] = [
     health.router,
     login.router,
     me.router,
+    exports.router,
     datasets.router,
     files.router,
+    metrics.router,
+    export.router,
+    api_docs.router,
     unknown.router,
 ]
 """In the order in which paths are matched."""

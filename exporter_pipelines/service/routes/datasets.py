@@ -14,6 +14,7 @@ from exporter_pipelines.defs_files.definitions import Definition
 from exporter_pipelines.errors import ConfigurationError
 from exporter_pipelines.service.context import ServiceContext, context_of
 from exporter_pipelines.service.day_states import day_states
+from exporter_pipelines.service.documented_responses import documented
 from exporter_pipelines.service.models import (
     Dataset,
     DatasetDay,
@@ -30,7 +31,6 @@ from exporter_pipelines.service.routes.parameters import (
     exported_dataset,
     wrong,
 )
-from exporter_pipelines.service.routes.responses import documented
 
 router = APIRouter(prefix="/api/v1/datasets", tags=["datasets"])
 Viewer = Annotated[Principal, needs("viewer")]

@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from exporter_pipelines.service import files
 from exporter_pipelines.service.day_ranges import Missing, Shape, day_range
+from exporter_pipelines.service.documented_responses import documented
 from exporter_pipelines.service.models import Day
 from exporter_pipelines.service.principals import Principal
 from exporter_pipelines.service.problems import Problem
@@ -24,7 +25,6 @@ from exporter_pipelines.service.routes.parameters import (
     days_of_range,
     exported_dataset,
 )
-from exporter_pipelines.service.routes.responses import documented
 
 router = APIRouter(prefix="/api/v1/datasets/{dataset}", tags=["files"])
 Viewer = Annotated[Principal, needs("viewer")]

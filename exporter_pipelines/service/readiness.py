@@ -1,0 +1,67 @@
+"""Whether exports can be started now: code location, Dagster's storage and daemons, output."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+from exporter_pipelines import output_folder
+from exporter_pipelines.errors import ExporterError
+from exporter_pipelines.orchestration.dagster_internals.health import code_locations, daemons
+from exporter_pipelines.service.context import ServiceContext
+from exporter_pipelines.stores.local.inspection import require_writable
+
+OK = "ok"
+_FRESH_S = 2.0
+"""Everybody may ask, so the checks are not made for each question."""
+
+
+class ReadinessChecks:
+    """The checks, and what they found a moment ago.
+
+    Args:
+        context: Of the service.
+    """
+
+    def __init__(self, context: ServiceContext) -> None:
+        self._context = context
+        self._lock = threading.Lock()
+        self._at, self._found = float("-inf"), dict[str, str]()
+
+    def results(self) -> dict[str, str]:
+        """What was checked -> `ok`, or what is wrong. Blocks."""
+        with self._lock:
+            if time.monotonic() - self._at > _FRESH_S:
+                self._found = self._check()
+                self._at = time.monotonic()
+            return self._found
+
+    def _check(self) -> dict[str, str]:
+        found = {
+            f"code location {name}": OK if loaded else "is not loaded"
+            for name, loaded in code_locations(self._context.workspace).items()
+        } or {"code location": "there is none"}
+        found["storage"] = _outcome(self._check_storage)
+        if found["storage"] == OK:
+            for name, healthy in daemons(self._context.instance).items():
+                found[f"daemon {name.lower()}"] = OK if healthy else "is not running"
+        found["output folder"] = _outcome(self._check_output)
+        return found
+
+    def _check_storage(self) -> None:
+        self._context.instance.get_runs_count()
+
+    def _check_output(self) -> str | None:
+        require_writable(self._context.store.root)
+        return output_folder.problem(self._context.store)
+
+
+def _outcome(check: Callable[[], str | None]) -> str:
+    try:
+        return check() or OK
+    except ExporterError as error:
+        return error.message
+    except Exception as error:
+        # Broad: each storage has errors of its own. Their text may contain a connection string.
+        return f"cannot be used ({type(error).__name__})"
