@@ -56,7 +56,7 @@ def export(
            held     days that a check held since they were last published
            failed   days whose newest run failed, as the Dagster UI shows them
 
-    With --server, a service exports the days, and this command follows it: see docs/api.md.
+    With --server, a service exports the days, and this command follows it (docs/api.md).
 
     \b
     Exit codes:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
+from typing import Literal
 
 import click
 
 from exporter_pipelines import settings
 from exporter_pipelines.contracts.day_window import days_between
 
-ONLY = ("missing", "held", "failed")
+Only = Literal["missing", "held", "failed"]
+
+ONLY: tuple[Only, ...] = ("missing", "held", "failed")
 _EXAMPLE = "exporter export logs 2026-11-01 2026-11-14"
 
 

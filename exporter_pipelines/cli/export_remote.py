@@ -8,13 +8,13 @@ from pathlib import Path
 import click
 
 from exporter_pipelines.cli.exit_codes import INTERRUPTED, PUBLISHED
-from exporter_pipelines.cli.export_arguments import Request
-from exporter_pipelines.cli.export_progress import Display, progress_line
+from exporter_pipelines.cli.export_arguments import ONLY, Request
+from exporter_pipelines.cli.export_progress import Display
 from exporter_pipelines.cli.export_results import (
     count,
     exit_code,
+    look_at,
     print_results,
-    progress_of,
     states_to_repeat,
 )
 from exporter_pipelines.cli.service_options import code_of, opened_client
@@ -34,9 +34,8 @@ def run(request: Request, token_file: Path | None) -> int:
     try:
         with opened_client(request.server, token_file) as client:
             try:
-                started = client.export(
-                    request.datasets, request.first, request.last, only=sorted(request.only)
-                )  # type: ignore[arg-type]
+                only = [state for state in ONLY if state in request.only]
+                started = client.export(request.datasets, request.first, request.last, only=only)
             except StateConflictError as none_left:
                 click.echo(none_left.problem.detail)
                 return PUBLISHED
@@ -76,13 +75,8 @@ def _follow(request: Request, export: RemoteExport) -> int:
 
 def follow(export: RemoteExport) -> Export:
     """Show the progress of an export until it has ended."""
-
-    def look() -> tuple[float, str]:
-        now = export.last or export.status()
-        numbers, problems = progress_of(now), count(now, "held", "failed")
-        return numbers.share, progress_line(numbers, "waiting to run", problems)
-
-    with Display(look):
+    first = export.last or export.status()
+    with Display(lambda: look_at(export.last or first)):
         return export.wait(lambda _now: None)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import click
 
 from exporter_pipelines.cli.exit_codes import NOT_PUBLISHED, PUBLISHED, UNREACHABLE
+from exporter_pipelines.cli.export_progress import progress_line
 from exporter_pipelines.contracts import progress as numbers
 from exporter_pipelines.errors import (
     HistoryUnavailableError,
@@ -60,6 +61,12 @@ def progress_of(export: Export) -> numbers.Progress:
         share=export.progress_pct / 100,
         eta_s=export.eta_s,
     )
+
+
+def look_at(export: Export) -> tuple[float, str]:
+    """The share that is done, and the progress line."""
+    now, problems = progress_of(export), count(export, "held", "failed")
+    return now.share, progress_line(now, "waiting to run", problems)
 
 
 def results_of(export: Export) -> Iterator[str]:
