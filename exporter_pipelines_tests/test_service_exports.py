@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from typing import Any
 
 import pytest
 
-from exporter_pipelines.service.models import Export, ExportRequest
+from exporter_pipelines.service import previews
+from exporter_pipelines.service.history import HistoryQuery
+from exporter_pipelines.service.models import Export, ExportRequest, RerunRequest
+from exporter_pipelines.service.problems import Problem
 from exporter_pipelines_tests.support.backends import (
     ANOMALIES,
     IPS,
@@ -15,7 +21,7 @@ from exporter_pipelines_tests.support.backends import (
     Backend,
     fresh_database,
 )
-from exporter_pipelines_tests.support.service import EXPORTER, Service, service
+from exporter_pipelines_tests.support.service import EXPORTER, OPERATOR, Service, service
 
 ONE, TWO, THREE, FOUR = (f"2026-11-{day:02}" for day in range(1, 5))
 
@@ -55,12 +61,30 @@ def request(*datasets: str, first: str = ONE, last: str = THREE, **more: object)
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def ended(running: Service) -> Export:
     """An export of two datasets that has ended, with a held day."""
-    started = running.exports.start(request("logs", "ips"), EXPORTER)
+    started = running.exports.start(request("logs", "ips", title="Both"), EXPORTER)
+    assert started.export.status == "pending"
+    assert started.export.days["pending"] == 6
+    assert started.export.progress_pct == 0
     running.work_off()
     return running.exports.get(started.export.id)
+
+
+@pytest.fixture
+def nothing_queued(running: Service) -> Iterator[None]:
+    """Cancel what a test has left in the queue."""
+    yield
+    for run in running.queued():
+        running.instance.report_run_canceled(run)
+
+
+def problem_of(call: Callable[[], object]) -> Problem:
+    """The problem that a call is refused with."""
+    with pytest.raises(Problem) as refused:
+        call()
+    return refused.value
 
 
 def test_an_export_ends_with_the_result_of_each_day(ended: Export) -> None:
@@ -69,7 +93,7 @@ def test_an_export_ends_with_the_result_of_each_day(ended: Export) -> None:
     assert ended.days["held"] == 1
     assert ended.progress_pct == 100
     assert ended.rows_exported == 30
-    assert (ended.user, ended.source) == ("emil", "rest")
+    assert (ended.user, ended.source, ended.title) == ("emil", "rest", "Both")
     [held] = [result for result in ended.results if result.status == "held"]
     assert (held.dataset, str(held.day), held.docs_entry) == ("logs", TWO, "a-day-is-held")
     assert held.problem
@@ -78,3 +102,163 @@ def test_an_export_ends_with_the_result_of_each_day(ended: Export) -> None:
     assert ended.started_at
     assert ended.ended_at
     assert {run.status for run in ended.runs} == {"SUCCESS", "FAILURE"}
+
+
+def test_the_list_has_the_same_line(running: Service, ended: Export) -> None:
+    [line] = [each for each in running.history.page(HistoryQuery()).items if each.id == ended.id]
+    wanted = {key: value for key, value in dict(ended).items() if key in dict(line)}
+    assert dict(line) == wanted
+
+
+def test_an_export_answers_to_the_id_of_each_of_its_runs(running: Service, ended: Export) -> None:
+    assert {running.exports.get(run.run_id).id for run in ended.runs} == {ended.id}
+    refused = problem_of(lambda: running.exports.get("unknown"))
+    assert (refused.status, "unknown" in refused.detail) == (404, True)
+
+
+def test_an_export_that_has_ended_cannot_be_cancelled(running: Service, ended: Export) -> None:
+    refused = problem_of(lambda: running.exports.cancel(ended.id, OPERATOR))
+    assert (refused.status, refused.detail) == (409, "The export has ended: it is held.")
+
+
+@pytest.mark.usefixtures("nothing_queued")
+def test_held_days_are_exported_again(running: Service, ended: Export) -> None:
+    again = running.exports.rerun(ended.id, RerunRequest(), EXPORTER).export
+    assert again.rerun_of == ended.id
+    assert [(each.dataset, str(each.day)) for each in again.results] == [("logs", TWO)]
+    refused = problem_of(
+        lambda: running.exports.rerun(ended.id, RerunRequest(only=["failed"]), EXPORTER)
+    )
+    assert refused.status == 409
+
+
+@pytest.mark.usefixtures("nothing_queued", "ended")
+def test_only_chooses_days_of_a_range_with_gaps(running: Service) -> None:
+    wanted = request("logs", "ips", last=FOUR, only=["missing"])
+    started = running.exports.start(wanted, EXPORTER).export
+    days = [(each.dataset, str(each.day)) for each in started.results]
+    assert days == [("ips", FOUR), ("logs", TWO), ("logs", FOUR)]
+    [gap] = [run for run in running.queued() if run.tags.get("exporter/days") and run.run_config]
+    assert gap.run_config["ops"] == {"logs": {"config": {"days": [TWO, FOUR]}}}
+    nothing = request("ips", only=["held"])
+    refused = problem_of(lambda: running.exports.start(nothing, EXPORTER))
+    assert (refused.status, refused.detail[:26]) == (409, "There is no day to export:")
+
+
+@pytest.mark.usefixtures("nothing_queued")
+def test_a_queued_export_is_cancelled_at_once_without_a_daemon(running: Service) -> None:
+    started = running.exports.start(request("logs", "ips"), EXPORTER).export
+    cancelled = running.exports.cancel(started.id, EXPORTER)
+    assert (cancelled.status, cancelled.days["cancelled"]) == ("cancelled", 6)
+    assert cancelled.progress_pct == 0
+
+
+@pytest.mark.usefixtures("nothing_queued")
+def test_a_key_starts_one_export_for_many_requests_at_once(running: Service) -> None:
+    with ThreadPoolExecutor(10) as pool:
+        calls = [
+            pool.submit(running.exports.start, request(), EXPORTER, key="one") for _ in range(50)
+        ]
+        answers = [call.result() for call in calls]
+    assert len({answer.export.id for answer in answers}) == 1
+    assert sum(not answer.replayed for answer in answers) == 1
+    assert len(running.queued()) == 1
+
+
+@pytest.mark.usefixtures("nothing_queued")
+def test_a_key_is_for_one_request_of_one_user(running: Service) -> None:
+    first = running.exports.start(request(), EXPORTER, key="two").export
+    refused = problem_of(lambda: running.exports.start(request(last=FOUR), EXPORTER, key="two"))
+    assert (refused.status, refused.errors[0].pointer) == (422, "/Idempotency-Key")
+    assert running.exports.start(request(), OPERATOR, key="two").export.id != first.id
+
+
+class _Killed(BaseException):
+    """The service is killed here."""
+
+
+@pytest.mark.usefixtures("nothing_queued")
+@pytest.mark.parametrize("survivors", [0, 1, 2])
+def test_an_export_is_started_once_although_the_service_was_killed(
+    running: Service, monkeypatch: pytest.MonkeyPatch, survivors: int
+) -> None:
+    wanted, key = request("logs", "ips"), f"killed {survivors}"
+    submitted, real = [], running.instance.submit_run
+
+    def submit(run_id: str, workspace: object) -> object:
+        if len(submitted) == survivors:
+            raise _Killed  # its run is created, and not in the queue
+        submitted.append(run_id)
+        return real(run_id, workspace)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(running.instance, "submit_run", submit)
+        with pytest.raises(_Killed) if survivors < 2 else nullcontext():
+            running.exports.start(wanted, EXPORTER, key=key)
+    again = running.exports.start(wanted, EXPORTER, key=key)
+    assert again.replayed
+    assert again.export.days["pending"] == 6
+    selected = [run.asset_selection or frozenset() for run in running.queued()]
+    assert sorted(key.to_user_string() for keys in selected for key in keys) == ["ips", "logs"]
+
+
+@pytest.mark.usefixtures("nothing_queued")
+def test_a_user_has_a_few_exports_at_once(running: Service) -> None:
+    for _ in range(4):
+        running.exports.start(request(), EXPORTER)
+    refused = problem_of(lambda: running.exports.start(request(), EXPORTER))
+    assert (refused.status, refused.headers) == (429, {"Retry-After": "10"})
+    running.exports.start(request(), OPERATOR)
+
+
+@pytest.mark.usefixtures("nothing_queued")
+def test_what_is_started_has_the_tags_of_its_user(running: Service) -> None:
+    running.exports.start(request("logs", "ips", batch_rows=5_000), EXPORTER, source="page")
+    for run in running.queued():
+        assert run.tags["exporter/user"] == "emil"
+        assert run.tags["exporter/days"] == "6"
+        [config] = run.run_config["ops"].values()
+        assert config == {"config": {"batch_rows": 5_000}}
+
+
+def test_only_an_operator_may_accept_a_loss(running: Service) -> None:
+    refused = problem_of(lambda: running.exports.start(request(), EXPORTER, accept_loss=True))
+    assert refused.status == 403
+
+
+@pytest.mark.parametrize(
+    ("wrong", "pointer", "says"),
+    [
+        ({"datasets": ["logs", "lgs"]}, "/datasets/1", "The datasets are anomalies, ips, logs"),
+        ({"first": "2026-10-31"}, "/start_date", "EXPORTER_START_DATE=2026-11-01"),
+        ({"first": TWO, "last": ONE}, "/end_date", "is before start_date"),
+        ({"last": "2026-11-15"}, "/end_date", "EXPORTER_END_DATE=2026-11-15"),
+    ],
+)
+def test_a_mistake_is_named_by_its_field(
+    running: Service, wrong: dict[str, Any], pointer: str, says: str
+) -> None:
+    names = wrong.pop("datasets", ["logs"])
+    for call in (running.exports.preview, lambda body: running.exports.start(body, EXPORTER)):
+        refused = problem_of(lambda call=call: call(request(*names, **wrong)))
+        assert refused.status == 422
+        assert refused.errors[0].pointer == pointer
+        assert says in refused.errors[0].message
+
+
+@pytest.mark.usefixtures("ended")
+def test_a_preview_counts_the_rows_of_each_day(running: Service) -> None:
+    found = running.exports.preview(request())
+    assert [(day.rows, day.published_rows, day.state) for day in found.days] == [
+        (20, 20, "published"), (200, None, "held"), (10, 10, "published"),
+    ]  # fmt: skip
+    assert found.rows == 230
+
+
+def test_a_preview_says_why_rows_are_not_known(
+    running: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(previews, "COUNT_S", 0.0)
+    found = running.exports.preview(request(last=ONE))
+    assert (found.rows, found.days[0].rows) == (None, None)
+    assert found.days[0].reason

@@ -102,7 +102,8 @@ class History:
     def _ended(self, query: HistoryQuery) -> Iterator[tuple[ExportRuns, ExportSummary]]:
         for number, scanned in enumerate(self._scan(query).runs(None)):
             found = self._line(scanned.export) if scanned.export else None
-            if scanned.export and found and query.accepts(found) and found.ended_at:
+            has_ended = found and found.status not in ("pending", "running")
+            if scanned.export and found and has_ended and query.accepts(found):
                 yield scanned.export, found
             if number >= _MOST_RUNS:
                 return
