@@ -7,7 +7,7 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
-from fastapi.routing import APIRoute
+from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
 
 from exporter_pipelines import __version__
 from exporter_pipelines.service.documented_responses import ProblemDocument
@@ -27,15 +27,17 @@ _PROBLEM = {
 }
 
 
-def role_of(route: APIRoute) -> str | None:
+def role_of(route: RouteContext) -> str | None:
     """The role that a route needs; None if it answers to everybody."""
     calls = (dependency.call for dependency in route.dependant.dependencies)
     return next((call.role for call in calls if isinstance(call, Needs)), None)
 
 
-def api_routes(api: FastAPI) -> Iterator[APIRoute]:
+def api_routes(api: FastAPI) -> Iterator[RouteContext]:
     """Our routes, without the Dagster UI."""
-    return (route for route in api.routes if isinstance(route, APIRoute))
+    for route in iter_route_contexts(api.routes):
+        if isinstance(route.original_route, APIRoute):
+            yield route
 
 
 def openapi_document(api: FastAPI) -> dict[str, Any]:
@@ -44,7 +46,7 @@ def openapi_document(api: FastAPI) -> dict[str, Any]:
         title=_TITLE,
         version=__version__,
         description=_DESCRIPTION,
-        routes=[route for route in api_routes(api) if route.include_in_schema],
+        routes=api.routes,
     )
     components = document.setdefault("components", {})
     components["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer"}}
@@ -54,7 +56,7 @@ def openapi_document(api: FastAPI) -> dict[str, Any]:
     schemas["ProblemDocument"] = problem
     for route in api_routes(api):
         for method in (route.methods or ()) if route.include_in_schema else ():
-            operation = document["paths"][route.path_format][method.lower()]
+            operation = document["paths"][str(route.path_format)][method.lower()]
             _complete(operation, role_of(route))
     return document
 

@@ -6,8 +6,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
-from starlette.routing import Match, Route
+from starlette.routing import Match
 
+from exporter_pipelines.service.openapi import api_routes
 from exporter_pipelines.service.principals import Principal
 from exporter_pipelines.service.problems import Problem
 from exporter_pipelines.service.roles import needs
@@ -30,7 +31,7 @@ def unknown(request: Request, _: Annotated[Principal, needs("viewer")]) -> Respo
 
 def _allowed(request: Request) -> set[str]:
     found = set[str]()
-    for route in request.app.routes:
-        if isinstance(route, Route) and route.matches(request.scope)[0] is Match.PARTIAL:
+    for route in api_routes(request.app):
+        if route.matches(request.scope)[0] is Match.PARTIAL:
             found |= route.methods or set()
     return found
