@@ -8,8 +8,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from typing import Any
 
+import psycopg
 import pytest
 
+from exporter_pipelines import definitions
+from exporter_pipelines.contracts.manifest import Manifest
+from exporter_pipelines.orchestration.dagster_internals.web_server import WebUser
+from exporter_pipelines.orchestration.exports.command_run import CommandRuns
+from exporter_pipelines.orchestration.exports.live_progress import live_progress
 from exporter_pipelines.service import previews
 from exporter_pipelines.service.history import HistoryQuery
 from exporter_pipelines.service.models import Export, ExportRequest, RerunRequest
@@ -22,6 +28,7 @@ from exporter_pipelines_tests.support.backends import (
     fresh_database,
 )
 from exporter_pipelines_tests.support.service import EXPORTER, OPERATOR, Service, service
+from exporter_pipelines_tests.support.waiting import wait_until
 
 ONE, TWO, THREE, FOUR = (f"2026-11-{day:02}" for day in range(1, 5))
 
@@ -262,3 +269,72 @@ def test_a_preview_says_why_rows_are_not_known(
     found = running.exports.preview(request(last=ONE))
     assert (found.rows, found.days[0].rows) == (None, None)
     assert found.days[0].reason
+
+
+_BACKFILL = """
+mutation Launch($backfill: LaunchBackfillParams!) {
+  launchPartitionBackfill(backfillParams: $backfill) {
+    ... on LaunchBackfillSuccess { backfillId }
+  }
+}"""
+
+
+def test_a_backfill_that_waits_for_the_daemon_is_listed_and_cancelled(running: Service) -> None:
+    backfill = {
+        "assetSelection": [{"path": ["logs"]}], "partitionNames": [ONE, THREE], "title": "Two days",
+    }  # fmt: skip
+    answer = running.ui.graphql(WebUser(True, {"exporter/user": "olga"}), _BACKFILL,
+                                {"backfill": backfill})  # fmt: skip
+    id_ = answer["data"]["launchPartitionBackfill"]["backfillId"]
+    newest = running.history.page(HistoryQuery()).items[0]
+    assert (newest.id, newest.status, newest.source) == (id_, "pending", "ui")
+    assert (newest.title, newest.user) == ("Two days", "olga")
+    assert newest.days["pending"] == 2
+    assert newest.links.dagster == f"/runs/b/{id_}"
+    assert running.exports.get(id_).progress_pct == 0
+    assert running.exports.cancel(id_, OPERATOR).status == "cancelled"
+
+
+def test_a_day_is_the_same_by_the_command(running: Service, ended: Export) -> None:
+    before = sha256(running, ONE)
+    with CommandRuns(
+        definitions.build(), running.instance, accept_loss=False, total_days=2
+    ) as command:
+        command.execute({"logs": [ONE, THREE]})
+    newest = running.history.page(HistoryQuery()).items[0]
+    assert (newest.source, newest.status, newest.days["published"]) == ("cli", "completed", 2)
+    assert ended.id != newest.id
+    assert sha256(running, ONE) == before
+
+
+def sha256(running: Service, day: str) -> list[str]:
+    """Of the data files of a published day."""
+    manifest = Manifest.if_readable(running.context.store.read_manifest("logs", day))
+    assert manifest
+    return [file.sha256 for file in manifest.files]
+
+
+@pytest.mark.usefixtures("ended")
+def test_a_running_export_is_followed_and_cancelled(running: Service, backend: Backend) -> None:
+    backend.add_logs(FOUR, 50, first_id=9_000)
+    with psycopg.connect(backend.url) as connection:
+        started = running.exports.start(request(last=FOUR), EXPORTER).export
+        # The run exports the first day, and then waits for the table.
+        connection.execute("LOCK TABLE logs IN ACCESS EXCLUSIVE MODE")
+        [run_id] = running.launch()
+        found = wait_until(
+            lambda: running.exports.get(started.id), "the run reads a day",
+            until=lambda export: export.current_day,
+        )  # fmt: skip
+        assert found.status == "running"
+        assert (found.current_dataset, str(found.current_day)) == ("logs", ONE)
+        assert found.days["running"] == 1
+        assert found.progress_pct < 100
+        [line] = [e for e in running.history.page(HistoryQuery()).items if e.id == started.id]
+        assert (line.status, line.days["running"]) == ("running", 1)
+        running.exports.cancel(started.id, OPERATOR)
+        running.wait(run_id)
+    cancelled = running.exports.get(started.id)
+    assert (cancelled.status, cancelled.days["cancelled"]) == ("cancelled", 4)
+    assert sha256(running, ONE), "the published export stays"
+    assert live_progress(running.instance, run_id) is None

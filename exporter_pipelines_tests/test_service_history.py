@@ -21,6 +21,7 @@ from exporter_pipelines.service.history import History, HistoryQuery
 from exporter_pipelines.service.models import ExportSummary
 from exporter_pipelines.service.problems import Problem
 from exporter_pipelines.stores import LocalStore
+from exporter_pipelines_tests.support.backends import fresh_database
 
 ONE, TWO = "2026-11-01", "2026-11-02"
 SUCCESS, FAILURE = dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE
@@ -87,6 +88,18 @@ def past(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Past]:
         monkeypatch.setenv(f"EXPORTER_{name}", value)
     with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
         yield Past(instance, tmp_path)
+
+
+@pytest.fixture
+def past_in_postgresql(past: Past, postgres_url: str, tmp_path: Path) -> Iterator[Past]:
+    """The same with a database server as Dagster's storage."""
+    home = tmp_path / "other_home"
+    home.mkdir()
+    with fresh_database(postgres_url) as storage:
+        url = storage.url.replace("postgresql:", "postgresql+psycopg2:")
+        overrides = {"storage": {"postgres": {"postgres_url": url}}}
+        with dg.DagsterInstance.local_temp(str(home), overrides=overrides) as instance:
+            yield Past(instance, tmp_path)
 
 
 PUBLISHED = DatasetSummary(days=2, published=2, rows=100, rows_read=110, rejected=10, bytes=500)
@@ -196,7 +209,9 @@ def test_a_list_can_be_filtered(past: Past, query: dict[str, Any], datasets: lis
     assert [line.datasets[0] for line in past.lines(**query)] == datasets
 
 
-def test_pages_have_every_export_once(past: Past) -> None:
+@pytest.mark.parametrize("storage", ["past", "past_in_postgresql"])
+def test_pages_have_every_export_once(storage: str, request: pytest.FixtureRequest) -> None:
+    past = request.getfixturevalue(storage)
     groups = [f"export {number % 25}" for number in range(75)]
     for group in groups:  # three runs each, far from each other
         past.add(summary=PUBLISHED, exporter__export=group)
@@ -208,6 +223,16 @@ def test_pages_have_every_export_once(past: Past) -> None:
         if cursor is None:
             break
     assert ids == [f"export {number}" for number in reversed(range(25))]
+
+
+def test_days_and_events_are_read_from_postgresql(past_in_postgresql: Past) -> None:
+    past_in_postgresql.add(status=FAILURE)
+    past_in_postgresql.add(summary=PUBLISHED, exporter__user="olga")
+    today = dt.datetime.now(dt.UTC).date()
+    published, failed = past_in_postgresql.lines(first=today - dt.timedelta(days=1))
+    assert (published.status, failed.status) == ("completed", "failed")
+    assert past_in_postgresql.lines(user="olga") == [published]
+    assert past_in_postgresql.lines(last=today - dt.timedelta(days=1)) == []
 
 
 def test_a_wrong_cursor_is_refused(past: Past) -> None:

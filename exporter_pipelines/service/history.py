@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import dagster as dg
 from starlette.requests import HTTPConnection
 
+from exporter_pipelines.defs_files import Definitions
 from exporter_pipelines.orchestration.exports.run_summary import RunSummary, summary_of
 from exporter_pipelines.service.context import ServiceContext
 from exporter_pipelines.service.export_days import is_waiting_to_retry
@@ -81,11 +82,11 @@ class History:
         Raises:
             Problem: 422 for a cursor that is none.
         """
-        scan = self._scan(query)
+        scan, definitions = self._scan(query), self._context.definitions
         waiting = [] if cursor else [self._reader.summary(each) for each in scan.waiting()]
         items = [each for each in waiting if each and query.accepts(each)]
         for number, scanned in enumerate(scan.runs(cursor), start=1):
-            found = self._line(scanned.export) if scanned.export else None
+            found = self._line(scanned.export, definitions) if scanned.export else None
             if found and query.accepts(found):
                 items.append(found)
             if len(items) >= limit or number >= _MOST_RUNS_PER_PAGE:
@@ -100,8 +101,9 @@ class History:
         return numbers.result()
 
     def _ended(self, query: HistoryQuery) -> Iterator[tuple[ExportRuns, ExportSummary]]:
+        definitions = self._context.definitions
         for number, scanned in enumerate(self._scan(query).runs(None)):
-            found = self._line(scanned.export) if scanned.export else None
+            found = self._line(scanned.export, definitions) if scanned.export else None
             has_ended = found and found.status not in ("pending", "running")
             if scanned.export and found and has_ended and query.accepts(found):
                 yield scanned.export, found
@@ -111,17 +113,19 @@ class History:
     def _scan(self, query: HistoryQuery) -> Scan:
         return Scan(self._context.instance, query.user, query.first, query.last)
 
-    def _line(self, export: ExportRuns) -> ExportSummary | None:
+    def _line(self, export: ExportRuns, definitions: Definitions) -> ExportSummary | None:
         """A line from the summaries of its runs if they say all of it, otherwise from events."""
         summaries = [summary_of(run) for run in export.runs]
         known = [each for each in summaries if each]
         if len(known) == len(summaries) and _is_final(export):
-            return self._line_of_summaries(export, known)
-        if known or any(may_export(run, self._context.definitions) for run in export.runs):
+            return self._line_of_summaries(export, known, definitions)
+        if known or any(may_export(run, definitions) for run in export.runs):
             return self._reader.summary(export)
         return None
 
-    def _line_of_summaries(self, export: ExportRuns, summaries: list[RunSummary]) -> ExportSummary:
+    def _line_of_summaries(
+        self, export: ExportRuns, summaries: list[RunSummary], definitions: Definitions
+    ) -> ExportSummary:
         counts: Counter[DayState] = Counter()
         for run, each in zip(export.runs, summaries, strict=True):
             rest: DayState = "failed"
@@ -133,7 +137,7 @@ class History:
                 counts.update({rest: max(days.days - days.ended, 0)})
         parts = [days for each in summaries for days in each.datasets.values()]
         names = {name for each in summaries for name in each.datasets}
-        known = self._context.definitions.exported_names()
+        known = definitions.exported_names()
         return line(
             self._context,
             export,

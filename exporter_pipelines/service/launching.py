@@ -161,6 +161,8 @@ class Launcher:
         Raises:
             Problem: 403 if the user may not.
         """
+        if not runs:
+            return {}
         answer = self._ask(_TERMINATE, runs=list(runs))["terminateRuns"]
         failures = {}
         for each in answer.get("terminateRunResults", [answer]):
