@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import http.client
 import os
 import shutil
@@ -17,7 +16,6 @@ from exporter_pipelines_tests.support.projects import ROOT
 from exporter_pipelines_tests.support.servers import free_port
 from exporter_pipelines_tests.support.waiting import wait_until
 
-USER, PASSWORD = "alice", "a-password"
 # Debian keeps nginx where only root's PATH looks.
 NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 OPENSSL = shutil.which("openssl")
@@ -64,33 +62,42 @@ class Proxy:
         *,
         body: str | None = None,
         headers: dict[str, str] | None = None,
-        password: str | None = PASSWORD,
     ) -> int:
         """The status code of the answer to one request."""
+        return self.answer(method, path, body=body, headers=headers).status
+
+    def answer(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: str | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> http.client.HTTPResponse:
+        """The answer to one request, read to its end."""
         context = ssl._create_unverified_context()  # the certificate is the test's own
         connection = http.client.HTTPSConnection(
             "localhost", self.port, timeout=60, context=context
         )
-        sent = dict(headers or {})
-        if password is not None:
-            basic = base64.b64encode(f"{USER}:{password}".encode()).decode()
-            sent["Authorization"] = f"Basic {basic}"
         try:
-            connection.request(method, path, body, sent)
-            return connection.getresponse().status
+            connection.request(method, path, body, headers or {})
+            answer = connection.getresponse()
+            if answer.status != 101:
+                answer.read()
+            return answer
         finally:
             connection.close()
 
-    def web_socket_status(self, origin: str) -> int:
+    def web_socket_status(self, origin: str, **headers: str) -> int:
         """The status code of the answer to a page that opens a web socket; 101 opens it."""
-        return self.status("GET", "/graphql", headers={**_WEB_SOCKET, "Origin": origin})
+        return self.status("GET", "/graphql", headers={**_WEB_SOCKET, "Origin": origin, **headers})
 
 
 @contextmanager
-def nginx(folder: Path, upstream: str) -> Iterator[Proxy]:
-    """Nginx in front of the web server at `upstream`, ready to answer."""
+def nginx(folder: Path, upstream: str, port: int) -> Iterator[Proxy]:
+    """Nginx on `port`, in front of the web server at `upstream`, ready to answer."""
     folder.mkdir()
-    proxy = Proxy(free_port())
+    proxy = Proxy(port)
     _write_configuration(folder, proxy, upstream)
     log = folder / "error.log"
     process = subprocess.Popen([str(NGINX), "-e", str(log), "-c", str(folder / "nginx.conf")])
@@ -107,17 +114,16 @@ def _write_configuration(folder: Path, proxy: Proxy, upstream: str) -> None:
     """The shipped file with other names, ports and paths; everything else as it is."""
     text = (ROOT / "deploy" / "nginx.conf").read_text()
     for old, new in {
-        "https://dagster.example.org ": f"{proxy.url} ",
         "listen 80;": f"listen 127.0.0.1:{free_port()};",
         "listen 443 ssl;": f"listen 127.0.0.1:{proxy.port} ssl;",
-        "/etc/ssl/certs/dagster.example.org.pem": f"{folder}/certificate.pem",
-        "/etc/ssl/private/dagster.example.org.key": f"{folder}/key.pem",
-        "/etc/nginx/exporter.htpasswd": f"{folder}/htpasswd",
-        "server_name dagster.example.org;": "server_name localhost;",
+        "/etc/ssl/certs/exporter.example.org.pem": f"{folder}/certificate.pem",
+        "/etc/ssl/private/exporter.example.org.key": f"{folder}/key.pem",
+        "server_name exporter.example.org;": "server_name localhost;",
         "http://127.0.0.1:3000;": f"{upstream};",
     }.items():
         assert old in text, f"{old!r} is not in deploy/nginx.conf"
         text = text.replace(old, new)
+    text = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#"))
     assert "example.org" not in text
     (folder / "exporter.conf").write_text(text)
     # Its workers read the password file, which is the test's user's alone.
@@ -127,7 +133,6 @@ def _write_configuration(folder: Path, proxy: Proxy, upstream: str) -> None:
         "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost",
         "-keyout", f"{folder}/key.pem", "-out", f"{folder}/certificate.pem",
     )  # fmt: skip
-    (folder / "htpasswd").write_text(f"{USER}:{_openssl('passwd', '-apr1', PASSWORD)}")
 
 
 def _openssl(*arguments: str) -> str:
@@ -139,6 +144,6 @@ def _openssl(*arguments: str) -> str:
 
 def _answers(proxy: Proxy) -> bool:
     try:
-        return proxy.status("GET", "/", password=None) == 401
+        return proxy.status("GET", "/healthz") == 200
     except OSError:
         return False
