@@ -27,7 +27,7 @@ from exporter_pipelines.client.errors import (
 
 Model = TypeVar("Model", bound=BaseModel)
 
-RETRY_S = 10.0
+RETRY_S = 5.0
 """How long a request is repeated."""
 _LONGEST_PAUSE_S = 5.0
 _BUSY = (429, 502, 503, 504)

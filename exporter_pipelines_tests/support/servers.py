@@ -61,16 +61,18 @@ cli.main()
 
 @dataclass(frozen=True)
 class WebServer:
-    """The web server of a project, asked as its own UI asks it."""
+    """The web server of a project, asked as its own UI asks it; `token` for the service."""
 
     url: str
+    token: str = ""
 
     def ask(self, query: str, **variables: Any) -> Any:
         """The `data` of a GraphQL request."""
         body = json.dumps({"query": query, "variables": variables}).encode()
-        request = urllib.request.Request(
-            f"{self.url}/graphql", body, {"Content-Type": "application/json"}
-        )
+        headers = {"Content-Type": "application/json"}
+        if self.token:
+            headers["Authorization"] = f"Bearer {self.token}"
+        request = urllib.request.Request(f"{self.url}/graphql", body, headers)
         with urllib.request.urlopen(request, timeout=30) as response:
             answer = json.load(response)
         assert "errors" not in answer, answer["errors"]
@@ -139,6 +141,18 @@ def web_server(project: Project) -> Iterator[WebServer]:
 
 
 @contextmanager
+def served(project: Project, token: str = "") -> Iterator[WebServer]:
+    """`exporter serve` on a free port of the loopback interface, ready to answer."""
+    port = free_port()
+    server = WebServer(f"http://127.0.0.1:{port}", token)
+    log = project.path / "serve.log"
+    with _running(project, log, "exporter", "serve", "--port", str(port)) as process:
+        up = "exporter serve answers"
+        wait_until(lambda: _answers(server, "healthz"), up, seconds=180, process=process)
+        yield server
+
+
+@contextmanager
 def daemon(project: Project, *, seconds: int = 30) -> Iterator[Path]:
     """`dagster-daemon run`, and where its log is.
 
@@ -150,9 +164,9 @@ def daemon(project: Project, *, seconds: int = 30) -> Iterator[Path]:
         yield log
 
 
-def _answers(server: WebServer) -> bool:
+def _answers(server: WebServer, path: str = "server_info") -> bool:
     try:
-        with urllib.request.urlopen(f"{server.url}/server_info", timeout=5):
+        with urllib.request.urlopen(f"{server.url}/{path}", timeout=5):
             return True
     except (URLError, TimeoutError, ConnectionError):
         return False
