@@ -19,6 +19,9 @@ from exporter_pipelines.formats.compression import COMPRESSIONS
 from exporter_pipelines.formats.jsonl import JsonlFormat
 from exporter_pipelines.stores import layout
 
+Reason = tuple[str, str | None, str | None]
+"""Rule, column and value of a `Rejection`."""
+
 
 class Quarantine:
     """The quarantine file of one attempt; created with its first row.
@@ -43,14 +46,17 @@ class Quarantine:
         Returns:
             How many rows were rejected.
         """
-        reasons: dict[int, list[dict[str, str | None]]] = defaultdict(list)
+        reasons: dict[int, tuple[Reason, ...]] = defaultdict(tuple)
         for row, rule, column, value in rejections:
-            reasons[row].append({"rule": rule, "column": column, "value": value})
+            reasons[row] += ((rule, column, value),)
         if not reasons:
             return 0
         rows = sorted(reasons)
-        texts = [json.dumps(reasons[row], ensure_ascii=False) for row in rows]
-        rejected = batch.take(pa.array(rows)).append_column(REASONS_COLUMN, pa.array(texts))
+        # Most rows of a batch have the same few reasons.
+        texts = {each: _json(each) for each in set(reasons.values())}
+        rejected = batch.take(pa.array(rows)).append_column(
+            REASONS_COLUMN, pa.array([texts[reasons[row]] for row in rows])
+        )
         # Changes by the format are reported for exported rows only, so these are not counted.
         for piece in self._format.encode(rejected, Counter()):
             self._file.write(piece)
@@ -59,6 +65,11 @@ class Quarantine:
     def finish(self) -> FileFacts | None:
         """Close the file; None when no row was rejected."""
         return self._file.finish()
+
+
+def _json(reasons: tuple[Reason, ...]) -> str:
+    named = [{"rule": rule, "column": column, "value": value} for rule, column, value in reasons]
+    return json.dumps(named, ensure_ascii=False)
 
 
 def quarantine_pattern(dataset: str, day: str, *, folder: bool = False) -> re.Pattern[str]:

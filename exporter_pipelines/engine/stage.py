@@ -86,8 +86,9 @@ class _Stager:
 
     def run(self, batch_rows: int, progress: Progress) -> StagedDay:
         with WriteBehind(self._files.write) as behind:
-            for batch in read_ahead(self._snapshot.batches(batch_rows), self._snapshot.stop):
-                behind.put(self._valid(batch))
+            batches = read_ahead(self._snapshot.batches(batch_rows), self._snapshot.stop)
+            # No variable here, which would keep a batch while this thread waits: 5 MiB.
+            for _ in map(behind.put, map(self._valid, batches)):
                 progress(self._tally.rows_read, self._tally.source_rows)
             behind.finish()
         self._files.finish()

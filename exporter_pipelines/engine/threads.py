@@ -43,7 +43,9 @@ def read_ahead(items: Iterable[T], stop: Callable[[], None] = lambda: None) -> I
     thread.start()
     try:
         while (item := handover.get()) is not _END:
-            yield item  # type: ignore[misc]
+            handed = [item]
+            del item
+            yield handed.pop()  # type: ignore[misc]
     except BaseException:  # whatever ends the caller, the thread must stop reading
         stopped.set()
         stop()

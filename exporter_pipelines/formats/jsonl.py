@@ -124,18 +124,17 @@ class JsonlFormat(Format):
         """See `formats.contract.Format`: one line per row, each ending in a newline."""
         for change, _, count in self._become_null(batch):
             changed[change] += count
+        plain = [self._printable(batch[name]) for name in self._plain]
+        rows = pa.RecordBatch.from_arrays(plain, list(self._plain))
         for start in range(0, batch.num_rows, _SLICE_ROWS):
-            yield from self._lines(batch.slice(start, _SLICE_ROWS))
+            documents = [(name, batch[name].slice(start, _SLICE_ROWS)) for name in self._json]
+            yield from self._lines(rows.slice(start, _SLICE_ROWS), documents)
 
-    def _lines(self, batch: pa.RecordBatch) -> tuple[Data, ...]:
-        columns = [self._printable(batch[name]) for name in self._plain]
+    @staticmethod
+    def _lines(rows: pa.RecordBatch, documents: list[tuple[str, pa.Array]]) -> tuple[Data, ...]:
         file = io.BytesIO()
-        arro3.io.write_ndjson(
-            pa.RecordBatch.from_arrays(columns, list(self._plain)), file, explicit_nulls=True
-        )
-        if not self._json:
-            return (file.getbuffer(),)
-        return splice(file.getbuffer(), [(name, batch[name]) for name in self._json])
+        arro3.io.write_ndjson(rows, file, explicit_nulls=True)
+        return splice(file.getbuffer(), documents) if documents else (file.getbuffer(),)
 
     def decode(self, file: BinaryIO) -> Iterator[pa.RecordBatch]:
         """See `formats.contract.Format`."""

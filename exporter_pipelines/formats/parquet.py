@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 from collections import Counter
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any, BinaryIO, ClassVar
 
 import numpy as np
@@ -33,6 +34,8 @@ from exporter_pipelines.formats.snippets import (
 _GROUP_ROWS = 65_536
 _GROUP_BYTES = 32 * 1024 * 1024
 _READ_ROWS = 4_096
+_WRITER_ROWS = 1_024
+"""The writer encodes this many rows at a time, and may end a page after them."""
 
 _ARROW = f"""\
 import glob
@@ -125,14 +128,23 @@ class ParquetFormat(Format):
             self._writer = pq.ParquetWriter(
                 self._sink, self._schema.arrow, compression=self._compression
             )
-        # Concatenate column by column and free the chunks of each, so that the group is not in
-        # memory twice.
-        waiting = [list(chunks) for chunks in zip(*self._waiting, strict=True)]
-        waiting.reverse()
+        group = _aligned(pa.Table.from_batches(self._waiting)).cast(self._schema.arrow)
         self._waiting, self._rows, self._bytes = [], 0, 0
-        arrays = [pa.concat_arrays(waiting.pop()).cast(field.type) for field in self._schema.arrow]
-        group = pa.Table.from_arrays(arrays, schema=self._schema.arrow)
         self._writer.write_table(group, row_group_size=group.num_rows)
+
+
+def _aligned(group: pa.Table) -> pa.Table:
+    """The same rows in chunks that end after a multiple of rows at which the writer looks.
+
+    So it ends pages where it would with a single chunk, and only the few rows around the end of a
+    batch are copied.
+    """
+    ends = np.cumsum([0, *(len(chunk) for chunk in group.column(0).chunks)])
+    before = ends // _WRITER_ROWS * _WRITER_ROWS
+    cuts = np.unique(np.minimum(np.concatenate([before, before + _WRITER_ROWS]), len(group)))
+    return pa.concat_tables(
+        group.slice(start, end - start).combine_chunks() for start, end in pairwise(cuts.tolist())
+    )
 
 
 def _duckdb(export: Export) -> str:
