@@ -43,6 +43,9 @@ _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
 _libc = ctypes.CDLL(None, use_errno=True)
 
+_WRITEBACK_BYTES = 8 * 1024 * 1024
+_SYNC_FILE_RANGE_WRITE = 2
+
 _HINTS = {
     errno.EROFS: "The file system is mounted read-only; mount it writable or set "
     "EXPORTER_OUTPUT_URL to another folder.",
@@ -71,7 +74,7 @@ class NewFile:
     def __init__(self, path: Path, *, private: bool) -> None:
         mode = PRIVATE_FILE_MODE if private else FILE_MODE
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        self._path, self._size = path, 0
+        self._path, self._size, self._sent = path, 0, 0
         with translate_os_errors(path):
             self._file = os.fdopen(os.open(path, flags, mode), "wb", buffering=0)
         try:
@@ -92,6 +95,18 @@ class NewFile:
             _raise_translated(error, self._path, "write", needed, written + needed)
             raise
         self._size += len(data)
+        if self._size - self._sent >= _WRITEBACK_BYTES:
+            self._start_writeback()
+
+    def _start_writeback(self) -> None:
+        """Let the kernel begin to write to the disk, so that `close` waits for the rest only.
+
+        An error is not lost: `close` syncs everything, and reports it.
+        """
+        begin, self._sent = self._sent, self._size
+        if hasattr(_libc, "sync_file_range"):
+            fd, length = self._file.fileno(), ctypes.c_int64(self._sent - begin)
+            _libc.sync_file_range(fd, ctypes.c_int64(begin), length, _SYNC_FILE_RANGE_WRITE)
 
     def close(self) -> None:
         """Fsync and close. May be called twice."""
