@@ -17,6 +17,7 @@ import datetime as dt
 import logging
 import uuid
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
@@ -35,6 +36,9 @@ from exporter_pipelines.engine.stage import DEFAULT_BATCH_ROWS
 from exporter_pipelines.engine.trailing_days import TrailingDays
 from exporter_pipelines.errors import ConfigurationError
 from exporter_pipelines.stores import LocalStore
+
+if TYPE_CHECKING:
+    from exporter_pipelines.training.build import BuiltSet
 
 _log = logging.getLogger(__name__)
 
@@ -136,6 +140,33 @@ def open_days(dataset: str, first: str, last: str | None = None) -> pa.RecordBat
             raised when the reader reaches them.
     """
     return load.open_days(LocalStore(settings.output_root()), dataset, _days(first, last))
+
+
+def build_training_set(name: str, *, threads: int = 2) -> BuiltSet:
+    """Build a training set from the days that are published now.
+
+    Args:
+        name: Of a training set below `defs/`.
+        threads: Of DuckDB; changes the speed, never the files.
+
+    Returns:
+        Its folder and manifest. `unchanged` says that this version existed already.
+
+    Raises:
+        TrainingSetHeldError: a check failed; the version before it stays.
+        ExporterError: any other failure; the version before it stays.
+    """
+    # Imported here: DuckDB belongs to the extra `training`.
+    from exporter_pipelines.defs_files.training_sets import TrainingSets
+    from exporter_pipelines.extras import require
+
+    require("training")
+    from exporter_pipelines.training.build import build_training_set as build
+
+    config = TrainingSets().named(name)
+    store = LocalStore(settings.output_root())
+    output_folder.require(store)
+    return build(config, store, threads=threads)
 
 
 def _days(first: str, last: str | None) -> list[str]:

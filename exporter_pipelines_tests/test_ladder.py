@@ -64,6 +64,9 @@ LADDER = {
         "errors", "settings", "extras", "contracts", "stores", "engine", "reporting",
         "orchestration.dagster_internals", "orchestration.exports",
     },
+    "orchestration.training": {
+        "contracts", "training", "orchestration.exports",
+    },
     "orchestration.alerts": {
         "docs_links",
         "errors", "settings", "extras", "contracts", "sources", "stores", "engine", "defs_files",
@@ -93,11 +96,13 @@ LADDER = {
     "client": {"errors", "contracts", "service.models"},
     "cli": {
         "service", "service.models", "service_settings", "supervisor", "supervised_processes",
-        "project_lock", "client", "errors", "settings", "extras", "contracts", "stores", "engine",
+        "project_lock", "client", "api", "training",
+        "errors", "settings", "extras", "contracts", "stores", "engine",
         "verification", "databases", "defs_files", "doctor", "new_datasets", "notifications",
         "orchestration", "output_folder", "definitions", "process_memory",
     },
     "api": {
+        "training", "extras",
         "errors", "settings", "contracts", "stores", "engine", "databases", "defs_files",
         "output_folder",
     },

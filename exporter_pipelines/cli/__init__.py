@@ -58,6 +58,10 @@ _COMMANDS = {
     "prune": _Entry(
         "prune", "prune", "Remove exports that are past the `retention` of their dataset."
     ),
+    "train-set": _Entry(
+        "train_set", "train_set",
+        "Build the training set NAME from the days that are published now.",
+    ),
     "alert-test": _Entry(
         "alerts", "alert_test", "Send a test message to every receiver in EXPORTER_ALERT_URLS."
     ),

@@ -27,6 +27,7 @@ from exporter_pipelines.transforms import RowFilter, transform_named
 
 DATASET = "exporter_pipelines.components.DatasetExport"
 PRESET = "exporter_pipelines.components.DatasetPreset"
+TRAINING_SET = "exporter_pipelines.components.TrainingSet"
 
 _OURS = "exporter_pipelines."
 _PARTS = {
@@ -72,7 +73,7 @@ def check_document(document: Document) -> None:
 def _check_type(document: Document, kind: str | None) -> None:
     if kind is None:
         raise mistake_at(document.place(), "type: is missing.", f"Write `type: {DATASET}`.")
-    known = (DATASET, PRESET)
+    known = (DATASET, PRESET, TRAINING_SET)
     if kind in known:
         return
     package = kind.partition(".")[0]

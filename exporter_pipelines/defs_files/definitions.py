@@ -31,6 +31,9 @@ DEFS = Path(__file__).parent.parent / "defs"
 _OF_THE_REPORT = (EXPORT_REPORT, layout.REPORT)
 """The asset key and the folder of the export report."""
 
+_OF_TRAINING_SETS = (layout.TRAINING_SETS,)
+"""The folder of the training sets."""
+
 FILE_NAMES = ("defs.yaml", "defs.yml", "component.yaml")
 
 
@@ -95,6 +98,12 @@ class Definitions:
     def unreadable_files(self) -> list[Path]:
         """Files of which Dagster could not tell what is in them."""
         return [file for file, (_, mistake) in self._files.items() if mistake]
+
+    def other_documents(self) -> Iterator[tuple[Path, Document]]:
+        """The documents of readable files that define neither a dataset nor a preset."""
+        for file, (found, mistake) in self._files.items():
+            if mistake is None:
+                yield from ((file, document) for document in found if not is_ours(document))
 
     def dataset_names(self) -> list[str]:
         """Names of all datasets, sorted; presets are not among them."""
@@ -229,6 +238,8 @@ def refusal_of(name: str) -> str:
     """Why no dataset can have this name, as the end of a sentence; empty for no reason."""
     if name in _OF_THE_REPORT:
         return "is taken by the export report"
+    if name in _OF_TRAINING_SETS:
+        return "is taken by the folder of the training sets"
     return refused_dataset_name(name)
 
 

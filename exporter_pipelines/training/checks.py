@@ -21,6 +21,8 @@ from exporter_pipelines.training.plan import Boundaries
 _SHORTCUT_ROWS = 20
 _SHORTCUT_SHARE = 0.95
 _NEAR_PCT = 50
+_LONG = 5
+"""Shorter windows have the same events by chance, so `near_overlap` does not compare them."""
 _LATER = ("validation", "test")
 _PAIRS = (("train", "validation"), ("train", "test"), ("validation", "test"))
 
@@ -183,7 +185,8 @@ def _near_overlap(written: Written) -> Outcome:
     columns = [EVENTS] if written.windows else [EVENT]
     if not written.windows and group and group in written.columns:
         columns.append(group)
-    share = _overlap_pct(written, ", ".join(map(sql.name, columns)))
+    long = f"WHERE rows >= {_LONG}" if written.windows else ""
+    share = _overlap_pct(written, ", ".join(map(sql.name, columns)), long)
     what = " and ".join(columns)
     return Outcome(
         "near_overlap",
@@ -200,13 +203,13 @@ def _text_column(written: Written) -> str:
     return written.config.message if written.config.message in written.columns else EVENT
 
 
-def _overlap_pct(written: Written, columns: str) -> float:
+def _overlap_pct(written: Written, columns: str, where: str = "") -> float:
     """Percent of the examples of validation and test that equal one of train in some columns."""
-    known = f"SELECT DISTINCT md5(({columns})::VARCHAR) AS h FROM train"
-    total = sum(written.number(f"SELECT count(*) FROM {split}") for split in _LATER)
+    known = f"SELECT DISTINCT md5(({columns})::VARCHAR) AS h FROM train {where}"
+    total = sum(written.number(f"SELECT count(*) FROM {split} {where}") for split in _LATER)
     same = sum(
         written.number(
-            f"SELECT count(*) FROM (SELECT md5(({columns})::VARCHAR) AS h FROM {split}) "
+            f"SELECT count(*) FROM (SELECT md5(({columns})::VARCHAR) AS h FROM {split} {where}) "
             f"SEMI JOIN ({known}) USING (h)"
         )
         for split in _LATER
@@ -243,21 +246,13 @@ def _label_not_from_future(written: Written) -> Outcome:
 
 
 def _no_label_column(written: Written) -> Outcome:
-    """No column of the files describes the label."""
-    allowed = {written.inputs.rows.key, written.inputs.rows.time_column, LABEL}
-    allowed |= {column for source in written.config.labels for column in source.by.values()}
-    allowed |= {written.config.message}
-    told = {name for labels in written.inputs.labels.values() for name in labels.columns}
+    """The files have no column beside those of the rows, such as one of a label source."""
     expected = _expected_columns(written)
-    found = [
-        name
-        for name in written.columns
-        if (name in told and name not in allowed) or name not in expected
-    ]
+    found = [name for name in written.columns if name not in expected]
     sentence = (
-        f"Columns that describe the label: {', '.join(found)}. Leave them out of `features`."
+        f"Columns that are not of the rows: {', '.join(found)}. They describe the label."
         if found
-        else "No column describes the label."
+        else "Every column is one of the rows."
     )
     return Outcome("no_label_column", not found, sentence, {"columns": ", ".join(found)})
 

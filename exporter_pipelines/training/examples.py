@@ -103,10 +103,11 @@ def _by_time(
     assert windows.size is not None
     size, gap = sql.microseconds(windows.size), sql.microseconds(config.split.gap)
     every = sql.microseconds(windows.every or windows.size)
-    first = f"((_time - {size}) // {every} + 1)"
+    first = f"{sql.whole_parts(f'_time - {size}', every)} + 1"
+    last = sql.whole_parts("_time", every)
     return (
         f"SELECT *, w * {every} AS w_start, w * {every} + {size} AS w_end FROM (SELECT *, {group} "
-        f"AS g, unnest(generate_series({first}, _time // {every})) AS w FROM chosen "
+        f"AS g, unnest(generate_series({first}, {last})) AS w FROM chosen "
         f"WHERE {group} IS NOT NULL) WHERE "
         f"CASE split WHEN 'train' THEN w * {every} + {size} <= {boundaries.validation} "
         f"WHEN 'validation' THEN w * {every} >= {boundaries.validation + gap} "
@@ -118,7 +119,7 @@ def _by_time(
 def _by_rows(windows: Windows, group: str) -> str:
     assert windows.rows is not None
     rows, step = windows.rows, windows.step or windows.rows
-    first = f"greatest(0, -((-(p - {rows - 1})) // {step}))"
+    first = f"CASE WHEN p < {rows} THEN 0 ELSE (p - {rows} + {step}) // {step} END"
     return (
         f"SELECT *, NULL::BIGINT AS w_start, NULL::BIGINT AS w_end FROM (SELECT *, "
         f"unnest(generate_series({first}, p // {step})) AS w FROM (SELECT *, {group} AS g, "

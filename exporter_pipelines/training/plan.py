@@ -169,7 +169,8 @@ def find_boundaries(connection: duckdb.DuckDBPyConnection, config: TrainingSetCo
     """The first whole seconds before which `train`, and `train + validation`, of the rows are."""
     found = sql.row(
         connection,
-        "WITH seconds AS (SELECT _time // 1000000 AS s, count(*) AS n FROM labelled GROUP BY 1), "
+        f"WITH seconds AS (SELECT {sql.whole_parts('_time', 1_000_000)} AS s, count(*) AS n "
+        "FROM labelled GROUP BY 1), "
         "sums AS (SELECT s, sum(n) OVER (ORDER BY s) AS upto, sum(n) OVER () AS total FROM seconds)"
         " SELECT min(s) FILTER (upto >= ? * total) + 1, min(s) FILTER (upto >= ? * total) + 1 "
         "FROM sums",

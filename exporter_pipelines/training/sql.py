@@ -61,6 +61,11 @@ def condition(each: Condition) -> str:
     return f"{column} {'IN' if each.op == 'in' else 'NOT IN'} ({values})"
 
 
+def whole_parts(number: str, part: int) -> str:
+    """How many whole parts a number has, rounded down; `//` of DuckDB rounds toward zero."""
+    return f"(({number}) - ((({number}) % {part}) + {part}) % {part}) // {part}"
+
+
 def row(
     connection: duckdb.DuckDBPyConnection, query: str, values: Sequence[Any] = ()
 ) -> tuple[Any, ...]:

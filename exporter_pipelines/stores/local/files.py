@@ -179,7 +179,7 @@ def _make_single_folder(folder: Path) -> bool:
     with translate_os_errors(folder):
         if folder.is_dir():
             return False
-        if os.path.lexists(folder):
+        if os.path.lexists(folder) and not folder.is_dir():  # another process may create it now
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
         folder.mkdir(mode=FOLDER_MODE, exist_ok=True)  # another process may create it now, too
         folder.chmod(FOLDER_MODE)

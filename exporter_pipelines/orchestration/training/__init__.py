@@ -1,0 +1,1 @@
+"""Training sets as Dagster assets."""

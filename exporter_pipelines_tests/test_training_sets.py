@@ -1,0 +1,414 @@
+"""A training set: its content, what its bytes depend on, and the loaders that read it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from exporter_pipelines.contracts.training_set import SPLITS
+from exporter_pipelines.errors import (
+    ConfigurationError,
+    DayNotPublishedError,
+    UnknownNameError,
+)
+from exporter_pipelines.stores import LocalStore
+from exporter_pipelines.training.build import TrainingSetHeldError
+from exporter_pipelines_tests.support.training import (
+    DAYS,
+    HELD,
+    ROWS,
+    WINDOWS,
+    build,
+    checksums,
+    config,
+    fill,
+    publish,
+    rows_of,
+    table,
+)
+
+
+@pytest.fixture(scope="module")
+def backend(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("backend") / "app.db"
+    fill(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def published(backend: Path, tmp_path_factory: pytest.TempPathFactory) -> LocalStore:
+    """Eight days; never changed by a test."""
+    store = LocalStore(tmp_path_factory.mktemp("published"))
+    publish(backend, store)
+    return store
+
+
+@pytest.fixture
+def days(published: LocalStore, tmp_path: Path) -> LocalStore:
+    """A copy of the published days."""
+    shutil.copytree(published.root, tmp_path / "exports", symlinks=True)
+    return LocalStore(tmp_path / "exports")
+
+
+def test_rows_are_labelled_split_by_time_and_group_and_counted(days: LocalStore) -> None:
+    built = build(config(ROWS), days)
+    manifest = built.manifest
+    assert manifest.left_out_days == {HELD: "not published: logs"}
+    assert set(manifest.inputs["logs"]) == set(manifest.inputs["anomalies"]) == {*DAYS} - {HELD}
+    assert (
+        rows_of(built) + sum(manifest.rows_left_out.values()) == manifest.rows_read == 7 * 24 * 26
+    )
+    assert manifest.labels == {"anomalies by log_id = id": 7 * 24}
+    splits = [table(built, split) for split in SPLITS]
+    ids = [set(split["id"].to_pylist()) for split in splits]
+    assert sum(map(len, ids)) == len(set.union(*ids)) == rows_of(built)
+    devices = [set(split["device"].to_pylist()) for split in splits]
+    assert sum(map(len, devices)) == len(set.union(*devices))
+    positives = [row for split in splits for row in split.to_pylist() if row["label"] == 1]
+    assert positives
+    assert all(row["message"].startswith("login failed") for row in positives)
+    assert sum(split.positives for split in manifest.splits.values()) == len(positives)
+
+
+def test_files_are_even_and_train_is_shuffled(days: LocalStore) -> None:
+    built = build(config(ROWS), days)
+    for split in SPLITS:
+        files = built.manifest.splits[split].files
+        sizes = [file.rows for file in files]
+        assert max(sizes) - min(sizes) <= 1
+        assert max(sizes) <= 500
+        assert [Path(file.path).name for file in files] == [
+            f"{split}-{number:05}-of-{len(files):05}.parquet" for number in range(len(files))
+        ]
+    train = table(built, "train")["timestamp"].to_pylist()
+    assert train != sorted(train)
+    test = table(built, "test")["timestamp"].to_pylist()
+    assert test == sorted(test)
+
+
+@pytest.mark.parametrize("text", [ROWS, WINDOWS])
+def test_the_bytes_depend_on_days_and_settings_only(
+    days: LocalStore,
+    published: LocalStore,
+    tmp_path: Path,
+    text: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    expected = checksums(build(config(text), days, threads=1))
+    monkeypatch.setenv("TZ", "Asia/Kathmandu")
+    for threads in (2, 4):
+        again = tmp_path / f"again-{threads}"
+        shutil.copytree(published.root, again, symlinks=True)
+        assert checksums(build(config(text), LocalStore(again), threads=threads)) == expected
+    other = build(config(text, seed=8), LocalStore(again))
+    assert checksums(other) != expected
+
+
+def test_nothing_is_built_twice_and_a_changed_day_makes_a_new_version(
+    days: LocalStore, backend: Path, tmp_path: Path
+) -> None:
+    first = build(config(WINDOWS), days)
+    again = build(config(WINDOWS), days)
+    assert (first.unchanged, again.unchanged) == (False, True)
+    assert again.folder == first.folder
+    changed = tmp_path / "changed.db"
+    shutil.copy(backend, changed)
+    with sqlite3.connect(changed) as db:
+        db.execute("UPDATE logs SET message = 'login failed twice' WHERE id = 20")
+    publish(changed, days, DAYS[:1])
+    new = build(config(WINDOWS), days)
+    assert new.folder != first.folder
+    assert not new.unchanged
+    assert first.folder.is_dir()  # for its readers
+    latest = new.folder.parent / "latest"
+    assert latest.resolve() == new.folder.resolve()
+
+
+def test_a_damaged_version_is_built_again(days: LocalStore) -> None:
+    built = build(config(ROWS), days)
+    file = built.folder / built.manifest.splits["train"].files[0].path
+    file.write_bytes(file.read_bytes()[:-1])
+    again = build(config(ROWS), days)
+    assert not again.unchanged
+    assert checksums(again) == checksums(built)
+    assert file.stat().st_size == built.manifest.splits["train"].files[0].size_bytes
+
+
+def test_two_builds_at_once_give_one_version(days: LocalStore) -> None:
+    found = []
+    threads = [
+        threading.Thread(target=lambda: found.append(build(config(WINDOWS), days)))
+        for _ in range(2)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(each.unchanged for each in found) == [False, True]
+    home = found[0].folder.parent
+    assert sorted(path.name for path in home.iterdir() if path.name[0] != ".") == [
+        "latest",
+        found[0].folder.name,
+    ]
+
+
+_KILLED = """
+import os, signal, sys, yaml
+from pathlib import Path
+from exporter_pipelines.contracts.training_set import TrainingSetConfig
+from exporter_pipelines.stores import LocalStore
+from exporter_pipelines.training.build import build_training_set
+settings = TrainingSetConfig.model_validate(yaml.safe_load(sys.argv[2]))
+def report(line):
+    if line.startswith(sys.argv[3]):
+        os.kill(os.getpid(), signal.SIGKILL)
+build_training_set(settings, LocalStore(Path(sys.argv[1])), report=report)
+"""
+
+
+def test_a_killed_build_leaves_the_old_version(days: LocalStore) -> None:
+    old = build(config(WINDOWS), days)
+    text = WINDOWS + "seed: 9\n"
+    for moment in ("Reading", "Checking"):
+        done = subprocess.run(
+            [sys.executable, "-c", _KILLED, str(days.root), text, moment], check=False
+        )
+        assert done.returncode == -signal.SIGKILL
+        assert (old.folder.parent / "latest").resolve() == old.folder.resolve()
+        assert build(config(WINDOWS), days).unchanged
+    new = build(config(text), days)
+    assert not new.unchanged
+    assert not (new.folder.parent / ".building").exists() or not list(
+        (new.folder.parent / ".building").iterdir()
+    )
+
+
+def test_a_held_set_keeps_the_old_version_and_says_why(days: LocalStore) -> None:
+    old = build(config(WINDOWS), days)
+    with pytest.raises(TrainingSetHeldError, match=r"balance: .* at least 5000 positive") as held:
+        build(config(WINDOWS, checks={"min_positives": 5000}), days)
+    assert "The version before it stays" in str(held.value)
+    assert (old.folder.parent / "latest").resolve() == old.folder.resolve()
+
+
+def test_a_label_within_a_time_marks_the_rows_before_it(days: LocalStore) -> None:
+    labels = [{"dataset": "anomalies", "by": {"ip": "ip"}, "within": "2m"}]
+    built = build(config(ROWS, labels=labels), days)
+    positive = [row for split in SPLITS for row in table(built, split).to_pylist() if row["label"]]
+    failed = [row for row in positive if row["message"].startswith("login failed")]
+    assert failed
+    assert len(failed) % 6 == 0  # each burst as a whole
+    assert len(positive) < 1.2 * len(failed)  # and few ordinary rows
+
+
+def test_unlabelled_rows_are_negative_unknown_or_dropped(days: LocalStore) -> None:
+    negative, unknown = (
+        build(config(ROWS, name=how, unlabelled=how), days) for how in ("negative", "unknown")
+    )
+    assert table(negative, "train")["label"].null_count == 0
+    labels = table(unknown, "train")["label"]
+    assert labels.null_count == unknown.manifest.splits["train"].unlabelled > 0
+    with pytest.raises(TrainingSetHeldError, match="0 other examples"):
+        build(config(ROWS, unlabelled="drop"), days)
+
+
+def test_windows_of_rows_are_whole_and_do_not_cross_a_boundary(days: LocalStore) -> None:
+    windows = {"group": "device", "rows": 10, "step": 5}
+    built = build(config(WINDOWS, windows=windows), days)
+    for split in SPLITS:
+        found = table(built, split)
+        assert set(found["rows"].to_pylist()) <= {10}
+        assert {len(events) for events in found["events"].to_pylist()} <= {10}
+    assert built.manifest.rows_left_out["in_no_whole_window"] > 0
+
+
+def test_overlapping_windows_contain_each_row_twice(days: LocalStore) -> None:
+    plain = build(config(WINDOWS), days)
+    twice = build(
+        config(WINDOWS, name="twice", windows={"group": "device", "size": "30m", "every": "15m"}),
+        days,
+    )
+    rows = [sum(table(built, "train")["rows"].to_pylist()) for built in (plain, twice)]
+    assert rows[1] == pytest.approx(2 * rows[0], rel=0.02)
+
+
+def test_sampling_thins_train_only_and_keeps_labelled_rows(days: LocalStore) -> None:
+    sample = {"by": "level", "keep": {"INFO": 0.1}}
+    whole, thinned = (
+        build(config(ROWS), days),
+        build(config(ROWS, name="thin", sample=sample), days),
+    )
+    info = [table(built, "train")["level"].to_pylist().count("INFO") for built in (whole, thinned)]
+    assert 0.05 * info[0] < info[1] < 0.15 * info[0]
+    assert thinned.manifest.splits["train"].positives == whole.manifest.splits["train"].positives
+    assert thinned.manifest.splits["test"].rows == whole.manifest.splits["test"].rows
+
+
+def test_repeated_rows_are_left_out(days: LocalStore) -> None:
+    dedup = {"exact": ["device", "message"], "near": "template", "per": "set"}
+    built = build(config(ROWS, dedup=dedup, checks={"min_positives": 0}), days)
+    found = [
+        tuple(r.values())
+        for s in SPLITS
+        for r in table(built, s).select(["device", "event_id"]).to_pylist()
+    ]
+    assert len(found) == len(set(found))
+
+
+def test_published_loaders_read_the_set(days: LocalStore) -> None:
+    import duckdb
+    import pandas as pd
+    import polars as pl
+    from datasets import load_dataset
+
+    built = build(config(WINDOWS), days)
+    rows = built.manifest.splits["train"].rows
+    loaded = load_dataset(str(built.folder))
+    assert {split: len(loaded[split]) for split in SPLITS} == {
+        split: built.manifest.splits[split].rows for split in SPLITS
+    }
+    assert loaded["train"].features["events"].feature.dtype == "string"
+    streamed = load_dataset(str(built.folder), streaming=True, split="test")
+    assert next(iter(streamed))["device"].startswith("edge-")
+    pattern = f"{built.folder}/data/train-*.parquet"
+    assert len(pl.read_parquet(pattern)) == rows
+    assert duckdb.sql(f"SELECT count(*) FROM '{pattern}'").fetchall() == [(rows,)]
+    files = sorted(built.folder.glob("data/train-*.parquet"))
+    assert len(pd.concat(map(pd.read_parquet, files))) == rows
+
+
+def test_croissant_describes_the_set(days: LocalStore) -> None:
+    croissant = pytest.importorskip("mlcroissant")
+    built = build(config(WINDOWS), days)
+    path = built.folder / "croissant.json"
+    described = croissant.Dataset(str(path))
+    assert not described.metadata.ctx.issues.errors
+    found = list(described.records("examples", filters={"examples/split": "test"}))
+    assert len(found) == built.manifest.splits["test"].rows
+    assert isinstance(found[0]["examples/label"], int)
+    files = {
+        each["@id"]: each["sha256"]
+        for each in json.loads(path.read_text())["distribution"]
+        if each["@type"] == "cr:FileObject"
+    }
+    assert files == checksums(built)
+
+
+def test_an_attack_is_learned_and_permuted_labels_are_not(days: LocalStore) -> None:
+    import numpy as np
+    from sklearn.feature_extraction.text import CountVectorizer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.metrics import average_precision_score
+
+    built = build(config(WINDOWS), days)
+    train, test = (table(built, split).to_pandas() for split in ("train", "test"))
+    counts = CountVectorizer(analyzer=list)
+    known, new = counts.fit_transform(train.events), counts.transform(test.events)
+
+    def precision(labels: Any) -> float:
+        model = LogisticRegression(max_iter=1000).fit(known, labels)
+        return float(average_precision_score(test.label, model.predict_proba(new)[:, 1]))
+
+    assert precision(train.label) >= 0.8
+    chance = np.random.default_rng(7)
+    permuted = [precision(chance.permutation(train.label)) for _ in range(20)]
+    assert float(np.mean(permuted)) < 0.5 * precision(train.label)
+
+
+def test_the_layout_of_loghub_has_a_line_per_row(days: LocalStore) -> None:
+    import pandas as pd
+
+    built = build(config(ROWS, output={"layouts": ["loghub_csv"]}), days)
+    frame = pd.read_csv(built.folder / "loghub_csv" / "train.log_structured.csv")
+    assert list(frame.columns) == [
+        "LineId", "Label", "Timestamp", "Date", "Node", "Time", "Component", "Content", "EventId",
+        "EventTemplate",
+    ]  # fmt: skip
+    assert len(frame) == built.manifest.splits["train"].rows
+    assert (frame.Label != "-").sum() == built.manifest.splits["train"].positives
+    assert frame.Timestamp.is_monotonic_increasing
+    assert set(frame.EventTemplate) == {"GET <*> <*>", "login failed from <*>"}
+
+
+BY_ID = {"dataset": "anomalies", "by": {"log_id": "id"}}
+MISTAKES: list[tuple[dict[str, Any], str]] = [
+    ({"message": "text"}, "message: column 'text' does not exist"),
+    ({"features": ["nope"]}, "features: column 'nope' does not exist"),
+    ({"split": {"groups": "host"}}, "split.groups: column 'host' does not exist"),
+    ({"labels": [{"dataset": "anomalies", "by": {"ip": "ip"}}]}, "`within` is missing"),
+    (
+        {"labels": [{"dataset": "anomalies", "by": {"log_id": "message"}, "within": "5m"}]},
+        "'log_id' of anomalies is int64, but 'message' of logs is string",
+    ),
+    (
+        {
+            "labels": [
+                {
+                    "dataset": "anomalies",
+                    "by": {"log_id": "id"},
+                    "when": [{"column": "kind", "op": "is_null"}],
+                }
+            ]
+        },
+        "labels[0].when: column 'kind' does not exist",
+    ),
+]
+
+
+@pytest.mark.parametrize(("changes", "message"), MISTAKES)
+def test_a_setting_that_does_not_fit_the_days_is_refused(
+    days: LocalStore, changes: dict[str, Any], message: str
+) -> None:
+    with pytest.raises((ConfigurationError, UnknownNameError)) as refused:
+        build(config(ROWS, **changes), days)
+    assert message in str(refused.value)
+    assert not (days.root / "training_sets" / "rows" / "latest").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"days": {"first": "2026-11-01"}}, "write either first and last, or trailing"),
+        ({"days": {"first": "2026-11-09", "last": "2026-11-01"}}, "is before the first day"),
+        ({"split": {"train": 0.9, "validation": 0.1}}, "leave nothing for test"),
+        ({"windows": {"group": "device"}}, "write either size, or rows"),
+        ({"windows": {"group": "device", "size": "10 minutes"}}, "a duration is a whole number"),
+        (
+            {"labels": [{"dataset": "a", "by": {"ip": "ip"}, "within": "2h"}]},
+            "split.gap must be at least as long",
+        ),
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused(
+    changes: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        config(ROWS, **changes)
+
+
+def test_days_that_are_not_published_are_named(days: LocalStore) -> None:
+    with pytest.raises(DayNotPublishedError, match="no day from 2027-01-01 to 2027-01-03"):
+        build(config(ROWS, days={"first": "2027-01-01", "last": "2027-01-03"}), days)
+
+
+def test_conditions_choose_the_labels(days: LocalStore) -> None:
+    none = [
+        {
+            "dataset": "anomalies",
+            "by": {"log_id": "id"},
+            "when": [{"column": "severity", "op": "not_in", "value": ["high"]}],
+        }
+    ]
+    built = build(config(ROWS, labels=none, checks={"min_positives": 0}), days)
+    assert built.manifest.labels == {"anomalies by log_id = id": 0}
+    assert pa.compute.sum(table(built, "train")["label"]).as_py() == 0
