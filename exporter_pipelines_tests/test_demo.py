@@ -17,7 +17,7 @@ from exporter_pipelines_tests.support.datasets import dataset, export
 def test_seeding_is_done_once(empty_db: Backend) -> None:
     assert seed.seed_once(empty_db.url)
     assert not seed.seed_once(empty_db.url)
-    assert empty_db.run("SELECT count(*) FROM logs") == [(26_000,)]
+    assert empty_db.run("SELECT count(*) FROM logs") == [(31_703,)]
 
 
 def test_exports_of_the_sample_tell_its_story(

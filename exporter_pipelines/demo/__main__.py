@@ -15,6 +15,8 @@ from exporter_pipelines.errors import ConfigurationError
 from exporter_pipelines.extras import MissingExtraError, is_installed
 from exporter_pipelines.stores import layout
 
+TRAINING_SET = "failed_logins"
+
 
 def main() -> int:
     """Run the tour; 0 when the exports match the story of the sample."""
@@ -48,9 +50,21 @@ def main() -> int:
     arguments = ["export", *DATASETS, first, last]
     print(f"2. Exporting all three datasets:\n   exporter {' '.join(arguments)}", flush=True)
     summary = _run("exporter_pipelines", *arguments)
+    code = _build_training_set()
     report = _render_report(last)
-    print("3. What was written where:\n")
-    return print_summary(settings.output_root(), summary, report)
+    print("4. What was written where:\n")
+    return print_summary(settings.output_root(), summary, report) or code
+
+
+def _build_training_set() -> int:
+    """Build the training set of the sample; 0 if it is there afterwards."""
+    if not is_installed("training"):
+        print(f"3. No training set is built. {MissingExtraError('training')}")
+        return 0
+    print(f"3. Building a training set:\n   exporter train-set {TRAINING_SET}", flush=True)
+    print(_run("exporter_pipelines", "train-set", TRAINING_SET))
+    home = settings.output_root() / layout.TRAINING_SETS / TRAINING_SET
+    return 0 if (home / "latest").exists() else 1
 
 
 def _points_at_demo() -> bool:

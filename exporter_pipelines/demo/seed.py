@@ -14,10 +14,14 @@ from typing import Any
 
 import psycopg
 
+from exporter_pipelines.demo.attacks import attacks
+
 FIRST_DAY = dt.date(2026, 11, 1)
 DAYS = 14
 EMPTY_DAY = dt.date(2026, 11, 8)
 HELD_DAY = dt.date(2026, 11, 11)
+
+_FIRST_ID_OF_ATTACKS = 100_001
 
 STORY = (
     f"{EMPTY_DAY}: the backend was down; no rows at all, which is not the same as not exported.",
@@ -25,6 +29,8 @@ STORY = (
     "held.",
     "Every other day has a few rows that are rejected: missing messages, unknown levels, host "
     "names where addresses belong, scores above 1, infinite or NaN.",
+    "Every other day has bursts of failed logins on each device, and an anomaly for each burst: "
+    "what the training set `failed_logins` is about.",
 )
 
 _TABLES = """
@@ -63,10 +69,13 @@ def seed_once(url: str) -> bool:
             return False
         connection.execute(_TABLES)
         chance = random.Random(20261101)  # noqa: S311 - sample data
+        found = attacks([day for day in days() if day != EMPTY_DAY], _FIRST_ID_OF_ATTACKS)
         for table, rows in (
             ("logs", _logs(chance)),
             ("anomalies", _anomalies(chance)),
             ("ip_addresses", _ips(chance)),
+            ("logs", iter(found.logs)),
+            ("anomalies", iter(found.anomalies)),
         ):
             with connection.cursor().copy(f"COPY {table} FROM STDIN") as copy:
                 for row in rows:
@@ -111,7 +120,7 @@ def _logs(chance: random.Random) -> Iterator[tuple[Any, ...]]:
 
 
 def _anomalies(chance: random.Random) -> Iterator[tuple[Any, ...]]:
-    kinds = ("brute_force", "port_scan", "exfiltration", "beaconing")
+    kinds = ("dns_tunnel", "port_scan", "exfiltration", "beaconing")
     odd_scores = {5: 1.7, 17: float("inf"), 29: float("nan"), 41: None}
     for day in days():
         for position in range(0 if day == EMPTY_DAY else 120):
