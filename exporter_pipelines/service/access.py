@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from starlette.requests import HTTPConnection
 
-from exporter_pipelines import service_settings
+from exporter_pipelines import extras, service_settings
 from exporter_pipelines.errors import ConfigurationError
 from exporter_pipelines.service.addresses import Addresses, is_loopback
 from exporter_pipelines.service.audit import Audit
@@ -45,6 +45,8 @@ class Access:
             ConfigurationError: one is wrong, or the file of tokens is not usable.
         """
         provider, tokens_file = service_settings.provider(), service_settings.tokens_file()
+        if provider:
+            extras.require("oidc")
         read_tokens(tokens_file)
         tokens = TokenFile(tokens_file)
         key_file = tokens_file.with_name(f"{tokens_file.name}.session_key")

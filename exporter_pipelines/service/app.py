@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
@@ -25,8 +27,7 @@ def create_app(context: ServiceContext) -> ASGIApp:
     access = context.access or Access.of(
         port=options.port, prefix=options.prefix, read_only=options.read_only
     )
-    api = create_api(context)
-    api.state.access = access
+    api = create_api(replace(context, access=access))
     return Guard(api, access)
 
 
@@ -34,13 +35,18 @@ def create_api(context: ServiceContext) -> FastAPI:
     """The service without its guard: our routes, then the Dagster UI."""
     api = FastAPI(title="exporter_pipelines", docs_url=None, redoc_url=None, openapi_url=None)
     ui = dagster_ui(context)
-    api.state.context, api.state.ui = context, ui
+    api.state.context, api.state.ui, api.state.access = context, ui, context.access
     api.state.exports = exports = Exports(context, ui)
     api.state.history = History(context, exports.reader)
     api.state.watcher = Watcher(exports)
     api.state.readiness, api.state.prometheus = ReadinessChecks(context), registry_of(context)
     install_problems(api)
     api.add_middleware(AnsweredRequests, context=context)
+    if context.access and context.access.provider:
+        # Imported here: it needs the extra `oidc`.
+        from exporter_pipelines.service.routes import oidc_login
+
+        api.include_router(oidc_login.router, prefix=context.options.prefix)
     for router in ROUTERS:
         api.include_router(router, prefix=context.options.prefix)
     api.mount("/", ui.asgi())

@@ -29,7 +29,7 @@ async def show_login(request: Request, next: str = "") -> Response:  # noqa: A00
     """The form, or where its user wanted to go when nobody needs to log in."""
     there = own_path(request, next)
     who = principal_of(request)
-    return _redirect(there) if who and who.via == LOCAL.via else _page(request, there)
+    return _redirect(there) if who and who.via == LOCAL.via else login_form(request, there)
 
 
 @router.post("/login", include_in_schema=False)
@@ -40,7 +40,9 @@ async def log_in(request: Request) -> Response:
     try:
         cookie = _session_of(request, form.get("token", "").strip())
     except Refusal as refusal:
-        return _page(request, there, refusal)
+        response = login_form(request, there, refusal.detail, refusal.status)
+        response.headers.update(refusal.headers)
+        return response
     return _redirect(there, [cookie])
 
 
@@ -71,6 +73,20 @@ async def log_out_with_json(request: Request) -> Response:
     return response
 
 
+def login_form(request: Request, there: str, problem: str = "", status: int = 200) -> Response:
+    """The form, with what went wrong before."""
+    access, nonce = access_of(request), secrets.token_urlsafe(16)
+    html = login_page(
+        prefix=access.prefix,
+        next_path=there,
+        problem=problem,
+        provider=access.provider is not None,
+        nonce=nonce,
+    )
+    headers = {"content-security-policy": POLICY.format(nonce=nonce), "cache-control": "no-store"}
+    return HTMLResponse(html, status, headers)
+
+
 def own_path(request: Request, wanted: str) -> str:
     """Where to go after a login: a path of this service."""
     prefix = access_of(request).prefix
@@ -95,20 +111,6 @@ def _session_of(request: Request, token: str) -> str:
     found = identity.token(head_of(request), token)
     audit_details(request)["login"] = found.name
     return identity.sessions.cookie(identity.sessions.of_token(found), https=is_https(request))
-
-
-def _page(request: Request, there: str, refusal: Refusal | None = None) -> Response:
-    access, nonce = access_of(request), secrets.token_urlsafe(16)
-    html = login_page(
-        prefix=access.prefix,
-        next_path=there,
-        problem=refusal.detail if refusal else "",
-        provider=access.provider is not None,
-        nonce=nonce,
-    )
-    headers = {"content-security-policy": POLICY.format(nonce=nonce), "cache-control": "no-store"}
-    more = refusal.headers if refusal else {}
-    return HTMLResponse(html, refusal.status if refusal else 200, {**more, **headers})
 
 
 def _redirect(there: str, cookies: list[str] | None = None) -> Response:

@@ -1,0 +1,290 @@
+"""Logging in to the service: the form, sessions, and an OpenID provider."""
+
+from __future__ import annotations
+
+import urllib.request
+from collections.abc import Iterator
+from http.client import HTTPMessage
+from pathlib import Path
+from typing import IO, Any
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+from itsdangerous import TimestampSigner
+from starlette.testclient import TestClient
+
+from exporter_pipelines.errors import ConfigurationError
+from exporter_pipelines.service.access import Access
+from exporter_pipelines.service.app import create_app
+from exporter_pipelines.service.context import ServeOptions, ServiceContext
+from exporter_pipelines.service.tokens import add_token, read_tokens
+from exporter_pipelines_tests.support.in_process_service import in_process_service
+from exporter_pipelines_tests.support.oidc_provider import (
+    CLIENT,
+    FAULTS,
+    SECRET,
+    oidc_provider,
+)
+
+URL = "http://127.0.0.1:3000"
+OWN = {"Origin": URL}
+TLS = "https://exports.example.org"
+
+
+@pytest.fixture(scope="module")
+def provider() -> Iterator[str]:
+    with oidc_provider() as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def context(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceContext]:
+    """Its tokens are in the working directory."""
+    folder = tmp_path_factory.mktemp("login")
+    with in_process_service(folder, "demo", code_location=False) as service:
+        yield service.context
+
+
+def browser(context: ServiceContext, url: str = URL, **options: Any) -> TestClient:
+    """A browser that shows what an answer is, and keeps cookies."""
+    served = ServiceContext(context.workspace, context.store, ServeOptions(**options))
+    app = create_app(served)
+    return TestClient(app, url, follow_redirects=False, raise_server_exceptions=False)
+
+
+@pytest.fixture(scope="module")
+def token(context: ServiceContext) -> str:
+    """Of an operator."""
+    return add_token(Path(".tokens").absolute(), "alice", frozenset({"operator"}), None)
+
+
+def test_a_visitor_is_led_to_the_form_and_on_to_where_he_wanted_to_go(
+    context: ServiceContext, token: str
+) -> None:
+    visitor = browser(context)
+    visit = visitor.get("/runs/abc", headers={"Accept": "text/html"})
+    assert (visit.status_code, visit.headers["location"]) == (303, "/login?next=/runs/abc")
+    form = visitor.get(visit.headers["location"])
+    assert 'name="next" value="/runs/abc"' in form.text
+    assert "script" not in form.headers["content-security-policy"]
+    wrong = visitor.post("/login", data={"token": "x", "next": "/runs/abc"}, headers=OWN)
+    assert wrong.status_code == 401
+    assert 'role="alert"' in wrong.text
+    assert 'value="/runs/abc"' in wrong.text
+    right = visitor.post("/login", data={"token": token, "next": "/runs/abc"}, headers=OWN)
+    assert (right.status_code, right.headers["location"]) == (303, "/runs/abc")
+    cookie = right.headers["set-cookie"]
+    assert "HttpOnly; SameSite=Lax; Max-Age=43200" in cookie
+    assert token not in cookie
+    me = visitor.get("/api/v1/me").json()
+    assert (me["name"], me["via"]) == ("alice", "session")
+    assert visitor.post("/logout", headers=OWN).headers["location"] == "/login"
+    assert visitor.get("/api/v1/me").status_code == 401
+
+
+def test_what_the_form_repeats_is_escaped(context: ServiceContext, token: str) -> None:
+    page = browser(context).get('/login?next=/"><script>alert(1)</script>')
+    assert "<script>" not in page.text
+
+
+def test_a_program_can_log_in_with_json(context: ServiceContext, token: str) -> None:
+    program = browser(context)
+    assert program.post("/api/v1/login", json={"token": token}).status_code == 204
+    assert program.get("/api/v1/me").json()["name"] == "alice"
+    assert program.post("/api/v1/logout", headers=OWN).status_code == 204
+    for body in ("{}", "[]", '{"token": 1}', "{", "[" * 10_000):
+        json_type = {"Content-Type": "application/json"}
+        assert program.post("/api/v1/login", content=body, headers=json_type).status_code == 422
+
+
+def test_over_tls_the_cookie_belongs_to_this_host_alone(
+    context: ServiceContext, token: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EXPORTER_UI_URL", TLS)
+    answer = browser(context, TLS).post("/login", data={"token": token}, headers={"Origin": TLS})
+    cookie = answer.headers["set-cookie"]
+    assert cookie.startswith("__Host-exporter_session=")
+    assert "Path=/;" in cookie
+    assert cookie.endswith("; Secure")
+    below = browser(context, TLS, prefix="/e")
+    answer = below.post("/e/login", data={"token": token}, headers={"Origin": TLS})
+    assert answer.headers["location"] == "/e/"
+    cookie = answer.headers["set-cookie"]
+    assert cookie.startswith("__Secure-exporter_session=")
+    assert "Path=/e;" in cookie
+
+
+def test_a_session_ends_after_twelve_hours_and_with_another_key(
+    context: ServiceContext, token: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    visitor = browser(context)
+    with monkeypatch.context() as patch:
+        import time
+
+        past = int(time.time()) - 12 * 3600 - 5
+        patch.setattr(TimestampSigner, "get_timestamp", lambda _: past)
+        visitor.post("/login", data={"token": token}, headers=OWN)
+    assert visitor.get("/api/v1/me").status_code == 401
+    visitor = browser(context)
+    visitor.post("/login", data={"token": token}, headers=OWN)
+    assert visitor.get("/api/v1/me").status_code == 200
+    monkeypatch.setenv("EXPORTER_SESSION_KEY", "k" * 32)
+    other = browser(context)
+    other.cookies.update(visitor.cookies)
+    assert other.get("/api/v1/me").status_code == 401
+
+
+def test_the_key_of_sessions_is_made_once_and_kept_to_this_user(
+    context: ServiceContext, token: str
+) -> None:
+    browser(context).post("/login", data={"token": token}, headers=OWN)
+    file = Path(".tokens.session_key")
+    assert file.stat().st_mode & 0o777 == 0o600
+    file.chmod(0o644)
+    with pytest.raises(ConfigurationError, match="rm "):
+        _ = Access.of(port=3000).identity.sessions.signer
+    file.chmod(0o600)
+
+
+def test_who_needs_no_login_is_not_asked_for_one(
+    context: ServiceContext, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("EXPORTER_TOKENS_FILE", str(tmp_path / "none"))
+    local = TestClient(create_app(context), URL, client=("127.0.0.1", 1), follow_redirects=False)
+    assert local.get("/login").headers["location"] == "/"
+
+
+@pytest.fixture
+def with_provider(provider: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The settings for the provider."""
+    for name, value in {
+        "ISSUER": provider, "CLIENT_ID": CLIENT, "CLIENT_SECRET": SECRET,
+        "ROLES": "data-team:operator+quarantine, staff:viewer",
+    }.items():  # fmt: skip
+        monkeypatch.setenv(f"EXPORTER_OIDC_{name}", value)
+    return provider
+
+
+class _Stay(urllib.request.HTTPRedirectHandler):
+    """Does not follow a redirect."""
+
+    def redirect_request(
+        self, req: Any, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
+    ) -> None:
+        return None
+
+
+def through_the_provider(visitor: TestClient, user: str, next_path: str = "/runs/abc") -> str:
+    """The address at which the provider sends a user back, as a path."""
+    begun = visitor.get(f"/login/oidc?next={next_path}")
+    assert begun.status_code == 303, begun.text
+    try:
+        urllib.request.build_opener(_Stay).open(f"{begun.headers['location']}&user={user}")
+    except urllib.error.HTTPError as answer:
+        back = urlsplit(str(answer.headers["Location"]))
+        return f"{back.path}?{back.query}"
+    raise AssertionError("the provider did not send the user back")
+
+
+CROSS = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+
+
+@pytest.mark.parametrize(
+    ("user", "roles"),
+    [("alice", ["operator", "quarantine", "viewer"]), ("bob", ["viewer"]), ("solo", ["viewer"])],
+)
+def test_groups_at_the_provider_become_roles(
+    context: ServiceContext, with_provider: str, user: str, roles: list[str]
+) -> None:
+    visitor = browser(context)
+    assert "/login/oidc?next=" in visitor.get("/login").text
+    back = through_the_provider(visitor, user)
+    answer = visitor.get(back, headers=CROSS)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/runs/abc")
+    me = visitor.get("/api/v1/me").json()
+    assert (me["name"], me["roles"], me["via"]) == (user, roles, "oidc")
+    # The same answer again, as from the history of the browser.
+    assert visitor.get(back, headers=CROSS).status_code == 400
+
+
+def test_who_has_no_group_with_a_role_is_not_let_in(
+    context: ServiceContext, with_provider: str
+) -> None:
+    visitor = browser(context)
+    answer = visitor.get(through_the_provider(visitor, "eve"), headers=CROSS)
+    assert answer.status_code == 403
+    assert "None of your groups has a role here" in answer.text
+    assert visitor.get("/api/v1/me").status_code == 401
+
+
+@pytest.mark.parametrize("user", [*FAULTS, "unsigned", "shared-secret", "other-key"])
+def test_an_answer_that_is_not_the_provider_s_for_this_login_is_refused(
+    context: ServiceContext, with_provider: str, user: str
+) -> None:
+    visitor = browser(context)
+    answer = visitor.get(through_the_provider(visitor, user), headers=CROSS)
+    assert answer.status_code == 400, answer.text
+    assert visitor.get("/api/v1/me").status_code == 401
+
+
+def test_an_answer_to_another_browser_s_login_is_refused(
+    context: ServiceContext, with_provider: str
+) -> None:
+    mallory, victim = browser(context), browser(context)
+    back = through_the_provider(mallory, "alice")
+    assert victim.get(back, headers=CROSS).status_code == 400, "no cookie of a login"
+    through_the_provider(victim, "bob")
+    assert victim.get(back, headers=CROSS).status_code == 400, "the cookie of another login"
+    code = dict(parse_qsl(urlsplit(back).query))["code"]
+    own = dict(parse_qsl(urlsplit(through_the_provider(victim, "bob")).query))
+    forged = f"/login/oidc/callback?code={code}&state={own['state']}"
+    assert victim.get(forged, headers=CROSS).status_code == 403, "the code needs its verifier"
+
+
+def test_a_provider_that_does_not_answer_is_named(
+    context: ServiceContext, with_provider: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EXPORTER_OIDC_ISSUER", "http://127.0.0.1:1")
+    answer = browser(context).get("/login/oidc")
+    assert answer.status_code == 502
+    assert "The provider does not answer" in answer.text
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("EXPORTER_OIDC_ISSUER", "http://login.example.org", "https://"),
+        ("EXPORTER_OIDC_ROLES", "data-team:admin", "does not exist"),
+        ("EXPORTER_OIDC_ROLES", "data-team", "name:role"),
+        ("EXPORTER_OIDC_CLIENT_ID", "", "EXPORTER_OIDC_CLIENT_ID"),
+        ("EXPORTER_SERVE_HOSTS", "https://*.example.org", "not an address"),
+        ("EXPORTER_PROXY_SECRET", "short", "16 characters"),
+        ("EXPORTER_PROXY_PEERS", "10.0.0.5", "EXPORTER_PROXY_SECRET"),
+        ("EXPORTER_SESSION_KEY", "short", "openssl rand"),
+    ],
+)
+def test_a_wrong_setting_is_refused_at_the_start(
+    with_provider: str, monkeypatch: pytest.MonkeyPatch, name: str, value: str, said: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigurationError) as caught:
+        Access.of(port=3000)
+    assert said in str(caught.value)
+    assert value == "" or "SECRET" not in name or value not in str(caught.value)
+
+
+def test_tokens_have_names_roles_and_ends(context: ServiceContext, tmp_path: Path) -> None:
+    import datetime as dt
+
+    file = tmp_path / "t"
+    ended = dt.datetime.now(dt.UTC) - dt.timedelta(minutes=2)
+    add_token(file, "old", frozenset({"viewer"}), ended)
+    [old] = read_tokens(file)
+    assert not old.is_valid()
+    for line, said in (
+        ("x", "name:role"), ("a b:viewer:" + "0" * 64, "name with"), ("a:viewer:123", "SHA-256"),
+        ("a:admin:" + "0" * 64, "role"), ("a:viewer:" + "0" * 64 + ":soon", "2027-01-31T0930Z"),
+    ):  # fmt: skip
+        file.write_text(f"# comment\n{line}\n")
+        with pytest.raises(ConfigurationError, match=said):
+            read_tokens(file)
