@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Any
 
 import yaml
@@ -72,7 +73,7 @@ def _card(
     config = dataset.config
     format_, name = format_named(config.format), dataset.name
     files = loaded_files(dataset)
-    header = yaml.safe_dump(_hugging_face(schema, format_, files), sort_keys=False)
+    header = _hugging_face(schema.columns, format_, files)
     columns = [_row(column) for column in schema.columns]
     export = Export(name, schema, config.compression, f"{name}/{files}")
     return "\n".join(
@@ -119,17 +120,20 @@ def _other_formats(name: str, files: str, others: Sequence[OtherDays]) -> Iterat
     )
 
 
-def _hugging_face(schema: RowSchema, format_: type[Format], files: str) -> dict[str, Any]:
-    """The header that Hugging Face's `datasets` reads."""
-    features = [{"name": c.name, "dtype": _feature(c, format_)} for c in schema.columns]
+@lru_cache(maxsize=8)  # 1.6 ms, needed again for each day of a range
+def _hugging_face(columns: tuple[Column, ...], format_: type[Format], files: str) -> str:
+    """The header that Hugging Face's `datasets` reads, as YAML."""
+    features = [{"name": c.name, "dtype": _feature(c, format_)} for c in columns]
     config = {
         "config_name": "default",
         "data_files": [{"split": "train", "path": files}],
     }
-    return {
+    header = {
         "configs": [config],
         "dataset_info": [{"config_name": "default", "features": features}],
     }
+    text: str = yaml.safe_dump(header, sort_keys=False)
+    return text
 
 
 def _feature(column: Column, format_: type[Format]) -> str:

@@ -28,7 +28,6 @@ from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_
 from dagster._core.storage.sql import create_engine
 from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
 from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
-from dagster._serdes import serialize_value
 from sqlalchemy import func, select
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.pool import QueuePool
@@ -98,17 +97,17 @@ class KeptEngines(SqliteEventLogStorage):
         if not waiting:
             return
         run_id = waiting[0].run_id
-        statement = self.prepare_insert_event_batch(waiting)
+        insert, rows = SqlEventLogStorageTable.insert(), list(map(self._event_to_row, waiting))
         with self.run_connection(run_id) as connection:
-            connection.execute(statement)
+            connection.execute(insert, rows)
         with self.index_connection() as connection:
-            connection.execute(statement)
+            connection.execute(insert, rows)
             newest = connection.execute(select(func.max(SqlEventLogStorageTable.c.id))).scalar_one()
             ids = range(newest - len(waiting) + 1, newest + 1)  # nobody else can write now
             planned = self._planned(connection, waiting)
             new = [
-                self._execution(event, storage_id)
-                for event, storage_id in zip(waiting, ids, strict=True)
+                self._execution(event, row["event"], storage_id)
+                for event, row, storage_id in zip(waiting, rows, ids, strict=True)
                 if _check_of(event) not in planned
             ]
             if new:
@@ -135,7 +134,7 @@ class KeptEngines(SqliteEventLogStorage):
         )
         return {(row[0], row[1], row[2]) for row in found}
 
-    def _execution(self, event: EventLogEntry, storage_id: int) -> dict[str, Any]:
+    def _execution(self, event: EventLogEntry, stored: str, storage_id: int) -> dict[str, Any]:
         """The row of an evaluation that was not planned."""
         evaluation = event.get_dagster_event().asset_check_evaluation_data
         target = evaluation.target_materialization_data
@@ -145,7 +144,7 @@ class KeptEngines(SqliteEventLogStorage):
             "check_name": evaluation.check_name,
             "run_id": event.run_id,
             "execution_status": (status.SUCCEEDED if evaluation.passed else status.FAILED).value,
-            "evaluation_event": serialize_value(event),
+            "evaluation_event": stored,
             "evaluation_event_timestamp": dt.datetime.fromtimestamp(
                 event.timestamp, dt.UTC
             ).replace(tzinfo=None),
