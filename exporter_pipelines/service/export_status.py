@@ -234,6 +234,7 @@ def _result(key: Key, day: ExportDay) -> Result:
         rows_rejected=found.rejected if found else None,
         size_bytes=found.size_bytes if found else None,
         problem=day.problem,
+        action=found.action if found else None,
         docs_entry=found.docs_entry if found else None,
         lost_rows=found.lost_rows if found else None,
         run_id=day.run_id,

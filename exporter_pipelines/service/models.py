@@ -96,6 +96,8 @@ class Result(Response):
     rows_rejected: int | None = None
     size_bytes: int | None = None
     problem: str | None = None
+    action: str | None = None
+    """What to do about a held day."""
     docs_entry: str | None = None
     """Heading in docs/failures.md, as a link names it."""
     lost_rows: int | None = None

@@ -6,10 +6,11 @@ import logging
 import secrets
 import traceback
 from collections.abc import Mapping
+from http import HTTPStatus
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -23,6 +24,7 @@ from exporter_pipelines.errors import (
     printable_lines,
 )
 from exporter_pipelines.service.context import context_of
+from exporter_pipelines.service.page.rendering import page, wants_page
 from exporter_pipelines.service.problems import MEDIA_TYPE, FieldError, Problem
 
 _LOG = logging.getLogger("exporter.service")
@@ -44,20 +46,28 @@ def install_problems(api: FastAPI) -> None:
     api.add_middleware(LastHandler)
 
 
-def respond(request: Request, problem: Problem) -> JSONResponse:
-    """The response of a problem."""
+def respond(request: Request, problem: Problem) -> Response:
+    """The response of a problem: a page for a browser that asked for one, else a document."""
+    if wants_page(request):
+        title = HTTPStatus(problem.status).phrase
+        found = page(
+            request, "problem.html", problem.status,
+            title=title, detail=problem.detail, anchor=problem.anchor,
+        )  # fmt: skip
+        found.headers.update(problem.headers)
+        return found
     docs = context_of(request).url("/docs/")
     return JSONResponse(
         problem.document(request.url.path, docs), problem.status, problem.headers, MEDIA_TYPE
     )
 
 
-def _problem(request: Request, error: Exception) -> JSONResponse:
+def _problem(request: Request, error: Exception) -> Response:
     assert isinstance(error, Problem)
     return respond(request, error)
 
 
-def _validation(request: Request, error: Exception) -> JSONResponse:
+def _validation(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     found = error.errors()
     in_body = any(each["loc"][0] == "body" for each in found)
@@ -101,13 +111,13 @@ def _is_json(request: Request) -> bool:
     )
 
 
-def _http(request: Request, error: Exception) -> JSONResponse:
+def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     problem = Problem(error.status_code, str(error.detail), headers=error.headers or {})
     return respond(request, problem)
 
 
-def _exporter(request: Request, error: Exception) -> JSONResponse:
+def _exporter(request: Request, error: Exception) -> Response:
     assert isinstance(error, ExporterError)
     status = next((status for kind, status in _STATUSES if isinstance(error, kind)), 503)
     headers = {"Retry-After": "30"} if status == 503 else {}
@@ -144,7 +154,7 @@ class LastHandler:
                 raise RuntimeError(f"the response ended early, see error {reference}") from None
 
 
-def _unexpected(request: Request, reference: str) -> JSONResponse:
+def _unexpected(request: Request, reference: str) -> Response:
     detail = f"An unexpected error. The log of the service has it as error {reference}."
     return respond(request, Problem(500, detail, anchor="an-unexpected-error"))
 

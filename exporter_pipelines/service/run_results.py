@@ -35,6 +35,7 @@ class DayResult:
         status: `published`, `held` or `failed`.
         rows, rejected, size_bytes: Of the published day.
         problem: Why it was not published.
+        action: What to do about it, if the day is held.
         docs_entry: Heading in docs/failures.md about it.
         lost_rows: Rows of the published export that the source has lost, if this holds the day.
     """
@@ -44,6 +45,7 @@ class DayResult:
     rejected: int | None = None
     size_bytes: int | None = None
     problem: str | None = None
+    action: str | None = None
     docs_entry: str | None = None
     lost_rows: int | None = None
 
@@ -152,6 +154,7 @@ def _not_published(metadata: Any) -> DayResult:
     return DayResult(
         "held" if anchor == DayHeldError.docs_anchor else "failed",
         problem=str(metadata[NOT_PUBLISHED].value),
+        action=str(metadata["action"].value) if "action" in metadata else None,
         docs_entry=anchor,
         lost_rows=_number(metadata, "rows_gone"),
     )

@@ -16,20 +16,27 @@ _REASON = "The published export stays: an operator keeps it."
 
 
 def record_kept_days(store: Store, dataset: str, days: Sequence[str]) -> None:
+    """As `record_kept_days_in`, in the instance of DAGSTER_HOME."""
+    with dg.DagsterInstance.get() as instance:
+        record_kept_days_in(instance, store, dataset, days)
+
+
+def record_kept_days_in(
+    instance: dg.DagsterInstance, store: Store, dataset: str, days: Sequence[str]
+) -> None:
     """Record the published exports of kept days, and passed checks, in the instance's history.
 
     Args:
+        instance: Has the history.
         store: The exports.
         dataset: Its name.
         days: Days that an operator keeps. A day with a damaged manifest is left out.
     """
-    instance = dg.DagsterInstance.get()
-    with instance:
-        for day in days:
-            manifest = Manifest.if_readable(store.read_manifest(dataset, day))
-            if manifest is None:
-                continue
-            instance.report_runless_asset_event(day_materialization(manifest, store, _REASON))
-            verdicts = KeptDay(manifest, _REASON).verdicts()
-            for event in day_evaluations(instance, dataset, day, verdicts, None):
-                instance.report_runless_asset_event(event)
+    for day in days:
+        manifest = Manifest.if_readable(store.read_manifest(dataset, day))
+        if manifest is None:
+            continue
+        instance.report_runless_asset_event(day_materialization(manifest, store, _REASON))
+        verdicts = KeptDay(manifest, _REASON).verdicts()
+        for event in day_evaluations(instance, dataset, day, verdicts, None):
+            instance.report_runless_asset_event(event)

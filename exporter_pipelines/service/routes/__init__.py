@@ -5,6 +5,7 @@ from fastapi import APIRouter
 from exporter_pipelines.service.routes import (
     api_docs,
     datasets,
+    documents,
     export,
     exports,
     files,
@@ -12,6 +13,7 @@ from exporter_pipelines.service.routes import (
     login,
     me,
     metrics,
+    page,
     unknown,
 )
 
@@ -25,6 +27,8 @@ ROUTERS: list[APIRouter] = [
     metrics.router,
     export.router,
     api_docs.router,
+    documents.router,
+    page.router,
     unknown.router,
 ]
 """In the order in which paths are matched."""

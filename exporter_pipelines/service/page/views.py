@@ -1,0 +1,185 @@
+"""What the templates of the exports page show, as they need it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from exporter_pipelines.errors import ConfigurationError
+from exporter_pipelines.reporting.page import charts_of
+from exporter_pipelines.service.context import ServiceContext
+from exporter_pipelines.service.day_states import held_days
+from exporter_pipelines.service.models import Export, ExportSummary, Result
+from exporter_pipelines.service.principals import Principal, Role
+from exporter_pipelines.stores.layout import report_index
+
+MARKS = {
+    "published": "\N{CHECK MARK}",
+    "held": "!",
+    "failed": "\N{MULTIPLICATION X}",
+    "running": "\N{BLACK RIGHT-POINTING TRIANGLE}",
+    "pending": "\N{MIDDLE DOT}",
+    "cancelled": "\N{EN DASH}",
+}
+"""State of a day -> what its cell shows, so that color is not the only difference."""
+
+SOURCES = {
+    "page": "this page",
+    "rest": "API",
+    "ui": "Dagster",
+    "schedule": "schedule",
+    "sensor": "sensor",
+    "cli": "command",
+}
+"""Where an export was started -> its name on the page."""
+
+STATES = ("pending", "running", "completed", "held", "failed", "cancelled")
+LIVE = ("pending", "running")
+_REASONS_SHOWN = 10
+_MOST_DAYS_OF_A_DOWNLOAD = 366
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A dataset or preset in the form; `problem` says why it cannot be exported."""
+
+    name: str
+    is_preset: bool
+    description: str
+    problem: str
+
+
+@dataclass(frozen=True)
+class Card:
+    """An export as a card.
+
+    Attributes:
+        export: It.
+        still_held: (dataset, day) of days that are held now; a hold may have ended meanwhile.
+    """
+
+    export: Export
+    still_held: frozenset[tuple[str, str]]
+
+    @property
+    def name(self) -> str:
+        """Its title, or what it exports."""
+        return name_of(self.export)
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it has not ended."""
+        return self.export.status in LIVE
+
+    @property
+    def strips(self) -> Iterator[tuple[str, list[Result]]]:
+        """Dataset -> its days, in order."""
+        for dataset in self.export.datasets:
+            days = [each for each in self.export.results if each.dataset == dataset]
+            yield dataset, sorted(days, key=lambda each: each.day)
+
+    @property
+    def reasons(self) -> list[Result]:
+        """The days that were held or failed."""
+        return [
+            each
+            for each in self.export.results
+            if each.status in ("held", "failed") and each.problem
+        ]
+
+    @property
+    def first_reasons(self) -> list[Result]:
+        """Those that are shown at once."""
+        return self.reasons[:_REASONS_SHOWN]
+
+    @property
+    def more_reasons(self) -> list[Result]:
+        """Those that are shown on demand."""
+        return self.reasons[_REASONS_SHOWN:]
+
+    def is_still_held(self, result: Result) -> bool:
+        """Whether the hold of a day has not ended."""
+        return (result.dataset, str(result.day)) in self.still_held
+
+
+def card_of(context: ServiceContext, export: Export) -> Card:
+    """The card of an export."""
+    lost = [each for each in export.results if each.lost_rows is not None]
+    held = {
+        (dataset, day)
+        for dataset in {each.dataset for each in lost}
+        for day in held_days(
+            context.store, dataset, [str(each.day) for each in lost if each.dataset == dataset]
+        )
+    }
+    return Card(export, frozenset(held))
+
+
+def choices(context: ServiceContext) -> list[Choice]:
+    """All datasets, then all presets, also those whose definition has a mistake."""
+    found = []
+    for each in sorted(context.definitions, key=lambda each: (each.is_preset, each.name)):
+        try:
+            description = context.definitions.checked(each).config.description
+            problem = ""
+        except ConfigurationError as error:
+            description, problem = "", str(error)
+        found.append(Choice(each.name, each.is_preset, description, problem))
+    return found
+
+
+def name_of(export: ExportSummary) -> str:
+    """The title of an export, or what it exports."""
+    return export.title or f"{', '.join(export.datasets)}, {days_of(export)}"
+
+
+def days_of(export: ExportSummary) -> str:
+    """The day, or the first and the last one."""
+    first, last = export.start_date, export.end_date
+    return str(first) if first == last else f"{first} to {last}"
+
+
+def duration_of(export: ExportSummary) -> float | None:
+    """Seconds from start to end; None before the end."""
+    if export.started_at is None or export.ended_at is None:
+        return None
+    return (export.ended_at - export.started_at).total_seconds()
+
+
+def downloads(context: ServiceContext, export: ExportSummary) -> list[tuple[str, str]]:
+    """(dataset, path): the published days of an export, as they are now."""
+    if not export.days.get("published"):
+        return []
+    if (export.end_date - export.start_date).days >= _MOST_DAYS_OF_A_DOWNLOAD:
+        return []
+    names = context.definitions.exported_names()
+    return [(name, _download(context, export, name)) for name in export.datasets if name in names]
+
+
+def _download(context: ServiceContext, export: ExportSummary, dataset: str) -> str:
+    """JSON Lines can be joined into one file; other formats come as an archive."""
+    try:
+        format_ = context.definitions.named(dataset).config.format
+    except ConfigurationError:  # its published days are still there
+        format_ = ""
+    shape = "concat" if format_ == "jsonl" else "tar"
+    days = f"start_date={export.start_date}&end_date={export.end_date}"
+    return context.url(f"/api/v1/datasets/{quote(dataset)}/rows?{days}&missing=skip&as={shape}")
+
+
+def charts(context: ServiceContext) -> str | None:
+    """The charts of the newest export report; None if there is none."""
+    try:
+        html = report_index(context.store.root).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return None  # the page says that there is no report
+    return charts_of(html)
+
+
+def reason_not(who: Principal | None, role: Role, what: str) -> str:
+    """Why a button is disabled; empty if it is not."""
+    if who is None or who.may(role):
+        return ""
+    roles: Sequence[str] = sorted(who.roles)
+    return f"{what} needs the role {role}. {who.name} has {' and '.join(roles) or 'no role'}."

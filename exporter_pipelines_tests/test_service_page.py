@@ -1,0 +1,300 @@
+"""The exports page and its forms, the documentation, cards and report, as a browser gets them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+
+from exporter_pipelines.service.models import Export
+from exporter_pipelines.service.page.documents import html_of, pages
+from exporter_pipelines_tests.support.backends import (
+    ANOMALIES,
+    IPS,
+    LOGS,
+    Backend,
+    fresh_database,
+)
+from exporter_pipelines_tests.support.in_process_service import (
+    InProcessService,
+    in_process_service,
+)
+from exporter_pipelines_tests.support.waiting import wait_until
+from exporter_pipelines_tests.support.web_pages import WebPage
+
+ONE, TWO, THREE, FOUR = (f"2026-11-{day:02}" for day in range(1, 5))
+NONE = "\N{EN DASH}"
+HTML = {"accept": "text/html,*/*"}
+
+
+@pytest.fixture(scope="module")
+def backend(postgres_url: str) -> Iterator[Backend]:
+    with fresh_database(postgres_url) as backend:
+        backend.run(";".join((LOGS, ANOMALIES, IPS)))
+        backend.add_logs(ONE, 200)
+        backend.add_logs(TWO, 200, first_id=1_000, level="odd")
+        backend.add_logs(THREE, 30, first_id=5_000)
+        yield backend
+
+
+@pytest.fixture(scope="module")
+def running(
+    backend: Backend, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[InProcessService]:
+    with in_process_service(tmp_path_factory.mktemp("page"), backend.url) as service:
+        yield service
+
+
+def browser(service: InProcessService, *roles: str) -> TestClient:
+    client = service.client(*(roles or ("operator",)))  # type: ignore[arg-type]
+    client.headers.update(HTML)
+    return client
+
+
+def form(**fields: object) -> dict[str, object]:
+    return {
+        "datasets": ["logs"], "start_date": ONE, "end_date": THREE, "title": "", "batch_rows": "",
+    } | fields  # fmt: skip
+
+
+def ended(service: InProcessService, path: str) -> Export:
+    client = service.client("viewer")
+    return wait_until(
+        lambda: Export.model_validate(client.get(f"/api/v1{path}").json()),
+        "the export has ended",
+        until=lambda found: found.ended_at is not None,
+    )
+
+
+@pytest.fixture(scope="module")
+def held(running: InProcessService) -> Export:
+    """An export that was started with the form, one day of which is held."""
+    answer = browser(running).post("/exports", data=form(title="First <b>try</b>"))
+    assert answer.status_code == 303, answer.text
+    return ended(running, answer.headers["location"])
+
+
+def test_the_form_starts_an_export_once(running: InProcessService, held: Export) -> None:
+    assert (held.status, held.source, held.user) == ("held", "page", "alice")
+    assert {str(each.day): each.status for each in held.results} == {
+        ONE: "published", TWO: "held", THREE: "published",
+    }  # fmt: skip
+    sent = form(end_date=ONE, key="the-same")
+    first, second = (browser(running).post("/exports", data=sent) for _ in range(2))
+    changed = browser(running).post("/exports", data=sent | {"start_date": ONE, "title": "new"})
+    paths = [each.headers["location"] for each in (first, second, changed)]
+    assert paths[0] == paths[1] != paths[2]
+    for path in paths[1:]:
+        ended(running, path)
+
+
+def test_the_page_of_an_export_says_why_a_day_is_held_and_what_to_do(
+    running: InProcessService, held: Export
+) -> None:
+    page = WebPage(browser(running).get(f"/exports/{held.id}").text)
+    assert page.heading == "First <b>try</b>"
+    assert f"logs {TWO} held" in page.text
+    assert "200 of 200 rows rejected" in page.text
+    assert "What to do: Look at the rejected rows in the quarantine file." in page.text
+    assert {
+        "/docs/failures#a-day-is-held",
+        f"/assets/logs?view=partitions&partition={TWO}",
+        f"/runs/{held.results[1].run_id}",
+        f"/api/v1/datasets/logs/days/{ONE}/manifest",
+        f"/api/v1/datasets/logs/rows?start_date={ONE}&end_date={THREE}&missing=skip&as=concat",
+    } <= page.links
+    assert f"/api/v1/datasets/logs/days/{TWO}/quarantine" not in page.links
+    with_role = WebPage(browser(running, "operator", "quarantine").get(f"/exports/{held.id}").text)
+    assert f"/api/v1/datasets/logs/days/{TWO}/quarantine" in with_role.links
+    assert page.problems() == []
+
+
+def test_history_and_numbers_are_on_the_page(running: InProcessService, held: Export) -> None:
+    page = WebPage(browser(running).get("/exports").text)
+    row = next(row for row in page.rows("history") if "First <b>try</b>" in row[0])
+    assert f"logs, {ONE} to {THREE}" in row[0]
+    assert row[1] == "held"
+    assert row[4:6] == ["2 of 3", "230"]
+    assert row[6].startswith("alice")
+    assert "Success rate" in page.text
+    assert page.problems() == []
+    none = WebPage(browser(running).get("/exports?status=failed&user=nobody").text)
+    assert "No export matches the filter." in none.text
+    wrong = browser(running).get("/exports?status=odd")
+    assert wrong.status_code == 200
+    assert "The filter status cannot have this value." in wrong.text
+
+
+def test_a_preview_shows_the_rows_of_each_day(running: InProcessService, held: Export) -> None:
+    answer = browser(running, "viewer").post("/exports/preview", data=form(only=["held"]))
+    page = WebPage(answer.text)
+    assert page.rows("preview")[1:] == [[TWO, "logs", "held", "200", NONE]]
+    assert page.checked == {"logs", "held"}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "field", "message"),
+    [
+        ({"datasets": []}, "datasets", "Choose at least one dataset."),
+        ({"datasets": ["../etc"]}, "datasets", "is no dataset. The datasets are"),
+        ({"start_date": "1.11."}, "start_date", "Choose the first day."),
+        ({"start_date": "2026-10-01"}, "start_date", "is before the first day"),
+        ({"end_date": "2026-10-31"}, "end_date", "is before start_date"),
+        ({"batch_rows": "5"}, "batch_rows", "from 1,000 to 500,000"),
+        ({"only": ["odd"]}, "only", "This value is not possible."),
+    ],
+)
+def test_a_mistake_is_shown_at_its_field_and_the_rest_stays(
+    running: InProcessService, wrong: dict[str, object], field: str, message: str
+) -> None:
+    answer = browser(running).post("/exports", data=form(title="keep me") | wrong)
+    assert answer.status_code == 422
+    page = WebPage(answer.text)
+    assert message in page.text_of(f"{field}-mistake")
+    assert page.values["title"] == "keep me"
+    assert page.problems() == []
+
+
+def test_a_viewer_sees_why_nothing_can_be_started(running: InProcessService, held: Export) -> None:
+    for path in ("/exports", f"/exports/{held.id}"):
+        page = WebPage(browser(running, "viewer").get(path).text)
+        enabled = {button.text for button in page.buttons if "disabled" not in button.attributes}
+        assert enabled <= {"Preview", "Filter"}
+        assert "needs the role exporter. alice has viewer." in page.text
+        assert page.problems() == []
+    for path in ("", f"/{held.id}/cancel", f"/{held.id}/rerun", "/held/keep", "/held/accept"):
+        answer = browser(running, "viewer").post(f"/exports{path}", data=form())
+        assert answer.status_code == 403, path
+        assert "needs the role" in WebPage(answer.text).text
+    for path in ("/held/keep", "/held/accept"):
+        assert browser(running, "exporter").post(f"/exports{path}", data=form()).status_code == 403
+
+
+def test_an_operator_keeps_or_accepts_a_day_that_lost_rows(
+    running: InProcessService, backend: Backend, held: Export
+) -> None:
+    backend.run("DELETE FROM logs WHERE timestamp::date = %s", [ONE])
+    backend.run("DELETE FROM logs WHERE timestamp::date = %s", [THREE])
+    lost = ended(running, browser(running).post("/exports", data=form()).headers["location"])
+    assert [each.lost_rows for each in lost.results] == [200, None, 30]
+    page = WebPage(browser(running).get(f"/exports/{lost.id}").text)
+    assert "200 rows of the published export are not in the source any more." in page.text
+    assert page.problems() == []
+    disabled = WebPage(browser(running, "exporter").get(f"/exports/{lost.id}").text)
+    assert "To decide needs the role operator. alice has exporter." in disabled.text
+
+    decision = {"dataset": "logs", "day": ONE, "export": lost.id}
+    unconfirmed = browser(running).post("/exports/held/keep", data=decision)
+    assert unconfirmed.status_code == 422
+    kept = browser(running).post("/exports/held/keep", data=decision | {"confirm": "yes"})
+    assert kept.headers["location"] == f"/exports/{lost.id}?done=kept"
+    after = WebPage(browser(running).get(kept.headers["location"]).text)
+    assert "The published export is kept." in after.text
+    assert "200 rows of the published export" not in after.text
+    again = browser(running).post("/exports/held/keep", data=decision | {"confirm": "yes"})
+    assert again.status_code == 409
+
+    accepted = browser(running).post(
+        "/exports/held/accept", data=decision | {"day": THREE, "confirm": "yes"}
+    )
+    done = ended(running, accepted.headers["location"])
+    assert (done.status, done.title) == ("completed", f"Loss accepted: logs {THREE}")
+    assert [each.rows_exported for each in done.results] == [0]
+
+
+def test_an_export_that_ended_cannot_be_cancelled_but_repeated(
+    running: InProcessService, held: Export
+) -> None:
+    answer = browser(running).post(f"/exports/{held.id}/cancel")
+    assert answer.status_code == 409
+    assert "The export has ended" in WebPage(answer.text).text
+    again = browser(running).post(f"/exports/{held.id}/rerun")
+    assert [str(each.day) for each in ended(running, again.headers["location"]).results] == [TWO]
+
+
+def test_pages_allow_no_foreign_content(running: InProcessService, held: Export) -> None:
+    for path in ("/exports", f"/exports/{held.id}", "/docs/", "/exports/datasets/logs"):
+        answer = browser(running, "viewer").get(path)
+        assert answer.status_code == 200, path
+        policy = answer.headers["content-security-policy"]
+        assert "default-src 'none'" in policy
+        assert "unsafe" not in policy
+        page = WebPage(answer.text)
+        nonces = {each.attributes["nonce"] for each in page.elements("script", "link[rel=style")}
+        assert all(f"'nonce-{nonce}'" in policy for nonce in nonces)
+        assert not page.inline_styles_and_handlers()
+        assert page.problems() == []
+
+
+def test_an_unknown_export_and_wrong_forms_are_pages_with_a_reason(
+    running: InProcessService,
+) -> None:
+    unknown = browser(running).get("/exports/nothing")
+    assert unknown.status_code == 404
+    assert WebPage(unknown.text).problems() == []
+    as_json = running.client("viewer").get("/exports/nothing")
+    assert as_json.headers["content-type"] == "application/problem+json"
+    assert browser(running).post("/exports", json={}).status_code == 415
+    too_many = {f"field{number}": "x" for number in range(300)}
+    assert browser(running).post("/exports", data=too_many).status_code == 400
+
+
+def test_each_link_in_the_documentation_works(running: InProcessService) -> None:
+    client = browser(running, "viewer")
+    texts = dict.fromkeys(pages(), "")
+    links = set()
+    for name in texts:
+        answer = client.get("/docs/" if name == "README" else f"/docs/{name}")
+        assert answer.status_code == 200, name
+        page, texts[name] = WebPage(answer.text), answer.text
+        assert page.problems() == [], name
+        links |= {
+            (name, answer.url.join(link))
+            for link in page.links
+            if "://" not in link and not link.startswith(("/exports", "/assets"))
+        }
+    assert len(links) > 100
+    for name, link in links:
+        target = link.path.removeprefix("/docs/") or "README"
+        if target == "manifest.schema.json":
+            assert client.get(link.path).json()["title"] == "Manifest"
+            continue
+        assert target in texts, f"{name} links to {link}"
+        assert not link.fragment or f'id="{link.fragment}"' in texts[target], f"{name}: {link}"
+
+
+def test_markdown_brings_no_html_and_headings_have_the_ids_of_github() -> None:
+    title, body = html_of(
+        "# A `title`\n\n<script>alert(1)</script>\n\n## What to do?\n\n## What to do?\n\n"
+        "[x](javascript:alert(1)) [y](quality.md#checks) [z](../CHANGELOG.md)\n"
+    )
+    assert title == "A title"
+    assert "<script" not in body
+    assert 'href="javascript' not in body
+    assert re.findall(r'id="([^"]*)"', body) == ["a-title", "what-to-do", "what-to-do-1"]
+    assert 'href="quality#checks"' in body
+    assert 'href="changelog"' in body
+
+
+def test_the_report_is_served_with_the_files_that_it_links_to(
+    running: InProcessService, held: Export
+) -> None:
+    client = browser(running, "viewer")
+    missing = client.get("/exports/report/")
+    assert missing.status_code == 404
+    assert "There is no export report yet." in WebPage(missing.text).text
+    report = Path(running.store.root) / "report" / "index.html"
+    report.parent.mkdir()
+    report.write_text(
+        f'<a href="../logs/data/date={ONE}/_manifest.json">m</a><!-- charts -->'
+        "<svg></svg><!-- end of charts -->"
+    )
+    assert client.get("/exports/report").headers["location"] == "/exports/report/"
+    assert client.get("/exports/report/").text == report.read_text()
+    manifest = client.get(f"/exports/logs/data/date={ONE}/_manifest.json", follow_redirects=True)
+    assert manifest.json()["partition"] == ONE
+    assert "<svg></svg>" in client.get("/exports").text
+    report.unlink()
