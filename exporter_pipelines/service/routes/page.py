@@ -1,7 +1,7 @@
 """The exports page: `/exports`, a page for each export, and the forms on them.
 
 For people who do not think in partitions. Forms work without a script, and lead to a page that can
-be loaded again.
+be loaded again. The role is a parameter before the form: who may not send it is not told about it.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def exports(request: Request, _: Viewer) -> Response:
 
 
 @router.post("")
-def start(request: Request, fields: Fields, principal: Exporter) -> Response:
+def start(request: Request, principal: Exporter, fields: Fields) -> Response:
     """Start an export, and go to its page."""
     form = ExportForm.of(fields)
     try:
@@ -71,7 +71,7 @@ def start(request: Request, fields: Fields, principal: Exporter) -> Response:
 
 
 @router.post("/preview")
-def preview(request: Request, fields: Fields, _: Viewer) -> Response:
+def preview(request: Request, _: Viewer, fields: Fields) -> Response:
     """The form again, with the rows of each day that it asks for."""
     form = ExportForm.of(fields)
     try:
@@ -84,7 +84,7 @@ def preview(request: Request, fields: Fields, _: Viewer) -> Response:
 
 
 @router.post("/held/keep")
-def keep(request: Request, fields: Fields, _: Operator) -> Response:
+def keep(request: Request, _: Operator, fields: Fields) -> Response:
     """Keep the published export of a held day."""
     dataset, day = _decided(request, fields)
     audit_details(request)["kept"] = f"{dataset} {day}"
@@ -93,7 +93,7 @@ def keep(request: Request, fields: Fields, _: Operator) -> Response:
 
 
 @router.post("/held/accept")
-def accept(request: Request, fields: Fields, principal: Operator) -> Response:
+def accept(request: Request, principal: Operator, fields: Fields) -> Response:
     """Export a held day again although its source has lost rows."""
     dataset, day = _decided(request, fields)
     audit_details(request)["loss_accepted"] = f"{dataset} {day}"
