@@ -8,6 +8,7 @@ import hashlib
 import json
 import re
 import threading
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -18,11 +19,15 @@ import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
+from exporter_pipelines import service_settings
 from exporter_pipelines.contracts.manifest import Manifest
-from exporter_pipelines.service.app import create_api
+from exporter_pipelines.service import throttle
+from exporter_pipelines.service.app import create_api, create_app
 from exporter_pipelines.service.openapi import api_routes, role_of
+from exporter_pipelines.service.tokens import add_token
 from exporter_pipelines_tests.support.api_clients import asynchronous, client_of
 from exporter_pipelines_tests.support.backends import ANOMALIES, IPS, LOGS, Backend, fresh_database
+from exporter_pipelines_tests.support.openapi_cases import document_of, failures_of
 from exporter_pipelines_tests.support.service import Service, service
 
 ONE, TWO, THREE = "2026-11-01", "2026-11-02", "2026-11-03"
@@ -55,6 +60,8 @@ def running(source: Backend, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         "EXPORTER_TIMEZONE": "UTC",
         "EXPORTER_SOURCE_URL": source.url,
         "EXPORTER_OUTPUT_URL": str(folder / "exports"),
+        "EXPORTER_TOKENS_FILE": str(folder / "tokens"),
+        "EXPORTER_AUDIT_FILE": str(folder / "audit.jsonl"),
     }
     with service(folder / "home", settings) as found:
         yield found
@@ -555,3 +562,23 @@ def test_many_requests_at_a_time(api: FastAPI, ended: Mapping[str, Any]) -> None
     with ThreadPoolExecutor(8) as pool:
         answers = [*pool.map(lambda _: client.get(ended["links"]["self"]), range(40))]
     assert {answer.status_code for answer in answers} == {200}
+
+
+def test_every_operation_answers_as_documented(
+    running: Service, ended: Mapping[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As an operator through the guard; no error of the server but the 503 that is documented."""
+    monkeypatch.setattr(throttle, "_ALLOWED", 10_000)  # wrong tokens are sent, too
+    roles = frozenset({"operator", "quarantine"})
+    token = add_token(service_settings.tokens_file(), "olga", roles, None)
+    credentials = {"Authorization": f"Bearer {token}"}
+    document = document_of(create_app(running.context), credentials)
+    real = {"dataset": "logs", "day": ONE, "export_id": ended["id"]}
+    running.context.answered.clear()
+    assert list(failures_of(document, credentials, real, examples=5)) == []
+    statuses = Counter[str]()
+    for (_, status), number in running.context.answered.items():
+        statuses[status] += number
+    assert statuses["200"] > 40, statuses
+    assert statuses["422"] > 50, statuses
+    assert statuses["500"] == 0, statuses

@@ -172,7 +172,7 @@ def test_card_and_schema(service: FastAPI, viewer: TestClient) -> None:
         (f"{DAYS}/{DAY}/files/_manifest.json", 404, "does not exist"),
         (f"{DAYS}/{DAY}/files/..%2f..%2f..%2fetc%2fpasswd", 404, ""),
         (f"{DAYS}/{DAY}/files/..", 404, ""),
-        (f"{DAYS}/{DAY}/files/%00", 404, "does not exist"),
+        (f"{DAYS}/{DAY}/files/%00", 422, "/name"),
         (f"{DAYS}/2026-13-01/manifest", 422, "/day"),
         (f"{DAYS}/20261101/manifest", 422, "Write a day as YYYY-MM-DD."),
         (f"{DAYS}/0/manifest", 422, "Write a day as YYYY-MM-DD."),

@@ -88,7 +88,8 @@ class Guard:
     def _refuse_endpoint(self, head: Head, who: Principal | None) -> None:
         """What needs no route to be refused: no credentials, and parts of Dagster's web server."""
         if head.method not in _METHODS:
-            raise Refusal(405, "method", "The method is not one of the service.")
+            allowed = {"allow": ", ".join(_METHODS)}
+            raise Refusal(405, "method", "The method is not one of the service.", allowed)
         if head.path in _OPEN:
             return
         if who is None:

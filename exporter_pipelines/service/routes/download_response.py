@@ -15,7 +15,8 @@ from exporter_pipelines.service.problem_responses import respond
 from exporter_pipelines.service.problems import Problem
 
 _RANGE = re.compile(r"bytes=(?:(\d{1,18})-(\d{0,18})|-(\d{1,18}))")
-_BYTES = {"schema": {"type": "string", "format": "binary"}}
+_BYTES = {"type": "string", "format": "binary"}
+_CONTENT = {kind: {"schema": {} if kind == "application/json" else _BYTES} for kind in MEDIA_TYPES}
 
 DOCUMENTED: dict[int | str, dict[str, Any]] = {
     200: {

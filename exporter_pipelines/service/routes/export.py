@@ -170,7 +170,7 @@ def _wanted(
     end, until = _one_of("end_date", end_date, "endDate", config.endDate)
     first, last = first_day(start, timezone, at), last_day(end, timezone, until)
     if last < first:
-        raise wrong(until[1:], f"There is no day from {start} to {end}.")
+        raise wrong(until[1:], f"There is no day from {start!r} to {end!r}.")
     return ExportRequest(
         datasets=datasets, start_date=first, end_date=last, batch_rows=config.batchSize
     )
@@ -179,7 +179,7 @@ def _wanted(
 def _one_of(name: str, in_query: str | None, field: str, in_body: str | None) -> tuple[str, str]:
     """The value that was sent, and the pointer to it."""
     if in_query is not None and in_body is not None and in_query != in_body:
-        raise wrong(field, f"It is {in_body}, but {name} in the query is {in_query}.")
+        raise wrong(field, f"It is {in_body!r}, but {name} in the query is {in_query!r}.")
     if in_query is not None:
         return in_query, f"/{name}"
     if in_body is not None:

@@ -34,7 +34,11 @@ Viewer = Annotated[Principal, needs("viewer")]
 Exporter = Annotated[Principal, needs("exporter")]
 
 ExportId = Annotated[
-    str, Path(description="Of an export, or of a Dagster run or backfill.", max_length=100)
+    str,
+    Path(
+        description="Of an export, or of a Dagster run or backfill.",
+        pattern="^[A-Za-z0-9_-]{1,100}$",
+    ),
 ]
 Key = Annotated[
     str,
@@ -120,7 +124,7 @@ async def one(
         200: {
             "description": "Server-sent events: `status` with the export whenever it has changed. "
             "The stream ends when the export has ended.",
-            "content": {"text/event-stream": {"schema": {"type": "string"}}},
+            "content": {"text/event-stream": {"schema": {}}},
         },
     },
 )

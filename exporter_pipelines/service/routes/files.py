@@ -29,7 +29,9 @@ from exporter_pipelines.service.routes.parameters import (
 router = APIRouter(prefix="/api/v1/datasets/{dataset}", tags=["files"])
 Viewer = Annotated[Principal, needs("viewer")]
 
-FileName = Annotated[str, Path(description="As the manifest names it.", max_length=255)]
+FileName = Annotated[
+    str, Path(description="As the manifest names it.", pattern="^[A-Za-z0-9._=-]{1,255}$")
+]
 _DOCUMENTED = documented(404, 409, 416, 503, more=DOCUMENTED)
 
 
