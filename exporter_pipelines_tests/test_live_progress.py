@@ -103,6 +103,18 @@ def test_three_batches_are_enough_for_an_estimate(clock: Clock) -> None:
     assert meter.now().eta_s == pytest.approx(0.3)
 
 
+def test_the_export_takes_at_least_as_long_as_the_day_in_progress(clock: Clock) -> None:
+    meter = Meter(10, clock)
+    for day in range(9):
+        meter.begin("logs", str(day))
+        clock.now += 1
+        meter.end()
+    meter.begin("logs", "the large one")
+    clock.now += 10
+    meter.batch(10, 100)
+    assert meter.now().day_eta_s == meter.now().eta_s == pytest.approx(90)
+
+
 def test_a_day_without_rows_counts_when_it_has_ended(clock: Clock) -> None:
     meter = Meter(2, clock)
     meter.begin("logs", ONE)

@@ -101,6 +101,8 @@ class Meter:
         share = min((self._ended + self._share) / max(self._days, 1), 1.0)
         read = self._rows / self._total if self._total else 0.0
         known = of_day >= _ESTIMATE_AFTER_S or self._batch >= _ESTIMATE_AFTER_BATCHES
+        day_eta_s = remaining(of_day, read) if known else None
+        of_all = remaining(elapsed, share) if known or self._ended else None
         return Progress(
             dataset=self._dataset,
             day=self._day,
@@ -115,8 +117,9 @@ class Meter:
             rows_per_s=self._rows / max(of_day, 1e-6),
             day_share=self._share,
             share=share,
-            day_eta_s=remaining(of_day, read) if known else None,
-            eta_s=remaining(elapsed, share) if known or self._ended else None,
+            day_eta_s=day_eta_s,
+            # Days differ in size: by their number alone, less could be left than this day takes.
+            eta_s=None if of_all is None else max(of_all, day_eta_s or 0.0),
         )
 
     def _begin_attempt(self) -> None:

@@ -83,7 +83,7 @@ class StatusReader:
             **dict(line),
             progress_pct=percent,
             rows_per_s=_round(sum(each.rows_per_s for each in found.live.values()) or None),
-            eta_s=_round(remaining(elapsed, percent / 100)) if known else None,
+            eta_s=_eta(remaining(elapsed, percent / 100), found) if known else None,
             current_batch=live.batch if live else None,
             total_batches_estimate=live.batches if live else None,
             current_dataset=live.dataset if live else None,
@@ -217,6 +217,12 @@ def _share(runs: ExportRuns, found: ExportDays) -> float:
     text = runs.tags.get(DAYS_TAG, "")
     days = int(text) if text.isascii() and text.isdigit() else 0
     return (ended + shares) / max(len(found.days), days)
+
+
+def _eta(of_all: float | None, found: ExportDays) -> float | None:
+    """Seconds that are left: those of the share that is left, but not less than one run needs."""
+    of_runs = [live.eta_s for live in found.live.values() if live.eta_s is not None]
+    return None if of_all is None else round(max([of_all, *of_runs]), 1)
 
 
 def _newest(live: Mapping[str, Progress]) -> Progress | None:

@@ -91,9 +91,10 @@ class ProgressLog:
         ])  # fmt: skip
 
     def _write(self, parts: list[str]) -> None:
+        own = self._run.now().eta_s
         left = remaining(self._clock() - self._started, self._run.export_share())
-        if left is not None and self._run.now().eta_s is not None:
-            parts.append(f"export done in about {duration(left)}")
+        if left is not None and own is not None:
+            parts.append(f"export done in about {duration(max(left, own))}")
         self._log.info(f"{self._dataset} {self._day}: {', '.join(parts)}")
 
     def _due(self, now: Progress) -> bool:
