@@ -19,6 +19,7 @@ from dagster._daemon.run_coordinator.queued_run_coordinator_daemon import (
 )
 
 from exporter_pipelines.definitions import build
+from exporter_pipelines.orchestration.dagster_internals.web_server import open_workspace
 from exporter_pipelines_tests.support.projects import ROOT
 
 POOL = "exporter_source_url"
@@ -29,12 +30,16 @@ def submit(instance: dg.DagsterInstance, *names: str) -> None:
     job = build().get_repository_def().get_implicit_global_asset_job_def()
     location = RegisteredCodeLocationOrigin("exporter_pipelines")
     origin = RemoteJobOrigin(RemoteRepositoryOrigin(location, "__repository__"), job.name)
-    for name in names:
-        run = instance.create_run_for_job(
-            job, asset_selection=frozenset({dg.AssetKey(name)}), remote_job_origin=origin
-        )
-        # Where the run would be started is of no matter before it leaves the queue.
-        instance.run_coordinator.submit_run(SubmitRunContext(run, workspace=None))  # type: ignore[arg-type]
+    # Where the run would be started is of no matter before it leaves the queue.
+    nowhere = Path("workspace.yaml")
+    nowhere.write_text("load_from: []\n")
+    with open_workspace(instance, nowhere) as workspace:
+        for name in names:
+            run = instance.create_run_for_job(
+                job, asset_selection=frozenset({dg.AssetKey(name)}), remote_job_origin=origin
+            )
+            submitted = SubmitRunContext(run, workspace.create_request_context())
+            instance.run_coordinator.submit_run(submitted)
 
 
 @pytest.mark.parametrize("file", ["dagster.yaml", "deploy/dagster.yaml"])
