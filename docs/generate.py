@@ -1,8 +1,9 @@
 """Writes the parts of the documentation that follow from code: `make docs`.
 
 Between `<!-- table: NAME -->` and `<!-- end -->` of a page stands a table of the fields of a
-model; docs/manifest.schema.json is the JSON Schema of the manifest. A test fails when either is
-not what the code says.
+model, with `endpoints` as the name that of the endpoints of the service, and with
+`fields_NAME` that of a model of the API. docs/manifest.schema.json is the JSON Schema of the
+manifest. A test fails when one of them is not what the code says.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import json
 import re
 from pathlib import Path
 
+from fastapi import FastAPI
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
@@ -23,6 +25,10 @@ from exporter_pipelines.contracts import (
     retention,
     source_config,
 )
+from exporter_pipelines.service import export_models
+from exporter_pipelines.service.api_page.page import kind_of
+from exporter_pipelines.service.openapi import openapi_document
+from exporter_pipelines.service.routes import ROUTERS
 from exporter_pipelines.transforms.level_aliases import LevelAliases
 
 DOCS = Path(__file__).parent
@@ -50,7 +56,15 @@ _MARKED = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 def rendered(page: str) -> str:
     """The text of a page with its tables made anew."""
-    return _MARKED.sub(lambda match: match[1] + _table(MODELS[match[2]]) + match[3], page)
+    return _MARKED.sub(lambda match: match[1] + _table_named(match[2]) + match[3], page)
+
+
+def _table_named(name: str) -> str:
+    if name == "endpoints":
+        return _endpoints()
+    if name.startswith("fields_"):
+        return _fields(getattr(export_models, name.removeprefix("fields_")))
+    return _table(MODELS[name])
 
 
 def manifest_schema() -> str:
@@ -68,6 +82,30 @@ def _table(model: type[BaseModel]) -> str:
             continue  # only read, from manifests of an earlier version
         value = _example(info) if examples else _default(info)
         rows.append(f"| `{info.alias or name}` | {value} | {info.description} |")
+    return "\n".join(rows) + "\n"
+
+
+def _endpoints() -> str:
+    """Method, path, role and purpose of every endpoint in the OpenAPI document."""
+    api = FastAPI()
+    for router in ROUTERS:
+        api.include_router(router)
+    rows = ["| method and path | role | what it does |", "|---|---|---|"]
+    for path, operations in openapi_document(api)["paths"].items():
+        for method, operation in operations.items():
+            text = " ".join(operation.get("description", operation["summary"]).split())
+            role = f"`{operation['x-role']}`" if operation["x-role"] else "none"
+            rows.append(f"| `{method.upper()} {path}` | {role} | {text.split('. ')[0]} |")
+    return "\n".join(rows) + "\n"
+
+
+def _fields(model: type[BaseModel]) -> str:
+    """Name, type and meaning of the fields of a model of the API."""
+    rows = ["| field | type | meaning |", "|---|---|---|"]
+    properties = model.model_json_schema()["properties"]
+    for name, info in model.model_fields.items():
+        kind = kind_of(properties[name])
+        rows.append(f"| `{name}` | {kind} | {' '.join((info.description or '').split())} |")
     return "\n".join(rows) + "\n"
 
 

@@ -38,11 +38,24 @@ def kinds_of_error() -> list[type[ExporterError]]:
     return [kind for kind in found if kind.__module__.startswith("exporter_pipelines.")]
 
 
-def test_every_error_has_an_entry_that_names_it() -> None:
-    entries = {
+def entries_of_the_page() -> dict[str, str]:
+    """Anchor -> text."""
+    return {
         re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-"): text
         for heading, text in re.findall(r"^## (.*)\n((?:(?!## ).*\n)*)", PAGE, re.MULTILINE)
     }
+
+
+def test_every_problem_of_the_service_has_an_entry() -> None:
+    entries = entries_of_the_page()
+    code = [file.read_text() for file in (ROOT / "exporter_pipelines/service").rglob("*.py")]
+    anchors = {name for text in code for name in re.findall(r'anchor[^"\n]*= ?"([a-z-]+)"', text)}
+    assert {"a-request-is-refused", "a-role-is-missing"} <= anchors
+    assert anchors <= entries.keys()
+
+
+def test_every_error_has_an_entry_that_names_it() -> None:
+    entries = entries_of_the_page()
     kinds = kinds_of_error()
     assert len(kinds) > 20
     for kind in kinds:

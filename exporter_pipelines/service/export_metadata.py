@@ -10,7 +10,6 @@ import datetime as dt
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from exporter_pipelines.contracts.manifest import Manifest
 from exporter_pipelines.service.export_models import (
@@ -18,12 +17,11 @@ from exporter_pipelines.service.export_models import (
     ExportMetadata,
     ExportStatus,
     HistoryItem,
+    Status,
 )
 from exporter_pipelines.service.models import Export, ExportState, ExportSummary
 from exporter_pipelines.service.watching import ENDED
 from exporter_pipelines.stores import LocalStore
-
-Status = Literal["pending", "running", "completed", "failed"]
 
 _STATUSES: dict[ExportState, Status] = {
     "pending": "pending", "running": "running", "completed": "completed",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -49,3 +50,15 @@ class Slots:
         finally:
             if got:
                 self.release(user)
+
+
+_OPEN_FILES = 65_536
+
+
+def allow_many_open_files() -> None:
+    """Raise this process's limit of open files: a range of days has all of its files open."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    unlimited = hard == resource.RLIM_INFINITY
+    wanted = _OPEN_FILES if unlimited else min(hard, _OPEN_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

@@ -18,6 +18,7 @@ from exporter_pipelines.project_lock import only_one, refuse_a_port_in_use
 from exporter_pipelines.service.access import Access
 from exporter_pipelines.service.app import create_app
 from exporter_pipelines.service.context import ServeOptions, ServiceContext
+from exporter_pipelines.service.limits import allow_many_open_files
 from exporter_pipelines.stores import LocalStore
 
 _MAX_HEAD_BYTES = 32 * 1024
@@ -40,6 +41,7 @@ def serve(
         ready: Is made when the service answers. Who asks for it holds the lock of the project, and
             says where the service is.
     """
+    allow_many_open_files()
     with (
         _alone(url, ready),
         _listening(options) as listener,

@@ -66,7 +66,7 @@ def _operation(
         [
             Field(
                 f"{each['name']} ({each['in']})",
-                _kind(each["schema"]),
+                kind_of(each["schema"]),
                 each.get("required", False),
                 each.get("description", ""),
             )
@@ -95,19 +95,19 @@ def _fields(document: dict[str, Any], schema: dict[str, Any]) -> Iterator[Field]
         found = document["components"]["schemas"][reference.rpartition("/")[2]]
     for name, each in found.get("properties", {}).items():
         required = name in found.get("required", ())
-        yield Field(name, _kind(each), required, each.get("description", ""))
+        yield Field(name, kind_of(each), required, each.get("description", ""))
 
 
-def _kind(schema: dict[str, Any]) -> str:
+def kind_of(schema: dict[str, Any]) -> str:
     """The type of a value, in a few words."""
     if options := schema.get("anyOf"):
-        return " or ".join(dict.fromkeys(map(_kind, options)))
+        return " or ".join(dict.fromkeys(map(kind_of, options)))
     if reference := schema.get("$ref"):
         return str(reference.rpartition("/")[2])
     if values := schema.get("enum", [schema["const"]] if "const" in schema else None):
         return " or ".join(str(value) for value in values)
     kind = str(schema.get("format", schema.get("type", "any")))
     if kind == "array":
-        return f"list of {_kind(schema.get('items', {}))}"
+        return f"list of {kind_of(schema.get('items', {}))}"
     low, high = schema.get("minimum"), schema.get("maximum")
     return f"{kind} {low} to {high}" if low is not None and high is not None else kind
