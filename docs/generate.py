@@ -8,6 +8,7 @@ manifest. A test fails when one of them is not what the code says.
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import re
 from pathlib import Path
@@ -24,6 +25,7 @@ from exporter_pipelines.contracts import (
     refinements,
     retention,
     source_config,
+    training_set,
 )
 from exporter_pipelines.service import export_models
 from exporter_pipelines.service.api_page.page import kind_of
@@ -40,6 +42,10 @@ MODELS: dict[str, type[BaseModel]] = {
     "FilterConfig": refinements.FilterConfig,
     "LateDataConfig": late_data.LateDataConfig,
     "RetentionConfig": retention.RetentionConfig,
+    "TrainingSetConfig": training_set.TrainingSetConfig,
+    "LabelSource": training_set.LabelSource,
+    "Windows": training_set.Windows,
+    "SplitSettings": training_set.SplitSettings,
     "Removed": retention.Removed,
     "Entry": ledger.Entry,
     "level_aliases": LevelAliases.Params,
@@ -120,6 +126,8 @@ def _default(info: FieldInfo) -> str:
     if info.default_factory in (ledger.now, ledger.new_id):
         return "generated"
     default = info.get_default(call_default_factory=True, validated_data={})
+    if isinstance(default, dt.timedelta):
+        return f"`{default.total_seconds() / 3600:g}h`"
     if isinstance(default, BaseModel):
         default = default.model_dump(mode="json")
     return f"`{json.dumps(default)}`"

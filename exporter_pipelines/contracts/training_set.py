@@ -205,13 +205,20 @@ class TrainingSetConfig(Strict):
         "negative",
         description="Rows without a label: `negative` (0), `unknown` (null), or left out.",
     )
-    dedup: Dedup = Dedup()
-    sample: Sample | None = None
-    windows: Windows | None = Field(None, description="Null for one example per row.")
-    split: SplitSettings = SplitSettings()
+    dedup: Dedup = Field(Dedup(), description="Repeated rows to leave out, see below.")
+    sample: Sample | None = Field(None, description="Frequent rows to thin, see below.")
+    windows: Windows | None = Field(
+        None, description="Examples made of several rows, see below; null for one per row."
+    )
+    split: SplitSettings = Field(SplitSettings(), description="How rows are divided, see below.")
     seed: int = Field(7, ge=0, le=2**31 - 1, description="Of the shuffling, sampling and groups.")
-    output: Output = Output()
-    checks: CheckSettings = CheckSettings()
+    output: Output = Field(
+        Output(), description="`rows_per_file`: most examples per file. `layouts`: `[loghub_csv]`."
+    )
+    checks: CheckSettings = Field(
+        CheckSettings(),
+        description="`min_positives`: in each split. `max_overlap_pct`: see `exact_overlap` below.",
+    )
 
     @model_validator(mode="after")
     def _gap_covers_labels(self) -> Self:

@@ -33,6 +33,8 @@ _KEPT = 2
 class BuildingElsewhereError(OutputUnavailableError):
     """Another process was still building the same set when the wait ended."""
 
+    docs_anchor = "a-training-set-is-not-built"
+
 
 class VersionedFolder:
     """The versions of one training set.
