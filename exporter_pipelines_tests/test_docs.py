@@ -16,6 +16,8 @@ from exporter_pipelines.contracts.source_rules import SOURCE_RULES
 from exporter_pipelines.engine.judge import CHECKS
 from exporter_pipelines.formats.compression import COMPRESSIONS
 from exporter_pipelines.orchestration.exports.assets import ExportConfig
+from exporter_pipelines.service import export_models
+from exporter_pipelines.service.models import ExportMetrics
 from exporter_pipelines_tests.support.datasets import dataset, export
 from exporter_pipelines_tests.support.projects import ROOT
 
@@ -105,6 +107,38 @@ def test_counted_changes_are_documented() -> None:
     names |= {"numeric_rounded", "timestamp_truncated"}  # by the sources
     for name in names:
         assert f"`{name}`" in (DOCS / "types.md").read_text(), name
+
+
+def test_names_of_the_first_specification_are_where_the_table_says() -> None:
+    page = (DOCS / "api.md").read_text().partition("## Names of the first specification")[2]
+    rows = dict(re.findall(r"^\| `(\w+(?:\.\w+)?)` \| (.*) \|$", page, re.MULTILINE))
+    assert list(rows) == [
+        "DataExporter.export_logs", "DataExporter.export_anomalies", "DataExporter.export_ips",
+        "DataValidator", "DataTransformer", "ExportMetadata", "DataValidationResult",
+    ]  # fmt: skip
+    for text in rows.values():
+        paths = re.findall(r"`(exporter_pipelines\.[\w.]+)`", text)
+        assert paths, text
+        for module, _, name in (path.rpartition(".") for path in paths):
+            assert callable(getattr(importlib.import_module(module), name)), (module, name)
+
+
+def test_the_fields_of_the_named_paths_are_those_of_the_table() -> None:
+    page = (DOCS / "api.md").read_text().partition("## `/export`")[2]
+    rows = re.findall(r"^\| `(?:POST|GET) /export.*?\| (.*?) \| (.*?) \|$", page, re.MULTILINE)
+    started, status, history, metrics = (
+        set(re.findall(r"`(\w+)`", f"{specified} {more}")) for specified, more in rows
+    )
+    assert started == set(export_models.ExportMetadata.model_fields)
+    assert status == set(export_models.ExportStatus.model_fields)
+    assert history | started == set(export_models.HistoryItem.model_fields)
+    assert metrics == set(ExportMetrics.model_fields)
+
+
+def test_every_metric_for_prometheus_is_documented() -> None:
+    named = set(re.findall(r'"(exporter_[a-z_]+)"', _source("service/prometheus.py")))
+    page = set(re.findall(r"^\| `(exporter_\w+)` \|", (DOCS / "api.md").read_text(), re.MULTILINE))
+    assert {name.removesuffix("_total") for name in page} == named
 
 
 def test_readme_shows_the_real_help() -> None:

@@ -49,5 +49,5 @@ def exports(
     },
 )
 def prometheus(request: Request, _: Annotated[Principal, needs("metrics")]) -> Response:
-    """Metrics in the text format of Prometheus; see docs/service.md."""
+    """Metrics in the text format of Prometheus; see docs/api.md."""
     return Response(generate_latest(collector_of(request)), media_type=CONTENT_TYPE_LATEST)
