@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-import json
 import re
 import secrets
 from urllib.parse import parse_qsl
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from pydantic import Field
 
+from exporter_pipelines.service import models
 from exporter_pipelines.service.access import access_of
+from exporter_pipelines.service.documented_responses import documented
 from exporter_pipelines.service.identity import LOCAL
 from exporter_pipelines.service.login_page import POLICY, login_page
 from exporter_pipelines.service.passed_requests import audit_details, head_of, is_https
 from exporter_pipelines.service.principals import principal_of
-from exporter_pipelines.service.problems import Problem
 from exporter_pipelines.service.refusals import Refusal
 
 router = APIRouter(tags=["login"])
+
+
+class TokenLogin(models.Request):
+    """What a program logs in with."""
+
+    token: str = Field(max_length=500)
+
 
 # One slash, then printable ASCII without a backslash: a path of this service and nothing else.
 _OWN_PATH = re.compile(r"/(?!/)[\x21-\x5b\x5d-\x7e]{0,500}")
@@ -46,16 +54,13 @@ async def log_in(request: Request) -> Response:
     return _redirect(there, [cookie])
 
 
-@router.post("/api/v1/login", status_code=204, response_class=Response)
-async def log_in_with_json(request: Request) -> Response:
-    """Start a session with `{"token": "..."}`; the answer sets its cookie."""
-    try:
-        token = json.loads(await request.body())["token"]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        token = None
-    if not isinstance(token, str):
-        raise Problem(422, 'The body is not {"token": "..."}.')
-    return Response(status_code=204, headers={"set-cookie": _session_of(request, token.strip())})
+@router.post(
+    "/api/v1/login", status_code=204, response_class=Response, responses=documented(415, 429)
+)
+async def log_in_with_json(request: Request, body: TokenLogin) -> Response:
+    """Start a session with a token; the answer sets its cookie."""
+    cookie = _session_of(request, body.token.strip())
+    return Response(status_code=204, headers={"set-cookie": cookie})
 
 
 @router.post("/logout", include_in_schema=False)
@@ -64,7 +69,7 @@ async def log_out(request: Request) -> Response:
     return _redirect(f"{access_of(request).prefix}/login", end_session(request))
 
 
-@router.post("/api/v1/logout", status_code=204, response_class=Response)
+@router.post("/api/v1/logout", status_code=204, response_class=Response, responses=documented())
 async def log_out_with_json(request: Request) -> Response:
     """End the session of the cookie."""
     response = Response(status_code=204)
