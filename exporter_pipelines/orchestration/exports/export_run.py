@@ -82,7 +82,8 @@ class ExportRun:
 
     def _each(self, days: Sequence[str]) -> Iterator[object]:
         for day in days:
-            plan_if_deferred(self.context, day)
+            with one_transaction(self.context.instance):
+                plan_if_deferred(self.context, day)
             self.run.begin(self.dataset.name, day)
             self.progress.begin(day)
             observer().day_began(self.dataset.name, day)

@@ -12,7 +12,12 @@ from typing import BinaryIO, Self
 from exporter_pipelines.errors import OutputUnavailableError
 from exporter_pipelines.stores import layout
 from exporter_pipelines.stores.local.cleanup import remove_attempt
-from exporter_pipelines.stores.local.files import NewFile, make_folder, translate_os_errors
+from exporter_pipelines.stores.local.files import (
+    FOLDER_MODE,
+    NewFile,
+    make_folder,
+    translate_os_errors,
+)
 from exporter_pipelines.stores.local.locks import FileLock
 from exporter_pipelines.stores.local.published_day import open_file, open_folder
 
@@ -38,7 +43,11 @@ class LocalStaging:
         self._lock = FileLock(home / f"{self.attempt}.lock")
         self._lock.acquire()
         try:
-            make_folder(root, dataset, layout.STAGING, self.attempt)
+            # Its name is not synced: the folder is worth nothing before the switch, which syncs
+            # it. That is one of the eight times that a day waits for the disk.
+            with translate_os_errors(self.folder):
+                self.folder.mkdir(mode=FOLDER_MODE)
+                self.folder.chmod(FOLDER_MODE)  # independent of the umask
         except BaseException:  # raised again; no one else can release the lock
             self.discard()
             raise
