@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
+import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from typing import Any
 
+import dagster as dg
 import psycopg
 import pytest
 
@@ -16,6 +19,7 @@ from exporter_pipelines.contracts.manifest import Manifest
 from exporter_pipelines.orchestration.dagster_internals.web_server import WebUser
 from exporter_pipelines.orchestration.exports.command_run import CommandRuns
 from exporter_pipelines.orchestration.exports.live_progress import live_progress
+from exporter_pipelines.orchestration.exports.run_presence import forget
 from exporter_pipelines.service import previews
 from exporter_pipelines.service.history import HistoryQuery
 from exporter_pipelines.service.models import Export, ExportRequest, RerunRequest
@@ -338,3 +342,35 @@ def test_a_running_export_is_followed_and_cancelled(running: Service, backend: B
     assert (cancelled.status, cancelled.days["cancelled"]) == ("cancelled", 4)
     assert sha256(running, ONE), "the published export stays"
     assert live_progress(running.instance, run_id) is None
+
+
+@pytest.mark.usefixtures("ended")
+def test_a_killed_run_leaves_what_it_published(running: Service, backend: Backend) -> None:
+    with psycopg.connect(backend.url) as connection:
+        started = running.exports.start(request("logs", first=THREE, last=FOUR), EXPORTER).export
+        connection.execute("LOCK TABLE logs IN ACCESS EXCLUSIVE MODE")
+        [run_id] = running.launch()
+        wait_until(lambda: running.exports.get(started.id).current_day, "the run reads a day")
+        os.kill(pid_of(running, run_id), signal.SIGKILL)
+    assert live_progress(running.instance, run_id), "a killed run removes nothing"
+    run = running.instance.get_run_by_id(run_id)
+    assert run
+    running.instance.report_run_failed(run, "The process of this run has ended.")
+    forget(running.instance, run_id)  # as the sensor for dead runs does
+    assert live_progress(running.instance, run_id) is None
+    waiting = running.exports.get(started.id)
+    assert (waiting.status, waiting.days["pending"]) == ("running", 2), "Dagster will repeat it"
+    failed = running.exports.cancel(started.id, EXPORTER)
+    assert (failed.status, failed.days["failed"]) == ("failed", 2)
+    assert failed.errors[0].startswith(f"logs {THREE}: The process of this run has ended.")
+
+
+def pid_of(running: Service, run_id: str) -> int:
+    """The process that executes a run."""
+    events = running.instance.all_logs(run_id, of_type=dg.DagsterEventType.ENGINE_EVENT)
+    pids = [
+        entry.dagster_event.engine_event_data.metadata["pid"].value
+        for entry in events
+        if entry.dagster_event and "pid" in entry.dagster_event.engine_event_data.metadata
+    ]
+    return int(pids[-1])

@@ -184,6 +184,12 @@ def test_the_summary_that_a_retry_inherits_does_not_count(past: Past) -> None:
     assert (found.status, found.days["pending"]) == ("pending", 2)
 
 
+def test_an_export_goes_on_while_dagster_is_about_to_retry_its_run(past: Past) -> None:
+    past.add(status=FAILURE, dagster__will_retry="true")
+    [found] = past.lines()
+    assert (found.status, found.days["pending"]) == ("pending", 2)
+
+
 def test_runs_that_export_nothing_are_left_out(past: Past) -> None:
     past.add("export_report")
     past.instance.add_run(dg.DagsterRun("prune_job", status=SUCCESS))

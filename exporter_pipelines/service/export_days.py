@@ -26,6 +26,8 @@ _WAITING = (
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.STARTING,
 )
+WILL_RETRY_TAG = "dagster/will_retry"
+"""On a run that has failed: whether Dagster repeats it."""
 Key = tuple[str, str]
 """Dataset and day."""
 

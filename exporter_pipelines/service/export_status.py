@@ -13,7 +13,7 @@ import dagster as dg
 
 from exporter_pipelines.contracts.progress import Progress, remaining
 from exporter_pipelines.orchestration.exports.command_run import TAG as COMMAND_TAG
-from exporter_pipelines.orchestration.exports.export_group import DAYS_TAG, EXPORT_TAG
+from exporter_pipelines.orchestration.exports.export_group import EXPORT_TAG, total_days
 from exporter_pipelines.orchestration.exports.run_summary import shortened
 from exporter_pipelines.service.context import ServiceContext
 from exporter_pipelines.service.dagster_ui import USER_TAG
@@ -214,9 +214,7 @@ def _share(runs: ExportRuns, found: ExportDays) -> float:
         day = found.days.get((live.dataset, live.day))
         if day and day.state == "running":
             shares += live.day_share
-    text = runs.tags.get(DAYS_TAG, "")
-    days = int(text) if text.isascii() and text.isdigit() else 0
-    return (ended + shares) / max(len(found.days), days)
+    return (ended + shares) / max(len(found.days), total_days(runs.tags))
 
 
 def _eta(of_all: float | None, found: ExportDays) -> float | None:

@@ -16,6 +16,7 @@ from starlette.requests import HTTPConnection
 from exporter_pipelines.orchestration.dagster_internals.web_server import UserWebserver, WebUser
 from exporter_pipelines.service.context import ServiceContext
 from exporter_pipelines.service.dagster_ui import tags_of
+from exporter_pipelines.service.export_days import WILL_RETRY_TAG, is_waiting_to_retry
 from exporter_pipelines.service.export_plan import plan
 from exporter_pipelines.service.export_runs import ExportRuns, find
 from exporter_pipelines.service.export_status import StatusReader
@@ -121,6 +122,8 @@ class Exports:
         launcher = self._launcher(principal)
         if runs.backfill:
             launcher.cancel_backfill(runs.id)
+        for run in filter(is_waiting_to_retry, runs.runs):
+            self._context.instance.add_run_tags(run.run_id, {WILL_RETRY_TAG: "false"})
         failures = launcher.terminate([run.run_id for run in runs.runs if not run.is_finished])
         after = self._find(export_id)
         running = {run.run_id for run in after.runs if not run.is_finished}

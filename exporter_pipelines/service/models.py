@@ -33,6 +33,9 @@ def _day(value: object) -> object:
 Day = Annotated[dt.date, BeforeValidator(_day)]
 """A day in a request: `YYYY-MM-DD` and nothing else."""
 
+NO_CONTROL_CHARACTERS = r"^[^\x00-\x1f\x7f]*$"
+"""Of texts that Dagster stores: PostgreSQL refuses NUL, and line breaks would forge log lines."""
+
 DatasetName = Annotated[str, Field(min_length=1, max_length=100)]
 
 
@@ -64,7 +67,7 @@ class ExportRequest(Request):
     end_date: Day
     only: list[Only] = Field(default=[], max_length=3)
     batch_rows: int | None = Field(default=None, ge=1_000, le=500_000)
-    title: str | None = Field(default=None, max_length=200)
+    title: str | None = Field(default=None, max_length=200, pattern=NO_CONTROL_CHARACTERS)
 
 
 class PreviewDay(Response):

@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 import dagster as dg
 
-from exporter_pipelines.orchestration.exports.export_group import DAYS_TAG, EXPORT_TAG
+from exporter_pipelines.orchestration.exports.export_group import DAYS_TAG, EXPORT_TAG, total_days
 from exporter_pipelines.service.context import ServiceContext
 from exporter_pipelines.service.dagster_ui import USER_TAG
 from exporter_pipelines.service.export_runs import ExportRuns, find
@@ -128,7 +128,7 @@ def start(
         for run in before.runs:
             if run.status == dg.DagsterRunStatus.NOT_STARTED:
                 launcher.submit(run.run_id)  # the service was killed before it did
-        if len(_days_of_runs(context, before)) >= _total(before):
+        if len(_days_of_runs(context, before)) >= total_days(before.tags):
             return _found(context, id_), True
     else:
         _refuse_too_many(context, wanted.principal)
@@ -137,7 +137,7 @@ def start(
         raise Problem(409, "There is no day to export: no day of the range is in such a state.")
     total = sum(map(len, days.values()))
     if before:  # the service was killed between two of its runs
-        total = _total(before)
+        total = total_days(before.tags)
         begun = {name for name, _ in _days_of_runs(context, before)}
         days = {name: wanted_days for name, wanted_days in days.items() if name not in begun}
     places = launcher.places(list(days)) if days else {}
@@ -160,11 +160,6 @@ def _days_of_runs(context: ServiceContext, runs: ExportRuns) -> set[tuple[str, s
         for name, days in planned_days(run, context.definitions).items()
         for day in days
     }
-
-
-def _total(runs: ExportRuns) -> int:
-    """The days of the whole export, also of runs that are not started yet."""
-    return int(runs.tags.get(DAYS_TAG, "0"))
 
 
 def _found(context: ServiceContext, id_: str) -> ExportRuns:

@@ -8,7 +8,7 @@ Belongs here: the tags, and what the other runs of an export have done so far.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import dagster as dg
 
@@ -23,6 +23,12 @@ DAYS_TAG = "exporter/days"
 _ASK_AGAIN_S = 1.0
 
 
+def total_days(tags: Mapping[str, str]) -> int:
+    """The days of the whole export of a run; 0 if its tags do not say so."""
+    text = tags.get(DAYS_TAG, "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
+
+
 class ExportShare:
     """The share of a whole export that is done, seen from one of its runs.
 
@@ -33,8 +39,7 @@ class ExportShare:
 
     def __init__(self, instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
         self._instance, self._run = instance, run
-        days = run.tags.get(DAYS_TAG, "")
-        self._days = int(days) if days.isascii() and days.isdigit() else 0
+        self._days = total_days(run.tags)
         self._others, self._asked_at, self._most = 0.0, float("-inf"), 0.0
 
     def of(self, progress: Progress, clock: Callable[[], float] = time.monotonic) -> float:

@@ -14,6 +14,7 @@ from exporter_pipelines.service.documented_responses import documented
 from exporter_pipelines.service.exports import Started, exports_of
 from exporter_pipelines.service.history import HistoryQuery, history_of
 from exporter_pipelines.service.models import (
+    NO_CONTROL_CHARACTERS,
     Day,
     Export,
     ExportPage,
@@ -93,7 +94,10 @@ def exports(
         str | None, Query(description="Exports that include it.", max_length=100)
     ] = None,
     status: Annotated[ExportState | None, Query(description="Exports in this state.")] = None,
-    user: Annotated[str | None, Query(description="Who started it.", max_length=200)] = None,
+    user: Annotated[
+        str | None,
+        Query(description="Who started it.", max_length=200, pattern=NO_CONTROL_CHARACTERS),
+    ] = None,
     source: Annotated[Source | None, Query(description="Where it was started.")] = None,
     first: Annotated[
         Day | None, Query(alias="from", description="Started on this day or later.")
