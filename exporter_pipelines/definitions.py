@@ -29,6 +29,7 @@ from exporter_pipelines.orchestration.exports.partitions import (
 from exporter_pipelines.orchestration.exports.resources import BackendResource
 from exporter_pipelines.orchestration.report.asset import export_report
 from exporter_pipelines.orchestration.report.sensor import export_report_sensor
+from exporter_pipelines.orchestration.training.sensor import training_sets_sensor
 from exporter_pipelines.orchestration.upkeep.dead_runs import dead_runs_sensor
 from exporter_pipelines.orchestration.upkeep.late_data import late_data_sensor
 from exporter_pipelines.orchestration.upkeep.pruning import prune_job, prune_schedule
@@ -61,6 +62,7 @@ def build(*, for_ui: bool = True) -> dg.Definitions:
             run_alerts_sensor,
             condition_alerts_sensor,
             export_report_sensor(list(descriptions), partitions),
+            training_sets_sensor,
         ],
         # A run in one process: half the start-up time, and no step outlives a killed run.
         executor=dg.in_process_executor,

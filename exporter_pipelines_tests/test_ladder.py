@@ -65,7 +65,8 @@ LADDER = {
         "orchestration.dagster_internals", "orchestration.exports",
     },
     "orchestration.training": {
-        "contracts", "training", "orchestration.exports",
+        "errors", "settings", "docs_links", "contracts", "stores", "defs_files", "training",
+        "orchestration.exports",
     },
     "orchestration.alerts": {
         "docs_links",

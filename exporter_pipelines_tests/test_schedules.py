@@ -155,6 +155,7 @@ def test_the_graph(repository: dg.RepositoryDefinition) -> None:
         "condition_alerts_sensor": "RUNNING",
         "dead_runs_sensor": "RUNNING",
         "late_data_sensor": "STOPPED",
+        "training_sets_sensor": "STOPPED",
         "run_alerts_sensor": "RUNNING",
         "export_report_sensor": "RUNNING",
     }

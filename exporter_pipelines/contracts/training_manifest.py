@@ -96,7 +96,7 @@ def data_version(config: TrainingSetConfig, inputs: dict[str, dict[str, str]]) -
     """The version of a set that is built with these settings from these days."""
     facts = {
         "build": BUILD_VERSION,
-        "config": config.model_dump(mode="json", exclude={"description"}),
+        "config": config.model_dump(mode="json", exclude={"description", "rebuild"}),
         "inputs": inputs,
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()

@@ -211,6 +211,11 @@ class TrainingSetConfig(Strict):
         None, description="Examples made of several rows, see below; null for one per row."
     )
     split: SplitSettings = Field(SplitSettings(), description="How rows are divided, see below.")
+    rebuild: Literal["manual", "when_days_change"] = Field(
+        "manual",
+        description="`when_days_change`: `training_sets_sensor` builds the set again after one of "
+        "its days was exported again, added or removed.",
+    )
     seed: int = Field(7, ge=0, le=2**31 - 1, description="Of the shuffling, sampling and groups.")
     output: Output = Field(
         Output(), description="`rows_per_file`: most examples per file. `layouts`: `[loghub_csv]`."

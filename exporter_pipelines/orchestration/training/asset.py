@@ -35,6 +35,11 @@ CHECKS = {
 }
 """Name -> what is true when it passes; a test compares it with `training.checks`."""
 
+UP_TO_DATE = "up_to_date"
+
+
+_UP_TO_DATE = "No day has changed since the set was built; updated by `training_sets_sensor`."
+
 
 def training_set_asset(config: TrainingSetConfig) -> dg.AssetsDefinition:
     """The unpartitioned asset of a training set, downstream of its datasets."""
@@ -49,7 +54,7 @@ def training_set_asset(config: TrainingSetConfig) -> dg.AssetsDefinition:
         deps=[dg.AssetDep(each, partition_mapping=dg.AllPartitionMapping()) for each in sources],
         check_specs=[
             dg.AssetCheckSpec(name, asset=config.name, description=f"{text} See docs/training.md")
-            for name, text in CHECKS.items()
+            for name, text in {**CHECKS, UP_TO_DATE: _UP_TO_DATE}.items()
         ],
         output_required=False,
         code_version=__version__,
@@ -91,6 +96,12 @@ def _built(
         yield from _check_results(held.outcomes)
         raise dg.Failure(str(held), allow_retries=False) from None
     yield from _check_results(built.manifest.checks)
+    yield dg.AssetCheckResult(
+        check_name=UP_TO_DATE,
+        passed=True,
+        severity=dg.AssetCheckSeverity.WARN,
+        description="Built from the days that are published now.",
+    )
     yield dg.MaterializeResult(
         metadata=_metadata(built.manifest, str(built.folder), unchanged=built.unchanged),
         data_version=dg.DataVersion(built.manifest.data_version),
