@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -130,6 +131,9 @@ def dotted(module: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
+NAMES = {f"exporter_pipelines.{dotted(module)}" for module in MODULES}
+
+
 def room_of(name: str) -> str:
     """The longest part of a dotted name that is on the ladder."""
     parts = name.split(".")
@@ -137,16 +141,17 @@ def room_of(name: str) -> str:
     return next((room for room in known if room in LADDER), "")
 
 
-def imports(module: Path) -> Iterator[str]:
+@cache
+def imports(module: Path) -> list[str]:
     """Dotted names of imported modules, at the top of the module or inside a function."""
+    found: list[str] = []
     for node in ast.walk(ast.parse(module.read_text())):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             inner = (f"{node.module}.{alias.name}" for alias in node.names)
-            ours = node.module and node.module.startswith("exporter_pipelines")
-            modules = {f"exporter_pipelines.{dotted(m)}" for m in MODULES} if ours else set()
-            yield from ({name if name in modules else str(node.module) for name in inner})
+            found += {name if name in NAMES else str(node.module) for name in inner}
+    return found
 
 
 def may_import(room: str, name: str) -> bool:
@@ -166,7 +171,7 @@ def may_import(room: str, name: str) -> bool:
 def test_a_package_imports_only_what_is_above_it(module: Path) -> None:
     name = dotted(module)
     if not name:  # the map of the package
-        assert list(imports(module)) == []
+        assert imports(module) == []
         return
     room = room_of(name)
     for imported in imports(module):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import compileall
 import os
 import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import exporter_pipelines
@@ -143,6 +145,7 @@ class Finished:
 
 def copy_project(path: Path, settings: dict[str, str]) -> Project:
     """Copy the package with the tests' definitions, and write a .env."""
+    _compile_package()
     path.mkdir(parents=True)
     for name in _FILES:
         shutil.copy(ROOT / name, path)
@@ -160,4 +163,10 @@ def copy_project(path: Path, settings: dict[str, str]) -> Project:
 def _without_definitions(folder: str, names: list[str]) -> set[str]:
     """Of a folder of the package, what is not copied."""
     ours = Path(folder) == ROOT / "exporter_pipelines"
-    return {name for name in names if name == "__pycache__" or (ours and name == "defs")}
+    return {name for name in names if ours and name == "defs"}
+
+
+@cache
+def _compile_package() -> None:
+    """Have each copy contain bytecode. Otherwise its processes compile the package, 0.4 s each."""
+    compileall.compile_dir(ROOT / "exporter_pipelines", quiet=2)
