@@ -91,6 +91,8 @@ def test_export_prints_what_the_same_export_here_would_print(service: ScriptedSe
     assert started == "Export e1"
     sent = json.loads(service.asked[0].body)
     assert (sent["datasets"], sent["only"]) == (["logs", "ips"], [])
+    first, *_ = run("export", "ips", "logs", DAY, TWO).stdout.splitlines()
+    assert first.startswith("ips   1 of 2 days"), "in the order of the command, as here"
 
 
 def test_export_names_the_service_again_only_when_it_is_not_the_usual_one(

@@ -63,7 +63,7 @@ def _follow(request: Request, export: RemoteExport) -> int:
     except KeyboardInterrupt:
         interrupted = True
         ended = _cancel(export)
-    print_results(ended)
+    print_results(ended, request.datasets)
     if only := states_to_repeat(ended):
         click.echo(f"To export these days again: {request.again(only)}")
     stopped = "Interrupted: " if interrupted else ""

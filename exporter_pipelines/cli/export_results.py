@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import click
 
@@ -69,9 +69,15 @@ def look_at(export: Export) -> tuple[float, str]:
     return now.share, progress_line(now, "waiting to run", problems)
 
 
-def results_of(export: Export) -> Iterator[str]:
-    """A line per dataset, the days with a problem, and where to read about them."""
-    datasets = dict.fromkeys(each.dataset for each in export.results) or export.datasets
+def results_of(export: Export, order: Sequence[str] = ()) -> Iterator[str]:
+    """A line per dataset, the days with a problem, and where to read about them.
+
+    Args:
+        export: With its results.
+        order: Names of datasets that come first.
+    """
+    found = dict.fromkeys(each.dataset for each in export.results)
+    datasets = dict.fromkeys([name for name in order if name in found] + [*found])
     width = max(map(len, datasets), default=0)
     by_dataset = {
         name: [each for each in export.results if each.dataset == name] for name in datasets
@@ -88,9 +94,9 @@ def results_of(export: Export) -> Iterator[str]:
         yield f"See {', '.join(f'docs/failures.md#{anchor}' for anchor in anchors)}"
 
 
-def print_results(export: Export) -> None:
+def print_results(export: Export, order: Sequence[str] = ()) -> None:
     """Print them."""
-    for line in results_of(export):
+    for line in results_of(export, order):
         click.echo(printable_lines(line))
 
 

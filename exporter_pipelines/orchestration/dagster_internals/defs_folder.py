@@ -18,9 +18,11 @@ from typing import Any
 
 import dagster as dg
 from dagster._core.definitions.definitions_load_context import DefinitionsLoadContext
+from dagster._utils.warnings import suppress_dagster_warnings
 from dagster.components.core import decl
 
 
+@suppress_dagster_warnings  # as Dagster's own function: its warnings are about its own parts
 def load_defs_folder(project: Path, left_out: Collection[Path], *, for_ui: bool) -> dg.Definitions:
     """What Dagster finds below the `defs/` of a project.
 
