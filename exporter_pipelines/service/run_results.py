@@ -19,6 +19,8 @@ from exporter_pipelines.service.models import DayState
 
 _KEPT_RUNS = 500
 _PAGE = 1_000
+_FAILURE = f"{dg.Failure.__module__}.{dg.Failure.__qualname__}: "
+"""Before the message of a `dg.Failure`."""
 _EVENTS = {
     dg.DagsterEventType.ASSET_MATERIALIZATION,
     dg.DagsterEventType.ASSET_OBSERVATION,
@@ -125,7 +127,8 @@ def _add(results: RunResults, event: dg.DagsterEvent) -> None:
             _add_day(results, seen, _not_published(seen.metadata))
     elif event.event_type == dg.DagsterEventType.STEP_FAILURE:
         error = event.step_failure_data.error
-        results.failures[event.step_key or ""] = (error.cause or error).message if error else ""
+        text = (error.cause or error).message if error else ""
+        results.failures[event.step_key or ""] = text.removeprefix(_FAILURE)
     elif event.message:
         results.failures[""] = event.message
 

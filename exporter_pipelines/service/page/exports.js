@@ -48,8 +48,8 @@ function showDay(card, result) {
   cell.replaceChildren(mark, text);
 }
 
-function showState(card, state) {
-  const place = card.querySelector("[data-is=state] .state");
+function showState(place, state) {
+  if (!place) return;
   place.className = `state ${state}`;
   place.textContent = state;
 }
@@ -60,8 +60,12 @@ function show(card, found) {
     const place = card.querySelector(`[data-is=${name}]`);
     if (place) place.textContent = text(found);
   }
-  showState(card, found.status);
-  for (const result of found.results) showDay(card, result);
+  showState(card.querySelector("[data-is=state] .state"), found.status);
+  for (const result of found.results) {
+    showDay(card, result);
+    const row = CSS.escape(`${result.dataset} ${result.day}`);
+    showState(document.querySelector(`[data-row="${row}"] .state`), result.status);
+  }
   const step = Math.floor(found.progress_pct / ANNOUNCE_EVERY_PCT);
   if (step > Number(card.dataset.announced || 0)) {
     card.dataset.announced = step;

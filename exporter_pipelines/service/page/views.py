@@ -98,6 +98,15 @@ class Card:
         """Those that are shown on demand."""
         return self.reasons[_REASONS_SHOWN:]
 
+    def problem_of(self, result: Result) -> str:
+        """Why a day is not published, without what `action` says again."""
+        problem, action = result.problem or "", result.action or ""
+        first, dot, last = problem.rpartition(". ")
+        while dot and last.rstrip(".") in action:
+            problem = f"{first}."
+            first, dot, last = first.rpartition(". ")
+        return problem
+
     def is_still_held(self, result: Result) -> bool:
         """Whether the hold of a day has not ended."""
         return (result.dataset, str(result.day)) in self.still_held
@@ -145,6 +154,12 @@ def duration_of(export: ExportSummary) -> float | None:
     if export.started_at is None or export.ended_at is None:
         return None
     return (export.ended_at - export.started_at).total_seconds()
+
+
+def downloads_of(context: ServiceContext, export: Export) -> list[tuple[str, str]]:
+    """As `downloads`, for datasets with a day that was published."""
+    published = {each.dataset for each in export.results if each.status == "published"}
+    return [each for each in downloads(context, export) if each[0] in published]
 
 
 def downloads(context: ServiceContext, export: ExportSummary) -> list[tuple[str, str]]:

@@ -113,7 +113,7 @@ def export(request: Request, export_id: ExportId, _: Viewer, done: str = "") -> 
         **_shared(),
         card=views.card_of(context, found),
         message=_MESSAGES.get(done, ""),
-        downloads=views.downloads(context, found),
+        downloads=views.downloads_of(context, found),
     )
 
 
