@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -151,6 +154,50 @@ def test_a_service_that_is_away_exits_with_3(
         assert last.startswith(f"Error: The service at {url} cannot be reached: ")
         assert TOKEN not in done.output
     assert not list(tmp_path.iterdir())
+
+
+class Interrupted:
+    """Answers about a running export, and presses Ctrl-C whenever it is asked about it."""
+
+    def __init__(self, presses: int) -> None:
+        self.presses, self.left, self.cancels = presses, presses, 0
+
+    def __call__(self, asked: Asked) -> Reply:
+        """The reply to a request."""
+        if asked.path.endswith("/cancel"):
+            self.cancels += 1
+        elif asked.method == "GET" and self.left:
+            self.left -= 1
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.2)
+        elif self.cancels:
+            days = {"published": 1, "cancelled": 1}
+            return Reply(200, export_document(status="cancelled", days=days))
+        return Reply(202, RUNNING)
+
+
+@pytest.mark.parametrize(("presses", "published"), [(1, "1 of 2"), (2, "1 of 4")])
+def test_ctrl_c_cancels_the_export_and_a_second_one_ends_the_command(
+    service: ScriptedService, presses: int, published: str
+) -> None:
+    service.answer = answer = Interrupted(presses)
+    done = run("export", "logs", DAY, TWO)
+    assert (done.exit_code, answer.cancels) == (130, 1), done.output
+    assert "Cancelling the export; finished days stay published." in done.stderr
+    assert done.stdout.splitlines()[-1].startswith(f"Interrupted: {published} days published in ")
+    assert "Traceback" not in done.output
+
+
+def test_ctrl_c_ends_what_only_reads(service: ScriptedService) -> None:
+    def answer(_asked: Asked) -> Reply:
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.2)
+        return Reply(200, RUNNING)
+
+    service.answer = answer
+    for arguments in (("status", "e1", "--wait"), ("history",)):
+        done = run(*arguments)
+        assert (done.exit_code, done.stderr) == (130, "\nInterrupted.\n"), done.output
 
 
 @pytest.mark.parametrize("option", ["--check-only", "--days-with-rows", "--accept-loss"])

@@ -17,10 +17,9 @@ from exporter_pipelines.cli.export_results import (
     print_results,
     states_to_repeat,
 )
-from exporter_pipelines.cli.service_options import code_of, opened_client
-from exporter_pipelines.client import RemoteExport, StateConflictError
+from exporter_pipelines.cli.service_options import errors_as_exit_codes, opened_client
+from exporter_pipelines.client import RemoteExport, ServiceUnreachableError, StateConflictError
 from exporter_pipelines.contracts.progress import duration
-from exporter_pipelines.errors import ExporterError
 from exporter_pipelines.service.models import Export
 
 _CANCEL_S = 30.0
@@ -31,18 +30,17 @@ def run(request: Request, token_file: Path | None) -> int:
     _refuse_what_needs_the_database(request)
     click.echo(request.first_line(), err=True)
     assert request.server
-    try:
-        with opened_client(request.server, token_file) as client:
-            try:
-                only = [state for state in ONLY if state in request.only]
-                started = client.export(request.datasets, request.first, request.last, only=only)
-            except StateConflictError as none_left:
-                click.echo(none_left.problem.detail)
-                return PUBLISHED
-            return _follow(request, started)
-    except ExporterError as error:
-        click.echo(f"Error: {error}", err=True)
-        return code_of(error)
+    with errors_as_exit_codes(), opened_client(request.server, token_file) as client:
+        only = [state for state in ONLY if state in request.only]
+        try:
+            started = client.export(request.datasets, request.first, request.last, only=only)
+        except StateConflictError as none_left:
+            click.echo(none_left.problem.detail)
+            return PUBLISHED
+        except KeyboardInterrupt:
+            click.echo("\nInterrupted. `exporter history` shows whether it has begun.", err=True)
+            return INTERRUPTED
+        return _follow(request, started)
 
 
 def _refuse_what_needs_the_database(request: Request) -> None:
@@ -63,6 +61,9 @@ def _follow(request: Request, export: RemoteExport) -> int:
     except KeyboardInterrupt:
         interrupted = True
         ended = _cancel(export)
+    except ServiceUnreachableError:
+        click.echo(f"The export goes on: exporter status {export.id}", err=True)
+        raise
     print_results(ended, request.datasets)
     if only := states_to_repeat(ended):
         click.echo(f"To export these days again: {request.again(only)}")
@@ -88,6 +89,6 @@ def _cancel(export: RemoteExport) -> Export:
         return export.wait(timeout_s=_CANCEL_S)
     except StateConflictError:  # it has ended meanwhile
         return export.status()
-    except TimeoutError:
+    except (TimeoutError, KeyboardInterrupt):  # the service goes on with it
         assert export.last
         return export.last

@@ -14,7 +14,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from exporter_pipelines import settings
-from exporter_pipelines.cli.exit_codes import NOT_PUBLISHED, UNREACHABLE, USAGE, exit_code_of
+from exporter_pipelines.cli.exit_codes import (
+    INTERRUPTED,
+    NOT_PUBLISHED,
+    UNREACHABLE,
+    USAGE,
+    exit_code_of,
+)
 from exporter_pipelines.errors import ConfigurationError, ExporterError
 
 if TYPE_CHECKING:
@@ -72,6 +78,9 @@ def errors_as_exit_codes() -> Iterator[None]:
     except ExporterError as error:
         click.echo(f"Error: {error}", err=True)
         raise SystemExit(code_of(error)) from None
+    except KeyboardInterrupt:
+        click.echo("\nInterrupted.", err=True)
+        raise SystemExit(INTERRUPTED) from None
 
 
 def code_of(error: ExporterError) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -104,8 +104,9 @@ def _served() -> Iterator[tuple[ThreadingHTTPServer, ScriptedService]]:
             headers = {"Content-Type": kind, "Content-Length": str(len(reply.content))}
             for name, value in {**headers, **reply.headers}.items():
                 self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(reply.content[: reply.cut_after])
+            with suppress(ConnectionError):  # the client may have been interrupted
+                self.end_headers()
+                self.wfile.write(reply.content[: reply.cut_after])
 
         def log_message(self, *_arguments: object) -> None:
             pass
