@@ -225,7 +225,7 @@ def test_a_refusal_carries_the_problem_document(
         client.export(["logs"], DAY)
     problem = refused.value.problem
     assert type(refused.value) is kind
-    assert (problem.status, problem.type) == (status, "/docs/failures#x")
+    assert (problem.status, problem.type) == (status, f"{service.url}/docs/failures#x")
     assert problem.errors == {"/end_date": "is before\x1b[2J the first"}
     assert str(refused.value) == "Not so. /end_date: is before\\x1b[2J the first"
 

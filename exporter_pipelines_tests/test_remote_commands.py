@@ -122,7 +122,7 @@ def unreachable_source() -> dict[str, Any]:
         (Reply(202, unreachable_source()), 3, f"logs {DAY}: No connection."),
         (Reply(409, {**PROBLEM, "detail": "No day is held."}), 0, "No day is held."),
         (Reply(422, {**PROBLEM, "detail": "There is no dataset 'x'."}), 2, "no dataset 'x'"),
-        (Reply(401, {**PROBLEM, "detail": "No valid token."}), 2, "No valid token."),
+        (Reply(401, {**PROBLEM, "detail": "No valid token."}), 2, "set EXPORTER_API_TOKEN"),
         (Reply(403, {**PROBLEM, "detail": "Needs the role exporter."}), 2, "role exporter"),
         (Reply(429, {**PROBLEM, "detail": "Too many."}, {"Retry-After": "99"}), 3, "Too many."),
         (Reply(500, {**PROBLEM, "detail": "It failed."}), 3, "It failed."),

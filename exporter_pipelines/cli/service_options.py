@@ -76,7 +76,7 @@ def errors_as_exit_codes() -> Iterator[None]:
     try:
         yield
     except ExporterError as error:
-        click.echo(f"Error: {error}", err=True)
+        click.echo(f"Error: {error}{_token_hint(error)}", err=True)
         raise SystemExit(code_of(error)) from None
     except KeyboardInterrupt:
         click.echo("\nInterrupted.", err=True)
@@ -98,6 +98,13 @@ def code_of(error: ExporterError) -> int:
     if isinstance(error, StateConflictError | DownloadError):
         return NOT_PUBLISHED
     return USAGE if isinstance(error, RequestRefusedError) else exit_code_of(error)
+
+
+def _token_hint(error: ExporterError) -> str:
+    from exporter_pipelines.client import TokenRefusedError
+
+    is_about_token = isinstance(error, TokenRefusedError)
+    return " For a command: set EXPORTER_API_TOKEN, or use --token-file." if is_about_token else ""
 
 
 def _read(file: Path) -> str:

@@ -215,6 +215,13 @@ class Connection:
         finally:
             response.close()
 
+    def _absolute(self, link: str) -> str:
+        """A link in an answer; the service sends paths, since it may not know its address."""
+        try:
+            return str(httpx.URL(self.address.url).join(link)) if link else ""
+        except httpx.InvalidURL:
+            return link
+
     def _lost(self, error: httpx.TransportError) -> ServiceUnreachableError:
         reason = str(error).strip().rstrip(".") or type(error).__name__
         if isinstance(error, httpx.TimeoutException):
@@ -236,7 +243,7 @@ class Connection:
         problem = None
         if "json" in response.headers.get("content-type", ""):
             try:
-                problem = ProblemDocument.of(status, response.json())
+                problem = ProblemDocument.of(status, response.json(), self._absolute)
             except ValueError:
                 problem = None
         if problem is None:  # a proxy's own page, or another server

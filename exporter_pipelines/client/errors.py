@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,7 +47,7 @@ class ProblemDocument:
     errors: dict[str, str]
 
     @classmethod
-    def of(cls, status: int, body: Any) -> ProblemDocument | None:
+    def of(cls, status: int, body: Any, absolute: Callable[[str], str]) -> ProblemDocument | None:
         """Read a decoded body; None when it is not a problem document."""
         if not isinstance(body, dict) or not isinstance(body.get("detail"), str):
             return None
@@ -56,7 +57,7 @@ class ProblemDocument:
             status,
             str(body.get("title", "")),
             body["detail"],
-            str(body.get("type", "")),
+            absolute(str(body.get("type", ""))),
             {str(each.get("pointer")): str(each.get("message")) for each in fields},
         )
 
