@@ -28,6 +28,7 @@ from exporter_pipelines.service.web_sockets import LimitedSocket, OpenSockets
 _ROLE = "a-role-is-missing"
 _SAFE = ("GET", "HEAD", "OPTIONS")
 _METHODS = (*_SAFE, "POST", "PUT", "PATCH", "DELETE")
+_HEALTH = frozenset({"/healthz", "/readyz", "/api/v1/healthz", "/api/v1/readyz"})
 _OPEN = frozenset({
     "/healthz", "/readyz", "/login", "/logout", "/login/oidc", "/login/oidc/callback",
     "/api/v1/me", "/api/v1/login", "/api/v1/logout", "/api/v1/healthz", "/api/v1/readyz",
@@ -90,6 +91,8 @@ class Guard:
         if head.method not in _METHODS:
             allowed = {"allow": ", ".join(_METHODS)}
             raise Refusal(405, "method", "The method is not one of the service.", allowed)
+        if head.path in _HEALTH and head.method not in ("GET", "HEAD"):
+            raise Refusal(405, "method", "Health is only read.", {"allow": "GET"})
         if head.path in _OPEN:
             return
         if who is None:

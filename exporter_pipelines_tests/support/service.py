@@ -104,6 +104,7 @@ def service(
     ):
         patch.chdir(home)
         patch.setenv("DAGSTER_HOME", str(home))
+        patch.setenv("PYTHONPATH", str(ROOT))  # the code server imports `code_location`
         for name, value in settings.items():
             patch.setenv(name, value)
         with open_workspace(instance, workspace_file) as workspace:

@@ -18,7 +18,11 @@ router = APIRouter(include_in_schema=False)
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 
+@router.api_route("/healthz", methods=_METHODS)
+@router.api_route("/readyz", methods=_METHODS)
+@router.api_route("/metrics", methods=_METHODS)
 @router.api_route("/api/{path:path}", methods=_METHODS)
+@router.api_route("/export", methods=_METHODS)
 @router.api_route("/export/{path:path}", methods=_METHODS)
 def unknown(request: Request, _: Annotated[Principal, needs("viewer")]) -> Response:
     """404, or 405 if the path has other methods."""
@@ -30,8 +34,10 @@ def unknown(request: Request, _: Annotated[Principal, needs("viewer")]) -> Respo
 
 
 def _allowed(request: Request) -> set[str]:
-    found = set[str]()
+    """The methods of the first path that fits; a later one has a parameter in place of its name."""
+    found, path = set[str](), None
     for route in api_routes(request.app):
-        if route.matches(request.scope)[0] is Match.PARTIAL:
+        if path in (None, route.path) and route.matches(request.scope)[0] is Match.PARTIAL:
+            path = route.path
             found |= route.methods or set()
     return found
