@@ -324,3 +324,26 @@ def test_the_service_is_still_well_after_all_of_this(service: Served, victim: Ta
     assert "Traceback" not in service.log.read_text(), service.log.read_text()
     assert victim.graphql("{ version }", {"Origin": service.url}).has("version")
     assert len(list(Path(f"/proc/{service.process.pid}/fd").iterdir())) < 100
+
+
+def test_sigterm_ends_it_with_open_streams_and_web_sockets_and_no_run(
+    service: Served, project: Project, operator: str, victim: Target
+) -> None:
+    """The last test: it ends the service of the others."""
+    with history_of(project) as instance:
+        before = {run.run_id: run.status for run in instance.get_runs()}
+    with ExitStack() as open_ones:
+        for _ in range(10):
+            open_ones.enter_context(socket_of(service, operator))
+            address = ("127.0.0.1", victim.port)
+            stream = open_ones.enter_context(socket.create_connection(address, timeout=60))
+            path = f"/api/v1/exports/{victim.run_ids[-1]}/events"
+            stream.sendall(head(victim, f"GET {path} HTTP/1.1", f"Cookie: {victim.cookie}"))
+            assert b"200 OK" in stream.recv(65536)
+        started = time.monotonic()
+        service.process.terminate()
+        assert service.process.wait(timeout=60) == 0
+        # 6 s; more on a machine that is busy with other tests.
+        assert time.monotonic() - started < 15
+    with history_of(project) as instance:
+        assert {run.run_id: run.status for run in instance.get_runs()} == before

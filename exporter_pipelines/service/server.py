@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -24,6 +25,7 @@ from exporter_pipelines.stores import LocalStore
 _MAX_HEAD_BYTES = 32 * 1024
 _MAX_MESSAGE_BYTES = 64 * 1024
 _HEAD_SECONDS = 20.0
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _STREAMS_END_SECONDS = 2
 """Streams of events and web sockets have this long to end after a signal."""
 
@@ -51,9 +53,7 @@ def serve(
         store = LocalStore(settings.output_root())
         context = ServiceContext(workspace, store, options, access=access)
         server = Server(configuration(context), lambda: ready.touch() if ready else click.echo(url))
-        # uvicorn raises the signal again that has ended it.
-        with suppress(KeyboardInterrupt):
-            server.run([listener])
+        server.run([listener])
 
 
 def configuration(context: ServiceContext) -> uvicorn.Config:
@@ -86,6 +86,16 @@ class Server(uvicorn.Server):
         """Listen, then say so."""
         await super().startup(sockets)
         self._up()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """End at a signal. uvicorn would raise it again then, before Dagster is closed."""
+        handlers = {number: signal.signal(number, self.handle_exit) for number in _SIGNALS}
+        try:
+            yield
+        finally:
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
 
     async def on_tick(self, counter: int) -> bool:
         """Look once a second for connections whose first request does not come."""
