@@ -17,7 +17,7 @@ _CHANGING = frozenset({"exporter", "operator"})
 _ANCHOR = "a-token-is-missing-or-not-valid"
 _CHALLENGE = {"www-authenticate": 'Bearer realm="exporter"'}
 LOCAL = Principal("local", frozenset(ROLES), "loopback")
-"""Whoever is on this machine, as long as nothing else says who may use the service."""
+"""Every user of this machine, as long as no token, proxy or provider is set up."""
 
 
 @dataclass(frozen=True)
