@@ -107,6 +107,10 @@ def test_a_token_is_sent_as_a_bearer_token_and_is_in_no_log(
         ("https://h:99999", "is not a URL with a host"),
         ("https://h\\@evil.example.org", "is not a URL with a host"),
         ("https://h\r\nHost: evil", "is not a URL with a host"),
+        ("https://a..b", "is not a URL with a host"),
+        (f"https://{'a' * 64}.example.org", "is not a URL with a host"),
+        ("https://xn--zzzz--.example.org", "is not a URL with a host"),
+        ("https://127.0.0.1%00.example.org", "is not a URL with a host"),
     ],
 )
 def test_an_address_that_would_give_the_token_away_is_refused(url: str, says: str) -> None:
@@ -159,6 +163,8 @@ def test_reading_is_repeated_after_a_lost_connection(quick: list[float]) -> None
         assert client.me().name == "alice"
         assert len(service.asked) == 3
     assert quick == [0.5, 1.0]
+    with scripted_service(half, ME) as service, Client(service.url) as client:
+        assert client.me().name == "alice"
     lost = pytest.raises(ServiceUnreachableError, match="cannot be reached")
     with scripted_service(half) as service, Client(service.url) as client, lost:
         client.me()
@@ -239,10 +245,11 @@ def test_what_is_no_service_is_named() -> None:
         (other, "does not fit Me: name: Field required"),
         (refused, "answers 404 Not Found. The answer is not that of the service."),
     ):
-        with scripted_service(reply) as service, Client(f"{service.url}/x/") as client:
-            with pytest.raises(ExporterError, match=says):
-                client.me()
-            assert service.asked[0].path == "/x/api/v1/me"
+        for end in ("/x/", "/x/api/v1"):
+            with scripted_service(reply) as service, Client(service.url + end) as client:
+                with pytest.raises(ExporterError, match=says):
+                    client.me()
+                assert service.asked[0].path == "/x/api/v1/me"
 
 
 def test_a_service_that_is_away_is_named_without_the_token(quick: list[float]) -> None:

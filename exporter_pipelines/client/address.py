@@ -60,7 +60,8 @@ def checked_address(url: str, token: str | None, *, allow_http: bool) -> Address
             "Use https. In a network where nobody else can listen, set EXPORTER_API_ALLOW_HTTP=1 "
             "(in Python allow_http=True).",
         )
-    return Address(url.rstrip("/"), host, is_loopback)
+    # The examples with curl have `/api/v1` in their address.
+    return Address(url.rstrip("/").removesuffix("/api/v1"), host, is_loopback)
 
 
 def checked_token(token: str | None) -> str | None:
@@ -83,12 +84,13 @@ def _split(url: str) -> SplitResult:
     if not re.fullmatch(r"(?i:https?)://[\x21-\x7e]+", url) or "\\" in url:
         raise wrong
     try:
-        parts = urlsplit(url)
-        httpx.URL(url)  # what urlsplit accepts and httpx does not
-        _ = parts.port  # is checked when it is read
-    except (ValueError, httpx.InvalidURL):
+        parts, sent_to = urlsplit(url), httpx.URL(url)
+        _ = parts.port, sent_to.host  # both are checked when they are read
+        host = (parts.hostname or "").encode("idna").decode()
+    except (ValueError, httpx.InvalidURL):  # a UnicodeError is a ValueError
         raise wrong from None
-    if not parts.hostname:
+    # What is checked here must be where httpx connects to.
+    if not host or "%" in host or sent_to.raw_host.decode().lower() != host:
         raise wrong
     return parts
 

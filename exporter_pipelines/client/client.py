@@ -229,7 +229,8 @@ class Client:
             on_progress: Called with the number of bytes, for each part that has arrived.
 
         Raises:
-            DownloadError: a file is not complete or not as published, or a day is not published.
+            UnknownResourceError: the dataset does not exist, or a day is not published.
+            DownloadError: a file is not as published, or cannot be written.
         """
         days = _days(first, last)
         return download_days(

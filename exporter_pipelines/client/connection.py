@@ -123,9 +123,7 @@ class Connection:
         """
         request = self._build(method, path, params, body, headers, timeout_s)
         repeatable = method == "GET" if repeatable is None else repeatable
-        with self._response(request, repeatable, retry_s) as response:
-            response.read()
-            return response
+        return self._send(request, repeatable, retry_s, stream=False)
 
     @contextmanager
     def stream(
@@ -139,8 +137,13 @@ class Connection:
         """A response with a status below 300, whose body the caller reads."""
         raw = {"Accept": "*/*", "Accept-Encoding": "identity", **(headers or {})}
         request = self._build("GET", path, params, None, raw, None)
-        with self._response(request, True, retry_s) as response:
+        response = self._send(request, True, retry_s, stream=True)
+        try:
             yield response
+        except httpx.RequestError as error:  # within the body
+            raise self._lost(error) from None
+        finally:
+            response.close()
 
     def parse(self, response: httpx.Response, model: type[Model]) -> Model:
         """The body of a response."""
@@ -173,47 +176,27 @@ class Connection:
             timeout=timeout_s if timeout_s is not None else httpx.USE_CLIENT_DEFAULT,
         )
 
-    @contextmanager
-    def _response(
-        self, request: httpx.Request, repeatable: bool, retry_s: float
-    ) -> Iterator[httpx.Response]:
-        response = self._send(request, repeatable, retry_s)
-        try:
-            yield response
-        except httpx.TransportError as error:  # within the body
-            raise self._lost(error) from None
-        finally:
-            response.close()
-
-    def _send(self, request: httpx.Request, repeatable: bool, retry_s: float) -> httpx.Response:
+    def _send(
+        self, request: httpx.Request, repeatable: bool, retry_s: float, *, stream: bool
+    ) -> httpx.Response:
         """The first response that is no reason to repeat the request."""
         pauses = _Pauses(retry_s)
         while True:
             try:
-                response = self._http.send(request, stream=True)
-            except httpx.TransportError as error:
+                response = self._http.send(request, stream=stream)
+                if response.status_code < 300:
+                    return response
+                response.read()
+                response.close()
+            except httpx.RequestError as error:
                 may_repeat = repeatable or isinstance(error, _NEVER_SENT)
                 if not (may_repeat and pauses.wait(None)):
                     raise self._lost(error) from None
                 continue
-            if response.status_code < 300:
-                return response
             retry_after_s = _retry_after(response)
-            with self._closing(response):
-                refused = self._error(response, retry_after_s)
             may_repeat = repeatable or response.status_code == 429  # refused before any effect
             if not (response.status_code in _BUSY and may_repeat and pauses.wait(retry_after_s)):
-                raise refused
-
-    @contextmanager
-    def _closing(self, response: httpx.Response) -> Iterator[None]:
-        try:
-            response.read()
-            yield
-        except httpx.TransportError as error:
-            raise self._lost(error) from None
-        finally:
-            response.close()
+                raise self._error(response, retry_after_s)
 
     def _absolute(self, link: str) -> str:
         """A link in an answer; the service sends paths, since it may not know its address."""
@@ -222,7 +205,7 @@ class Connection:
         except httpx.InvalidURL:
             return link
 
-    def _lost(self, error: httpx.TransportError) -> ServiceUnreachableError:
+    def _lost(self, error: httpx.RequestError) -> ServiceUnreachableError:
         reason = str(error).strip().rstrip(".") or type(error).__name__
         if isinstance(error, httpx.TimeoutException):
             reason = "no answer within the time limit"
