@@ -68,6 +68,8 @@ class Connection:
         self._http = httpx.Client(
             headers=headers,
             timeout=timeout_s,
+            # Shorter than servers keep a connection, so that none is used that they just close.
+            limits=httpx.Limits(keepalive_expiry=2.0),
             follow_redirects=False,
             transport=transport,
             mounts=direct,

@@ -101,7 +101,11 @@ def _served() -> Iterator[tuple[ThreadingHTTPServer, ScriptedService]]:
                 return
             self.send_response(reply.status)
             kind = "application/json" if reply.status < 300 else "application/problem+json"
-            headers = {"Content-Type": kind, "Content-Length": str(len(reply.content))}
+            headers = {
+                "Content-Type": kind,
+                "Content-Length": str(len(reply.content)),
+                "Connection": "close",
+            }
             for name, value in {**headers, **reply.headers}.items():
                 self.send_header(name, value)
             with suppress(ConnectionError):  # the client may have been interrupted
