@@ -15,7 +15,7 @@ import pytest
 from exporter_pipelines_tests.support.projects import ROOT
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def build() -> Iterator[Path]:
     """A folder with a short name: the server's socket stands in it."""
     with tempfile.TemporaryDirectory(prefix="exporter-bench-") as folder:
@@ -52,6 +52,28 @@ def test_every_way_is_measured_and_written_down(build: Path) -> None:
     assert table in printed
     assert "dagster asset materialize" in table
     assert re.search(r"\): \d+\.\d\d client CPU s per 600,000 rows$", table)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("arguments", "result", "limit"),
+    [
+        (("--shape", "wide"), "bench-wide", "COPY binary, thrown away"),
+        (("--shape", "long"), "bench-long", "COPY binary, thrown away"),
+        (("--source", "sqlite"), "bench-sqlite", "sqlite3 shell, thrown away"),
+    ],
+    ids=["200 columns", "messages of 2 KB", "a SQLite file"],
+)
+def test_other_rows_and_a_sqlite_file_are_measured(
+    build: Path, arguments: tuple[str, ...], result: str, limit: str
+) -> None:
+    few = ("--rows", "300", "--days", "2", "--rounds", "1", "--peers", "0")
+    benchmark(build, "compare", *arguments, *few, "--only", "started process, parquet")
+    lines = json.loads((build / f"{result}.json").read_text())
+    assert [(line["name"], line["rows"]) for line in lines] == [
+        (limit, 300),
+        ("ours, in a started process", 300),
+    ]
 
 
 @pytest.mark.slow

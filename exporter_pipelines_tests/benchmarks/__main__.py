@@ -8,9 +8,19 @@ limit_malloc_arenas()  # before the imports below, which import Arrow
 
 import argparse
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
-from exporter_pipelines_tests.benchmarks import backfill, data, profile, rounds, scale, server
+from exporter_pipelines_tests.benchmarks import (
+    backfill,
+    data,
+    profile,
+    rounds,
+    scale,
+    server,
+    sqlite_file,
+)
+from exporter_pipelines_tests.benchmarks.shapes import SHAPES, STANDARD
 from exporter_pipelines_tests.support.datasets import dataset
 from exporter_pipelines_tests.support.query_plans import plans
 
@@ -21,8 +31,10 @@ def main() -> None:
     parser.add_argument("--build", type=Path, default=Path("build"), help="folder of the results")
     what = parser.add_subparsers(dest="what", required=True)
     compare = what.add_parser("compare", help="ours beside the limit and beside others")
-    compare.add_argument("--rows", type=int, default=2_000_000)
-    compare.add_argument("--days", type=int, default=10)
+    compare.add_argument("--shape", choices=SHAPES, default=STANDARD.name)
+    compare.add_argument("--source", choices=("postgresql", "sqlite"), default="postgresql")
+    compare.add_argument("--rows", type=int, help="by default as many as the shape says")
+    compare.add_argument("--days", type=int)
     compare.add_argument("--rounds", type=int, default=3)
     compare.add_argument("--peers", type=int, default=1, help="0 leaves the others out")
     compare.add_argument("--only", default="", help="measure what has this in its name")
@@ -34,6 +46,7 @@ def main() -> None:
     plan.add_argument("--rows", type=int, default=max(scale.ROWS))
     plan.add_argument("--days", type=int, default=scale.DAYS_OF_ROWS)
     where = what.add_parser("profile", help="where the time of an export goes")
+    where.add_argument("--source", choices=("postgresql", "sqlite"), default="postgresql")
     where.add_argument("--rows", type=int, default=2_000_000)
     where.add_argument("--days", type=int, default=10)
     where.add_argument("--format", default="jsonl")
@@ -46,10 +59,7 @@ def main() -> None:
     given = parser.parse_args()
     build = given.build.absolute()
     if given.what == "compare":
-        rounds.compare(
-            rows=given.rows, days=given.days, rounds=given.rounds,
-            with_peers=bool(given.peers), only=given.only, build=build,
-        )  # fmt: skip
+        _compare(given, build)
     elif given.what == "scale":
         scale.grow(rows=given.rows, days=given.days, with_dagster=bool(given.dagster), build=build)
     elif given.what == "year":
@@ -61,11 +71,29 @@ def main() -> None:
         found = plans(filled.url, dataset(), filled.day_names[len(filled.day_names) // 2])
         sys.stdout.write("\n\n".join(found) + "\n")
     else:
-        filled = data.filled(server.start(build / "bench" / "postgres"), given.rows, given.days)
-        profile.profile(
-            filled, build / "bench" / "profile",
-            format_=given.format, compression=given.compression,
-        )  # fmt: skip
+        _profile(given, build)
+
+
+def _compare(given: argparse.Namespace, build: Path) -> None:
+    shape = SHAPES[given.shape]
+    how = {
+        "rows": given.rows or shape.rows, "days": given.days or shape.days,
+        "rounds": given.rounds, "with_peers": bool(given.peers), "only": given.only, "build": build,
+    }  # fmt: skip
+    if given.source == "postgresql":
+        rounds.compare(shape=shape, **how)
+    elif shape is STANDARD:
+        rounds.compare_sqlite(**how)
+    else:
+        sys.exit(f"A SQLite file is measured with the shape {STANDARD.name} only.")
+
+
+def _profile(given: argparse.Namespace, build: Path) -> None:
+    home = build / "bench"
+    filled = data.filled(server.start(home / "postgres"), given.rows, given.days)
+    file = sqlite_file.copied(filled, home) if given.source == "sqlite" else nullcontext(filled)
+    with file as rows:
+        profile.profile(rows, home / "profile", format_=given.format, compression=given.compression)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from exporter_pipelines_tests.benchmarks.ours import Order
 from exporter_pipelines_tests.benchmarks.server import Server
 from exporter_pipelines_tests.support.projects import BIN, ROOT, copy_project
 
-LIMIT = "COPY binary, thrown away"
+_FORMATS = (("jsonl", "none"), ("jsonl", "gzip"), ("jsonl", "zstd"), ("parquet", "zstd"))
 
 
 @dataclass(frozen=True)
@@ -53,22 +53,32 @@ def candidates(
     server: Server, rows: Rows, home: Path, *, with_peers: bool, only: str = ""
 ) -> list[Candidate]:
     """The limit first, then all whose title has `only` in it."""
-    found = [_limit(server, rows), _row_to_json(server, rows)]
-    for format_, compression in (
-        ("jsonl", "none"), ("jsonl", "gzip"), ("jsonl", "zstd"), ("parquet", "zstd"),
-    ):  # fmt: skip
-        for in_process in (True, False):
-            found.append(engine(server, rows, format_, compression, in_process=in_process))
-    found.append(dagster(server, rows, home))
+    found = [_limit(server, rows), _row_to_json(server, rows), *ours(server, rows)]
+    if not rows.shape.settings:  # which the project's definitions do not have
+        found.append(dagster(server, rows, home))
     if with_peers:
-        found += [_peer(server, rows, peer) for peer in peers.installed(home)]
+        found += [peer(rows, each, server.cpu_s) for each in peers.installed(home)]
+    return selected(found, only)
+
+
+def ours(server: Server | None, rows: Rows) -> list[Candidate]:
+    """Ours in every format that is measured, in a started process and as a whole one."""
+    return [
+        engine(server, rows, format_, compression, in_process=in_process)
+        for format_, compression in _FORMATS
+        for in_process in (True, False)
+    ]
+
+
+def selected(found: list[Candidate], only: str) -> list[Candidate]:
+    """The limit, which is the first, and all whose title has `only` in it."""
     return [found[0], *(candidate for candidate in found[1:] if only in candidate.title)]
 
 
 def _limit(server: Server, rows: Rows) -> Candidate:
     copy = f"COPY ({rows.select}) TO STDOUT (FORMAT binary)"
     return Candidate(
-        LIMIT, "binary", "none", f"PostgreSQL {server.version}",
+        "COPY binary, thrown away", "binary", "none", f"PostgreSQL {server.version}",
         lambda _folder: _psql(server, rows, copy, Path("/dev/null")),
     )  # fmt: skip
 
@@ -95,18 +105,19 @@ def _psql(server: Server, rows: Rows, copy: str, output: Path) -> Cost:
 
 
 def engine(
-    server: Server, rows: Rows, format_: str, compression: str, *, in_process: bool
+    server: Server | None, rows: Rows, format_: str, compression: str, *, in_process: bool
 ) -> Candidate:
-    """Ours through `api.export_days`, day by day in one process."""
+    """Ours through `api.export_days`, day by day in one process; no server for a SQLite file."""
 
     def measure(folder: Path) -> Cost:
         order = Order(
             rows.url, str(folder), format_, compression, rows.day_names,
-            str(WARM_UP_DAY) if in_process else None, server.pid,
+            str(WARM_UP_DAY) if in_process else None, server.pid if server else None,
+            dict(rows.shape.settings),
         )  # fmt: skip
         module = "exporter_pipelines_tests.benchmarks.ours"
         command = [sys.executable, "-m", module, json.dumps(dataclasses.asdict(order))]
-        cost = run(command, server_cpu_s=server.cpu_s, folder=ROOT)
+        cost = run(command, server_cpu_s=server.cpu_s if server else no_server, folder=ROOT)
         _see_all(cost.said["rows"], rows)
         if not in_process:
             return cost
@@ -155,14 +166,21 @@ def dagster(server: Server, rows: Rows, home: Path) -> Candidate:
     )
 
 
-def _peer(server: Server, rows: Rows, peer: peers.Peer) -> Candidate:
+def peer(rows: Rows, other: peers.Peer, server_cpu_s: Callable[[], float]) -> Candidate:
+    """Another tool, which reads the same rows."""
+
     def measure(folder: Path) -> Cost:
-        command = [*peer.command, rows.url, rows.select, folder]
-        cost = run(command, server_cpu_s=server.cpu_s)
+        command = [*other.command, rows.url, rows.select, folder]
+        cost = run(command, server_cpu_s=server_cpu_s)
         _see_all(_lines(folder), rows)
         return cost
 
-    return Candidate(peer.name, peer.format, "none", peer.version, measure)
+    return Candidate(other.name, other.format, "none", other.version, measure)
+
+
+def no_server() -> float:
+    """The CPU time of the server of a SQLite file."""
+    return 0.0
 
 
 def _our_version() -> str:

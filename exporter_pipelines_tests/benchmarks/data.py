@@ -1,6 +1,6 @@
-"""The rows of the benchmarks: logs that look like logs, 1 % of them bad.
+"""The rows of the benchmarks: logs that look like logs, 1 % of them invalid.
 
-Deterministic: the same rows on every machine and in every run.
+Deterministic: the same rows on every machine and in every run. `shapes` makes them wide or long.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import psycopg
 from psycopg import sql
 
 from exporter_pipelines_tests.benchmarks.server import Server
+from exporter_pipelines_tests.benchmarks.shapes import STANDARD, Shape
 
 FIRST_DAY = dt.date(2025, 1, 1)
 WARM_UP_DAY = FIRST_DAY - dt.timedelta(days=1)
@@ -70,11 +71,13 @@ class Rows:
         url: Of the database that holds it.
         count: Rows of all days.
         days: Days that they are spread over, from FIRST_DAY on.
+        shape: How they differ from those of the standard table.
     """
 
     url: str
     count: int
     days: int
+    shape: Shape = STANDARD
 
     @property
     def day_names(self) -> list[str]:
@@ -94,15 +97,16 @@ class Rows:
     @property
     def select(self) -> str:
         """The columns with the casts of an export, in no order."""
+        added = "".join(f", {name}" for name in self.shape.columns)
         return (
             "SELECT id, timestamp, level, message, source, device, abbrev(ip) AS ip, "
-            f"attributes::text AS attributes FROM logs WHERE {self.where}"
+            f"attributes::text AS attributes{added} FROM logs WHERE {self.where}"
         )
 
 
-def filled(server: Server, count: int, days: int) -> Rows:
+def filled(server: Server, count: int, days: int, shape: Shape = STANDARD) -> Rows:
     """The table with `count` rows over `days` days; made once, then found again."""
-    name = f"logs_{count}_{days}"
+    name = f"{shape.name}_{count}_{days}"
     with psycopg.connect(server.url, autocommit=True) as admin:
         known = admin.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone()
         if not known:
@@ -110,13 +114,13 @@ def filled(server: Server, count: int, days: int) -> Rows:
             making = sql.Identifier(f"{name}_making")
             admin.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(making))
             admin.execute(sql.SQL("CREATE DATABASE {}").format(making))
-            _fill(server.database(f"{name}_making"), count, days)
+            _fill(server.database(f"{name}_making"), count, days, shape)
             rename = sql.SQL("ALTER DATABASE {} RENAME TO {}")
             admin.execute(rename.format(making, sql.Identifier(name)))
-    return Rows(server.database(name), count, days)
+    return Rows(server.database(name), count, days, shape)
 
 
-def _fill(url: str, count: int, days: int) -> None:
+def _fill(url: str, count: int, days: int, shape: Shape) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("SET TimeZone = 'UTC'")
         connection.execute(_TABLE)
@@ -132,6 +136,8 @@ def _fill(url: str, count: int, days: int) -> None:
                     messages=sql.Literal(list(_MESSAGES)), message_count=len(_MESSAGES),
                 )
             )  # fmt: skip
+        for statement in shape.statements:
+            connection.execute(sql.SQL(statement))
         connection.execute(_INDEX)
         connection.execute("VACUUM ANALYZE logs")
         connection.execute("CHECKPOINT")

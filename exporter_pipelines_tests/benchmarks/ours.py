@@ -14,6 +14,7 @@ import resource
 import sys
 import time
 from dataclasses import dataclass
+from typing import Any
 
 from exporter_pipelines.process_memory import freeze_gc, limit_malloc_arenas
 
@@ -27,7 +28,8 @@ class Order:
         format, compression: As in a defs.yaml.
         days: `YYYY-MM-DD`, one after another.
         warm_up: A day to export before the clock starts; None to begin at once.
-        server_pid: Of the server's first process.
+        server_pid: Of the server's first process; None for a SQLite file.
+        settings: Further ones of the dataset.
     """
 
     url: str
@@ -36,7 +38,8 @@ class Order:
     compression: str
     days: list[str]
     warm_up: str | None
-    server_pid: int
+    server_pid: int | None
+    settings: dict[str, Any]
 
 
 def main(order: Order) -> None:
@@ -52,7 +55,10 @@ def main(order: Order) -> None:
     install_definitions()  # those of the checkout may be another backend's
     freeze_gc()
     shipped = dataset_named("logs")
-    changes = {"format": order.format, "compression": order.compression, "max_rejected_pct": 5.0}
+    changes = {
+        "format": order.format, "compression": order.compression, "max_rejected_pct": 5.0,
+        **order.settings,
+    }  # fmt: skip
     logs = Dataset(shipped.config.model_copy(update=changes), shipped.schema)
     if order.warm_up:
         api.export_day(logs, order.warm_up)
@@ -69,11 +75,12 @@ def main(order: Order) -> None:
     sys.stdout.write(json.dumps(said) + "\n")
 
 
-def _times(server_pid: int) -> tuple[float, float, float]:
+def _times(server_pid: int | None) -> tuple[float, float, float]:
     from exporter_pipelines_tests.benchmarks.measuring import cpu_s_of_server
 
     usage = resource.getrusage(resource.RUSAGE_SELF)
-    return time.perf_counter(), usage.ru_utime + usage.ru_stime, cpu_s_of_server(server_pid)
+    server_s = cpu_s_of_server(server_pid) if server_pid else 0.0
+    return time.perf_counter(), usage.ru_utime + usage.ru_stime, server_s
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Others that get rows out of PostgreSQL as JSON, in a virtual environment of their own.
+"""Others that get rows out of PostgreSQL or SQLite as JSON, in a virtual environment of their own.
 
 They are no dependency of the project: what they need would not fit beside it (DuckDB's
 PostgreSQL extension exists as a package for one version only). Versions are pinned.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import venv
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +26,7 @@ class _Known:
     packages: tuple[str, ...]
 
 
-_KNOWN = (
+_OF_POSTGRES = (
     _Known(
         "dlt, connectorx", "jsonl", "dlt_jsonl.py",
         ("dlt[sql_database]==1.31.0", "connectorx==0.4.6", "pyarrow==26.0.1",
@@ -38,6 +39,12 @@ _KNOWN = (
     _Known(
         "pandas, read_sql and to_json", "jsonl", "pandas_json.py",
         ("pandas==3.1.1", "psycopg[binary]==3.3.9", "sqlalchemy==2.0.58"),
+    ),
+)  # fmt: skip
+OF_SQLITE = (
+    _Known(
+        "DuckDB, sqlite scanner", "jsonl", "duckdb_sqlite_json.py",
+        ("duckdb==1.5.5", "duckdb-extension-sqlite-scanner==1.5.5"),
     ),
 )  # fmt: skip
 
@@ -57,14 +64,14 @@ class Peer:
     command: list[str | Path]
 
 
-def installed(home: Path) -> list[Peer]:
+def installed(home: Path, peers: Sequence[_Known] = _OF_POSTGRES) -> list[Peer]:
     """The peers that can be installed below `home`; a reason is printed for each that cannot."""
     folder = home / "venv"
     python = folder / "bin" / "python"
     if not python.exists():
         venv.create(folder, with_pip=True)
     found = []
-    for known in _KNOWN:
+    for known in peers:
         if reason := _install(python, known.packages):
             sys.stdout.write(f"Left out: {known.name} cannot be installed ({reason}).\n")
             continue
