@@ -13,6 +13,7 @@ from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.day_window import DayWindow
 from exporter_pipelines.sources.postgres.query import PostgresDayQuery
 from exporter_pipelines.sources.postgres.times import zone_literal
+from exporter_pipelines.sources.time_encodings import NotAnInstantError, of_text
 from exporter_pipelines.stores import LocalStore
 from exporter_pipelines_tests.support.backends import Backend
 from exporter_pipelines_tests.support.datasets import dataset, export, rows
@@ -333,3 +334,40 @@ def test_a_day_of_text_or_numbers_is_read_through_the_index(
 
 PG_NAMES = {"text": "text", "varchar(40)": "varchar", "integer": "int4", "bigint": "int8",
             "double precision": "float8", "numeric": "numeric"}  # fmt: skip
+
+
+# Some of these clocks changed in the middle of a minute.
+@pytest.mark.parametrize(
+    ("zone", "minute"),
+    [
+        ("Europe/Berlin", "2025-10-26T02:30"),
+        ("Europe/Berlin", "2025-03-30 02:59"),
+        ("Pacific/Apia", "2011-12-30 12:00"),
+        ("Asia/Manila", "1844-12-31 16:08"),
+        ("Europe/Amsterdam", "1937-07-01 00:00"),
+        ("Africa/Monrovia", "1972-01-07 00:44"),
+        ("America/New_York", "1883-11-18 12:03"),
+        ("UTC", "9999-12-31 23:59"),
+        ("America/New_York", "0001-01-01 00:00"),
+        ("UTC", "2025-02-29 00:00"),
+        ("UTC", "2025-02-28 24:00"),
+    ],
+)
+@pytest.mark.parametrize("offset", ["", "Z", " +0530", "-15:59", "+16:00"])
+def test_usual_text_is_the_same_instant_as_text_with_more_digits(
+    zone: str, minute: str, offset: str
+) -> None:
+    """Usual text is read by its minute, text with seven digits of a second as a whole."""
+    for second in range(61):
+        for fraction in ("000000", "000001", "999999"):
+            usual = f"{minute}:{second:02}.{fraction}{offset}"
+            assert instant_or_rule(usual, zone) == instant_or_rule(
+                usual.replace(fraction, f"{fraction}0"), zone
+            )
+
+
+def instant_or_rule(text: str, zone: str) -> object:
+    try:
+        return of_text(text, ZoneInfo(zone))
+    except NotAnInstantError as error:
+        return error.rule

@@ -6,7 +6,6 @@ import hashlib
 import math
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from typing import Any
 
 import pyarrow as pa
 
@@ -54,8 +53,12 @@ class SqliteDaySnapshot:
 
     def _open(self, window: DayWindow) -> None:
         connection = self._connection
-        # Cached, because the window and the order both need the instant of a row.
-        connection.define(INSTANT, lru_cache(1024)(self._instant_us), 1)
+        source = self._dataset.config.source
+        encoding = source.encoding(source.time_column)
+        # Cached, because the window and the order both need the instant of a row. A value that is
+        # not an instant is in no window.
+        instant_us = lru_cache(1024)(lambda value: self._values.instant_us(value, encoding))
+        connection.define(INSTANT, instant_us, 1)
         table = SqliteTable(connection, self._dataset)
         table.check()
         self._dataset = table.dataset
@@ -136,8 +139,3 @@ class SqliteDaySnapshot:
         return pa.RecordBatch.from_arrays(
             [*arrays, notes.array(len(rows))], [*self.schema.names, NOTES_COLUMN]
         )
-
-    def _instant_us(self, value: Any) -> int | None:
-        """The SQL function `INSTANT`. A value that is not an instant is in no window."""
-        source = self._dataset.config.source
-        return self._values.instant_us(value, source.encoding(source.time_column))
