@@ -6,11 +6,14 @@ import json
 import os
 import subprocess
 import sys
+import warnings
 
 import click
+import dagster as dg
 import pytest
 
 from exporter_pipelines.cli import main
+from exporter_pipelines.definitions import build
 from exporter_pipelines_tests.support.backends import Backend
 from exporter_pipelines_tests.support.projects import ROOT, Project
 
@@ -78,6 +81,18 @@ def test_the_code_location_imports_no_database_driver_and_no_other_command() -> 
     ours = {name for name in modules if name.startswith("exporter_pipelines.")}
     others = ("cli", "doctor", "new_datasets", "service", "supervisor", "verification")
     assert not {name for name in ours if name.split(".")[1] in others}
+
+
+@pytest.mark.parametrize("for_ui", [True, False])
+def test_loading_the_definitions_gives_no_warnings_of_dagster(
+    settings: dict[str, str],
+    for_ui: bool,
+) -> None:
+    with warnings.catch_warnings(record=True) as given:
+        warnings.simplefilter("always")
+        build(for_ui=for_ui)
+    of_dagster = (dg.BetaWarning, dg.PreviewWarning)
+    assert not [str(each.message) for each in given if issubclass(each.category, of_dagster)]
 
 
 def test_the_doctor_imports_no_dagster(project: Project) -> None:
