@@ -2,8 +2,8 @@
 
 Reason: Dagster checks permissions in each mutation by itself, and answers 500 to a request that is
     JSON but no GraphQL request.
-Upstream: #2219
-Test: test_service_dagster_ui.py
+Upstream: https://github.com/dagster-io/dagster/issues/2219
+Test: test_service_dagster_ui.py::test_a_hidden_mutation_is_found
 """
 
 from __future__ import annotations

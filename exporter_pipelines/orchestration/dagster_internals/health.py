@@ -2,7 +2,7 @@
 
 Reason: the public API has neither; Dagster's own UI reads them with GraphQL.
 Upstream: none found.
-Test: test_service_health.py
+Test: test_service_api.py::test_health_and_readiness
 """
 
 from __future__ import annotations

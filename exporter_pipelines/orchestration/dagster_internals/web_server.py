@@ -2,8 +2,8 @@
 
 Reason: Dagster's open-source web server has one switch, `--read-only`, for all users, and no public
     way to run GraphQL in its own process with the rights of one of them.
-Upstream: #2219
-Test: test_service_dagster_ui.py
+Upstream: https://github.com/dagster-io/dagster/issues/2219
+Test: test_service_dagster_ui.py::test_every_mutation_is_refused_to_who_is_no_operator
 """
 
 from __future__ import annotations
