@@ -22,6 +22,7 @@ from exporter_pipelines.contracts import (
     late_data,
     ledger,
     manifest,
+    privacy,
     refinements,
     retention,
     source_config,
@@ -41,6 +42,8 @@ MODELS: dict[str, type[BaseModel]] = {
     "RuleConfig": refinements.RuleConfig,
     "FilterConfig": refinements.FilterConfig,
     "LateDataConfig": late_data.LateDataConfig,
+    "PrivacyConfig": privacy.PrivacyConfig,
+    "ColumnPolicy": privacy.ColumnPolicy,
     "RetentionConfig": retention.RetentionConfig,
     "TrainingSetConfig": training_set.TrainingSetConfig,
     "LabelSource": training_set.LabelSource,
@@ -53,7 +56,7 @@ MODELS: dict[str, type[BaseModel]] = {
         name: getattr(manifest, name)
         for name in (
             "Manifest", "Window", "DataFile", "Counts", "Quarantine", "Validation", "RuleResult",
-            "Transformation", "ColumnSchema", "Source", "Run",
+            "Transformation", "ColumnSchema", "Source", "Run", "Privacy", "LeakCheck",
         )
     },
 }  # fmt: skip

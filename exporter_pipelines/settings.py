@@ -193,6 +193,21 @@ def source_url(variable: str) -> str:
     return value
 
 
+def privacy_key(name: str) -> str:
+    """The text of a privacy key: of an environment variable, or of a file (`file:/path`).
+
+    Errors never contain it.
+    """
+    if name.startswith("file:"):
+        return _text_of(Path(name.removeprefix("file:"))).strip()
+    if value := _value(name):
+        return value
+    raise MissingSettingError(
+        f"The environment variable {name} is not set, and the privacy policy needs its key.",
+        "Set it to at least 32 random bytes in base64: head -c 32 /dev/urandom | base64",
+    )
+
+
 def postgres_driver() -> str | None:
     """`EXPORTER_POSTGRES_DRIVER`: path of another ADBC driver, which `sources` checks."""
     return _value("EXPORTER_POSTGRES_DRIVER") or None

@@ -13,7 +13,7 @@ import pytest
 from exporter_pipelines import formats, transforms
 from exporter_pipelines.contracts.manifest import Manifest
 from exporter_pipelines.contracts.source_rules import SOURCE_RULES
-from exporter_pipelines.engine.judge import CHECKS
+from exporter_pipelines.engine.judge import CHECKS, PRIVACY_CHECKS
 from exporter_pipelines.formats.compression import COMPRESSIONS
 from exporter_pipelines.orchestration.exports.assets import ExportConfig
 from exporter_pipelines.service import export_models
@@ -91,7 +91,7 @@ def test_names_that_a_user_may_write_are_documented() -> None:
 
 
 def test_checks_and_rules_are_documented() -> None:
-    for check in CHECKS:
+    for check in (*CHECKS, *PRIVACY_CHECKS):
         assert f"| `{check}` |" in (DOCS / "quality.md").read_text()
     for name in ("logs", "anomalies", "ips"):
         for rule, _ in dataset(name).schema.rules:

@@ -36,10 +36,13 @@ LADDER = {
     "transforms": {"errors", "contracts"},
     "formats": {"errors", "contracts"},
     "stores": {"errors", "contracts"},
-    "engine": {"errors", "contracts", "transforms", "formats", "stores"},
+    "privacy": {"errors", "contracts"},
+    "engine": {
+        "errors", "settings", "extras", "contracts", "transforms", "formats", "stores", "privacy",
+    },
     "verification": {
-        "errors", "settings", "contracts", "formats", "stores", "engine", "defs_files", "databases",
-        "output_folder",
+        "errors", "settings", "extras", "contracts", "formats", "stores", "engine", "privacy",
+        "defs_files", "databases", "output_folder",
     },
     "reporting": {"extras", "contracts"},
     "demo": {"errors", "settings", "extras", "contracts", "stores"},

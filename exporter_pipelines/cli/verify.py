@@ -26,6 +26,7 @@ _DAY = click.DateTime(["%Y-%m-%d"])
 @click.option("--to", "last", type=_DAY, metavar="DAY", help="Last day to verify.")
 @click.option("--quick", is_flag=True, help="Check only names, sizes, modes and manifests.")
 @click.option("--source", is_flag=True, help="Also compare with the current rows of the database.")
+@click.option("--privacy", is_flag=True, help="Also search for identifiers in days with a policy.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def verify(
     datasets: tuple[str, ...],
@@ -34,6 +35,7 @@ def verify(
     last: dt.datetime | None,
     quick: bool,
     source: bool,
+    privacy: bool,
     as_json: bool,
 ) -> None:
     """Read published days again and report differences from their manifests. Changes nothing.
@@ -53,7 +55,13 @@ def verify(
         settings.load_dotenv()
         summary.output = str(settings.output_root())
         selection = selection_of(
-            datasets, _key(day), _key(first), _key(last), quick=quick, source=source
+            datasets,
+            _key(day),
+            _key(first),
+            _key(last),
+            quick=quick,
+            source=source,
+            privacy=privacy,
         )
         for report in verify_all(selection, summary, _progress):
             if not as_json:

@@ -21,6 +21,12 @@ from exporter_pipelines.contracts.column_settings import (
 )
 from exporter_pipelines.contracts.effective_rules import check_thresholds, with_rules, without
 from exporter_pipelines.contracts.late_data import LateDataConfig
+from exporter_pipelines.contracts.privacy import (
+    PrivacyConfig,
+    check_policy,
+    exported_under,
+    stated,
+)
 from exporter_pipelines.contracts.refinements import (
     FilterConfig,
     RuleConfig,
@@ -59,7 +65,7 @@ _NOT_IN_MANIFEST: dict[str, Any] = {
 }
 """Fields about earlier exports of a day. They say nothing about the published one."""
 
-_STATED_IF_USED = ("defaults", "nullable", "extra_columns", "unreadable_json")
+_STATED_IF_USED = ("defaults", "nullable", "extra_columns", "unreadable_json", "privacy")
 """Fields that are not written while they change nothing: the head of JSON files stays as it was."""
 
 # Becomes an asset key and a folder name, so it must not lead out of the output folder.
@@ -120,6 +126,11 @@ class DatasetConfig(Strict):
         "reject",
         description="JSON documents that common readers refuse: `reject` rejects their rows, "
         "`text` exports each as a string and counts it as `changed.json_as_text`.",
+    )
+    privacy: PrivacyConfig | None = Field(
+        None,
+        description="The privacy policy: which columns are removed, pseudonymised or scanned for "
+        "personal data. Null: rows are exported as they are.",
     )
     select: tuple[str, ...] | None = Field(
         None,
@@ -198,7 +209,8 @@ class DatasetConfig(Strict):
             if getattr(self, name)
             == type(self).model_fields[name].get_default(call_default_factory=True)
         }
-        return self.model_dump(mode="json", by_alias=True, exclude={**exclude, **unused})
+        settings = self.model_dump(mode="json", by_alias=True, exclude={**exclude, **unused})
+        return stated(settings) if self.privacy else settings
 
     def judging(self, schema: RowSchema) -> RowSchema:
         """The schema that rows are validated with: `schema` and the rules of this dataset."""
@@ -284,6 +296,7 @@ class Dataset:
                     "Only time columns have an encoding.",
                 )
         check_select(self.config, self.schema)
+        check_privacy(self.config, self.schema)
         check_column_names(self.exported(self.schema).names, self.schema.model)
         check_thresholds(self.config.thresholds, self.schema, self.config.rules)
         judging = self.judging(self.schema)
@@ -299,8 +312,13 @@ class Dataset:
         return self.config.judging(schema)
 
     def exported(self, schema: RowSchema) -> RowSchema:
-        """`schema` with the columns that are exported, in their order."""
-        return schema if self.config.select is None else schema.selected(self.config.select)
+        """`schema` with the columns that are exported, in their order and under the policy."""
+        selected, policy = self.selected(schema), self.config.privacy
+        return selected if policy is None else exported_under(policy, selected)
+
+    def selected(self, schema: RowSchema) -> RowSchema:
+        """`schema` with the columns that are exported, before the privacy policy."""
+        return _selected(self.config, schema)
 
     def with_extra_columns(self, types: Mapping[str, SourceType]) -> Dataset:
         """The dataset as a source reads it: with the columns that `extra_columns: keep` adds.
@@ -373,6 +391,26 @@ def check_select(config: DatasetConfig, schema: RowSchema) -> None:
                 f"select: column {column!r} is missing.",
                 "Key and time column must always be exported.",
             )
+
+
+def check_privacy(config: DatasetConfig, schema: RowSchema) -> None:
+    """Check that the privacy policy, if there is one, covers all exported columns.
+
+    Raises:
+        ConfigurationError: it does not, or it names an unknown column.
+    """
+    if config.privacy is not None:
+        check_policy(
+            config.privacy,
+            _selected(config, schema),
+            config.source,
+            all_columns=schema,
+            open_ended=config.extra_columns == "keep",
+        )
+
+
+def _selected(config: DatasetConfig, schema: RowSchema) -> RowSchema:
+    return schema if config.select is None else schema.selected(config.select)
 
 
 def cut_off(name: str, longest: int | None) -> str:

@@ -193,6 +193,58 @@ class ColumnSchema(_Part):
     )
 
 
+class LeakCheck(_Part):
+    """What the check `no_raw_identifiers` searched."""
+
+    patterns: int = Field(description="Raw values that were looked for.", examples=[23827], ge=0)
+    not_searched: int = Field(
+        description="Names that are too short, numbers or ordinary words; text may have them.",
+        examples=[12],
+        ge=0,
+    )
+    hits: int = Field(description="Identifiers that were found.", examples=[0], ge=0)
+    size_bytes: int = Field(description="Bytes that were searched.", examples=[81641581], ge=0)
+    addresses: int = Field(
+        description="Pseudonyms that look like addresses, and addresses that identify nobody, in "
+        "columns that the policy masks; `exporter verify --privacy` counts them again.",
+        examples=[690624],
+        ge=0,
+    )
+
+
+class Privacy(_Part):
+    """The privacy policy under which the day was exported; never a key or a raw value."""
+
+    policy_version: int = Field(description="Increased when pseudonyms change.", examples=[1])
+    key_id: str = Field(
+        description="Names the key; equal for days with the same key.", examples=["a1b2c3d4"]
+    )
+    epoch: str = Field(
+        description="Days of the same key, epoch and scope have the same pseudonyms.",
+        examples=["2026-11"],
+    )
+    scope: str = Field(description="`shared`, or `dataset:` and a name.", examples=["shared"])
+    columns: dict[str, str] = Field(
+        description="Column -> action of the policy; `unlisted` if it names none.",
+        examples=[{"ip": "pseudonym:ip", "message": "scan"}],
+    )
+    replaced: dict[str, int] = Field(
+        description="Kind -> values that were replaced in the data files.",
+        examples=[{"ip": 690624, "email": 33259, "known": 144600}],
+    )
+    leak_check: LeakCheck | None = Field(
+        None, description="Result of the check `no_raw_identifiers`.", examples=[{}]
+    )
+
+
+def same_pseudonyms(one: Privacy | None, other: Privacy | None) -> bool:
+    """Whether two exports have the same policy, so that their values can be compared."""
+    if one is None or other is None:
+        return one is other
+    ignored = {"replaced", "leak_check"}
+    return one.model_dump(exclude=ignored) == other.model_dump(exclude=ignored)
+
+
 class Manifest(BaseModel):
     """A published day: what it holds, how it was made, and how to verify it."""
 
@@ -245,6 +297,12 @@ class Manifest(BaseModel):
     )
     source: Source = Field(description="Where the rows came from.", examples=[{}])
     run: Run = Field(description="The run that published the day.", examples=[{}])
+    privacy: Privacy | None = Field(
+        None,
+        description="The privacy policy; absent without one.",
+        examples=[{}],
+        exclude_if=lambda value: value is None,
+    )
     manifest_sha256: str | None = Field(
         None,
         description="SHA-256 of this file with these 64 digits replaced by zeros; absent in "

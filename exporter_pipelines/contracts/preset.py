@@ -17,9 +17,9 @@ from exporter_pipelines.contracts.strict import Strict
 # Not `source` and not `schema`: with those changed it would be another dataset.
 OVERRIDES = (
     "description", "transforms", "filters", "validation", "thresholds", "defaults", "nullable",
-    "extra_columns", "unreadable_json", "select", "format", "compression", "max_file_records",
-    "max_rejected_pct", "max_rejected_rows", "max_value_bytes", "schedule", "late_data",
-    "retention",
+    "extra_columns", "unreadable_json", "privacy", "select", "format", "compression",
+    "max_file_records", "max_rejected_pct", "max_rejected_rows", "max_value_bytes", "schedule",
+    "late_data", "retention",
 )  # fmt: skip
 
 
@@ -32,12 +32,16 @@ class Preset(Strict):
     def merged_with(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
         """The attributes of a dataset, overridden by those of this preset.
 
-        Mappings (`thresholds`, `defaults`) are merged, everything else is replaced. The dataset's
+        Mappings (`thresholds`, `defaults`, `privacy`) are merged, everything else is replaced, and
+        so is what a policy says about one column. The dataset's
         schedule is not inherited: a preset runs on request, or on the schedule in its own
         `defs.yaml`.
         """
         own = self.model_dump(exclude_unset=True, exclude={"like"})
-        return _merged({**attributes, "schedule": None}, own)
+        merged = _merged({**attributes, "schedule": None}, own)
+        if columns := (own.get("privacy") or {}).get("columns"):
+            merged["privacy"] = _with_columns(merged["privacy"], columns)
+        return merged
 
 
 # The same types, bounds and descriptions. A setting that is left out is inherited.
@@ -60,3 +64,9 @@ def _merged(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
         both = isinstance(before, Mapping) and isinstance(value, Mapping)
         merged[key] = _merged(before, value) if both else value  # type: ignore[arg-type]
     return merged
+
+
+def _with_columns(policy: Mapping[str, Any], columns: Mapping[str, Any]) -> dict[str, Any]:
+    """A merged policy in which the preset decides about these columns alone."""
+    keep = [name for name in policy.get("keep", ()) if name not in columns]
+    return {**policy, "columns": {**policy["columns"], **columns}, "keep": keep}

@@ -5,14 +5,14 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Set
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import BinaryIO, Protocol, Self, TypeAlias
 
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.day_window import DayWindow
-from exporter_pipelines.contracts.manifest import DataFile, Transformation
+from exporter_pipelines.contracts.manifest import DataFile, Privacy, Transformation
 from exporter_pipelines.contracts.row_schema import RowSchema
 from exporter_pipelines.contracts.source import SourceIdentity, SourceInfo
 from exporter_pipelines.contracts.tally import Tally
@@ -76,6 +76,27 @@ class Staging(Protocol):
     ) -> None: ...
 
 
+@dataclass(frozen=True, repr=False)
+class MaskedValues:
+    """The raw values of a day that must not be in its files. They must not reach a log or a file.
+
+    Attributes:
+        names: Name -> kind, of names that are looked for in text.
+        unsearched: Name -> kind, of names that text may repeat.
+        addresses: IP addresses, as 16 bytes.
+        written: Address -> how often it was written on purpose, into the data files.
+        written_rejected: The same for the rejected rows.
+        rejected_schema: Of the rejected rows, without their reasons.
+    """
+
+    names: Mapping[str, str]
+    unsearched: Mapping[str, str]
+    addresses: Set[bytes]
+    written: Mapping[str, int]
+    written_rejected: Mapping[str, int]
+    rejected_schema: RowSchema
+
+
 @dataclass(frozen=True)
 class StagedDay:
     """Everything that is known about a day after its rows were read, judged and written.
@@ -93,6 +114,8 @@ class StagedDay:
         source: Where the rows were read from.
         identity: The same, to notice another source; must not reach a manifest, log or metadata.
         staging: Holds the files.
+        privacy: What the manifest says about the privacy policy; None without one.
+        masked: What the policy removed; None without one.
     """
 
     dataset: Dataset
@@ -108,6 +131,8 @@ class StagedDay:
     source: SourceInfo
     identity: SourceIdentity
     staging: Staging
+    privacy: Privacy | None = None
+    masked: MaskedValues | None = field(default=None, repr=False)
 
     @property
     def data_version(self) -> str:

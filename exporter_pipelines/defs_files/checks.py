@@ -12,9 +12,15 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from exporter_pipelines.contracts.column_settings import check_default, check_nullable
-from exporter_pipelines.contracts.dataset import Dataset, DatasetConfig, check_select
+from exporter_pipelines.contracts.dataset import (
+    Dataset,
+    DatasetConfig,
+    check_privacy,
+    check_select,
+)
 from exporter_pipelines.contracts.effective_rules import check_thresholds, with_rules
 from exporter_pipelines.contracts.preset import Preset, PresetConfig
+from exporter_pipelines.contracts.privacy import weakened
 from exporter_pipelines.contracts.reserved_names import check_column_names
 from exporter_pipelines.contracts.row_schema import RowSchema
 from exporter_pipelines.defs_files.cron import is_cron
@@ -150,7 +156,15 @@ def checked_preset(document: Document, preset: Preset, base: Document) -> Datase
     attributes = preset.merged_with(attributes_of(base))
     config = _validated(document, DatasetConfig, attributes)
     assert isinstance(config, DatasetConfig)
+    with located(document, "privacy"):
+        _refuse_weaker_policy(_validated(base, DatasetConfig, attributes_of(base)), config)
     return _checked(document, config)
+
+
+def _refuse_weaker_policy(base: BaseModel, own: DatasetConfig) -> None:
+    assert isinstance(base, DatasetConfig)
+    if base.privacy and (sentence := weakened(base.privacy, own.privacy)):
+        raise ConfigurationError(sentence, "A preset may add to a policy; see docs/privacy.md.")
 
 
 def _validated(document: Document, model: type[BaseModel], attributes: Any) -> BaseModel:
@@ -201,6 +215,9 @@ def _check_parts(document: Document, config: DatasetConfig, schema: RowSchema) -
     with located(document, "select"):
         if {config.source.key, config.source.time_column} <= set(schema.names):
             check_select(config, schema)
+    with located(document, "privacy"):
+        if {config.source.key, config.source.time_column} <= set(schema.names):
+            check_privacy(config, schema)
     with located(document, "schema" if config.select is None else "select"):
         check_column_names(config.select or schema.names, config.row_schema)
 

@@ -18,7 +18,7 @@ from exporter_pipelines.defs_files.sentences import URL_HINT, mistake_at
 from exporter_pipelines.errors import ConfigurationError
 
 _HARMLESS = re.compile(r"[\w .,*/+-]{0,40}")
-_SECRET_FIELDS = {"source", "url", "query", "params", "sql"}
+_SECRET_FIELDS = {"source", "url", "query", "params", "sql", "key"}
 
 
 @contextmanager

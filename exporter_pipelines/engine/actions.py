@@ -48,6 +48,9 @@ ACTIONS = {
     "null_rate_drift": _COMPARE_DAYS,
     "value_mix_drift": _COMPARE_DAYS,
     "new_values": _COMPARE_DAYS,
+    "no_raw_identifiers": "Name the column in the privacy policy with an action that removes the "
+    "value, or, if a name is an ordinary word, add it to ordinary_words. Then export the day "
+    "again. See docs/privacy.md",
 }
 """Check -> what to do. `action` replaces `{dataset}` and `{ways_out}`."""
 

@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from exporter_pipelines.contracts.manifest import Manifest
+from exporter_pipelines.contracts.manifest import Manifest, same_pseudonyms
 from exporter_pipelines.contracts.source import NotComparedError
 from exporter_pipelines.contracts.staged_day import StagedDay
 from exporter_pipelines.contracts.store import Store
@@ -134,6 +134,8 @@ class _Sides:
         manifest, names = self.manifest, {column.name for column in self.manifest.columns}
         if manifest.files and not {self.key, self.time} <= names:
             raise NotComparedError("the published day has another key or time column")
+        if not same_pseudonyms(manifest.privacy, self.staged.privacy):
+            raise NotComparedError("the published day has another privacy policy")
         for batch in open_day(self.store, manifest.dataset, manifest.partition):
             yield self._exported(batch)
         if manifest.quarantine and not self.with_time:

@@ -23,6 +23,7 @@ from exporter_pipelines.engine.day_record import day_record
 from exporter_pipelines.engine.drift import judge_drift
 from exporter_pipelines.engine.judge import Verdict, judge
 from exporter_pipelines.engine.kept_days import KeptDay, kept_day
+from exporter_pipelines.engine.leak_check import judge_leaks
 from exporter_pipelines.engine.lost_rows import judge_loss
 from exporter_pipelines.engine.outside_days import OutsideDays
 from exporter_pipelines.engine.publish import JudgedDay, hold, publish
@@ -227,6 +228,7 @@ def judge_staged(
     # Read again: another run may have published the day since this one began.
     record = day_record(store, dataset.name, day)
     source = judge_source(store, staged, record, accepted=accept_loss, sample=sample)
+    staged, leaks = judge_leaks(staged)
     loss = judge_loss(
         store,
         staged,
@@ -243,6 +245,7 @@ def judge_staged(
         loss.verdict,
         source.verdict,
         *judge_drift(dataset.schema.columns, today, trailing_days.before(day)),
+        *leaks,
     ]
     return JudgedDay(staged, verdicts, loss, source, sample)
 

@@ -48,6 +48,13 @@ CHECKS = {
 }
 """Name -> what it judges. Each is named after the quantity."""
 
+PRIVACY_CHECKS = {
+    "no_raw_identifiers": "Raw values that the privacy policy removes, and whatever looks like an "
+    "identifier, in the files of the day. The day is held if any is found, unless the policy "
+    "says `leak_check: warn`.",
+}
+"""Checks of datasets with a privacy policy."""
+
 HOLDING = (
     "rejection_limits",
     "rows_outside_window",
@@ -55,8 +62,14 @@ HOLDING = (
     "row_conservation",
     "no_lost_rows",
     "same_source",
+    "no_raw_identifiers",
 )
 """Checks whose failure holds the day. `rejected_rows` is an ERROR only if one of them fails."""
+
+
+def checks_of(config: DatasetConfig) -> dict[str, str]:
+    """The checks of a dataset: name -> what it judges."""
+    return CHECKS if config.privacy is None else {**CHECKS, **PRIVACY_CHECKS}
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,8 @@ from exporter_pipelines.contracts.manifest import Manifest
 from exporter_pipelines.contracts.source import Session
 from exporter_pipelines.contracts.store import Store
 from exporter_pipelines.engine.day_record import day_record
-from exporter_pipelines.engine.judge import CHECKS, HOLDING, Verdict
+from exporter_pipelines.engine.judge import HOLDING, Verdict, checks_of
+from exporter_pipelines.engine.private_fingerprint import stored_fingerprint
 from exporter_pipelines.errors import ConfigurationError, ExporterError
 
 
@@ -29,16 +30,18 @@ class KeptDay:
     Attributes:
         manifest: Of the published export.
         reason: Why it stays.
+        checks: Of the dataset.
     """
 
     manifest: Manifest
     reason: str
+    checks: Sequence[str]
 
     def verdicts(self) -> list[Verdict]:
         """A passed verdict for each check, so that a hold of this day ends."""
         return [
             Verdict(check, True, "ERROR" if check in HOLDING else "WARN", self.reason)
-            for check in CHECKS
+            for check in self.checks
         ]
 
 
@@ -60,16 +63,17 @@ def kept_day(
     if by_age:
         days = dataset.config.source.keeps_days
         reason = f"The published export stays: the source keeps {days} days (keeps_days)."
-        return KeptDay(manifest, reason)
+        return KeptDay(manifest, reason, tuple(checks_of(dataset.config)))
     try:
         with session.day(dataset, window) as snapshot:
-            state = source_state(snapshot.row_count, snapshot.info.fingerprint)
+            fingerprint = stored_fingerprint(dataset, snapshot.info.fingerprint)
+            state = source_state(snapshot.row_count, fingerprint)
     except ExporterError:
         return None  # the export tries again, and reports the error if it stays
     if state != record.kept_state:
         return None
     reason = "The published export stays: an operator keeps it, and the source has not changed."
-    return KeptDay(manifest, reason)
+    return KeptDay(manifest, reason, tuple(checks_of(dataset.config)))
 
 
 def today_in(timezone: str) -> dt.date:

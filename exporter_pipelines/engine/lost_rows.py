@@ -188,9 +188,11 @@ def _change(
 
 def _keys_are_useless(staged: StagedDay, manifest: Manifest) -> str:
     """Why the keys of the published day cannot be looked up; "" if they can."""
-    counts = manifest.counts
+    counts, policy = manifest.counts, staged.dataset.config.privacy
     if staged.tally.key_was_transformed:
         return "a transform changes the key"
+    if policy and staged.dataset.config.source.key in policy.masked:
+        return "the key is a pseudonym"
     if counts.read and counts.read == counts.filtered:
         return "filters left out every row of the published export"
     return ""

@@ -22,6 +22,7 @@ from exporter_pipelines.contracts.manifest import (
     Source,
     Validation,
     Window,
+    same_pseudonyms,
 )
 from exporter_pipelines.contracts.manifest import Quarantine as QuarantineEntry
 from exporter_pipelines.contracts.staged_day import FileFacts, StagedDay
@@ -34,6 +35,7 @@ from exporter_pipelines.engine.other_formats import (
     days_in_other_formats,
     other_days_have_files,
 )
+from exporter_pipelines.engine.private_fingerprint import stored_fingerprint
 from exporter_pipelines.engine.same_source import SourceJudgement
 from exporter_pipelines.engine.same_zone import refuse_another_zone
 from exporter_pipelines.engine.whole_dataset import schema_as_written, schema_of_all_days
@@ -91,8 +93,8 @@ def publish(store: Store, judged: JudgedDay) -> Manifest:
         entry=_ledger_entry(judged, manifest),
         quarantine=staged.quarantine.name if staged.quarantine else None,
         dataset_files=lambda: _dataset_files(store, staged),
-        fingerprint=staged.source.fingerprint,
-        keep_replaced=judged.loss.keep_replaced,
+        fingerprint=stored_fingerprint(staged.dataset, staged.source.fingerprint),
+        keep_replaced=judged.loss.keep_replaced and _was_as_private(store, staged),
     )
     try:
         store.switch(staged.staging, publication)
@@ -118,7 +120,10 @@ def hold(store: Store, judged: JudgedDay) -> Path | None:
             data_version=staged.data_version,
             source_rows=staged.tally.source_rows,
             source=judged.source.source,
-            source_state=source_state(staged.tally.source_rows, staged.source.fingerprint),
+            source_state=source_state(
+                staged.tally.source_rows,
+                stored_fingerprint(staged.dataset, staged.source.fingerprint),
+            ),
             run=staged.run_id,
             reason=", ".join(verdict.check for verdict in judged.verdicts if verdict.holds),
         )
@@ -186,7 +191,17 @@ def build_manifest(staged: StagedDay) -> Manifest:
             duration_s=staged.duration_s,
             driver=staged.source.driver,
         ),
+        privacy=staged.privacy,
     ).sealed()
+
+
+def _was_as_private(store: Store, staged: StagedDay) -> bool:
+    """Whether the export that is replaced has the same privacy policy; else it is not kept."""
+    if staged.privacy is None:
+        return True
+    data = store.read_manifest(staged.dataset.name, staged.window.day)
+    before = Manifest.if_readable(data)
+    return before is not None and same_pseudonyms(before.privacy, staged.privacy)
 
 
 def _dataset_files(store: Store, staged: StagedDay) -> dict[str, bytes]:

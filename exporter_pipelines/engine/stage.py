@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pyarrow as pa
 
@@ -20,7 +20,9 @@ from exporter_pipelines.contracts.source import DaySnapshot
 from exporter_pipelines.contracts.staged_day import StagedDay, Staging
 from exporter_pipelines.engine.account_for_rows import RowAccount
 from exporter_pipelines.engine.data_files import DataFiles
+from exporter_pipelines.engine.private_rows import private_rows
 from exporter_pipelines.engine.quarantine import Quarantine
+from exporter_pipelines.engine.rejection import Rejection
 from exporter_pipelines.engine.threads import WriteBehind, read_ahead
 from exporter_pipelines.stores import layout
 
@@ -28,6 +30,8 @@ DEFAULT_BATCH_ROWS = 50_000
 
 Progress = Callable[[int, int], None]
 """Called after each batch with (rows read so far, rows of the day)."""
+
+Put = Callable[[pa.RecordBatch], object]
 
 
 def stage_day(
@@ -73,6 +77,7 @@ class _Stager:
         self._staging, self._run_id = staging, run_id
         self._started_at, self._clock = dt.datetime.now(dt.UTC), time.monotonic()
         self._exported = dataset.exported(snapshot.schema)
+        self._private = private_rows(dataset, snapshot.schema, window)
         self._account = RowAccount(dataset, snapshot.schema)
         self._files = DataFiles(staging, dataset, window, self._exported)
         self._tally = self._account.empty_tally(snapshot.row_count, snapshot.repeated_keys)
@@ -81,27 +86,49 @@ class _Stager:
             staging,
             layout.quarantine_stem(dataset.name, window.day, run_id, staging.generation),
             dataset.config.compression,
-            snapshot.schema,
+            self._private.quarantine_schema if self._private else snapshot.schema,
         )
 
     def run(self, batch_rows: int, progress: Progress) -> StagedDay:
+        if self._private:
+            self._private.read_names(self._batches(batch_rows))
         with WriteBehind(self._files.write) as behind:
-            batches = read_ahead(self._snapshot.batches(batch_rows), self._snapshot.stop)
+            put = self._private_put(behind.put) if self._private else behind.put
             # No variable here, which would keep a batch while this thread waits: 5 MiB.
-            for _ in map(behind.put, map(self._valid, batches)):
+            for _ in map(put, map(self._valid, self._batches(batch_rows))):
                 progress(self._tally.rows_read, self._tally.source_rows)
+            for rows in self._private.rest() if self._private else ():
+                behind.put(rows)
             behind.finish()
         self._files.finish()
         self._tally.changed.update(self._files.changed)
         self._tally.nulls.update(self._files.nulls)
         return self._staged()
 
+    def _batches(self, batch_rows: int) -> Iterator[pa.RecordBatch]:
+        return read_ahead(self._snapshot.batches(batch_rows), self._snapshot.stop)
+
     def _valid(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """The valid rows of a batch, transformed; the others go to the quarantine."""
-        return self._account.valid(batch, self._window, self._tally, self._quarantine.add)
+        return self._account.valid(batch, self._window, self._tally, self._reject)
+
+    def _private_put(self, put: Put) -> Put:
+        """Like `put`, for rows that are masked first."""
+
+        def masked(valid: pa.RecordBatch) -> None:
+            for rows in self._private.mask(valid) if self._private else ():
+                put(rows)
+
+        return masked
+
+    def _reject(self, batch: pa.RecordBatch, rejections: list[Rejection]) -> int:
+        if self._private and rejections:
+            batch, rejections = self._private.rejected(batch, rejections)
+        return self._quarantine.add(batch, rejections)
 
     def _staged(self) -> StagedDay:
-        tally = self._tally
+        tally, private = self._tally, self._private
+        applied = self._account.transformations
         return StagedDay(
             dataset=self._dataset,
             window=self._window,
@@ -113,10 +140,12 @@ class _Stager:
             files=self._files.entries(),
             quarantine=self._quarantine.finish(),
             transformations=(
-                *self._account.transformations,
+                *(private.transformations(applied) if private else applied),
                 *self._files.transformations,
             ),
             source=self._snapshot.info,
             identity=self._snapshot.identity,
             staging=self._staging,
+            privacy=private.stated() if private else None,
+            masked=private.masked_values() if private else None,
         )

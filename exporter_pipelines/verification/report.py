@@ -43,6 +43,11 @@ KINDS = {
     "source_extra": "Rows of the export are missing in the database (`--source`).",
     "source_changed": "Rows differ between export and database (`--source`).",
     "source_columns": "A new export would have other columns (`--source`).",
+    "source_privacy": "A new export would have another privacy policy, key or epoch (`--source`).",
+    "privacy_missing": "The day was exported before the dataset had a privacy policy "
+    "(`--privacy`).",
+    "raw_identifiers": "The day has identifiers that the privacy policy should have removed "
+    "(`--privacy`).",
 }
 """Kind -> meaning. The names are stable."""
 

@@ -36,6 +36,7 @@ from exporter_pipelines.verification.ledger import (
     verify_begun,
     verify_recorded,
 )
+from exporter_pipelines.verification.privacy import verify_privacy
 from exporter_pipelines.verification.report import VerifyFinding, VerifyReport
 from exporter_pipelines.verification.source import compare_day
 
@@ -53,6 +54,7 @@ class Selection:
         last: Last day, included; None for no bound.
         quick: Whether to read no data file.
         source: Whether to compare days with the database.
+        privacy: Whether to search days for identifiers.
     """
 
     datasets: tuple[str, ...] = ()
@@ -60,6 +62,7 @@ class Selection:
     last: str | None = None
     quick: bool = False
     source: bool = False
+    privacy: bool = False
 
     def includes(self, day: str) -> bool:
         """Whether a day is within the bounds."""
@@ -156,9 +159,13 @@ def verify(selection: Selection, summary: Summary, progress: Progress) -> Iterat
             progress(dataset, day, number, len(days))
             report, manifest = verify_day(store, dataset, day, quick=selection.quick)
             verify_recorded(store, dataset, day, report)
-            if selection.source and manifest and dataset not in not_compared:
+            if manifest and dataset not in not_compared:
                 try:
-                    _compare(store, read(manifest.dataset), manifest, session, report)
+                    if selection.privacy:
+                        current = read(dataset) if dataset in known else None
+                        _search(store, current, manifest, report)
+                    if selection.source:
+                        _compare(store, read(manifest.dataset), manifest, session, report)
                 except ExporterError as error:  # the same for each day of the dataset
                     not_compared.add(dataset)
                     summary.errors.append(f"{printable(dataset)} {day}: {error}")
@@ -208,6 +215,14 @@ def _compare(
         compare_day(store, dataset, manifest, session, report)
 
 
+def _search(
+    store: LocalStore, dataset: Dataset | None, manifest: Manifest, report: VerifyReport
+) -> None:
+    """Search a day for identifiers; skips a day that was replaced after it was verified."""
+    with suppress(FileNotFoundError):
+        verify_privacy(store, dataset, manifest, report)
+
+
 def selection_of(
     datasets: tuple[str, ...],
     day: str | None,
@@ -216,6 +231,7 @@ def selection_of(
     *,
     quick: bool = False,
     source: bool = False,
+    privacy: bool = False,
 ) -> Selection:
     """The selection that the options of the command describe.
 
@@ -226,4 +242,6 @@ def selection_of(
         raise ConfigurationError("--day and --from/--to were both given.", "Give one of them.")
     if first and last and last < first:
         raise ConfigurationError(f"--to {last} is before --from {first}.")
-    return Selection(tuple(dict.fromkeys(datasets)), day or first, day or last, quick, source)
+    return Selection(
+        tuple(dict.fromkeys(datasets)), day or first, day or last, quick, source, privacy
+    )

@@ -24,7 +24,7 @@ import numpy as np
 
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.day_window import DayWindow
-from exporter_pipelines.contracts.manifest import Manifest
+from exporter_pipelines.contracts.manifest import Manifest, same_pseudonyms
 from exporter_pipelines.contracts.source import Session
 from exporter_pipelines.contracts.staged_day import Data
 from exporter_pipelines.contracts.store import Store
@@ -200,6 +200,11 @@ def _staged(
             report.add("source_columns", folder, "has other columns than a new export would have")
             return None
         staged = stage_day(dataset, window, snapshot, staging, run_id="verify")
+    if not same_pseudonyms(manifest.privacy, staged.privacy):
+        folder = store.day_folder(manifest.dataset, manifest.partition)
+        message = "has another privacy policy, key or epoch than a new export would have"
+        report.add("source_privacy", folder, message)
+        return None
     key = dataset.config.source.key
 
     def rows() -> Iterator[Row]:

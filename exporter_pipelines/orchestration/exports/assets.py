@@ -10,6 +10,7 @@ import dagster as dg
 
 from exporter_pipelines import __version__, databases
 from exporter_pipelines.contracts.dataset import Dataset
+from exporter_pipelines.engine.judge import checks_of
 from exporter_pipelines.orchestration.exports.checks import check_specs
 from exporter_pipelines.orchestration.exports.descriptions import asset_description
 from exporter_pipelines.orchestration.exports.export_run import ExportRun
@@ -42,7 +43,7 @@ def export_asset(
         partitions_def=partitions_def,
         # `--partition-range` accepts no other policy. Each day is published on its own.
         backfill_policy=dg.BackfillPolicy.single_run(),
-        check_specs=check_specs(dataset.name, partitions_def),
+        check_specs=check_specs(dataset.name, partitions_def, checks_of(config)),
         io_manager_key="io_manager",
         output_required=False,
         # One pool per database: dagster.yaml limits how many runs read from it at once.

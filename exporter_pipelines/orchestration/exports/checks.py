@@ -5,7 +5,7 @@ https://docs.dagster.io/guides/test/asset-checks
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import dagster as dg
 from exporter_pipelines.docs_links import linked
 from exporter_pipelines.engine.actions import action
 from exporter_pipelines.engine.export_day import DayOutcome
-from exporter_pipelines.engine.judge import CHECKS, Verdict
+from exporter_pipelines.engine.judge import CHECKS, PRIVACY_CHECKS, Verdict
 from exporter_pipelines.orchestration.dagster_internals.partitioned_events import (
     check_evaluation,
     newest_materialization,
@@ -27,9 +27,9 @@ _MAX_LISTED_DAYS = 10
 
 
 def check_specs(
-    asset: str, partitions_def: dg.PartitionsDefinition[str]
+    asset: str, partitions_def: dg.PartitionsDefinition[str], checks: Mapping[str, str]
 ) -> list[dg.AssetCheckSpec]:
-    """One spec for each check of a dataset."""
+    """One spec for each check of a dataset (name -> what it judges)."""
     return [
         dg.AssetCheckSpec(
             name,
@@ -37,7 +37,7 @@ def check_specs(
             description=linked(f"{text} See docs/quality.md"),
             partitions_def=partitions_def,
         )
-        for name, text in CHECKS.items()
+        for name, text in checks.items()
     ]
 
 
@@ -87,7 +87,8 @@ def range_results(
         verdicts_by_day: Verdicts of the days that were judged.
         unfinished: Days that failed before they were judged.
     """
-    for check in CHECKS:
+    every = {verdict.check for verdicts in verdicts_by_day.values() for verdict in verdicts}
+    for check in (each for each in (*CHECKS, *PRIVACY_CHECKS) if each in every):
         judged = {
             day: verdict
             for day, verdicts in verdicts_by_day.items()

@@ -8,6 +8,7 @@ import dagster as dg
 
 from exporter_pipelines.contracts.manifest import Manifest
 from exporter_pipelines.contracts.store import Store
+from exporter_pipelines.engine.judge import CHECKS, PRIVACY_CHECKS
 from exporter_pipelines.engine.kept_days import KeptDay
 from exporter_pipelines.orchestration.exports.checks import day_evaluations
 from exporter_pipelines.orchestration.exports.metadata import day_materialization
@@ -37,6 +38,7 @@ def record_kept_days_in(
         if manifest is None:
             continue
         instance.report_runless_asset_event(day_materialization(manifest, store, _REASON))
-        verdicts = KeptDay(manifest, _REASON).verdicts()
+        checks = {**CHECKS, **(PRIVACY_CHECKS if manifest.privacy else {})}
+        verdicts = KeptDay(manifest, _REASON, tuple(checks)).verdicts()
         for event in day_evaluations(instance, dataset, day, verdicts, None):
             instance.report_runless_asset_event(event)

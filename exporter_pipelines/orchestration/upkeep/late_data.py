@@ -25,6 +25,7 @@ from exporter_pipelines.defs_files import dataset_named, exported_names
 from exporter_pipelines.docs_links import linked
 from exporter_pipelines.engine.day_record import day_record
 from exporter_pipelines.engine.kept_days import source_keeps_no_longer
+from exporter_pipelines.engine.private_fingerprint import stored_fingerprint
 from exporter_pipelines.errors import ExporterError
 from exporter_pipelines.orchestration.dagster_internals.partitioned_events import (
     check_evaluation,
@@ -120,7 +121,8 @@ class _Tick:
             self.days_compared += 1
             window = DayWindow.of(manifest.partition, settings.timezone())
             with self.session.day(dataset, window) as snapshot:
-                seen, rows = snapshot.info.fingerprint, snapshot.row_count
+                rows = snapshot.row_count
+                seen = stored_fingerprint(dataset, snapshot.info.fingerprint)
             # A day that was restored from a backup without `.fingerprints/` has none.
             same = rows == manifest.counts.read if fingerprint is None else seen == fingerprint
             same = same or _is_kept(dataset.name, manifest.partition, source_state(rows, seen))

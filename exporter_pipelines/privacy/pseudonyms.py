@@ -1,0 +1,184 @@
+"""The pseudonyms of one dataset and day: the same value always gets the same one.
+
+Pseudonyms are remembered, so each distinct value costs once. What was found is counted by the
+caller (`Counts`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from exporter_pipelines.contracts.privacy import ColumnPolicy, PrivacyConfig
+from exporter_pipelines.privacy.addresses import (
+    Address,
+    is_nobodys,
+    network_of,
+    parsed,
+    prefix_pseudonyms,
+    printed,
+    whole_pseudonyms,
+)
+from exporter_pipelines.privacy.keys import KeyRing
+
+_TOKEN_DIGITS = 20
+"""80 bits: that two of ten million values have the same token is one in 24 billion."""
+
+MOST_REMEMBERED = 2_000_000
+"""Distinct values whose pseudonyms are remembered; more are computed again."""
+
+_MASK = re.compile(r"^(?P<address>[^/%]+)(?P<rest>(?:%[\w.-]+)?(?:/\d{1,3})?)$")
+_LIKE_AN_ADDRESS = re.compile(r"[0-9A-Fa-f]*[.:]")
+
+
+@dataclass
+class Counts:
+    """What was replaced in the rows of one file.
+
+    Attributes:
+        replaced: Kind -> number of values.
+        addresses: Address as written into the file -> number of times.
+    """
+
+    replaced: Counter[str] = field(default_factory=Counter)
+    addresses: Counter[str] = field(default_factory=Counter)
+
+
+class Pseudonyms:
+    """Pseudonyms under one policy, for one dataset and day.
+
+    Args:
+        policy: Chooses the scheme of addresses.
+        keys: Of the dataset and day.
+    """
+
+    def __init__(self, policy: PrivacyConfig, keys: KeyRing) -> None:
+        self._scheme, self._keys = policy.addresses, keys
+        self._addresses: dict[Address, str] = {}
+        self._coarsened: set[Address] = set()
+        self._written: set[str] = set()
+        self._tokens: dict[tuple[str, str], str] = {}
+        self._hmacs: dict[str, hmac.HMAC] = {}
+        self._cipher_key = keys.key(f"ip-{self._scheme}", 16 if self._scheme == "whole" else 32)
+
+    def prepare(self, addresses: Iterable[Address]) -> None:
+        """Compute the pseudonyms of many addresses at once; `address` then finds them."""
+        new = [a for a in dict.fromkeys(addresses) if a not in self._addresses]
+        readable = [a for a in new if is_nobodys(a)]
+        self._addresses.update((a, printed(a)) for a in readable)
+        secret = [a for a in new if a not in self._addresses]
+        pseudonyms = self._encrypted(secret)
+        self._addresses.update(zip(secret, pseudonyms, strict=True))
+        self._written.update(map(printed, readable))
+        if self._scheme != "token":
+            self._written.update(pseudonyms)
+
+    def is_ipv4(self, text: str) -> bool:
+        """Whether a text that was written is an IPv4 address."""
+        return ":" not in text and text in self._written
+
+    @property
+    def raw_addresses(self) -> set[Address]:
+        """The addresses that were replaced; as many as the day has."""
+        return {a for a in (*self._addresses, *self._coarsened) if not is_nobodys(a)}
+
+    def is_address(self, text: str) -> bool:
+        """Whether a text that was written looks like an address."""
+        return text in self._written
+
+    def _encrypted(self, addresses: list[Address]) -> list[str]:
+        match self._scheme:
+            case "prefix":
+                return list(map(printed, prefix_pseudonyms(addresses, self._cipher_key)))
+            case "whole":
+                return list(map(printed, whole_pseudonyms(addresses, self._cipher_key)))
+            case _:
+                return [self.token("ip", printed(address)) for address in addresses]
+
+    def address(self, address: Address) -> str:
+        """The pseudonym of an address; addresses that identify nobody stay as they are."""
+        known = self._addresses.get(address)
+        if known is None:
+            self.prepare([address])
+            known = self._addresses[address]
+        return known
+
+    def token(self, kind: str, value: str) -> str:
+        """A keyed hash with its kind in front, such as `user-1f0c...`."""
+        known = self._tokens.get((kind, value))
+        if known is None:
+            if kind not in self._hmacs:
+                self._hmacs[kind] = hmac.new(self._keys.key(kind), None, hashlib.sha256)
+            mac = self._hmacs[kind].copy()
+            mac.update(value.encode("utf-8", "surrogatepass"))
+            known = f"{kind}-{mac.hexdigest()[:_TOKEN_DIGITS]}"
+            if len(self._tokens) >= MOST_REMEMBERED:
+                self._tokens.clear()
+            self._tokens[kind, value] = known
+        return known
+
+    def of(self, kind: str, value: str) -> str:
+        """The pseudonym of a value in a column or under a key of `kind`.
+
+        A name that is an address gets the pseudonym of the address, wherever it stands. Upper and
+        lower case, and spaces around a value, make no difference.
+        """
+        text = value.strip()
+        if not text:
+            return value
+        if kind == "hash":
+            return self.token("hash", value)
+        if kind == "mac":
+            return self.mac(text)
+        if kind != "email" and (found := self._masked_address(text)) is not None:
+            return found
+        if "@" in text and kind != "host":
+            return self.email(text)
+        return self.token(kind if kind != "email" else "user", text.lower())
+
+    def of_many(self, kind: str, values: list[str]) -> list[str]:
+        """The pseudonyms of distinct values; addresses are computed at once."""
+        if kind in ("ip", "user", "host"):
+            self.prepare(a for value in values if (a := address_in(value)) is not None)
+        return [self.of(kind, value) for value in values]
+
+    def _masked_address(self, text: str) -> str | None:
+        address = address_in(text)
+        if address is None:
+            return None
+        rest = re.search(r"[%/].*", text)
+        return self.address(address) + (rest[0] if rest else "")
+
+    def email(self, text: str) -> str:
+        """`user-...@host-...example`: the local part is the pseudonym of the user of this name."""
+        user, _, host = text.lower().rpartition("@")
+        return f"{self.token('user', user)}@{self.token('host', host.rstrip('.'))}.example"
+
+    def mac(self, text: str) -> str:
+        """The pseudonym of a MAC address, whatever its spelling."""
+        digits = "".join(filter(str.isalnum, text)).lower()
+        return self.token("mac", digits)
+
+    def coarse(self, policy: ColumnPolicy, value: str) -> str:
+        """The network of an address, as `generalise` writes it; other text becomes a token."""
+        assert isinstance(policy.to, tuple)
+        address = address_in(value)
+        if address is None:
+            return self.of("ip", value)
+        self._coarsened.add(address)
+        network = network_of(address, policy.to)
+        self._written.add(network.partition("/")[0])
+        return network
+
+
+def address_in(value: str) -> Address | None:
+    """The address that a whole value is, without spaces, a zone or a network mask."""
+    text = value.strip()
+    if not _LIKE_AN_ADDRESS.match(text):
+        return None
+    match = _MASK.match(text)
+    return parsed(match["address"]) if match else None

@@ -1,0 +1,175 @@
+"""The scanner agrees with a slow one on hostile texts; planted values are found."""
+
+from __future__ import annotations
+
+import json
+import random
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from exporter_pipelines.contracts.privacy import ColumnPolicy, PrivacyConfig
+from exporter_pipelines.privacy.identifiers import identifiers_in
+from exporter_pipelines.privacy.keys import KeyRing
+from exporter_pipelines.privacy.leaks import LeakSearch
+from exporter_pipelines.privacy.names import DayNames
+from exporter_pipelines.privacy.pseudonyms import Counts, Pseudonyms
+from exporter_pipelines.privacy.scanner import Scanner
+from exporter_pipelines_tests.support.slow_scan import SlowScan
+
+POLICY = PrivacyConfig(key="K", columns={"text": ColumnPolicy(action="scan")})
+KEYS = KeyRing(bytes(range(32)), "shared", "none")
+PSEUDONYMS = Pseudonyms(POLICY, KEYS)
+NAMES = ["anna.k", "edge-07", "edge", "web server 9", "Jürgen", "o'brien", 'quo"ted', "back\\slash"]
+BY = {name: PSEUDONYMS.token("user", name.lower()) for name in NAMES}
+SCANNER, SLOW = Scanner(PSEUDONYMS, BY), SlowScan(PSEUDONYMS, BY)
+JSON_KEYS: Any = {"user": "user", "host": "host", "pass word": "redact"}
+
+PIECES = st.sampled_from([
+    "10.1.2.3", "10.1.2.3.4", "1.2.3.4", "v1.2.3.4", "255.255.255.255", "010.1.2.3", "999.1.1.1",
+    "2001:db8::1", "2001:DB8:0:0:0:0:0:1", "::ffff:10.1.2.3", "::1", "::", "12:34:56",
+    "fe80::1%eth0", "12:34:56:78", "std::vector", "db::query", "[", "]", ":443", ":", ".", "/24",
+    "%", "@", "=", " ",
+    "aa:bb:cc:dd:ee:ff", "AA-BB-CC-DD-EE-FF", "aabb.ccdd.eeff", "a@b.de", "x+y@exämple.org", "-",
+    "password=geheim", "https://u:p@", "Bearer abcdefghijklmnopqrstu", "AKIAABCDEFGHIJKLMNOP", "\n",
+    "eyJabcdefgh.ijklmnopqr.stu", "漢字", "é", "_", "x", "9", "abc", "\t", "'", '"', "\\", "{", ",",
+    *NAMES, "ANNA.K", "EDGE-07", "\x01", "\x02", "\x7f", "}",
+])  # fmt: skip
+HIDDEN = st.sampled_from(["%40", "%2E", "\\u0040", "\\n", "%C3%BC", "a%40b.de", "10%2E1%2E2%2E3",
+                          "%2540", "\\x40", "%zz", "\\u00e9"])  # fmt: skip
+TEXTS = st.lists(PIECES, max_size=9).map("".join)
+
+
+def scanned(texts: list[str], *, in_json: bool = False, **keys: Any) -> list[str]:
+    found = SCANNER.scan(pa.array(texts, pa.string()), Counts(), in_json=in_json, keys=keys)
+    return list(found.to_pylist())
+
+
+@settings(max_examples=250, deadline=None)
+@given(st.lists(TEXTS, max_size=8))
+def test_texts_are_scanned_as_slowly(texts: list[str]) -> None:
+    assert scanned(texts) == [SLOW.text(text) for text in texts]
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.lists(st.one_of(PIECES, HIDDEN), max_size=6).map("".join), max_size=5))
+def test_escaped_texts_are_scanned_as_slowly(texts: list[str]) -> None:
+    assert scanned(texts) == [SLOW.text(text) for text in texts]
+
+
+DOCUMENTS = st.recursive(
+    st.one_of(TEXTS.filter(lambda t: "%" not in t and "\\" not in t), st.integers(), st.none(),
+              st.booleans(), st.floats(allow_nan=False, allow_infinity=False)),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3),
+        st.dictionaries(st.sampled_from(["user", "HOST", "pass word", "n", "a@b.de"]), inner,
+                        max_size=3),
+    ),
+    max_leaves=8,
+)  # fmt: skip
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(DOCUMENTS, min_size=1, max_size=5), st.booleans())
+def test_documents_are_scanned_as_slowly(documents: list[Any], ascii_only: bool) -> None:
+    texts = [json.dumps(each, ensure_ascii=ascii_only) for each in documents]
+    found = scanned(texts, in_json=True, **JSON_KEYS)
+    for text, each in zip(texts, found, strict=True):
+        assert json.loads(each) == SLOW.document(text, JSON_KEYS)
+
+
+def test_what_is_not_replaced_stays_as_it_was_written() -> None:
+    text = (
+        '{ "n" : 1.50, "big": 123456789012345678901234567890, "n" : 1e400, "t": "\\/a\\n\\u00e9"}'
+    )
+    assert scanned([text], in_json=True, user="user") == [text]
+
+
+def test_a_text_with_every_control_character_is_redacted() -> None:
+    odd = "".join(map(chr, range(32)))
+    assert scanned(["a 10.1.2.3", odd, "b"])[1:] == ["[redacted]", "b"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["aa:" * 20_000, "a" * 100_000 + "@", "1." * 50_000, "ab:" * 20_000 + "x", "@" * 50_000,
+     "aa-" * 30_000, "%41" * 30_000, "\\" * 50_000],
+)  # fmt: skip
+def test_long_texts_take_no_longer_than_their_length(text: str) -> None:
+    identifiers_in(text)
+    assert len(scanned([text])) == 1
+
+
+KINDS = {
+    "ip": lambda r: ".".join(str(r.randrange(1, 220)) for _ in range(4)),
+    "ip6": lambda r: f"2001:db8:{r.randrange(1, 9999):x}::{r.randrange(1, 9999):x}",
+    "user": lambda r: r.choice(["petra", "ivan.p", "li-wei", "omar"]),
+    "host": lambda r: r.choice(["srv-berlin-1", "nas07", "cam.hall"]),
+    "email": lambda r: f"p{r.randrange(999)}@firma.test",
+    "mac": lambda r: ":".join(f"{r.randrange(256):02x}" for _ in range(6)),
+    "url": lambda r: f"ftp://u{r.randrange(9)}:pw{r.randrange(999)}@x",
+    "jwt": lambda r: f"eyJhbGciOiJIUzI1{r.randrange(10**9)}.eyJzdWIiOi{r.randrange(10**9)}.sig",
+    "password": lambda r: f"password=pw{r.randrange(10**6)}",
+    "session": lambda r: f"s{r.randrange(10**9):09}",
+}  # fmt: skip
+
+
+def test_every_planted_value_is_found() -> None:
+    """200 values of ten kinds, each planted into another text of a masked column."""
+    chance = random.Random(5)
+    for number in range(200):
+        kind = list(KINDS)[number % len(KINDS)]
+        value = KINDS[kind](chance)
+        names = {value: kind} if kind in ("user", "host", "session") else {}
+        texts = [f"row {n} of 19.2.3.4 host-{n:020x} ok" for n in range(20)]
+        texts[chance.randrange(20)] += chance.choice([" {}", " ({}),", "\n{}", " '{}'."]).format(
+            value
+        )
+        search = LeakSearch(names, {}, frozenset())
+        search.search("text", pa.array(texts), POLICY.of("text"), in_json=False)
+        leaks = search.finish({"19.2.3.4": 20})
+        assert leaks.hits.total() >= 1, (kind, value)
+        assert not any(value in str(hit) for hit in leaks.hits)
+
+
+def test_a_day_of_a_hundred_thousand_addresses_is_not_held() -> None:
+    """Some pseudonyms are raw addresses of other devices of the day."""
+    chance = random.Random(7)
+    policy = PrivacyConfig(key="K", columns={"ip": ColumnPolicy(action="pseudonym", kind="ip")})
+    pseudonyms, counts = Pseudonyms(policy, KEYS), Counts()
+    # A dense network: its pseudonyms are all within one network, too.
+    raw = [f"10.{n >> 8 & 255}.{n & 255}.{chance.randrange(4)}" for n in range(65_536)]
+    raw += [f"{chance.randrange(1, 220)}.{n >> 8 & 255}.{n & 255}.7" for n in range(40_000)]
+    masked = pseudonyms.of_many("ip", list(dict.fromkeys(raw)))
+    counts.addresses.update(masked)
+    assert set(raw) & set(masked)
+    search = LeakSearch({}, {}, pseudonyms.raw_addresses)
+    search.search("ip", pa.array(masked), policy.of("ip"), in_json=False)
+    assert not search.finish(counts.addresses).hits
+    search = LeakSearch({}, {}, pseudonyms.raw_addresses)
+    search.search("ip", pa.array([*masked, raw[5]]), policy.of("ip"), in_json=False)
+    assert search.finish(counts.addresses).hits == {("ip", "ip"): 1}
+
+
+def test_names_of_a_day_do_not_depend_on_the_order_of_rows() -> None:
+    policy = PrivacyConfig(
+        key="K",
+        columns={
+            "a": ColumnPolicy(action="pseudonym", kind="user"),
+            "b": ColumnPolicy(action="pseudonym", kind="host"),
+        },
+    )
+    rows = [("petra", "nas07"), ("nas07", None), ("admin", "web"), ("4711", "petra")]
+    found = []
+    for order in (rows, rows[::-1]):
+        names = DayNames(policy)
+        for a, b in order:
+            names.add(
+                pa.RecordBatch.from_pydict({"a": pa.array([a]), "b": pa.array([b], pa.string())})
+            )
+        found.append((names.in_text(PSEUDONYMS), names.unsearched))
+    assert found[0] == found[1]
+    assert found[0][0].keys() == {"petra", "nas07"}
