@@ -74,6 +74,7 @@ class PrivacyConfig(Strict):
     """A privacy policy: every exported column that may hold personal data is named."""
 
     key: str = Field(
+        "EXPORTER_PRIVACY_KEY",
         pattern=r"^([A-Z_][A-Z0-9_]*|file:/.+)$",
         description="The NAME of an environment variable with at least 32 random bytes in base64, "
         "or `file:/path` of a file with them. Never the key itself.",
