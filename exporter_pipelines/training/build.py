@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from exporter_pipelines import __version__
@@ -226,6 +227,7 @@ def _work_files(
         labels[name] = write_work_files(
             store, each, plan.columns_of_labels(config, inputs, name), home
         )
+    pa.default_memory_pool().release_unused()  # DuckDB has its own memory
     return rows, labels
 
 

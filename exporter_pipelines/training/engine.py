@@ -10,8 +10,8 @@ import duckdb
 
 from exporter_pipelines.errors import ExporterError, OutputUnavailableError, printable
 
-MEMORY_LIMIT = "256MB"
-"""DuckDB exceeds it by about a third, so a build stays below 400 MB."""
+MEMORY_LIMIT = "128MB"
+"""DuckDB exceeds it by up to the half, and the rest of a build takes 200 MB: together below 400."""
 
 
 class TrainingSetError(ExporterError):
