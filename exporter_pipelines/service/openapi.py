@@ -65,3 +65,6 @@ def _complete(operation: dict[str, Any], role: str | None) -> None:
     operation[ROLE] = role
     operation["security"] = [{"bearer": []}] if role else []
     operation["responses"].setdefault("default", _PROBLEM)
+    for answer in operation["responses"].values():
+        if answer["description"] == "Successful Response":  # what FastAPI writes
+            answer["description"] = "OK"

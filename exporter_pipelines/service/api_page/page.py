@@ -7,11 +7,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jinja2
+from markdown_it import MarkdownIt
+from markupsafe import Markup
 
 from exporter_pipelines.service.openapi import ROLE
 
 _FOLDER = Path(__file__).parent
 STYLE = (_FOLDER / "style.css").read_bytes()
+_FIRST = ("exports", "datasets", "files")
+# Code in backticks is all that descriptions have; everything else is escaped.
+_MARKDOWN = MarkdownIt("zero").enable("backticks")
 
 
 class Field(NamedTuple):
@@ -44,14 +49,25 @@ def render(document: dict[str, Any], *, prefix: str) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    groups: dict[str, list[Operation]] = {}
+    environment.filters["text"] = lambda text: Markup(_MARKDOWN.renderInline(text))  # noqa: S704
+    groups: dict[str, list[Operation]] = {name: [] for name in _FIRST}
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
             tag = operation.get("tags", ["other"])[0]
             groups.setdefault(tag, []).append(_operation(document, method, path, operation))
     return environment.get_template("page.html").render(
-        info=document["info"], groups=groups, prefix=prefix
+        info=document["info"],
+        groups=groups,
+        types=dict(_types(document)),
+        prefix=prefix,
     )
+
+
+def _types(document: dict[str, Any]) -> Iterator[tuple[str, list[Field]]]:
+    """The objects that fields are made of, by name."""
+    for name, schema in sorted(document["components"]["schemas"].items()):
+        if fields := list(_fields(document, schema)):
+            yield name, fields
 
 
 def _operation(
