@@ -218,17 +218,17 @@ def test_a_list_can_be_filtered(past: Past, query: dict[str, Any], datasets: lis
 @pytest.mark.parametrize("storage", ["past", "past_in_postgresql"])
 def test_pages_have_every_export_once(storage: str, request: pytest.FixtureRequest) -> None:
     past = request.getfixturevalue(storage)
-    groups = [f"export {number % 25}" for number in range(75)]
+    groups = [f"export {number % 12}" for number in range(36)]
     for group in groups:  # three runs each, far from each other
         past.add(summary=PUBLISHED, exporter__export=group)
     ids, cursor = list[str](), None
     while True:
-        page = past.history.page(HistoryQuery(), limit=7, cursor=cursor)
+        page = past.history.page(HistoryQuery(), limit=5, cursor=cursor)
         ids += [item.id for item in page.items]
         cursor = page.next_cursor
         if cursor is None:
             break
-    assert ids == [f"export {number}" for number in reversed(range(25))]
+    assert ids == [f"export {number}" for number in reversed(range(12))]
 
 
 def test_days_and_events_are_read_from_postgresql(past_in_postgresql: Past) -> None:
@@ -249,7 +249,7 @@ def test_a_wrong_cursor_is_refused(past: Past) -> None:
 
 
 def test_a_page_of_many_runs_takes_a_few_queries_and_reads_a_few_records(past: Past) -> None:
-    for number in range(300):
+    for number in range(140):
         past.add(summary=PUBLISHED, exporter__export=f"export {number // 2}")
     with counted() as sent:
         assert len(past.history.page(HistoryQuery(), limit=50).items) == 50

@@ -99,7 +99,9 @@ def _state(
     if not run.is_finished:
         is_running = live is not None and (live.dataset, live.day) == key
         return ExportDay("running" if is_running else "pending", None, run.run_id)
-    if _was_published(context, run, key):
+    if key not in results.unrecorded:  # a run that has ended publishes nothing any more
+        results.unrecorded[key] = _was_published(context, run, key)
+    if results.unrecorded[key]:
         return ExportDay("published", DayResult("published"), run.run_id)
     if is_waiting_to_retry(run):
         return ExportDay("pending", None, run.run_id)

@@ -16,7 +16,7 @@ from exporter_pipelines.orchestration.exports.export_group import EXPORT_TAG
 BACKFILL_TAG = "dagster/backfill"
 _ROOT_TAG = "dagster/root_run_id"
 _GROUPING = (EXPORT_TAG, BACKFILL_TAG, _ROOT_TAG)
-_MOST_RUNS = 1_000
+_MOST_RUNS = 5_000
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """The exports of an instance, newest first: which runs are read, and how they are grouped.
 
-Runs are read in pages of `_PAGE`, each with at most five queries, whatever the number of runs. No
-event is read here.
+Runs are read in pages, each with at most five queries, whatever the number of runs. No event is
+read here.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from exporter_pipelines.service.export_runs import ExportRuns, export_id, export
 from exporter_pipelines.service.problems import FieldError, Problem
 
 _PAGE = 100
+"""Runs that are read at once for a page of exports; more for numbers over all of them."""
 _MOST_BACKFILLS = 50
 
 
@@ -48,12 +49,14 @@ class Scan:
         instance: Whose history.
         user: Only exports that this principal started.
         first, last: Only exports that were started on these days, in EXPORTER_TIMEZONE.
+        page: Number of runs that are read at once.
     """
 
     instance: dg.DagsterInstance
     user: str | None = None
     first: dt.date | None = None
     last: dt.date | None = None
+    page: int = _PAGE
 
     def waiting(self) -> list[ExportRuns]:
         """Backfills that have not started a run yet, newest first."""
@@ -81,7 +84,9 @@ class Scan:
         seen: set[str] = set()
         before = self._place_of(cursor) if cursor else math.inf
         active = {each.id: each for each in waiting_backfills(self.instance, _MOST_BACKFILLS)}
-        while records := self.instance.get_run_records(self._filter, limit=_PAGE, cursor=cursor):
+        while records := self.instance.get_run_records(
+            self._filter, limit=self.page, cursor=cursor
+        ):
             exports = {each.id: each for each in exports_of_runs(self.instance, records)}
             for record in records:
                 run = record.dagster_run
@@ -90,7 +95,7 @@ class Scan:
                 seen.add(export.id)
                 found = replace(export, backfill=active.get(export.id)) if is_new else None
                 yield Scanned(run.run_id, found)
-            if len(records) < _PAGE:
+            if len(records) < self.page:
                 return
             cursor = records[-1].dagster_run.run_id
 

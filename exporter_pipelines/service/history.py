@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import dagster as dg
 from starlette.requests import HTTPConnection
@@ -29,7 +29,7 @@ from exporter_pipelines.service.models import (
 from exporter_pipelines.service.run_plan import may_export
 
 _MOST_RUNS_PER_PAGE = 1_000
-_MOST_RUNS = 20_000
+_MOST_RUNS, _RUNS_AT_ONCE = 20_000, 1_000
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,8 @@ class History:
 
     def _ended(self, query: HistoryQuery) -> Iterator[tuple[ExportRuns, ExportSummary]]:
         definitions = self._context.definitions
-        for number, scanned in enumerate(self._scan(query).runs(None)):
+        scan = replace(self._scan(query), page=_RUNS_AT_ONCE)
+        for number, scanned in enumerate(scan.runs(None)):
             found = self._line(scanned.export, definitions) if scanned.export else None
             has_ended = found and found.status not in ("pending", "running")
             if scanned.export and found and has_ended and query.accepts(found):

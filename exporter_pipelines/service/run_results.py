@@ -59,10 +59,12 @@ class RunResults:
     Attributes:
         days: (dataset, day) -> its result.
         failures: Dataset -> why its step failed; under "" why the run failed.
+        unrecorded: (dataset, day) without a result -> whether a run that has ended published it.
     """
 
     days: dict[tuple[str, str], DayResult] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
+    unrecorded: dict[tuple[str, str], bool] = field(default_factory=dict)
 
     def why(self, dataset: str) -> str | None:
         """Why a day without a result of its own was not exported; the first sentence."""
