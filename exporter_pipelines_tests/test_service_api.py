@@ -23,6 +23,7 @@ from exporter_pipelines import service_settings
 from exporter_pipelines.contracts.manifest import Manifest
 from exporter_pipelines.service import throttle
 from exporter_pipelines.service.app import create_api, create_app
+from exporter_pipelines.service.export_metadata import joint_metrics
 from exporter_pipelines.service.openapi import api_routes, role_of
 from exporter_pipelines.service.tokens import add_token
 from exporter_pipelines_tests.support.api_clients import asynchronous, client_of
@@ -423,6 +424,17 @@ def manifest_of(running: Service, day: str) -> Manifest:
     content = running.context.store.read_manifest("logs", day)
     assert content
     return Manifest.from_json(content)
+
+
+def test_metrics_of_several_days_are_weighted_or_added() -> None:
+    one = {"rejected_pct": 50.0, "completeness_pct.level": 100.0, "filtered.x": 2}
+    two = {"rejected_pct": 0.0, "completeness_pct.level": 50.0, "filtered.x": 3, "repeated_keys": 1}
+    empty = {"rejected_pct": 0.0, "validity_pct": 100.0}
+    assert joint_metrics([(one, 200, 100), (empty, 0, 0), (two, 300, 300)]) == {
+        "rejected_pct": 20.0, "completeness_pct.level": 62.5, "filtered.x": 5, "repeated_keys": 1,
+        "validity_pct": 100.0,
+    }  # fmt: skip
+    assert joint_metrics([]) == {}
 
 
 def test_a_held_export_has_failed_in_the_words_of_the_user(

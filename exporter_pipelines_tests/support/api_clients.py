@@ -39,6 +39,7 @@ def instead_of_the_guard(app: ASGIApp) -> ASGIApp:
             name, *roles = text.split(":")
             who = Principal(name, frozenset(roles), "bearer") if text else None  # type: ignore[arg-type]
             set_principal(scope, who)
+            scope["exporter.audit"] = {}
         await app(scope, receive, send)
 
     return application

@@ -15,6 +15,7 @@ from exporter_pipelines.service import files
 from exporter_pipelines.service.day_ranges import Missing, Shape, day_range
 from exporter_pipelines.service.documented_responses import documented
 from exporter_pipelines.service.models import Day
+from exporter_pipelines.service.passed_requests import audit_details
 from exporter_pipelines.service.principals import Principal
 from exporter_pipelines.service.problems import Problem
 from exporter_pipelines.service.roles import needs
@@ -106,7 +107,9 @@ def quarantine(
 ) -> Response:
     """The rejected rows of a day as they were read, with the reasons: personal data."""
     context, dataset = exported_dataset(request, dataset)
-    return send(request, files.quarantine_file(context.store, dataset, str(day), name))
+    download = files.quarantine_file(context.store, dataset, str(day), name)
+    audit_details(request)["file"] = download.name
+    return send(request, download)
 
 
 @router.get("/card", response_class=Response, responses=_DOCUMENTED)
