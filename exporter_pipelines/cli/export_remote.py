@@ -89,6 +89,6 @@ def _cancel(export: RemoteExport) -> Export:
         return export.wait(timeout_s=_CANCEL_S)
     except StateConflictError:  # it has ended meanwhile
         return export.status()
-    except (TimeoutError, KeyboardInterrupt):  # the service goes on with it
+    except (TimeoutError, KeyboardInterrupt):  # the service goes on to cancel it
         assert export.last
         return export.last
