@@ -121,14 +121,16 @@ def unreachable_source() -> dict[str, Any]:
         (Reply(202, export_document(status="cancelled", days={"cancelled": 1})), 1, "0 of 1 days"),
         (Reply(202, unreachable_source()), 3, f"logs {DAY}: No connection."),
         (Reply(409, {**PROBLEM, "detail": "No day is held."}), 0, "No day is held."),
-        (Reply(422, {**PROBLEM, "detail": "There is no dataset 'x'."}), 2, "no dataset 'x'"),
+        (Reply(422, {**PROBLEM, "detail": "/datasets/0: 'x' is no dataset.", "errors": [
+            {"pointer": "/datasets/0", "message": "'x' is no dataset."}]}), 2,
+         "Error: 'x' is no dataset."),
         (Reply(401, {**PROBLEM, "detail": "No valid token."}), 2, "set EXPORTER_API_TOKEN"),
         (Reply(403, {**PROBLEM, "detail": "Needs the role exporter."}), 2, "role exporter"),
         (Reply(429, {**PROBLEM, "detail": "Too many."}, {"Retry-After": "99"}), 3, "Too many."),
         (Reply(500, {**PROBLEM, "detail": "It failed."}), 3, "It failed."),
         (Reply(200, b"<html>"), 3, "does not fit Export"),
     ],
-)
+)  # fmt: skip
 def test_export_ends_with_the_code_of_the_outcome(
     service: ScriptedService, reply: Reply, code: int, says: str
 ) -> None:

@@ -21,7 +21,7 @@ from exporter_pipelines.cli.exit_codes import (
     USAGE,
     exit_code_of,
 )
-from exporter_pipelines.errors import ConfigurationError, ExporterError
+from exporter_pipelines.errors import ConfigurationError, ExporterError, printable_lines
 
 if TYPE_CHECKING:
     from exporter_pipelines.client import Client
@@ -76,7 +76,7 @@ def errors_as_exit_codes() -> Iterator[None]:
     try:
         yield
     except ExporterError as error:
-        click.echo(f"Error: {error}{_token_hint(error)}", err=True)
+        click.echo(f"Error: {_message(error)}", err=True)
         raise SystemExit(code_of(error)) from None
     except KeyboardInterrupt:
         click.echo("\nInterrupted.", err=True)
@@ -100,11 +100,15 @@ def code_of(error: ExporterError) -> int:
     return USAGE if isinstance(error, RequestRefusedError) else exit_code_of(error)
 
 
-def _token_hint(error: ExporterError) -> str:
-    from exporter_pipelines.client import TokenRefusedError
+def _message(error: ExporterError) -> str:
+    """The text of an error, for somebody who has typed a command and no JSON."""
+    from exporter_pipelines.client import InvalidRequestError, TokenRefusedError
 
-    is_about_token = isinstance(error, TokenRefusedError)
-    return " For a command: set EXPORTER_API_TOKEN, or use --token-file." if is_about_token else ""
+    if isinstance(error, InvalidRequestError) and error.problem.errors:
+        return printable_lines(" ".join(error.problem.errors.values()))
+    if isinstance(error, TokenRefusedError):
+        return f"{error} For a command: set EXPORTER_API_TOKEN, or use --token-file."
+    return str(error)
 
 
 def _read(file: Path) -> str:
