@@ -22,8 +22,9 @@ demo: setup ## Export a sample backend and show what was written where
 dev: setup ## Open the Dagster UI (web server and daemon) on http://127.0.0.1:3000, or PORT=...
 	@$(BIN)/exporter serve --daemon $(if $(PORT),--port $(PORT))
 
+# With bytecode also where the environment forbids it: the tests start hundreds of processes.
 test: $(READY) ## All tests, on a real PostgreSQL
-	@$(BIN)/pytest -n auto --dist worksteal $(ARGS)
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n auto --dist worksteal $(ARGS)
 
 test-fast: $(READY) ## Tests without PostgreSQL and Dagster, about a minute
 	@$(BIN)/pytest -n auto --dist worksteal -m "unit and not slow" $(ARGS)
