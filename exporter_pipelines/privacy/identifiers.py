@@ -49,6 +49,8 @@ _TOKENS = re.compile(
     rf"|(?P<hex>(?<![0-9A-Za-z])[0-9A-Fa-f:.]++)"
     rf"|(?P<v4>{_V4.pattern})"
 )
+_SIMPLE = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,3}){3})(?::[0-9]{1,5})?\Z")
+"""Most pieces of text with an address: an IPv4 address alone, or with a port."""
 _MOST_COLONS = 8
 
 
@@ -75,6 +77,8 @@ def without_secret(secret: str) -> str:
 
 def identifiers_in(text: str) -> list[Found]:
     """All identifiers of a text that holds no secret, from left to right."""
+    if simple := _SIMPLE.match(text):
+        return _address(simple[1], 0, simple.end(1))
     found: list[Found] = []
     position = 0
     for match in _EMAIL.finditer(text) if "@" in text else ():

@@ -61,6 +61,8 @@ class KeyRules:
     Attributes:
         pattern: Matches a key and a value that is no object or array, in an opened document; for
             Python and for Rust.
+        remembered: Match -> its action, its pseudonym, and what is written instead; filled by the
+            scanner.
     """
 
     def __init__(self, keys: Mapping[str, KeyAction]) -> None:
@@ -68,6 +70,7 @@ class KeyRules:
         names = "|".join(re.escape(json.dumps(key, ensure_ascii=False)[1:-1]) for key in keys)
         number = r"-?[0-9][0-9eE.+-]*"
         self.pattern = rf'"(?i:{names})"\s*:\s*(?:"[^"]*"|{number}|true|false)'
+        self.remembered: dict[str, tuple[KeyAction, str, str]] = {}
         self._container = rf'"(?i:{names})"\s*:\s*[\[{{]'
 
     def value(self, found: str) -> tuple[KeyAction, str]:

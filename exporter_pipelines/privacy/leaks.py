@@ -129,12 +129,13 @@ class LeakSearch:
     def _search_keys(
         self, column: str, values: pl.Series, numbers: np.ndarray, rules: KeyRules
     ) -> None:
-        found = opened(values).str.extract_all(rules.pattern)
-        for matches, number in zip(found, numbers.tolist(), strict=True):
-            for match in matches:
-                _, value = rules.value(match)
-                if kind := self._whole.get(value.strip().lower()):
-                    self.leaks.hits[column, kind] += number
+        found = pl.DataFrame({"found": opened(values).str.extract_all(rules.pattern)})
+        found = found.with_columns(number=pl.Series(numbers)).explode("found").drop_nulls()
+        totals = found.group_by("found").agg(pl.col("number").sum())
+        for match, number in totals.iter_rows():
+            _, value = rules.value(match)
+            if kind := self._whole.get(value.strip().lower()):
+                self.leaks.hits[column, kind] += number
 
     def _search_names(
         self, column: str, values: pl.Series, numbers: np.ndarray, *, in_json: bool

@@ -61,7 +61,7 @@ class Pseudonyms:
         self._addresses: dict[Address, str] = {}
         self._coarsened: set[Address] = set()
         self._written: set[str] = set()
-        self._tokens: dict[tuple[str, str], str] = {}
+        self._values: dict[tuple[str, str], str] = {}
         self._hmacs: dict[str, hmac.HMAC] = {}
         self._cipher_key = keys.key(f"ip-{self._scheme}", 16 if self._scheme == "whole" else 32)
 
@@ -109,17 +109,11 @@ class Pseudonyms:
 
     def token(self, kind: str, value: str) -> str:
         """A keyed hash with its kind in front, such as `user-1f0c...`."""
-        known = self._tokens.get((kind, value))
-        if known is None:
-            if kind not in self._hmacs:
-                self._hmacs[kind] = hmac.new(self._keys.key(kind), None, hashlib.sha256)
-            mac = self._hmacs[kind].copy()
-            mac.update(value.encode("utf-8", "surrogatepass"))
-            known = f"{kind}-{mac.hexdigest()[:_TOKEN_DIGITS]}"
-            if len(self._tokens) >= MOST_REMEMBERED:
-                self._tokens.clear()
-            self._tokens[kind, value] = known
-        return known
+        if kind not in self._hmacs:
+            self._hmacs[kind] = hmac.new(self._keys.key(kind), None, hashlib.sha256)
+        mac = self._hmacs[kind].copy()
+        mac.update(value.encode("utf-8", "surrogatepass"))
+        return f"{kind}-{mac.hexdigest()[:_TOKEN_DIGITS]}"
 
     def of(self, kind: str, value: str) -> str:
         """The pseudonym of a value in a column or under a key of `kind`.
@@ -127,6 +121,14 @@ class Pseudonyms:
         A name that is an address gets the pseudonym of the address, wherever it stands. Upper and
         lower case, and spaces around a value, make no difference.
         """
+        known = self._values.get((kind, value))
+        if known is None:
+            if len(self._values) >= MOST_REMEMBERED:
+                self._values.clear()
+            known = self._values[kind, value] = self._of(kind, value)
+        return known
+
+    def _of(self, kind: str, value: str) -> str:
         text = value.strip()
         if not text:
             return value
@@ -143,7 +145,8 @@ class Pseudonyms:
     def of_many(self, kind: str, values: list[str]) -> list[str]:
         """The pseudonyms of distinct values; addresses are computed at once."""
         if kind in ("ip", "user", "host"):
-            self.prepare(a for value in values if (a := address_in(value)) is not None)
+            new = (value for value in values if (kind, value) not in self._values)
+            self.prepare(a for value in new if (a := address_in(value)) is not None)
         return [self.of(kind, value) for value in values]
 
     def _masked_address(self, text: str) -> str | None:

@@ -94,6 +94,7 @@ class Scanner:
         self._pseudonyms = pseudonyms
         self._names = {False: KnownNames(names), True: KnownNames(names, ESCAPES)}
         self._remembered: dict[str, _Examined] = {}
+        self._rules: dict[frozenset[tuple[str, KeyAction]], KeyRules] = {}
 
     def scan(
         self, texts: pa.Array, counts: Counts, *, keys: Mapping[str, KeyAction], in_json: bool
@@ -107,7 +108,7 @@ class Scanner:
             in_json: Whether each text is a JSON document; then each result is one as well.
         """
         series = pl.Series(values=texts.cast(pa.large_string()).fill_null(""))
-        rules = KeyRules(keys) if keys else None
+        rules = self._rules_of(keys) if keys else None
         result = self._scan(series, counts, rules, in_json=in_json).cast(pa.string())
         if not texts.null_count:
             return result
@@ -200,6 +201,12 @@ class Scanner:
             for part in (texts.slice(0, half), texts.slice(half))
         ])  # fmt: skip
 
+    def _rules_of(self, keys: Mapping[str, KeyAction]) -> KeyRules:
+        which = frozenset(keys.items())
+        if which not in self._rules:
+            self._rules[which] = KeyRules(keys)
+        return self._rules[which]
+
     def _mask_into(self, counts: Counts) -> Mask:
         def mask(action: KeyAction, value: str) -> str:
             text = self.mask_value(action, value)
@@ -220,12 +227,24 @@ class Scanner:
             return texts, []
         distinct = found.dictionary_encode()
         by = []
+        found_of: dict[str, tuple[list[str], list[int]]] = {}
         numbers = np.bincount(distinct.indices.to_numpy(), minlength=len(distinct.dictionary))
         for match, number in zip(distinct.dictionary.to_pylist(), numbers.tolist(), strict=True):
-            action, value = rules.value(match)
-            text = self.mask_value(action, value)
-            count_values(counts, action, [text], [number], self._pseudonyms)
-            by.append(rules.replaced(match, text))
+            known = rules.remembered.get(match)
+            if known is None:
+                if len(rules.remembered) > MOST_REMEMBERED:
+                    rules.remembered.clear()
+                action, value = rules.value(match)
+                text = self.mask_value(action, value)
+                known = action, text, rules.replaced(match, text)
+                rules.remembered[match] = known
+            action, text, written = known
+            texts_of, numbers_of = found_of.setdefault(action, ([], []))
+            texts_of.append(text)
+            numbers_of.append(number)
+            by.append(written)
+        for kind, (texts_of, numbers_of) in found_of.items():
+            count_values(counts, kind, texts_of, numbers_of, self._pseudonyms)
         return _with_sign(texts, rules.pattern, sign), _taken(by, distinct)
 
     def _identifiers(self, texts: pl.Series, array: pa.Array, sign: str, counts: Counts) -> _Parts:
@@ -238,11 +257,12 @@ class Scanner:
         self._examine(pieces)
         examined = [self._remembered[piece] for piece in pieces]
         numbers = np.bincount(which, minlength=len(pieces)).tolist()
+        kinds, written = counts.replaced, counts.addresses
         for each, number in zip(examined, numbers, strict=True):
             for kind in each.kinds:
-                counts.replaced[kind] += number
+                kinds[kind] = kinds.get(kind, 0) + number
             for address in each.addresses:
-                counts.addresses[address] += number
+                written[address] = written.get(address, 0) + number
         marked = _arrow(_with_sign(texts, PIECES, sign))
         lengths = np.diff(bytes_of(found)[1])
         # A piece begins where its sign is, after the bytes that the signs before it replaced.
@@ -297,11 +317,13 @@ def count_values(
         numbers: How often each.
         pseudonyms: Know which of the texts are addresses.
     """
+    counts.replaced[kind] += sum(numbers)
+    written = counts.addresses
     for text, number in zip(texts, numbers, strict=True):
-        counts.replaced[kind] += number
-        address = text.partition("/")[0].partition("%")[0]
-        if pseudonyms.is_address(address):
-            counts.addresses[address] += number
+        if "." in text or ":" in text:
+            address = text.partition("/")[0].partition("%")[0]
+            if pseudonyms.is_address(address):
+                written[address] = written.get(address, 0) + number
 
 
 def _secrets(texts: pl.Series, sign: str, counts: Counts) -> tuple[pl.Series, list[str]]:

@@ -34,7 +34,9 @@ def replaced(texts: pa.Array, starts: Positions, ends: Positions, by: pa.Array) 
     if not len(starts):
         return texts
     data, offsets = bytes_of(texts)
-    edges = np.unique(np.concatenate([offsets, starts, ends]))
+    # Three ascending sequences, which a stable sort merges; `np.unique` would hash them.
+    edges = np.sort(np.concatenate([offsets, starts, ends]), kind="stable")
+    edges = edges[np.concatenate(([True], edges[1:] != edges[:-1]))]
     pieces = _texts(edges, data)
     changes = np.zeros(len(edges) - 1, bool)
     changes[np.searchsorted(edges, starts)] = True
