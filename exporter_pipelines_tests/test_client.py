@@ -198,7 +198,7 @@ def test_a_cancel_is_sent_once(quick: list[float]) -> None:
 def test_retry_after_is_respected_as_seconds_and_as_a_date(quick: list[float]) -> None:
     past = "Sat, 01 Nov 2025 00:00:00 GMT"
     busy = {**PROBLEM, "detail": "Too many exports."}
-    for after, paused in (("3", 3.0), (past, 0.0)):
+    for after, paused in (("3", 3.0), ("0", 0.5), (past, 0.5)):
         quick.clear()
         first = Reply(429, busy, {"Retry-After": after})
         with scripted_service(first, ME) as service, Client(service.url) as client:

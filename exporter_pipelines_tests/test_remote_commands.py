@@ -120,7 +120,7 @@ def unreachable_source() -> dict[str, Any]:
         (Reply(202, export_document()), 0, "1 of 1 days published"),
         (Reply(202, export_document(status="cancelled", days={"cancelled": 1})), 1, "0 of 1 days"),
         (Reply(202, unreachable_source()), 3, f"logs {DAY}: No connection."),
-        (Reply(409, {**PROBLEM, "detail": "No day is held."}), 0, "No day is held."),
+        (Reply(409, {**PROBLEM, "detail": "Not now."}), 1, "Error: Not now."),
         (Reply(422, {**PROBLEM, "detail": "/datasets/0: 'x' is no dataset.", "errors": [
             {"pointer": "/datasets/0", "message": "'x' is no dataset."}]}), 2,
          "Error: 'x' is no dataset."),
@@ -138,6 +138,12 @@ def test_export_ends_with_the_code_of_the_outcome(
     done = run("export", "logs", DAY)
     assert (done.exit_code, says in done.output) == (code, True), done.output
     assert "Traceback" not in done.output
+
+
+def test_no_day_in_the_wanted_state_is_no_failure(service: ScriptedService) -> None:
+    service.answer = lambda _: Reply(409, {**PROBLEM, "detail": "No day is held."})
+    done = run("export", "logs", DAY, "--only", "held")
+    assert (done.exit_code, done.stdout) == (0, "No day is held.\n")
 
 
 def test_a_service_that_is_away_exits_with_3(

@@ -35,6 +35,8 @@ def run(request: Request, token_file: Path | None) -> int:
         try:
             started = client.export(request.datasets, request.first, request.last, only=only)
         except StateConflictError as none_left:
+            if not only:
+                raise
             click.echo(none_left.problem.detail)
             return PUBLISHED
         except KeyboardInterrupt:

@@ -239,14 +239,14 @@ class Connection:
 
 
 class _Pauses:
-    """The pauses between attempts: 0.5, 1, 2, 4, 5, 5 s, or what Retry-After says."""
+    """The pauses between attempts: 0.5, 1, 2, 4, 5, 5 s, or what Retry-After says if it is more."""
 
     def __init__(self, limit_s: float) -> None:
         self._ends, self._left, self._next = time.monotonic() + limit_s, limit_s, 0.5
 
     def wait(self, asked_s: float | None) -> bool:
         """Pause before the next attempt; False when the time for attempts does not suffice."""
-        pause = asked_s if asked_s is not None else self._next
+        pause = max(asked_s or 0.0, self._next)
         self._next = min(2 * self._next, _LONGEST_PAUSE_S)
         self._left -= pause
         if self._left < 0 or time.monotonic() + pause > self._ends:
