@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -70,6 +71,15 @@ class DayBorders:
     def part_of_us(self, instant_us: int) -> int:
         """Number of the part with this instant; -1 before the first border."""
         return bisect_right(self._instants_us, instant_us) - 1
+
+    def parts(self) -> list[tuple[int, DayWindow]]:
+        """The parts that belong to a day, with their numbers."""
+        found = []
+        for number, (start, end) in enumerate(pairwise(self.instants)):
+            day = next((w for w in self._windows if w.start <= start < w.end), None)
+            if day is not None:
+                found.append((number, DayWindow(day.day, start, end, day.timezone)))
+        return found
 
     def counts(self, rows_of_parts: Mapping[int, int]) -> dict[str, int]:
         """Day -> rows, from the rows of each part."""

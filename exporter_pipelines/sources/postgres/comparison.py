@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import pyarrow as pa
 from psycopg import sql
 
 from exporter_pipelines.contracts.dataset import Dataset
+from exporter_pipelines.contracts.day_window import DayWindow
 from exporter_pipelines.contracts.source import NotComparedError
 from exporter_pipelines.sources.comparing import (
     DayBorders,
@@ -27,8 +28,11 @@ from exporter_pipelines.sources.postgres.query import (
 )
 from exporter_pipelines.sources.postgres.questions import REWRITTEN, TYPE
 from exporter_pipelines.sources.postgres.table import PostgresTable
-from exporter_pipelines.sources.postgres.times import WHOLE_NUMBERS, instant_literal
+from exporter_pipelines.sources.postgres.times import WHOLE_NUMBERS, StoredTime, instant_literal
 from exporter_pipelines.sources.postgres.types import Projection
+
+_MOST_COUNTED_ALONE = 100
+"""Parts of time that are counted one by one; planning more of them takes longer than it saves."""
 
 _GRACE_S = 1.0
 """The server ends a statement by itself; only if it does not, the connection is closed."""
@@ -74,22 +78,41 @@ class PostgresComparison:
         if not borders.spans:
             return borders.counts({})
         name = self._dataset.source_name(self._dataset.config.source.time_column)
-        time = sql.Identifier("t", name)
-        ordered = ordered_time(name, sorts_by_digits=self._table.time_sorts_by_digits())
         stored = read_time(self._dataset, self._table.types)
-        statement = sql.SQL(
+        parts = borders.parts()
+        few = stored.is_exact and len(parts) <= _MOST_COUNTED_ALONE and self._table.is_indexed(name)
+        counting = self._each_part(name, stored, parts) if few else self._all(name, stored, borders)
+        self._limit_statements()
+        rows = self._connection.rows(counting.as_string(None), is_slow=True)
+        self._refuse_rewritten()
+        return borders.counts({row["part"]: row["rows"] for row in rows})
+
+    def _each_part(
+        self, time: str, stored: StoredTime, parts: Sequence[tuple[int, DayWindow]]
+    ) -> sql.Composable:
+        """Counts from an index alone, which takes half of the time of one scan for all parts."""
+        return sql.SQL(" UNION ALL ").join(
+            sql.SQL(
+                "SELECT {number} AS part, count(*) AS rows FROM {table} AS t WHERE {part}"
+            ).format(
+                number=sql.Literal(number),
+                table=self._relation,
+                part=stored.roughly(sql.Identifier("t", time), window),
+            )
+            for number, window in parts
+        )
+
+    def _all(self, time: str, stored: StoredTime, borders: DayBorders) -> sql.Composable:
+        ordered = ordered_time(time, sorts_by_digits=self._table.time_sorts_by_digits())
+        return sql.SQL(
             "SELECT width_bucket({instant}, ARRAY[{instants}]) - 1 AS part, count(*) AS rows "
             "FROM {table} AS t WHERE {spans} GROUP BY 1"
         ).format(
-            instant=instant_of(stored, time),
+            instant=instant_of(stored, sql.Identifier("t", time)),
             instants=sql.SQL(", ").join(map(instant_literal, borders.instants)),
             table=self._relation,
             spans=sql.SQL(" OR ").join(stored.roughly(ordered, span) for span in borders.spans),
         )
-        self._limit_statements()
-        rows = self._connection.rows(statement.as_string(None), is_slow=True)
-        self._refuse_rewritten()
-        return borders.counts({row["part"]: row["rows"] for row in rows})
 
     def _lookup(self, key: Projection, time: Projection, keys: pa.Array) -> str:
         """The rows with these keys. The list is cast, not the column, so that an index is used."""

@@ -13,7 +13,7 @@ from exporter_pipelines.sources.postgres.connection import PostgresConnection
 from exporter_pipelines.sources.postgres.errors import PostgresStatementError
 from exporter_pipelines.sources.postgres.proven_guards import texts_are_small
 from exporter_pipelines.sources.postgres.query import LONGEST_NAME, PostgresDayQuery, relation
-from exporter_pipelines.sources.postgres.questions import RESOLVED, UNIQUE
+from exporter_pipelines.sources.postgres.questions import INDEX, RESOLVED, UNIQUE
 from exporter_pipelines.sources.postgres.times import SORTS_BY_DIGITS, TEXTS
 from exporter_pipelines.sources.postgres.types import Projection, project, type_of
 from exporter_pipelines.sources.postgres.unreadable import why_unreadable
@@ -117,6 +117,13 @@ class PostgresTable:
             oid=self._oid(),
             column=_literal(self._dataset.source_name(source.key)),
         )
+        return bool(self._connection.rows(statement)[0]["found"])
+
+    def is_indexed(self, column: str) -> bool:
+        """Whether an index begins with a column; False for a query, where this is not known."""
+        if self._dataset.config.source.query is not None:
+            return False
+        statement = INDEX.format(oid=self._oid(), column=_literal(column))
         return bool(self._connection.rows(statement)[0]["found"])
 
     def time_sorts_by_digits(self) -> bool:
