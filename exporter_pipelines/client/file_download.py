@@ -64,7 +64,11 @@ class FileDownload:
             resumed = part.tell()
             if arrived and resumed:
                 arrived(resumed)
-            self._fill(part, arrived)
+            try:
+                self._fill(part, arrived)
+            except BeginAgainError:
+                self._part.unlink(missing_ok=True)  # nobody publishes this file any more
+                raise
             os.fsync(part.fileno())
             if not self._is_right(self._part):
                 self._part.unlink(missing_ok=True)
