@@ -446,8 +446,10 @@ def test_a_held_export_has_failed_in_the_words_of_the_user(
 
 
 def test_the_history_with_the_names_of_the_user(
-    viewer: TestClient, ended: Mapping[str, Any]
+    exporter: TestClient, viewer: TestClient, ended: Mapping[str, Any]
 ) -> None:
+    another = exporter.post(EXPORTS, json=body(ONE, ONE))
+    exporter.post(f"{another.headers['location']}/cancel")
     page = viewer.get("/export/history", params={"limit": 50})
     item = next(each for each in page.json() if each["id"] == ended["id"])
     assert set(item) == {

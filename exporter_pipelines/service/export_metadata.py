@@ -86,10 +86,12 @@ def history_item(summary: ExportSummary, metadata: ExportMetadata) -> HistoryIte
 
 
 def _config(export: ExportSummary) -> ExportConfig:
-    return ExportConfig(
+    # Not checked again: an export of the Dagster UI may have more datasets than a request.
+    return ExportConfig.model_construct(
         startDate=str(export.start_date),
         endDate=str(export.end_date),
         dataTypes=export.datasets or None,
+        batchSize=None,
     )
 
 

@@ -12,6 +12,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from exporter_pipelines.errors import (
@@ -142,6 +143,8 @@ class LastHandler:
 
         try:
             await self._app(scope, receive, watched)
+        except ClientDisconnect:  # nobody is left to answer
+            return
         except Exception as error:  # broad: this is the last handler
             if scope["type"] != "http":
                 raise

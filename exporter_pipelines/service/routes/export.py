@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Body, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
@@ -78,7 +79,8 @@ def history(
     """Exports, newest first; the header `Link` names the next page."""
     page = history_of(request).page(history_query(None, None), limit=limit, cursor=cursor)
     if page.next_cursor:
-        url = context_of(request).url(f"/export/history?limit={limit}&cursor={page.next_cursor}")
+        following = urlencode({"limit": limit, "cursor": page.next_cursor})
+        url = context_of(request).url(f"/export/history?{following}")
         response.headers["Link"] = f'<{url}>; rel="next"'
     store, exports = context_of(request).store, exports_of(request)
     return [
