@@ -1,4 +1,4 @@
-"""One service per project: a lock that says where the running one is."""
+"""One service per project: a lock that says where the running one is, and its address."""
 
 from __future__ import annotations
 
@@ -50,6 +50,21 @@ def refuse_a_port_in_use(host: str, port: int) -> None:
             f"The web server cannot listen on {host}:{port}: {reason}.",
             f"Choose another port: make dev PORT={other}, or exporter serve --port {other}.",
         ) from None
+
+
+@contextmanager
+def listening(host: str, port: int) -> Iterator[socket.socket]:
+    """The address, taken before anything that takes long. It accepts no connections yet.
+
+    Raises:
+        ConfigurationError: the address cannot be listened on.
+    """
+    refuse_a_port_in_use(host, port)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        yield listener
 
 
 def _lock(file: IO[str]) -> None:

@@ -10,6 +10,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -21,59 +22,82 @@ from exporter_pipelines_tests.support.dagster_history import history_of
 from exporter_pipelines_tests.support.in_process_service import SETTINGS
 from exporter_pipelines_tests.support.projects import Project, copy_project
 from exporter_pipelines_tests.support.served import Served, served
-from exporter_pipelines_tests.support.servers import web_server
+from exporter_pipelines_tests.support.servers import free_port, web_server
 
 CANARY = "canary-password-7f3a"
 
 
+@dataclass(frozen=True)
+class Attacked:
+    """A service under attack, with runs in its queue.
+
+    Attributes:
+        service: It.
+        won_without_tokens: The probes that won before it had a token.
+        operator: A token.
+        victim: A browser in which this operator has logged in.
+    """
+
+    service: Served
+    won_without_tokens: list[str]
+    operator: str
+    victim: Target
+
+
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    folder = tmp_path_factory.mktemp("attacks")
+    return project_in(tmp_path_factory.mktemp("attacks"))
+
+
+def project_in(folder: Path) -> Project:
+    """A project whose database does not exist."""
     source = f"postgresql://u:{CANARY}@127.0.0.1:1/none"
     values = {"EXPORTER_SOURCE_URL": source, "EXPORTER_OUTPUT_URL": str(folder / "exports")}
     return copy_project(folder / "project", {**SETTINGS, **values})
 
 
 @pytest.fixture(scope="module")
-def service(project: Project) -> Iterator[Served]:
-    """Begins without a token; the tests run in order, and the second adds one."""
-    with served(project) as running:
-        yield running
+def attacked(project: Project) -> Iterator[Attacked]:
+    with served(project) as service:
+        local = Target(service.port, run_ids=runs_of(project, service, 3))
+        won = wins(local)
+        token = service.token("alice", "operator")
+        victim = Target(service.port, service.login(token), local.run_ids)
+        yield Attacked(service, won, token, victim)
 
 
-@pytest.fixture(scope="module")
-def target(service: Served, project: Project) -> Target:
-    """The service, with runs in its queue."""
-    local = Target(service.port)
-    for _ in range(2):
-        assert local.graphql(LAUNCH, {}).has("LaunchRunSuccess")
+def runs_of(project: Project, service: Served, number: int) -> list[str]:
+    """Ids of runs in the queue of a service without tokens, after `number` more were started."""
+    for _ in range(number):
+        assert Target(service.port).graphql(LAUNCH, {}).has("LaunchRunSuccess")
     with history_of(project) as instance:
-        return Target(service.port, run_ids=[run.run_id for run in instance.get_runs()])
+        return [run.run_id for run in instance.get_runs()]
 
 
-@pytest.fixture(scope="module")
-def operator(service: Served) -> str:
-    """A token."""
-    return service.token("alice", "operator")
+@pytest.fixture
+def service(attacked: Attacked) -> Served:
+    return attacked.service
 
 
-@pytest.fixture(scope="module")
-def victim(service: Served, target: Target, operator: str) -> Target:
-    """The service, and a browser in which an operator has logged in."""
-    return Target(target.port, service.login(operator), target.run_ids)
+@pytest.fixture
+def operator(attacked: Attacked) -> str:
+    return attacked.operator
 
 
-def test_the_probes_win_against_the_stock_web_server(project: Project, target: Target) -> None:
+@pytest.fixture
+def victim(attacked: Attacked) -> Target:
+    return attacked.victim
+
+
+def test_the_probes_win_against_the_stock_web_server(project: Project, victim: Target) -> None:
     with web_server(project) as stock:
-        won = wins(Target(int(stock.url.rpartition(":")[2]), run_ids=list(target.run_ids)))
+        won = wins(Target(int(stock.url.rpartition(":")[2]), run_ids=victim.run_ids[1:]))
     assert len(PROBES) == 27
     assert len(won) >= 20, sorted(set(PROBES) - set(won))
-    with history_of(project) as instance:
-        target.run_ids[:] = [run.run_id for run in instance.get_runs()]
 
 
-def test_without_tokens_only_a_program_on_this_machine_wins(target: Target) -> None:
-    assert wins(target) == ["stranger reads"]
+def test_without_tokens_only_a_program_on_this_machine_wins(attacked: Attacked) -> None:
+    assert attacked.won_without_tokens == ["stranger reads"]
 
 
 def test_with_tokens_no_probe_wins_with_or_without_the_cookie_of_an_operator(
@@ -303,6 +327,50 @@ def test_many_wrong_tokens_are_slowed_down_and_the_right_one_passes(
     assert target.ask("GET", "/server_info", right).status == 200
 
 
+def test_a_second_service_of_the_project_says_where_the_first_is(
+    service: Served, project: Project
+) -> None:
+    started = time.monotonic()
+    refused = project.exporter("serve", "--port", str(free_port()))
+    assert refused.code == 1
+    assert f"already running on {service.url} (process {service.process.pid})" in refused.stderr
+    assert time.monotonic() - started < 15
+
+
+def test_without_a_token_it_does_not_listen_on_all_interfaces(
+    project: Project, tmp_path: Path
+) -> None:
+    none = str(tmp_path / "none")
+    refused = project.exporter("serve", "--host", "0.0.0.0", EXPORTER_TOKENS_FILE=none)
+    assert (refused.code, refused.stderr.count("\n")) == (1, 1)
+    assert "exporter token add NAME --role operator" in refused.stderr
+
+
+def test_the_token_command(project: Project, tmp_path: Path) -> None:
+    file = str(tmp_path / "tokens")
+
+    def token(*arguments: str) -> tuple[int, str]:
+        done = project.exporter("token", *arguments, EXPORTER_TOKENS_FILE=file)
+        return done.code, done.stdout + done.stderr
+
+    assert token("list")[1].startswith("No tokens in ")
+    code, said = token(
+        "add", "job", "--role", "exporter", "--role", "quarantine", "--expires", "90d"
+    )
+    assert code == 0
+    assert "exporter_" in said
+    assert "job  exporter+quarantine  expires 20" in token("list")[1]
+    for wrong in (
+        ("add", "job", "--role", "viewer"), ("add", "a b", "--role", "viewer"),
+        ("add", "x", "--role", "viewer", "--expires", "soon"),
+        ("add", "x", "--role", "viewer", "--expires", "2020-01-01"), ("revoke", "nobody"),
+    ):  # fmt: skip
+        code, said = token(*wrong)
+        assert code == 1, wrong
+        assert said.startswith("Error: "), said
+    assert token("revoke", "job") == (0, "Revoked the token of job.\n")
+
+
 def test_no_secret_is_in_the_logs_the_audit_file_or_the_tags(
     service: Served, project: Project, operator: str, victim: Target
 ) -> None:
@@ -326,19 +394,18 @@ def test_the_service_is_still_well_after_all_of_this(service: Served, victim: Ta
     assert len(list(Path(f"/proc/{service.process.pid}/fd").iterdir())) < 100
 
 
-def test_sigterm_ends_it_with_open_streams_and_web_sockets_and_no_run(
-    service: Served, project: Project, operator: str, victim: Target
-) -> None:
-    """The last test: it ends the service of the others."""
-    with history_of(project) as instance:
-        before = {run.run_id: run.status for run in instance.get_runs()}
-    with ExitStack() as open_ones:
+def test_sigterm_ends_it_with_open_streams_and_web_sockets_and_no_run(tmp_path: Path) -> None:
+    project = project_in(tmp_path)
+    with served(project) as service, ExitStack() as open_ones:
+        [run_id] = runs_of(project, service, 1)
+        token = service.token("alice", "operator")
+        address, target = ("127.0.0.1", service.port), Target(service.port)
+        path = f"/api/v1/exports/{run_id}/events"
+        request = head(target, f"GET {path} HTTP/1.1", f"Authorization: Bearer {token}")
         for _ in range(10):
-            open_ones.enter_context(socket_of(service, operator))
-            address = ("127.0.0.1", victim.port)
+            open_ones.enter_context(socket_of(service, token))
             stream = open_ones.enter_context(socket.create_connection(address, timeout=60))
-            path = f"/api/v1/exports/{victim.run_ids[-1]}/events"
-            stream.sendall(head(victim, f"GET {path} HTTP/1.1", f"Cookie: {victim.cookie}"))
+            stream.sendall(request)
             assert b"200 OK" in stream.recv(65536)
         started = time.monotonic()
         service.process.terminate()
@@ -346,4 +413,4 @@ def test_sigterm_ends_it_with_open_streams_and_web_sockets_and_no_run(
         # 6 s; more on a machine that is busy with other tests.
         assert time.monotonic() - started < 15
     with history_of(project) as instance:
-        assert {run.run_id: run.status for run in instance.get_runs()} == before
+        assert [run.status.value for run in instance.get_runs()] == ["QUEUED"]

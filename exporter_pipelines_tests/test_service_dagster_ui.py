@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from starlette.testclient import TestClient
 
 from exporter_pipelines.orchestration.dagster_internals.graphql_documents import mutations_in
 from exporter_pipelines.service.app import create_app
+from exporter_pipelines.service.context import ServeOptions
 from exporter_pipelines.service.tokens import add_token
 from exporter_pipelines_tests.support.backends import ANOMALIES, IPS, LOGS, fresh_database
 from exporter_pipelines_tests.support.in_process_service import (
@@ -42,11 +44,17 @@ class Users:
             role: add_token(folder / ".tokens", f"{role}-name", frozenset({role}), None)
             for role in ("viewer", "exporter", "operator")
         }
-        self._app, self._audit = create_app(service.context), folder / ".dagster" / "audit.jsonl"
+        self._audit = folder / ".dagster" / "audit.jsonl"
+        self._app = create_app(service.context)
+        read_only = replace(service.context, options=ServeOptions(read_only=True))
+        self._read_only_app = create_app(read_only)
 
-    def ask(self, role: str, body: object, path: str = "/graphql") -> Any:
+    def ask(
+        self, role: str, body: object, path: str = "/graphql", *, read_only: bool = False
+    ) -> Any:
         """The answer to a GraphQL request of a role."""
-        client = TestClient(self._app, "http://127.0.0.1:3000", raise_server_exceptions=False)
+        app = self._read_only_app if read_only else self._app
+        client = TestClient(app, "http://127.0.0.1:3000", raise_server_exceptions=False)
         text = body if isinstance(body, str) else json.dumps(body)
         headers = {
             "Authorization": f"Bearer {self.tokens[role]}", "Content-Type": "application/json",
@@ -155,6 +163,15 @@ def test_runs_and_backfills_have_the_tag_of_who_started_them(users: Users) -> No
         "user": "operator-name", "via": "bearer", "verb": "POST", "path": "/graphql",
         "operation": "launchPartitionBackfill", "export": backfill_id, "result": "200",
     }  # fmt: skip
+
+
+def test_a_read_only_service_lets_an_operator_change_nothing(users: Users) -> None:
+    reload = {"query": "mutation { reloadWorkspace { __typename } }"}
+    assert users.ask("operator", reload, read_only=True).status_code == 403
+    assert users.ask("operator", {}, "/api/v1/exports", read_only=True).status_code == 403
+    permissions = {"query": "{ permissions { value } }"}
+    answer = users.ask("operator", permissions, read_only=True).json()
+    assert {each["value"] for each in answer["data"]["permissions"]} == {False}
 
 
 def test_queries_are_not_recorded(users: Users) -> None:

@@ -5,17 +5,22 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import socket
+import threading
 from pathlib import Path
 
 import pytest
+import uvicorn
+from starlette.types import Receive, Scope, Send
 
 from exporter_pipelines.errors import ConfigurationError
-from exporter_pipelines.service import bodies, throttle
+from exporter_pipelines.service import bodies, guard, server, throttle, web_sockets
 from exporter_pipelines.service.access import Access
 from exporter_pipelines.service.heads import Head
 from exporter_pipelines.service.refusals import Refusal
 from exporter_pipelines.service.tokens import revoke_token
 from exporter_pipelines_tests.support.guarded import EVIL, OWN, Guarded, guarded_in
+from exporter_pipelines_tests.support.servers import free_port
 
 JSON = {"Content-Type": "application/json"}
 VISIT = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document", "Accept": "text/html"}
@@ -399,3 +404,61 @@ def test_what_the_guard_hides_from_endpoints(shared: Guarded) -> None:
     seen = shared.ask("GET", "/", {"X-Exporter-User": "mallory"}, token=token).json()
     assert seen["user"] == "alice"
     assert token not in json.dumps(seen)
+
+
+def test_a_web_socket_and_a_stream_end_when_their_token_is_revoked(
+    shared: Guarded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(web_sockets, "_LOOK_AGAIN_SECONDS", 0.05)
+    monkeypatch.setattr(guard, "_LOOK_AGAIN_SECONDS", 0.05)
+    sent: list[dict[str, object]] = []
+
+    async def silent() -> dict[str, object]:
+        await asyncio.sleep(60)
+        return {}
+
+    async def send(message: dict[str, object]) -> None:
+        sent.append(message)
+
+    async def until_closed() -> dict[str, object]:
+        limited = web_sockets.LimitedSocket(silent, send, lambda: False)  # type: ignore[arg-type]
+        return dict(await limited.receive())
+
+    assert asyncio.run(until_closed())["type"] == "websocket.disconnect"
+    assert sent == [{"type": "websocket.close", "code": 1008}]
+    sent.clear()
+
+    async def events() -> None:
+        stream = guard._Stream(send, lambda: False)  # type: ignore[arg-type]
+        types = [(b"content-type", b"text/event-stream")]
+        await stream.send({"type": "http.response.start", "status": 200, "headers": types})
+        for _ in range(5):
+            await asyncio.sleep(0.03)
+            await stream.send({"type": "http.response.body", "body": b"x", "more_body": True})
+
+    asyncio.run(events())
+    assert sent[-1] == {"type": "http.response.body", "body": b""}
+    assert len(sent) < 5
+
+
+def test_a_connection_that_sends_no_request_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "_HEAD_SECONDS", 0.5)
+    port, up = free_port(), threading.Event()
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    config = uvicorn.Config(application, port=port, http="h11", lifespan="off", log_level="error")
+    running = server.Server(config, up.set)
+    thread = threading.Thread(target=lambda: asyncio.run(running.serve()))
+    monkeypatch.setattr(server, "_SIGNALS", ())  # not in the main thread
+    thread.start()
+    try:
+        assert up.wait(20)
+        with socket.create_connection(("127.0.0.1", port), timeout=20) as slow:
+            slow.sendall(b"GET / HTTP/1.1\r\nX: ")
+            assert slow.recv(10) == b""
+    finally:
+        running.should_exit = True
+        thread.join()

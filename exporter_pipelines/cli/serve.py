@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 
 import click
 
 from exporter_pipelines import service_settings, settings
 from exporter_pipelines.errors import ExporterError
-from exporter_pipelines.project_lock import project_home
+from exporter_pipelines.project_lock import listening, only_one, project_home
 from exporter_pipelines.service.access import Access
 from exporter_pipelines.service.addresses import address_of
 from exporter_pipelines.supervised_processes import StoppedError
@@ -60,12 +62,16 @@ def serve(
             # Imported here: only one of the two is needed, and the service takes a second.
             from exporter_pipelines.supervisor import supervise
 
-            options = ["--prefix", prefix, *(["--read-only"] if read_only else [])]
-            supervise(host, port, url, options)
+            more = ["--prefix", prefix, *(["--read-only"] if read_only else [])]
+            supervise(host, port, url, more)
             return
-        from exporter_pipelines.service.context import ServeOptions
-        from exporter_pipelines.service.server import serve as serve_here
+        # Who asks for `ready` holds the lock of the project, and says where the service is.
+        with nullcontext() if ready else only_one(url), listening(host, port) as listener:
+            from exporter_pipelines.service.context import ServeOptions
+            from exporter_pipelines.service.server import serve as serve_here
 
-        serve_here(workspace, ServeOptions(host, port, prefix, read_only), access, url, ready)
+            options = ServeOptions(host, port, prefix, read_only)
+            up = ready.touch if ready else partial(click.echo, url)
+            serve_here(workspace, options, access, listener, up)
     except (ExporterError, StoppedError) as error:
         raise click.ClickException(str(error)) from None

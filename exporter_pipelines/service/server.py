@@ -9,13 +9,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import click
 import dagster as dg
 import uvicorn
 
 from exporter_pipelines import settings
 from exporter_pipelines.orchestration.dagster_internals.web_server import open_workspace
-from exporter_pipelines.project_lock import only_one, refuse_a_port_in_use
 from exporter_pipelines.service.access import Access
 from exporter_pipelines.service.app import create_app
 from exporter_pipelines.service.context import ServeOptions, ServiceContext
@@ -31,7 +29,11 @@ _STREAMS_END_SECONDS = 2
 
 
 def serve(
-    workspace_file: Path, options: ServeOptions, access: Access, url: str, ready: Path | None
+    workspace_file: Path,
+    options: ServeOptions,
+    access: Access,
+    listener: socket.socket,
+    up: Callable[[], object],
 ) -> None:
     """Serve until SIGINT or SIGTERM; blocks.
 
@@ -39,21 +41,17 @@ def serve(
         workspace_file: Dagster's file with the code location.
         options: How to listen.
         access: Who may use it.
-        url: Where its pages are.
-        ready: Is made when the service answers. Who asks for it holds the lock of the project, and
-            says where the service is.
+        listener: Bound to the address; begins to listen when Dagster is up.
+        up: Called when the service answers.
     """
     allow_many_open_files()
     with (
-        _alone(url, ready),
-        _listening(options) as listener,
         dg.DagsterInstance.get() as instance,
         open_workspace(instance, workspace_file) as workspace,
     ):
         store = LocalStore(settings.output_root())
         context = ServiceContext(workspace, store, options, access=access)
-        server = Server(configuration(context), lambda: ready.touch() if ready else click.echo(url))
-        server.run([listener])
+        Server(configuration(context), up).run([listener])
 
 
 def configuration(context: ServiceContext) -> uvicorn.Config:
@@ -114,26 +112,3 @@ class Server(uvicorn.Server):
         for connection, since in self._silent.items():
             if now - since > _HEAD_SECONDS:
                 connection.transport.close()  # type: ignore[attr-defined]
-
-
-@contextmanager
-def _alone(url: str, ready: Path | None) -> Iterator[None]:
-    if ready:
-        yield
-        return
-    with only_one(url):
-        yield
-
-
-@contextmanager
-def _listening(options: ServeOptions) -> Iterator[socket.socket]:
-    """The address, taken before Dagster starts, so that a port in use is refused at once.
-
-    It does not accept connections yet: uvicorn begins to listen when everything is up.
-    """
-    refuse_a_port_in_use(options.host, options.port)
-    family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((options.host, options.port))
-        yield listener
