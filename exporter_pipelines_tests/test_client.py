@@ -480,6 +480,13 @@ def test_the_service_cannot_choose_where_a_file_is_written(
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
+def test_the_manifest_of_another_day_is_refused(service: ScriptedService, tmp_path: Path) -> None:
+    service.answer = PublishedDay()
+    refused = pytest.raises(UnexpectedAnswerError, match=f"of logs {DAY} for logs 2026-11-02")
+    with Client(service.url) as client, refused:
+        client.download("logs", "2026-11-02", None, tmp_path)
+
+
 def test_a_changed_manifest_is_refused(service: ScriptedService, tmp_path: Path) -> None:
     service.answer = answer = PublishedDay()
     answer.manifest = answer.manifest.replace(b'"data_version": "v"', b'"data_version": "w"')

@@ -132,6 +132,12 @@ class _Day:
                 f"The manifest of {self._dataset} {self._day} cannot be used: {reason}.",
                 "Verify the day on the server: `exporter verify`.",
             ) from None
+        if (manifest.dataset, manifest.partition) != (self._dataset, self._day):
+            raise UnexpectedAnswerError(
+                f"The service sends the manifest of {manifest.dataset} {manifest.partition} for "
+                f"{self._dataset} {self._day}.",
+                "Verify the day on the server: `exporter verify`.",
+            )
         for file in manifest.files:
             _require_plain(file.path)
         return manifest
