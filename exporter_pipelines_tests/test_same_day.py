@@ -85,7 +85,7 @@ def service(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iter
         with (
             pytest.MonkeyPatch.context() as patch,
             served(project, operator) as server,
-            daemon(project, seconds=1),
+            daemon(project, seconds=2),
         ):
             patch.chdir(project.path)
             for name, value in dotenv_values(project.path / ".env").items():
@@ -149,7 +149,7 @@ def by_page(service: Service) -> None:
         started = browser.post("/exports", data=form)
     assert started.status_code == 200, started.text
     with Client(url, service.server.token) as client:
-        ended = client.get(started.url.path.rpartition("/")[2]).wait(timeout_s=120)
+        ended = client.get(started.url.path.rpartition("/")[2]).wait(timeout_s=600)
     assert (ended.status, ended.source, ended.user) == ("completed", "page", "olga")
 
 
