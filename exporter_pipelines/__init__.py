@@ -1,7 +1,7 @@
 """Exports operational data from a database as validated files, one folder per day.
 
 The flow:
-    source -> Arrow batches -> transforms -> Pandera -> valid rows -> format -> staging
+    source -> Arrow batches -> transforms -> Pandera -> valid rows -> (privacy) -> format -> staging
                                               |
                                               +-> rejected rows, as read -> quarantine
     tally -> judge -> publish the day with its manifest, or hold it

@@ -85,7 +85,7 @@ LADDER = {
     "definitions": {"settings", "process_memory", "hangups", "orchestration", "components"},
     "doctor": {
         "errors", "settings", "extras", "contracts", "transforms", "formats", "stores", "engine",
-        "databases", "defs_files", "output_folder",
+        "privacy", "databases", "defs_files", "output_folder",
     },
     "new_datasets": {"errors", "settings", "contracts", "stores", "defs_files", "doctor"},
     "service.models": set(),  # the client has them, too

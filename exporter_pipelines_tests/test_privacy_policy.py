@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,13 @@ from typing import Any
 import pytest
 import yaml
 
+import exporter_pipelines
 from exporter_pipelines.contracts.privacy import PrivacyConfig
 from exporter_pipelines.defs_files import Definitions
+from exporter_pipelines.doctor.privacy import examine_privacy
 from exporter_pipelines.errors import ConfigurationError, UnknownNameError
 from exporter_pipelines.stores import LocalStore
-from exporter_pipelines_tests.support.datasets import export
+from exporter_pipelines_tests.support.datasets import dataset, export
 from exporter_pipelines_tests.support.definitions import copy_definitions
 from exporter_pipelines_tests.support.private_days import (
     DAY,
@@ -154,3 +157,33 @@ def test_the_exported_schema_follows_the_policy() -> None:
     described = {column.name: column.described()["type"] for column in schema.columns}
     assert "device" not in described
     assert (described["id"], described["attributes"]) == ("string", "string")
+
+
+def test_the_doctor_checks_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    def found() -> tuple[str, str]:
+        [finding] = examine_privacy(private())
+        assert KEY not in finding.message
+        return finding.level, finding.message
+
+    monkeypatch.delenv(KEY_NAME, raising=False)
+    assert found()[0] == "warn"
+    monkeypatch.setenv(KEY_NAME, KEY[:20])
+    assert found()[0] == "FAIL"
+    monkeypatch.setenv(KEY_NAME, KEY)
+    level, message = found()
+    assert (level, message) == (
+        "ok",
+        "Key 3a5fa754, epoch none. Masked: ip, device, message, attributes. "
+        "Unchanged: id, timestamp, level, source",
+    )
+    assert not list(examine_privacy(dataset()))
+
+
+def test_the_shipped_preset_is_one_of_the_logs(tmp_path: Path) -> None:
+    folder = tmp_path / "defs"
+    copy_definitions(folder)
+    shipped = Path(exporter_pipelines.__file__).parent / "defs" / "logs_shareable"
+    shutil.copytree(shipped, folder / "logs_shareable")
+    preset = Definitions(folder).named("logs_shareable")
+    assert preset.config.privacy
+    assert set(preset.config.privacy.masked) == {"ip", "device", "message", "attributes"}

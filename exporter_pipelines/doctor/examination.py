@@ -12,6 +12,7 @@ from exporter_pipelines.doctor.connections import Connections
 from exporter_pipelines.doctor.dagster_home import examine_dagster_home
 from exporter_pipelines.doctor.dataset import examine_dataset, examine_preset
 from exporter_pipelines.doctor.output import examine_leftovers, examine_output
+from exporter_pipelines.doctor.privacy import examine_privacy
 from exporter_pipelines.doctor.project import (
     examine_driver,
     examine_extras,
@@ -53,6 +54,7 @@ def examine(
             else:
                 yield Finding("ok", name, "source", f"Same source as {same}")
                 yield from examine_preset(read, connections, rows)
+            yield from examine_privacy(read)
             yield from examine_leftovers(name)
 
 
