@@ -33,6 +33,7 @@ from exporter_pipelines_tests.support.service import Service, service
 
 ONE, TWO, THREE = "2026-11-01", "2026-11-02", "2026-11-03"
 EXPORTS = "/api/v1/exports"
+JSON = {"content-type": "application/json"}
 WITHOUT_ROLE = {
     "/healthz", "/api/v1/healthz", "/readyz", "/api/v1/readyz", "/login", "/api/v1/login",
     "/logout", "/api/v1/logout", "/login/oidc", "/login/oidc/callback",
@@ -197,7 +198,9 @@ def test_each_wrong_field_has_a_pointer(
 
 def test_other_bad_requests(exporter: TestClient) -> None:
     for sent, status in (
-        ({"content": b"{", "headers": {"content-type": "application/json"}}, 400),
+        ({"content": b"{", "headers": JSON}, 400),
+        ({"content": b"[" * 100_000, "headers": JSON}, 400),
+        ({"content": b'{"title": "\\ud800", "\\ud800": NaN}', "headers": JSON}, 422),
         ({"content": b"{}", "headers": {"content-type": "text/plain"}}, 415),
         ({"data": {"a": "b"}}, 415),
         ({"json": []}, 422),

@@ -27,12 +27,14 @@ _STATUSES: dict[ExportState, Status] = {
     "pending": "pending", "running": "running", "completed": "completed",
     "held": "failed", "failed": "failed", "cancelled": "failed",
 }  # fmt: skip
+_MOST_MANIFESTS = 400
+"""Days of an export in a list whose manifests are read."""
 _OF_ROWS_READ = ("rejected_pct", "validity_pct")
 
 
 @dataclass(frozen=True)
 class _Facts:
-    """What is needed of a manifest; small, so that many are kept."""
+    """What is needed of a manifest."""
 
     data_version: str
     published_at: dt.datetime
@@ -45,7 +47,10 @@ class _Facts:
 def metadata_of(
     store: LocalStore, export: Export, config: ExportConfig | None = None
 ) -> ExportMetadata:
-    """The six fields; null before the export has ended, and if none of its days is published."""
+    """The six fields; null before the export has ended, and if none of its days is published.
+
+    Reads the manifest of each day. Blocks.
+    """
     published = [
         (result.dataset, str(result.day))
         for result in export.results
@@ -57,6 +62,22 @@ def metadata_of(
         state=export.status,
         export_config=config or _config(export),
         **_sums([each for each in days if each]),
+    )
+
+
+def brief_metadata_of(store: LocalStore, export: Export) -> ExportMetadata:
+    """The same for a list: of an export of many days, only what needs no manifest."""
+    if len(export.results) <= _MOST_MANIFESTS or export.status not in ENDED:
+        return metadata_of(store, export)
+    return ExportMetadata(
+        export_id=export.id,
+        state=export.status,
+        export_config=_config(export),
+        export_timestamp=export.ended_at,
+        data_version=None,
+        record_count=export.rows_exported,
+        file_size=export.size_bytes,
+        data_quality_metrics=None,
     )
 
 

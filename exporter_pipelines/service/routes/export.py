@@ -11,7 +11,12 @@ from starlette.concurrency import run_in_threadpool
 from exporter_pipelines import settings
 from exporter_pipelines.service.context import context_of
 from exporter_pipelines.service.documented_responses import documented
-from exporter_pipelines.service.export_metadata import history_item, metadata_of, status_of
+from exporter_pipelines.service.export_metadata import (
+    brief_metadata_of,
+    history_item,
+    metadata_of,
+    status_of,
+)
 from exporter_pipelines.service.export_models import (
     ExportConfig,
     ExportMetadata,
@@ -84,7 +89,8 @@ def history(
         response.headers["Link"] = f'<{url}>; rel="next"'
     store, exports = context_of(request).store, exports_of(request)
     return [
-        history_item(summary, metadata_of(store, exports.get(summary.id))) for summary in page.items
+        history_item(summary, brief_metadata_of(store, exports.get(summary.id)))
+        for summary in page.items
     ]
 
 
