@@ -5,8 +5,8 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 # Optional packages, by the feature that needs them; exporter_pipelines/extras.py names the same.
-# These names are kept for features to come: privacy, cloud. They are not defined yet, since an
-# extra without packages would install nothing and report nothing.
+# The name `cloud` is kept for a feature to come. It is not defined yet, since an extra without
+# packages would install nothing and report nothing.
 EXTRAS = {
     # The export report. Jinja comes with Dagster as well.
     "report": ["jinja2>=3.1,<4", "matplotlib>=3.10,<4"],
@@ -14,6 +14,13 @@ EXTRAS = {
     "alerts": ["apprise>=2.3,<3", "requests>=2.32,<3"],
     # Login of the service through an identity provider.
     "oidc": ["authlib>=1.9,<2"],
+    # Privacy policies.
+    "privacy": [
+        "ahocorasick-rs>=1,<2",
+        "cryptography>=46",
+        "google-re2>=1.1",
+        "polars>=2.1,<3",
+    ],
     # Training sets.
     "training": ["duckdb>=2,<3"],
     # The embedded PostgreSQL of the sample backend.
@@ -93,9 +100,11 @@ setup(
             *(package for packages in EXTRAS.values() for package in packages),
             # Readers, for the test of the dataset card.
             "datasets>=5.2,<6",
-            "polars>=2.1,<3",
             "hypothesis>=6.170",
+            # The published implementation of the ciphers for addresses, and a reader of Croissant.
+            "ipcrypt>=0.1,<0.2",
             "jsonschema>=4.26",
+            "mlcroissant>=1.1,<2",
             "mypy>=2.4,<3",
             # Drives the Chromium of the machine, where there is one.
             "playwright>=1.50,<2",
@@ -103,6 +112,8 @@ setup(
             "pytest-timeout>=2.4,<3",
             "pytest-xdist>=3.8,<4",
             "ruff>=0.17,<0.18",
+            # Learns from a training set.
+            "scikit-learn>=1.8,<2",
             # Sends requests made from the OpenAPI document.
             "schemathesis>=4.32,<5",
         ],
