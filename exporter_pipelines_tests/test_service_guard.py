@@ -78,6 +78,24 @@ def test_it_does_not_answer_to_other_host_names(local: Guarded) -> None:
 
 
 @pytest.mark.parametrize(
+    ("host", "ui", "own"),
+    [
+        ("10.0.0.5", "", {"http://10.0.0.5:3000"}),
+        ("0.0.0.0", "https://e.example:443/x", {"https://e.example"}),
+        ("::", "http://E.example:80", {"http://e.example"}),
+        ("fe80::1", "", {"http://[fe80::1]:3000"}),
+    ],
+)
+def test_own_addresses_are_those_of_settings_loopback_and_interface(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, host: str, ui: str, own: set[str]
+) -> None:
+    found = guarded_in(tmp_path, monkeypatch, **({"EXPORTER_UI_URL": ui} if ui else {}))
+    found.begin(host=host)
+    local = {f"http://{name}:3000" for name in ("localhost", "127.0.0.1", "[::1]")}
+    assert found.access.addresses.origins == own | local
+
+
+@pytest.mark.parametrize(
     "path",
     [
         "/logs/../x",
@@ -346,6 +364,18 @@ def test_behind_tls_the_answers_say_so(tmp_path: Path, monkeypatch: pytest.Monke
     host = {"Host": "exporter.example.org"}
     assert "strict-transport-security" in behind.ask("GET", "/", host).headers
     assert behind.ask("POST", "/api/v1/exports", {**host, "Origin": ui}).status_code == 200
+    token = behind.token("alice", "operator")
+    found = behind.access.identity.tokens.find(token)
+    assert found
+    sessions = behind.access.identity.sessions
+    value = sessions.of_token(found)
+    for cookie, status in (
+        (sessions.cookie(value, https=True), 200),
+        # An insecure page of the same host can set this one.
+        (sessions.cookie(value, https=False), 401),
+    ):
+        sent = {**host, "Cookie": cookie.partition(";")[0]}
+        assert behind.ask("GET", "/", sent).status_code == status
     insecure = {**host, "Origin": "http://exporter.example.org"}
     assert behind.ask("POST", "/api/v1/exports", insecure).status_code == 403
 

@@ -54,7 +54,7 @@ def serve(
         port = port or service_settings.serve_port()
         prefix = service_settings.checked_prefix(prefix)
         read_only = read_only or service_settings.read_only()
-        access = Access.of(port=port, prefix=prefix, read_only=read_only)
+        access = Access.of(host=host, port=port, prefix=prefix, read_only=read_only)
         access.refuse_to_listen_openly(host)
         access.audit.refuse_unwritable()
         url = address_of(host, port, prefix)

@@ -38,7 +38,9 @@ class Access:
     prefix: str = ""
 
     @classmethod
-    def of(cls, *, port: int, prefix: str = "", read_only: bool = False) -> Access:
+    def of(
+        cls, *, port: int, host: str = "127.0.0.1", prefix: str = "", read_only: bool = False
+    ) -> Access:
         """Read the settings.
 
         Raises:
@@ -53,7 +55,7 @@ class Access:
         sessions = Sessions(service_settings.session_key(), key_file, tokens, prefix)
         _refuse_unknown_roles("EXPORTER_OIDC_ROLES", provider.roles if provider else {})
         identity = Identity(tokens, sessions, _proxy(), provider is not None, read_only)
-        addresses = Addresses.of(service_settings.serve_addresses(), port)
+        addresses = Addresses.of(service_settings.serve_addresses(), host, port)
         audit = Audit(service_settings.audit_file())
         return cls(addresses, identity, audit, provider, prefix)
 

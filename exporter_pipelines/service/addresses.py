@@ -13,6 +13,8 @@ from exporter_pipelines.service.refusals import Refusal
 _LINKED_WITH_QUERY = ("/runs", "/assets", "/locations", "/exports", "/docs", "/login")
 """Pages that only show something: links in alerts and mails may have a query string."""
 _LOCAL_NAMES = ("localhost", "127.0.0.1", "[::1]")
+_ALL_INTERFACES = ("0.0.0.0", "::")  # noqa: S104 - compared, not listened on
+_USUAL_PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True)
@@ -28,17 +30,16 @@ class Addresses:
     origins: frozenset[str]
 
     @classmethod
-    def of(cls, urls: Iterable[str], port: int) -> Addresses:
-        """Of the addresses in the settings, and the loopback interface.
+    def of(cls, urls: Iterable[str], host: str, port: int) -> Addresses:
+        """Of the addresses in the settings, the loopback interface and where the service listens.
 
         Args:
             urls: `https://host[:port]`, `http://host[:port]` or `host[:port]`, which is https.
-            port: Where the service listens.
+            host, port: Where the service listens.
         """
-        origins = {f"http://{name}:{port}" for name in _LOCAL_NAMES}
-        for url in urls:
-            parts = urlsplit(url if "://" in url else f"https://{url}")
-            origins.add(f"{parts.scheme}://{parts.netloc}".lower())
+        here = (*_LOCAL_NAMES, *(() if host in _ALL_INTERFACES else (_bracketed(host),)))
+        own = [f"http://{name}:{port}" for name in here]
+        origins = {_origin(url if "://" in url else f"https://{url}") for url in (*own, *urls)}
         return cls(frozenset(origin.partition("://")[2] for origin in origins), frozenset(origins))
 
     def refuse_foreign(self, head: Head) -> None:
@@ -76,8 +77,18 @@ class Addresses:
 
 def address_of(host: str, port: int, prefix: str = "") -> str:
     """The address that a browser on this machine opens."""
-    name = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)  # noqa: S104 - compared
-    return f"http://{f'[{name}]' if ':' in name and name[0] != '[' else name}:{port}{prefix}"
+    return f"http://{_bracketed('127.0.0.1' if host in _ALL_INTERFACES else host)}:{port}{prefix}"
+
+
+def _origin(url: str) -> str:
+    """As browsers send it: without the usual port."""
+    parts = urlsplit(url.lower())
+    port = "" if parts.port in (None, _USUAL_PORTS.get(parts.scheme)) else f":{parts.port}"
+    return f"{parts.scheme}://{_bracketed(parts.hostname or '')}{port}"
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
 
 
 def is_loopback(peer: str) -> bool:

@@ -25,7 +25,7 @@ def create_app(context: ServiceContext) -> ASGIApp:
     """The whole service as one ASGI application."""
     options = context.options
     access = context.access or Access.of(
-        port=options.port, prefix=options.prefix, read_only=options.read_only
+        host=options.host, port=options.port, prefix=options.prefix, read_only=options.read_only
     )
     api = create_api(replace(context, access=access))
     return Guard(api, access)

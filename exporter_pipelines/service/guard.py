@@ -68,7 +68,7 @@ class Guard:
             self._addresses.refuse_foreign(head)
             head = head.below(self._prefix)
             if head.path != _ALIVE:
-                who = self._identity.of(head)
+                who = self._identity.of(head, https=https)
             self._refuse_endpoint(head, who)
             self._refuse_unintended(head, who)
             if scope["type"] == "http":
@@ -180,7 +180,7 @@ class Guard:
     def _may_stay(self, head: Head) -> bool:
         """Whether the credentials of a request that goes on for long are still valid."""
         try:
-            return self._identity.of(head) is not None
+            return self._identity.of(head, https=self._addresses.is_https(head)) is not None
         except Refusal:
             return False
 

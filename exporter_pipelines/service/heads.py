@@ -19,7 +19,7 @@ _ONCE = (
 # Dots and separators that one program decodes before, and another after it chooses a route.
 _UNCLEAR = re.compile(r"(\.|%2e){2}|%2f|%5c|\\|%[01][0-9a-f]|%7f|[^\x21-\x7e]", re.IGNORECASE)
 _SECRET_NAMES = {"token", "access_token", "api_key", "apikey", "authorization", "password"}
-TOKEN_FORM = re.compile(r"exporter_[A-Za-z0-9_-]{20,}")
+TOKEN_FORM = re.compile(r"exporter_[A-Za-z0-9_-]{43}(?![A-Za-z0-9_-])")
 """What every token of `exporter token add` looks like, and nothing else."""
 
 

@@ -39,13 +39,15 @@ class Identity:
     read_only: bool = False
     throttle: Throttle = field(default_factory=Throttle)
 
-    def of(self, head: Head) -> Principal | None:
-        """Who it is; None for somebody who has not said so.
+    def of(self, head: Head, *, https: bool) -> Principal | None:
+        """Who it is; None for somebody who has not said so. `https`: the browser uses TLS.
 
         Raises:
             Refusal: the token is wrong, or a proxy has nobody who it could be.
         """
-        found = self._bearer(head) or self.sessions.who(head)
+        found = self._bearer(head) or self.sessions.who(head, https=https)
+        if found and found.via == "oidc" and not self.has_provider:
+            found = None  # the provider was removed from the settings
         if found is None and self.proxy:
             found = self.proxy.who(head)
         if found is None and not self.needs_login:

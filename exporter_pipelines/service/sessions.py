@@ -61,13 +61,13 @@ class Sessions:
         """A session of somebody whom an OpenID provider knows."""
         return self._sign({"name": name, "roles": sorted(roles)})
 
-    def who(self, head: Head) -> Principal | None:
-        """Whose session a request has.
+    def who(self, head: Head, *, https: bool) -> Principal | None:
+        """Whose session a request has. Over TLS only the cookie counts that nobody else can set.
 
         Raises:
             Refusal: it has two different ones, and another site may have set one of them.
         """
-        values = set(_cookies(head, self._cookie_names))
+        values = set(_cookies(head, (self._cookie_names[0] if https else _NAME,)))
         if len(values) > 1:
             raise Refusal(
                 400,
