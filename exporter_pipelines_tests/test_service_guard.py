@@ -184,7 +184,10 @@ def test_programs_on_this_machine_may_send_json_without_a_page(local: Guarded) -
     assert local.ask("POST", "/api/v1/exports", JSON, body=b"{}").status_code == 200
     form = {"Content-Type": "application/x-www-form-urlencoded"}
     assert local.ask("POST", "/api/v1/exports", form, body=b"a=b").status_code == 403
-    assert local.ask("POST", "/api/v1/exports", {}).status_code == 403
+    assert local.ask("POST", "/api/v1/exports/x/cancel", JSON).status_code == 200
+    refused = local.ask("POST", "/api/v1/exports/x/cancel", {})
+    assert refused.status_code == 403
+    assert "Content-Type: application/json" in refused.json()["detail"]
 
 
 def test_a_role_sees_no_more_than_it_is_for(shared: Guarded) -> None:
@@ -221,6 +224,9 @@ def test_below_a_prefix_there_is_everything_and_outside_nothing(local: Guarded) 
     moved = local.ask("GET", "/exporter/runs/abc", VISIT)
     assert moved.status_code == 303
     assert moved.headers["location"] == "/exporter/login?next=/exporter/runs/abc"
+    moved = local.ask("GET", "/exporter/assets/logs?view=checks&a=%22", VISIT)
+    there = "/exporter/assets/logs%3Fview%3Dchecks%26a%3D%2522"
+    assert moved.headers["location"] == f"/exporter/login?next={there}"
 
 
 def test_headers_that_occur_twice_and_two_lengths_are_refused(local: Guarded) -> None:

@@ -69,6 +69,9 @@ def test_a_visitor_is_led_to_the_form_and_on_to_where_he_wanted_to_go(
     context: ServiceContext, token: str
 ) -> None:
     visitor = browser(context)
+    deep = visitor.get("/assets/logs?view=checks&day=%22", headers={"Accept": "text/html"})
+    shown = visitor.get(deep.headers["location"]).text
+    assert 'value="/assets/logs?view=checks&amp;day=%22"' in shown
     visit = visitor.get("/runs/abc", headers={"Accept": "text/html"})
     assert (visit.status_code, visit.headers["location"]) == (303, "/login?next=/runs/abc")
     form = visitor.get(visit.headers["location"])

@@ -169,6 +169,10 @@ class Connection:
         headers: Mapping[str, str] | None,
         timeout_s: float | None,
     ) -> httpx.Request:
+        if method != "GET":
+            # Also without a body: it shows a service without tokens that no page of another site
+            # sends this.
+            headers = {"Content-Type": "application/json", **(headers or {})}
         return self._http.build_request(
             method,
             f"{self.address.url}/api/v1{path}",

@@ -93,6 +93,8 @@ class Guard:
             raise Refusal(405, "method", "The method is not one of the service.", allowed)
         if head.path in _HEALTH and head.method not in ("GET", "HEAD"):
             raise Refusal(405, "method", "Health is only read.", {"allow": "GET"})
+        if head.kind == "websocket" and head.path != "/graphql":
+            raise Refusal(404, "web_socket", "There is no web socket here.")
         if head.path in _OPEN:
             return
         if who is None:
@@ -109,8 +111,6 @@ class Guard:
 
     def _refuse_graphql(self, head: Head, who: Principal) -> None:
         if head.kind == "websocket":
-            if head.path.rstrip("/") != "/graphql":
-                raise Refusal(404, "web_socket", "There is no web socket here.")
             if who.via != "bearer" and not self._addresses.is_own(head):
                 raise Refusal(403, "foreign_origin", "Web sockets need the Origin of the service.")
             return
@@ -136,12 +136,18 @@ class Guard:
             return
         if who is None and head.path.startswith("/api/") and json_body:
             return  # as above: nothing but the token in the body counts
-        raise Refusal(403, "no_origin", "A page of the service, or a token, has to send this.")
+        raise Refusal(
+            403,
+            "no_origin",
+            "This has to come from a page of the service, or with a token. A program on this "
+            "machine sends the header Content-Type: application/json.",
+        )
 
     def _log_in(self, head: Head) -> Refusal:
         if not head.is_page_visit or head.path.startswith("/api/"):
             return who_are_you()
-        there = f"?next={quote(self._prefix + head.path, safe='/')}" if head.path != "/" else ""
+        wanted = head.raw_path + (f"?{head.query}" if head.query else "")
+        there = f"?next={quote(wanted, safe='/')}" if head.path != "/" else ""
         return Refusal(
             303, "no_credentials", "Log in.", {"location": f"{self._prefix}/login{there}"}
         )

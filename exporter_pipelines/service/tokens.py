@@ -10,6 +10,7 @@ import datetime as dt
 import fcntl
 import hashlib
 import hmac
+import logging
 import os
 import re
 import secrets
@@ -24,6 +25,7 @@ from exporter_pipelines.service.principals import ROLES, Principal, Via
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 _HASH = re.compile(r"[0-9a-f]{64}")
 _PREFIX_LENGTH = 16
+_LOG = logging.getLogger("exporter.tokens")
 
 
 @dataclass(frozen=True)
@@ -74,8 +76,6 @@ class TokenFile:
         self.path = path
         self._seen: tuple[int, int, int] | None = None
         self._tokens: tuple[Token, ...] = ()
-        self.problem: ConfigurationError | None = None
-        """Why no token is valid at present."""
 
     @property
     def is_in_use(self) -> bool:
@@ -108,11 +108,11 @@ class TokenFile:
         state = (found.st_mtime_ns, found.st_size, found.st_ino)
         if state == self._seen:
             return
-        self._seen, self._tokens, self.problem = state, (), None
+        self._seen, self._tokens = state, ()
         try:
             self._tokens = read_tokens(self.path)
         except ConfigurationError as error:
-            self.problem = error
+            _LOG.warning("No token is valid now. %s", error)
 
 
 def read_tokens(path: Path) -> tuple[Token, ...]:
