@@ -52,7 +52,10 @@ def shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Guarded:
 def test_on_this_machine_nobody_logs_in_until_there_is_a_token(local: Guarded) -> None:
     answer = local.ask("GET", "/assets")
     assert (answer.json()["user"], answer.json()["via"]) == ("local", "loopback")
-    assert local.ask("GET", "/assets", peer="10.0.0.9").status_code == 401
+    for peer in ("10.0.0.9", "::ffff:10.0.0.9", "testclient", ""):
+        assert local.ask("GET", "/assets", peer=peer).status_code == 401, peer
+    for peer in ("127.0.0.5", "::1", "::ffff:127.0.0.1"):
+        assert local.ask("GET", "/assets", peer=peer).status_code == 200, peer
     token = local.token("alice", "operator")
     assert local.ask("GET", "/assets").status_code == 401
     assert local.ask("GET", "/assets", token=token).json()["user"] == "alice"

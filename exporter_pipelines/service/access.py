@@ -63,7 +63,7 @@ class Access:
         """Raise a `ConfigurationError` if others could connect, and nothing tells users apart."""
         identity = self.identity
         usable = bool(read_tokens(identity.tokens.path)) or identity.proxy or identity.has_provider
-        if usable or host == "localhost" or (host and is_loopback(host)):
+        if usable or host == "localhost" or is_loopback(host):
             return
         raise ConfigurationError(
             f"{host} is reached from other machines, and there is no token yet.",

@@ -92,9 +92,7 @@ def _bracketed(host: str) -> str:
 
 
 def is_loopback(peer: str) -> bool:
-    """Whether the other end is on this machine; a Unix socket has no address."""
-    if not peer:
-        return True
+    """Whether the other end is on this machine. One that is not known, as it has gone, is not."""
     try:
         address = ipaddress.ip_address(peer)
     except ValueError:

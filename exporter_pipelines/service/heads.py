@@ -33,7 +33,7 @@ class Head:
         path: Decoded once, as routes see it, without the prefix of the service.
         query: As sent, without the question mark.
         headers: Lower-case name -> values in the order sent.
-        peer: IP address of the other end of the connection; empty on a Unix socket.
+        peer: IP address of the other end of the connection; empty if it is not known.
         raw_path: As sent, with the prefix.
     """
 

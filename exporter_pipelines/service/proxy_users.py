@@ -62,7 +62,7 @@ class TrustedProxy:
         try:
             address = ipaddress.ip_address(peer)
         except ValueError:
-            return False  # a Unix socket, which has no address to compare
+            return False  # not known
         return any(address in network for network in self.peers)
 
 
