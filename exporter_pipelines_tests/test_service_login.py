@@ -13,14 +13,16 @@ from typing import IO, Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
+from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from itsdangerous import TimestampSigner
 from starlette.testclient import TestClient
 
 from exporter_pipelines.errors import ConfigurationError
 from exporter_pipelines.service.access import Access
-from exporter_pipelines.service.app import create_app
+from exporter_pipelines.service.app import create_api
 from exporter_pipelines.service.context import ServeOptions, ServiceContext
+from exporter_pipelines.service.guard import Guard
 from exporter_pipelines.service.roles import Needs
 from exporter_pipelines.service.routes import ROUTERS, unknown
 from exporter_pipelines.service.tokens import add_token, read_tokens
@@ -52,10 +54,19 @@ def context(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceContext
         yield service.context
 
 
-def browser(context: ServiceContext, url: str = URL, **options: Any) -> TestClient:
+_APIS: dict[tuple[int, str, bool], FastAPI] = {}
+"""Making one takes a second, for Dagster's GraphQL schema."""
+
+
+def browser(context: ServiceContext, url: str = URL, prefix: str = "") -> TestClient:
     """A browser that shows what an answer is, and keeps cookies."""
-    served = ServiceContext(context.workspace, context.store, ServeOptions(**options))
-    app = create_app(served)
+    access = Access.of(port=3000, prefix=prefix)
+    options = ServeOptions(prefix=prefix)
+    served = ServiceContext(context.workspace, context.store, options, access=access)
+    key = (id(context), prefix, access.provider is not None)
+    api = _APIS.setdefault(key, _APIS.get(key) or create_api(served))
+    api.state.access, api.state.open_id_login = access, None
+    app = Guard(api, access)
     return TestClient(app, url, follow_redirects=False, raise_server_exceptions=False)
 
 
@@ -159,7 +170,10 @@ def test_who_needs_no_login_is_not_asked_for_one(
     context: ServiceContext, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("EXPORTER_TOKENS_FILE", str(tmp_path / "none"))
-    local = TestClient(create_app(context), URL, client=("127.0.0.1", 1), follow_redirects=False)
+    answer = browser(context).get("/login", headers={"X": "y"})
+    assert answer.status_code == 200, "the peer of a test is not on this machine"
+    local = browser(context)
+    local._transport.client = ("127.0.0.1", 1)  # type: ignore[attr-defined]
     assert local.get("/login").headers["location"] == "/"
 
 
