@@ -37,11 +37,13 @@ def test_exports_of_the_sample_tell_its_story(
             assert manifest.counts.rejected <= 11
     ((name, day, reason),) = held
     assert (name, day) == ("logs", str(seed.HELD_DAY))
-    assert print_summary(store.root, reason) == 0
+    report = store.root / "report" / "index.html"
+    assert print_summary(store.root, reason, report) == 0
     printed = capsys.readouterr().out
     assert f"{seed.HELD_DAY}  not published" in printed
     assert "none: a day without rows" in printed
     assert reason in printed
+    assert f"Numbers, charts and history of all exports: {report}" in printed
     assert '"manifest_version": 1' in printed
 
 

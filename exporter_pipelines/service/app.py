@@ -14,6 +14,7 @@ from exporter_pipelines.service.dagster_ui import dagster_ui
 from exporter_pipelines.service.exports import Exports
 from exporter_pipelines.service.guard import Guard
 from exporter_pipelines.service.history import History
+from exporter_pipelines.service.page.recent_metrics import RecentMetrics
 from exporter_pipelines.service.problem_responses import install_problems
 from exporter_pipelines.service.prometheus import registry_of
 from exporter_pipelines.service.readiness import ReadinessChecks
@@ -37,7 +38,8 @@ def create_api(context: ServiceContext) -> FastAPI:
     ui = dagster_ui(context)
     api.state.context, api.state.ui, api.state.access = context, ui, context.access
     api.state.exports = exports = Exports(context, ui)
-    api.state.history = History(context, exports.reader)
+    api.state.history = history = History(context, exports.reader)
+    api.state.recent_metrics = RecentMetrics(history)
     api.state.watcher = Watcher(exports)
     api.state.readiness, api.state.prometheus = ReadinessChecks(context), registry_of(context)
     install_problems(api)

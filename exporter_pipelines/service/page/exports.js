@@ -21,21 +21,32 @@ function say(text) {
 
 // Fields of a card -> their text.
 const FIELDS = {
-  percent: (found) => `${Math.floor(found.progress_pct)} %`,
-  days: (found) => `${number(found.days.published)} of ${number(found.results.length)}`,
-  rows: (found) => number(found.rows_exported),
-  now: (found) => (found.current_day ? `${found.current_dataset} ${found.current_day}` : "–"),
-  batch: (found) =>
-    found.current_batch
-      ? `${number(found.current_batch)} of ${number(found.total_batches_estimate)}`
+  percent: (now) => `${Math.floor(now.progress_pct)} %`,
+  days: (now) => `${number(now.days.published)} of ${number(now.results.length)}`,
+  rows: (now) => number(now.rows_exported),
+  now: (now) => (now.current_day ? `${now.current_dataset} ${now.current_day}` : "–"),
+  batch: (now) =>
+    now.current_batch
+      ? `${number(now.current_batch)} of ${number(now.total_batches_estimate)}`
       : "–",
-  rate: (found) => number(found.rows_per_s),
-  left: (found) => (found.eta_s == null ? "–" : `about ${seconds(found.eta_s)}`),
+  rate: (now) => number(now.rows_per_s),
+  left: (now) => (now.eta_s == null ? "–" : `about ${seconds(now.eta_s)}`),
 };
+
+// Elements by the value of an attribute; an export may have thousands of days.
+const found = new WeakMap();
+function byValue(place, name) {
+  const known = found.get(place) || {};
+  found.set(place, known);
+  known[name] ??= new Map(
+    [...place.querySelectorAll(`[data-${name}]`)].map((each) => [each.dataset[name], each]),
+  );
+  return known[name];
+}
 
 function showDay(card, result) {
   const name = `${result.dataset} ${result.day}`;
-  const cell = card.querySelector(`[data-day="${CSS.escape(name)}"]`);
+  const cell = byValue(card, "day").get(name);
   if (!cell || cell.classList.contains(result.status)) return;
   cell.className = `day ${result.status}`;
   cell.title = `${name}: ${result.status}`;
@@ -54,29 +65,31 @@ function showState(place, state) {
   place.textContent = state;
 }
 
-function show(card, found) {
-  card.querySelector("progress").value = found.progress_pct;
+function show(card, now) {
+  card.querySelector("progress").value = now.progress_pct;
   for (const [name, text] of Object.entries(FIELDS)) {
     const place = card.querySelector(`[data-is=${name}]`);
-    if (place) place.textContent = text(found);
+    if (place) place.textContent = text(now);
   }
-  showState(card.querySelector("[data-is=state] .state"), found.status);
-  for (const result of found.results) {
+  showState(card.querySelector("[data-is=state] .state"), now.status);
+  const table = document.getElementById("days");
+  for (const result of now.results) {
     showDay(card, result);
-    const row = CSS.escape(`${result.dataset} ${result.day}`);
-    showState(document.querySelector(`[data-row="${row}"] .state`), result.status);
+    const row = table && byValue(table, "row").get(`${result.dataset} ${result.day}`);
+    if (row) showState(row.querySelector(".state"), result.status);
   }
-  const step = Math.floor(found.progress_pct / ANNOUNCE_EVERY_PCT);
+  const step = Math.floor(now.progress_pct / ANNOUNCE_EVERY_PCT);
   if (step > Number(card.dataset.announced || 0)) {
     card.dataset.announced = step;
-    say(`${Math.floor(found.progress_pct)} % exported`);
+    say(`${Math.floor(now.progress_pct)} % exported`);
   }
 }
 
 // The sections that an ended export changes, as the server renders them; the form is left alone.
 async function refresh() {
-  const answer = await fetch(location.href.split("#")[0], { headers: { accept: "text/html" } });
-  if (!answer.ok || answer.redirected) return location.reload();
+  const address = document.getElementById("main").dataset.page;
+  const answer = await fetch(address, { headers: { accept: "text/html" } });
+  if (!answer.ok || answer.redirected) return location.assign(address);
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   for (const id of ["status", "days", "history", "metrics"]) {
     const [before, after] = [document.getElementById(id), page.getElementById(id)];
@@ -87,18 +100,18 @@ async function refresh() {
   follow();
 }
 
-function ended(card, found) {
+function ended(card, now) {
   delete card.dataset.live;
-  say(`The export has ended: ${found.status}`);
+  say(`The export has ended: ${now.status}`);
   refresh();
 }
 
 // Returns whether the export still runs.
-function update(card, found) {
+function update(card, now) {
   if (!card.isConnected) return false;
-  show(card, found);
-  if (LIVE.includes(found.status)) return true;
-  ended(card, found);
+  show(card, now);
+  if (LIVE.includes(now.status)) return true;
+  ended(card, now);
   return false;
 }
 
@@ -109,7 +122,7 @@ async function poll(card, path) {
     await new Promise((done) => setTimeout(done, POLL_MS));
     try {
       const answer = await fetch(path, { headers: { accept: "application/json" } });
-      if (answer.status === 401) return location.reload();
+      if (answer.status === 401) return location.assign(document.getElementById("main").dataset.page);
       if (answer.ok) goesOn = update(card, await answer.json());
     } catch {
       // The service does not answer now; the next request may.

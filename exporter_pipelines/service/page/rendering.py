@@ -45,6 +45,7 @@ def page(request: Request, template: str, status: int = 200, **values: Any) -> H
         .render(
             url=context.url,
             path=request.url.path,
+            address=_address(request),
             who=who,
             read_only=context.options.read_only,
             nonce=nonce,
@@ -57,6 +58,14 @@ def page(request: Request, template: str, status: int = 200, **values: Any) -> H
         "cache-control": "no-store",
     }
     return HTMLResponse(html, status, headers)
+
+
+def _address(request: Request) -> str:
+    """Where the script gets the page again; what a form leads to has no address of its own."""
+    if request.method == "POST":
+        return context_of(request).url("/exports")
+    query = request.url.query
+    return f"{request.url.path}?{query}" if query else request.url.path
 
 
 def wants_page(request: Request) -> bool:

@@ -23,7 +23,7 @@ from exporter_pipelines.service.exports import exports_of
 from exporter_pipelines.service.history import HistoryQuery, history_of
 from exporter_pipelines.service.models import ExportPage, Preview, RerunRequest
 from exporter_pipelines.service.page import views
-from exporter_pipelines.service.page.filters import Filter, filter_of
+from exporter_pipelines.service.page.filters import filter_of
 from exporter_pipelines.service.page.forms import ExportForm, Fields, text_of
 from exporter_pipelines.service.page.rendering import page
 from exporter_pipelines.service.passed_requests import audit_details
@@ -40,6 +40,7 @@ Operator = Annotated[Principal, needs("operator")]
 ExportId = Annotated[str, Path(max_length=100)]
 
 _ROWS = 25
+_MOST_ROWS = 1_000
 _CARDS = 4
 _MESSAGES = {
     "kept": "The published export is kept.",
@@ -111,6 +112,7 @@ def export(request: Request, export_id: ExportId, _: Viewer, done: str = "") -> 
         request,
         "export.html",
         **_shared(),
+        most_rows=_MOST_ROWS,
         card=views.card_of(context, found),
         message=_MESSAGES.get(done, ""),
         downloads=views.downloads_of(context, found),
@@ -160,8 +162,11 @@ def _exports_page(
     wanted = filter_of(request)
     first_day, last_day = exportable_days()
     query = HistoryQuery() if wanted.problem else wanted.query
-    history = _history(request, query, wanted)
-    cards, more = _cards(request)
+    cursor = None if wanted.problem else wanted.cursor or None
+    history = history_of(request).page(query, limit=_ROWS, cursor=cursor)
+    is_newest = query == HistoryQuery() and not cursor
+    newest = history if is_newest else history_of(request).page(HistoryQuery(), limit=_ROWS)
+    cards, more = _cards(request, newest)
     charts = views.charts(context)
     return page(
         request,
@@ -184,22 +189,15 @@ def _exports_page(
         query=urlencode(wanted.parameters),
         cursor=wanted.cursor,
         downloads=lambda each: views.downloads(context, each),
-        metrics=history_of(request).metrics(query),
+        metrics=request.app.state.recent_metrics.of(query, newest.items),
         charts=Markup(charts) if charts else None,  # noqa: S704 - rendered by `reporting`
     )
 
 
-def _history(request: Request, query: HistoryQuery, wanted: Filter) -> ExportPage:
-    cursor = None if wanted.problem else wanted.cursor or None
-    return history_of(request).page(query, limit=_ROWS, cursor=cursor)
-
-
-def _cards(request: Request) -> tuple[list[views.Card], int]:
+def _cards(request: Request, newest: ExportPage) -> tuple[list[views.Card], int]:
     """The exports that have not ended, at most four of them, and how many more there are."""
-    newest = history_of(request).page(HistoryQuery(), limit=_ROWS).items
-    live = [each for each in newest if each.status in views.LIVE]
-    exports = exports_of(request)
-    context = context_of(request)
+    live = [each for each in newest.items if each.status in views.LIVE]
+    exports, context = exports_of(request), context_of(request)
     cards = [views.card_of(context, exports.get(each.id)) for each in live[:_CARDS]]
     return cards, len(live) - len(cards)
 
