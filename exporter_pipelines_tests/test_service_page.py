@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from fastapi.routing import APIRoute
 from starlette.testclient import TestClient
 
+from exporter_pipelines.service.app import create_api
+from exporter_pipelines.service.context import ServeOptions
 from exporter_pipelines.service.models import Export
 from exporter_pipelines.service.openapi import role_of
 from exporter_pipelines.service.page.documents import html_of, pages
@@ -197,7 +200,7 @@ def test_an_operator_keeps_or_accepts_a_day_that_lost_rows(
     assert "200 rows of the published export are not in the source any more." in page.text
     assert page.problems() == []
     disabled = WebPage(browser(running, "exporter").get(f"/exports/{lost.id}").text)
-    assert "To decide needs the role operator. alice has exporter." in disabled.text
+    assert "This decision needs the role operator. alice has exporter." in disabled.text
 
     decision = {"dataset": "logs", "day": ONE, "export": lost.id}
     unconfirmed = browser(running).post("/exports/held/keep", data=decision)
@@ -246,6 +249,28 @@ def test_pages_allow_no_foreign_content(running: InProcessService, held: Export)
         assert all(f"'nonce-{nonce}'" in policy for nonce in nonces)
         assert not page.inline_styles_and_handlers()
         assert page.problems() == []
+
+
+def test_all_addresses_have_the_prefix_and_read_only_is_said(
+    running: InProcessService, held: Export
+) -> None:
+    options = ServeOptions(prefix="/exporter", read_only=True)
+    context = replace(running.context, options=options)
+    prefixed = InProcessService(context, create_api(context))
+    for path in ("/exports", f"/exports/{held.id}", "/docs/", "/exports/datasets/logs"):
+        page = WebPage(browser(prefixed).get(f"/exporter{path}").text)
+        addresses = {
+            each.attributes[name]
+            for each in page.all
+            for name in ("href", "src", "action", "formaction", "data-page", "data-live")
+            if each.attributes.get(name, "").startswith("/")
+        }
+        assert addresses, path
+        assert {each for each in addresses if not each.startswith("/exporter/")} == set()
+        if path.startswith("/exports") and "datasets" not in path:
+            assert "The service is in read-only mode: nobody may change anything." in page.text
+    unknown = browser(prefixed).get("/exporter/exports/nothing")
+    assert unknown.headers["content-type"].startswith("text/html")
 
 
 def test_an_unknown_export_and_wrong_forms_are_pages_with_a_reason(

@@ -192,8 +192,10 @@ def charts(context: ServiceContext) -> str | None:
     return charts_of(html)
 
 
-def reason_not(who: Principal | None, role: Role, what: str) -> str:
+def reason_not(who: Principal | None, role: Role, what: str, *, read_only: bool) -> str:
     """Why a button is disabled; empty if it is not."""
+    if read_only:
+        return "The service is in read-only mode: nobody may change anything."
     if who is None or who.may(role):
         return ""
     roles: Sequence[str] = sorted(who.roles)

@@ -7,6 +7,7 @@ be loaded again. The role is a parameter before the form: who may not send it is
 from __future__ import annotations
 
 import datetime as dt
+from functools import partial
 from typing import Annotated, Any
 from urllib.parse import quote, urlencode
 
@@ -111,7 +112,7 @@ def export(request: Request, export_id: ExportId, _: Viewer, done: str = "") -> 
     return page(
         request,
         "export.html",
-        **_shared(),
+        **_shared(request),
         most_rows=_MOST_ROWS,
         card=views.card_of(context, found),
         message=_MESSAGES.get(done, ""),
@@ -172,7 +173,7 @@ def _exports_page(
         request,
         "exports.html",
         status,
-        **_shared(),
+        **_shared(request),
         form=form,
         choices=views.choices(context),
         first_day=first_day,
@@ -202,7 +203,7 @@ def _cards(request: Request, newest: ExportPage) -> tuple[list[views.Card], int]
     return cards, len(live) - len(cards)
 
 
-def _shared() -> dict[str, Any]:
+def _shared(request: Request) -> dict[str, Any]:
     """What both pages need."""
     return {
         "marks": views.MARKS,
@@ -211,5 +212,5 @@ def _shared() -> dict[str, Any]:
         "name_of": views.name_of,
         "days_of": views.days_of,
         "duration_of": views.duration_of,
-        "reason_not": views.reason_not,
+        "reason_not": partial(views.reason_not, read_only=context_of(request).options.read_only),
     }
