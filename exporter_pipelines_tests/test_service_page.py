@@ -17,6 +17,7 @@ from exporter_pipelines.service.models import Export
 from exporter_pipelines.service.openapi import role_of
 from exporter_pipelines.service.page.documents import html_of, pages
 from exporter_pipelines.service.page.forms import ExportForm
+from exporter_pipelines.service.page.texts import with_links
 from exporter_pipelines.service.routes import documents
 from exporter_pipelines.service.routes import page as page_routes
 from exporter_pipelines_tests.support.backends import (
@@ -321,6 +322,22 @@ def test_the_documentation_lists_each_page_with_its_role(running: InProcessServi
         for method in route.methods
     }
     assert listed == served
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("See docs/quality.md", 'See <a href="/p/docs/quality">docs/quality.md</a>'),
+        (
+            "(https://e.org/p/docs/failures#a-day-is-held).",
+            '(<a href="/p/docs/failures#a-day-is-held">docs/failures.md#a-day-is-held</a>).',
+        ),
+        ("https://www.postgresql.org/docs/current/x.html", None),
+        ("<b> & docs/nothing.md", "&lt;b&gt; &amp; docs/nothing.md"),
+    ],
+)
+def test_references_in_messages_become_links(text: str, expected: str | None) -> None:
+    assert with_links(text, "/p/docs/") == (expected or text)
 
 
 def test_markdown_brings_no_html_and_headings_have_the_ids_of_github() -> None:

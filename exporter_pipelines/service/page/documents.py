@@ -27,6 +27,7 @@ _NOT_IN_IDS = re.compile(r"[^\w -]")
 INDEX, CHANGELOG = "README", "changelog"
 
 
+@cache
 def pages() -> dict[str, Path]:
     """Name as in an address -> file: `quality`, `decisions/0021-ledger`."""
     folder = next((place for place in _PLACES if (place / f"{INDEX}.md").is_file()), None)

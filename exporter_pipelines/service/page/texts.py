@@ -8,6 +8,7 @@ import re
 from markupsafe import Markup, escape
 
 from exporter_pipelines.reporting.page import count, moment, percent, seconds, size
+from exporter_pipelines.service.page.documents import pages
 
 __all__ = ["count", "isodate", "moment", "percent", "seconds", "size", "with_links"]
 
@@ -32,6 +33,8 @@ def with_links(text: str, docs: str) -> Markup:
     parts, end = Markup(), 0
     for found in _DOCS.finditer(text):
         page, anchor = found[1], found[2] or ""
+        if page not in pages():  # the documentation of something else
+            continue
         link = Markup('<a href="{}{}{}">docs/{}.md{}</a>').format(docs, page, anchor, page, anchor)
         parts += escape(text[end : found.start()]) + link
         end = found.end()
