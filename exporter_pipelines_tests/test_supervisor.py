@@ -57,7 +57,16 @@ def locations(running: Supervised) -> object:
     return answer["workspaceOrError"]["locationEntries"]
 
 
-def test_a_second_start_is_refused_and_the_first_goes_on(project: Project) -> None:
+def end_by(running: Supervised, number: signal.Signals) -> None:
+    """Send a signal, which must end every process."""
+    everything = running.everything()
+    assert len(everything) >= 4
+    running.process.send_signal(number)
+    assert running.process.wait(timeout=60) == 0
+    assert living(everything) == []
+
+
+def test_a_second_start_is_refused_the_first_goes_on_and_ctrl_c_ends_it(project: Project) -> None:
     with supervised(project) as first:
         first.wait_until_up()
         assert first.said().splitlines()[-1] == f"http://127.0.0.1:{first.port}"
@@ -69,6 +78,7 @@ def test_a_second_start_is_refused_and_the_first_goes_on(project: Project) -> No
             ]
         assert first.process.poll() is None
         assert locations(first) == LOADED
+        end_by(first, signal.SIGINT)
 
 
 def test_a_port_in_use_is_refused(project: Project) -> None:
@@ -83,7 +93,7 @@ def test_a_port_in_use_is_refused(project: Project) -> None:
             ]
 
 
-def test_a_process_that_is_killed_is_started_again(project: Project) -> None:
+def test_a_process_that_is_killed_is_started_again_and_a_hangup_ends_all(project: Project) -> None:
     with supervised(project) as running:
         running.wait_until_up()
         for program, name in ((DAEMON, "daemon"), (WEB_SERVER, "web server")):
@@ -96,6 +106,7 @@ def test_a_process_that_is_killed_is_started_again(project: Project) -> None:
         running.wait_until(lambda: inner_code_server(running.child(CODE_SERVER)), "inner")
         running.wait_until(lambda: locations(running) == LOADED, "the definitions are loaded")
         assert running.process.poll() is None
+        end_by(running, signal.SIGHUP)
 
 
 def test_a_process_that_does_not_stay_up_ends_everything(project: Project) -> None:
@@ -112,34 +123,6 @@ def test_a_process_that_does_not_stay_up_ends_everything(project: Project) -> No
             "everything is stopped. See its output above."
         )
         assert living(everything) == []
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
-def test_a_signal_ends_every_process(project: Project, number: signal.Signals) -> None:
-    with supervised(project) as running:
-        running.wait_until_up()
-        everything = running.everything()
-        assert len(everything) >= 4
-        running.process.send_signal(number)
-        assert running.process.wait(timeout=60) == 0
-        assert living(everything) == []
-
-
-def test_a_run_ends_with_it_and_leaves_nothing(project: Project, backend: Backend) -> None:
-    with supervised(project) as running, psycopg.connect(backend.url) as application:
-        application.execute("LOCK TABLE logs IN ACCESS EXCLUSIVE MODE")  # holds the run for 30 s
-        running.wait_until_up()
-        before = set(running.everything())
-        web = WebServer(f"http://127.0.0.1:{running.port}")
-        launched = web.ask(RUN)["launchRun"]
-        assert launched["__typename"] == "LaunchRunSuccess", launched
-        running.wait_until(lambda: run_locks_of(project), "the run has begun")
-        everything = running.everything()
-        assert set(everything) - before, "the run is a process of its own"
-        running.process.send_signal(signal.SIGTERM)
-        assert running.process.wait(timeout=60) == 0
-        assert living(everything) == []
-        assert not any((project.output / "logs").rglob("*.gz"))
 
 
 @pytest.mark.slow
@@ -175,14 +158,16 @@ def alerts_ticked_at(instance: dg.DagsterInstance) -> float:
     return float(state["extra"]["ticked_at"]) if state else 0.0
 
 
-def test_a_launched_run_ends_at_a_hangup_as_at_a_termination(
+def test_a_run_ends_at_a_hangup_and_with_the_supervisor_and_leaves_nothing(
     project: Project, backend: Backend
 ) -> None:
     with supervised(project) as running, psycopg.connect(backend.url) as application:
-        application.execute("LOCK TABLE logs IN ACCESS EXCLUSIVE MODE")
+        application.execute("LOCK TABLE logs IN ACCESS EXCLUSIVE MODE")  # holds a run for 30 s
         running.wait_until_up()
+        web = WebServer(f"http://127.0.0.1:{running.port}")
         before = set(running.everything())
-        WebServer(f"http://127.0.0.1:{running.port}").ask(RUN)
+        launched = web.ask(RUN)["launchRun"]
+        assert launched["__typename"] == "LaunchRunSuccess", launched
         running.wait_until(backend.someone_waits_for_a_lock, "the run waits for the table")
         [lock] = run_locks_of(project)
         for pid in set(running.everything()) - before:
@@ -196,7 +181,14 @@ def test_a_launched_run_ends_at_a_hangup_as_at_a_termination(
             )
             logged = [entry.user_message for entry in instance.all_logs(run.run_id)]
         assert any(text.startswith("logs: stopped at 2026-11-01.") for text in logged), logged
-    assert not list(project.output.glob("logs/.staging/*"))
+        assert not list(project.output.glob("logs/.staging/*"))
+
+        before = set(running.everything())
+        web.ask(RUN)
+        running.wait_until(lambda: {*run_locks_of(project)} - {lock}, "another run has begun")
+        assert set(running.everything()) - before, "the run is a process of its own"
+        end_by(running, signal.SIGTERM)
+        assert not any((project.output / "logs").rglob("*.gz"))
 
 
 def open_files(pid: int) -> list[str]:
