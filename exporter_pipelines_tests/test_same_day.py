@@ -142,7 +142,8 @@ def by_client(service: Service) -> None:
 def by_page(service: Service) -> None:
     """The form of the exports page, sent as a browser without a script sends it."""
     url, origin = service.server.url, {"Origin": service.server.url}
-    with httpx.Client(base_url=url, headers=origin, follow_redirects=True) as browser:
+    sent = {"base_url": url, "headers": origin, "follow_redirects": True, "timeout": 120}
+    with httpx.Client(**sent) as browser:
         page = browser.post("/login", data={"token": service.server.token, "next": "/exports"})
         key = re.findall(r'name="key" value="([^"]+)"', page.text)[0]
         form = {"key": key, "datasets": "logs", "start_date": DAY, "end_date": DAY}
