@@ -597,10 +597,10 @@ def test_every_operation_answers_as_documented(
     document = document_of(create_app(running.context), credentials)
     real = {"dataset": "logs", "day": ONE, "export_id": ended["id"]}
     running.context.answered.clear()
-    assert list(failures_of(document, credentials, real, examples=5)) == []
+    assert list(failures_of(document, credentials, real, examples=4)) == []
     statuses = Counter[str]()
     for (_, status), number in running.context.answered.items():
         statuses[status] += number
-    assert statuses["200"] > 40, statuses
-    assert statuses["422"] > 50, statuses
+    assert statuses["200"] > 30, statuses
+    assert statuses["422"] > 40, statuses
     assert statuses["500"] == 0, statuses
