@@ -214,6 +214,21 @@ def test_an_export_is_started_once_although_the_service_was_killed(
 
 
 @pytest.mark.usefixtures("nothing_queued")
+def test_a_run_that_never_got_into_the_queue_is_cancelled(
+    running: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: object) -> None:
+        raise _Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(running.instance, "submit_run", killed)
+        with pytest.raises(_Killed):
+            running.exports.start(request(), EXPORTER)
+    [line] = running.history.page(HistoryQuery(status="pending")).items
+    assert running.exports.cancel(line.id, EXPORTER).status == "cancelled"
+
+
+@pytest.mark.usefixtures("nothing_queued")
 def test_a_user_has_a_few_exports_at_once(running: Service) -> None:
     for _ in range(4):
         running.exports.start(request(), EXPORTER)

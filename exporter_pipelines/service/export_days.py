@@ -13,6 +13,7 @@ import dagster as dg
 
 from exporter_pipelines.contracts.manifest import Manifest
 from exporter_pipelines.contracts.progress import Progress
+from exporter_pipelines.errors import ExporterError
 from exporter_pipelines.orchestration.exports.live_progress import live_progress
 from exporter_pipelines.service.context import ServiceContext
 from exporter_pipelines.service.export_runs import ExportRuns
@@ -54,9 +55,8 @@ class ExportDays:
     """All days of an export.
 
     Attributes:
-        days: By dataset, then by day.
-        live: The progress of each run that is executed now, with its run.
-        unrun: Days of a backfill for which there is no run yet are among `days`.
+        days: By dataset, then by day; also days of a backfill for which there is no run yet.
+        live: Run -> its progress, of the runs that are executed now.
     """
 
     days: Mapping[Key, ExportDay]
@@ -99,9 +99,7 @@ def _state(
     if not run.is_finished:
         is_running = live is not None and (live.dataset, live.day) == key
         return ExportDay("running" if is_running else "pending", None, run.run_id)
-    if key not in results.unrecorded:  # a run that has ended publishes nothing any more
-        results.unrecorded[key] = _was_published(context, run, key)
-    if results.unrecorded[key]:
+    if _was_published(context, run, key, results):
         return ExportDay("published", DayResult("published"), run.run_id)
     if is_waiting_to_retry(run):
         return ExportDay("pending", None, run.run_id)
@@ -111,10 +109,18 @@ def _state(
     return ExportDay("failed", None, run.run_id, why)
 
 
-def _was_published(context: ServiceContext, run: dg.DagsterRun, key: Key) -> bool:
+def _was_published(
+    context: ServiceContext, run: dg.DagsterRun, key: Key, results: RunResults
+) -> bool:
     """Whether a run that was killed has published a day that it did not record any more."""
-    manifest = Manifest.if_readable(context.store.read_manifest(*key))
-    return manifest is not None and manifest.run.run_id == run.run_id
+    if key not in results.unrecorded:
+        try:
+            manifest = Manifest.if_readable(context.store.read_manifest(*key))
+        except ExporterError:  # the output folder is away; the list of exports is not
+            return False
+        # A run that has ended publishes nothing any more, so this is asked once.
+        results.unrecorded[key] = manifest is not None and manifest.run.run_id == run.run_id
+    return results.unrecorded[key]
 
 
 def _days_of_backfill(export: ExportRuns) -> dict[Key, ExportDay]:

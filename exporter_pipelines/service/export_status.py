@@ -97,14 +97,13 @@ class StatusReader:
 
     def _percent(self, line: ExportSummary, share: float) -> float:
         """Never less than an earlier answer, and 100 only for an export that has ended."""
-        percent = min(round(100 * share, 1), _ENDED_PCT)
-        if line.status in ("pending", "running"):
-            percent = min(percent, _ALMOST_PCT)
         with self._lock:
-            percent = self._most[line.id] = max(percent, self._most.pop(line.id, 0.0))
+            percent = max(round(100 * share, 1), self._most.pop(line.id, 0.0))
+            self._most[line.id] = percent
             while len(self._most) > _KEPT:
                 self._most.popitem(last=False)
-        return percent
+        # A run that is repeated in the UI makes an export that had ended go on.
+        return min(percent, _ALMOST_PCT if line.status in ("pending", "running") else _ENDED_PCT)
 
     def _run(self, run: dg.DagsterRun) -> RunLink:
         return RunLink(

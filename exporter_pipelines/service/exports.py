@@ -8,17 +8,15 @@ and a restart of the service changes nothing.
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import dagster as dg
 from starlette.requests import HTTPConnection
 
 from exporter_pipelines.orchestration.dagster_internals.web_server import UserWebserver, WebUser
+from exporter_pipelines.service.cancelling import stop_waiting, terminate
 from exporter_pipelines.service.context import ServiceContext
 from exporter_pipelines.service.dagster_ui import tags_of
-from exporter_pipelines.service.export_days import WILL_RETRY_TAG, is_waiting_to_retry
 from exporter_pipelines.service.export_plan import plan
 from exporter_pipelines.service.export_runs import ExportRuns, find
 from exporter_pipelines.service.export_status import StatusReader
@@ -29,9 +27,6 @@ from exporter_pipelines.service.principals import Principal
 from exporter_pipelines.service.problems import Problem
 from exporter_pipelines.service.run_plan import DaysOf
 from exporter_pipelines.service.starting import Start, StartedBy, start
-
-_STARTING = (dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING)
-_STARTING_SECONDS = 20.0
 
 __all__ = ["Exports", "Started", "StartedBy", "exports_of"]
 
@@ -126,45 +121,9 @@ class Exports:
         if (state := self._status(runs).status) not in ("pending", "running"):
             raise Problem(409, f"The export has ended: it is {state}.")
         launcher = self._launcher(principal)
-        if runs.backfill:
-            launcher.cancel_backfill(runs.id)
-        for run in filter(is_waiting_to_retry, runs.runs):
-            self._context.instance.add_run_tags(run.run_id, {WILL_RETRY_TAG: "false"})
-        after, stubborn = self._terminate(launcher, export_id)
-        if not stubborn:
-            return self._status(after)
-        if any(run.status in _STARTING for run in stubborn):
-            raise Problem(
-                409,
-                f"The run {stubborn[0].run_id} is being started, and cannot be cancelled yet. "
-                "Try again in a moment.",
-                anchor="a-run-was-stopped",
-                headers={"Retry-After": "5"},
-            )
-        raise Problem(
-            409,
-            f"The run {stubborn[0].run_id} cannot be cancelled from here. If a command executes "
-            "it, press Ctrl-C there. If its process has ended, the sensor for dead runs ends it.",
-            anchor="a-run-was-stopped",
-        )
-
-    def _terminate(
-        self, launcher: Launcher, export_id: str
-    ) -> tuple[ExportRuns, list[dg.DagsterRun]]:
-        """Cancel the runs of an export; returns also those that could not be cancelled.
-
-        Dagster cancels a run that waits or runs, but not in the seconds in which it is started.
-        """
-        deadline = time.monotonic() + _STARTING_SECONDS
-        while True:
-            runs = [run for run in self._find(export_id).runs if not run.is_finished]
-            failures = launcher.terminate([run.run_id for run in runs])
-            after = self._find(export_id)
-            stubborn = [r for r in after.runs if r.run_id in failures and not r.is_finished]
-            is_starting = any(run.status in _STARTING for run in stubborn)
-            if not is_starting or time.monotonic() > deadline:
-                return after, stubborn
-            time.sleep(0.5)
+        with self._starting:
+            stop_waiting(self._context, launcher, runs)
+        return self._status(terminate(self._context, launcher, runs))
 
     def rerun(
         self,

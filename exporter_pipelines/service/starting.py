@@ -35,7 +35,6 @@ MOST_ACTIVE = 4
 """Exports of one user that have not ended."""
 _KEYS = uuid.UUID("6f2a53b6-1f0f-4b39-9a0c-3f6f5f1a8d11")
 _ACTIVE = [
-    dg.DagsterRunStatus.NOT_STARTED,
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.STARTING,
     dg.DagsterRunStatus.STARTED,

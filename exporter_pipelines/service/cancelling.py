@@ -1,0 +1,74 @@
+"""Cancels all runs of an export, whatever they are doing."""
+
+from __future__ import annotations
+
+import time
+
+import dagster as dg
+
+from exporter_pipelines.service.context import ServiceContext
+from exporter_pipelines.service.export_days import WILL_RETRY_TAG, is_waiting_to_retry
+from exporter_pipelines.service.export_runs import ExportRuns, find
+from exporter_pipelines.service.launching import Launcher
+from exporter_pipelines.service.problems import Problem
+
+_STARTING_SECONDS = 20.0
+"""How long a request waits for a run that is being started."""
+
+
+def stop_waiting(context: ServiceContext, launcher: Launcher, export: ExportRuns) -> None:
+    """Have no further run of an export begin. Not while a run of it is being created.
+
+    Raises:
+        Problem: 403 if the user may not.
+    """
+    if export.backfill:
+        launcher.cancel_backfill(export.id)
+    for run in export.runs:
+        if is_waiting_to_retry(run):
+            context.instance.add_run_tags(run.run_id, {WILL_RETRY_TAG: "false"})
+        if run.status == dg.DagsterRunStatus.NOT_STARTED:  # it never got into the queue
+            context.instance.report_run_canceled(run)
+
+
+def terminate(context: ServiceContext, launcher: Launcher, export: ExportRuns) -> ExportRuns:
+    """Cancel the runs of an export, and return it as it is then.
+
+    Dagster cancels a run that waits or runs, but not in the seconds in which it is started.
+
+    Raises:
+        Problem: 403 if the user may not; 409 if a run cannot be cancelled.
+    """
+    deadline = time.monotonic() + _STARTING_SECONDS
+    while True:
+        active = [run.run_id for run in _now(context, export).runs if not run.is_finished]
+        failures = launcher.terminate(active)
+        after = _now(context, export)
+        stubborn = [run for run in after.runs if run.run_id in failures and not run.is_finished]
+        if not stubborn:
+            return after
+        is_starting = any(run.status == dg.DagsterRunStatus.STARTING for run in stubborn)
+        if not is_starting or time.monotonic() > deadline:
+            raise _not_cancelled(stubborn[0].run_id, is_starting=is_starting)
+        time.sleep(0.5)
+
+
+def _not_cancelled(run_id: str, *, is_starting: bool) -> Problem:
+    if is_starting:
+        return Problem(
+            409,
+            f"The run {run_id} is being started, and cannot be cancelled yet. Try again in a "
+            "moment.",
+            anchor="a-run-was-stopped",
+            headers={"Retry-After": "5"},
+        )
+    return Problem(
+        409,
+        f"The run {run_id} cannot be cancelled from here. If a command executes it, press Ctrl-C "
+        "there. If its process has ended, the sensor for dead runs ends it.",
+        anchor="a-run-was-stopped",
+    )
+
+
+def _now(context: ServiceContext, export: ExportRuns) -> ExportRuns:
+    return find(context.instance, export.id) or export
