@@ -217,7 +217,7 @@ def test_an_export_is_started_once_although_the_service_was_killed(
 def test_a_run_that_never_got_into_the_queue_is_cancelled(
     running: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def killed(*_: object) -> None:
+    def killed(*_: object, **__: object) -> None:
         raise _Killed
 
     with monkeypatch.context() as patch:
