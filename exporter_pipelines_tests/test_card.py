@@ -193,7 +193,12 @@ def test_rows_fit_the_published_schemas(two_days: Backend, store: LocalStore) ->
 def test_files_beside_data_are_written_once(two_days: Backend, store: LocalStore) -> None:
     export(two_days.url, dataset(), DAYS[0], store)
     files = sorted(file for file in (store.root / "logs").iterdir() if file.is_file())
-    assert [file.name for file in files] == ["README.md", "schema.arrow", "schema.json"]
+    assert [file.name for file in files] == [
+        "README.md",
+        "croissant.json",
+        "schema.arrow",
+        "schema.json",
+    ]
     assert {file.stat().st_mode & 0o777 for file in files} == {0o640}
     before = [file.stat().st_ino for file in files]
     export(two_days.url, dataset(), DAYS[1], store)

@@ -2,6 +2,7 @@
 
     README.md       dataset card: what it is, its columns, how to load it; Hugging Face's header
     schema.json     JSON Schema of a row
+    croissant.json  the same for loaders of Croissant; not for the format json
     schema.arrow    Arrow schema of a row (JSON columns are text), `pyarrow.ipc.read_schema`
 
 A column that is null on the first day and an object on the second breaks three of five readers
@@ -21,6 +22,7 @@ import yaml
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.manifest import MANIFEST_NAME
 from exporter_pipelines.contracts.row_schema import Column, RowSchema
+from exporter_pipelines.engine.croissant import Field, croissant
 from exporter_pipelines.engine.other_formats import NO_FILES, OtherDays
 from exporter_pipelines.engine.whole_dataset import SCHEMA_FILE
 from exporter_pipelines.formats import format_named, suffix_of
@@ -54,9 +56,25 @@ def dataset_files(
     """
     return {
         "README.md": _card(dataset, schema, others, has_files=has_files).encode(),
+        **_croissant(dataset, schema),
         "schema.json": (json.dumps(_json_schema(dataset, schema), indent=2) + "\n").encode(),
         SCHEMA_FILE: schema.arrow.serialize().to_pybytes(),
     }
+
+
+def _croissant(dataset: Dataset, schema: RowSchema) -> dict[str, bytes]:
+    """`croissant.json`, if readers of it know the format. The hashes are in the manifests."""
+    encoding = format_named(dataset.config.format).croissant
+    if not encoding:
+        return {}
+    fields = [
+        Field(column.name, "json" if column.is_json else str(column.type), column.description)
+        for column in schema.columns
+    ]
+    document = croissant(
+        dataset.name, dataset.config.description, "1.0.0", fields, [loaded_files(dataset)], encoding
+    )
+    return {"croissant.json": document}
 
 
 def loaded_files(dataset: Dataset) -> str:

@@ -47,12 +47,14 @@ class Format(ABC):
         packs_itself: Whether the format compresses its own content. The file is then not compressed
             again, and its name has no suffix for the compression.
         holds_json: Whether JSON columns are stored as JSON; otherwise as text.
+        croissant: Media type of a file in `croissant.json`; empty if its readers know none.
     """
 
     name: ClassVar[str]
     suffix: ClassVar[str]
     packs_itself: ClassVar[bool] = False
     holds_json: ClassVar[bool] = False
+    croissant: ClassVar[str] = ""
 
     def __init__(
         self,

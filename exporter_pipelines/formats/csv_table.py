@@ -81,6 +81,7 @@ class CsvFormat(Format):
 
     name: ClassVar[str] = "csv"
     suffix: ClassVar[str] = ".csv"
+    croissant: ClassVar[str] = "text/csv"
 
     @classmethod
     def loading_code(cls, export: Export) -> dict[str, str]:

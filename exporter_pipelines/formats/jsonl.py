@@ -81,6 +81,7 @@ class JsonlFormat(Format):
 
     name: ClassVar[str] = "jsonl"
     suffix: ClassVar[str] = ".jsonl"
+    croissant: ClassVar[str] = "application/jsonlines"
     holds_json: ClassVar[bool] = True
 
     @classmethod

@@ -255,6 +255,37 @@ class DatasetDays(Response):
     next_cursor: str | None
 
 
+class TrainingSetSplit(Response):
+    """One split of a training set; `files` are paths below its `/files/`."""
+
+    examples: int
+    positives: int
+    files: list[str]
+
+
+class TrainingSet(Response):
+    """A training set with its newest version; `version` is null while it was not built."""
+
+    name: str
+    description: str = ""
+    version: str | None = None
+    built_at: dt.datetime | None = None
+    splits: dict[str, TrainingSetSplit] = {}
+    size_bytes: int | None = None
+    left_out_days: dict[dt.date, str] = {}
+    """Day -> why it was not used."""
+    warnings: list[str] = []
+    """Sentences of the checks that warned."""
+    problem: str | None = None
+    """Why its definition cannot be used."""
+
+
+class TrainingSets(Response):
+    """All training sets, by name."""
+
+    items: list[TrainingSet]
+
+
 class Alive(Response):
     """The process answers."""
 

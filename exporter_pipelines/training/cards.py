@@ -14,8 +14,8 @@ import yaml
 
 from exporter_pipelines.contracts.training_manifest import TrainingManifest
 from exporter_pipelines.contracts.training_set import SPLITS, TrainingSetConfig
+from exporter_pipelines.engine.croissant import Field, File, croissant
 from exporter_pipelines.training import sql
-from exporter_pipelines.training.croissant import Field, File, croissant
 
 _SAMPLE_ROWS = 20
 _PARQUET = "application/x-parquet"
@@ -60,8 +60,9 @@ def write_cards(
         manifest.description,
         f"1.0.0+{manifest.data_version[:12]}",
         [_field(column.name, column.type) for column in manifest.columns],
-        files,
+        [file.path for file in files],
         _PARQUET,
+        files,
     )
     (folder / "croissant.json").write_bytes(document)
     connection.execute(

@@ -19,6 +19,7 @@ from exporter_pipelines_tests.benchmarks import (
     scale,
     server,
     sqlite_file,
+    training,
 )
 from exporter_pipelines_tests.benchmarks.shapes import SHAPES, STANDARD
 from exporter_pipelines_tests.support.datasets import dataset
@@ -56,6 +57,8 @@ def main() -> None:
     year.add_argument("--rows", type=int, default=100)
     several = what.add_parser("concurrent", help="backfills and schedules that share the pool")
     several.add_argument("--days", type=int, default=40)
+    sets = what.add_parser("training", help="how training sets grow with their rows")
+    sets.add_argument("--rows", type=int, nargs="+", default=training.ROWS)
     given = parser.parse_args()
     build = given.build.absolute()
     if given.what == "compare":
@@ -64,6 +67,8 @@ def main() -> None:
         scale.grow(rows=given.rows, days=given.days, with_dagster=bool(given.dagster), build=build)
     elif given.what == "year":
         backfill.year(given.days, given.rows)
+    elif given.what == "training":
+        training.grow(rows=given.rows, build=build)
     elif given.what == "concurrent":
         backfill.concurrent(given.days)
     elif given.what == "plan":

@@ -14,6 +14,7 @@ from exporter_pipelines.service.routes import (
     me,
     metrics,
     page,
+    training_sets,
     unknown,
 )
 
@@ -24,6 +25,7 @@ ROUTERS: list[APIRouter] = [
     exports.router,
     datasets.router,
     files.router,
+    training_sets.router,
     metrics.router,
     export.router,
     api_docs.router,

@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from starlette.responses import RedirectResponse, Response
 
 from exporter_pipelines import settings
+from exporter_pipelines.contracts.training_set import SPLITS
 from exporter_pipelines.engine.stage import DEFAULT_BATCH_ROWS
 from exporter_pipelines.service import held_days
 from exporter_pipelines.service.context import context_of
@@ -33,6 +34,7 @@ from exporter_pipelines.service.problems import Problem
 from exporter_pipelines.service.roles import needs
 from exporter_pipelines.service.routes.datasets import exportable_days
 from exporter_pipelines.service.routes.parameters import exported_dataset
+from exporter_pipelines.service.training_sets import training_sets
 
 router = APIRouter(prefix="/exports", include_in_schema=False)
 Viewer = Annotated[Principal, needs("viewer")]
@@ -190,6 +192,8 @@ def _exports_page(
         query=urlencode(wanted.parameters),
         cursor=wanted.cursor,
         downloads=lambda each: views.downloads(context, each),
+        sets=training_sets(context),
+        splits=SPLITS,
         metrics=request.app.state.recent_metrics.of(query, newest.items),
         charts=Markup(charts) if charts else None,  # noqa: S704 - rendered by `reporting`
     )

@@ -88,17 +88,19 @@ def croissant(
     description: str,
     version: str,
     fields: Sequence[Field],
-    files: Sequence[File],
+    includes: Sequence[str],
     encoding: str,
+    files: Sequence[File] = (),
 ) -> bytes:
     """The document.
 
     Args:
         name, description: Of the data set.
-        version: Of the data.
+        version: Of the data, or of its description if the data change every day.
         fields: Of every file.
-        files: All data files.
+        includes: Paths or patterns of the data files, relative to the document.
         encoding: Media type of the files, such as `application/x-parquet`.
+        files: All data files; empty for a data set that gets new files every day.
     """
     splits = list(dict.fromkeys(file.split for file in files if file.split))
     document = {
@@ -108,8 +110,8 @@ def croissant(
         "name": name,
         "description": description or name,
         "version": version,
-        "isLiveDataset": False,
-        "distribution": [*_files(files, encoding), _file_set(files, encoding)],
+        "isLiveDataset": not files,
+        "distribution": [*_files(files, encoding), _file_set(includes, encoding)],
         "recordSet": [*_split_names(splits), _records(fields, splits)],
     }
     return (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode()
@@ -129,14 +131,14 @@ def _files(files: Sequence[File], encoding: str) -> list[dict[str, Any]]:
     ]
 
 
-def _file_set(files: Sequence[File], encoding: str) -> dict[str, Any]:
+def _file_set(includes: Sequence[str], encoding: str) -> dict[str, Any]:
     return {
         "@type": "cr:FileSet",
         "@id": "files",
         "name": "files",
         "description": "All data files.",
         "encodingFormat": encoding,
-        "includes": [file.path for file in files],
+        "includes": list(includes),
     }
 
 

@@ -1,0 +1,56 @@
+"""Training sets: what there is, and downloads of their files."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Request
+from starlette.responses import Response
+
+from exporter_pipelines.contracts.dataset import DATASET_NAME
+from exporter_pipelines.service import training_sets as sets
+from exporter_pipelines.service.context import context_of
+from exporter_pipelines.service.documented_responses import documented
+from exporter_pipelines.service.models import TrainingSet, TrainingSets
+from exporter_pipelines.service.principals import Principal
+from exporter_pipelines.service.roles import needs
+from exporter_pipelines.service.routes.download_response import DOCUMENTED, send
+
+router = APIRouter(prefix="/api/v1/training-sets", tags=["training sets"])
+Viewer = Annotated[Principal, needs("viewer")]
+Name = Annotated[str, Path(description="Name of a training set.", pattern=DATASET_NAME)]
+
+
+@router.get("", responses=documented(503))
+def training_sets(request: Request, _: Viewer) -> TrainingSets:
+    """All training sets with their newest version."""
+    return TrainingSets(items=sets.training_sets(context_of(request)))
+
+
+@router.get("/{name}", responses=documented(404, 503))
+def training_set(request: Request, name: Name, _: Viewer) -> TrainingSet:
+    """One training set with its newest version."""
+    return sets.training_set(context_of(request), name)
+
+
+@router.head("/{name}/files/{path:path}", include_in_schema=False)
+@router.get(
+    "/{name}/files/{path:path}",
+    response_class=Response,
+    responses=documented(404, 409, 416, 503, more=DOCUMENTED),
+)
+def file(
+    request: Request,
+    name: Name,
+    path: Annotated[
+        str,
+        Path(
+            description="A path of `splits`, or README.md, croissant.json, sample.jsonl, "
+            "templates.parquet, _manifest.json.",
+            pattern="^[A-Za-z0-9._/-]{1,255}$",
+        ),
+    ],
+    _: Viewer,
+) -> Response:
+    """A file of the newest version; ranges and conditions as for data files."""
+    return send(request, sets.file_of(context_of(request), name, path))
