@@ -321,7 +321,7 @@ def routes() -> list[tuple[str, str, str]]:
             yield from roles(each)
 
     return [
-        (method, route.path, next(roles(route.dependant), "-"))
+        (method, route.path.replace(":path}", "}"), next(roles(route.dependant), "-"))
         for router in ROUTERS
         if router is not unknown.router
         for route in router.routes
