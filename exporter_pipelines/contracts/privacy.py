@@ -289,6 +289,7 @@ def stated(config: Mapping[str, Any]) -> dict[str, Any]:
     shown["rules"] = [_hidden(each, "params", "sql") for each in config.get("rules", ())]
     shown["transforms"] = [_hidden(each, "params") for each in config.get("transforms", ())]
     shown["source"] = _hidden(config["source"], "query")
+    shown["privacy"] = _hidden(config["privacy"], "ordinary_words")
     return shown
 
 

@@ -77,6 +77,12 @@ def _croissant(dataset: Dataset, schema: RowSchema) -> dict[str, bytes]:
     return {"croissant.json": document}
 
 
+_PRIVATE = (
+    "Personal data is replaced by pseudonyms; `privacy` in each manifest says in which columns. "
+    "Pseudonymised data is still personal data.\n"
+)
+
+
 def loaded_files(dataset: Dataset) -> str:
     """The pattern of the files that the loading code reads, in the dataset's folder."""
     suffix = suffix_of(dataset.config.format, dataset.config.compression)
@@ -101,6 +107,7 @@ def _card(
             f"{config.description}\n" if config.description else "",
             "One folder per day below `data/`, each with a `_manifest.json` that counts and hashes "
             "its files; a day without rows has a manifest and no file.\n",
+            *([_PRIVATE] if config.privacy else []),
             "| column | type | null | meaning |",
             "|---|---|---|---|",
             *columns,

@@ -8,12 +8,13 @@ value.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, Protocol
 
 import pyarrow as pa
 
+from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.manifest import LeakCheck
 from exporter_pipelines.contracts.privacy import ColumnPolicy, PrivacyConfig
 from exporter_pipelines.contracts.row_schema import REASONS_COLUMN, Column, RowSchema
@@ -37,7 +38,7 @@ class ColumnPolicies(Protocol):
         ...
 
 
-_REASONS = ColumnPolicy(action="scan")
+_REASONS = ColumnPolicy(action="keep")
 
 
 def judge_leaks(staged: StagedDay) -> tuple[StagedDay, list[Verdict]]:
@@ -51,18 +52,18 @@ def judge_leaks(staged: StagedDay) -> tuple[StagedDay, list[Verdict]]:
         return staged, []
     from exporter_pipelines.privacy.leaks import LeakSearch
 
-    def new_search() -> LeakSearch:
-        ordinary = _listed_values(staged.dataset.schema.columns)
-        return LeakSearch(masked.names, masked.unsearched, masked.addresses, ordinary)
+    def new_search(written: Mapping[str, int]) -> LeakSearch:
+        ordinary = _words_of(staged.dataset)
+        return LeakSearch(masked.names, masked.unsearched, masked.addresses, ordinary, written)
 
-    search = new_search()
+    search = new_search(masked.written)
     for entry in staged.files:
         with staged.staging.open(entry.path) as file:
             search_rows(search, policy, decoded(file, entry, staged.schema), staged.schema)
-    leaks = search.finish(masked.written)
-    rejected = new_search()
+    leaks = search.finish()
+    rejected = new_search(masked.written_rejected)
     _search_rejected(rejected, policy, staged)
-    leaks_of_rejected = rejected.finish(masked.written_rejected)
+    leaks_of_rejected = rejected.finish()
     hits = leaks.hits + leaks_of_rejected.hits
     result = LeakCheck(
         patterns=search.patterns,
@@ -97,8 +98,12 @@ def _search_rejected(search: LeakSearch, policy: PrivacyConfig, staged: StagedDa
         search_rows(search, policy, JsonlFormat(schema).decode(text), schema)
 
 
-def _listed_values(columns: Iterable[Column]) -> list[str]:
-    return [value for column in columns for value in column.values]
+def _words_of(dataset: Dataset) -> list[str]:
+    """What files have in any case: the valid values of columns, names of columns and rules."""
+    columns = dataset.schema.columns
+    values = [value for column in columns for value in column.values]
+    rules = [rule for rule, _ in dataset.judging(dataset.schema).rules]
+    return [*values, *dataset.schema.names, *rules, *(n for n, _ in dataset.config.sql_rules)]
 
 
 def _verdict(policy: PrivacyConfig, hits: Counter[tuple[str, str]], result: LeakCheck) -> Verdict:

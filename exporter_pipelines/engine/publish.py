@@ -29,7 +29,7 @@ from exporter_pipelines.contracts.staged_day import FileFacts, StagedDay
 from exporter_pipelines.contracts.store import GenerationChangedError, Publication, Store
 from exporter_pipelines.engine.dataset_card import dataset_files, loaded_files
 from exporter_pipelines.engine.hashing import size_and_sha256
-from exporter_pipelines.engine.judge import Verdict
+from exporter_pipelines.engine.judge import PRIVACY_CHECKS, Verdict
 from exporter_pipelines.engine.lost_rows import Loss
 from exporter_pipelines.engine.other_formats import (
     days_in_other_formats,
@@ -107,10 +107,13 @@ def hold(store: Store, judged: JudgedDay) -> Path | None:
     """Keep a held day's quarantine and record the hold; the published export is not changed.
 
     Returns:
-        Where the rejected rows are; None when the day is held for another reason.
+        Where the rejected rows are; None when there are none, or when the files of the day have a
+        raw identifier.
     """
     staged, quarantine = judged.staged, None
-    if staged.quarantine is not None:
+    # The rejected rows may be where a raw identifier is.
+    leaks = any(verdict.holds and verdict.check in PRIVACY_CHECKS for verdict in judged.verdicts)
+    if staged.quarantine is not None and not leaks:
         quarantine = store.hold(staged.staging, staged.quarantine.name)
     store.record(
         Entry(

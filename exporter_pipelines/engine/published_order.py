@@ -43,6 +43,8 @@ class PublishedOrder:
         others = [name for name in schema.names if name not in (time, key)]
         self._keys = [(name, "ascending") for name in (key, *others)]
         self._time, self._most_bytes = time, most_bytes
+        # Rows of one time, some of them perhaps in runs.
+        self._kept_time: int | None = None
         self._kept: list[pa.RecordBatch] = []
         self._kept_bytes = 0
         self._runs: list[_Run] = []
@@ -50,7 +52,7 @@ class PublishedOrder:
     def add(self, batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
         """Add rows, and return those whose place is known."""
         times = _instants(batch[self._time])
-        if self._kept and _instants(self._kept[-1][self._time])[-1] == times[0]:
+        if self._kept_time == times[0]:
             same = _leading(times)
             self._keep(batch.slice(0, same))
             batch, times = batch.slice(same), times[same:]
@@ -60,6 +62,7 @@ class PublishedOrder:
         last = len(times) - _leading(times[::-1])
         if last:
             yield self._sorted_within(batch.slice(0, last), times[:last])
+        self._kept_time = int(times[-1])
         self._keep(batch.slice(last))
 
     def finish(self) -> Iterator[pa.RecordBatch]:

@@ -25,15 +25,15 @@ _PRIVATE = range(0xE000, 0xF800, 0x100)
 
 
 def unescaped(text: str) -> str:
-    """A text that is no JSON, without escapes; control characters other than spaces are lost."""
+    """A text that is no JSON, without escapes; those of control characters become U+FFFD."""
     for _ in range(_ROUNDS):
         before = text
-        text = _PERCENT.sub(lambda match: _decoded(match[0]), text)
+        text = _PERCENT.sub(lambda match: _CONTROL.sub("\ufffd", _decoded(match[0])), text)
         text = _BACKSLASH.sub(_character, text)
         text = _without_surrogates(text)
         if text == before:
             break
-    return _CONTROL.sub("\ufffd", text)
+    return text
 
 
 def unescaped_json(document: str) -> tuple[str, int]:
@@ -88,7 +88,7 @@ def _safe(decoded: str, base: int) -> str:
 
 def _character(match: re.Match[str]) -> str:
     if code := match[1] or match[2]:
-        return chr(int(code, 16))
+        return _CONTROL.sub("\ufffd", chr(int(code, 16)))
     if match[3]:
         return {"n": "\n", "r": "\r", "t": "\t"}[match[3]]
     return match[0]

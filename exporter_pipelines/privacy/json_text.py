@@ -22,7 +22,7 @@ ESCAPES = {
 }  # fmt: skip
 """Escape in JSON -> the character that stands for it meanwhile. The first one comes first."""
 
-_DECODER = json.JSONDecoder()
+_BRACKETS = re.compile(r'"(?:[^"\\]++|\\.)*+"|[\[\]{}]', re.DOTALL)
 
 Mask = Callable[[KeyAction, str], str]
 """Receives the action of a key and a value below it; returns the text to write instead."""
@@ -66,7 +66,7 @@ class KeyRules:
     """
 
     def __init__(self, keys: Mapping[str, KeyAction]) -> None:
-        self._actions = {key.lower(): action for key, action in keys.items()}
+        self._actions = {key.casefold(): action for key, action in keys.items()}
         names = "|".join(re.escape(json.dumps(key, ensure_ascii=False)[1:-1]) for key in keys)
         number = r"-?[0-9][0-9eE.+-]*"
         self.pattern = rf'"(?i:{names})"\s*:\s*(?:"[^"]*"|{number}|true|false)'
@@ -76,8 +76,12 @@ class KeyRules:
     def value(self, found: str) -> tuple[KeyAction, str]:
         """The action and the value in a match of `pattern`."""
         key, _, written = _split(found)
-        value = str(json.loads(_closed_text(written))) if written.startswith('"') else written
-        return self._actions[key.lower()], value
+        value = _text_of(written) if written.startswith('"') else written
+        return self._action(key), value
+
+    def _action(self, key: str) -> KeyAction:
+        # Rust folds some letters that Python does not.
+        return self._actions.get(key.casefold(), "redact")
 
     @staticmethod
     def replaced(found: str, text: str) -> str:
@@ -97,7 +101,7 @@ class KeyRules:
         masked: list[str] = []
         if len(rows):
             cut = [self._cut(text, sign, mask, masked) for text in texts.gather(rows)]
-            texts = texts.scatter(rows, cut)
+            texts = texts.clone().scatter(rows, cut)
         return texts, masked
 
     def _cut(self, text: str, sign: str, mask: Mask, masked: list[str]) -> str:
@@ -107,16 +111,26 @@ class KeyRules:
                 continue
             start = match.end() - 1
             key, _, _ = _split(match[0])
-            action = self._actions[key.lower()]
+            action = self._action(key)
+            end = _end_of(text, start)
             try:
-                value, end = _DECODER.raw_decode(text, start)
-                masked.append(json.dumps(_masked(value, action, mask), ensure_ascii=False))
-            except (ValueError, RecursionError):  # text that only begins like JSON
+                value = _masked(json.loads(text[start:end]), action, mask)
+                masked.append(json.dumps(value, ensure_ascii=False))
+            except (ValueError, RecursionError):  # text that only begins like JSON, or is deep
                 masked.append(json.dumps(REDACTED))
-                end = len(text)
             pieces += [text[position:start], sign]
             position = end
         return "".join([*pieces, text[position:]])
+
+
+def _end_of(text: str, start: int) -> int:
+    """Where the object or array ends that begins at `start`; the end of the text if it does not."""
+    depth = 0
+    for token in _BRACKETS.finditer(text, start):
+        depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(token[0], 0)
+        if depth == 0:
+            return token.end()
+    return len(text)
 
 
 def _split(found: str) -> tuple[str, str, str]:
@@ -124,7 +138,15 @@ def _split(found: str) -> tuple[str, str, str]:
     end = found.index('"', 1)
     start = found.index(":", end) + 1
     start += len(found[start:]) - len(found[start:].lstrip())
-    return str(json.loads(_closed_text(found[: end + 1]))), found[:start], found[start:]
+    return _text_of(found[: end + 1]), found[:start], found[start:]
+
+
+def _text_of(written: str) -> str:
+    """The value of a string; in text that only looks like JSON, what is between the quotes."""
+    try:
+        return str(json.loads(_closed_text(written), strict=False))
+    except ValueError:
+        return written.strip('"')
 
 
 def _masked(value: Any, action: KeyAction, mask: Mask) -> Any:

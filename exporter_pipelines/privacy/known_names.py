@@ -33,6 +33,8 @@ _LONGEST_CHARACTER = 4
 def is_searched(name: str, ordinary: frozenset[str]) -> bool:
     """Whether a name is looked for in text."""
     text = name.strip().lower()
+    if any(sign < " " for sign in text):  # they stand for other parts of texts (`signs`)
+        return False
     return len(text) >= SHORTEST and not _is_a_number(text) and text not in ordinary
 
 

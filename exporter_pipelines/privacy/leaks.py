@@ -11,18 +11,26 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 import polars as pl
 import pyarrow as pa
 import re2  # type: ignore[import-untyped]
 
-from exporter_pipelines.contracts.privacy import REDACTED, ColumnPolicy
+from exporter_pipelines.contracts.privacy import ColumnPolicy
 from exporter_pipelines.privacy.addresses import Address, is_nobodys, parsed, printed
 from exporter_pipelines.privacy.escapes import HIDING, HIDING_IN_TEXT, unescaped, unescaped_json
-from exporter_pipelines.privacy.identifiers import SECRETS, Found, identifiers_in
+from exporter_pipelines.privacy.identifiers import (
+    SECRETS,
+    Found,
+    identifiers_in,
+    without_secret,
+)
 from exporter_pipelines.privacy.json_text import ESCAPES, KeyRules, opened
 from exporter_pipelines.privacy.known_names import KnownNames
+from exporter_pipelines.privacy.signs import to_arrow
+from exporter_pipelines.privacy.spans import bytes_of
 
 _HEX = "[0-9A-Fa-f]"
 _GROUPS = rf"{_HEX}{{1,4}}:{_HEX}{{1,4}}:{_HEX}{{1,4}}"
@@ -42,16 +50,16 @@ _IS_SECRET = re.compile(SECRETS.encode())
 _ONLY_V4 = re.compile(rb"(?:[0-9]{1,3}\.){3}[0-9]{1,3}$")
 _CONTEXT = 4
 """Bytes around a candidate that decide whether it is an identifier."""
+_EDGE = bytes(_CONTEXT)
 _BETWEEN = b"\0"
 """Between two texts; no identifier has it."""
 
 _OURS = re.compile(rb"user-[0-9a-f]{20}@host-[0-9a-f]{20}\.example")
 _DIGITS_AND_V = {*(b"%d" % digit for digit in range(10)), b"v", b"V"}
-_REDACTED = REDACTED.encode()
 _WHOLE_TOKENS = ("pseudonym", "hash", "redact", "generalise")
 
-MOST_REMEMBERED = 500_000
-"""Candidates whose identifiers are remembered."""
+MOST_REMEMBERED = 100_000
+"""Candidates whose identifiers are remembered; IPv4 addresses are not among them."""
 
 
 @dataclass
@@ -78,6 +86,8 @@ class LeakSearch:
             have.
         addresses: Raw addresses of the day.
         ordinary: Values that columns have in any case, such as the levels of a log.
+        written: Address -> how often it was written into these files on purpose; None if that is
+            not known.
     """
 
     def __init__(
@@ -86,7 +96,9 @@ class LeakSearch:
         unsearched: Mapping[str, str],
         addresses: Set[Address],
         ordinary: Iterable[str] = (),
+        written: Mapping[str, int] | None = None,
     ) -> None:
+        self._written = written
         left_out = {word.lower() for word in ordinary}
         searched = {name: kind for name, kind in names.items() if name.lower() not in left_out}
         self._names = {False: KnownNames(searched), True: KnownNames(searched, ESCAPES)}
@@ -94,7 +106,6 @@ class LeakSearch:
         self._addresses = set(addresses)
         self.patterns = len(searched) + len(addresses)
         self._found: Counter[tuple[str, Address]] = Counter()  # (column, address), if masked
-        self._remembered: dict[tuple[bytes, bytes, bytes], list[Found]] = {}
         self.leaks = Leaks()
 
     def search(
@@ -140,12 +151,9 @@ class LeakSearch:
     def _search_names(
         self, column: str, values: pl.Series, numbers: np.ndarray, *, in_json: bool
     ) -> None:
-        array = values.rechunk().to_arrow(compat_level=pl.CompatLevel.oldest())
-        array = array.cast(pa.large_string())
-        names = self._names[in_json]
+        array, names = to_arrow(values), self._names[in_json]
         starts, _, which = names.find(array)
-        offsets = np.frombuffer(array.buffers()[1], np.int64, len(array) + 1, array.offset * 8)
-        rows = np.searchsorted(offsets, starts, "right") - 1
+        rows = np.searchsorted(bytes_of(array)[1], starts, "right") - 1
         for row, number in zip(rows.tolist(), which, strict=True):
             self.leaks.hits[column, names.by[number]] += int(numbers[row])
 
@@ -153,40 +161,53 @@ class LeakSearch:
         self, column: str, values: pl.Series, numbers: np.ndarray, *, is_masked: bool
     ) -> None:
         texts = [text.encode() for text in values]
-        data = _BETWEEN.join(texts)
-        ends = np.cumsum([len(text) + 1 for text in texts])
+        data = _EDGE + _BETWEEN.join(texts) + _EDGE
+        ends = len(_EDGE) + np.cumsum([len(text) + 1 for text in texts])
         spans = [match.span() for match in _CANDIDATES.finditer(data)]
         rows = np.searchsorted(ends, [start for start, _ in spans], "right")
         weights = numbers[rows].tolist() if spans else []
+        totals: dict[bytes, int] = {}
         for (start, end), number in zip(spans, weights, strict=True):
-            text = data[start:end]
-            if _ONLY_V4.match(text):
-                address = _v4_at(data, start, end)
-                if address is not None:
-                    self._count_address(column, address, number, is_masked=is_masked)
-            elif _IS_SECRET.match(text):
-                if is_masked and _REDACTED not in text:
-                    self.leaks.hits[column, "secret"] += number
-            else:
-                before = data[max(start - _CONTEXT, 0) : start]
-                for each in self._identifiers(before, text, data[end : end + _CONTEXT]):
-                    if each.address is not None:
-                        self._count_address(column, each.address, number, is_masked=is_masked)
-                    elif is_masked and not (each.kind == "email" and _OURS.search(text)):
-                        self.leaks.hits[column, each.kind] += number
+            context = data[start - _CONTEXT : end + _CONTEXT]
+            totals[context] = totals.get(context, 0) + number
+        for context, number in totals.items():
+            self._judge(column, context, number, is_masked=is_masked)
 
-    def _identifiers(self, before: bytes, text: bytes, after: bytes) -> list[Found]:
-        """The identifiers in a candidate, given what surrounds it."""
-        known = self._remembered.get((before, text, after))
-        if known is None:
-            if len(self._remembered) > MOST_REMEMBERED:
-                self._remembered.clear()
-            first, own, last = (part.decode("utf-8", "replace") for part in (before, text, after))
-            start, end = len(first), len(first) + len(own)
-            found = identifiers_in(first + own + last)
-            known = [each for each in found if each.start < end and each.end > start]
-            self._remembered[before, text, after] = known
-        return known
+    def _judge(self, column: str, context: bytes, number: int, *, is_masked: bool) -> None:
+        """Count what a candidate is, given what surrounds it."""
+        text = context[_CONTEXT:-_CONTEXT]
+        if _ONLY_V4.match(text):
+            address = _v4_in(context)
+            if address is not None:
+                self._count_address(column, address, number, is_masked=is_masked)
+        elif _IS_SECRET.match(text):
+            secret = text.decode("utf-8", "replace")
+            if is_masked and without_secret(secret) != secret:
+                self.leaks.hits[column, "secret"] += number
+        elif ours := self._ours_in(text.decode("latin-1")):
+            for address in ours:
+                self._count_address(column, address, number, is_masked=is_masked)
+        else:
+            for each in _identifiers(context):
+                if each.address is not None:
+                    self._count_address(column, each.address, number, is_masked=is_masked)
+                elif is_masked and not (each.kind == "email" and _OURS.search(text)):
+                    self.leaks.hits[column, each.kind] += number
+
+    def _ours_in(self, text: str) -> list[Address]:
+        """IPv6 addresses that were written on purpose, whatever stands before or after them."""
+        if not self._written or text.count(":") < 2 or "@" in text:
+            return []
+        edges = [-1, *(i for i, sign in enumerate(text) if sign == ":"), len(text)]
+        found, done = [], 0
+        for number, first in enumerate(edges):
+            for last in edges[number + 2 : number + 10]:
+                piece = text[first + 1 : last]
+                if first >= done - 1 and piece in self._written and (address := parsed(piece)):
+                    found.append(address)
+                    done = last
+                    break
+        return found
 
     def _count_address(
         self, column: str, address: Address, number: int, *, is_masked: bool
@@ -198,13 +219,9 @@ class LeakSearch:
         elif address in self._addresses:
             self.leaks.hits[column, "ip"] += number
 
-    def finish(self, written: Mapping[str, int] | None) -> Leaks:
-        """Compare the addresses that were found with those that were written.
-
-        Args:
-            written: Address -> how often it was written into these files on purpose; None if that
-                is not known.
-        """
+    def finish(self) -> Leaks:
+        """Compare the addresses that were found with those that were written."""
+        written = self._written
         if written is None:
             return self.leaks
         total: Counter[Address] = Counter()
@@ -228,11 +245,23 @@ def _readable(values: pl.Series, *, in_json: bool) -> pl.Series:
     return opened(values) if in_json else values
 
 
-def _v4_at(data: bytes, start: int, end: int) -> Address | None:
+def _v4_in(context: bytes) -> Address | None:
     """The address in four numbers, unless they are part of a version or of more numbers."""
-    before, after = data[max(start - 2, 0) : start], data[end : end + 2]
-    if before[-1:] in _DIGITS_AND_V or (before[-1:] == b"." and before[:1].isdigit()):
+    before, after = context[_CONTEXT - 2 : _CONTEXT], context[-_CONTEXT : -_CONTEXT + 2]
+    if before[1:] in _DIGITS_AND_V or (before[1:] == b"." and before[:1].isdigit()):
         return None
     if after[:1].isdigit() or (after[:1] == b"." and after[1:].isdigit()):
         return None
-    return parsed(data[start:end].decode())
+    return parsed(context[_CONTEXT:-_CONTEXT].decode())
+
+
+@lru_cache(MOST_REMEMBERED)
+def _identifiers(context: bytes) -> list[Found]:
+    """The identifiers in a candidate, given what surrounds it."""
+    before, text, after = (
+        part.decode("utf-8", "replace")
+        for part in (context[:_CONTEXT], context[_CONTEXT:-_CONTEXT], context[-_CONTEXT:])
+    )
+    start, end = len(before), len(before) + len(text)
+    found = identifiers_in(before + text + after)
+    return [each for each in found if each.start < end and each.end > start]

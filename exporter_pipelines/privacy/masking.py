@@ -24,7 +24,7 @@ from exporter_pipelines.contracts.row_schema import Column, RowSchema
 from exporter_pipelines.privacy.keys import KeyRing
 from exporter_pipelines.privacy.names import DayNames
 from exporter_pipelines.privacy.pseudonyms import Counts, Pseudonyms
-from exporter_pipelines.privacy.scanner import Scanner, count_values
+from exporter_pipelines.privacy.scanner import Scanner
 
 _UNITS_US = {"minute": 60_000_000, "hour": 3_600_000_000, "day": 86_400_000_000}
 _KEEP = ColumnPolicy(action="keep")
@@ -115,7 +115,7 @@ class Masking:
             masked = self.pseudonyms.of_many(kind, raw)
         indices = distinct.indices.drop_null().to_numpy()
         numbers: Sequence[int] = np.bincount(indices, minlength=len(raw)).tolist()
-        count_values(counts, kind, masked, list(numbers), self.pseudonyms)
+        self.pseudonyms.count(counts, kind, masked, list(numbers))
         return pa.array(masked, pa.string()).take(distinct.indices)
 
 

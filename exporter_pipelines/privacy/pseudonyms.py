@@ -28,8 +28,8 @@ from exporter_pipelines.privacy.keys import KeyRing
 _TOKEN_DIGITS = 20
 """80 bits: that two of ten million values have the same token is one in 24 billion."""
 
-MOST_REMEMBERED = 2_000_000
-"""Distinct values whose pseudonyms are remembered; more are computed again."""
+MOST_REMEMBERED = 100_000
+"""Distinct values of a kind that are remembered, some 80 MB at most; then they are found again."""
 
 _MASK = re.compile(r"^(?P<address>[^/%]+)(?P<rest>(?:%[\w.-]+)?(?:/\d{1,3})?)$")
 _LIKE_AN_ADDRESS = re.compile(r"[0-9A-Fa-f]*[.:]")
@@ -155,6 +155,23 @@ class Pseudonyms:
             return None
         rest = re.search(r"[%/].*", text)
         return self.address(address) + (rest[0] if rest else "")
+
+    def count(self, counts: Counts, kind: str, texts: list[str], numbers: list[int]) -> None:
+        """Count values of a column or key that were replaced.
+
+        Args:
+            counts: They are added here.
+            kind: As in the policy.
+            texts: What was written.
+            numbers: How often each.
+        """
+        counts.replaced[kind] += sum(numbers)
+        written = counts.addresses
+        for text, number in zip(texts, numbers, strict=True):
+            if "." in text or ":" in text:
+                address = text.partition("/")[0].partition("%")[0]
+                if self.is_address(address):
+                    written[address] = written.get(address, 0) + number
 
     def email(self, text: str) -> str:
         """`user-...@host-...example`: the local part is the pseudonym of the user of this name."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -9,6 +12,28 @@ from numpy.typing import NDArray
 
 Positions = NDArray[np.int64]
 Bytes = NDArray[np.uint8]
+
+
+class Parts(NamedTuple):
+    """Parts of texts, and what is written instead.
+
+    Attributes:
+        starts, ends: Positions of their first bytes, and after their last ones.
+        by: A `large_string` array.
+    """
+
+    starts: Positions
+    ends: Positions
+    by: pa.Array
+
+
+def strings(texts: Sequence[str]) -> pa.Array:
+    """Texts as a `large_string` array."""
+    return pa.array(texts, pa.large_string())
+
+
+_NOTHING = np.empty(0, np.int64)
+NO_PARTS = Parts(_NOTHING, _NOTHING, strings([]))
 
 
 def bytes_of(texts: pa.Array) -> tuple[Bytes, Positions]:
@@ -22,17 +47,19 @@ def bytes_of(texts: pa.Array) -> tuple[Bytes, Positions]:
     return np.frombuffer(data if data is not None else b"", np.uint8), offsets
 
 
-def replaced(texts: pa.Array, starts: Positions, ends: Positions, by: pa.Array) -> pa.Array:
+def replaced(texts: pa.Array, parts: Sequence[Parts]) -> pa.Array:
     """The texts with other text in place of some parts.
 
     Args:
         texts: A `large_string` array without nulls.
-        starts: Position of the first byte of each part, ascending.
-        ends: Position after its last byte. No part overlaps another, or leaves its text.
-        by: What is written instead, as `large_string`.
+        parts: In any order. None of them overlaps another, or leaves its text.
     """
+    starts = np.concatenate([each.starts for each in parts])
     if not len(starts):
         return texts
+    order = np.argsort(starts, kind="stable")
+    starts, ends = starts[order], np.concatenate([each.ends for each in parts])[order]
+    by = pa.concat_arrays([each.by for each in parts]).take(pa.array(order))
     data, offsets = bytes_of(texts)
     # Three ascending sequences, which a stable sort merges; `np.unique` would hash them.
     edges = np.sort(np.concatenate([offsets, starts, ends]), kind="stable")
@@ -46,12 +73,14 @@ def replaced(texts: pa.Array, starts: Positions, ends: Positions, by: pa.Array) 
     return _texts(new_offsets[np.searchsorted(edges, offsets)], new_data)
 
 
-def blanked(texts: pa.Array, starts: Positions, ends: Positions) -> pa.Array:
+def blanked(texts: pa.Array, parts: Parts) -> pa.Array:
     """The texts with zero bytes in place of some parts; all positions stay.
 
     Args:
-        texts, starts, ends: As for `replaced`.
+        texts: A `large_string` array without nulls.
+        parts: As for `replaced`.
     """
+    starts, ends, _ = parts
     if not len(starts):
         return texts
     data, offsets = bytes_of(texts)

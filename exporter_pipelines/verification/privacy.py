@@ -60,7 +60,7 @@ def verify_privacy(
         for entry in manifest.files:
             with day.open(entry.path) as file:
                 search_rows(search, policy, decoded(file, entry, schema), schema)
-    leaks = search.finish(None)
+    leaks = search.finish()
     found = ", ".join(f"{n} x {kind} in {column}" for (column, kind), n in leaks.hits.most_common())
     if found:
         report.add("raw_identifiers", folder, f"has raw identifiers: {found}")

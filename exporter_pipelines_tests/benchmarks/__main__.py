@@ -14,6 +14,7 @@ from pathlib import Path
 from exporter_pipelines_tests.benchmarks import (
     backfill,
     data,
+    privacy,
     profile,
     rounds,
     scale,
@@ -59,6 +60,8 @@ def main() -> None:
     several.add_argument("--days", type=int, default=40)
     sets = what.add_parser("training", help="how training sets grow with their rows")
     sets.add_argument("--rows", type=int, nargs="+", default=training.ROWS)
+    private = what.add_parser("privacy", help="what a privacy policy costs")
+    private.add_argument("--rows", type=int, default=200_000)
     given = parser.parse_args()
     build = given.build.absolute()
     if given.what == "compare":
@@ -71,6 +74,8 @@ def main() -> None:
         training.grow(rows=given.rows, build=build)
     elif given.what == "concurrent":
         backfill.concurrent(given.days)
+    elif given.what == "privacy":
+        privacy.run(given.rows)
     elif given.what == "plan":
         filled = data.filled(server.start(build / "bench" / "postgres"), given.rows, given.days)
         found = plans(filled.url, dataset(), filled.day_names[len(filled.day_names) // 2])
