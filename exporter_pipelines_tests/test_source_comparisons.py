@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 import pytest
@@ -17,6 +18,7 @@ from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.day_window import DayWindow
 from exporter_pipelines.contracts.source import NotComparedError, SourceIdentity
 from exporter_pipelines.errors import UnknownTableError
+from exporter_pipelines.sources.time_encodings import NotAnInstantError, of_text, since_epoch_us
 from exporter_pipelines.stores import LocalStore
 from exporter_pipelines_tests.support.backends import Backend
 from exporter_pipelines_tests.support.databases import (
@@ -25,6 +27,7 @@ from exporter_pipelines_tests.support.databases import (
     PostgresDatabase,
     SqliteDatabase,
     create,
+    sqlite_database,
     with_shipped_tables,
 )
 from exporter_pipelines_tests.support.datasets import (
@@ -407,3 +410,39 @@ def test_a_sqlite_file_is_identified_by_its_path_without_links(tmp_path: Path) -
     assert identity(database.url, upper) == identity(database.url)
     shutil.move(tmp_path / "one.db", tmp_path / "two.db")
     assert identity(f"sqlite:///{tmp_path}/two.db").database == str((tmp_path / "two.db").resolve())
+
+
+@pytest.mark.parametrize("zone", ["UTC", "America/New_York", "Pacific/Apia"])
+@pytest.mark.parametrize("around", ["2025-10-26", "2011-12-30", "2026-06-01"])
+def test_each_spelling_is_counted_in_the_day_of_its_instant(
+    tmp_path: Path, zone: str, around: str
+) -> None:
+    """SQLite leaves out usual text by its date, and asks Python about all other text."""
+    middle = dt.date.fromisoformat(around)
+    dates = [str(middle + dt.timedelta(days=n)) for n in range(-2, 3)]
+    clocks = ["00:00:00", "00:30:00", "02:30:00", "12:00", "23:59:59", "23:59:60", "24:00:00", ""]
+    ends = ["", ".5", ".123456", ",5", "Z", "+14:00", ".5-11:00", " +0000 UTC", " CET"]
+    spelled = [f"{date}{sep}{clock}{end}" for date in dates for clock in clocks for end in ends
+               for sep in (" ", "T")]  # fmt: skip
+    spelled += [text.replace("-", "", 2).replace(":", "") for text in spelled]
+    empty = sqlite_database(tmp_path / "app.db")
+    create(empty, "v", id="int64 PRIMARY KEY", at="string")
+    empty.add("v", *({"id": n, "at": text} for n, text in enumerate(spelled)))
+    instants = [us for text in spelled if (us := _us(text, zone)) is not None]
+    assert len(instants) > 200
+    for day_zone in ("UTC", "Asia/Karachi", zone):
+        windows = days(day_zone, *dates)
+        expected = {
+            w.day: sum(since_epoch_us(w.start) <= us < since_epoch_us(w.end) for us in instants)
+            for w in windows
+        }
+        exported = values(timezone=zone)
+        assert row_counts(empty, exported, windows) == expected
+        assert counted(empty, exported, windows) == expected
+
+
+def _us(text: str, zone: str) -> int | None:
+    try:
+        return of_text(text, ZoneInfo(zone)).us
+    except NotAnInstantError:
+        return None

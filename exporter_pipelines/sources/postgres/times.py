@@ -16,6 +16,7 @@ from psycopg import sql
 
 from exporter_pipelines.contracts.day_window import DayWindow
 from exporter_pipelines.sources.time_encodings import (
+    DATE_SLACK,
     EARLIEST_US,
     ISO8601,
     LATEST_US,
@@ -204,7 +205,7 @@ def _text(timezone: str) -> StoredTime:
         ranges=lambda window: [
             (
                 _date(window.start, -ZONE_SLACK, separator),
-                _date(window.end, ZONE_SLACK, separator),
+                _date(window.end, DATE_SLACK, separator),
             )
             for separator in DATE_SEPARATORS
         ],

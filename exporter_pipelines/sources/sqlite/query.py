@@ -19,7 +19,12 @@ from exporter_pipelines.contracts.day_window import DayWindow
 from exporter_pipelines.contracts.row_schema import Column, RowSchema
 from exporter_pipelines.contracts.source_config import SourceConfig
 from exporter_pipelines.sources.sqlite.values import FITS, IS_BLOB, TOO_LARGE
-from exporter_pipelines.sources.time_encodings import NUMBERS, ZONE_SLACK, since_epoch_us
+from exporter_pipelines.sources.time_encodings import (
+    DATE_SLACK,
+    NUMBERS,
+    ZONE_SLACK,
+    since_epoch_us,
+)
 from exporter_pipelines.sources.time_spellings import DATE_SEPARATORS
 
 INSTANT = "exporter_instant"
@@ -127,10 +132,11 @@ def roughly(
     """
     time += binary
     zone = ZoneInfo(source.timezone or "UTC")
-    ends = _date(window.start, -ZONE_SLACK, zone), _date(window.end, ZONE_SLACK, zone)
-    # With digits alone, a column that prefers numbers would compare a number.
+    ends = _date(window.start, -ZONE_SLACK, zone), _date(window.end, DATE_SLACK, zone)
+    # With digits alone, a column that prefers numbers would compare a number. The sign sorts before
+    # all that may follow a date.
     dates = [
-        date.replace("-", separator) + ("" if separator else "!")
+        date.replace("-", separator) + ("" if separator else "\x1f")
         for separator in DATE_SEPARATORS
         for date in ends
     ]
@@ -141,7 +147,38 @@ def roughly(
         start, end = (unit.of_us(since_epoch_us(t)) for t in (window.start, window.end))
         ranges.append(f"({time} >= ? AND {time} <= ?)")
         parameters += [_int64(math.floor(start) - 1), _int64(math.ceil(end) + 1)]
-    return f"({' OR '.join(ranges)})", parameters
+    rough = f"({' OR '.join(ranges)})"
+    if (offset := _only_offset(window, zone)) is None:
+        return rough, parameters
+    last = window.end - dt.timedelta(microseconds=1)
+    parameters += [str((instant + offset).date()) for instant in (window.start, last)]
+    return f"{rough} AND NOT ({_is_plain(time)} AND substr({time}, 1, 10) NOT BETWEEN ? AND ?)", (
+        parameters
+    )
+
+
+def _is_plain(time: str) -> str:
+    """A condition that holds for a date and a time without an offset, as most programs write it.
+
+    These are left out by SQLite itself if they are of another day; reading an instant in Python
+    takes ten times as long. 24:00:00 and :60 are of the day after their date.
+    """
+    return (
+        f"typeof({time}) = 'text' AND {time} GLOB '????-??-??[ T]??:??:??*' "
+        f"AND substr({time}, 20) NOT GLOB '*[^.0-9]*' "
+        f"AND substr({time}, 12, 2) < '24' AND substr({time}, 18, 2) < '60'"
+    )
+
+
+def _only_offset(window: DayWindow, zone: ZoneInfo) -> dt.timedelta | None:
+    """The offset of a zone, if its clock does not change near a window."""
+    try:
+        first, end = window.start - ZONE_SLACK, window.end + ZONE_SLACK
+        hours = range((end - first) // dt.timedelta(hours=1) + 1)
+        found = {(first + dt.timedelta(hours=n)).astimezone(zone).utcoffset() for n in hours}
+    except OverflowError:  # at the ends of the calendar
+        return None
+    return found.pop() if len(found) == 1 else None
 
 
 def _int64(number: int) -> int:
