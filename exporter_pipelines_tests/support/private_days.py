@@ -73,7 +73,8 @@ def sqlite_logs(file: Path, rows: list[tuple[Any, ...]] | None = None) -> str:
             " message TEXT, source TEXT, device TEXT, ip TEXT, attributes TEXT)"
         )
         for number, (message, device, ip, attributes) in enumerate(ROWS if rows is None else rows):
-            time = f"{DAY}T{number // 3600:02}:{number // 60 % 60:02}:{number % 60:02}.5Z"
+            second = number % 86_400
+            time = f"{DAY}T{second // 3600:02}:{second // 60 % 60:02}:{second % 60:02}.5Z"
             document = None if attributes is None else json.dumps(attributes, ensure_ascii=False)
             connection.execute(
                 "INSERT INTO logs VALUES (?, ?, 'INFO', ?, 'sshd', ?, ?, ?)",
