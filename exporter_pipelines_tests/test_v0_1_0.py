@@ -35,13 +35,14 @@ NAMES = {
         for check in CHECKS | CHECKS_ADDED_SINCE
     },
     "jobs": {
-        "__ASSET_JOB", "__anonymous_asset_job_late_data_sensor", "all_exports_job", "events_job",
+        "__ASSET_JOB", "__anonymous_asset_job_late_data_sensor",
+        "__anonymous_asset_job_training_sets_sensor", "all_exports_job", "events_job",
         "events_severe_job", "export_report_job", "prune_job", "repair_job",
     },
     "schedules": {"events_schedule", "prune_schedule"},
     "sensors": {
         "condition_alerts_sensor", "dead_runs_sensor", "export_report_sensor", "late_data_sensor",
-        "run_alerts_sensor",
+        "run_alerts_sensor", "training_sets_sensor",
     },
 }  # fmt: skip
 _PRINT_NAMES = """
