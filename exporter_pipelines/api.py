@@ -142,12 +142,12 @@ def open_days(dataset: str, first: str, last: str | None = None) -> pa.RecordBat
     return load.open_days(LocalStore(settings.output_root()), dataset, _days(first, last))
 
 
-def build_training_set(name: str, *, threads: int = 2) -> BuiltSet:
+def build_training_set(name: str, *, threads: int = 1) -> BuiltSet:
     """Build a training set from the days that are published now.
 
     Args:
         name: Of a training set below `defs/`.
-        threads: Of DuckDB; changes the speed, never the files.
+        threads: Of DuckDB; more take more memory and less time, and never change the files.
 
     Returns:
         Its folder and manifest. `unchanged` says that this version existed already.

@@ -15,7 +15,7 @@ from exporter_pipelines.errors import ExporterError
 @click.option(
     "--threads",
     type=click.IntRange(1, 64),
-    default=2,
+    default=1,
     show_default=True,
     help="Never changes the files.",
 )

@@ -82,7 +82,7 @@ def build_training_set(
     config: TrainingSetConfig,
     store: LocalStore,
     *,
-    threads: int = 2,
+    threads: int = 1,
     report: Report = _log.info,
 ) -> BuiltSet:
     """Build a set from the days that are published now, unless this version exists.
@@ -90,7 +90,7 @@ def build_training_set(
     Args:
         config: Of the set.
         store: Where the days are, and the set will be.
-        threads: Of DuckDB; changes the speed, never the bytes.
+        threads: Of DuckDB; more take more memory and less time, and never change the bytes.
         report: Called with one sentence per step.
 
     Raises:
