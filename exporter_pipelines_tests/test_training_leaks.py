@@ -11,11 +11,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
+from exporter_pipelines.contracts.manifest import Privacy
 from exporter_pipelines.orchestration.training.asset import CHECKS as DESCRIBED
 from exporter_pipelines.stores import LocalStore
 from exporter_pipelines.training import build as building
 from exporter_pipelines.training.build import TrainingSetHeldError
 from exporter_pipelines.training.checks import CHECKS, HOLDING
+from exporter_pipelines.training.inputs import Inputs, pin
 from exporter_pipelines_tests.support.training import (
     ROWS,
     WINDOWS,
@@ -158,6 +160,25 @@ def test_a_leak_holds_the_set(
         build(config(text, **changes), days)
     assert check in {outcome.check for outcome in held.value.outcomes if outcome.holds}
     assert check in str(held.value)
+
+
+@pytest.mark.parametrize("epochs", [("2026-10", "2026-11"), ("2026-11", None)])
+def test_days_with_different_pseudonyms_hold_the_set(
+    days: LocalStore, monkeypatch: pytest.MonkeyPatch, epochs: tuple[str, str | None]
+) -> None:
+    def with_policies(*arguments: Any) -> Inputs:
+        inputs = pin(*arguments)
+        for number, (day, manifest) in enumerate(inputs.rows.days.items()):
+            epoch = epochs[number % 2]
+            privacy = epoch and Privacy(
+                policy_version=1, key_id="k", epoch=epoch, scope="shared", columns={}, replaced={}
+            )
+            inputs.rows.days[day] = manifest.model_copy(update={"privacy": privacy})
+        return inputs
+
+    monkeypatch.setattr(building, "pin", with_policies)
+    with pytest.raises(TrainingSetHeldError, match="one_identity_space"):
+        build(config(ROWS), days)
 
 
 def test_a_value_that_gives_the_label_away_warns(

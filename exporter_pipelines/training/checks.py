@@ -23,6 +23,7 @@ _SHORTCUT_SHARE = 0.95
 _NEAR_PCT = 50
 _LONG = 5
 """Shorter windows have the same events by chance, so `near_overlap` does not compare them."""
+_NO_POLICY = "no policy"
 _LATER = ("validation", "test")
 _PAIRS = (("train", "validation"), ("train", "test"), ("validation", "test"))
 
@@ -340,16 +341,21 @@ def _one_identity_space(written: Written) -> Outcome:
 
 
 def identity_spaces(inputs: Inputs) -> dict[str, str]:
-    """`dataset day` -> its pseudonyms: key id, epoch and scope; empty without a privacy policy."""
-    spaces = {}
-    for each in (inputs.rows, *inputs.labels.values()):
-        for day, manifest in each.days.items():
-            privacy = getattr(manifest, "privacy", None)
-            if privacy is not None:
-                spaces[f"{each.dataset} {day}"] = (
-                    f"{privacy.key_id} {privacy.epoch} {privacy.scope}"
-                )
-    return spaces
+    """`dataset day` -> its pseudonyms: key id, epoch and scope; empty without a privacy policy.
+
+    If any day has a policy, a day without one counts as `no policy`: its raw values match no
+    pseudonym.
+    """
+    spaces = {
+        f"{each.dataset} {day}": (
+            f"{found.key_id} {found.epoch} {found.scope}"
+            if (found := manifest.privacy)
+            else _NO_POLICY
+        )
+        for each in (inputs.rows, *inputs.labels.values())
+        for day, manifest in each.days.items()
+    }
+    return {} if set(spaces.values()) <= {_NO_POLICY} else spaces
 
 
 CHECKS: dict[str, Callable[[Written], Outcome]] = {
