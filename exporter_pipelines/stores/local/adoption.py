@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from exporter_pipelines.contracts.ledger import Entry
-from exporter_pipelines.contracts.manifest import MANIFEST_NAME, Manifest
-from exporter_pipelines.contracts.store import generation_of
+from exporter_pipelines.contracts.manifest import MANIFEST_NAME
 from exporter_pipelines.stores import layout
+from exporter_pipelines.stores.adopted import adopted_entry
 from exporter_pipelines.stores.local import ledger
 from exporter_pipelines.stores.local.cleanup import day_lock, ledger_lock
 from exporter_pipelines.stores.local.files import translate_os_errors
@@ -45,20 +45,6 @@ def _adopt_day(root: Path, dataset: str, day: str) -> bool:
             data = read_small_file(path, root)
         if data is None or ledger.entries(root, dataset, day):
             return False
-        manifest = Manifest.if_readable(data)
-        # Its age counts from the export, not from the upgrade.
-        at = {"at": manifest.export_timestamp} if manifest else {}
-        entry = Entry(
-            event="adopted",
-            dataset=dataset,
-            day=day,
-            generation=generation_of(data),
-            data_version=manifest.data_version if manifest else None,
-            rows=manifest.record_count if manifest else None,
-            source_rows=manifest.counts.read if manifest else None,
-            baseline_rows=manifest.counts.read if manifest else None,
-            run=manifest.run.run_id if manifest else None,
-            **at,
-        )
+        entry = adopted_entry(dataset, day, data)
         ledger.append(root, entry, durable=False)
     return True

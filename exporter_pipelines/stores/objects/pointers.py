@@ -1,0 +1,179 @@
+"""The pointer of a day: one small object that says which export is published.
+
+It is written with a condition on the version that was read before, so of several writers exactly
+one succeeds. It holds the manifest and the id of the attempt: two pointers are never equal, so an
+old version cannot come back with the same ETag.
+
+The answer to a write may be lost, and the store's client then reports the success of the first
+try as a refusal of the second. So after any error the pointer is read again: its attempt says who
+published.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from exporter_pipelines.contracts.store import GenerationChangedError
+from exporter_pipelines.errors import DayUnavailableError, OutputUnavailableError
+from exporter_pipelines.stores.objects.bucket import Bucket, ConditionFailedError, Object, Tag
+
+PUBLISHED_BYTES = 1024
+"""A pointer of a published day has at least this size, and that of a removed day has less. So one
+listing tells which days are published."""
+
+_TRIES = 5
+_WAIT_S = 0.2
+_REMEMBERED = 40
+"""Abandoned attempts that a pointer names."""
+
+
+@dataclass(frozen=True)
+class Pointer:
+    """The content of a pointer; the default is a day without one.
+
+    Attributes:
+        tag: Version of the object; None when there is none.
+        modified: When it was written, by the clock of the store.
+        attempt: Which published the day, or removed it; None without a pointer, or a damaged one.
+        manifest: As published; empty if the pointer is damaged.
+        files: Name -> size of the data files.
+        abandoned: Attempts whose files were removed, so they must not publish.
+    """
+
+    tag: Tag | None = None
+    modified: dt.datetime | None = None
+    attempt: str | None = None
+    manifest: bytes | None = None
+    files: Mapping[str, int] = field(default_factory=dict)
+    abandoned: Sequence[str] = ()
+
+    @classmethod
+    def of(cls, found: Object | None) -> Pointer:
+        """Read a pointer. What cannot be read is a published day with a damaged manifest."""
+        if found is None:
+            return cls()
+        base = cls(tag=found.tag, modified=found.modified)
+        try:
+            document = json.loads(found.content)
+            abandoned = [str(each) for each in document.get("abandoned", ())]
+            if "removed_by" in document:
+                return replace(base, attempt=str(document["removed_by"]), abandoned=abandoned)
+            return replace(
+                base,
+                attempt=str(document["attempt"]),
+                manifest=str(document["manifest"]).encode(),
+                files={str(name): int(size) for name, size in document["files"].items()},
+                abandoned=abandoned,
+            )
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return replace(base, manifest=b"")
+
+    def to_bytes(self) -> bytes:
+        """The content of the object."""
+        if self.manifest is None:
+            document = {"removed_by": self.attempt, "abandoned": list(self.abandoned)}
+            return json.dumps(document).encode()
+        text = json.dumps(
+            {
+                "attempt": self.attempt,
+                "files": dict(self.files),
+                "abandoned": list(self.abandoned),
+                "manifest": self.manifest.decode(),
+            }
+        )
+        return text.encode().ljust(PUBLISHED_BYTES)
+
+    def without(self, attempts: Sequence[str]) -> Pointer:
+        """The same day with more abandoned attempts."""
+        named = [*self.abandoned, *(each for each in attempts if each not in self.abandoned)]
+        return replace(self, abandoned=named[-_REMEMBERED:])
+
+
+class UnknownOutcomeError(OutputUnavailableError):
+    """A conditional write was sent, and nothing tells whether it will still be made."""
+
+
+def read_pointer(bucket: Bucket, key: str) -> Pointer:
+    """The pointer as it is now."""
+    return Pointer.of(bucket.read(key))
+
+
+def switch(bucket: Bucket, key: str, base: Pointer, new: Pointer) -> None:
+    """Publish or remove a day, if it is still that of `base`.
+
+    Args:
+        bucket, key: The pointer.
+        base: As it was when the attempt began.
+        new: With the id of the attempt. It takes over which attempts are abandoned.
+
+    Raises:
+        GenerationChangedError: another run published or removed the day.
+        DayUnavailableError: the attempt was taken for dead, and its files are removed.
+        UnknownOutcomeError: the store failed, and the write may still be made.
+    """
+    now, problem = base, None
+    for number in range(_TRIES):
+        content = replace(new, abandoned=now.abandoned).to_bytes()
+        problem = _write(bucket, key, content, now.tag)
+        if problem is None:
+            return
+        now = _read_back(bucket, key, problem)
+        if now.attempt == new.attempt:
+            return
+        if new.attempt in now.abandoned:
+            raise DayUnavailableError(
+                f"{bucket.location.uri(key)} was not written: the run was interrupted for so long "
+                "that its files were removed.",
+                "Run the day again.",
+            )
+        if now.manifest != base.manifest:
+            raise GenerationChangedError(now.manifest)
+        time.sleep(_WAIT_S * 2**number)
+    raise _unknown(problem)
+
+
+def abandon(bucket: Bucket, key: str, attempts: Sequence[str]) -> Pointer:
+    """Forbid attempts to publish, whenever they wake up.
+
+    Returns:
+        The pointer afterwards. One of the attempts may be the published one.
+
+    Raises:
+        OutputUnavailableError: nothing was forbidden.
+    """
+    for number in range(_TRIES):
+        now = read_pointer(bucket, key)
+        dead = [each for each in attempts if each != now.attempt and each not in now.abandoned]
+        if not dead:
+            return now
+        problem = _write(bucket, key, now.without(dead).to_bytes(), now.tag)
+        time.sleep(_WAIT_S * 2**number if problem else 0)
+    raise _unknown(problem)
+
+
+def _write(bucket: Bucket, key: str, content: bytes, tag: Tag | None) -> Exception | None:
+    """Write a pointer; the problem, or None."""
+    try:
+        bucket.write_if(key, content, tag)
+    except (ConditionFailedError, OutputUnavailableError) as error:
+        return error
+    return None
+
+
+def _read_back(bucket: Bucket, key: str, problem: Exception) -> Pointer:
+    try:
+        return read_pointer(bucket, key)
+    except OutputUnavailableError as error:
+        raise _unknown(error if isinstance(problem, ConditionFailedError) else problem) from None
+
+
+def _unknown(problem: Exception | None) -> UnknownOutcomeError:
+    message = problem.message if isinstance(problem, OutputUnavailableError) else "No answer."
+    return UnknownOutcomeError(
+        f"{message} It is not known whether the day was switched.",
+        "Run the day again: it finds out.",
+    )

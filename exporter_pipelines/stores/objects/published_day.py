@@ -1,0 +1,71 @@
+"""One generation of a published day in a bucket."""
+
+from __future__ import annotations
+
+import io
+from typing import BinaryIO
+
+from exporter_pipelines.contracts.manifest import MANIFEST_NAME
+from exporter_pipelines.stores.objects import keys
+from exporter_pipelines.stores.objects.bucket import MAX_SMALL_BYTES, Bucket
+from exporter_pipelines.stores.objects.pointers import Pointer, read_pointer
+from exporter_pipelines.stores.objects.reading import open_object
+
+
+class ObjectPublishedDay:
+    """A `contracts.store.PublishedDay`: the files that a pointer named when this was opened.
+
+    A replaced generation stays readable for `sweep.GRACE_S`.
+
+    Raises:
+        FileNotFoundError: the day is not published.
+    """
+
+    def __init__(self, bucket: Bucket, dataset: str, day: str, pointer: Pointer) -> None:
+        if pointer.manifest is None:
+            raise FileNotFoundError(
+                2, "not published", bucket.location.uri(keys.view(dataset, day))
+            )
+        self._bucket, self._dataset, self._day = bucket, dataset, day
+        self._pointer, self._manifest = pointer, pointer.manifest
+        self.location = bucket.location.uri(keys.view(dataset, day))
+
+    def open(self, name: str) -> BinaryIO:
+        """See `contracts.store.PublishedDay`."""
+        if name == MANIFEST_NAME:
+            return io.BytesIO(self._manifest)
+        return open_object(self._bucket, self._key(name), self._pointer.files[name])
+
+    def size(self, name: str) -> int:
+        """See `contracts.store.PublishedDay`."""
+        return len(self._manifest) if name == MANIFEST_NAME else self._bucket.size(self._key(name))
+
+    def read_small(self, name: str) -> bytes:
+        """See `contracts.store.PublishedDay`."""
+        with self.open(name) as file:
+            content = file.read(MAX_SMALL_BYTES + 1)
+        return content if len(content) <= MAX_SMALL_BYTES else b""
+
+    def names(self) -> list[str]:
+        """See `contracts.store.PublishedDay`."""
+        return sorted([*self._pointer.files, MANIFEST_NAME])
+
+    def is_current(self) -> bool:
+        """See `contracts.store.PublishedDay`."""
+        now = read_pointer(self._bucket, keys.pointer(self._dataset, self._day))
+        return (now.attempt, now.manifest) == (self._pointer.attempt, self._manifest)
+
+    def close(self) -> None:
+        """See `contracts.store.PublishedDay`; nothing is held open."""
+
+    def __enter__(self) -> ObjectPublishedDay:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def _key(self, name: str) -> str:
+        if name not in self._pointer.files:
+            raise FileNotFoundError(2, "no such file", f"{self.location}/{name!r}")
+        folder = keys.generation(self._dataset, self._day, str(self._pointer.attempt))
+        return f"{folder}/{name}"
