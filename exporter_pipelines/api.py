@@ -35,7 +35,7 @@ from exporter_pipelines.engine.range_counts import count_again
 from exporter_pipelines.engine.stage import DEFAULT_BATCH_ROWS
 from exporter_pipelines.engine.trailing_days import TrailingDays
 from exporter_pipelines.errors import ConfigurationError
-from exporter_pipelines.stores import LocalStore
+from exporter_pipelines.stores.opening import open_store
 
 if TYPE_CHECKING:
     from exporter_pipelines.training.build import BuiltSet
@@ -89,7 +89,7 @@ def export_days(
     """
     dataset = dataset_named(dataset) if isinstance(dataset, str) else dataset
     days = _days(first, last)
-    store = LocalStore(settings.output_root())
+    store = open_store()
     output_folder.require(store)
     trailing_days = TrailingDays(store, dataset.name)
     exported: dict[str, int] = {}
@@ -139,7 +139,7 @@ def open_days(dataset: str, first: str, last: str | None = None) -> pa.RecordBat
         PublishedDayDamagedError: a day does not match its manifest. For later days, both are
             raised when the reader reaches them.
     """
-    return load.open_days(LocalStore(settings.output_root()), dataset, _days(first, last))
+    return load.open_days(open_store(), dataset, _days(first, last))
 
 
 def build_training_set(name: str, *, threads: int = 1) -> BuiltSet:
@@ -164,7 +164,7 @@ def build_training_set(name: str, *, threads: int = 1) -> BuiltSet:
     from exporter_pipelines.training.build import build_training_set as build
 
     config = TrainingSets().named(name)
-    store = LocalStore(settings.output_root())
+    store = open_store()
     output_folder.require(store)
     return build(config, store, threads=threads)
 

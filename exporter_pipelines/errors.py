@@ -170,7 +170,8 @@ class DayHeldError(ExporterError):
 
     Attributes:
         reasons: Sentences of the failed checks.
-        quarantine: File with the rejected rows; None when the day is held for another reason.
+        rejected_at: Path or URL of the rejected rows; None when no row was rejected.
+        quarantine: The same as a file; None when the exports are not on a local disk.
         problem: The message without the name of the day.
     """
 
@@ -180,7 +181,7 @@ class DayHeldError(ExporterError):
         self,
         day: str,
         reasons: list[str],
-        quarantine: Path | None,
+        quarantine: str | None,
         published_at: str = "",
         hint: str = "",
     ) -> None:
@@ -193,7 +194,9 @@ class DayHeldError(ExporterError):
         problem = " ".join(filter(None, [f"held; {stays}.", *reasons, where]))
         super().__init__(f"{day}: {problem}", hint)
         self.problem = f"{problem} {hint}".strip()
-        self.reasons, self.quarantine = reasons, quarantine
+        self.reasons, self.rejected_at = reasons, quarantine
+        is_file = quarantine is not None and "://" not in quarantine
+        self.quarantine = Path(str(quarantine)) if is_file else None
 
 
 class DayNotPublishedError(ExporterError):

@@ -17,10 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from exporter_pipelines import settings
+from exporter_pipelines.contracts.store import Store
 from exporter_pipelines.errors import OutputUnavailableError, WrongOutputFolderError
-from exporter_pipelines.stores import LocalStore
 from exporter_pipelines.stores.local.files import replace_file, translate_os_errors
-from exporter_pipelines.stores.local.marker import create_marker, read_marker
 from exporter_pipelines.stores.local.small_files import read_small_file
 
 HINT = (
@@ -44,22 +43,22 @@ class _Known:
     sample: bool
 
 
-def problem(store: LocalStore) -> str | None:
+def problem(store: Store) -> str | None:
     """What is wrong with the output folder, without its path; None if it is the expected one."""
     known = _known()
     if known is None or known.sample:
         return None
-    marker = read_marker(store.root)
+    marker = store.read_marker()
     if marker and marker.id == known.id:
         return None
     if marker:
         return "is another output folder than the one that was exported to before"
-    if not store.root.exists():
+    if not store.exists():
         return "does not exist, but days were exported to it before"
     return "is not the output folder that was exported to before: its marker is missing"
 
 
-def require(store: LocalStore) -> None:
+def require(store: Store) -> None:
     """Refuse another output folder than before.
 
     Raises:
@@ -67,10 +66,10 @@ def require(store: LocalStore) -> None:
         OutputUnavailableError: the folder, or DAGSTER_HOME, cannot be read.
     """
     if found := problem(store):
-        raise WrongOutputFolderError(f"{store.root} {found}.", HINT)
+        raise WrongOutputFolderError(f"{store.location} {found}.", HINT)
 
 
-def remember_first(store: LocalStore, *, sample: bool) -> None:
+def remember_first(store: Store, *, sample: bool) -> None:
     """Make this the output folder of a project that has none yet; called after each publish.
 
     A DAGSTER_HOME that cannot be written is only logged: the day is published, and must not fail.
@@ -87,18 +86,18 @@ def remember_first(store: LocalStore, *, sample: bool) -> None:
         _log.warning("The output folder is not remembered in DAGSTER_HOME. %s", error)
 
 
-def remember(store: LocalStore, *, sample: bool = False) -> None:
+def remember(store: Store, *, sample: bool = False) -> None:
     """Make this the output folder of the project; creates its marker if it has none.
 
     Raises:
         OutputUnavailableError: the folder, or DAGSTER_HOME, cannot be written.
     """
     home = settings.dagster_home()
-    marker = create_marker(store.root)
+    marker = store.create_marker()
     if home is None or not Path(home).is_dir():
         return
     path = Path(home) / _FILE
-    content = {"id": marker.id, "sample": sample, "path": str(store.root)}
+    content = {"id": marker.id, "sample": sample, "path": store.location}
     new = path.with_name(f".{_FILE}.{secrets.token_hex(4)}")
     replace_file(path, new, json.dumps(content, indent=2).encode() + b"\n")
 

@@ -156,6 +156,11 @@ def today() -> dt.date:
     return dt.datetime.now(ZoneInfo(timezone())).date()
 
 
+def output_url() -> str:
+    """`EXPORTER_OUTPUT_URL`: the absolute path of the folder that holds the exports."""
+    return str(output_root())
+
+
 def output_root() -> Path:
     """`EXPORTER_OUTPUT_URL`: the folder that holds the exports, absolute.
 

@@ -36,6 +36,7 @@ LADDER = {
     "transforms": {"errors", "contracts"},
     "formats": {"errors", "contracts"},
     "stores": {"errors", "contracts"},
+    "stores.opening": {"errors", "settings", "contracts", "stores"},
     "privacy": {"errors", "contracts"},
     "engine": {
         "errors", "settings", "extras", "contracts", "transforms", "formats", "stores", "privacy",
@@ -48,7 +49,7 @@ LADDER = {
     "demo": {"errors", "settings", "extras", "contracts", "stores"},
     "databases": {"errors", "settings", "contracts", "sources", "demo"},
     "notifications": {"extras", "docs_links"},
-    "output_folder": {"errors", "settings", "stores"},
+    "output_folder": {"errors", "settings", "contracts", "stores"},
     "defs_files": {"errors", "contracts", "transforms", "formats", "stores"},
     "orchestration": {"orchestration.dagster_internals", "orchestration.exports"},
     "orchestration.dagster_internals": {"contracts", "engine"},

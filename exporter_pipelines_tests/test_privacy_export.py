@@ -218,7 +218,7 @@ def test_verification_knows_the_policy(
     logs: str, store: LocalStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def findings(*, source: bool) -> list[str]:
-        report = VerifyReport(store.root, "logs", DAY)
+        report = VerifyReport("logs", DAY)
         manifest = Manifest.from_json(store.read_manifest("logs", DAY) or b"")
         if source:
             with databases(logs) as session:

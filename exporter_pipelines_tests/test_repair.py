@@ -101,7 +101,7 @@ def test_a_quarantine_that_is_gone_or_damaged_is_replaced_by_the_manifest(
         (LEVEL_BROKEN, 2),
         (BOTH_BROKEN, 1),
     ]
-    assert found.unreadable == [damaged]
+    assert found.unreadable == [str(damaged)]
 
 
 def test_names_that_do_not_exist_are_told_with_those_that_do(

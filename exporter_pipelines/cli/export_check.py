@@ -16,6 +16,7 @@ from exporter_pipelines.cli.export_progress import Progress
 from exporter_pipelines.contracts.day_window import DayWindow
 from exporter_pipelines.contracts.outside_days import ExportableDays
 from exporter_pipelines.contracts.source import Session
+from exporter_pipelines.contracts.store import Store
 from exporter_pipelines.contracts.tally import Tally
 from exporter_pipelines.defs_files import dataset_named
 from exporter_pipelines.engine.check_day import CheckedDay, check_day
@@ -27,7 +28,8 @@ from exporter_pipelines.errors import (
     OutputUnavailableError,
     SourceUnavailableError,
 )
-from exporter_pipelines.stores.local.read_only import ReadOnlyStore
+from exporter_pipelines.stores.opening import open_store
+from exporter_pipelines.stores.read_only import read_only
 
 _MOST_DAYS = 10
 """Days that are listed per kind of finding."""
@@ -79,7 +81,7 @@ def check(request: Request, days: Mapping[str, Sequence[str]]) -> int:
         Progress(sum(map(len, days.values())), "starting") as progress,
         databases.open_session() as session,
     ):
-        store = ReadOnlyStore(settings.output_root(), Path(scratch))
+        store = read_only(open_store(), Path(scratch))
         try:
             for each in found:
                 _check(each, days[each.dataset], store, session, progress, request)
@@ -103,7 +105,7 @@ def check(request: Request, days: Mapping[str, Sequence[str]]) -> int:
 def _check(
     found: _Found,
     days: Sequence[str],
-    store: ReadOnlyStore,
+    store: Store,
     session: Session,
     progress: Progress,
     request: Request,

@@ -9,10 +9,11 @@ from exporter_pipelines.cli.export_arguments import Request
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.day_window import DayWindow
 from exporter_pipelines.contracts.source import NotComparedError
+from exporter_pipelines.contracts.store import Store
 from exporter_pipelines.defs_files import Definitions
 from exporter_pipelines.engine.day_record import day_record
 from exporter_pipelines.errors import SourceError
-from exporter_pipelines.stores import LocalStore
+from exporter_pipelines.stores.opening import open_store
 
 
 def days_of(request: Request) -> dict[str, list[str]]:
@@ -26,7 +27,7 @@ def days_of(request: Request) -> dict[str, list[str]]:
     definitions = Definitions()
     datasets = [definitions.named(name) for name in request.datasets]
     settings.max_days()  # raises before anything is exported
-    store = LocalStore(settings.output_root())
+    store = open_store()
     if not request.check_only:
         output_folder.require(store)
     days = {each.name: request.days for each in datasets}
@@ -40,7 +41,7 @@ def days_of(request: Request) -> dict[str, list[str]]:
     return days
 
 
-def _in_state(store: LocalStore, dataset: str, request: Request) -> set[str]:
+def _in_state(store: Store, dataset: str, request: Request) -> set[str]:
     wanted: set[str] = set()
     if "missing" in request.only:
         wanted |= set(request.days).difference(store.published_days(dataset))
@@ -51,7 +52,7 @@ def _in_state(store: LocalStore, dataset: str, request: Request) -> set[str]:
     return wanted
 
 
-def held_days(store: LocalStore, dataset: str, days: Iterable[str]) -> set[str]:
+def held_days(store: Store, dataset: str, days: Iterable[str]) -> set[str]:
     """The days that were held since they were last published, from the ledger."""
     known = set(store.recorded_days(dataset)).intersection(days)
     return {day for day in known if day_record(store, dataset, day).last_hold}

@@ -8,9 +8,10 @@ import click
 
 from exporter_pipelines import output_folder, settings
 from exporter_pipelines.cli.arguments import require_known
+from exporter_pipelines.contracts.store import Store
 from exporter_pipelines.engine.kept_days import keep_days
 from exporter_pipelines.errors import ConfigurationError, ExporterError
-from exporter_pipelines.stores import LocalStore
+from exporter_pipelines.stores.opening import open_store
 
 _DAY = click.DateTime(["%Y-%m-%d"])
 
@@ -35,7 +36,7 @@ def keep(dataset: str, first: dt.datetime, last: dt.datetime | None) -> None:
     settings.load_dotenv()
     require_known(dataset)
     try:
-        store = LocalStore(settings.output_root())
+        store = open_store()
         output_folder.require(store)
         days = _days(first.date(), (last or first).date())
         kept = [entry.day or "" for entry in keep_days(store, dataset, days)]
@@ -50,7 +51,7 @@ def keep(dataset: str, first: dt.datetime, last: dt.datetime | None) -> None:
         click.echo("DAGSTER_HOME is not set, so the Dagster UI shows the days as before.")
 
 
-def _record(store: LocalStore, dataset: str, days: list[str]) -> bool:
+def _record(store: Store, dataset: str, days: list[str]) -> bool:
     """Record the kept days in Dagster's history; False when there is none."""
     if settings.dagster_home() is None:
         return False

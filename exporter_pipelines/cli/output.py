@@ -8,7 +8,7 @@ import click
 
 from exporter_pipelines import output_folder, settings
 from exporter_pipelines.errors import ExporterError
-from exporter_pipelines.stores import LocalStore
+from exporter_pipelines.stores.opening import open_store
 
 
 @click.group()
@@ -31,14 +31,13 @@ def adopt() -> None:
     """  # noqa: D301 - click wants the character itself
     settings.load_dotenv()
     try:
-        store = LocalStore(settings.output_root())
+        store = open_store()
         output_folder.remember(store)
     except ExporterError as error:
         raise click.ClickException(str(error)) from None
     home = settings.dagster_home()
     if home is None or not Path(home).is_dir():
-        click.echo(
-            f"{store.root} has its marker. DAGSTER_HOME is not a folder, so nothing else is kept."
-        )
+        marked = f"{store.location} has its marker."
+        click.echo(f"{marked} DAGSTER_HOME is not a folder, so nothing else is kept.")
     else:
-        click.echo(f"Exports go to {store.root} from now on.")
+        click.echo(f"Exports go to {store.location} from now on.")

@@ -14,7 +14,7 @@ from exporter_pipelines.defs_files import Definitions
 from exporter_pipelines.engine.prune import Replaced, apply_prune, plan_prune
 from exporter_pipelines.engine.retention import Removal
 from exporter_pipelines.errors import ExporterError
-from exporter_pipelines.stores import LocalStore
+from exporter_pipelines.stores.opening import open_store
 
 
 @click.command()
@@ -43,7 +43,7 @@ def prune(dataset: str | None, apply: bool, force: bool, as_json: bool) -> None:
     require_known(dataset)
     definitions = Definitions()
     broken = [] if dataset else definitions.broken()
-    store = LocalStore(settings.output_root())
+    store = open_store()
     now = dt.datetime.now(dt.UTC)
     try:
         output_folder.require(store)

@@ -10,7 +10,7 @@ from exporter_pipelines.contracts.day_window import DayWindow
 from exporter_pipelines.defs_files import dataset_named
 from exporter_pipelines.engine.same_source import accept_source
 from exporter_pipelines.errors import ExporterError
-from exporter_pipelines.stores import LocalStore
+from exporter_pipelines.stores.opening import open_store
 
 
 @click.command("accept-source")
@@ -31,7 +31,7 @@ def accept_source_command(dataset: str) -> None:
     require_known(dataset)
     try:
         definition = dataset_named(dataset)
-        store = LocalStore(settings.output_root())
+        store = open_store()
         output_folder.require(store)
         store.adopt(dataset)
         window = DayWindow.of(settings.today().isoformat(), settings.timezone())

@@ -10,8 +10,7 @@ import click
 
 from exporter_pipelines import settings
 from exporter_pipelines.errors import ExporterError, printable
-from exporter_pipelines.stores import LocalStore
-from exporter_pipelines.verification.days import datasets_below
+from exporter_pipelines.stores.opening import open_store
 from exporter_pipelines.verification.report import VerifyFinding, VerifyReport
 from exporter_pipelines.verification.run import Summary, selection_of
 from exporter_pipelines.verification.run import verify as verify_all
@@ -53,7 +52,7 @@ def verify(
     summary = Summary(output="")
     try:
         settings.load_dotenv()
-        summary.output = str(settings.output_root())
+        summary.output = open_store().location
         selection = selection_of(
             datasets,
             _key(day),
@@ -89,9 +88,9 @@ def _history_notes(datasets: tuple[str, ...]) -> list[str]:
     # Imported here, because Dagster takes a second to load.
     from exporter_pipelines.orchestration.upkeep.missing_in_history import missing_in_history
 
-    store = LocalStore(settings.output_root())
+    store = open_store()
     try:
-        missing = missing_in_history(store, datasets or datasets_below(store.root))
+        missing = missing_in_history(store, datasets or store.datasets())
     except Exception as error:  # every storage has its own; the exports were verified
         return [f"Dagster's history cannot be read ({type(error).__name__}): it was not compared."]
     return [

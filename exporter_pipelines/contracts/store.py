@@ -7,15 +7,18 @@ particular store; each one is a package in `stores/`.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Protocol, Self
 
 from exporter_pipelines.contracts.ledger import Entry
+from exporter_pipelines.contracts.output_marker import OutputMarker
 from exporter_pipelines.contracts.retention import Part
 from exporter_pipelines.contracts.staged_day import Staging
+from exporter_pipelines.contracts.structure import Misplaced, Structure
+from exporter_pipelines.contracts.versions import Versions
 
 NewTombstone = Callable[[bytes | None, bytes | None], bytes]
 """(earlier tombstone, published manifest) -> tombstone, the record of a removed day; None: none."""
@@ -73,14 +76,23 @@ class Publication:
 class PublishedDay(Protocol):
     """One generation of a published day; it may have been replaced while this object is open.
 
-    Attributes:
-        path: Where it was published, for messages.
+    Every method may also raise `OutputUnavailableError` when the storage cannot be reached.
     """
 
-    path: Path
+    @property
+    def location(self) -> str:
+        """Where it was published, for messages: a folder or a URL, without a slash at its end."""
+        ...
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether each read is a download. Who reads a file twice makes a local copy first."""
+        ...
 
     def open(self, name: str) -> BinaryIO:
-        """Open a file of the day for reading; the caller closes it.
+        """Open a file of the day for reading; the caller closes it. The file can be sought.
+
+        Only a file of a store that is not remote has a descriptor.
 
         Raises:
             FileNotFoundError: there is no file of this name.
@@ -97,6 +109,13 @@ class PublishedDay(Protocol):
 
     def names(self) -> list[str]:
         """All names in the day's folder, sorted."""
+        ...
+
+    def irregular(self, name: str = "") -> Misplaced | None:
+        """What is wrong with the place of a file; without a name, of the day itself.
+
+        Only what the storage knows, such as permissions; the content is not read.
+        """
         ...
 
     def is_current(self) -> bool:
@@ -129,6 +148,11 @@ class Store(Protocol):
         """Where the exports are, for messages. Never holds a secret."""
         ...
 
+    @property
+    def is_remote(self) -> bool:
+        """Whether each read is a download; see `PublishedDay.is_remote`."""
+        ...
+
     def begin(self, dataset: str, day: str) -> Staging:
         """Begin an attempt at a day, after removing abandoned attempts; a context manager."""
         ...
@@ -147,7 +171,7 @@ class Store(Protocol):
         """
         ...
 
-    def hold(self, staging: Staging, quarantine: str) -> Path:
+    def hold(self, staging: Staging, quarantine: str) -> str:
         """Keep the rejected rows of a day that is not published, and return where they are."""
         ...
 
@@ -172,6 +196,10 @@ class Store(Protocol):
         """Remove a replaced export; False when it is gone."""
         ...
 
+    def datasets(self) -> list[str]:
+        """Names of the datasets with anything stored, also those of no definition; sorted."""
+        ...
+
     def published_days(self, dataset: str) -> list[str]:
         """Days with a published export, oldest first."""
         ...
@@ -181,7 +209,16 @@ class Store(Protocol):
         ...
 
     def quarantine_files(self, dataset: str, day: str) -> list[str]:
-        """Names of the quarantine files of a day, sorted."""
+        """Names of the quarantine files of a day, sorted.
+
+        Raises:
+            FileNotFoundError: there are none.
+            OSError: they may not be read, or are behind a symbolic link (ELOOP).
+        """
+        ...
+
+    def quarantine_times(self, dataset: str, day: str) -> Mapping[str, int]:
+        """Name -> when the quarantine file was written, in nanoseconds; raises like the names."""
         ...
 
     def open_quarantine(self, dataset: str, day: str, name: str) -> BinaryIO:
@@ -217,11 +254,13 @@ class Store(Protocol):
         """
         ...
 
-    def day_folder(self, dataset: str, day: str) -> Path:
-        """Where a day is, or would be, published."""
+    # Places and sizes
+
+    def day_location(self, dataset: str, day: str) -> str:
+        """Where a day is, or would be, published: a folder or a URL that readers may use."""
         ...
 
-    def quarantine_folder(self, dataset: str, day: str) -> Path:
+    def quarantine_location(self, dataset: str, day: str) -> str:
         """Where the rejected rows of a day are, or would be, kept."""
         ...
 
@@ -257,12 +296,91 @@ class Store(Protocol):
         """Days with entries in the ledger, oldest first."""
         ...
 
+    def recorded_datasets(self) -> list[str]:
+        """Names of the datasets with a ledger, sorted."""
+        ...
+
+    def has_ledger(self, dataset: str) -> bool:
+        """Whether the ledger of a dataset was begun, and its published days were adopted."""
+        ...
+
+    def may_read_ledger(self, dataset: str) -> bool:
+        """Whether this user may read the ledger, which only the user who exports may."""
+        ...
+
+    def read_ledger(self, dataset: str, day: str | None) -> tuple[Sequence[Entry], int]:
+        """`entries`, and the number of lines or objects that are not entries."""
+        ...
+
+    def ledger_path(self, dataset: str, day: str | None) -> str:
+        """Where the ledger of a day or of a dataset is, relative to the root; for messages."""
+        ...
+
     def salted(self, text: str) -> str:
         """A hash of a text that cannot be compared with hashes of another output folder."""
+        ...
+
+    # The output as a whole
+
+    def exists(self) -> bool:
+        """Whether there is anything at all: the folder, or an object of it."""
+        ...
+
+    def read_marker(self) -> OutputMarker | None:
+        """The marker; None when there is none."""
+        ...
+
+    def create_marker(self) -> OutputMarker:
+        """The marker, which is created if there is none. Of two processes, one creates it."""
+        ...
+
+    def require_writable(self) -> None:
+        """Raise `OutputUnavailableError` if exports cannot be written; they need not exist yet."""
+        ...
+
+    def free_bytes(self) -> int | None:
+        """Free space; None when it has no limit."""
+        ...
+
+    def structure(self, dataset: str) -> Structure:
+        """The places of a dataset, outside of its days, and what is wrong with them."""
+        ...
+
+    def misplaced_quarantine(
+        self, dataset: str, day: str, names: re.Pattern[str]
+    ) -> Sequence[Misplaced]:
+        """What is wrong with the place of the rejected rows of a day.
+
+        Args:
+            dataset, day: The day.
+            names: Matches the names of quarantine files of the day.
+        """
+        ...
+
+    # What else is kept with the exports
+
+    def read_report(self, day: str | None) -> bytes | None:
+        """The page of the export report of a day; None: the newest. None when there is none."""
+        ...
+
+    def write_report(self, day: str | None, content: bytes) -> str:
+        """Create or replace a page of the export report, and return where it is."""
+        ...
+
+    def report_location(self, day: str | None) -> str:
+        """Where a page of the export report is, or would be."""
+        ...
+
+    def versions(self, name: str) -> Versions:
+        """The versions of a training set."""
         ...
 
     # Upkeep
 
     def clean_up(self, dataset: str) -> None:
         """Remove abandoned attempts, and replaced days that are no longer kept for readers."""
+        ...
+
+    def dead_attempts(self, dataset: str) -> list[str]:
+        """What killed runs left, which `clean_up` removes."""
         ...

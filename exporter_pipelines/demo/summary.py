@@ -64,11 +64,11 @@ def _print_sample(store: LocalStore, dataset: str, day: str) -> None:
         return
     with store.published_day(dataset, day) as folder:
         name = Manifest.from_json(manifest).files[0].path
-        print(f"First lines of {folder.path / name}:")
+        print(f"First lines of {folder.location}/{name}:")
         with folder.open(name) as file, gzip.open(file, "rt", encoding="utf-8") as lines:
             for line in islice(lines, 3):
                 print(f"  {line.rstrip()[:240]}")
-        print(f"\nFirst lines of {folder.path / MANIFEST_NAME}:")
+        print(f"\nFirst lines of {folder.location}/{MANIFEST_NAME}:")
     for line in manifest.decode().splitlines()[:24]:
         print(f"  {line}")
     print()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 from exporter_pipelines.contracts.dataset import Dataset
@@ -49,7 +48,7 @@ class DayWriter(Protocol):
         """Publish a day and return its manifest. Raises as `engine.publish.publish` does."""
         ...
 
-    def hold(self, judged: JudgedDay) -> Path | None:
+    def hold(self, judged: JudgedDay) -> str | None:
         """Keep the quarantine of a held day, and return where it is; None when there is none."""
         ...
 
@@ -72,7 +71,7 @@ class StoreWriter:
         """See `DayWriter`."""
         return publish(self._store, judged)
 
-    def hold(self, judged: JudgedDay) -> Path | None:
+    def hold(self, judged: JudgedDay) -> str | None:
         """See `DayWriter`."""
         return hold(self._store, judged)
 
@@ -96,7 +95,7 @@ class DayOutcome:
     day: str
     verdicts: Sequence[Verdict]
     manifest: Manifest | None
-    quarantine: Path | None
+    quarantine: str | None
     kept: str = ""
     published_at: str = ""
 
@@ -250,9 +249,9 @@ def judge_staged(
     return JudgedDay(staged, verdicts, loss, source, sample)
 
 
-def _quarantine(staged: StagedDay, store: Store) -> Path | None:
+def _quarantine(staged: StagedDay, store: Store) -> str | None:
     """Where the rejected rows of a published day are."""
     if staged.quarantine is None:
         return None
-    folder = store.quarantine_folder(staged.dataset.name, staged.window.day)
-    return folder / staged.quarantine.name
+    folder = store.quarantine_location(staged.dataset.name, staged.window.day)
+    return f"{folder}/{staged.quarantine.name}"

@@ -1,8 +1,9 @@
-"""The sha256 of a file, read in pieces."""
+"""Size and sha256 of an open file."""
 
 from __future__ import annotations
 
 import hashlib
+import io
 from typing import BinaryIO
 
 _PIECE_BYTES = 1024 * 1024
@@ -15,3 +16,10 @@ def size_and_sha256(file: BinaryIO) -> tuple[int, str]:
         size += len(piece)
         digest.update(piece)
     return size, digest.hexdigest()
+
+
+def size_of(file: BinaryIO) -> int:
+    """Bytes of an open file, which is at its beginning afterwards."""
+    size = file.seek(0, io.SEEK_END)
+    file.seek(0)
+    return size

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import os
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +19,7 @@ from exporter_pipelines.contracts.manifest import (
 from exporter_pipelines.contracts.row_schema import Column, RowSchema
 from exporter_pipelines.contracts.store import PublishedDay, Store
 from exporter_pipelines.contracts.strict import first_problem
-from exporter_pipelines.engine.hashing import size_and_sha256
+from exporter_pipelines.engine.verified_files import VerifiedFiles, verified_files
 from exporter_pipelines.errors import (
     ColumnMismatchError,
     DayNotPublishedError,
@@ -29,9 +27,6 @@ from exporter_pipelines.errors import (
 )
 from exporter_pipelines.formats import compression_named, format_named, outer_compression
 from exporter_pipelines.stores.local.files import translate_os_errors
-
-_MAX_OPEN_FILES = 64
-"""Most files of a day that stay open while it is read; a process may usually open 1,024."""
 
 _TYPES = {
     "int64": pa.int64(),
@@ -57,7 +52,7 @@ def read_manifest(store: Store, dataset: str, day: str) -> Manifest:
 
 
 def _published(store: Store, dataset: str, day: str) -> PublishedDay:
-    with translate_os_errors(store.day_folder(dataset, day), "read"):
+    with translate_os_errors(Path(store.day_location(dataset, day)), "read"):
         try:
             return store.published_day(dataset, day)
         except (FileNotFoundError, NotADirectoryError):
@@ -72,7 +67,7 @@ def _not_published(store: Store, dataset: str, day: str) -> DayNotPublishedError
 
 
 def _manifest_bytes(store: Store, folder: PublishedDay, dataset: str, day: str) -> bytes:
-    with translate_os_errors(folder.path / MANIFEST_NAME, "read"):
+    with translate_os_errors(Path(folder.location, MANIFEST_NAME), "read"):
         try:
             return folder.read_small(MANIFEST_NAME)
         except FileNotFoundError:
@@ -94,8 +89,8 @@ def _parsed(data: bytes, dataset: str, day: str) -> Manifest:
 def open_day(store: Store, dataset: str, day: str) -> pa.RecordBatchReader:
     """The rows of a published day, in bounded batches.
 
-    Files are opened, hashed and then decoded through the same descriptor, so a replacement of the
-    day in the meantime does not affect the reader. JSON columns are text.
+    A replacement of the day in the meantime does not affect the reader (`engine.verified_files`).
+    JSON columns are text.
 
     Returns:
         A reader in the schema of the manifest. The files are closed when it is read to its end or
@@ -111,7 +106,7 @@ def open_day(store: Store, dataset: str, day: str) -> pa.RecordBatchReader:
         folder = _published(store, dataset, day)
         try:
             manifest = _parsed(_manifest_bytes(store, folder, dataset, day), dataset, day)
-            files = _VerifiedFiles(folder, manifest)
+            files = verified_files(folder, manifest)
         except PublishedDayDamagedError:
             # If the day was replaced, its old folder may have been removed: read the new one.
             current = folder.is_current()
@@ -201,103 +196,7 @@ def _with_all_columns(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatc
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
-class _VerifiedFiles:
-    """The files of one generation of a day, each read once and verified.
-
-    The first files stay open, so that a reader that takes hours still has them. A day may have
-    more files than a process may open. The others are opened again through the folder, which
-    exists for a grace period after the day is replaced; a file that has changed is refused.
-    """
-
-    def __init__(self, folder: PublishedDay, manifest: Manifest) -> None:
-        self._entries = manifest.files
-        self._opened: list[BinaryIO] = []
-        self._identities: list[tuple[int, ...]] = []
-        self._folder: PublishedDay | None = folder
-        try:
-            for entry in self._entries:
-                file = _open(folder, entry)
-                stays_open = len(self._opened) < _MAX_OPEN_FILES
-                if stays_open:
-                    self._opened.append(file)
-                try:
-                    _verify(file, entry, folder.path)
-                    self._identities.append(_identity(file))
-                finally:
-                    if not stays_open:
-                        file.close()
-        except BaseException:
-            self._folder = None  # the caller closes it
-            self.close()
-            raise
-        if len(self._opened) == len(self._entries):
-            folder.close()
-            self._folder = None
-
-    def __iter__(self) -> Iterator[tuple[DataFile, BinaryIO]]:
-        """Each file with its entry; it is closed when the next one is requested."""
-        for number, entry in enumerate(self._entries):
-            file = self._opened[number] if number < len(self._opened) else self._reopen(number)
-            with file:
-                yield entry, file
-
-    def close(self) -> None:
-        """Close all files and the folder."""
-        for file in self._opened:
-            file.close()
-        if self._folder:
-            self._folder.close()
-
-    def _reopen(self, number: int) -> BinaryIO:
-        assert self._folder is not None
-        entry = self._entries[number]
-        file = _open(self._folder, entry)
-        if _identity(file) != self._identities[number]:
-            file.close()
-            raise PublishedDayDamagedError(
-                f"{self._folder.path / entry.path} was changed while it was read.",
-                "Export the day again.",
-            )
-        return file
-
-
-def _identity(file: BinaryIO) -> tuple[int, ...]:
-    facts = os.fstat(file.fileno())
-    return facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns
-
-
-def _open(folder: PublishedDay, entry: DataFile) -> BinaryIO:
-    path = folder.path / entry.path
-    with translate_os_errors(path, "read"):
-        try:
-            return folder.open(entry.path)
-        except FileNotFoundError:
-            replaced = "" if folder.is_current() else " The day was replaced while it was read."
-            raise PublishedDayDamagedError(
-                f"{path} is missing, but its manifest names it.{replaced}",
-                "Read it again." if replaced else "Export the day again.",
-            ) from None
-        except OSError as error:
-            if error.errno != errno.EINVAL:
-                raise
-            raise PublishedDayDamagedError(
-                f"{folder.path}: the manifest names {entry.path!r}, which is not a file in it.",
-                "Export the day again.",
-            ) from None
-
-
-def _verify(file: BinaryIO, entry: DataFile, folder: Path) -> None:
-    path = folder / entry.path
-    with translate_os_errors(path, "read"):
-        _, sha256 = size_and_sha256(file)
-    if sha256 != entry.sha256:
-        raise PublishedDayDamagedError(
-            f"{path} does not have the sha256 of its manifest.", "Export the day again."
-        )
-    file.seek(0)
-
-
-def _batches(schema: RowSchema, files: _VerifiedFiles) -> Iterator[pa.RecordBatch]:
+def _batches(schema: RowSchema, files: VerifiedFiles) -> Iterator[pa.RecordBatch]:
     try:
         for entry, file in files:
             yield from decoded(file, entry, schema)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from exporter_pipelines import __version__
 from exporter_pipelines.contracts.ledger import Entry, source_state
@@ -103,7 +102,7 @@ def publish(store: Store, judged: JudgedDay) -> Manifest:
     return manifest
 
 
-def hold(store: Store, judged: JudgedDay) -> Path | None:
+def hold(store: Store, judged: JudgedDay) -> str | None:
     """Keep a held day's quarantine and record the hold; the published export is not changed.
 
     Returns:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import BinaryIO
 
 from exporter_pipelines.contracts.dataset import Dataset
@@ -51,7 +50,7 @@ class Repair:
     rule: str
     column: str | None
     days: list[RepairDay] = field(default_factory=list)
-    unreadable: list[Path] = field(default_factory=list)
+    unreadable: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
         at = f" ({self.column})" if self.column else ""
@@ -95,7 +94,8 @@ def _search_day(
     store: Store, repair: Repair, day: str, seen: set[tuple[str, str | None]]
 ) -> RepairDay:
     manifest = Manifest.if_readable(store.read_manifest(repair.dataset, day))
-    named = Path(manifest.quarantine.path).name if manifest and manifest.quarantine else None
+    entry = manifest.quarantine if manifest else None
+    named = entry.path.rpartition("/")[2] if entry else None
     files = _count_files(store, repair, day, seen)
     published = files.pop(named, None) if named else None
     if published is None and manifest:
@@ -113,7 +113,7 @@ def _count_files(
     store: Store, repair: Repair, day: str, seen: set[tuple[str, str | None]]
 ) -> dict[str, int | None]:
     """File -> rows that the rule rejected; None for one that cannot be read."""
-    folder = store.quarantine_folder(repair.dataset, day)
+    folder = store.quarantine_location(repair.dataset, day)
     counts: dict[str, int | None] = {}
     try:
         listed = store.quarantine_files(repair.dataset, day)
@@ -130,7 +130,7 @@ def _count_files(
             continue  # an export removed it in the meantime
         except Exception:  # every library has its own; the text may hold a row
             counts[name] = None
-            repair.unreadable.append(folder / name)
+            repair.unreadable.append(f"{folder}/{name}")
     return counts
 
 

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 import dagster as dg
 from starlette.requests import HTTPConnection
 
+from exporter_pipelines.contracts.store import Store
 from exporter_pipelines.defs_files import Definitions
 from exporter_pipelines.orchestration.dagster_internals.web_server import Workspace
 from exporter_pipelines.service.access import Access
 from exporter_pipelines.service.limits import Slots
-from exporter_pipelines.stores import LocalStore
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class ServiceContext:
     """
 
     workspace: Workspace
-    store: LocalStore
+    store: Store
     options: ServeOptions = ServeOptions()
     range_streams: Slots = field(default_factory=lambda: Slots(per_user=2, in_all=20))
     event_streams: Slots = field(default_factory=lambda: Slots(per_user=100, in_all=100))

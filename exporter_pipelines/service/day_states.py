@@ -6,11 +6,11 @@ from collections.abc import Iterable
 
 import dagster as dg
 
+from exporter_pipelines.contracts.store import Store
 from exporter_pipelines.engine.day_record import day_record
 from exporter_pipelines.orchestration.dagster_internals.unfinished_days import unfinished_statuses
 from exporter_pipelines.service.context import ServiceContext
 from exporter_pipelines.service.models import StoredState
-from exporter_pipelines.stores import LocalStore
 
 _ENDED = (
     dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED,
@@ -46,7 +46,7 @@ def day_states(
     return {day: state(day) for day in wanted}
 
 
-def held_days(store: LocalStore, dataset: str, days: Iterable[str]) -> set[str]:
+def held_days(store: Store, dataset: str, days: Iterable[str]) -> set[str]:
     """The days that were held since they were last published, from the ledger."""
     known = set(store.recorded_days(dataset)).intersection(days)
     return {day for day in known if day_record(store, dataset, day).last_hold}

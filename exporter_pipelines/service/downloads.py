@@ -7,7 +7,6 @@ of the output folder are opened (`files`).
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -47,9 +46,9 @@ class Part:
         if isinstance(self.content, bytes):
             yield self.content[start:end]
             return
-        descriptor = self.content.fileno()
+        self.content.seek(start)
         while start < end:
-            block = os.pread(descriptor, min(_BLOCK, end - start), start)
+            block = self.content.read(min(_BLOCK, end - start))
             if not block:
                 raise PublishedDayDamagedError("A file became shorter while it was sent.")
             start += len(block)

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from exporter_pipelines.contracts.manifest import Manifest
+from exporter_pipelines.contracts.store import Store
 from exporter_pipelines.service.export_models import (
     ExportConfig,
     ExportMetadata,
@@ -21,7 +22,6 @@ from exporter_pipelines.service.export_models import (
 )
 from exporter_pipelines.service.models import Export, ExportState, ExportSummary
 from exporter_pipelines.service.watching import ENDED
-from exporter_pipelines.stores import LocalStore
 
 _STATUSES: dict[ExportState, Status] = {
     "pending": "pending", "running": "running", "completed": "completed",
@@ -44,9 +44,7 @@ class _Facts:
     metrics: Mapping[str, float]
 
 
-def metadata_of(
-    store: LocalStore, export: Export, config: ExportConfig | None = None
-) -> ExportMetadata:
+def metadata_of(store: Store, export: Export, config: ExportConfig | None = None) -> ExportMetadata:
     """The six fields; null before the export has ended, and if none of its days is published.
 
     Reads the manifest of each day. Blocks.
@@ -65,7 +63,7 @@ def metadata_of(
     )
 
 
-def brief_metadata_of(store: LocalStore, export: Export) -> ExportMetadata:
+def brief_metadata_of(store: Store, export: Export) -> ExportMetadata:
     """The same for a list: of an export of many days, only what needs no manifest."""
     if len(export.results) <= _MOST_MANIFESTS or export.status not in ENDED:
         return metadata_of(store, export)
@@ -159,7 +157,7 @@ def _is_percentage(name: str) -> bool:
     return name.partition(".")[0].endswith("_pct")
 
 
-def _facts(store: LocalStore, dataset: str, day: str) -> _Facts | None:
+def _facts(store: Store, dataset: str, day: str) -> _Facts | None:
     content = store.read_manifest(dataset, day)
     manifest = Manifest.if_readable(content)
     if manifest is None:

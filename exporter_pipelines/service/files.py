@@ -8,7 +8,6 @@ followed. A name in a request is compared with those that exist, and never becom
 from __future__ import annotations
 
 import errno
-import os
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from typing import BinaryIO, TypeVar
 
 from exporter_pipelines.contracts.manifest import MANIFEST_NAME, DataFile, Manifest
 from exporter_pipelines.contracts.store import PublishedDay, Store, generation_of
+from exporter_pipelines.engine.hashing import size_of
 from exporter_pipelines.errors import (
     DayNotPublishedError,
     OutputUnavailableError,
@@ -55,7 +55,7 @@ class OpenDay:
         except OSError as error:
             _refuse_if_too_many_are_open(error)
             raise _damaged(self.manifest, f"{file.path} cannot be opened", error) from None
-        size = os.fstat(opened.fileno()).st_size
+        size = size_of(opened)
         if size != file.size_bytes:
             opened.close()
             raise _damaged(self.manifest, f"{file.path} has {size:,} bytes")
@@ -127,13 +127,13 @@ def quarantine_file(store: Store, dataset: str, day: str, name: str = "") -> Dow
                 each: stack.enter_context(store.open_quarantine(dataset, day, each))
                 for each in ([name] if name else names)
             }
+            times = store.quarantine_times(dataset, day)
         except OSError as error:
             raise _unreadable(f"the rejected rows of {dataset} {day}", error) from None
-        facts = {each: os.fstat(file.fileno()) for each, file in files.items()}
-        newest = max(files, key=lambda each: facts[each].st_mtime_ns)
-        part = Part(facts[newest].st_size, files[newest])
+        newest = max(files, key=lambda each: times.get(each, 0))
+        part = Part(size_of(files[newest]), files[newest])
         # Such a file is never written again, so that its name identifies its content.
-        version = f"{newest}-{facts[newest].st_mtime_ns}"
+        version = f"{newest}-{times.get(newest, 0)}"
         return Download(newest, [part], version, "", stack.pop_all())
 
 

@@ -22,7 +22,6 @@ from starlette.requests import HTTPConnection
 from exporter_pipelines.orchestration.dagster_internals.health import daemons
 from exporter_pipelines.service.context import ServiceContext
 from exporter_pipelines.service.run_totals import DatasetTotals, RunTotals
-from exporter_pipelines.stores.local.inspection import free_bytes
 
 _RUN_STATES = {
     "queued": dg.DagsterRunStatus.QUEUED,
@@ -74,11 +73,12 @@ class ServiceCollector(Collector):
                 moment = dt.datetime.fromisoformat(days[-1]).replace(tzinfo=dt.UTC)
                 newest.add_metric([dataset], moment.timestamp())
         yield newest
-        yield GaugeMetricFamily(
-            "exporter_output_free_bytes",
-            "Free space on the disk of the output folder.",
-            value=free_bytes(self._context.store.root),
-        )
+        if (free := self._context.store.free_bytes()) is not None:
+            yield GaugeMetricFamily(
+                "exporter_output_free_bytes",
+                "Free space on the disk of the output folder.",
+                value=free,
+            )
 
     def _dagster(self) -> Iterator[Metric]:
         runs = GaugeMetricFamily("exporter_runs", "Runs by state.", labels=["state"])

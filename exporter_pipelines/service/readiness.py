@@ -10,7 +10,6 @@ from exporter_pipelines import output_folder
 from exporter_pipelines.errors import ExporterError
 from exporter_pipelines.orchestration.dagster_internals.health import code_locations, daemons
 from exporter_pipelines.service.context import ServiceContext
-from exporter_pipelines.stores.local.inspection import require_writable
 
 OK = "ok"
 _FRESH_S = 2.0
@@ -53,7 +52,7 @@ class ReadinessChecks:
         self._context.instance.get_runs_count()
 
     def _check_output(self) -> str | None:
-        require_writable(self._context.store.root)
+        self._context.store.require_writable()
         return output_folder.problem(self._context.store)
 
 

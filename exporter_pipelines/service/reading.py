@@ -13,7 +13,6 @@ from typing import TypeVar, cast
 
 import dagster as dg
 
-from exporter_pipelines import settings
 from exporter_pipelines.errors import ConfigurationError, HistoryUnavailableError
 from exporter_pipelines.orchestration.dagster_internals.web_server import UserWebserver, Workspace
 from exporter_pipelines.orchestration.exports.command_instance import instance_of_command
@@ -23,7 +22,7 @@ from exporter_pipelines.service.exports import Exports
 from exporter_pipelines.service.history import History, HistoryQuery
 from exporter_pipelines.service.models import Export, ExportSummary
 from exporter_pipelines.service.problems import Problem
-from exporter_pipelines.stores import LocalStore
+from exporter_pipelines.stores.opening import open_store
 
 _PAGE = 100
 _T = TypeVar("_T")
@@ -70,7 +69,7 @@ def export_reader() -> Iterator[ExportReader]:
     silence_all()
     with instance_of_command() as instance:
         workspace = cast(Workspace, _HistoryOnly(instance))
-        yield ExportReader(ServiceContext(workspace, LocalStore(settings.output_root())))
+        yield ExportReader(ServiceContext(workspace, open_store()))
 
 
 @dataclass(frozen=True)

@@ -12,13 +12,12 @@ from pathlib import Path
 import dagster as dg
 import uvicorn
 
-from exporter_pipelines import settings
 from exporter_pipelines.orchestration.dagster_internals.web_server import open_workspace
 from exporter_pipelines.service.access import Access
 from exporter_pipelines.service.app import create_app
 from exporter_pipelines.service.context import ServeOptions, ServiceContext
 from exporter_pipelines.service.limits import allow_many_open_files
-from exporter_pipelines.stores import LocalStore
+from exporter_pipelines.stores.opening import open_store
 
 _MAX_HEAD_BYTES = 32 * 1024
 _MAX_MESSAGE_BYTES = 64 * 1024
@@ -49,7 +48,7 @@ def serve(
         dg.DagsterInstance.get() as instance,
         open_workspace(instance, workspace_file) as workspace,
     ):
-        store = LocalStore(settings.output_root())
+        store = open_store()
         context = ServiceContext(workspace, store, options, access=access)
         Server(configuration(context), up).run([listener])
 

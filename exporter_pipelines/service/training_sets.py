@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import ExitStack
 from pathlib import Path
 from typing import BinaryIO
 
 from exporter_pipelines.contracts.manifest import MANIFEST_NAME
 from exporter_pipelines.contracts.training_manifest import TrainingManifest
+from exporter_pipelines.contracts.versions import Version
 from exporter_pipelines.defs_files.training_sets import TrainingSets
+from exporter_pipelines.engine.hashing import size_of
 from exporter_pipelines.errors import (
     DayNotPublishedError,
     PublishedDayDamagedError,
@@ -18,7 +19,6 @@ from exporter_pipelines.errors import (
 from exporter_pipelines.service.context import ServiceContext
 from exporter_pipelines.service.downloads import Download, Part
 from exporter_pipelines.service.models import TrainingSet, TrainingSetSplit
-from exporter_pipelines.stores.local.versions import VersionedFolder
 
 _DESCRIBING = ("README.md", "croissant.json", "sample.jsonl", "templates.parquet", MANIFEST_NAME)
 
@@ -53,8 +53,8 @@ def file_of(context: ServiceContext, name: str, path: str) -> Download:
         PublishedDayDamagedError: the file is not what the manifest says.
     """
     training_set(context, name)
-    folder, manifest = _newest(context, name)
-    if folder is None or manifest is None:
+    version, manifest = _newest(context, name)
+    if version is None or manifest is None:
         raise DayNotPublishedError(
             f"Training set {name!r} was not built yet.", f"Build it: exporter train-set {name}"
         )
@@ -62,8 +62,8 @@ def file_of(context: ServiceContext, name: str, path: str) -> Download:
     if path not in {*data, *_DESCRIBING}:
         raise UnknownNameError("file", path, [*data, *_DESCRIBING])
     with ExitStack() as stack:
-        file = stack.enter_context(_open(folder, path))
-        size = os.fstat(file.fileno()).st_size
+        file = stack.enter_context(_open(name, version, path))
+        size = size_of(file)
         if path in data and size != data[path].size_bytes:
             raise PublishedDayDamagedError(
                 f"{name}: {path} has {size:,} bytes, the manifest names another size.",
@@ -100,24 +100,23 @@ def _described(context: ServiceContext, name: str, problem: str | None) -> Train
     )
 
 
-def _newest(context: ServiceContext, name: str) -> tuple[Path | None, TrainingManifest | None]:
-    folder = VersionedFolder(context.store.root, name).latest()
-    if folder is None:
+def _newest(context: ServiceContext, name: str) -> tuple[Version | None, TrainingManifest | None]:
+    version = context.store.versions(name).newest()
+    if version is None:
         return None, None
     try:
-        content = (folder / MANIFEST_NAME).read_bytes()
+        with version.open(MANIFEST_NAME) as file:
+            return version, TrainingManifest.if_readable(file.read())
     except OSError:
-        return folder, None
-    return folder, TrainingManifest.if_readable(content)
+        return version, None
 
 
-def _open(folder: Path, path: str) -> BinaryIO:
-    """Open a file whose path the manifest or this module names; no link is followed."""
+def _open(name: str, version: Version, path: str) -> BinaryIO:
+    """Open a file whose path the manifest or this module names."""
     try:
-        descriptor = os.open(folder / path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        return version.open(path)
     except OSError as error:
         reason = (error.strerror or type(error).__name__).lower()
         raise PublishedDayDamagedError(
-            f"{folder.parent.name}: {path} cannot be read: {reason}.", "Build the set again."
+            f"{name}: {path} cannot be read: {reason}.", "Build the set again."
         ) from None
-    return os.fdopen(descriptor, "rb")

@@ -90,6 +90,16 @@ def is_of_one_day(name: str) -> bool:
     return name.startswith("date=")
 
 
+def day_path(dataset: str, day: str) -> str:
+    """Where a day is published, relative to the root; a URL ends with it, too."""
+    return str(day_folder(Path(), dataset, day))
+
+
+def quarantine_folder_path(dataset: str, day: str) -> str:
+    """Where the rejected rows of a day are kept, relative to the root."""
+    return str(quarantine_folder(Path(), dataset, day))
+
+
 def day_folder(root: Path, dataset: str, day: str) -> Path:
     """Where a day is published."""
     return dataset_folder(root, dataset) / DATA / day_name(day)

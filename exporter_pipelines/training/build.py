@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from exporter_pipelines import __version__
 from exporter_pipelines.contracts.manifest import MANIFEST_NAME
+from exporter_pipelines.contracts.store import Store
 from exporter_pipelines.contracts.training_manifest import (
     CheckResult,
     SetColumn,
@@ -24,9 +25,8 @@ from exporter_pipelines.contracts.training_manifest import (
     data_version,
 )
 from exporter_pipelines.contracts.training_set import SPLITS, TrainingSetConfig
+from exporter_pipelines.contracts.versions import Versions
 from exporter_pipelines.extras import require
-from exporter_pipelines.stores.local.store import LocalStore
-from exporter_pipelines.stores.local.versions import VersionedFolder
 from exporter_pipelines.training import plan, sql
 from exporter_pipelines.training.cards import write_cards
 from exporter_pipelines.training.checks import Outcome, identity_spaces, open_written, run_checks
@@ -40,6 +40,7 @@ from exporter_pipelines.training.inputs import (
 )
 from exporter_pipelines.training.loghub import write_loghub_csv
 from exporter_pipelines.training.shards import Shard, write_shards
+from exporter_pipelines.training.staleness import manifest_of
 
 _LOCK_WAIT_S = 3600
 _TRIES = 3
@@ -68,19 +69,24 @@ class BuiltSet:
     """A published training set.
 
     Attributes:
-        folder: Of the version.
+        location: Of the version: a folder or a URL.
         manifest: Its manifest.
         unchanged: Whether the version was there already, so nothing was built.
     """
 
-    folder: Path
+    location: str
     manifest: TrainingManifest
     unchanged: bool
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the version, if the output is on a local disk."""
+        return Path(self.location)
 
 
 def build_training_set(
     config: TrainingSetConfig,
-    store: LocalStore,
+    store: Store,
     *,
     threads: int = 1,
     report: Report = _log.info,
@@ -100,7 +106,7 @@ def build_training_set(
             PublishedDayDamagedError, OutputUnavailableError: it cannot be built.
     """
     require("training")
-    versions = VersionedFolder(store.root, config.name)
+    versions = store.versions(config.name)
     with versions.lock(_LOCK_WAIT_S):
         for _ in range(_TRIES):
             inputs = pin(config, store)
@@ -118,29 +124,29 @@ def build_training_set(
     )
 
 
-def _existing(versions: VersionedFolder, version: str) -> BuiltSet | None:
+def _existing(versions: Versions, version: str) -> BuiltSet | None:
     """The newest version, if it is this one and its files have the sizes of its manifest."""
-    folder = versions.version(version[:12])
-    if folder is None or versions.latest() != folder:
+    newest = versions.newest()
+    if newest is None or newest.version != version[:12]:
         return None
     try:
-        manifest = TrainingManifest.if_readable((folder / MANIFEST_NAME).read_bytes())
+        manifest = manifest_of(newest)
         if manifest is None or manifest.data_version != version:
             return None
         for split in manifest.splits.values():
             for file in split.files:
-                if (folder / file.path).stat().st_size != file.size_bytes:
+                if newest.size(file.path) != file.size_bytes:
                     return None
     except OSError:
         return None
-    return BuiltSet(folder, manifest, unchanged=True)
+    return BuiltSet(newest.location, manifest, unchanged=True)
 
 
 def _build(
     config: TrainingSetConfig,
-    store: LocalStore,
+    store: Store,
     inputs: Inputs,
-    versions: VersionedFolder,
+    versions: Versions,
     version: str,
     threads: int,
     report: Report,
@@ -155,13 +161,14 @@ def _build(
             )
         if any(outcome.holds for outcome in outcomes):
             raise TrainingSetHeldError(config.name, outcomes)
-        return BuiltSet(versions.publish(folder, version[:12]), manifest, unchanged=False)
+        published = versions.publish(folder, version[:12])
+        return BuiltSet(published.location, manifest, unchanged=False)
 
 
 def _written(
     connection: duckdb.DuckDBPyConnection,
     config: TrainingSetConfig,
-    store: LocalStore,
+    store: Store,
     inputs: Inputs,
     work: Path,
     folder: Path,
@@ -215,7 +222,7 @@ def _written(
 
 
 def _work_files(
-    config: TrainingSetConfig, store: LocalStore, inputs: Inputs, work: Path
+    config: TrainingSetConfig, store: Store, inputs: Inputs, work: Path
 ) -> tuple[list[Path], dict[str, Sequence[Path]]]:
     (work / "rows").mkdir()
     columns = plan.columns_of_rows(config, inputs)

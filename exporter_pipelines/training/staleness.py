@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from exporter_pipelines.contracts.manifest import MANIFEST_NAME
+from exporter_pipelines.contracts.store import Store
 from exporter_pipelines.contracts.training_manifest import TrainingManifest, data_version
 from exporter_pipelines.contracts.training_set import TrainingSetConfig
-from exporter_pipelines.stores.local.store import LocalStore
-from exporter_pipelines.stores.local.versions import VersionedFolder
+from exporter_pipelines.contracts.versions import Version
 from exporter_pipelines.training.inputs import pin
 
 _LISTED = 10
@@ -38,18 +38,26 @@ class Staleness:
         return f"Since it was built: {shown}{rest}."
 
 
-def newest_manifest(store: LocalStore, name: str) -> TrainingManifest | None:
+def newest_manifest(store: Store, name: str) -> TrainingManifest | None:
     """The manifest of the newest version; None when there is none that can be read."""
-    folder = VersionedFolder(store.root, name).latest()
+    newest = store.versions(name).newest()
     try:
-        return (
-            TrainingManifest.if_readable((folder / MANIFEST_NAME).read_bytes()) if folder else None
-        )
+        return manifest_of(newest) if newest else None
     except OSError:
         return None
 
 
-def staleness(config: TrainingSetConfig, store: LocalStore) -> Staleness | None:
+def manifest_of(version: Version) -> TrainingManifest | None:
+    """The manifest of a version; None when it cannot be understood.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with version.open(MANIFEST_NAME) as file:
+        return TrainingManifest.if_readable(file.read())
+
+
+def staleness(config: TrainingSetConfig, store: Store) -> Staleness | None:
     """Compare the newest version with the published days; None when nothing was built yet.
 
     Raises:

@@ -7,24 +7,19 @@ dropped and the day is read again.
 
 from __future__ import annotations
 
-import os
 import re
-import stat
 from collections import Counter
 from collections.abc import Iterable
-from pathlib import Path
 
 from exporter_pipelines.contracts.dataset import DATASET_NAME
 from exporter_pipelines.contracts.manifest import MANIFEST_NAME, Manifest
-from exporter_pipelines.contracts.store import generation_of
-from exporter_pipelines.stores import LocalStore, layout
-from exporter_pipelines.stores.local.files import FILE_MODE, FOLDER_MODE
-from exporter_pipelines.stores.local.published_day import LocalPublishedDay, content_of
+from exporter_pipelines.contracts.store import PublishedDay, Store, generation_of
+from exporter_pipelines.engine.quarantine import quarantine_pattern
+from exporter_pipelines.stores import layout
 from exporter_pipelines.verification.files import (
     verify_file,
     verify_nulls,
     verify_quarantine,
-    verify_quarantine_folder,
     verify_schema_file,
 )
 from exporter_pipelines.verification.manifest import as_written, contradictions, parse_manifest
@@ -34,21 +29,8 @@ _TRIES = 100
 """Maximum number of attempts for a day that is replaced while it is read."""
 
 
-def datasets_below(root: Path) -> list[str]:
-    """Names of the visible folders in the output folder."""
-    if not root.is_dir():
-        return []
-    return sorted(
-        entry.name
-        for entry in root.iterdir()
-        if not entry.name.startswith(".")
-        and entry.name not in layout.NOT_DATASETS
-        and (entry.is_dir() or entry.is_symlink())
-    )
-
-
 def verify_folders(
-    store: LocalStore, dataset: str, known: Iterable[str]
+    store: Store, dataset: str, known: Iterable[str]
 ) -> tuple[VerifyReport, list[str]]:
     """Check the folders of a dataset.
 
@@ -60,30 +42,26 @@ def verify_folders(
     Returns:
         The findings, and the days with a folder, oldest first.
     """
-    report = VerifyReport(store.root, dataset)
-    home = store.root / dataset
+    report = VerifyReport(dataset)
     if dataset not in known:
         report.add(
             "unknown_dataset",
-            home,
+            dataset,
             "belongs to no dataset of this project",
             "Remove it, or define the dataset that wrote it.",
         )
     if not re.fullmatch(DATASET_NAME, dataset):
         return report, []
-    if not _folder(home, report):
-        return report, []
-    for entry in _entries(home, report):
-        _verify_other_entry(entry, report)
-    days = _days(home / layout.DATA, report)
-    for day in sorted({*_days(home / layout.QUARANTINE, report)} - {*days}):
-        # Held days that were never published.
-        verify_quarantine_folder(store, store.quarantine_folder(dataset, day), day, report)
+    found = store.structure(dataset)
+    report.add_misplaced(*found.misplaced)
+    days = [*found.days]
+    for day in sorted({*found.quarantined_days} - {*days}):  # held days without an export
+        _verify_quarantine_place(store, day, report)
     return report, days
 
 
 def verify_day(
-    store: LocalStore, dataset: str, day: str, *, quick: bool = False
+    store: Store, dataset: str, day: str, *, quick: bool = False
 ) -> tuple[VerifyReport, Manifest | None]:
     """Read a published day again.
 
@@ -98,13 +76,13 @@ def verify_day(
         meantime has neither.
     """
     for _ in range(_TRIES):
-        report = VerifyReport(store.root, dataset, day)
+        report = VerifyReport(dataset, day)
         try:
             folder = store.published_day(dataset, day)
         except FileNotFoundError:
             return report, None
         except OSError as error:
-            report.add_error(store.day_folder(dataset, day), error)
+            report.add_error(layout.day_path(dataset, day), error)
             return report, None
         with folder:
             manifest = _verify_contents(store, folder, report, quick=quick)
@@ -114,16 +92,17 @@ def verify_day(
 
 
 def _verify_contents(
-    store: LocalStore, folder: LocalPublishedDay, report: VerifyReport, *, quick: bool
+    store: Store, folder: PublishedDay, report: VerifyReport, *, quick: bool
 ) -> Manifest | None:
+    day = report.day or ""
+    home = layout.day_path(report.dataset, day)
     try:
         names = folder.names()
     except OSError as error:
-        report.add_error(folder.path, error)
+        report.add_error(home, error)
         return None
-    report.check_mode(folder.path, folder.folder_stat(), FOLDER_MODE)
-    day = layout.day_of(folder.path.name) or ""
-    verify_quarantine_folder(store, store.quarantine_folder(report.dataset, day), day, report)
+    report.add_misplaced(folder.irregular())
+    _verify_quarantine_place(store, day, report)
     manifest = _manifest(folder, report)
     if manifest is None:
         return None
@@ -131,9 +110,9 @@ def _verify_contents(
     for name in names:
         if name not in expected:
             hint = "Remove it; tools that scan data/ read it."
-            report.add("foreign", folder.path / name, "is not in the manifest", hint)
+            report.add("foreign", f"{home}/{name}", "is not in the manifest", hint)
     nulls = [verify_file(folder, manifest, file, report, quick=quick) for file in manifest.files]
-    path = folder.path / MANIFEST_NAME
+    path = f"{home}/{MANIFEST_NAME}"
     if not quick and None not in nulls:
         verify_nulls(path, manifest, sum(filter(None, nulls), Counter()), report)
     verify_schema_file(store, manifest, report)
@@ -142,13 +121,17 @@ def _verify_contents(
     return None if report.failed else manifest
 
 
-def _manifest(folder: LocalPublishedDay, report: VerifyReport) -> Manifest | None:
+def _verify_quarantine_place(store: Store, day: str, report: VerifyReport) -> None:
+    names = quarantine_pattern(report.dataset, day)
+    report.add_misplaced(*store.misplaced_quarantine(report.dataset, day, names))
+
+
+def _manifest(folder: PublishedDay, report: VerifyReport) -> Manifest | None:
     """The manifest, if it is intact; otherwise None, with a finding."""
-    path = folder.path / MANIFEST_NAME
+    path = f"{layout.day_path(report.dataset, report.day or '')}/{MANIFEST_NAME}"
     try:
-        with folder.open(MANIFEST_NAME) as file:
-            report.check_mode(path, os.fstat(file.fileno()), FILE_MODE)
-            data = content_of(file)
+        data = folder.read_small(MANIFEST_NAME)
+        report.add_misplaced(folder.irregular(MANIFEST_NAME))
     except FileNotFoundError:
         report.add("manifest_missing", path, "is missing")
         return None
@@ -171,47 +154,3 @@ def _manifest(folder: LocalPublishedDay, report: VerifyReport) -> Manifest | Non
         message = "has no checksum; an earlier version wrote it"
         report.add("manifest_unsealed", path, message, level="warn")
     return None if wrong else manifest
-
-
-def _folder(path: Path, report: VerifyReport) -> bool:
-    """Whether the path is a folder; adds a finding if it is something else."""
-    try:
-        facts = path.lstat()
-    except FileNotFoundError:
-        return False
-    if stat.S_ISLNK(facts.st_mode):
-        report.add("symbolic_link", path, "is a symbolic link", "Remove it.")
-        return False
-    if not stat.S_ISDIR(facts.st_mode):
-        report.add("foreign", path, "is not a folder", "Remove it.")
-        return False
-    report.check_mode(path, facts, FOLDER_MODE)
-    return True
-
-
-def _entries(folder: Path, report: VerifyReport) -> list[Path]:
-    try:
-        return sorted(folder.iterdir())
-    except OSError as error:
-        report.add_error(folder, error)
-        return []
-
-
-def _verify_other_entry(entry: Path, report: VerifyReport) -> None:
-    """Report unknown folders and links next to `data/`; plain files are allowed."""
-    if entry.is_symlink():
-        if entry.name not in (layout.DATA, layout.QUARANTINE):  # checked separately
-            report.add("symbolic_link", entry, "is a symbolic link", "Remove it.")
-    elif entry.is_dir() and entry.name not in layout.DATASET_FOLDERS:
-        report.add("foreign", entry, "is not a folder of an export", "Remove it.")
-
-
-def _days(folder: Path, report: VerifyReport) -> list[str]:
-    """The days with a folder in `data/` or `quarantine/`; everything else is reported."""
-    days = []
-    for entry in _entries(folder, report) if _folder(folder, report) else []:
-        if day := layout.day_of(entry.name):
-            days.append(day)
-        else:
-            report.add("foreign", entry, "is not a day of an export", "Remove it.")
-    return days

@@ -3,32 +3,28 @@
 from __future__ import annotations
 
 import datetime as dt
-import os
-import stat
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 from typing import BinaryIO
 
 import pyarrow.compute as pc
 
 from exporter_pipelines.contracts.manifest import DataFile, Manifest, Quarantine
-from exporter_pipelines.engine.hashing import size_and_sha256
+from exporter_pipelines.contracts.store import PublishedDay, Store
+from exporter_pipelines.engine.hashing import size_of
 from exporter_pipelines.engine.load import decoded, row_schema
-from exporter_pipelines.engine.quarantine import quarantine_pattern
+from exporter_pipelines.engine.local_copy import HashedFile, hashed
 from exporter_pipelines.engine.retention import read_tombstone
 from exporter_pipelines.engine.whole_dataset import SCHEMA_FILE, stored_nullable
 from exporter_pipelines.formats import compression_of
-from exporter_pipelines.stores import LocalStore
-from exporter_pipelines.stores.local.files import FILE_MODE, FOLDER_MODE, PRIVATE_FILE_MODE
-from exporter_pipelines.stores.local.published_day import LocalPublishedDay, open_folder
+from exporter_pipelines.stores import layout
 from exporter_pipelines.verification.report import VerifyReport
 
 _READ_BYTES = 1024 * 1024
 
 
 def verify_file(
-    folder: LocalPublishedDay,
+    folder: PublishedDay,
     manifest: Manifest,
     entry: DataFile,
     report: VerifyReport,
@@ -40,10 +36,13 @@ def verify_file(
     Returns:
         Column -> nulls in the file; None if its rows were not read.
     """
-    path = folder.path / entry.path
+    path = f"{layout.day_path(manifest.dataset, manifest.partition)}/{entry.path}"
     try:
         with folder.open(entry.path) as file:
-            return _verify_data(file, path, manifest, entry, report, quick=quick)
+            report.add_misplaced(folder.irregular(entry.path))
+            return _verify_data(
+                file, path, manifest, entry, report, quick=quick, is_remote=folder.is_remote
+            )
     except FileNotFoundError:
         report.add("file_missing", path, "is missing, but the manifest names it")
     except OSError as error:
@@ -51,7 +50,7 @@ def verify_file(
     return None
 
 
-def verify_nulls(path: Path, manifest: Manifest, nulls: Counter[str], report: VerifyReport) -> None:
+def verify_nulls(path: str, manifest: Manifest, nulls: Counter[str], report: VerifyReport) -> None:
     """Compare the nulls in all files of a day with its manifest."""
     for column in manifest.columns:
         found, stated = nulls[column.name], column.null_count
@@ -65,33 +64,31 @@ def verify_nulls(path: Path, manifest: Manifest, nulls: Counter[str], report: Ve
 
 def _verify_data(
     file: BinaryIO,
-    path: Path,
+    path: str,
     manifest: Manifest,
     entry: DataFile,
     report: VerifyReport,
     *,
     quick: bool,
+    is_remote: bool,
 ) -> Counter[str] | None:
-    facts = os.fstat(file.fileno())
-    report.check_mode(path, facts, FILE_MODE)
+    size = size_of(file)
     report.files += 1
-    report.size_bytes += facts.st_size
-    if facts.st_size != entry.size_bytes:
-        report.add(
-            "size_differs", path, f"has {facts.st_size:,} bytes instead of {entry.size_bytes:,}"
-        )
+    report.size_bytes += size
+    if size != entry.size_bytes:
+        report.add("size_differs", path, f"has {size:,} bytes instead of {entry.size_bytes:,}")
     elif quick:
         report.rows += entry.record_count
-    elif size_and_sha256(file)[1] != entry.sha256:
-        report.add("content_differs", path, "does not have the sha256 of the manifest")
     else:
-        file.seek(0)
-        return _verify_rows(file, path, manifest, entry, report)
+        with hashed(file, is_remote=is_remote) as content:
+            if content.sha256 == entry.sha256:
+                return _verify_rows(content.file, path, manifest, entry, report)
+        report.add("content_differs", path, "does not have the sha256 of the manifest")
     return None
 
 
 def _verify_rows(
-    file: BinaryIO, path: Path, manifest: Manifest, entry: DataFile, report: VerifyReport
+    file: BinaryIO, path: str, manifest: Manifest, entry: DataFile, report: VerifyReport
 ) -> Counter[str] | None:
     nulls: Counter[str] = Counter()
     try:
@@ -134,14 +131,18 @@ def time_column(manifest: Manifest) -> str | None:
 
 
 def verify_quarantine(
-    store: LocalStore, manifest: Manifest, entry: Quarantine, report: VerifyReport, *, quick: bool
+    store: Store, manifest: Manifest, entry: Quarantine, report: VerifyReport, *, quick: bool
 ) -> None:
     """Check the quarantine file of a manifest: sha256 and rows."""
-    folder = store.quarantine_folder(manifest.dataset, manifest.partition)
-    path = folder / entry.path.rpartition("/")[2]
+    name = entry.path.rpartition("/")[2]
+    path = f"{layout.quarantine_folder_path(manifest.dataset, manifest.partition)}/{name}"
     try:
-        with store.open_quarantine(manifest.dataset, manifest.partition, path.name) as file:
-            _verify_quarantined(file, path, entry, report, quick=quick)
+        with store.open_quarantine(manifest.dataset, manifest.partition, name) as file:
+            report.files += 1
+            report.size_bytes += size_of(file)
+            if not quick:
+                with hashed(file, is_remote=store.is_remote) as content:
+                    _verify_quarantined(content, path, entry, report)
     except FileNotFoundError:
         # Retention may remove rejected rows before their day, and records it first.
         tombstone = read_tombstone(store, manifest.dataset, manifest.partition)
@@ -152,18 +153,13 @@ def verify_quarantine(
 
 
 def _verify_quarantined(
-    file: BinaryIO, path: Path, entry: Quarantine, report: VerifyReport, *, quick: bool
+    content: HashedFile, path: str, entry: Quarantine, report: VerifyReport
 ) -> None:
-    report.files += 1
-    report.size_bytes += os.fstat(file.fileno()).st_size
-    if quick:
-        return
-    if size_and_sha256(file)[1] != entry.sha256:
+    if content.sha256 != entry.sha256:
         report.add("content_differs", path, "does not have the sha256 of the manifest")
         return
-    file.seek(0)
     try:
-        rows = sum(chunk.count(b"\n") for chunk in unpacked(file, path.name))
+        rows = sum(chunk.count(b"\n") for chunk in unpacked(content.file, path))
     except Exception as error:
         report.add("undecodable", path, f"cannot be unpacked ({type(error).__name__})")
         return
@@ -178,36 +174,7 @@ def unpacked(file: BinaryIO, name: str) -> Iterator[bytes]:
             yield chunk
 
 
-def verify_quarantine_folder(
-    store: LocalStore, folder: Path, day: str, report: VerifyReport
-) -> None:
-    """Check names and modes in the quarantine folder of a day."""
-    try:
-        descriptor = open_folder(store.root, folder)
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        report.add_error(folder, error)
-        return
-    names = quarantine_pattern(report.dataset, day)
-    try:
-        report.check_mode(folder, os.fstat(descriptor), FOLDER_MODE)
-        for name in sorted(os.listdir(descriptor)):  # noqa: PTH208 - a descriptor has no path
-            try:
-                facts = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
-            except FileNotFoundError:
-                continue  # an export has removed it
-            if not names.fullmatch(name) or not stat.S_ISREG(facts.st_mode):
-                report.add(
-                    "foreign", folder / name, "is not a quarantine file of an export", "Remove it."
-                )
-            else:
-                report.check_mode(folder / name, facts, PRIVATE_FILE_MODE)
-    finally:
-        os.close(descriptor)
-
-
-def verify_schema_file(store: LocalStore, manifest: Manifest, report: VerifyReport) -> None:
+def verify_schema_file(store: Store, manifest: Manifest, report: VerifyReport) -> None:
     """Check that `schema.arrow` allows the nulls of a day; a file of other columns is no finding.
 
     Two exports of different days may both have written it, each without the nulls of the other.
@@ -220,7 +187,7 @@ def verify_schema_file(store: LocalStore, manifest: Manifest, report: VerifyRepo
         if column.null_count and column.name not in allowed:
             report.add(
                 "schema_differs",
-                store.home(manifest.dataset) / SCHEMA_FILE,
+                f"{manifest.dataset}/{SCHEMA_FILE}",
                 f"says that {column.name!r} is never null, but it is on this day",
                 "Remove it and export any day of the dataset again.",
             )

@@ -6,14 +6,12 @@ is in no history, and a history can be lost.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Iterator
-from pathlib import Path
 
 from exporter_pipelines.contracts.ledger import DayRecord, Entry
+from exporter_pipelines.contracts.store import Store
 from exporter_pipelines.errors import OutputUnavailableError
-from exporter_pipelines.stores import LocalStore, layout
-from exporter_pipelines.stores.local import ledger
+from exporter_pipelines.stores import layout
 from exporter_pipelines.verification.report import VerifyReport
 
 _TRIES = 100
@@ -22,74 +20,58 @@ _TRIES = 100
 _RESTORE = "Restore it from a backup (docs/archive.md), or export the day again."
 
 
-def datasets_in_ledger(store: LocalStore) -> list[str]:
-    """Names of the datasets with a ledger; also of those whose folder was removed."""
-    return ledger.datasets(store.root)
-
-
-def missing_days(store: LocalStore, dataset: str, published: Collection[str]) -> Iterator[str]:
+def missing_days(store: Store, dataset: str, published: Collection[str]) -> Iterator[str]:
     """Days that should be published according to the ledger, but have no folder."""
-    if not is_readable(store, dataset):
+    if not store.may_read_ledger(dataset):
         return
     there = set(published)
-    for day in ledger.days(store.root, dataset):
+    for day in store.recorded_days(dataset):
         if day not in there and _record(store, dataset, day)[0].published:
             yield day
 
 
-def verify_begun(store: LocalStore, dataset: str, report: VerifyReport, *, has_days: bool) -> None:
+def verify_begun(store: Store, dataset: str, report: VerifyReport, *, has_days: bool) -> None:
     """Add a warning for a dataset with days and no ledger, or one that may not be read."""
-    path = ledger_path(store, dataset, None)
-    if not is_readable(store, dataset):
+    path = store.ledger_path(dataset, None)
+    if not store.may_read_ledger(dataset):
         message = "may not be read by this user, so the days were not compared with the ledger"
         report.add("ledger_missing", path, message, "Run it as the user who exports.", level="warn")
-    elif has_days and not ledger.exists(store.root, dataset):
+    elif has_days and not store.has_ledger(dataset):
         message = "does not exist, so missing days cannot be noticed"
         report.add("ledger_missing", path, message, "The next export begins it.", level="warn")
 
 
-def is_readable(store: LocalStore, dataset: str) -> bool:
-    """Whether this user may read the ledger, which only the user who exports may."""
-    path = ledger_path(store, dataset, None)
-    return not path.exists() or os.access(path, os.R_OK)
-
-
-def verify_recorded(store: LocalStore, dataset: str, day: str, report: VerifyReport) -> None:
+def verify_recorded(store: Store, dataset: str, day: str, report: VerifyReport) -> None:
     """Compare one day with its entries in the ledger.
 
     Usually the ledger expects the generation that was read already (`report.generation`). Otherwise
     both are read again, because a run may have published the day in the meantime.
     """
-    if not is_readable(store, dataset):
+    if not store.may_read_ledger(dataset):
         return  # `verify_begun` reports it once for the dataset
     try:
-        entries, damaged = ledger.read(store.root, dataset, day)
+        entries, damaged = store.read_ledger(dataset, day)
         record, generation = DayRecord.of(entries, report.generation), report.generation
         if record.expected != generation or generation is None:
             record, generation, damaged = _settled(store, dataset, day)
     except OutputUnavailableError as error:
         hint = error.hint or "Give this user permission."
-        report.add("unreadable", ledger_path(store, dataset, day), "cannot be read", hint)
+        report.add("unreadable", store.ledger_path(dataset, day), "cannot be read", hint)
         return
     if damaged:
-        path, lines = ledger_path(store, dataset, day), f"{damaged} lines that are not entries"
+        path, lines = store.ledger_path(dataset, day), f"{damaged} lines that are not entries"
         message = f"has {lines}; a write was interrupted, or the file was changed"
         report.add("ledger_damaged", path, message, "", level="warn")
-    folder, expected = store.day_folder(dataset, day), record.published
+    folder, expected = layout.day_path(dataset, day), record.published
     if generation is None and expected:
         report.add("day_missing", folder, f"is missing: {_described(expected)}", _RESTORE)
-    elif generation and not record.entries and not ledger.exists(store.root, dataset):
+    elif generation and not record.entries and not store.has_ledger(dataset):
         return  # `verify_begun` reports it once for the dataset
     elif generation and generation != record.expected:
         _add_other(record, generation, folder, report)
 
 
-def ledger_path(store: LocalStore, dataset: str, day: str | None) -> Path:
-    """The ledger file of a day, or of a dataset."""
-    return layout.ledger_file(store.root, dataset, day)
-
-
-def _add_other(record: DayRecord, generation: str, folder: Path, report: VerifyReport) -> None:
+def _add_other(record: DayRecord, generation: str, folder: str, report: VerifyReport) -> None:
     """Report a published generation that is not the newest one of the ledger."""
     if record.has(generation):
         newest = _described(record.published) if record.published else "it was removed later"
@@ -100,7 +82,7 @@ def _add_other(record: DayRecord, generation: str, folder: Path, report: VerifyR
         report.add("day_unknown", folder, message)
 
 
-def _settled(store: LocalStore, dataset: str, day: str) -> tuple[DayRecord, str | None, int]:
+def _settled(store: Store, dataset: str, day: str) -> tuple[DayRecord, str | None, int]:
     """The record of a day, its generation and the damaged lines, all of the same moment."""
     found = _record(store, dataset, day)
     for _ in range(_TRIES):
@@ -114,9 +96,9 @@ def _settled(store: LocalStore, dataset: str, day: str) -> tuple[DayRecord, str 
     return found
 
 
-def _record(store: LocalStore, dataset: str, day: str) -> tuple[DayRecord, str | None, int]:
+def _record(store: Store, dataset: str, day: str) -> tuple[DayRecord, str | None, int]:
     generation = store.generation(dataset, day)
-    entries, damaged = ledger.read(store.root, dataset, day)
+    entries, damaged = store.read_ledger(dataset, day)
     return DayRecord.of(entries, generation), generation, damaged
 
 

@@ -15,6 +15,7 @@ from exporter_pipelines.contracts.store import Store
 from exporter_pipelines.engine.leak_check import search_rows
 from exporter_pipelines.engine.load import decoded, row_schema
 from exporter_pipelines.extras import require
+from exporter_pipelines.stores import layout
 from exporter_pipelines.verification.report import VerifyReport
 
 
@@ -45,7 +46,7 @@ def verify_privacy(
         MissingExtraError: the packages that this needs are not installed.
         FileNotFoundError: the day was replaced or removed in the meantime.
     """
-    folder = store.day_folder(manifest.dataset, manifest.partition)
+    folder = layout.day_path(manifest.dataset, manifest.partition)
     stated = manifest.privacy
     if stated is None:
         if dataset is not None and dataset.config.privacy is not None:

@@ -5,13 +5,10 @@ Belongs here: the fields of a finding. Does not belong here: checking days (`day
 
 from __future__ import annotations
 
-import errno
-import os
-import stat
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Literal
 
+from exporter_pipelines.contracts.structure import Misplaced
 from exporter_pipelines.errors import printable
 
 KINDS = {
@@ -83,7 +80,6 @@ class VerifyReport:
         generation: `generation_of` the manifest that was read; None if there was none to read.
     """
 
-    root: Path
     dataset: str
     day: str | None = None
     findings: list[VerifyFinding] = field(default_factory=list)
@@ -95,15 +91,18 @@ class VerifyReport:
     def add(
         self,
         kind: str,
-        path: Path,
+        path: str,
         message: str,
         hint: str | None = None,
         *,
         level: Literal["FAIL", "warn"] = "FAIL",
     ) -> None:
-        """Note a finding; the usual hint is to export the day again."""
+        """Note a finding; the usual hint is to export the day again.
+
+        `path` is relative to the output folder.
+        """
         assert kind in KINDS
-        shown = printable(str(path.relative_to(self.root)))
+        shown = printable(path)
         hint = self.export_again if hint is None else hint
         self.findings.append(
             VerifyFinding(
@@ -111,22 +110,14 @@ class VerifyReport:
             )
         )
 
-    def add_error(self, path: Path, error: OSError) -> None:
-        """Note why something could not be opened or read."""
-        if error.errno == errno.ELOOP:
-            self.add("symbolic_link", path, "is a symbolic link, or lies behind one", "Remove it.")
-        elif error.errno in (errno.EINVAL, errno.ENXIO, errno.ENOTDIR):
-            self.add("foreign", path, "is not what should lie there", "Remove it.")
-        else:
-            reason = os.strerror(error.errno) if error.errno else type(error).__name__
-            self.add("unreadable", path, f"cannot be read: {reason}", "Give this user permission.")
+    def add_misplaced(self, *found: Misplaced | None) -> None:
+        """Note what is wrong with places."""
+        for each in filter(None, found):
+            self.add(each.kind, each.path, each.message, each.hint)
 
-    def check_mode(self, path: Path, facts: os.stat_result, expected: int) -> None:
-        """Add a finding for a mode that allows more than expected, or locks out its owner."""
-        mode, needed = stat.S_IMODE(facts.st_mode) & 0o777, expected & 0o500
-        if mode & ~expected or mode & needed != needed:
-            message = f"has mode {mode:04o} instead of {expected:04o}"
-            self.add("mode", path, message, f"chmod {expected:o} it.")
+    def add_error(self, path: str, error: OSError) -> None:
+        """Note why something could not be opened or read."""
+        self.add_misplaced(Misplaced.unopened(path, error))
 
     @property
     def failed(self) -> bool:

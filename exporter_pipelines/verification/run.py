@@ -18,6 +18,7 @@ from exporter_pipelines import databases, output_folder, settings
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.manifest import Manifest
 from exporter_pipelines.contracts.source import Session
+from exporter_pipelines.contracts.store import Store
 from exporter_pipelines.defs_files import Definitions
 from exporter_pipelines.engine.kept_days import source_keeps_no_longer
 from exporter_pipelines.engine.retention import day_removed
@@ -28,14 +29,10 @@ from exporter_pipelines.errors import (
     UnknownNameError,
     printable,
 )
-from exporter_pipelines.stores import LocalStore
-from exporter_pipelines.verification.days import datasets_below, verify_day, verify_folders
-from exporter_pipelines.verification.ledger import (
-    datasets_in_ledger,
-    missing_days,
-    verify_begun,
-    verify_recorded,
-)
+from exporter_pipelines.stores import layout
+from exporter_pipelines.stores.opening import open_store
+from exporter_pipelines.verification.days import verify_day, verify_folders
+from exporter_pipelines.verification.ledger import missing_days, verify_begun, verify_recorded
 from exporter_pipelines.verification.privacy import verify_privacy
 from exporter_pipelines.verification.report import VerifyFinding, VerifyReport
 from exporter_pipelines.verification.source import compare_day
@@ -130,13 +127,13 @@ def verify(selection: Selection, summary: Summary, progress: Progress) -> Iterat
         UnknownNameError: a selected dataset is neither defined nor in the output folder.
         DayNotPublishedError: a single day was selected, and no selected dataset has it.
     """
-    store, began = LocalStore(settings.output_root()), time.monotonic()
+    store, began = open_store(), time.monotonic()
     definitions = Definitions()
     known = set(definitions.exported_names())
     folder = _verify_output_folder(store, summary)
     if folder.findings:
         yield folder
-    found = sorted({*datasets_below(store.root), *datasets_in_ledger(store)})
+    found = sorted({*store.datasets(), *store.recorded_datasets()})
     for name in selection.datasets:
         if name not in {*known, *found}:
             raise UnknownNameError("dataset", name, sorted({*known, *found}))
@@ -174,17 +171,17 @@ def verify(selection: Selection, summary: Summary, progress: Progress) -> Iterat
             yield report
 
 
-def _verify_output_folder(store: LocalStore, summary: Summary) -> VerifyReport:
+def _verify_output_folder(store: Store, summary: Summary) -> VerifyReport:
     """Whether this is the output folder that was exported to before."""
-    report = VerifyReport(store.root, "-")
+    report = VerifyReport("-")
     if problem := output_folder.problem(store):
-        report.add("output_folder", store.root, problem, output_folder.HINT)
+        report.add("output_folder", ".", problem, output_folder.HINT)
         summary.add(report)
     return report
 
 
 def _not_published(
-    store: LocalStore, chosen: tuple[str, ...], found: list[str], day: str
+    store: Store, chosen: tuple[str, ...], found: list[str], day: str
 ) -> DayNotPublishedError:
     """Why a day cannot be verified: retention removed it, or it was never published."""
     for dataset in chosen or found:
@@ -197,16 +194,16 @@ def _not_published(
             )
     of = f" for {', '.join(chosen)}" if chosen else ""
     return DayNotPublishedError(
-        f"{day} is not published in {store.root}{of}.", "It was never exported, or it was held."
+        f"{day} is not published in {store.location}{of}.", "It was never exported, or it was held."
     )
 
 
 def _compare(
-    store: LocalStore, dataset: Dataset, manifest: Manifest, session: Session, report: VerifyReport
+    store: Store, dataset: Dataset, manifest: Manifest, session: Session, report: VerifyReport
 ) -> None:
     """Compare a day with the database; skips a day that was replaced after it was verified."""
     if source_keeps_no_longer(dataset, manifest.partition, settings.today()):
-        folder = store.day_folder(manifest.dataset, manifest.partition)
+        folder = layout.day_path(manifest.dataset, manifest.partition)
         days = dataset.config.source.keeps_days
         message = f"is not compared: the source no longer keeps it (keeps_days: {days})"
         report.add("not_kept", folder, message, "", level="warn")
@@ -216,7 +213,7 @@ def _compare(
 
 
 def _search(
-    store: LocalStore, dataset: Dataset | None, manifest: Manifest, report: VerifyReport
+    store: Store, dataset: Dataset | None, manifest: Manifest, report: VerifyReport
 ) -> None:
     """Search a day for identifiers; skips a day that was replaced after it was verified."""
     with suppress(FileNotFoundError):

@@ -33,6 +33,7 @@ from exporter_pipelines.engine.retention import read_tombstone
 from exporter_pipelines.engine.stage import stage_day
 from exporter_pipelines.errors import printable
 from exporter_pipelines.formats.jsonl import JsonlFormat
+from exporter_pipelines.stores import layout
 from exporter_pipelines.verification.files import unpacked
 from exporter_pipelines.verification.report import VerifyReport
 
@@ -128,9 +129,7 @@ def compare_day(
         rejected = _open_rejected(store, manifest, stack)
         published = _published(store, dataset, manifest, rejected, stack)
         gone = manifest.quarantine is not None and rejected is None
-        current = _staged(
-            store, dataset, manifest, session, staging, report, with_rejected=not gone
-        )
+        current = _staged(dataset, manifest, session, staging, report, with_rejected=not gone)
         if current is None:
             return
         buckets = 1 + manifest.counts.read // _BUCKET_ROWS
@@ -142,7 +141,7 @@ def compare_day(
         names = _names(kinds, (published, current))
     for kind, difference in kinds.items():
         if difference.count:
-            _add_finding(report, kind, difference, names, store, manifest)
+            _add_finding(report, kind, difference, names, manifest)
 
 
 def _published(
@@ -176,7 +175,6 @@ def _open_rejected(store: Store, manifest: Manifest, stack: ExitStack) -> Binary
 
 
 def _staged(
-    store: Store,
     dataset: Dataset,
     manifest: Manifest,
     session: Session,
@@ -196,12 +194,12 @@ def _staged(
         schema = dataset.exported(snapshot.schema)
         columns = [(c.name, c.type) for c in manifest.columns]
         if [(d["name"], d["type"]) for d in (c.described() for c in schema.columns)] != columns:
-            folder = store.day_folder(manifest.dataset, manifest.partition)
+            folder = layout.day_path(manifest.dataset, manifest.partition)
             report.add("source_columns", folder, "has other columns than a new export would have")
             return None
         staged = stage_day(dataset, window, snapshot, staging, run_id="verify")
     if not same_pseudonyms(manifest.privacy, staged.privacy):
-        folder = store.day_folder(manifest.dataset, manifest.partition)
+        folder = layout.day_path(manifest.dataset, manifest.partition)
         message = "has another privacy policy, key or epoch than a new export would have"
         report.add("source_privacy", folder, message)
         return None
@@ -302,7 +300,6 @@ def _add_finding(
     kind: str,
     difference: _Difference,
     names: dict[int, str],
-    store: Store,
     manifest: Manifest,
 ) -> None:
     what = {
@@ -315,5 +312,5 @@ def _add_finding(
     listed = ", ".join(printable(key)[:100] for key in keys)
     rest = difference.count - len(keys)
     more = f" and {rest:,} more" if rest else ""
-    folder = store.day_folder(manifest.dataset, manifest.partition)
+    folder = layout.day_path(manifest.dataset, manifest.partition)
     report.add(kind, folder, f"{what.format(number)}: {listed}{more}")

@@ -129,7 +129,7 @@ class Archive:
         found = {}
         published = self.store.published_days("logs")
         for day in sorted({*published, *missing_days(self.store, "logs", published)}):
-            report = VerifyReport(self.store.root, "logs", day)
+            report = VerifyReport("logs", day)
             verify_recorded(self.store, "logs", day, report)
             for finding in report.findings:
                 if finding.level == "FAIL":

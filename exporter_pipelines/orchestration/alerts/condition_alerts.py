@@ -23,7 +23,7 @@ from exporter_pipelines.orchestration.alerts.memory import Memory, Notifier, can
 from exporter_pipelines.orchestration.alerts.run_alerts import NAME as RUN_ALERTS
 from exporter_pipelines.orchestration.exports.broken_asset import CHECK
 from exporter_pipelines.orchestration.exports.partitions import daily_partitions
-from exporter_pipelines.stores.local.store import LocalStore
+from exporter_pipelines.stores.opening import open_store
 
 NAME = "condition_alerts_sensor"
 
@@ -67,7 +67,7 @@ def _missing(
     context: dg.SensorEvaluationContext, memory: Memory, open_of_runs: set[Incident]
 ) -> Iterator[Message]:
     assert context.repository_def
-    store, partitions = LocalStore(settings.output_root()), daily_partitions()
+    store, partitions = open_store(), daily_partitions()
     found = missing_days(context.instance, context.repository_def, open_of_runs)
     for incident, why in memory.begin(found).items():
         yield _alert(incident, why, _page(incident.subject))

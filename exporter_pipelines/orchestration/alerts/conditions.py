@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator
 
 import dagster as dg
 
 from exporter_pipelines import settings
+from exporter_pipelines.contracts.store import Store
 from exporter_pipelines.defs_files import Definitions, exported_names
 from exporter_pipelines.errors import ExporterError, SourceUnavailableError
 from exporter_pipelines.orchestration.alerts.incidents import Incident
 from exporter_pipelines.orchestration.dagster_internals.schedules_on import days_due
 from exporter_pipelines.orchestration.exports.partitions import daily_partitions
 from exporter_pipelines.sources import open_inspection
-from exporter_pipelines.stores.local.inspection import free_bytes
-from exporter_pipelines.stores.local.store import LocalStore
+from exporter_pipelines.stores.opening import open_store
 
 _GIB = 1024**3
 _TICK_BUDGET_S = 15.0
@@ -34,7 +33,7 @@ def missing_days(
         open_of_runs: Open incidents of runs; a held or failed day is not reported as missing.
     """
     until = time.time() - 60 * settings.alert_missing_after_minutes()
-    store, partitions = LocalStore(settings.output_root()), daily_partitions()
+    store, partitions = open_store(), daily_partitions()
     known = {
         (each.subject, each.day) for each in open_of_runs if each.kind in ("day_held", "run_failed")
     }
@@ -50,7 +49,7 @@ def missing_days(
     return found
 
 
-def is_published(store: LocalStore, dataset: str, day: str) -> bool:
+def is_published(store: Store, dataset: str, day: str) -> bool:
     """Whether the day is published."""
     return store.read_manifest(dataset, day) is not None
 
@@ -100,16 +99,16 @@ def broken_definitions() -> dict[Incident, str]:
 
 
 def low_disk(unresolved: set[Incident]) -> dict[Incident, str]:
-    """The incident if free space at the output folder is below EXPORTER_ALERT_MIN_FREE_GIB.
+    """The incident if free space at the output is limited and below EXPORTER_ALERT_MIN_FREE_GIB.
 
     Args:
         unresolved: Open incidents. An open one is resolved at 10 % above the limit.
     """
-    root, incident = settings.output_root(), Incident("low_disk", "output")
+    store, incident = open_store(), Incident("low_disk", "output")
     limit_gib = settings.alert_min_free_gib()
     enough_gib = limit_gib * (1.1 if incident in unresolved else 1.0)
-    free_gib = free_bytes(root) / _GIB
-    if free_gib >= enough_gib:
+    free = store.free_bytes()
+    if free is None or free / _GIB >= enough_gib:
         return {}
-    folder = os.fspath(root)
-    return {incident: f"{free_gib:.1f} GiB free at {folder}; the limit is {limit_gib:g} GiB."}
+    free_at = f"{free / _GIB:.1f} GiB free at {store.location}"
+    return {incident: f"{free_at}; the limit is {limit_gib:g} GiB."}

@@ -6,7 +6,6 @@ https://docs.dagster.io/guides/test/asset-checks
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -19,6 +18,7 @@ from exporter_pipelines.orchestration.dagster_internals.partitioned_events impor
     check_evaluation,
     newest_materialization,
 )
+from exporter_pipelines.orchestration.exports.metadata import place
 
 _QUARANTINE_CHECKS = ("rejected_rows", "rejection_limits", "required_fields")
 
@@ -58,7 +58,7 @@ def day_evaluations(
     asset: str,
     day: str,
     verdicts: Sequence[Verdict],
-    quarantine: Path | None,
+    quarantine: str | None,
 ) -> Iterable[dg.AssetCheckEvaluation]:
     """Evaluations for one day of a run over a range; an `AssetCheckResult` cannot name its day."""
     key = dg.AssetKey(asset)
@@ -139,7 +139,7 @@ def held_metadata(outcome: DayOutcome) -> dict[str, Any]:
     for verdict in holding:
         shown |= verdict.numbers
     if outcome.quarantine:
-        shown["quarantine"] = dg.MetadataValue.path(str(outcome.quarantine))
+        shown["quarantine"] = place(outcome.quarantine)
     return shown
 
 
@@ -149,14 +149,14 @@ def with_links(text: str) -> dg.MetadataValue | str:
     return text if text_with_links == text else dg.MetadataValue.md(text_with_links)
 
 
-def _metadata(verdict: Verdict, dataset: str, day: str, quarantine: Path | None) -> dict[str, Any]:
+def _metadata(verdict: Verdict, dataset: str, day: str, quarantine: str | None) -> dict[str, Any]:
     """The numbers. For a failed check also why, where the rejected rows are, and what to do."""
     shown: dict[str, Any] = dict(verdict.numbers)
     if verdict.passed:
         return shown
     todo = with_links(action(verdict.check, dataset, [day], held=verdict.holds))
     if quarantine and verdict.check in _QUARANTINE_CHECKS:
-        shown["quarantine"] = dg.MetadataValue.path(str(quarantine))
+        shown["quarantine"] = place(quarantine)
     if verdict.holds:
         shown["what_to_do"] = todo  # the name of `action` in 0.1.0
     return {"reason": linked(verdict.reason), "action": todo, **shown}

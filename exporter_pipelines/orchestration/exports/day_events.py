@@ -81,7 +81,7 @@ class SingleDayEvents:
 
     def published(self, manifest: Manifest, outcome: DayOutcome) -> Iterator[object]:
         """See `DayEvents`."""
-        folder = self._store.day_folder(outcome.dataset, outcome.day)
+        folder = self._store.day_location(outcome.dataset, outcome.day)
         counts = manifest.counts
         done = outcome.kept or (
             f"published {counts.exported:,} of {counts.read:,} rows, {counts.rejected:,} rejected: "

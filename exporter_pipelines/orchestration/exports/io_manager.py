@@ -6,21 +6,21 @@ https://docs.dagster.io/guides/build/io-managers
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import dagster as dg
 import pyarrow as pa
 
-from exporter_pipelines import output_folder, settings
+from exporter_pipelines import output_folder
 from exporter_pipelines.contracts.manifest import Manifest
 from exporter_pipelines.contracts.staged_day import Staging
+from exporter_pipelines.contracts.store import Store
 from exporter_pipelines.engine.load import open_days
 from exporter_pipelines.engine.publish import JudgedDay, hold, publish
 from exporter_pipelines.orchestration.exports.cancelling import cancel_delayed, deliver_cancel
 from exporter_pipelines.orchestration.exports.exit_messages import errors_repeated_at_exit
 from exporter_pipelines.orchestration.exports.run_presence import announce
 from exporter_pipelines.process_memory import prefer_for_oom_kill
-from exporter_pipelines.stores.local.store import LocalStore
+from exporter_pipelines.stores.opening import open_store
 
 
 class ExportIOManager(dg.ConfigurableIOManager):
@@ -41,9 +41,9 @@ class ExportIOManager(dg.ConfigurableIOManager):
             announce(context.instance, context.run.run_id)
             prefer_for_oom_kill()
 
-    def store(self) -> LocalStore:
+    def store(self) -> Store:
         """The store at EXPORTER_OUTPUT_URL, which is read when this is called."""
-        return LocalStore(settings.output_root())
+        return open_store()
 
     def begin(self, dataset: str, day: str) -> Staging:
         """Begin an attempt at a day; see `engine.export_day.DayWriter`."""
@@ -66,7 +66,7 @@ class ExportIOManager(dg.ConfigurableIOManager):
         output_folder.remember_first(self.store(), sample=judged.sample)
         return manifest
 
-    def hold(self, judged: JudgedDay) -> Path | None:
+    def hold(self, judged: JudgedDay) -> str | None:
         """Keep the quarantine of a held day. Delays a cancel like `publish`."""
         with cancel_delayed():
             return hold(self.store(), judged)

@@ -7,7 +7,6 @@ metadata: they may be personal data, and Dagster renders Markdown.
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -69,7 +68,7 @@ def _rejected_by_rule(manifest: Manifest) -> dict[str, int]:
 
 def day_metadata(manifest: Manifest, store: Store) -> dict[str, Any]:
     """Metadata of one published day."""
-    folder = store.day_folder(manifest.dataset, manifest.partition)
+    folder = store.day_location(manifest.dataset, manifest.partition)
     counts, duration_s = manifest.counts, manifest.run.duration_s
     shown: dict[str, Any] = {
         **_data_files(manifest, folder),
@@ -84,16 +83,16 @@ def day_metadata(manifest: Manifest, store: Store) -> dict[str, Any]:
         "duration_s": duration_s,
         "rows_per_s": round(counts.read / duration_s) if duration_s else 0,
         **manifest.data_quality_metrics,
-        "manifest": dg.MetadataValue.path(str(folder / MANIFEST_NAME)),
+        "manifest": place(f"{folder}/{MANIFEST_NAME}"),
         "sha256": ", ".join(file.sha256 for file in manifest.files) or "no data file",
         **_first_plots(manifest),
     }
     if extra := [column.name for column in manifest.columns if column.extra is not None]:
         shown["extra_columns"] = listed(extra)
     if manifest.quarantine:
-        quarantine = store.quarantine_folder(manifest.dataset, manifest.partition)
-        path = quarantine / manifest.quarantine.path.rpartition("/")[2]
-        shown["quarantine"] = dg.MetadataValue.path(str(path))
+        quarantine = store.quarantine_location(manifest.dataset, manifest.partition)
+        name = manifest.quarantine.path.rpartition("/")[2]
+        shown["quarantine"] = place(f"{quarantine}/{name}")
     return shown
 
 
@@ -110,25 +109,29 @@ def _first_plots(manifest: Manifest) -> dict[str, float | int]:
     }
 
 
-def _data_files(manifest: Manifest, folder: Path) -> dict[str, dg.MetadataValue | str]:
-    """Where the day's data is on disk, and where the service hands it out."""
+def _data_files(manifest: Manifest, folder: str) -> dict[str, dg.MetadataValue | str]:
+    """Where the day's data is stored, and where the service hands it out."""
     names, service = [file.path for file in manifest.files], settings.service_url()
     if not names:
         return {"data_file": "none: the day has no rows"}
     if len(names) > 1:
         return {"data_file": f"{len(names)} files: {names[0]} to {names[-1]}"}
-    shown: dict[str, dg.MetadataValue | str] = {
-        "data_file": dg.MetadataValue.path(str(folder / names[0]))
-    }
+    shown: dict[str, dg.MetadataValue | str] = {"data_file": place(f"{folder}/{names[0]}")}
     if service:
         day = f"{service}/api/v1/datasets/{manifest.dataset}/days/{manifest.partition}"
         shown["download"] = dg.MetadataValue.url(f"{day}/files/{quote(names[0])}")
     return shown
 
 
-def uri(folder: Path) -> str:
+def place(location: str) -> dg.MetadataValue:
+    """Where something is stored, as a path or as a URL."""
+    is_url = "://" in location
+    return dg.MetadataValue.url(location) if is_url else dg.MetadataValue.path(location)
+
+
+def uri(location: str) -> str:
     """A folder as a URI in which `date=2026-11-01` stays readable; RFC 3986 allows `=` in paths."""
-    return f"file://{quote(folder.as_posix(), safe='/=')}"
+    return location if "://" in location else f"file://{quote(location, safe='/=')}"
 
 
 def day_materialization(

@@ -12,24 +12,22 @@ as classes.
 
 import datetime as dt
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
 from exporter_pipelines import __version__, settings
 from exporter_pipelines.contracts.reserved_names import EXPORT_REPORT
+from exporter_pipelines.contracts.store import Store
 from exporter_pipelines.docs_links import linked
 from exporter_pipelines.engine.day_summaries import day_summaries, storage_use
 from exporter_pipelines.orchestration.exports.exit_messages import errors_repeated_at_exit
 from exporter_pipelines.orchestration.exports.io_manager import ExportIOManager
+from exporter_pipelines.orchestration.exports.metadata import place
 from exporter_pipelines.orchestration.exports.partitions import days_of_run
 from exporter_pipelines.orchestration.report.run_history import exported_runs
 from exporter_pipelines.reporting.numbers import Report
 from exporter_pipelines.reporting.page import one_folder_deeper, preview, render
-from exporter_pipelines.stores.layout import report_index, report_page
-from exporter_pipelines.stores.local.pages import write_page
-from exporter_pipelines.stores.local.store import LocalStore
 
 NAME = EXPORT_REPORT
 GROUP = "report"
@@ -83,27 +81,26 @@ def _description() -> str:
 
 
 def _rendered(
-    context: dg.AssetExecutionContext, store: LocalStore, descriptions: dict[str, str]
+    context: dg.AssetExecutionContext, store: Store, descriptions: dict[str, str]
 ) -> Iterator[object]:
     """Write the report of the run's last day and the newest report, and record every day."""
     days = days_of_run(context)
     last = days[-1]
     newest = max([last, *(d for name in descriptions for d in store.published_days(name)[-1:])])
     report = _report(context.instance, store, descriptions, last)
-    page = report_page(store.root, last)
     html = render(report)
-    write_page(store.root, page, one_folder_deeper(html).encode())
+    page = store.write_report(last, one_folder_deeper(html).encode())
     if newest != last:
         html = render(_report(context.instance, store, descriptions, newest))
-    write_page(store.root, report_index(store.root), html.encode())
+    store.write_report(None, html.encode())
     context.log.info(f"{NAME} {last}: {page}")
     for day in days:
-        metadata = _metadata(report, day, page, store.root)
+        metadata = _metadata(report, day, page, store.report_location(None))
         yield dg.AssetMaterialization(asset_key=NAME, partition=day, metadata=metadata)
 
 
 def _report(
-    instance: dg.DagsterInstance, store: LocalStore, descriptions: dict[str, str], last: str
+    instance: dg.DagsterInstance, store: Store, descriptions: dict[str, str], last: str
 ) -> Report:
     first = (dt.date.fromisoformat(last) - dt.timedelta(days=_DAYS - 1)).isoformat()
     return Report(
@@ -114,7 +111,7 @@ def _report(
         runs=exported_runs(instance, descriptions, first, last),
         storage=[storage_use(store, name) for name in descriptions],
         rendered_at=dt.datetime.now(dt.UTC),
-        output=str(store.root),
+        output=store.location,
         service=settings.service_url(),
     )
 
@@ -130,7 +127,7 @@ def _opened(last: str) -> dict[str, Any]:
     }
 
 
-def _metadata(report: Report, day: str, page: Path, root: Path) -> dict[str, Any]:
+def _metadata(report: Report, day: str, page: str, newest_page: str) -> dict[str, Any]:
     """The numbers of the day, where the page is, and a preview of it."""
     states = report.states.get(day, [])
     published = [state.published for state in states if state.published]
@@ -138,8 +135,8 @@ def _metadata(report: Report, day: str, page: Path, root: Path) -> dict[str, Any
     rejected = sum(each.rows_rejected for each in published)
     metadata: dict[str, Any] = {
         **_opened(report.last),
-        "report": dg.MetadataValue.path(str(page)),
-        "newest_report": dg.MetadataValue.path(str(report_index(root))),
+        "report": place(page),
+        "newest_report": place(newest_page),
         "preview": dg.MetadataValue.md(preview(report)),
         "datasets_published": len(published),
         "datasets_not_exported": sum(state.is_bad for state in states),

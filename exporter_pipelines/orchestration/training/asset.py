@@ -19,6 +19,7 @@ from exporter_pipelines.orchestration.exports.exit_messages import (
     repeat_at_exit,
 )
 from exporter_pipelines.orchestration.exports.io_manager import ExportIOManager
+from exporter_pipelines.orchestration.exports.metadata import place
 
 GROUP = "training_sets"
 CHECKS = {
@@ -103,7 +104,7 @@ def _built(
         description="Built from the days that are published now.",
     )
     yield dg.MaterializeResult(
-        metadata=_metadata(built.manifest, str(built.folder), unchanged=built.unchanged),
+        metadata=_metadata(built.manifest, built.location, unchanged=built.unchanged),
         data_version=dg.DataVersion(built.manifest.data_version),
     )
 
@@ -131,7 +132,7 @@ def _metadata(manifest: TrainingManifest, folder: str, *, unchanged: bool) -> di
     left_out = "\n".join(f"- {day}: {why}" for day, why in manifest.left_out_days.items())
     return {
         **splits,
-        "folder": dg.MetadataValue.path(folder),
+        "folder": place(folder),
         "rows_read": manifest.rows_read,
         "rows_left_out": dg.MetadataValue.json(manifest.rows_left_out),
         "days_left_out": dg.MetadataValue.md(left_out or "None."),

@@ -12,13 +12,12 @@ import json
 
 import dagster as dg
 
-from exporter_pipelines import settings
 from exporter_pipelines.contracts.training_set import TrainingSetConfig
 from exporter_pipelines.defs_files.training_sets import TrainingSets
 from exporter_pipelines.docs_links import linked
 from exporter_pipelines.errors import ExporterError
 from exporter_pipelines.orchestration.training.asset import GROUP, UP_TO_DATE
-from exporter_pipelines.stores.local.store import LocalStore
+from exporter_pipelines.stores.opening import open_store
 from exporter_pipelines.training.staleness import Staleness, staleness
 
 
@@ -35,7 +34,7 @@ from exporter_pipelines.training.staleness import Staleness, staleness
 )
 def training_sets_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
     """Compare all training sets; report each new difference once."""
-    store = LocalStore(settings.output_root())
+    store = open_store()
     seen: dict[str, str] = json.loads(context.cursor or "{}")
     events: list[dg.AssetCheckEvaluation] = []
     runs, notes, now = [], [], {}

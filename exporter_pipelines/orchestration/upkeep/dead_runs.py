@@ -17,7 +17,6 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from exporter_pipelines import settings
 from exporter_pipelines.docs_links import linked
 from exporter_pipelines.errors import ExporterError
 from exporter_pipelines.orchestration.dagster_internals.engine_errors import newest_engine_error
@@ -30,8 +29,8 @@ from exporter_pipelines.orchestration.exports.run_presence import (
 from exporter_pipelines.orchestration.upkeep.ended_runs import EndedRuns
 from exporter_pipelines.orchestration.upkeep.leases import EXPIRED_SECONDS, Leases
 from exporter_pipelines.orchestration.upkeep.unrecorded_days import record_days_of
-from exporter_pipelines.stores import LocalStore
 from exporter_pipelines.stores.local.run_locks import locked_runs
+from exporter_pipelines.stores.opening import open_store
 
 _ANNOUNCE_DELAY_S = 60.0
 """A run announces itself some seconds after it started; a younger run may not have done so yet."""
@@ -111,7 +110,7 @@ def _reason(instance: dg.DagsterInstance, record: dg.RunRecord, leases: Leases) 
 
 def _recorded(instance: dg.DagsterInstance, ended_runs: EndedRuns) -> Iterator[str]:
     """Record the days of ended runs, one after another."""
-    store, deadline = LocalStore(settings.output_root()), time.monotonic() + _TICK_BUDGET_S
+    store, deadline = open_store(), time.monotonic() + _TICK_BUDGET_S
     for run in ended_runs.unread():
         for day in record_days_of(instance, run, store):
             yield day

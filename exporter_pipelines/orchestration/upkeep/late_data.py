@@ -32,7 +32,7 @@ from exporter_pipelines.orchestration.dagster_internals.partitioned_events impor
     newest_materialization,
 )
 from exporter_pipelines.orchestration.exports.assets import GROUP, PRESETS_GROUP
-from exporter_pipelines.stores.local.store import LocalStore
+from exporter_pipelines.stores.opening import open_store
 
 CHECK = "source_unchanged"
 
@@ -185,12 +185,12 @@ class _Tick:
 
 def _is_kept(dataset: str, day: str, state: str) -> bool:
     """Whether an operator keeps the export of a day while the source is in this state."""
-    return day_record(LocalStore(settings.output_root()), dataset, day).kept_state == state
+    return day_record(open_store(), dataset, day).kept_state == state
 
 
 def _published(dataset: Dataset) -> Iterator[tuple[Manifest, str | None]]:
     """Manifest and fingerprint of the days to compare, newest first, without damaged ones."""
-    store = LocalStore(settings.output_root())
+    store = open_store()
     today = settings.today()
     for back in range(1, dataset.config.late_data.lookback_days + 1):
         day = today - dt.timedelta(days=back)

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 
 import dagster as dg
 
-from exporter_pipelines.stores import LocalStore
+from exporter_pipelines.contracts.store import Store
 
 
-def missing_in_history(store: LocalStore, datasets: Iterable[str]) -> dict[str, list[str]]:
+def missing_in_history(store: Store, datasets: Iterable[str]) -> dict[str, list[str]]:
     """Dataset -> published days that the instance at DAGSTER_HOME has no materialization of.
 
     Exports through `api` are in no history, and a history can be lost. Such days are complete; only

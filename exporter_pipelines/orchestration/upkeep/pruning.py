@@ -12,6 +12,7 @@ import dagster as dg
 from pydantic import Field
 
 from exporter_pipelines import output_folder, settings
+from exporter_pipelines.contracts.store import Store
 from exporter_pipelines.defs_files import Definitions
 from exporter_pipelines.docs_links import linked
 from exporter_pipelines.engine.prune import Replaced, apply_prune, plan_prune
@@ -19,7 +20,6 @@ from exporter_pipelines.engine.retention import Removal
 from exporter_pipelines.errors import ExporterError
 from exporter_pipelines.orchestration.exports.exit_messages import repeat_at_exit
 from exporter_pipelines.orchestration.exports.io_manager import ExportIOManager
-from exporter_pipelines.stores import LocalStore
 
 
 class PruneConfig(dg.Config):
@@ -72,7 +72,7 @@ def prune(  # type: ignore[no-untyped-def]
     yield dg.Output(None)
 
 
-def require_output_folder(store: LocalStore) -> None:
+def require_output_folder(store: Store) -> None:
     """Fail the run if this is another output folder than before."""
     try:
         output_folder.require(store)

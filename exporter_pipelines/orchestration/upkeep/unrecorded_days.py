@@ -14,11 +14,11 @@ from collections.abc import Iterator
 import dagster as dg
 
 from exporter_pipelines.contracts.manifest import Manifest
+from exporter_pipelines.contracts.store import Store
 from exporter_pipelines.orchestration.dagster_internals.unfinished_days import unfinished_days
 from exporter_pipelines.orchestration.exports.day_events import NOT_PUBLISHED
 from exporter_pipelines.orchestration.exports.metadata import day_materialization
 from exporter_pipelines.orchestration.upkeep.ended_runs import failed_assets, planned_days
-from exporter_pipelines.stores.local.store import LocalStore
 
 _BATCH = 50
 """Days that are recorded before Dagster is asked again whether a newer run has begun with them. A
@@ -26,9 +26,7 @@ day that the newer run holds must not become green."""
 _OBSERVATIONS = 20
 
 
-def record_days_of(
-    instance: dg.DagsterInstance, run: dg.DagsterRun, store: LocalStore
-) -> Iterator[str]:
+def record_days_of(instance: dg.DagsterInstance, run: dg.DagsterRun, store: Store) -> Iterator[str]:
     """Record the published days of an ended run that it did not record itself, and yield each.
 
     A day that was held or failed since it was last published stays as it is. So do the days that an

@@ -6,13 +6,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from exporter_pipelines.errors import ConfigurationError
+from exporter_pipelines.errors import ConfigurationError, ExporterError
 from exporter_pipelines.reporting.page import charts_of
 from exporter_pipelines.service.context import ServiceContext
 from exporter_pipelines.service.day_states import held_days
 from exporter_pipelines.service.models import Export, ExportSummary, Result
 from exporter_pipelines.service.principals import Principal, Role
-from exporter_pipelines.stores.layout import report_index
 
 MARKS = {
     "published": "\N{CHECK MARK}",
@@ -186,10 +185,10 @@ def _download(context: ServiceContext, export: ExportSummary, dataset: str) -> s
 def charts(context: ServiceContext) -> str | None:
     """The charts of the newest export report; None if there is none."""
     try:
-        html = report_index(context.store.root).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
+        html = (context.store.read_report(None) or b"").decode()
+    except (ExporterError, UnicodeDecodeError):
         return None  # the page says that there is no report
-    return charts_of(html)
+    return charts_of(html) if html else None
 
 
 def reason_not(who: Principal | None, role: Role, what: str, *, read_only: bool) -> str:

@@ -19,7 +19,6 @@ from exporter_pipelines.service.principals import Principal
 from exporter_pipelines.service.problems import Problem
 from exporter_pipelines.service.roles import needs
 from exporter_pipelines.service.routes.parameters import DatasetPath, exported_dataset
-from exporter_pipelines.stores.layout import report_index, report_page
 
 router = APIRouter(include_in_schema=False)
 Viewer = Annotated[Principal, needs("viewer")]
@@ -81,13 +80,13 @@ def report_root(request: Request, _: Viewer) -> Response:
 @router.get("/exports/report/")
 def report(request: Request, _: Viewer) -> Response:
     """The newest export report."""
-    return _report(report_index(context_of(request).store.root))
+    return _report(context_of(request).store.read_report(None))
 
 
 @router.get("/exports/report/date={day}/")
 def report_of_day(request: Request, day: Day, _: Viewer) -> Response:
     """The export report that was rendered for a day."""
-    return _report(report_page(context_of(request).store.root, str(day)))
+    return _report(context_of(request).store.read_report(str(day)))
 
 
 @router.get("/exports/{dataset}/data/date={day}/{name}")
@@ -125,14 +124,12 @@ def _not_installed() -> Problem:
     return Problem(404, "The documentation is not installed with this package.")
 
 
-def _report(file: Path) -> Response:
-    try:
-        content = file.read_bytes()
-    except FileNotFoundError:
+def _report(content: bytes | None) -> Response:
+    if content is None:
         raise Problem(
             404,
             "There is no export report yet. The sensor export_report_sensor renders it after an "
             "export, at most once a minute; it needs the daemon. See docs/report.md.",
-        ) from None
+        )
     headers = {"content-security-policy": _REPORT_POLICY, "cache-control": "private, no-cache"}
     return HTMLResponse(content, headers=headers)

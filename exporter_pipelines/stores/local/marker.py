@@ -10,8 +10,9 @@ import os
 import secrets
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
+from exporter_pipelines.contracts.output_marker import OutputMarker
 from exporter_pipelines.errors import OutputUnavailableError
 from exporter_pipelines.stores import layout
 from exporter_pipelines.stores.local.files import (
@@ -23,21 +24,7 @@ from exporter_pipelines.stores.local.files import (
 from exporter_pipelines.stores.local.small_files import read_small_file
 
 
-class Marker(BaseModel):
-    """The content of the file.
-
-    Attributes:
-        id: Unique; stays the same when the folder is moved or restored.
-        salt: For hashes in the ledger, so that they cannot be compared between folders.
-    """
-
-    model_config = ConfigDict(extra="ignore", frozen=True)
-
-    id: str
-    salt: str
-
-
-def read_marker(root: Path) -> Marker | None:
+def read_marker(root: Path) -> OutputMarker | None:
     """The marker of a folder; None when it has none.
 
     Raises:
@@ -47,7 +34,7 @@ def read_marker(root: Path) -> Marker | None:
     with translate_os_errors(path, "read"):
         data = read_small_file(path, root)
     try:
-        return Marker.model_validate_json(data) if data is not None else None
+        return OutputMarker.model_validate_json(data) if data is not None else None
     except ValidationError:
         raise OutputUnavailableError(
             f"{path} is damaged.",
@@ -55,7 +42,7 @@ def read_marker(root: Path) -> Marker | None:
         ) from None
 
 
-def create_marker(root: Path) -> Marker:
+def create_marker(root: Path) -> OutputMarker:
     """The marker of a folder, which is created if there is none.
 
     Raises:
@@ -64,7 +51,7 @@ def create_marker(root: Path) -> Marker:
     if marker := read_marker(root):
         return marker
     make_folder(root)
-    new = Marker(id=secrets.token_hex(16), salt=secrets.token_hex(16))
+    new = OutputMarker(id=secrets.token_hex(16), salt=secrets.token_hex(16))
     scratch, path = root / f"{layout.MARKER}.{secrets.token_hex(8)}", root / layout.MARKER
     with NewFile(scratch, private=True) as file:
         file.write(new.model_dump_json(indent=2).encode() + b"\n")

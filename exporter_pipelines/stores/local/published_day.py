@@ -13,6 +13,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from exporter_pipelines.contracts.structure import Misplaced
+from exporter_pipelines.stores.local.files import FILE_MODE, FOLDER_MODE
+
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # O_NONBLOCK: opening a named pipe would wait for a writer.
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -39,9 +42,16 @@ class LocalPublishedDay:
         OSError: it is not readable, or a symbolic link is on its path (ELOOP).
     """
 
+    is_remote = False
+
     def __init__(self, root: Path, folder: Path) -> None:
-        self.path = folder
+        self.path, self._root = folder, root
         self._descriptor = open_folder(root, folder)
+
+    @property
+    def location(self) -> str:
+        """See `contracts.store.PublishedDay`."""
+        return str(self.path)
 
     def open(self, name: str) -> BinaryIO:
         """Open a file of the day; the caller closes it.
@@ -61,9 +71,13 @@ class LocalPublishedDay:
         """All names in the folder, sorted."""
         return sorted(os.listdir(self._descriptor))  # noqa: PTH208 - a descriptor has no path
 
-    def folder_stat(self) -> os.stat_result:
-        """Status of the folder."""
-        return os.fstat(self._descriptor)
+    def irregular(self, name: str = "") -> Misplaced | None:
+        """See `contracts.store.PublishedDay`: a mode that others could use."""
+        path = str((self.path / name).relative_to(self._root))
+        if not name:
+            return irregular_mode(path, os.fstat(self._descriptor), FOLDER_MODE)
+        facts = os.stat(name, dir_fd=self._descriptor, follow_symlinks=False)
+        return irregular_mode(path, facts, FILE_MODE)
 
     def is_current(self) -> bool:
         """Whether this folder is still the published one."""
@@ -88,6 +102,15 @@ class LocalPublishedDay:
         if hasattr(self, "_descriptor"):
             with suppress(OSError):
                 self.close()
+
+
+def irregular_mode(path: str, facts: os.stat_result, expected: int) -> Misplaced | None:
+    """A finding for a mode that allows more than expected, or locks out its owner."""
+    mode, needed = stat.S_IMODE(facts.st_mode) & 0o777, expected & 0o500
+    if not mode & ~expected and mode & needed == needed:
+        return None
+    message = f"has mode {mode:04o} instead of {expected:04o}"
+    return Misplaced("mode", path, message, f"chmod {expected:o} it.")
 
 
 def open_folder(root: Path, folder: Path) -> int:

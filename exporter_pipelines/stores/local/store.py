@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
 from exporter_pipelines.contracts.ledger import DayRecord, Entry
 from exporter_pipelines.contracts.manifest import MANIFEST_NAME
+from exporter_pipelines.contracts.output_marker import OutputMarker
 from exporter_pipelines.contracts.retention import Part
 from exporter_pipelines.contracts.staged_day import Staging
 from exporter_pipelines.contracts.store import (
@@ -23,9 +25,10 @@ from exporter_pipelines.contracts.store import (
     Publication,
     generation_of,
 )
+from exporter_pipelines.contracts.structure import Misplaced, Structure
 from exporter_pipelines.errors import OutputUnavailableError
 from exporter_pipelines.stores import layout
-from exporter_pipelines.stores.local import ledger, removal
+from exporter_pipelines.stores.local import inspection, ledger, removal
 from exporter_pipelines.stores.local.adoption import adopt
 from exporter_pipelines.stores.local.cleanup import (
     clean_up,
@@ -41,7 +44,8 @@ from exporter_pipelines.stores.local.fingerprints import (
     write_fingerprint,
 )
 from exporter_pipelines.stores.local.inspection import size_of
-from exporter_pipelines.stores.local.marker import create_marker
+from exporter_pipelines.stores.local.marker import create_marker, read_marker
+from exporter_pipelines.stores.local.pages import write_page
 from exporter_pipelines.stores.local.published_day import LocalPublishedDay, open_file, open_folder
 from exporter_pipelines.stores.local.quarantine import (
     drop_quarantine,
@@ -52,7 +56,13 @@ from exporter_pipelines.stores.local.quarantine import (
 )
 from exporter_pipelines.stores.local.small_files import read_small_file
 from exporter_pipelines.stores.local.staging import LocalStaging
+from exporter_pipelines.stores.local.structure import (
+    datasets_below,
+    misplaced_quarantine,
+    structure_of,
+)
 from exporter_pipelines.stores.local.switching import exchange_days
+from exporter_pipelines.stores.local.versions import VersionedFolder
 
 
 class LocalStore:
@@ -61,6 +71,8 @@ class LocalStore:
     Args:
         root: Absolute path of the output folder; created by the first export.
     """
+
+    is_remote = False
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -108,7 +120,7 @@ class LocalStore:
                 keep_old_quarantine(self.root, dataset, day, keep=kept, name=begun.kept_as)
             remove_old_quarantine(self.root, dataset, day, keep=kept)
 
-    def hold(self, staging: Staging, quarantine: str) -> Path:
+    def hold(self, staging: Staging, quarantine: str) -> str:
         """See `contracts.store.Store`."""
         mine = _local(staging)
         dataset, day = mine.dataset, mine.day
@@ -116,7 +128,7 @@ class LocalStore:
             kept = keep_quarantine(mine, quarantine)
             published = self.read_manifest(dataset, day)
             remove_quarantine_of_earlier_holds(kept, self.root, dataset, day, published)
-        return kept
+        return str(kept)
 
     def remove(self, entry: Entry, *, tombstone: NewTombstone) -> bool:
         """See `contracts.store.Store`."""
@@ -171,10 +183,85 @@ class LocalStore:
         """See `contracts.store.Store`."""
         return ledger.days(self.root, dataset)
 
+    def recorded_datasets(self) -> list[str]:
+        """See `contracts.store.Store`; also of those whose folder was removed."""
+        return ledger.datasets(self.root)
+
+    def has_ledger(self, dataset: str) -> bool:
+        """See `contracts.store.Store`."""
+        return ledger.exists(self.root, dataset)
+
+    def may_read_ledger(self, dataset: str) -> bool:
+        """See `contracts.store.Store`."""
+        path = layout.ledger_file(self.root, dataset, None)
+        return not path.exists() or os.access(path, os.R_OK)
+
+    def read_ledger(self, dataset: str, day: str | None) -> tuple[list[Entry], int]:
+        """See `contracts.store.Store`."""
+        return ledger.read(self.root, dataset, day)
+
+    def ledger_path(self, dataset: str, day: str | None) -> str:
+        """See `contracts.store.Store`."""
+        return str(layout.ledger_file(Path(), dataset, day))
+
     def salted(self, text: str) -> str:
         """See `contracts.store.Store`."""
         salt = create_marker(self.root).salt
         return hashlib.sha256(f"{salt}{text}".encode()).hexdigest()[:32]
+
+    # The output as a whole
+
+    def exists(self) -> bool:
+        """See `contracts.store.Store`."""
+        return self.root.exists()
+
+    def read_marker(self) -> OutputMarker | None:
+        """See `contracts.store.Store`."""
+        return read_marker(self.root)
+
+    def create_marker(self) -> OutputMarker:
+        """See `contracts.store.Store`."""
+        return create_marker(self.root)
+
+    def require_writable(self) -> None:
+        """See `contracts.store.Store`."""
+        inspection.require_writable(self.root)
+
+    def free_bytes(self) -> int:
+        """See `contracts.store.Store`: of the disk."""
+        return inspection.free_bytes(self.root)
+
+    def structure(self, dataset: str) -> Structure:
+        """See `contracts.store.Store`."""
+        return structure_of(self.root, dataset)
+
+    def misplaced_quarantine(
+        self, dataset: str, day: str, names: re.Pattern[str]
+    ) -> Sequence[Misplaced]:
+        """See `contracts.store.Store`."""
+        return misplaced_quarantine(self.root, self.quarantine_folder(dataset, day), names)
+
+    # What else is kept with the exports
+
+    def read_report(self, day: str | None) -> bytes | None:
+        """See `contracts.store.Store`."""
+        page = self._report(day)
+        with translate_os_errors(page, "read"):
+            return read_small_file(page, self.root)
+
+    def write_report(self, day: str | None, content: bytes) -> str:
+        """See `contracts.store.Store`."""
+        page = self._report(day)
+        write_page(self.root, page, content)
+        return str(page)
+
+    def report_location(self, day: str | None) -> str:
+        """See `contracts.store.Store`."""
+        return str(self._report(day))
+
+    def versions(self, name: str) -> VersionedFolder:
+        """See `contracts.store.Store`."""
+        return VersionedFolder(self.root, name)
 
     # Upkeep
 
@@ -182,7 +269,15 @@ class LocalStore:
         """See `contracts.store.Store`."""
         clean_up(self.root, dataset)
 
+    def dead_attempts(self, dataset: str) -> list[str]:
+        """See `contracts.store.Store`."""
+        return inspection.dead_attempts(self.root, dataset)
+
     # Reading
+
+    def datasets(self) -> list[str]:
+        """See `contracts.store.Store`: the visible folders."""
+        return datasets_below(self.root)
 
     def published_days(self, dataset: str) -> list[str]:
         """See `contracts.store.Store`; a symbolic link is not a day."""
@@ -197,6 +292,15 @@ class LocalStore:
         descriptor = open_folder(self.root, self.quarantine_folder(dataset, day))
         try:
             return sorted(os.listdir(descriptor))  # noqa: PTH208 - a descriptor has no path
+        finally:
+            os.close(descriptor)
+
+    def quarantine_times(self, dataset: str, day: str) -> dict[str, int]:
+        """See `contracts.store.Store`."""
+        descriptor = open_folder(self.root, self.quarantine_folder(dataset, day))
+        try:
+            with os.scandir(descriptor) as found:
+                return {each.name: each.stat(follow_symlinks=False).st_mtime_ns for each in found}
         finally:
             os.close(descriptor)
 
@@ -243,12 +347,20 @@ class LocalStore:
         """The folder of a dataset."""
         return layout.dataset_folder(self.root, dataset)
 
-    def day_folder(self, dataset: str, day: str) -> Path:
+    def day_location(self, dataset: str, day: str) -> str:
         """See `contracts.store.Store`."""
+        return str(self.day_folder(dataset, day))
+
+    def quarantine_location(self, dataset: str, day: str) -> str:
+        """See `contracts.store.Store`."""
+        return str(self.quarantine_folder(dataset, day))
+
+    def day_folder(self, dataset: str, day: str) -> Path:
+        """The folder of a published day."""
         return layout.day_folder(self.root, dataset, day)
 
     def quarantine_folder(self, dataset: str, day: str) -> Path:
-        """See `contracts.store.Store`."""
+        """The folder with the rejected rows of a day."""
         return layout.quarantine_folder(self.root, dataset, day)
 
     def size_of(self, dataset: str, day: str, part: Part) -> int:
@@ -260,6 +372,9 @@ class LocalStore:
         home = self.root / dataset
         sizes = {part: size_of(home / part) for part in (layout.DATA, layout.QUARANTINE)}
         return {**sizes, "other": size_of(home) - sum(sizes.values())}
+
+    def _report(self, day: str | None) -> Path:
+        return layout.report_page(self.root, day) if day else layout.report_index(self.root)
 
     def _begin_ledger(self, dataset: str) -> int:
         create_marker(self.root)

@@ -16,8 +16,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
-from exporter_pipelines.errors import OutputUnavailableError
+from exporter_pipelines.contracts.versions import BuildingElsewhereError
 from exporter_pipelines.stores import layout
 from exporter_pipelines.stores.local.files import make_folder, sync_folder, translate_os_errors
 from exporter_pipelines.stores.local.locks import FileLock
@@ -30,14 +31,38 @@ _KEPT = 2
 """Versions that stay on disk: the newest, and the one before it for its readers."""
 
 
-class BuildingElsewhereError(OutputUnavailableError):
-    """Another process was still building the same set when the wait ended."""
+class LocalVersion:
+    """A `contracts.versions.Version`.
 
-    docs_anchor = "a-training-set-is-not-built"
+    Args:
+        folder: Of the version.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @property
+    def version(self) -> str:
+        """See `contracts.versions.Version`."""
+        return self.folder.name.removeprefix(_PREFIX)
+
+    @property
+    def location(self) -> str:
+        """See `contracts.versions.Version`."""
+        return str(self.folder)
+
+    def open(self, path: str) -> BinaryIO:
+        """See `contracts.versions.Version`. No link is followed."""
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+        return os.fdopen(os.open(self.folder / path, flags), "rb")
+
+    def size(self, path: str) -> int:
+        """See `contracts.versions.Version`."""
+        return (self.folder / path).stat().st_size
 
 
 class VersionedFolder:
-    """The versions of one training set.
+    """A `contracts.versions.Versions`: the versions of one training set.
 
     Args:
         root: The output folder.
@@ -48,28 +73,29 @@ class VersionedFolder:
         self._root, self._name = root, name
         self.path = root / layout.TRAINING_SETS / layout.dataset_folder(root, name).name
 
-    def latest(self) -> Path | None:
-        """The newest version as its real path; None when there is none."""
+    @property
+    def location(self) -> str:
+        """See `contracts.versions.Versions`."""
+        return str(self.path)
+
+    def newest(self) -> LocalVersion | None:
+        """See `contracts.versions.Versions`."""
         link = self.path / LATEST
         try:
             target = link.parent / link.readlink()
         except OSError:
             return None
-        return target if target.parent == self.path and target.is_dir() else None
+        is_version = target.parent == self.path and target.is_dir()
+        return LocalVersion(target) if is_version else None
 
-    def version(self, version: str) -> Path | None:
-        """The folder of a version; None when it is not on disk."""
+    def version(self, version: str) -> LocalVersion | None:
+        """See `contracts.versions.Versions`."""
         folder = self.path / f"{_PREFIX}{version}"
-        return folder if folder.is_dir() else None
+        return LocalVersion(folder) if folder.is_dir() else None
 
     @contextmanager
     def lock(self, wait_s: float) -> Iterator[None]:
-        """Be the only process that builds this set, and remove what a killed one left.
-
-        Raises:
-            BuildingElsewhereError: another process did not end within `wait_s` seconds.
-            OutputUnavailableError: the folder cannot be written.
-        """
+        """See `contracts.versions.Versions`; removes what a killed process left."""
         make_folder(self._root, layout.TRAINING_SETS, self._name)
         lock = FileLock(self.path / _LOCK)
         give_up = time.monotonic() + wait_s
@@ -90,7 +116,7 @@ class VersionedFolder:
 
     @contextmanager
     def building(self) -> Iterator[Path]:
-        """An empty folder for a new version; removed at the end unless it was published."""
+        """See `contracts.versions.Versions`: on the disk of the versions."""
         name = secrets.token_hex(8)
         folder = make_folder(self._root, layout.TRAINING_SETS, self._name, _BUILDING, name)
         try:
@@ -98,8 +124,8 @@ class VersionedFolder:
         finally:
             shutil.rmtree(folder.parent, ignore_errors=True)
 
-    def publish(self, folder: Path, version: str) -> Path:
-        """Make a complete folder the newest version; the caller holds the lock.
+    def publish(self, folder: Path, version: str) -> LocalVersion:
+        """See `contracts.versions.Versions`; the caller holds the lock.
 
         Everything is on disk before the link is changed, so the old version stays until then,
         whenever the process is killed.
@@ -115,7 +141,7 @@ class VersionedFolder:
             os.rename(link, self.path / LATEST)
             sync_folder(self.path)
         self._remove_old(target)
-        return target
+        return LocalVersion(target)
 
     def _remove_old(self, newest: Path) -> None:
         """Keep the version before the newest; a version that cannot be removed is left."""
