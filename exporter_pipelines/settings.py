@@ -29,6 +29,9 @@ DEFAULT_START_DATE = "2026-11-01"
 DEFAULT_TIMEZONE = "UTC"
 DEFAULT_OUTPUT = "./exports"
 DEFAULT_MAX_DAYS = 366
+DEFAULT_PART_MIB = 16
+BUCKET_URLS = ("s3://", "gs://", "az://")
+"""What EXPORTER_OUTPUT_URL begins with if the exports are in a bucket."""
 
 DOTENV_WINS = ".env overrides the shell for"
 DOTENV_HINT = "Change .env, or remove the line there."
@@ -157,17 +160,29 @@ def today() -> dt.date:
 
 
 def output_url() -> str:
-    """`EXPORTER_OUTPUT_URL`: the absolute path of the folder that holds the exports."""
-    return str(output_root())
+    """`EXPORTER_OUTPUT_URL`: where the exports are.
+
+    The absolute path of a folder, see `output_root`; or a URL of a bucket, `s3://bucket/prefix`,
+    which `stores` checks. No other text has `://` in it.
+    """
+    value = _value("EXPORTER_OUTPUT_URL")
+    return value if value.startswith(BUCKET_URLS) else str(output_root())
 
 
 def output_root() -> Path:
-    """`EXPORTER_OUTPUT_URL`: the folder that holds the exports, absolute.
+    """`EXPORTER_OUTPUT_URL` as a folder: its absolute path.
 
     A `file://` URL or a path; a relative path starts at the working directory, and `~` is the home
     folder.
     """
     value = _value("EXPORTER_OUTPUT_URL") or DEFAULT_OUTPUT
+    scheme, separator, _ = value.partition("://")
+    if separator and scheme != "file" and re.fullmatch(r"\w[\w+.-]*", scheme):
+        raise ConfigurationError(  # without the value: it may have credentials
+            f"EXPORTER_OUTPUT_URL has the scheme {scheme!r}, which is not supported here.",
+            "Use a folder, as a path or as file:///absolute/path, or a bucket: s3://bucket/prefix, "
+            "gs://bucket/prefix or az://container/prefix.",
+        )
     if odd := re.search(r"\$\w+|[\u2018-\u201d]", value):
         raise ConfigurationError(
             f"EXPORTER_OUTPUT_URL={value!r} contains {odd[0]!r}, which is not replaced.",
@@ -180,6 +195,30 @@ def output_root() -> Path:
             "Use a folder, as a path or as file:///absolute/path.",
         )
     return _path("EXPORTER_OUTPUT_URL", unquote(parts.path) if parts.scheme else value)
+
+
+def output_endpoint() -> str | None:
+    """`EXPORTER_OUTPUT_ENDPOINT`: URL of a server with buckets other than the cloud's own."""
+    return _value("EXPORTER_OUTPUT_ENDPOINT") or None
+
+
+def output_view() -> bool:
+    """`EXPORTER_OUTPUT_VIEW`: whether published files are copied to names for globs in a bucket."""
+    value = _value("EXPORTER_OUTPUT_VIEW") or "copy"
+    if value not in ("copy", "none"):
+        raise ConfigurationError(f"EXPORTER_OUTPUT_VIEW={value!r} is neither copy nor none.")
+    return value == "copy"
+
+
+def output_part_bytes() -> int:
+    """`EXPORTER_OUTPUT_PART_MIB`: bytes of the parts in which large files reach a bucket."""
+    value = _value("EXPORTER_OUTPUT_PART_MIB") or str(DEFAULT_PART_MIB)
+    number = int(value) if value.isascii() and value.isdigit() else 0
+    if not 5 <= number <= 4096:
+        raise ConfigurationError(
+            f"EXPORTER_OUTPUT_PART_MIB={value!r} is not a whole number from 5 to 4096."
+        )
+    return number * 1024**2
 
 
 def source_url(variable: str) -> str:

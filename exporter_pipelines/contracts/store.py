@@ -212,7 +212,7 @@ class Store(Protocol):
         """Names of the quarantine files of a day, sorted.
 
         Raises:
-            FileNotFoundError: there are none.
+            FileNotFoundError: there are none; a store may also return an empty list.
             OSError: they may not be read, or are behind a symbolic link (ELOOP).
         """
         ...
@@ -335,7 +335,21 @@ class Store(Protocol):
         ...
 
     def require_writable(self) -> None:
-        """Raise `OutputUnavailableError` if exports cannot be written; they need not exist yet."""
+        """Raise `OutputUnavailableError` if exports cannot be written; they need not exist yet.
+
+        Cheap: the service asks every few seconds.
+        """
+        ...
+
+    def probe(self) -> Sequence[str]:
+        """Try what a publish needs of the storage, for `exporter doctor`.
+
+        Returns:
+            What was found, one sentence each.
+
+        Raises:
+            OutputUnavailableError: a publish would fail.
+        """
         ...
 
     def free_bytes(self) -> int | None:

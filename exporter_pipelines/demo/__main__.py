@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 
 from exporter_pipelines import settings
 from exporter_pipelines.contracts.reserved_names import EXPORT_REPORT
@@ -13,7 +12,7 @@ from exporter_pipelines.demo.seed import STORY, days, seed_once
 from exporter_pipelines.demo.summary import DATASETS, print_summary
 from exporter_pipelines.errors import ConfigurationError
 from exporter_pipelines.extras import MissingExtraError, is_installed
-from exporter_pipelines.stores import layout
+from exporter_pipelines.stores.opening import open_store
 
 TRAINING_SET = "failed_logins"
 
@@ -53,7 +52,7 @@ def main() -> int:
     code = _build_training_set()
     report = _render_report(last)
     print("4. What was written where:\n")
-    return print_summary(settings.output_root(), summary, report) or code
+    return print_summary(open_store(), summary, report) or code
 
 
 def _build_training_set() -> int:
@@ -63,8 +62,7 @@ def _build_training_set() -> int:
         return 0
     print(f"3. Building a training set:\n   exporter train-set {TRAINING_SET}", flush=True)
     print(_run("exporter_pipelines", "train-set", TRAINING_SET))
-    home = settings.output_root() / layout.TRAINING_SETS / TRAINING_SET
-    return 0 if (home / "latest").exists() else 1
+    return 0 if open_store().versions(TRAINING_SET).newest() else 1
 
 
 def _points_at_demo() -> bool:
@@ -79,7 +77,7 @@ def _in_range(first: str, last: str) -> bool:
     return (values.get("EXPORTER_START_DATE") or first) <= first and (not end or last < end)
 
 
-def _render_report(day: str) -> Path | None:
+def _render_report(day: str) -> str | None:
     """The export report of all days up to `day`; None without the packages that it needs.
 
     Afterwards `export_report_sensor` renders it, which needs the daemon.
@@ -89,8 +87,8 @@ def _render_report(day: str) -> Path | None:
     select = ["--select", EXPORT_REPORT, "--partition", day]
     command = ["asset", "materialize", "-m", "exporter_pipelines.definitions", *select]
     _run("dagster", *command, stderr=subprocess.DEVNULL)
-    page = layout.report_index(settings.output_root())
-    return page if page.exists() else None
+    store = open_store()
+    return store.report_location(None) if store.read_report(None) else None
 
 
 def _run(module: str, *arguments: str, stderr: int | None = None) -> str:

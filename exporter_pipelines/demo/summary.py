@@ -4,27 +4,27 @@ from __future__ import annotations
 
 import gzip
 from itertools import islice
-from pathlib import Path
 
 from exporter_pipelines import settings
 from exporter_pipelines.contracts.manifest import MANIFEST_NAME, Manifest
+from exporter_pipelines.contracts.store import Store
 from exporter_pipelines.demo.seed import HELD_DAY, days
-from exporter_pipelines.stores import LocalStore, layout
+from exporter_pipelines.stores import layout
 
 DATASETS = ("logs", "anomalies", "ips")
 
 
-def print_summary(root: Path, summary: str, report: Path | None = None) -> int:
-    """Print what was written below `root`; 0 when only the expected day was held.
+def print_summary(store: Store, summary: str, report: str | None = None) -> int:
+    """Print what was written; 0 when only the expected day was held.
 
     Args:
-        root: Output root.
+        store: The exports.
         summary: What the export printed: which days were held or failed, and why.
-        report: The page of the export report; None if it was not rendered.
+        report: Where the page of the export report is; None if it was not rendered.
     """
-    missing = [(dataset, day) for dataset in DATASETS for day in _print_dataset(root, dataset)]
+    missing = [(dataset, day) for dataset in DATASETS for day in _print_dataset(store, dataset)]
     print(f"Summary of the export:\n{_indent(summary)}\n")
-    _print_sample(LocalStore(root), "logs", days()[0].isoformat())
+    _print_sample(store, "logs", days()[0].isoformat())
     if report:
         print(f"Numbers, charts and history of all exports: {report}\n")
     print(
@@ -36,13 +36,13 @@ def print_summary(root: Path, summary: str, report: Path | None = None) -> int:
     return 0 if missing == [("logs", HELD_DAY.isoformat())] else 1
 
 
-def _print_dataset(root: Path, dataset: str) -> list[str]:
+def _print_dataset(store: Store, dataset: str) -> list[str]:
     """Print a table of days; return those that are not published."""
     missing = []
-    print(f"{dataset}  {root / dataset / layout.DATA}")
+    print(f"{dataset}  {store.location}/{dataset}/{layout.DATA}")
     print("  day           read  exported  rejected     bytes  file")
     for day in (day.isoformat() for day in days()):
-        data = LocalStore(root).read_manifest(dataset, day)
+        data = store.read_manifest(dataset, day)
         if data is None:
             missing.append(day)
             print(f"  {day}  not published (held or failed, see below)")
@@ -58,7 +58,7 @@ def _print_dataset(root: Path, dataset: str) -> list[str]:
     return missing
 
 
-def _print_sample(store: LocalStore, dataset: str, day: str) -> None:
+def _print_sample(store: Store, dataset: str, day: str) -> None:
     manifest = store.read_manifest(dataset, day)
     if manifest is None:
         return

@@ -1,4 +1,4 @@
-"""Checks the output folder: permission, free space, leftovers of killed runs."""
+"""Checks the output folder or bucket: permission, free space, leftovers of killed runs."""
 
 from __future__ import annotations
 
@@ -13,22 +13,19 @@ _GIB = 1024**3
 
 
 def examine_output() -> Iterator[Finding]:
-    """Check permission and free space of the output folder."""
+    """Check that exports can be written, and the free space."""
     try:
         store = open_store()
         store.require_writable()
+        if problem := output_folder.problem(store):
+            message = f"{store.location} {problem}"
+            yield Finding("FAIL", None, "output", message, output_folder.HINT)
+            return
+        for found in store.probe():
+            yield Finding("ok", None, "output", found)
     except ExporterError as error:
         yield Finding("FAIL", None, "output", error.message, error.hint)
         return
-    try:
-        problem = output_folder.problem(store)
-    except ExporterError as error:
-        yield Finding("FAIL", None, "output", error.message, error.hint)
-        return
-    if problem:
-        yield Finding("FAIL", None, "output", f"{store.location} {problem}", output_folder.HINT)
-        return
-    yield Finding("ok", None, "output", f"{store.location} is writable")
     free = store.free_bytes()
     if free is None:
         return

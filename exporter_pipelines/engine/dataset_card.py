@@ -45,6 +45,7 @@ def dataset_files(
     others: Sequence[OtherDays] = (),
     *,
     has_files: bool = True,
+    bucket: str = "",
 ) -> dict[str, bytes]:
     """Name -> content.
 
@@ -53,9 +54,10 @@ def dataset_files(
         schema: Of all its published days, see `engine.whole_dataset`.
         others: Days whose files the loading code of the card does not read.
         has_files: Whether there is a file that the loading code reads.
+        bucket: URL of the output if it is in a bucket.
     """
     return {
-        "README.md": _card(dataset, schema, others, has_files=has_files).encode(),
+        "README.md": _card(dataset, schema, others, has_files=has_files, bucket=bucket).encode(),
         **_croissant(dataset, schema),
         "schema.json": (json.dumps(_json_schema(dataset, schema), indent=2) + "\n").encode(),
         SCHEMA_FILE: schema.arrow.serialize().to_pybytes(),
@@ -92,14 +94,19 @@ def loaded_files(dataset: Dataset) -> str:
 
 
 def _card(
-    dataset: Dataset, schema: RowSchema, others: Sequence[OtherDays], *, has_files: bool
+    dataset: Dataset,
+    schema: RowSchema,
+    others: Sequence[OtherDays],
+    *,
+    has_files: bool,
+    bucket: str,
 ) -> str:
     config = dataset.config
     format_, name = format_named(config.format), dataset.name
     files = loaded_files(dataset)
     header = _hugging_face(schema.columns, format_, files)
     columns = [_row(column) for column in schema.columns]
-    export = Export(name, schema, config.compression, f"{name}/{files}")
+    export = Export(name, schema, config.compression, f"{name}/{files}", bucket)
     return "\n".join(
         [
             f"---\n{header}---\n",
@@ -119,7 +126,13 @@ def _card(
 
 
 def _loading(format_: type[Format], export: Export) -> Iterator[str]:
-    yield "Run the code in the folder that holds this one. Each reader gives these columns.\n"
+    if export.bucket:
+        yield (
+            "Credentials come from the environment, such as AWS_ACCESS_KEY_ID; for a server other "
+            "than the cloud's own, set AWS_ENDPOINT_URL. Each reader gives these columns.\n"
+        )
+    else:
+        yield "Run the code in the folder that holds this one. Each reader gives these columns.\n"
     for reader, lines in format_.loading_code(export).items():
         yield f"With {reader}:\n\n```python\n{lines}\n```\n"
 

@@ -216,7 +216,8 @@ def _dataset_files(store: Store, staged: StagedDay) -> dict[str, bytes]:
     has_files = bool(staged.files) or other_days_have_files(
         store, dataset.name, day, pattern, suffix
     )
-    return dataset_files(dataset, schema, others, has_files=has_files)
+    bucket = store.location if store.is_remote else ""
+    return dataset_files(dataset, schema, others, has_files=has_files, bucket=bucket)
 
 
 def _source(staged: StagedDay) -> Source:

@@ -25,12 +25,14 @@ class Export:
         schema: Of the rows.
         compression: As configured.
         files: Glob pattern of the data files of all days, relative to the output folder.
+        bucket: URL of the output if it is in a bucket, without credentials; else empty.
     """
 
     name: str
     schema: RowSchema
     compression: str
     files: str
+    bucket: str = ""
 
     @property
     def variable(self) -> str:

@@ -20,6 +20,7 @@ import pyarrow.csv
 from exporter_pipelines.contracts.manifest import Transformation
 from exporter_pipelines.contracts.row_schema import RowSchema
 from exporter_pipelines.contracts.staged_day import Data
+from exporter_pipelines.formats.bucket_snippets import bucket_templates, place_values
 from exporter_pipelines.formats.contract import Export, Format
 from exporter_pipelines.formats.snippets import (
     ARROW_SCHEMA,
@@ -90,11 +91,11 @@ class CsvFormat(Format):
         code = dict(_LOADING_CODE)
         if any(name != name.strip() for name in export.schema.names):
             code |= through_arrow(_ARROW, "duckdb")  # DuckDB removes spaces around a name
+        if export.bucket:
+            code = bucket_templates(_ARROW)
         return filled(
             code,
-            result=export.variable,
-            folder=export.name,
-            files=literal(export.files),
+            **place_values(export),
             polars=polars,
             rename=rename,
             duckdb=sql_code(_duckdb(export), export.schema),

@@ -15,12 +15,12 @@ import pyarrow as pa
 
 from exporter_pipelines.contracts.manifest import Transformation
 from exporter_pipelines.contracts.staged_day import Data
+from exporter_pipelines.formats.bucket_snippets import bucket_templates, place_values
 from exporter_pipelines.formats.contract import Export, Format
 from exporter_pipelines.formats.jsonl import JsonlFormat
 from exporter_pipelines.formats.snippets import (
     ROWS_TO_ARROW,
     filled,
-    literal,
     literals,
     through_arrow,
 )
@@ -38,15 +38,14 @@ class JsonFormat(Format):
     @classmethod
     def loading_code(cls, export: Export) -> dict[str, str]:
         """See `formats.contract.Format`."""
+        code = {
+            **through_arrow(ROWS_TO_ARROW, "pandas", "polars", "duckdb"),
+            "pyarrow": ROWS_TO_ARROW,
+            **through_arrow(ROWS_TO_ARROW, "datasets"),
+        }
         return filled(
-            {
-                **through_arrow(ROWS_TO_ARROW, "pandas", "polars", "duckdb"),
-                "pyarrow": ROWS_TO_ARROW,
-                **through_arrow(ROWS_TO_ARROW, "datasets"),
-            },
-            result=export.variable,
-            folder=export.name,
-            files=literal(export.files),
+            bucket_templates(ROWS_TO_ARROW) if export.bucket else code,
+            **place_values(export),
             rows=_ROWS,
             json=literals(export.schema.json_columns),
         )

@@ -23,6 +23,7 @@ import pyarrow.json
 
 from exporter_pipelines.contracts.manifest import Transformation
 from exporter_pipelines.contracts.staged_day import Data
+from exporter_pipelines.formats.bucket_snippets import bucket_templates, place_values
 from exporter_pipelines.formats.contract import Export, Format
 from exporter_pipelines.formats.snippets import (
     ARROW_SCHEMA,
@@ -31,7 +32,6 @@ from exporter_pipelines.formats.snippets import (
     ROWS_TO_ARROW,
     duckdb_columns,
     filled,
-    literal,
     literals,
     polars_schema,
     sql_code,
@@ -88,16 +88,17 @@ class JsonlFormat(Format):
     def loading_code(cls, export: Export) -> dict[str, str]:
         """See `formats.contract.Format`."""
         arrow = ROWS_TO_ARROW if export.schema.json_columns else _PLAIN_ROWS
+        code = {
+            **through_arrow(arrow, "pandas"),
+            **_LOADING_CODE,
+            "pyarrow": arrow,
+            **through_arrow(arrow, "datasets"),
+        }
+        if export.bucket:
+            code = bucket_templates(arrow, polars=_LOADING_CODE["polars"])
         return filled(
-            {
-                **through_arrow(arrow, "pandas"),
-                **_LOADING_CODE,
-                "pyarrow": arrow,
-                **through_arrow(arrow, "datasets"),
-            },
-            result=export.variable,
-            folder=export.name,
-            files=literal(export.files),
+            code,
+            **place_values(export),
             rows="map(json.loads, pa.input_stream(file).read().splitlines())",
             json=literals(export.schema.json_columns),
             polars=polars_schema(export.schema),

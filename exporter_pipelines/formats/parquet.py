@@ -18,12 +18,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from exporter_pipelines.contracts.staged_day import Data
+from exporter_pipelines.formats.bucket_snippets import bucket_templates, place_values
 from exporter_pipelines.formats.contract import Export, Format
 from exporter_pipelines.formats.snippets import (
     ARROW_SCHEMA,
     DUCKDB,
     filled,
-    literal,
     polars_schema,
     sql_code,
     sql_literal,
@@ -77,11 +77,12 @@ class ParquetFormat(Format):
     @classmethod
     def loading_code(cls, export: Export) -> dict[str, str]:
         """See `formats.contract.Format`."""
+        code = _LOADING_CODE
+        if export.bucket:
+            code = bucket_templates(_ARROW, polars=_LOADING_CODE["polars"])
         return filled(
-            _LOADING_CODE,
-            result=export.variable,
-            folder=export.name,
-            files=literal(export.files),
+            code,
+            **place_values(export),
             polars=polars_schema(export.schema),
             duckdb=sql_code(_duckdb(export), export.schema),
         )

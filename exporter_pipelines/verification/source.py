@@ -29,6 +29,7 @@ from exporter_pipelines.contracts.source import Session
 from exporter_pipelines.contracts.staged_day import Data
 from exporter_pipelines.contracts.store import Store
 from exporter_pipelines.engine.load import decoded, row_schema
+from exporter_pipelines.engine.local_copy import local_copy
 from exporter_pipelines.engine.retention import read_tombstone
 from exporter_pipelines.engine.stage import stage_day
 from exporter_pipelines.errors import printable
@@ -171,7 +172,11 @@ def _open_rejected(store: Store, manifest: Manifest, stack: ExitStack) -> Binary
     if manifest.quarantine is None or removed:
         return None
     name = manifest.quarantine.path.rpartition("/")[2]
-    return stack.enter_context(store.open_quarantine(manifest.dataset, manifest.partition, name))
+    file = store.open_quarantine(manifest.dataset, manifest.partition, name)
+    if store.is_remote:  # it may be read twice
+        with file:
+            file = local_copy(file).file
+    return stack.enter_context(file)
 
 
 def _staged(

@@ -227,6 +227,11 @@ class LocalStore:
         """See `contracts.store.Store`."""
         inspection.require_writable(self.root)
 
+    def probe(self) -> list[str]:
+        """See `contracts.store.Store`: permissions."""
+        self.require_writable()
+        return [f"{self.root} is writable"]
+
     def free_bytes(self) -> int:
         """See `contracts.store.Store`: of the disk."""
         return inspection.free_bytes(self.root)
