@@ -107,6 +107,10 @@ class PublishedDay(Protocol):
         """
         ...
 
+    def size(self, name: str) -> int:
+        """Bytes of a file as it is stored. Raises as `open` does."""
+        ...
+
     def names(self) -> list[str]:
         """All names in the day's folder, sorted."""
         ...

@@ -69,7 +69,10 @@ class FetchedFiles:
 
     def _fetched(self, entry: DataFile) -> BinaryIO:
         with _open(self._day, entry) as file:
-            copy = local_copy(file)
+            try:
+                copy = local_copy(file)
+            except FileNotFoundError:  # some stores look for it when it is read
+                raise _missing(self._day, entry) from None
         if copy.sha256 != entry.sha256:
             copy.file.close()
             raise _changed(f"{self._day.location}/{entry.path}")
@@ -147,11 +150,7 @@ def _open(folder: PublishedDay, entry: DataFile) -> BinaryIO:
         try:
             return folder.open(entry.path)
         except FileNotFoundError:
-            replaced = "" if folder.is_current() else " The day was replaced while it was read."
-            raise PublishedDayDamagedError(
-                f"{path} is missing, but its manifest names it.{replaced}",
-                "Read it again." if replaced else "Export the day again.",
-            ) from None
+            raise _missing(folder, entry) from None
         except OSError as error:
             if error.errno != errno.EINVAL:
                 raise
@@ -159,6 +158,14 @@ def _open(folder: PublishedDay, entry: DataFile) -> BinaryIO:
                 f"{folder.location}: the manifest names {entry.path!r}, which is not a file in it.",
                 "Export the day again.",
             ) from None
+
+
+def _missing(folder: PublishedDay, entry: DataFile) -> PublishedDayDamagedError:
+    replaced = "" if folder.is_current() else " The day was replaced while it was read."
+    return PublishedDayDamagedError(
+        f"{folder.location}/{entry.path} is missing, but its manifest names it.{replaced}",
+        "Read it again." if replaced else "Export the day again.",
+    )
 
 
 def _verify(file: BinaryIO, entry: DataFile, folder: str) -> None:

@@ -6,8 +6,6 @@ store does.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from exporter_pipelines import settings
 from exporter_pipelines.contracts.store import Store
 from exporter_pipelines.stores.local.store import LocalStore
@@ -19,4 +17,4 @@ def open_store() -> Store:
     Raises:
         ConfigurationError: it is neither a folder nor a URL of a kind that is supported.
     """
-    return LocalStore(Path(settings.output_url()))
+    return LocalStore(settings.output_root())

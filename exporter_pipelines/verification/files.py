@@ -40,9 +40,17 @@ def verify_file(
     try:
         with folder.open(entry.path) as file:
             report.add_misplaced(folder.irregular(entry.path))
-            return _verify_data(
-                file, path, manifest, entry, report, quick=quick, is_remote=folder.is_remote
-            )
+            report.files += 1
+            size = folder.size(entry.path)
+            report.size_bytes += size
+            if size != entry.size_bytes:
+                what = f"has {size:,} bytes instead of {entry.size_bytes:,}"
+                report.add("size_differs", path, what)
+            elif quick:
+                report.rows += entry.record_count
+            else:
+                with hashed(file, is_remote=folder.is_remote) as content:
+                    return _verify_content(content, path, manifest, entry, report)
     except FileNotFoundError:
         report.add("file_missing", path, "is missing, but the manifest names it")
     except OSError as error:
@@ -62,29 +70,13 @@ def verify_nulls(path: str, manifest: Manifest, nulls: Counter[str], report: Ver
             report.add("nulls_differ", path, what, level="warn")
 
 
-def _verify_data(
-    file: BinaryIO,
-    path: str,
-    manifest: Manifest,
-    entry: DataFile,
-    report: VerifyReport,
-    *,
-    quick: bool,
-    is_remote: bool,
+def _verify_content(
+    content: HashedFile, path: str, manifest: Manifest, entry: DataFile, report: VerifyReport
 ) -> Counter[str] | None:
-    size = size_of(file)
-    report.files += 1
-    report.size_bytes += size
-    if size != entry.size_bytes:
-        report.add("size_differs", path, f"has {size:,} bytes instead of {entry.size_bytes:,}")
-    elif quick:
-        report.rows += entry.record_count
-    else:
-        with hashed(file, is_remote=is_remote) as content:
-            if content.sha256 == entry.sha256:
-                return _verify_rows(content.file, path, manifest, entry, report)
+    if content.sha256 != entry.sha256:
         report.add("content_differs", path, "does not have the sha256 of the manifest")
-    return None
+        return None
+    return _verify_rows(content.file, path, manifest, entry, report)
 
 
 def _verify_rows(

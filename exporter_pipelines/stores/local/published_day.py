@@ -67,6 +67,10 @@ class LocalPublishedDay:
         with self.open(name) as file:
             return content_of(file)
 
+    def size(self, name: str) -> int:
+        """See `contracts.store.PublishedDay`."""
+        return os.stat(name, dir_fd=self._descriptor, follow_symlinks=False).st_size
+
     def names(self) -> list[str]:
         """All names in the folder, sorted."""
         return sorted(os.listdir(self._descriptor))  # noqa: PTH208 - a descriptor has no path
