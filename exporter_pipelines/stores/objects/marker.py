@@ -6,14 +6,14 @@ import secrets
 
 from pydantic import ValidationError
 
+from exporter_pipelines.contracts.output_marker import OutputMarker
 from exporter_pipelines.errors import OutputUnavailableError
 from exporter_pipelines.stores import layout
-from exporter_pipelines.stores.local.marker import Marker
 from exporter_pipelines.stores.objects.bucket import Bucket
 from exporter_pipelines.stores.objects.conditions import check_conditions
 
 
-def read_marker(bucket: Bucket) -> Marker | None:
+def read_marker(bucket: Bucket) -> OutputMarker | None:
     """The marker of an output; None when it has none.
 
     Raises:
@@ -21,7 +21,7 @@ def read_marker(bucket: Bucket) -> Marker | None:
     """
     found = bucket.read(layout.MARKER)
     try:
-        return Marker.model_validate_json(found.content) if found else None
+        return OutputMarker.model_validate_json(found.content) if found else None
     except ValidationError:
         raise OutputUnavailableError(
             f"{bucket.location.uri(layout.MARKER)} is damaged.",
@@ -29,7 +29,7 @@ def read_marker(bucket: Bucket) -> Marker | None:
         ) from None
 
 
-def create_marker(bucket: Bucket) -> Marker:
+def create_marker(bucket: Bucket) -> OutputMarker:
     """The marker of an output, which is created if there is none.
 
     Raises:
@@ -39,7 +39,7 @@ def create_marker(bucket: Bucket) -> Marker:
     if marker := read_marker(bucket):
         return marker
     check_conditions(bucket)
-    new = Marker(id=secrets.token_hex(16), salt=secrets.token_hex(16))
+    new = OutputMarker(id=secrets.token_hex(16), salt=secrets.token_hex(16))
     if bucket.create(layout.MARKER, new.model_dump_json(indent=2).encode() + b"\n"):
         return new
     return read_marker(bucket) or new  # another process was faster
