@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -70,10 +71,18 @@ class Project:
         """`dagster asset materialize` with `partition=` or `partition_range=`."""
         return self.dagster(*_materialize(select, options), timeout=timeout)
 
-    def start(self, select: str, **options: str) -> subprocess.Popen[str]:
-        """Begin `materialize` and return at once; the caller waits for it or ends it."""
+    def start(
+        self, select: str, *, within: Sequence[str] = (), **options: str
+    ) -> subprocess.Popen[str]:
+        """Begin `materialize` and return at once; the caller waits for it or ends it.
+
+        Args:
+            select: The assets.
+            within: A command that becomes the given command.
+            **options: `partition` or `partition_range`.
+        """
         return subprocess.Popen(
-            [BIN / "dagster", *_materialize(select, options)],
+            [*within, BIN / "dagster", *_materialize(select, options)],
             cwd=self.path,
             env=self.environment,
             stdout=subprocess.PIPE,

@@ -11,6 +11,7 @@ from exporter_pipelines.docs_links import linked
 from exporter_pipelines.orchestration.exports.assets import GROUP
 from exporter_pipelines.orchestration.report.asset import NAME
 
+ALL_EXPORTS_JOB = "all_exports_job"
 EXPORT_REPORT_JOB = f"{NAME}_job"
 
 
@@ -28,7 +29,7 @@ def dataset_job(dataset: str) -> dg.UnresolvedAssetJobDefinition:
 def all_exports_job() -> dg.UnresolvedAssetJobDefinition:
     """Exports every dataset."""
     return dg.define_asset_job(
-        "all_exports_job",
+        ALL_EXPORTS_JOB,
         selection=dg.AssetSelection.groups(GROUP),
         description=linked(
             "Exports all datasets, but no presets, for one day or a range of days. "

@@ -17,10 +17,12 @@ from collections.abc import Iterator
 
 import dagster as dg
 
+from exporter_pipelines.defs_files import exported_names
 from exporter_pipelines.docs_links import linked
 from exporter_pipelines.errors import ExporterError
 from exporter_pipelines.orchestration.dagster_internals.engine_errors import newest_engine_error
 from exporter_pipelines.orchestration.dagster_internals.run_processes import has_no_process
+from exporter_pipelines.orchestration.exports.jobs import ALL_EXPORTS_JOB
 from exporter_pipelines.orchestration.exports.run_presence import (
     forget,
     locks_folder,
@@ -34,6 +36,9 @@ from exporter_pipelines.stores.opening import open_store
 
 _ANNOUNCE_DELAY_S = 60.0
 """A run announces itself some seconds after it started; a younger run may not have done so yet."""
+_NEVER_SEEN_S = 240.0
+"""An export announces itself before its first day. One that has not done so for this long was
+killed before it could, on a machine whose processes cannot be seen from here."""
 _TICK_BUDGET_S = 20.0
 """No further day is recorded after this time; the next tick continues."""
 _DAYS = "Days that it published stay published; export the others with `Failed and missing`."
@@ -41,6 +46,10 @@ _ENDED = "The process of this run has ended: it was killed, or the machine went 
 _SILENT = (
     "This run on the host {host} has not renewed its lease for {minutes:.0f} minutes: it was "
     "killed, or the host or its network went down."
+)
+_UNSEEN = (
+    "This run has started, but its process has not been seen since: it was killed, or its host or "
+    "its network went down."
 )
 
 
@@ -99,13 +108,23 @@ def _reason(instance: dg.DagsterInstance, record: dg.RunRecord, leases: Leases) 
     run = record.dagster_run
     presence = presence_of(instance, run.run_id)
     if presence is None:
-        is_young = time.time() - (record.start_time or time.time()) <= _ANNOUNCE_DELAY_S
-        return "" if is_young or not has_no_process(instance, run) else _ENDED
+        age = time.time() - (record.start_time or time.time())
+        if age > _ANNOUNCE_DELAY_S and has_no_process(instance, run):
+            return _ENDED
+        return _UNSEEN if age > _NEVER_SEEN_S and _exports(run) else ""
     if (holds_lock := presence.holds_lock) is not None:
         return "" if holds_lock else _ENDED
     if leases.has_expired(run.run_id, presence):
         return _SILENT.format(host=presence.host, minutes=EXPIRED_SECONDS / 60)
     return ""
+
+
+def _exports(run: dg.DagsterRun) -> bool:
+    """Whether a run exports a dataset, so that it announces itself."""
+    datasets = set(exported_names())
+    selected = {key.to_user_string() for key in run.asset_selection or ()}
+    jobs = {ALL_EXPORTS_JOB, *(f"{name}_job" for name in datasets)}
+    return bool(selected & datasets) or run.job_name in jobs
 
 
 def _recorded(instance: dg.DagsterInstance, ended_runs: EndedRuns) -> Iterator[str]:

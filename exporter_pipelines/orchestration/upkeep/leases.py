@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 
 from exporter_pipelines.orchestration.exports.run_presence import Presence, this_host
 
-EXPIRED_SECONDS = 300.0
+EXPIRED_SECONDS = 240.0
+"""Four renewals. With the intervals of the sensor, a killed run ends within six minutes."""
 _LONGEST_GAP_SECONDS = 150.0
 """If the sensor did not tick for longer than this, Dagster's storage may have been away, and the
 runs could not renew their leases either. The observation then begins again."""
