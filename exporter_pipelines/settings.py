@@ -148,10 +148,21 @@ def timezone() -> str:
 def max_days() -> int:
     """`EXPORTER_MAX_DAYS`: most days that one run exports of a dataset."""
     value = _value("EXPORTER_MAX_DAYS") or str(DEFAULT_MAX_DAYS)
-    number = int(value) if value.isascii() and value.isdigit() else 0
-    if number < 1:
-        raise ConfigurationError(f"EXPORTER_MAX_DAYS={value!r} is not a whole number of 1 or more.")
-    return number
+    return _whole_number("EXPORTER_MAX_DAYS", value)
+
+
+def backfill_days_per_run() -> int | None:
+    """`EXPORTER_BACKFILL_DAYS_PER_RUN`: days of a run of a backfill; None for a single run."""
+    value = _value("EXPORTER_BACKFILL_DAYS_PER_RUN")
+    if not value:
+        return None
+    if (days := _whole_number("EXPORTER_BACKFILL_DAYS_PER_RUN", value)) > max_days():
+        raise ConfigurationError(
+            f"EXPORTER_BACKFILL_DAYS_PER_RUN={days} is more than EXPORTER_MAX_DAYS={max_days()}, "
+            "so each of these runs would fail.",
+            "Choose fewer days for each run, or increase EXPORTER_MAX_DAYS.",
+        )
+    return days
 
 
 def today() -> dt.date:
@@ -381,6 +392,13 @@ def _path(variable: str, value: str) -> Path:
             f"{variable}={value!r} begins with the home folder of a user who is not known.",
             "Write an absolute path, or ./ before a name that begins with ~.",
         ) from None
+
+
+def _whole_number(variable: str, value: str) -> int:
+    number = int(value) if value.isascii() and value.isdigit() else 0
+    if number < 1:
+        raise ConfigurationError(f"{variable}={value!r} is not a whole number of 1 or more.")
+    return number
 
 
 def _number(variable: str, value: str) -> float:

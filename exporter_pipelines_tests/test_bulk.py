@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import signal
-
-import dagster as dg
 import psycopg
 import pytest
 
 from exporter_pipelines_tests.support.backends import Backend
 from exporter_pipelines_tests.support.dagster_history import history_of, materializations
 from exporter_pipelines_tests.support.projects import Project
-from exporter_pipelines_tests.support.servers import daemon, web_server
+from exporter_pipelines_tests.support.servers import daemon, kill_process_of, web_server
 from exporter_pipelines_tests.support.waiting import wait_until
 
 DAYS = [f"2026-11-{day:02}" for day in range(1, 4)]
@@ -26,17 +22,6 @@ mutation Limit($pool: String!, $runs: Int!) {
 def recorded(project: Project, dataset: str) -> dict[str, int]:
     with history_of(project) as instance:
         return {day: len(materializations(instance, dataset, day)) for day in DAYS}
-
-
-def kill_process_of(project: Project, run: str) -> None:
-    with history_of(project) as instance:
-        events = instance.all_logs(run, of_type=dg.DagsterEventType.ENGINE_EVENT)
-        [pid, *_] = [
-            entry.dagster_event.engine_event_data.metadata["pid"].value
-            for entry in events
-            if entry.dagster_event and "pid" in entry.dagster_event.engine_event_data.metadata
-        ]
-    os.kill(int(pid), signal.SIGKILL)
 
 
 @pytest.mark.slow

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import socket
 import subprocess
 import urllib.request
@@ -13,6 +15,9 @@ from pathlib import Path
 from typing import Any
 from urllib.error import URLError
 
+import dagster as dg
+
+from exporter_pipelines_tests.support.dagster_history import history_of
 from exporter_pipelines_tests.support.projects import BIN, Project
 from exporter_pipelines_tests.support.waiting import wait_until
 
@@ -150,6 +155,18 @@ def served(project: Project, token: str = "") -> Iterator[WebServer]:
         up = "exporter serve answers"
         wait_until(lambda: _answers(server, "healthz"), up, seconds=180, process=process)
         yield server
+
+
+def kill_process_of(project: Project, run: str) -> None:
+    """Kill -9 of the process of a run that the daemon has started."""
+    with history_of(project) as instance:
+        events = instance.all_logs(run, of_type=dg.DagsterEventType.ENGINE_EVENT)
+        [pid, *_] = [
+            entry.dagster_event.engine_event_data.metadata["pid"].value
+            for entry in events
+            if entry.dagster_event and "pid" in entry.dagster_event.engine_event_data.metadata
+        ]
+    os.kill(int(pid), signal.SIGKILL)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Reads whether an asset check failed for one day in one run.
+"""Reads what asset checks found for one day.
 
 Reason: the public API returns no check executions, neither by run nor by partition.
 Upstream: https://github.com/dagster-io/dagster/issues/17005
@@ -7,9 +7,14 @@ Test: test_report.py::test_the_page_tells_published_held_failed_and_cancelled_ex
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import dagster as dg
 from dagster._core.event_api import PartitionKeyFilter
-from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
+from dagster._core.storage.asset_check_execution_record import (
+    COMPLETED_ASSET_CHECK_EXECUTION_RECORD_STATUSES,
+    AssetCheckExecutionRecordStatus,
+)
 
 _LATEST = 20
 """Number of executions of a day that are read, newest first."""
@@ -26,3 +31,19 @@ def check_failed(
         partition_filter=PartitionKeyFilter(key=day),
     )
     return any(execution.run_id == run_id for execution in failed)
+
+
+def evaluations(
+    instance: dg.DagsterInstance, run_ids: Collection[str], asset: str, check: str, day: str
+) -> list[dg.AssetCheckEvaluation]:
+    """What the check found for this day in some runs, newest first."""
+    found = instance.event_log_storage.get_asset_check_execution_history(
+        dg.AssetCheckKey(dg.AssetKey(asset), check),
+        limit=_LATEST,
+        status=COMPLETED_ASSET_CHECK_EXECUTION_RECORD_STATUSES,
+        partition_filter=PartitionKeyFilter(key=day),
+    )
+    events = [each.event for each in found if each.run_id in run_ids and each.event]
+    return [
+        event.dagster_event.asset_check_evaluation_data for event in events if event.dagster_event
+    ]

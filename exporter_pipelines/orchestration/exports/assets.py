@@ -11,6 +11,7 @@ import dagster as dg
 from exporter_pipelines import __version__, databases
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.engine.judge import checks_of
+from exporter_pipelines.orchestration.exports.backfill_policy import backfill_policy
 from exporter_pipelines.orchestration.exports.checks import check_specs
 from exporter_pipelines.orchestration.exports.descriptions import asset_description
 from exporter_pipelines.orchestration.exports.export_run import ExportRun
@@ -41,8 +42,7 @@ def export_asset(
         tags={KIND_TAG: "preset" if group == PRESETS_GROUP else "dataset"},
         metadata=asset_metadata(dataset),
         partitions_def=partitions_def,
-        # `--partition-range` accepts no other policy. Each day is published on its own.
-        backfill_policy=dg.BackfillPolicy.single_run(),
+        backfill_policy=backfill_policy(),
         check_specs=check_specs(dataset.name, partitions_def, checks_of(config)),
         io_manager_key="io_manager",
         output_required=False,

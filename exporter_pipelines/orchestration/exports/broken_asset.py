@@ -13,6 +13,7 @@ import dagster as dg
 
 from exporter_pipelines import __version__
 from exporter_pipelines.docs_links import linked
+from exporter_pipelines.orchestration.exports.backfill_policy import backfill_policy
 from exporter_pipelines.orchestration.exports.exit_messages import repeat_at_exit
 
 CHECK = "definition_is_valid"
@@ -53,7 +54,7 @@ def broken_asset(
             "defs_yaml": dg.MetadataValue.path(", ".join(map(str, files))),
         },
         partitions_def=partitions_def,
-        backfill_policy=dg.BackfillPolicy.single_run(),
+        backfill_policy=backfill_policy(),
         output_required=False,
         code_version=__version__,
         check_specs=[

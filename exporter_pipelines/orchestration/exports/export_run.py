@@ -34,6 +34,7 @@ from exporter_pipelines.orchestration.exports.observers import observer
 from exporter_pipelines.orchestration.exports.outcome import HELD, UNEXPECTED, RunOutcome
 from exporter_pipelines.orchestration.exports.progress import ProgressLog
 from exporter_pipelines.orchestration.exports.resources import BackendResource
+from exporter_pipelines.orchestration.exports.retried_runs import RetriedRuns
 from exporter_pipelines.orchestration.exports.run_config import ExportConfig
 from exporter_pipelines.orchestration.exports.run_progress import run_progress
 
@@ -68,6 +69,7 @@ class ExportRun:
         self.progress = ProgressLog(self.context.log, self.dataset.name, days, self.run)
         self.trailing_days = TrailingDays(store, self.dataset.name)
         self.outside_days: OutsideDays | None = None
+        self.retried = RetriedRuns.of(self.context.instance, self.context.run)
         observer().dataset_began(self.outcome)
         try:
             with self.backend.open_session() as self.session:
@@ -117,7 +119,7 @@ class ExportRun:
             self.outside_days = self.outside_days or OutsideDays(
                 ExportableDays.of(settings.start_date(), settings.end_date(), settings.timezone())
             )
-            outcome = self._export(day)
+            outcome = self._published_before(day) or self._export(day)
         except ExporterError as error:
             yield self._add_problem(day, str(error), error.docs_anchor)
             self.outcome.abort = error.affects_all_days  # else each remaining day would time out
@@ -127,6 +129,18 @@ class ExportRun:
         else:
             with one_transaction(self.context.instance):
                 yield from self._record(outcome)
+
+    def _published_before(self, day: str) -> DayOutcome | None:
+        """The outcome of a day that needs no export, because this run retries one that did it."""
+        window, store = DayWindow.of(day, settings.timezone()), self.exports.store()
+        outcome = self.retried.published(self.dataset, window, store, self.session)
+        if outcome and outcome.manifest:
+            self.context.log.info(
+                f"{self.dataset.name} {day}: not exported again. Run "
+                f"{outcome.manifest.run.run_id}, which this run retries, has published it, and the "
+                "source has not changed."
+            )
+        return outcome
 
     def _export(self, day: str) -> DayOutcome:
         return export_day(

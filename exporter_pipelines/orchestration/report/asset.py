@@ -21,6 +21,7 @@ from exporter_pipelines.contracts.reserved_names import EXPORT_REPORT
 from exporter_pipelines.contracts.store import Store
 from exporter_pipelines.docs_links import linked
 from exporter_pipelines.engine.day_summaries import day_summaries, storage_use
+from exporter_pipelines.orchestration.exports.backfill_policy import backfill_policy
 from exporter_pipelines.orchestration.exports.exit_messages import errors_repeated_at_exit
 from exporter_pipelines.orchestration.exports.io_manager import ExportIOManager
 from exporter_pipelines.orchestration.exports.metadata import place
@@ -61,7 +62,7 @@ def export_report(
         kinds={"html", "matplotlib"},
         tags={"exporter/kind": "report"},
         partitions_def=partitions_def,
-        backfill_policy=dg.BackfillPolicy.single_run(),
+        backfill_policy=backfill_policy(),
         output_required=False,
         code_version=__version__,
         op_tags={"dagster/priority": "-1"},
