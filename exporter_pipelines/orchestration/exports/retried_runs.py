@@ -11,7 +11,7 @@ its newest run. A run that a user starts again exports all of its days.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import PurePosixPath
 
 import dagster as dg
 
@@ -102,11 +102,11 @@ class RetriedRuns:
         return verdicts
 
 
-def _quarantine(manifest: Manifest, store: Store) -> Path | None:
+def _quarantine(manifest: Manifest, store: Store) -> str | None:
     if manifest.quarantine is None:
         return None
-    folder = store.quarantine_folder(manifest.dataset, manifest.partition)
-    return folder / Path(manifest.quarantine.path).name
+    where = store.quarantine_location(manifest.dataset, manifest.partition)
+    return f"{where}/{PurePosixPath(manifest.quarantine.path).name}"
 
 
 def _verdict(evaluation: dg.AssetCheckEvaluation) -> Verdict:
