@@ -65,6 +65,7 @@ _MICROSECOND = dt.timedelta(microseconds=1)
 # The range of ISO 8601 with a four-digit year.
 EARLIEST_US = (dt.datetime(1, 1, 1) - _EPOCH) // _MICROSECOND  # noqa: DTZ001
 _DAY_US = 86_400_000_000
+MINUTE_US = 60_000_000
 LATEST_US = EARLIEST_US + dt.date.max.toordinal() * _DAY_US - 1
 
 # The pattern is also part of SQL text. So it has no braces, which templates would fill in, and no
@@ -89,7 +90,7 @@ ISO8601 = f"^{_DATE}(?:[Tt ]{_TIME}(?:{OFFSET})?)?$"
 """Pattern of text that is read as an instant; `time_spellings` rewrites other text to it."""
 
 _ISO8601 = re.compile(ISO8601.strip("^$"))
-_TO_MINUTES = len("2026-11-01T09:30")
+TO_MINUTES = len("2026-11-01T09:30")
 _SECONDS = re.compile(f":([0-5][0-9])(?:[.]([0-9]{{6}}))?({OFFSET})?")
 _OFFSET = re.compile(f"(?<=[0-9]){OFFSET}$")
 
@@ -121,11 +122,11 @@ def of_text(text: str, zone: ZoneInfo) -> Instant:
         NotAnInstantError: `unreadable_time`, or `timestamp_out_of_range`.
     """
     # Rows in order have the same minutes, so these are found in a cache.
-    if found := _SECONDS.fullmatch(text, _TO_MINUTES):
+    if found := _SECONDS.fullmatch(text, TO_MINUTES):
         seconds, fraction, offset = found.groups("")
-        minute_us = _minute_us(text[:_TO_MINUTES] + offset, zone)
-        if minute_us is not None:
-            return Instant(minute_us + int((seconds + fraction).ljust(8, "0")))
+        begin_us = minute_us(text[:TO_MINUTES] + offset, zone)
+        if begin_us is not None:
+            return Instant(begin_us + int((seconds + fraction).ljust(8, "0")))
     if not _ISO8601.fullmatch(text):
         text = iso8601_of(text)
         if not _ISO8601.fullmatch(text):
@@ -140,8 +141,13 @@ def of_text(text: str, zone: ZoneInfo) -> Instant:
 
 
 @lru_cache(maxsize=4096)
-def _minute_us(text: str, zone: ZoneInfo) -> int | None:
-    """The instant at which a minute begins; None if the clock may change within it."""
+def minute_us(text: str, zone: ZoneInfo) -> int | None:
+    """The instant at which a minute begins; None if the clock may change within it.
+
+    Args:
+        text: ISO 8601 to the minute, with or without an offset. Any other text gives None.
+        zone: Of text without an offset.
+    """
     if not _ISO8601.fullmatch(text) or text[11:13] == "24":
         return None
     minute, offset_us = _split(text)

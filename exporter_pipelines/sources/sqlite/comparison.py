@@ -25,10 +25,13 @@ from exporter_pipelines.sources.sqlite.query import (
     state,
 )
 from exporter_pipelines.sources.sqlite.table import SqliteTable
+from exporter_pipelines.sources.sqlite.usual_times import minute_of
 from exporter_pipelines.sources.sqlite.values import SqliteValues
+from exporter_pipelines.sources.time_encodings import MINUTE_US, minute_us
 
 _KEYS = "temp.exporter_keys"
 _PART = "exporter_part"
+_PART_OF_MINUTE = "exporter_part_of_minute"
 
 
 class SqliteComparison:
@@ -86,15 +89,26 @@ class SqliteComparison:
             us = self._values.instant_us(value, encoding)
             return None if us is None else borders.part_of_us(us)
 
+        def part_of_minute(text: str | None) -> int | None:
+            start_us = minute_us(text, self._values.zone) if text else None
+            if start_us is None:
+                return None
+            part = borders.part_of_us(start_us)
+            return part if part == borders.part_of_us(start_us + MINUTE_US - 1) else None
+
         self._connection.define(_PART, lru_cache(1024)(part_of), 1)
+        self._connection.define(_PART_OF_MINUTE, lru_cache(1024)(part_of_minute), 1)
+        minute = minute_of(self._time, self._values.encoding)
         conditions, parameters = [], []
         for span in borders.spans:
-            condition, values = roughly(source, self._time, span, self._connection.binary)
+            condition, values = roughly(
+                source, self._time, span, self._values.encoding, self._connection.binary
+            )
             conditions.append(condition)
             parameters += values
         rows = self._connection.rows(
-            f"SELECT {_PART}({small(self._time)}), count(*) FROM {self._relation} "  # noqa: S608
-            f"WHERE {' OR '.join(conditions)} GROUP BY 1",
+            f"SELECT ifnull({_PART_OF_MINUTE}({minute}), {_PART}({small(self._time)})), "  # noqa: S608
+            f"count(*) FROM {self._relation} WHERE {' OR '.join(conditions)} GROUP BY 1",
             parameters,
         )
         return borders.counts(dict(rows))

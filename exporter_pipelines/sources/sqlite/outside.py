@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from exporter_pipelines.contracts.outside_days import (
@@ -15,9 +16,18 @@ from exporter_pipelines.contracts.outside_days import (
 )
 from exporter_pipelines.sources.sqlite.connection import SqliteConnection, SqliteTimeoutError
 from exporter_pipelines.sources.sqlite.query import small
-from exporter_pipelines.sources.time_encodings import NotAnInstantError, since_epoch_us
+from exporter_pipelines.sources.sqlite.usual_times import minute_of
+from exporter_pipelines.sources.sqlite.values import SqliteValues
+from exporter_pipelines.sources.time_encodings import (
+    EARLIEST_US,
+    MINUTE_US,
+    NotAnInstantError,
+    minute_us,
+    since_epoch_us,
+)
 
 _KIND = "exporter_kind"
+_IS_INSIDE = "exporter_is_inside"
 
 
 class SqliteOutside:
@@ -27,7 +37,8 @@ class SqliteOutside:
         connection: With the snapshot of a day.
         relation: Table or subquery with the alias `t`, for FROM.
         time: The time column, quoted.
-        instant_us: Stored value -> microseconds since 1970; raises NotAnInstantError.
+        values: Reads the stored values.
+        time_encoding: Unit of numbers in the time column.
     """
 
     def __init__(
@@ -35,14 +46,16 @@ class SqliteOutside:
         connection: SqliteConnection,
         relation: str,
         time: str,
-        instant_us: Callable[[Any], int],
+        values: SqliteValues,
+        time_encoding: str,
     ) -> None:
-        self._connection, self._relation = connection, relation
-        self._time, self._instant_us = time, instant_us
+        self._connection, self._relation, self._time = connection, relation, time
+        self._values, self._time_encoding = values, time_encoding
 
     def count(self, days: ExportableDays, timeout_s: float) -> OutsideRows:
         """See `contracts.source.DaySnapshot.rows_outside`."""
         self._connection.define(_KIND, self._kinds(days), 1)
+        self._connection.define(_IS_INSIDE, lru_cache(1024)(self._is_inside(days)), 1)
         try:
             return self._counted("", timeout_s)
         except SqliteTimeoutError:
@@ -55,8 +68,9 @@ class SqliteOutside:
     def _counted(self, limit: str, timeout_s: float) -> OutsideRows:
         with self._connection.time_limit(timeout_s):
             rows = self._connection.rows(
-                f"SELECT {_KIND}(v), count(*) "  # noqa: S608
-                f"FROM (SELECT {small(self._time)} AS v FROM {self._relation}{limit}) GROUP BY 1"
+                f"SELECT CASE WHEN {_IS_INSIDE}(minute) THEN '' ELSE {_KIND}(v) END, "  # noqa: S608
+                f"count(*) FROM (SELECT {minute_of(self._time, self._values.encoding)} AS minute, "
+                f"{small(self._time)} AS v FROM {self._relation}{limit}) GROUP BY 1"
             )
         found = {str(kind): int(number) for kind, number in rows}
         counts = {kind: min(found.get(kind, 0), MOST_COUNTED) for kind in KINDS}
@@ -72,7 +86,7 @@ class SqliteOutside:
             if value is None:
                 return "null"
             try:
-                us = self._instant_us(value)
+                us = self._values.instant(value, self._time_encoding).us
             except NotAnInstantError as error:
                 return "unreadable" if error.rule == "unreadable_time" else "infinite"
             if us >= end_us:
@@ -80,3 +94,14 @@ class SqliteOutside:
             return "before" if start_us is not None and us < start_us else None
 
         return kind
+
+    def _is_inside(self, days: ExportableDays) -> Callable[[str | None], bool]:
+        """A function from a minute to whether all of it certainly is in a day."""
+        start_us = since_epoch_us(days.start) if days.start else EARLIEST_US
+        end_us = since_epoch_us(days.end)
+
+        def is_inside(minute: str | None) -> bool:
+            us = minute_us(minute, self._values.zone) if minute else None
+            return us is not None and start_us <= us <= end_us - MINUTE_US
+
+        return is_inside

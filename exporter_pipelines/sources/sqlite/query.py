@@ -18,6 +18,7 @@ from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.day_window import DayWindow
 from exporter_pipelines.contracts.row_schema import Column, RowSchema
 from exporter_pipelines.contracts.source_config import SourceConfig
+from exporter_pipelines.sources.sqlite.usual_times import UsualTimes
 from exporter_pipelines.sources.sqlite.values import FITS, IS_BLOB, TOO_LARGE
 from exporter_pipelines.sources.time_encodings import (
     DATE_SLACK,
@@ -38,6 +39,8 @@ MOST_COLUMNS = 2_000
 """SQLite's limit of columns in a result and in ORDER BY, and of columns in a table."""
 _GROUPED = 50
 """Columns of a wide table that are sorted as one text."""
+_PACKED = 30
+"""States of text columns in one number."""
 
 
 def quoted(*names: str) -> str:
@@ -92,8 +95,20 @@ def state(value: str, limit_bytes: int) -> str:
     """The state (see `values`) of a text."""
     return (
         f"CASE WHEN {_too_large(value, limit_bytes)} THEN {TOO_LARGE} "
-        f"WHEN typeof({value}) = 'blob' THEN {IS_BLOB} ELSE {FITS} END"
+        f"WHEN {value} >= x'' THEN {IS_BLOB} ELSE {FITS} END"  # blobs sort after all else
     )
+
+
+def _packed(states: Sequence[str]) -> str:
+    """Some states as one number. A result with fewer columns is fetched faster."""
+    return " + ".join(f"{3**place}*({each})" for place, each in enumerate(states))
+
+
+def _unpacked(packed: Sequence[int], count: int) -> list[Sequence[int]]:
+    """The states in some numbers of `_packed`."""
+    if not any(packed):
+        return [bytes(len(packed))] * count
+    return [[number // 3**place % 3 for number in packed] for place in range(count)]
 
 
 def _too_large(value: str, limit_bytes: int) -> str:
@@ -123,12 +138,13 @@ def _grouped(names: list[str], size: int) -> list[list[str]]:
 
 
 def roughly(
-    source: SourceConfig, time: str, window: DayWindow, binary: str = ""
+    source: SourceConfig, time: str, window: DayWindow, encoding: str, binary: str = ""
 ) -> tuple[str, list[Any]]:
     """A condition on the stored time, and its parameters, that holds for all rows of a window.
 
     It may hold for other rows, but it can use an index. Numbers and text have separate conditions,
-    because a column may contain both. `binary` is that of `OwnCollations`.
+    because a column may contain both. `encoding` is that of the database, `binary` that of
+    `OwnCollations`.
     """
     time += binary
     zone = ZoneInfo(source.timezone or "UTC")
@@ -148,37 +164,8 @@ def roughly(
         ranges.append(f"({time} >= ? AND {time} <= ?)")
         parameters += [_int64(math.floor(start) - 1), _int64(math.ceil(end) + 1)]
     rough = f"({' OR '.join(ranges)})"
-    if (offset := _only_offset(window, zone)) is None:
-        return rough, parameters
-    last = window.end - dt.timedelta(microseconds=1)
-    parameters += [str((instant + offset).date()) for instant in (window.start, last)]
-    return f"{rough} AND NOT ({_is_plain(time)} AND substr({time}, 1, 10) NOT BETWEEN ? AND ?)", (
-        parameters
-    )
-
-
-def _is_plain(time: str) -> str:
-    """A condition that holds for a date and a time without an offset, as most programs write it.
-
-    These are left out by SQLite itself if they are of another day; reading an instant in Python
-    takes ten times as long. 24:00:00 and :60 are of the day after their date.
-    """
-    return (
-        f"typeof({time}) = 'text' AND {time} GLOB '????-??-??[ T]??:??:??*' "
-        f"AND substr({time}, 20) NOT GLOB '*[^.0-9]*' "
-        f"AND substr({time}, 12, 2) < '24' AND substr({time}, 18, 2) < '60'"
-    )
-
-
-def _only_offset(window: DayWindow, zone: ZoneInfo) -> dt.timedelta | None:
-    """The offset of a zone, if its clock does not change near a window."""
-    try:
-        first, end = window.start - ZONE_SLACK, window.end + ZONE_SLACK
-        hours = range((end - first) // dt.timedelta(hours=1) + 1)
-        found = {(first + dt.timedelta(hours=n)).astimezone(zone).utcoffset() for n in hours}
-    except OverflowError:  # at the ends of the calendar
-        return None
-    return found.pop() if len(found) == 1 else None
+    of_other_days = UsualTimes(window, zone, encoding).of_other_days(time)
+    return f"{rough} AND NOT {of_other_days}", parameters
 
 
 def _int64(number: int) -> int:
@@ -220,16 +207,24 @@ class SqliteDayQuery:
         self._key = self._reference(source.key)
         self._limit_bytes = limit_of(dataset, encoding)
         self._binary = binary
+        self._usual = UsualTimes(window, ZoneInfo(source.timezone or "UTC"), encoding)
+        self._instant = self._usual.instant(
+            self._time,
+            source.encoding(source.time_column),
+            f"{INSTANT}({small(self._time)})",
+        )
         self._stored = [column for column in schema.columns if self._has(column.name)]
         self._texts = [c.name for c in self._stored if pa.types.is_string(c.type)]
         results = len(self._stored) + len(self._texts) + len(dataset.config.sql_rules)
         self._is_wide = results > MOST_COLUMNS
-        self._where, self.parameters = self._in_window(window)
+        self._rough, self.parameters = roughly(source, self._time, window, encoding, binary)
+        self._borders_us = since_epoch_us(window.start), since_epoch_us(window.end) - 1
 
     def counts(self) -> str:
-        """One row: rows, repeated keys, unreadable times, largest key and latest update.
+        """Rows, repeated keys, unreadable and unusual times, largest key and latest update.
 
-        Times are unreadable if they begin with the date of the day; see `DaySnapshot`.
+        Times are unreadable if they begin with the date of the day; see `DaySnapshot`. Unusual ones
+        are of the day, but `rows` would not find them without `parameters`.
         """
         start_us, end_us = self._borders_us
         inside = f"i BETWEEN {start_us} AND {end_us}"
@@ -241,13 +236,15 @@ class SqliteDayQuery:
             f"max(CASE WHEN {inside} THEN CAST({column} AS TEXT) END COLLATE BINARY)"
             for column in ("k", "u")
         )
+        usual = self._usual.dates("v" + self._binary)
         # With LIMIT, SQLite does not merge the subquery, which would read each time several times.
         return (
             f"SELECT count(CASE WHEN {inside} THEN 1 END), {repeated}, "  # noqa: S608
             f"count(CASE WHEN i IS NULL AND {self._begins_with_the_date('v')} THEN 1 END), "
+            f"count(CASE WHEN {inside} AND NOT {usual} THEN 1 END), "
             f"{largest} FROM ("
             f"SELECT {self._key} AS k, {latest} AS u, {self._time} AS v, "
-            f"{_instant(self._time)} AS i FROM {self._relation} WHERE {self._rough} LIMIT -1)"
+            f"{self._instant} AS i FROM {self._relation} WHERE {self._rough} LIMIT -1)"
         )
 
     def _begins_with_the_date(self, time: str) -> str:
@@ -255,19 +252,29 @@ class SqliteDayQuery:
         begins = (f"CAST(substr({time}, 1, {len(date)}) AS TEXT) = '{date}'" for date in dates)
         return f"(typeof({time}) IN ('text', 'blob') AND ({' OR '.join(begins)}))"
 
-    def rows(self) -> str:
+    def rows(self, *, are_usual: bool = False) -> str:
         """The rows of the day in a total order.
 
-        The value of each column that the table has, then the state (see `values`) of each text
-        column, then for each of the dataset's `sql_rules` whether it is broken. A wide table has no
-        columns left for states: there, each text begins with its own.
+        Args:
+            are_usual: Whether `counts` found no unusual times. A smaller part of the table is then
+                read, and the statement has no parameters.
+
+        The value of each column that the table has, then the packed states (see `values`) of the
+        text columns, then for each of the dataset's `sql_rules` whether it is broken. A wide table
+        has no columns left for states: there, each text begins with its own.
         """
         rules = [f"{_verdict(text)} IS FALSE" for _, text in self._dataset.config.sql_rules]
         values = [self._chosen(column) for column in self._stored]
-        states = [] if self._is_wide else [self._state(column) for column in self._texts]
+        states = [
+            _packed([self._state(column) for column in columns])
+            for columns in self._packed_columns()
+        ]
+        near = self._usual.dates(self._time + self._binary) if are_usual else self._rough
+        # BETWEEN calls the function only once.
+        exact = "{} BETWEEN {} AND {}".format(self._instant, *self._borders_us)
         return (
             f"SELECT {', '.join([*values, *states, *rules])} FROM {self._relation} "  # noqa: S608
-            f"WHERE {self._where} ORDER BY {', '.join(self._order())}"
+            f"WHERE {near} AND {exact} ORDER BY {', '.join(self._order())}"
         )
 
     def divided(
@@ -281,14 +288,20 @@ class SqliteDayQuery:
         values: dict[str, Sequence[Any]] = dict.fromkeys(self._schema.names, absent)
         values |= zip((column.name for column in self._stored), found, strict=False)
         rest = found[len(self._stored) :]
-        if not self._is_wide:
-            return values, dict(zip(self._texts, rest, strict=False)), rest[len(self._texts) :]
         states: dict[str, Sequence[int]] = {}
+        if not self._is_wide:
+            packed = self._packed_columns()
+            for names, numbers in zip(packed, rest, strict=False):
+                states |= zip(names, _unpacked(numbers, len(names)), strict=True)
+            return values, states, rest[len(packed) :]
         for name in self._texts:
             pairs = [_unmarked(value) for value in values[name]]
             values[name] = [value for value, _ in pairs]
             states[name] = [state for _, state in pairs]
         return values, states, rest
+
+    def _packed_columns(self) -> list[list[str]]:
+        return [] if self._is_wide else _grouped(self._texts, _PACKED)
 
     def _chosen(self, column: Column) -> str:
         value = self._reference(column.name)
@@ -304,7 +317,7 @@ class SqliteDayQuery:
 
         This includes the type of each value, because 1 equals 1.0 in SQLite.
         """
-        order = [_instant(self._time), f"{self._key} IS NULL", f"{self._key} COLLATE BINARY"]
+        order = [self._instant, f"{self._key} IS NULL", f"{self._key} COLLATE BINARY"]
         if not self._key_is_unique:
             others = [self._reference(column.name) for column in self._stored]
             if 2 * len(others) + len(order) <= MOST_COLUMNS:
@@ -315,15 +328,6 @@ class SqliteDayQuery:
                     for group in _grouped(others, _GROUPED)
                 ]
         return order
-
-    def _in_window(self, window: DayWindow) -> tuple[str, list[Any]]:
-        """`[start, end)`: roughly on the stored column, which can use an index; then exactly."""
-        source = self._dataset.config.source
-        self._rough, parameters = roughly(source, self._time, window, self._binary)
-        self._borders_us = since_epoch_us(window.start), since_epoch_us(window.end) - 1
-        # BETWEEN calls the function only once.
-        exact = "{} BETWEEN {} AND {}".format(_instant(self._time), *self._borders_us)
-        return f"{self._rough} AND {exact}", parameters
 
     def _has(self, column: str) -> bool:
         return self._dataset.source_name(column) in self._names
@@ -349,10 +353,6 @@ def small(value: str) -> str:
         f"CASE WHEN typeof({value}) IN ('text', 'blob') "
         f"THEN ifnull(substr(CAST({value} AS BLOB), 1, {_SMALL_BYTES}), x'') ELSE {value} END"
     )
-
-
-def _instant(value: str) -> str:
-    return f"{INSTANT}({small(value)})"
 
 
 def _date(instant: dt.datetime, slack: dt.timedelta, zone: ZoneInfo) -> str:

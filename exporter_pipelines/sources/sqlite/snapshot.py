@@ -73,7 +73,8 @@ class SqliteDaySnapshot:
             connection.binary,
         )
         counts = connection.rows(self._query.counts(), self._query.parameters)[0]
-        self.row_count, self.repeated_keys, self.unreadable_times, *largest = counts
+        self.row_count, self.repeated_keys, self.unreadable_times, unusual, *largest = counts
+        self._are_usual = not unusual
         self.identity = SourceIdentity("sqlite", None, str(connection.file), table.resolved)
         self.info = SourceInfo(
             "sqlite",
@@ -94,7 +95,9 @@ class SqliteDaySnapshot:
         """See `contracts.source.DaySnapshot.batches`."""
         rows: list[Row] = []
         size_bytes = 0
-        for row in self._connection.stream(self._query.rows(), self._query.parameters):
+        statement = self._query.rows(are_usual=self._are_usual)
+        parameters = () if self._are_usual else self._query.parameters
+        for row in self._connection.stream(statement, parameters):
             rows.append(row)
             size_bytes += sum([len(value) for value in row if type(value) is bytes])
             if len(rows) >= max_rows or size_bytes > BATCH_BYTES:
@@ -106,12 +109,12 @@ class SqliteDaySnapshot:
     def rows_outside(self, days: ExportableDays, *, timeout_s: float) -> OutsideRows:
         """See `contracts.source.DaySnapshot.rows_outside`."""
         source = self._dataset.config.source
-        encoding = source.encoding(source.time_column)
         return SqliteOutside(
             self._connection,
             relation(self._dataset),
             quoted("t", self._dataset.source_name(source.time_column)),
-            lambda value: self._values.instant(value, encoding).us,
+            self._values,
+            source.encoding(source.time_column),
         ).count(days, timeout_s)
 
     def stop(self) -> None:

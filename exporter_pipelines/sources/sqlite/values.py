@@ -7,12 +7,14 @@ converted value by value.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.row_schema import Column
@@ -22,9 +24,11 @@ from exporter_pipelines.sources.sqlite.cells import (
     boolean,
     document,
     integer,
+    is_document,
     text,
 )
 from exporter_pipelines.sources.sqlite.notes import Notes
+from exporter_pipelines.sources.sqlite.time_columns import instants_of_integers, instants_of_texts
 from exporter_pipelines.sources.time_encodings import (
     NUMBERS,
     Instant,
@@ -32,6 +36,9 @@ from exporter_pipelines.sources.time_encodings import (
     of_number,
     of_text,
 )
+
+_TO_CLEAN = r"^ | $|[\n\r\t]"
+"""White space that does not stay in a JSON document."""
 
 FITS, TOO_LARGE, IS_BLOB = 0, 1, 2
 """State of a text value in the query: complete, cut off, or a blob."""
@@ -96,9 +103,9 @@ class SqliteValues:
         """
         kinds = set(map(type, values))
         if column.is_timestamp:
-            return self._timestamps(column, time_encoding, values, notes)
+            return self._timestamps(column, time_encoding, kinds, values, notes)
         if column.is_json:
-            return self._each(column, values, notes, document, states)
+            return self._documents(column, kinds, values, states, notes)
         if pa.types.is_string(column.type):
             return self._texts(column, kinds, values, states, notes)
         if pa.types.is_boolean(column.type):
@@ -136,20 +143,57 @@ class SqliteValues:
             return None
 
     def _timestamps(
-        self, column: Column, time_encoding: str, values: Sequence[Any], notes: Notes
+        self,
+        column: Column,
+        time_encoding: str,
+        kinds: set[type],
+        values: Sequence[Any],
+        notes: Notes,
     ) -> pa.Array:
-        converted: list[int | None] = []
-        for row, value in enumerate(values):
-            us = None
-            if value is not None:
-                try:
-                    us, is_truncated = self.instant(value, time_encoding)
-                    if is_truncated:
-                        notes.change(row, "timestamp_truncated", column.name)
-                except NotAnInstantError as error:
-                    notes.reject(row, error.rule, column.name, self._readable(value))
-            converted.append(us)
-        return pa.array(converted, pa.int64()).cast(column.type)
+        us, known = np.zeros(len(values), np.int64), np.zeros(len(values), bool)
+        if kinds <= {bytes, _NULL} and self.encoding == "utf-8":
+            us, known = instants_of_texts(values, self.zone)
+        elif kinds <= {int, _NULL} and time_encoding in NUMBERS:
+            us, known = instants_of_integers(values, NUMBERS[time_encoding])
+        is_null = np.zeros(len(values), bool)
+        for row in np.flatnonzero(~known).tolist():
+            value = values[row]
+            is_null[row] = True
+            if value is None:
+                continue
+            try:
+                us[row], is_truncated = self.instant(value, time_encoding)
+                is_null[row] = False
+                if is_truncated:
+                    notes.change(row, "timestamp_truncated", column.name)
+            except NotAnInstantError as error:
+                notes.reject(row, error.rule, column.name, self._readable(value))
+        return pa.array(us, mask=is_null).cast(column.type)
+
+    def _documents(
+        self,
+        column: Column,
+        kinds: set[type],
+        values: Sequence[Any],
+        states: Sequence[int],
+        notes: Notes,
+    ) -> pa.Array:
+        """JSON documents. Most are on one line already; the others are converted one by one."""
+        if kinds <= {bytes, _NULL} and not any(states):
+            texts = pa.array(values, pa.binary())
+            unclean = pc.match_substring_regex(texts, _TO_CLEAN).to_pylist()
+            rows = [
+                row
+                for row, value in enumerate(values)
+                if value is not None and (unclean[row] or not self._is_document(value))
+            ]
+            if not rows:
+                return texts.cast(pa.string())
+            return self._each(column, values, notes, document, states, rows)
+        return self._each(column, values, notes, document, states)
+
+    def _is_document(self, value: bytes) -> bool:
+        return len(value) <= self.max_value_bytes and is_document(value)
 
     def _texts(
         self,
@@ -187,10 +231,16 @@ class SqliteValues:
         notes: Notes,
         one: Callable[[Any, bool], Any],
         states: Sequence[int] = (),
+        rows: Iterable[int] | None = None,
     ) -> pa.Array:
-        """Convert value by value, with a function of the value and whether it is a blob."""
-        converted = []
-        for row, value in enumerate(values):
+        """Convert value by value, with a function of the value and whether it is a blob.
+
+        Args:
+            rows: Only these; the other values are delivered as they are. None for all.
+        """
+        converted = list(values)
+        for row in range(len(values)) if rows is None else rows:
+            value = values[row]
             delivered, state = None, states[row] if states else FITS
             try:
                 if value is not None:
@@ -203,7 +253,7 @@ class SqliteValues:
                     notes.change(row, "json_as_text", column.name)
                 else:
                     notes.reject(row, error.rule, column.name, seen)
-            converted.append(delivered)
+            converted[row] = delivered
         return pa.array(converted, column.type)
 
     def _check_size(self, value: Any, state: int) -> None:

@@ -19,6 +19,7 @@ from exporter_pipelines_tests.torture.trial import Trial
 PROMISE = Promise.CONNECTION
 
 DAY = "2026-11-01"
+_RECOVERS_WITHIN_S = 120
 _END = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 WHERE application_name = 'exporter_pipelines' AND datname = current_database()
@@ -88,3 +89,19 @@ def _restart(trial: Trial, backend: Backend, undisturbed: list[str]) -> None:
         )  # fmt: skip
         assert done, "nothing was restarted"
         assert [f.sha256 for f in found.files] == undisturbed, "other bytes"
+    # The export may have had all rows before the crash; what follows needs the server.
+    with trial.guarded("the server accepts connections again"):
+        _wait_for_recovery(backend)
+
+
+def _wait_for_recovery(backend: Backend) -> None:
+    """Wait until the server answers; raises its last refusal when this takes too long."""
+    ends = time.monotonic() + _RECOVERS_WITHIN_S
+    while True:
+        try:
+            backend.run("SELECT 1")
+            return
+        except psycopg.OperationalError:
+            if time.monotonic() > ends:
+                raise
+            time.sleep(0.2)
