@@ -20,7 +20,12 @@ from exporter_pipelines_tests.support.datasets import dataset, export, outcome_o
 FORKS = multiprocessing.get_context("forkserver")
 # Pandera imports what it judges with at the first verdict; without this, each process would.
 FORKS.set_forkserver_preload(
-    ["exporter_pipelines_tests.support.processes", "pandera.backends.pandas.builtin_checks"]
+    [
+        "exporter_pipelines_tests.support.processes",
+        "exporter_pipelines_tests.support.bucket_days",
+        "pandera.backends.pandas.builtin_checks",
+        "obstore",
+    ]
 )
 
 

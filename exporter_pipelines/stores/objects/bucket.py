@@ -115,12 +115,12 @@ class Bucket:
             options: Any = {"range": {"offset": offset}} if offset else None
             return iter(self._client.get(key, options=options).stream(_STREAM_BYTES))
 
-        chunks = self._request("read", key, request)
-        while (chunk := self._chunk(key, chunks)) is not None:
-            yield chunk
+        # Not in the generator, which would make the request later.
+        return self._chunks(key, self._request("read", key, request))
 
-    def _chunk(self, key: str, chunks: Iterator[Data]) -> Data | None:
-        return self._translated("read", key, lambda: next(chunks, None))
+    def _chunks(self, key: str, chunks: Iterator[Data]) -> Iterator[Data]:
+        while (chunk := self._translated("read", key, lambda: next(chunks, None))) is not None:
+            yield chunk
 
     def size(self, key: str) -> int:
         """Bytes of an object.

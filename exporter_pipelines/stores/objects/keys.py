@@ -7,7 +7,7 @@
     <dataset>/attempts/date=<day>/<attempt>.<base> an attempt, and which one it replaces
     <dataset>/replaced/<attempt name>/             replaced exports that had more rows
     <dataset>/removed/date=<day>.json              what was removed from a day, when and why
-    <dataset>/fingerprints/date=<day>.<generation> hashes of source rows, private
+    <dataset>/fingerprints/date=<day>/<generation> hashes of source rows, private
     <dataset>/README.md, schema.*, croissant.json  the dataset card and its schemas
     .ledger/<dataset>/date=<day>/<entry>           what happened to a day, private
     .ledger/<dataset>/dataset/<entry>              what happened to a dataset
@@ -95,9 +95,14 @@ def tombstone(dataset: str, day: str) -> str:
     return f"{home(dataset)}/{layout.REMOVED}/{layout.tombstone_name(day)}"
 
 
+def fingerprints(dataset: str, day: str) -> str:
+    """The prefix of the fingerprints of a day."""
+    return f"{home(dataset)}/{FINGERPRINTS}/{layout.day_name(day)}"
+
+
 def fingerprint(dataset: str, day: str, generation_hash: str) -> str:
     """The fingerprint of one generation of a day."""
-    return f"{home(dataset)}/{FINGERPRINTS}/{layout.fingerprint_name(day, generation_hash)}"
+    return f"{fingerprints(dataset, day)}/{generation_hash}"
 
 
 def ledger(dataset: str, day: str | None) -> str:

@@ -20,12 +20,16 @@ from dataclasses import dataclass, field, replace
 from exporter_pipelines.contracts.store import GenerationChangedError
 from exporter_pipelines.errors import DayUnavailableError, OutputUnavailableError
 from exporter_pipelines.stores.objects.bucket import Bucket, ConditionFailedError, Object, Tag
+from exporter_pipelines.stores.objects.problems import RequestRefusedError
 
 PUBLISHED_BYTES = 1024
 """A pointer of a published day has at least this size, and that of a removed day has less. So one
 listing tells which days are published."""
 
 _TRIES = 5
+_FAILURES = 2
+"""Of a write; each has taken up to a minute."""
+
 _WAIT_S = 0.2
 _REMEMBERED = 40
 """Abandoned attempts that a pointer names."""
@@ -93,10 +97,6 @@ class Pointer:
         return replace(self, abandoned=named[-_REMEMBERED:])
 
 
-class UnknownOutcomeError(OutputUnavailableError):
-    """A conditional write was sent, and nothing tells whether it will still be made."""
-
-
 def read_pointer(bucket: Bucket, key: str) -> Pointer:
     """The pointer as it is now."""
     return Pointer.of(bucket.read(key))
@@ -113,9 +113,9 @@ def switch(bucket: Bucket, key: str, base: Pointer, new: Pointer) -> None:
     Raises:
         GenerationChangedError: another run published or removed the day.
         DayUnavailableError: the attempt was taken for dead, and its files are removed.
-        UnknownOutcomeError: the store failed, and the write may still be made.
+        OutputUnavailableError: the store failed, and the write may still be made.
     """
-    now, problem = base, None
+    now, problem, failures = base, None, 0
     for number in range(_TRIES):
         content = replace(new, abandoned=now.abandoned).to_bytes()
         problem = _write(bucket, key, content, now.tag)
@@ -132,6 +132,9 @@ def switch(bucket: Bucket, key: str, base: Pointer, new: Pointer) -> None:
             )
         if now.manifest != base.manifest:
             raise GenerationChangedError(now.manifest)
+        failures += isinstance(problem, OutputUnavailableError)
+        if failures == _FAILURES or isinstance(problem, RequestRefusedError):
+            break
         time.sleep(_WAIT_S * 2**number)
     raise _unknown(problem)
 
@@ -171,9 +174,11 @@ def _read_back(bucket: Bucket, key: str, problem: Exception) -> Pointer:
         raise _unknown(error if isinstance(problem, ConditionFailedError) else problem) from None
 
 
-def _unknown(problem: Exception | None) -> UnknownOutcomeError:
+def _unknown(problem: Exception | None) -> OutputUnavailableError:
+    if isinstance(problem, RequestRefusedError):
+        return problem
     message = problem.message if isinstance(problem, OutputUnavailableError) else "No answer."
-    return UnknownOutcomeError(
+    return OutputUnavailableError(
         f"{message} It is not known whether the day was switched.",
         "Run the day again: it finds out.",
     )

@@ -17,7 +17,7 @@ _CREDENTIALS = (
     "`exporter doctor` tests them."
 )
 _LATER = "Run the day again later. The published export was not changed."
-_REASONS = (
+_REFUSED = (
     (r"169\.254\.|metadata\.google|no credential|missing credential|not.{0,20}credential",
      "no credentials were found", _CREDENTIALS),
     (r"nosuchbucket|containernotfound|bucket does not exist|bucketnotfound",
@@ -26,10 +26,12 @@ _REASONS = (
      "the credentials were refused", _CREDENTIALS),
     (r"accessdenied|\b403\b|permission|forbidden",
      "access was denied", "Give these credentials the permissions in docs/object-stores.md."),
-    (r"slowdown|\b429\b|\b503\b|too many requests|serverbusy",
-     "the store asked for fewer requests, and still did after several attempts", _LATER),
     (r"permanentredirect|\b301\b|authorizationheadermalformed",
      "the bucket is in another region", "Set AWS_REGION to the region of the bucket."),
+)  # fmt: skip
+_FAILED = (
+    (r"slowdown|\b429\b|\b503\b|too many requests|serverbusy",
+     "the store asked for fewer requests, and still did after several attempts", _LATER),
     (r"timed out|timeout|deadline",
      "it did not answer in time", _LATER),
     (r"dns|resolve|connection refused|connect error|tcp connect",
@@ -41,6 +43,10 @@ _REASONS = (
 )  # fmt: skip
 
 
+class RequestRefusedError(OutputUnavailableError):
+    """The store refused a request, and would refuse it again; nothing was written."""
+
+
 def unavailable(
     error: BaseException, location: Location, verb: str, key: str
 ) -> OutputUnavailableError:
@@ -49,7 +55,9 @@ def unavailable(
     Otherwise the original error would be its context, and logged with it.
     """
     text = f"{type(error).__name__} {error}".lower()
-    found = (each for each in _REASONS if re.search(each[0], text))
-    unknown = ("", f"the request failed ({type(error).__name__})", _LATER)
-    _, reason, hint = next(found, unknown)
-    return OutputUnavailableError(f"Cannot {verb} {location.uri(key)}: {reason}.", hint)
+    for kind, reasons in ((RequestRefusedError, _REFUSED), (OutputUnavailableError, _FAILED)):
+        for pattern, reason, hint in reasons:
+            if re.search(pattern, text):
+                return kind(f"Cannot {verb} {location.uri(key)}: {reason}.", hint)
+    failed = f"the request failed ({type(error).__name__})"
+    return OutputUnavailableError(f"Cannot {verb} {location.uri(key)}: {failed}.", _LATER)

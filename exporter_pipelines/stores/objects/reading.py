@@ -21,7 +21,7 @@ def open_object(bucket: Bucket, key: str, size: int | None = None) -> BinaryIO:
 
     Args:
         bucket, key: The object.
-        size: Its size, if it is known; it is asked for when it is needed.
+        size: Its size, if it is known; otherwise it is asked for.
 
     Raises:
         FileNotFoundError: there is no such object.
@@ -36,7 +36,7 @@ class _ObjectReader(io.RawIOBase):
     def __init__(self, bucket: Bucket, key: str, size: int) -> None:
         self._bucket, self._key, self._size = bucket, key, size
         self._position = 0
-        self._stream: Iterator[Data] | None = None
+        self._stream: Iterator[Data] | None = bucket.stream(key)
         self._rest = memoryview(b"")
 
     def readable(self) -> bool:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import secrets
-from contextlib import suppress
 
 from exporter_pipelines.contracts.store import GenerationChangedError
-from exporter_pipelines.errors import OutputUnavailableError
 from exporter_pipelines.stores import layout
 from exporter_pipelines.stores.objects import keys, quarantine
 from exporter_pipelines.stores.objects.bucket import Bucket
@@ -29,6 +28,9 @@ def remove_day(bucket: Bucket, view: View, dataset: str, day: str, published: Po
         bucket.remove([own])
         return False
     view.withdraw(dataset, day, attempt, published)
+    drop_fingerprints(
+        bucket, dataset, day, older_than=published.modified or dt.datetime.now(dt.UTC), keep=None
+    )
     return True
 
 
@@ -38,11 +40,16 @@ def remove_quarantine(bucket: Bucket, dataset: str, day: str, published: Pointer
     bucket.remove([each.key for each in files])
 
 
-def drop_fingerprints(bucket: Bucket, dataset: str, day: str, generation: str | None) -> None:
-    """Remove the fingerprint of a generation that is gone. Raises nothing."""
-    if generation:
-        with suppress(OutputUnavailableError, FileNotFoundError):
-            bucket.remove([keys.fingerprint(dataset, day, generation)])
+def drop_fingerprints(
+    bucket: Bucket, dataset: str, day: str, *, older_than: dt.datetime, keep: str | None
+) -> None:
+    """Remove the fingerprints of a day, except that of a generation.
+
+    A newer one may be of an attempt that is about to publish.
+    """
+    found = bucket.listed(keys.fingerprints(dataset, day))
+    old = [each for each in found if each.modified <= older_than and each.name != keep]
+    bucket.remove([each.key for each in old])
 
 
 def replaced_exports(bucket: Bucket, dataset: str) -> list[tuple[str, str]]:

@@ -14,12 +14,14 @@ import datetime as dt
 from collections import defaultdict
 from dataclasses import dataclass
 
+from exporter_pipelines.contracts.store import generation_of
 from exporter_pipelines.stores import layout
 from exporter_pipelines.stores.objects import keys, quarantine
 from exporter_pipelines.stores.objects.attempts import Attempt, attempts_of
 from exporter_pipelines.stores.objects.bucket import Bucket
 from exporter_pipelines.stores.objects.ledger import Ledger
 from exporter_pipelines.stores.objects.pointers import Pointer, abandon, read_pointer
+from exporter_pipelines.stores.objects.removal import drop_fingerprints
 from exporter_pipelines.stores.objects.view import View
 
 GRACE_S = 3600.0
@@ -93,6 +95,13 @@ class _Day:
             garbage += [each.key for each in self.bucket.listed(folder)]
         if names:
             garbage += self._quarantine_of(names, pointer)
+        drop_fingerprints(
+            self.bucket,
+            self.dataset,
+            self.day,
+            older_than=dt.datetime.now(dt.UTC) - dt.timedelta(seconds=self.times.grace_s),
+            keep=generation_of(pointer.manifest),
+        )
         # The objects of the attempts are the last ones: if this fails, they are found again.
         self.bucket.remove(garbage)
         self.bucket.remove([each.key for each in (*switched, *dead)])

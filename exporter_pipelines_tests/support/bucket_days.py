@@ -1,0 +1,86 @@
+"""Exports into a bucket in processes of their own, and what is wrong with a day afterwards."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+from multiprocessing.context import ForkServerProcess
+from pathlib import PurePosixPath
+from typing import Any
+
+from exporter_pipelines.contracts.ledger import DayRecord
+from exporter_pipelines.contracts.manifest import MANIFEST_NAME, Manifest
+from exporter_pipelines.stores.objects import keys
+from exporter_pipelines.stores.objects.store import ObjectStore
+from exporter_pipelines.stores.objects.sweep import Times
+from exporter_pipelines_tests.support.datasets import dataset, outcome_of
+from exporter_pipelines_tests.support.object_servers import ObjectServer
+from exporter_pipelines_tests.support.processes import FORKS
+
+
+def open_bucket(server: ObjectServer, times: Times | None = None, **options: Any) -> ObjectStore:
+    """A store of a server, whose credentials this process gets."""
+    os.environ.update(server.environment)
+    found = ObjectStore.open(server.url, endpoint=server.endpoint, **options)
+    found.times = times or found.times
+    return found
+
+
+def export_and_die_at(server: ObjectServer, url: str, day: str, request: int) -> ForkServerProcess:
+    """Export the logs of a day in another process, which is killed before its n-th request."""
+    process = FORKS.Process(target=_export, args=(server, url, day, request))
+    process.start()
+    return process
+
+
+def _export(server: ObjectServer, url: str, day: str, request: int) -> None:
+    store, left = open_bucket(server), [request]
+
+    def die(_verb: str, _key: str) -> None:
+        left[0] -= 1
+        if not left[0]:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    store.bucket.before_request = die
+    outcome_of(url, dataset(), day, store)
+
+
+def damage(store: ObjectStore, day: str, *, view: bool = True) -> str:
+    """What is wrong with a day in a bucket; empty when it is whole or not published.
+
+    Args:
+        store: Where it is.
+        day: Of the logs.
+        view: Whether the copy in data/ must be current; after a kill, it need not be.
+    """
+    data = store.read_manifest("logs", day)
+    if data is None:
+        return ""
+    manifest = Manifest.from_json(data)
+    with store.published_day("logs", day) as published:
+        for file in manifest.files:
+            with published.open(file.path) as content:
+                if hashlib.sha256(content.read()).hexdigest() != file.sha256:
+                    return f"{file.path} is not what the manifest says"
+    names = {each.name for each in store.bucket.listed(keys.view("logs", day))}
+    if view and names != {MANIFEST_NAME, *(file.path for file in manifest.files)}:
+        return f"the view has {names}"
+    for file in manifest.files if view else ():
+        found = store.bucket.read(f"{keys.view('logs', day)}/{file.path}")
+        if not found or hashlib.sha256(found.content).hexdigest() != file.sha256:
+            return f"the view has another {file.path}"
+    if manifest.quarantine:
+        name = PurePosixPath(manifest.quarantine.path).name
+        with store.open_quarantine("logs", day, name) as rejected:
+            if hashlib.sha256(rejected.read()).hexdigest() != manifest.quarantine.sha256:
+                return f"{name} is not what the manifest says"
+    generation = store.generation("logs", day)
+    record = DayRecord.of(store.entries("logs", day), generation)
+    return "" if record.expected == generation else f"the ledger expects {record.expected}"
+
+
+def generations(store: ObjectStore, day: str) -> set[str]:
+    """The attempts that have data files."""
+    prefix = f"logs/{keys.GENERATIONS}/date={day}"
+    return {each.key.removeprefix(prefix).split("/")[1] for each in store.bucket.listed(prefix)}
