@@ -24,11 +24,12 @@ from exporter_pipelines.contracts.manifest import Manifest
 from exporter_pipelines.contracts.retention import Part
 from exporter_pipelines.contracts.staged_day import Staging
 from exporter_pipelines.contracts.store import (
+    GenerationChangedError,
     NewTombstone,
     Publication,
     generation_of,
 )
-from exporter_pipelines.errors import OutputUnavailableError
+from exporter_pipelines.errors import DayUnavailableError, OutputUnavailableError
 from exporter_pipelines.stores import layout
 from exporter_pipelines.stores.adopted import adopted_entry
 from exporter_pipelines.stores.objects import keys, quarantine, removal
@@ -41,7 +42,6 @@ from exporter_pipelines.stores.objects.marker import create_marker
 from exporter_pipelines.stores.objects.pointers import (
     PUBLISHED_BYTES,
     Pointer,
-    UnknownOutcomeError,
     read_pointer,
     switch,
 )
@@ -77,7 +77,7 @@ class ObjectStore:
         part_bytes: int = PART_MIB * 1024 * 1024,
         times: Times | None = None,
     ) -> None:
-        self.bucket, self._part_bytes, self._times = bucket, part_bytes, times or Times()
+        self.bucket, self._part_bytes, self.times = bucket, part_bytes, times or Times()
         self.view = View(bucket, view, part_bytes)
         self._ledger = Ledger(bucket)
         self._files = DatasetFiles(bucket)
@@ -118,12 +118,14 @@ class ObjectStore:
         begun = self._begin_switch(mine, publication)
         self._write_other_files(mine, publication)
         new = Pointer(None, None, mine.generation, publication.manifest, mine.data_files())
+        # Until the outcome is known, also when this process is interrupted, nothing is removed.
+        mine.state.unknown = True
         try:
             switch(self.bucket, keys.pointer(dataset, day), base, new)
-        except UnknownOutcomeError:
-            mine.state.unknown = True
+        except (GenerationChangedError, DayUnavailableError):
+            mine.state.unknown = False
             raise
-        mine.state.published = True
+        mine.state.published, mine.state.unknown = True, False
         if publication.quarantine:
             mine.state.kept = (publication.quarantine,)
         self._reads.forget(mine)
@@ -166,9 +168,7 @@ class ObjectStore:
         self.bucket.write(keys.tombstone(dataset, day), content)
         if part == "quarantine":
             removal.remove_quarantine(self.bucket, dataset, day, published)
-        elif removal.remove_day(self.bucket, self.view, dataset, day, published):
-            removal.drop_fingerprints(self.bucket, dataset, day, entry.generation)
-        else:
+        elif not removal.remove_day(self.bucket, self.view, dataset, day, published):
             return False
         with suppress(OutputUnavailableError):  # `_settle` adds the entry later
             self._ledger.append(entry.done())
@@ -215,7 +215,7 @@ class ObjectStore:
     def clean_up(self, dataset: str) -> None:
         """See `contracts.store.Store`."""
         self._swept[dataset] = time.monotonic()
-        sweep(self.bucket, self.view, self._ledger, dataset, self._times)
+        sweep(self.bucket, self.view, self._ledger, dataset, self.times)
 
     # Reading
 
