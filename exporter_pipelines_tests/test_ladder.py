@@ -36,7 +36,7 @@ LADDER = {
     "transforms": {"errors", "contracts"},
     "formats": {"errors", "contracts"},
     "stores": {"errors", "contracts"},
-    "stores.opening": {"errors", "settings", "contracts", "stores"},
+    "stores.opening": {"errors", "settings", "extras", "contracts", "stores"},
     "privacy": {"errors", "contracts"},
     "engine": {
         "errors", "settings", "extras", "contracts", "transforms", "formats", "stores", "privacy",

@@ -10,6 +10,7 @@ import pytest
 from exporter_pipelines.contracts.manifest import MANIFEST_NAME, Manifest
 from exporter_pipelines.stores.objects.store import ObjectStore
 from exporter_pipelines_tests.support.backends import Backend
+from exporter_pipelines_tests.support.bucket_days import open_bucket
 from exporter_pipelines_tests.support.datasets import dataset, export
 from exporter_pipelines_tests.support.object_servers import ObjectServer
 
@@ -19,7 +20,7 @@ DAY = "2026-11-01"
 @pytest.fixture
 def bucket(s3: ObjectServer) -> ObjectStore:
     """An output in a bucket that has nothing yet."""
-    return ObjectStore.open(s3.url, endpoint=s3.endpoint)
+    return open_bucket(s3)
 
 
 def test_a_published_day_is_read_back(bucket: ObjectStore, backend: Backend) -> None:

@@ -12,6 +12,8 @@ from typing import Any
 from exporter_pipelines.contracts.ledger import DayRecord
 from exporter_pipelines.contracts.manifest import MANIFEST_NAME, Manifest
 from exporter_pipelines.stores.objects import keys
+from exporter_pipelines.stores.objects.connection import connect
+from exporter_pipelines.stores.objects.location import Location
 from exporter_pipelines.stores.objects.store import ObjectStore
 from exporter_pipelines.stores.objects.sweep import Times
 from exporter_pipelines_tests.support.datasets import dataset, outcome_of
@@ -22,9 +24,8 @@ from exporter_pipelines_tests.support.processes import FORKS
 def open_bucket(server: ObjectServer, times: Times | None = None, **options: Any) -> ObjectStore:
     """A store of a server, whose credentials this process gets."""
     os.environ.update(server.environment)
-    found = ObjectStore.open(server.url, endpoint=server.endpoint, **options)
-    found.times = times or found.times
-    return found
+    bucket = connect(Location.of(server.url), server.endpoint)
+    return ObjectStore(bucket, times=times, **options)
 
 
 def export_and_die_at(server: ObjectServer, url: str, day: str, request: int) -> ForkServerProcess:

@@ -10,6 +10,7 @@ import datetime as dt
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from exporter_pipelines.contracts.staged_day import Data
@@ -156,9 +157,14 @@ class Bucket:
 
     # Writing
 
-    def write(self, key: str, content: bytes) -> None:
+    def write(self, key: str, content: bytes, content_type: str = "") -> None:
         """Write an object, also over another one."""
-        self._request("write", key, lambda: self._client.put(key, content, use_multipart=False))
+        about: Any = {"Content-Type": content_type} if content_type else None
+        self._request(
+            "write",
+            key,
+            lambda: self._client.put(key, content, attributes=about, use_multipart=False),
+        )
 
     def create(self, key: str, content: bytes) -> bool:
         """Write a new object; False when there is another one, which stays."""
@@ -200,6 +206,14 @@ class Bucket:
     def finish(self, key: str, close: Callable[[], object]) -> None:
         """Send the last part of a writer, after which the object exists."""
         self._request("write", key, close)
+
+    def upload(self, path: Path, key: str, part_bytes: int) -> None:
+        """Write a file to an object, replacing another one at once."""
+        file = self.writer(key, part_bytes)
+        with path.open("rb") as content:
+            while data := content.read(_STREAM_BYTES):
+                self.feed(key, file.write, data)
+        self.finish(key, file.close)
 
     def copy(self, source: str, target: str, size: int, part_bytes: int) -> None:
         """Copy an object, replacing another one at once.

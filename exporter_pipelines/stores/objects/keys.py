@@ -12,6 +12,9 @@
     .ledger/<dataset>/date=<day>/<entry>           what happened to a day, private
     .ledger/<dataset>/dataset/<entry>              what happened to a dataset
     .exporter-output.json                          identifies the output
+    .exporter-conditions/                          test objects, see `conditions`
+    report/                                        export reports
+    training_sets/<name>/                          training sets
 
 Names are the same as on disk where the thing is the same. `data/` has only what a glob may read.
 """
@@ -19,6 +22,7 @@ Names are the same as on disk where the thing is the same. `data/` has only what
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 from exporter_pipelines.contracts.dataset import DATASET_NAME
 from exporter_pipelines.errors import ConfigurationError
@@ -30,6 +34,12 @@ ATTEMPTS = "attempts"
 REPLACED = "replaced"
 FINGERPRINTS = "fingerprints"
 NO_BASE = "none"
+FOLDERS = {
+    MANIFESTS, GENERATIONS, ATTEMPTS, REPLACED, FINGERPRINTS,
+    layout.DATA, layout.QUARANTINE, layout.REMOVED,
+}  # fmt: skip
+"""What is directly below a dataset, apart from its card and schemas."""
+
 POINTER_COPY = "_pointer.json"
 """In a replaced export: the pointer that it had."""
 
@@ -108,3 +118,14 @@ def fingerprint(dataset: str, day: str, generation_hash: str) -> str:
 def ledger(dataset: str, day: str | None) -> str:
     """The prefix of the ledger of a day; for `None`, of the dataset."""
     return f"{layout.LEDGER}/{home(dataset)}/{layout.day_name(day) if day else 'dataset'}"
+
+
+def report(day: str | None) -> str:
+    """The export report of a day; for `None`, the newest."""
+    page = layout.report_page(Path(), day) if day else layout.report_index(Path())
+    return page.as_posix()
+
+
+def versions(name: str) -> str:
+    """The prefix of the versions of a training set."""
+    return f"{layout.TRAINING_SETS}/{home(name)}"

@@ -6,10 +6,12 @@ import io
 from typing import BinaryIO
 
 from exporter_pipelines.contracts.manifest import MANIFEST_NAME
+from exporter_pipelines.contracts.structure import Misplaced
 from exporter_pipelines.stores.objects import keys
 from exporter_pipelines.stores.objects.bucket import MAX_SMALL_BYTES, Bucket
 from exporter_pipelines.stores.objects.pointers import Pointer, read_pointer
 from exporter_pipelines.stores.objects.reading import open_object
+from exporter_pipelines.stores.objects.view import View
 
 
 class ObjectPublishedDay:
@@ -21,14 +23,16 @@ class ObjectPublishedDay:
         FileNotFoundError: the day is not published.
     """
 
-    def __init__(self, bucket: Bucket, dataset: str, day: str, pointer: Pointer) -> None:
+    is_remote = True
+
+    def __init__(
+        self, bucket: Bucket, view: View, dataset: str, day: str, pointer: Pointer
+    ) -> None:
+        self.location = view.location(dataset, day)
         if pointer.manifest is None:
-            raise FileNotFoundError(
-                2, "not published", bucket.location.uri(keys.view(dataset, day))
-            )
-        self._bucket, self._dataset, self._day = bucket, dataset, day
+            raise FileNotFoundError(2, "not published", self.location)
+        self._bucket, self._view, self._dataset, self._day = bucket, view, dataset, day
         self._pointer, self._manifest = pointer, pointer.manifest
-        self.location = bucket.location.uri(keys.view(dataset, day))
 
     def open(self, name: str) -> BinaryIO:
         """See `contracts.store.PublishedDay`."""
@@ -49,6 +53,10 @@ class ObjectPublishedDay:
     def names(self) -> list[str]:
         """See `contracts.store.PublishedDay`."""
         return sorted([*self._pointer.files, MANIFEST_NAME])
+
+    def irregular(self, name: str = "") -> Misplaced | None:
+        """See `contracts.store.PublishedDay`: a view that is not a copy of the day."""
+        return None if name else self._view.problem(self._dataset, self._day, self._pointer)
 
     def is_current(self) -> bool:
         """See `contracts.store.PublishedDay`."""

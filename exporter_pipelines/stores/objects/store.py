@@ -15,9 +15,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
-from collections.abc import Mapping
 from contextlib import suppress
-from typing import BinaryIO
 
 from exporter_pipelines.contracts.ledger import DayRecord, Entry
 from exporter_pipelines.contracts.manifest import Manifest
@@ -30,27 +28,18 @@ from exporter_pipelines.contracts.store import (
     generation_of,
 )
 from exporter_pipelines.errors import DayUnavailableError, OutputUnavailableError
-from exporter_pipelines.stores import layout
 from exporter_pipelines.stores.adopted import adopted_entry
 from exporter_pipelines.stores.objects import keys, quarantine, removal
 from exporter_pipelines.stores.objects.bucket import Bucket
-from exporter_pipelines.stores.objects.connection import connect
-from exporter_pipelines.stores.objects.dataset_files import DatasetFiles
-from exporter_pipelines.stores.objects.ledger import Ledger
-from exporter_pipelines.stores.objects.location import Location
 from exporter_pipelines.stores.objects.marker import create_marker
 from exporter_pipelines.stores.objects.pointers import (
-    PUBLISHED_BYTES,
     Pointer,
     read_pointer,
     switch,
 )
-from exporter_pipelines.stores.objects.published_day import ObjectPublishedDay
-from exporter_pipelines.stores.objects.reading import open_object
-from exporter_pipelines.stores.objects.reads import AttemptReads
 from exporter_pipelines.stores.objects.staging import ObjectStaging
-from exporter_pipelines.stores.objects.sweep import Times, sweep
-from exporter_pipelines.stores.objects.view import View
+from exporter_pipelines.stores.objects.store_reads import ObjectStoreReads
+from exporter_pipelines.stores.objects.sweep import Times, dead_attempts, sweep
 
 PART_MIB = 16
 """Default size of the parts of a large file: 10,000 of them are 156 GiB."""
@@ -59,7 +48,7 @@ _SWEEP_EVERY_S = 600
 _log = logging.getLogger(__name__)
 
 
-class ObjectStore:
+class ObjectStore(ObjectStoreReads):
     """Implements `contracts.store.Store` in a bucket.
 
     Args:
@@ -77,31 +66,10 @@ class ObjectStore:
         part_bytes: int = PART_MIB * 1024 * 1024,
         times: Times | None = None,
     ) -> None:
-        self.bucket, self._part_bytes, self.times = bucket, part_bytes, times or Times()
-        self.view = View(bucket, view, part_bytes)
-        self._ledger = Ledger(bucket)
-        self._files = DatasetFiles(bucket)
-        self._reads = AttemptReads(bucket, self._ledger)
-        self._begun: set[str] = set()
+        super().__init__(bucket, view, part_bytes)
+        self.times = times or Times()
         self._swept: dict[str, float] = {}
         self._salt: str | None = None
-
-    @classmethod
-    def open(
-        cls, url: str, *, endpoint: str | None = None, view: str = "copy", part_mib: int = PART_MIB
-    ) -> ObjectStore:
-        """The store of a URL such as `s3://bucket/prefix`; makes no request.
-
-        Raises:
-            ConfigurationError: the URL, the endpoint or the environment is wrong.
-        """
-        bucket = connect(Location.of(url), endpoint)
-        return cls(bucket, view=view, part_bytes=part_mib * 1024 * 1024)
-
-    @property
-    def location(self) -> str:
-        """See `contracts.store.Store`."""
-        return self.bucket.location.uri()
 
     # Writing
 
@@ -186,7 +154,7 @@ class ObjectStore:
 
     def adopt(self, dataset: str) -> int:
         """See `contracts.store.Store`. Writes nothing for a dataset that has no published day."""
-        if self._is_begun(dataset) or not self.published_days(dataset):
+        if self.has_ledger(dataset) or not self.published_days(dataset):
             return 0
         return self._begin_ledger(dataset)
 
@@ -196,14 +164,6 @@ class ObjectStore:
         self._ledger.append(entry)
         self._reads.recorded(entry)
 
-    def entries(self, dataset: str, day: str | None) -> list[Entry]:
-        """See `contracts.store.Store`."""
-        return self._reads.entries(dataset, day)
-
-    def recorded_days(self, dataset: str) -> list[str]:
-        """See `contracts.store.Store`."""
-        return self._ledger.days(dataset)
-
     def salted(self, text: str) -> str:
         """See `contracts.store.Store`."""
         if self._salt is None:
@@ -212,85 +172,14 @@ class ObjectStore:
 
     # Upkeep
 
+    def dead_attempts(self, dataset: str) -> list[str]:
+        """See `contracts.store.Store`."""
+        return dead_attempts(self.bucket, dataset, self.times)
+
     def clean_up(self, dataset: str) -> None:
         """See `contracts.store.Store`."""
         self._swept[dataset] = time.monotonic()
         sweep(self.bucket, self.view, self._ledger, dataset, self.times)
-
-    # Reading
-
-    def published_days(self, dataset: str) -> list[str]:
-        """See `contracts.store.Store`; one listing, since removed days have small pointers."""
-        listed = self.bucket.listed(keys.manifests(dataset))
-        days = (
-            layout.day_of(each.name.removesuffix(".json"))
-            for each in listed
-            if each.size >= PUBLISHED_BYTES
-        )
-        return sorted(day for day in days if day)
-
-    def quarantined_days(self, dataset: str) -> list[str]:
-        """See `contracts.store.Store`."""
-        names = self.bucket.folders(f"{keys.home(dataset)}/{layout.QUARANTINE}")
-        return sorted(day for day in map(layout.day_of, names) if day)
-
-    def quarantine_files(self, dataset: str, day: str) -> list[str]:
-        """See `contracts.store.Store`."""
-        return [each.name for each in self.bucket.listed(keys.quarantine(dataset, day))]
-
-    def open_quarantine(self, dataset: str, day: str, name: str) -> BinaryIO:
-        """See `contracts.store.Store`."""
-        if "/" in name:
-            raise OSError(22, "not the name of a file", repr(name))
-        return open_object(self.bucket, f"{keys.quarantine(dataset, day)}/{name}")
-
-    def read_manifest(self, dataset: str, day: str) -> bytes | None:
-        """See `contracts.store.Store`."""
-        return self._reads.pointer(dataset, day).manifest
-
-    def generation(self, dataset: str, day: str) -> str | None:
-        """See `contracts.store.Store`."""
-        return generation_of(self.read_manifest(dataset, day))
-
-    def read_fingerprint(self, dataset: str, day: str, generation: str | None) -> str | None:
-        """See `contracts.store.Store`."""
-        if not generation:
-            return None
-        found = self.bucket.read(keys.fingerprint(dataset, day, generation))
-        words = found.content.decode(errors="replace").split() if found else []
-        return words[1] if len(words) == 2 and words[0] == generation else None
-
-    def read_dataset_file(self, dataset: str, name: str) -> bytes | None:
-        """See `contracts.store.Store`."""
-        return self._files.read(dataset, name)
-
-    def read_tombstone(self, dataset: str, day: str) -> bytes | None:
-        """See `contracts.store.Store`."""
-        found = self.bucket.read(keys.tombstone(dataset, day))
-        return found.content if found else None
-
-    def published_day(self, dataset: str, day: str) -> ObjectPublishedDay:
-        """See `contracts.store.Store`."""
-        return ObjectPublishedDay(self.bucket, dataset, day, self._reads.pointer(dataset, day))
-
-    # Places and sizes
-
-    def size_of(self, dataset: str, day: str, part: Part) -> int:
-        """See `contracts.store.Store`; without the view, which is a copy."""
-        if part == "quarantine":
-            return sum(each.size for each in self.bucket.listed(keys.quarantine(dataset, day)))
-        pointer = read_pointer(self.bucket, keys.pointer(dataset, day))
-        return sum(pointer.files.values()) + len(pointer.manifest or b"")
-
-    def storage_of(self, dataset: str) -> Mapping[str, int]:
-        """See `contracts.store.Store`; `data` has the view and replaced exports as well."""
-        sizes = {layout.DATA: 0, layout.QUARANTINE: 0, "other": 0}
-        kinds = {keys.GENERATIONS: layout.DATA, layout.DATA: layout.DATA}
-        kinds |= {keys.MANIFESTS: layout.DATA, layout.QUARANTINE: layout.QUARANTINE}
-        for each in self.bucket.listed(keys.home(dataset)):
-            folder = each.key.removeprefix(f"{dataset}/").partition("/")[0]
-            sizes[kinds.get(folder, "other")] += each.size
-        return sizes
 
     # Steps
 
@@ -301,13 +190,8 @@ class ObjectStore:
             with suppress(OutputUnavailableError, FileNotFoundError):
                 self.clean_up(dataset)
 
-    def _is_begun(self, dataset: str) -> bool:
-        if dataset not in self._begun and self._ledger.is_begun(dataset):
-            self._begun.add(dataset)
-        return dataset in self._begun
-
     def _begin_ledger_once(self, dataset: str) -> None:
-        if not self._is_begun(dataset):
+        if not self.has_ledger(dataset):
             self._begin_ledger(dataset)
 
     def _begin_ledger(self, dataset: str) -> int:

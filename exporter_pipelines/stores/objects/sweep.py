@@ -54,6 +54,17 @@ def sweep(bucket: Bucket, view: View, ledger: Ledger, dataset: str, times: Times
             _Day(bucket, view, ledger, dataset, day, times).sweep(attempts)
 
 
+def dead_attempts(bucket: Bucket, dataset: str, times: Times) -> list[str]:
+    """Names of the attempts that are taken for dead; the sweep removes what they left."""
+    old = [each for each in attempts_of(bucket, dataset) if _age_s(each.begun) > times.abandoned_s]
+    dead = []
+    for each in old:
+        pointer = read_pointer(bucket, keys.pointer(dataset, each.day))
+        if each not in _switched(old, pointer):
+            dead.append(layout.attempt_name(each.day, each.name))
+    return dead
+
+
 @dataclass(frozen=True)
 class _Day:
     """Cleans up after the attempts at one day."""

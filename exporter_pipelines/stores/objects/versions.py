@@ -1,0 +1,114 @@
+"""Training sets in a bucket: immutable versions, and one small object that names the newest.
+
+    training_sets/<name>/v-<version>/...     complete and never changed
+    training_sets/<name>/latest.json         names the newest version and the one before it
+
+A reader that opened a version keeps it: the one before the newest stays.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from exporter_pipelines.stores.objects import keys
+from exporter_pipelines.stores.objects.bucket import Bucket
+from exporter_pipelines.stores.objects.reading import open_object
+
+_LATEST = "latest.json"
+_PREFIX = "v-"
+_KEPT = 2
+_LEFT_BY_A_BUILD = dt.timedelta(days=1)
+"""A version that is not named, and older, was left by a build that was killed."""
+
+
+class ObjectVersion:
+    """A `contracts.versions.Version`."""
+
+    def __init__(self, bucket: Bucket, prefix: str, version: str) -> None:
+        self.version, self._bucket = version, bucket
+        self._folder = f"{prefix}/{_PREFIX}{version}"
+
+    @property
+    def location(self) -> str:
+        """See `contracts.versions.Version`."""
+        return self._bucket.location.uri(self._folder)
+
+    def open(self, path: str) -> BinaryIO:
+        """See `contracts.versions.Version`."""
+        return open_object(self._bucket, f"{self._folder}/{path}")
+
+    def size(self, path: str) -> int:
+        """See `contracts.versions.Version`."""
+        return self._bucket.size(f"{self._folder}/{path}")
+
+
+class ObjectVersions:
+    """A `contracts.versions.Versions`: the versions of one training set."""
+
+    def __init__(self, bucket: Bucket, name: str, part_bytes: int) -> None:
+        self._bucket, self._part_bytes = bucket, part_bytes
+        self._prefix = keys.versions(name)
+
+    @property
+    def location(self) -> str:
+        """See `contracts.versions.Versions`."""
+        return self._bucket.location.uri(self._prefix)
+
+    def newest(self) -> ObjectVersion | None:
+        """See `contracts.versions.Versions`."""
+        named = self._named()
+        return ObjectVersion(self._bucket, self._prefix, named[0]) if named else None
+
+    def version(self, version: str) -> ObjectVersion | None:
+        """See `contracts.versions.Versions`; only the newest two are stored."""
+        if version not in self._named():
+            return None
+        return ObjectVersion(self._bucket, self._prefix, version)
+
+    @contextmanager
+    def lock(self, wait_s: float) -> Iterator[None]:  # noqa: ARG002 - nothing is waited for
+        """See `contracts.versions.Versions`. A bucket has no locks: both builds are complete."""
+        yield
+
+    @contextmanager
+    def building(self) -> Iterator[Path]:
+        """See `contracts.versions.Versions`: in the folder for temporary files."""
+        with tempfile.TemporaryDirectory(prefix="exporter-training-") as folder:
+            yield Path(folder)
+
+    def publish(self, folder: Path, version: str) -> ObjectVersion:
+        """See `contracts.versions.Versions`: every file is sent before the version is named."""
+        target = f"{self._prefix}/{_PREFIX}{version}"
+        for path in sorted(folder.rglob("*")):
+            if path.is_file():
+                key = f"{target}/{path.relative_to(folder).as_posix()}"
+                self._bucket.upload(path, key, self._part_bytes)
+        before = [each for each in self._named() if each != version]
+        kept = [version, *before][:_KEPT]
+        content = json.dumps({"version": version, "versions": kept}, indent=2)
+        self._bucket.write(f"{self._prefix}/{_LATEST}", content.encode() + b"\n")
+        self._remove_others(kept, before)
+        return ObjectVersion(self._bucket, self._prefix, version)
+
+    def _named(self) -> list[str]:
+        """The newest versions, the newest first; none if the object cannot be read."""
+        found = self._bucket.read(f"{self._prefix}/{_LATEST}")
+        try:
+            return [str(each) for each in json.loads(found.content)["versions"]] if found else []
+        except (ValueError, KeyError, TypeError):
+            return []
+
+    def _remove_others(self, kept: list[str], before: list[str]) -> None:
+        """Remove the versions that were named before, and what killed builds left."""
+        for name in self._bucket.folders(self._prefix):
+            version = name.removeprefix(_PREFIX)
+            listed = self._bucket.listed(f"{self._prefix}/{name}") if version not in kept else []
+            age = dt.datetime.now(dt.UTC) - _LEFT_BY_A_BUILD
+            if version in before or all(each.modified < age for each in listed):
+                self._bucket.remove([each.key for each in listed])
