@@ -263,6 +263,27 @@ def privacy_key(name: str) -> str:
     )
 
 
+def privacy_keys(name: str) -> list[str]:
+    """The texts of a privacy key that are set: the key, then those that it had before.
+
+    Old keys (`previous_name`) only serve to recognise what was written under them. Empty if not
+    even the key is set; errors never contain a key.
+    """
+    texts = []
+    for each in (name, previous_name(name)):
+        if each.startswith("file:"):
+            path = Path(each.removeprefix("file:"))
+            texts += _text_of(path).split() if path.exists() else []
+        else:
+            texts += _value(each).split()
+    return texts
+
+
+def previous_name(name: str) -> str:
+    """Where the keys are that a privacy key had before, separated by spaces or in lines."""
+    return f"{name}.previous" if name.startswith("file:") else f"{name}_PREVIOUS"
+
+
 def postgres_driver() -> str | None:
     """`EXPORTER_POSTGRES_DRIVER`: path of another ADBC driver, which `sources` checks."""
     return _value("EXPORTER_POSTGRES_DRIVER") or None

@@ -18,6 +18,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from exporter_pipelines.contracts.erasure import ErasedSubject
 from exporter_pipelines.contracts.retention import Part
 
 Event = Literal[
@@ -31,6 +32,7 @@ Event = Literal[
     "source",
     "source_changed",
     "pruned",
+    "erased",
 ]
 
 EVENTS: dict[Event, str] = {
@@ -47,6 +49,7 @@ EVENTS: dict[Event, str] = {
     "an operator.",
     "source_changed": "A report that the dataset is now exported from another database.",
     "pruned": "A run of `exporter prune` or `prune_job`, also one that removed nothing.",
+    "erased": "Subjects that must be in no export of the dataset from now on (`exporter erase`).",
 }
 
 
@@ -101,7 +104,14 @@ class Entry(BaseModel):
         None, description="Name of the replaced export, which had more rows and is kept."
     )
     run: str | None = Field(None, description="Dagster's run id.")
-    reason: str | None = Field(None, description="Of a hold the checks, else what required it.")
+    reason: str | None = Field(
+        None,
+        description="Of a hold the checks, of an erasure the request, of an export how it differs "
+        "from the one before (`contracts.changes.Reason`), else what required it.",
+    )
+    subjects: tuple[ErasedSubject, ...] = Field(
+        (), description="Tombstones of subjects that were erased."
+    )
 
     def completed(self, generation: str | None) -> bool:
         """Whether a step that was begun is visible in the export that is there now."""

@@ -16,6 +16,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
+from exporter_pipelines.contracts.erasure import Erasure
+
 MANIFEST_NAME = "_manifest.json"
 
 _UNSEALED = "0" * 64
@@ -86,12 +88,19 @@ class Quarantine(_Part):
 
 
 class Counts(_Part):
-    """Every row of the day: `read = exported + rejected + filtered`."""
+    """Every row of the day: `read = exported + rejected + filtered + erased`."""
 
     read: int = Field(description="Rows read from the source.", examples=[2000], ge=0)
     exported: int = Field(description="Rows in the data files.", examples=[1987], ge=0)
     rejected: int = Field(description="Rows in the quarantine.", examples=[13], ge=0)
     filtered: int = Field(description="Rows left out by a filter.", examples=[0], ge=0)
+    erased: int = Field(
+        0,
+        description="Rows left out because of an erasure; absent when there are none.",
+        examples=[12],
+        ge=0,
+        exclude_if=lambda value: value == 0,
+    )
 
 
 class RuleResult(_Part):
@@ -303,6 +312,12 @@ class Manifest(BaseModel):
         examples=[{}],
         exclude_if=lambda value: value is None,
     )
+    erasure: list[Erasure] = Field(
+        default_factory=list,
+        description="What was erased, one entry per request; absent when nothing was.",
+        examples=[[{}]],
+        exclude_if=lambda value: not value,
+    )
     manifest_sha256: str | None = Field(
         None,
         description="SHA-256 of this file with these 64 digits replaced by zeros; absent in "
@@ -314,8 +329,9 @@ class Manifest(BaseModel):
     @model_validator(mode="after")
     def _adds_up(self) -> Manifest:
         counts = self.counts
-        if counts.read != counts.exported + counts.rejected + counts.filtered:
-            raise ValueError("counts: read is not exported + rejected + filtered")
+        left_out = counts.rejected + counts.filtered + counts.erased
+        if counts.read != counts.exported + left_out:
+            raise ValueError("counts: read is not exported + rejected + filtered + erased")
         if self.record_count != counts.exported:
             raise ValueError("record_count is not counts.exported")
         if self.record_count != sum(file.record_count for file in self.files):

@@ -12,6 +12,7 @@ from typing import BinaryIO, Protocol, Self, TypeAlias
 
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.day_window import DayWindow
+from exporter_pipelines.contracts.erasure import Erasure
 from exporter_pipelines.contracts.manifest import DataFile, Privacy, Transformation
 from exporter_pipelines.contracts.row_schema import RowSchema
 from exporter_pipelines.contracts.source import SourceIdentity, SourceInfo
@@ -116,6 +117,8 @@ class StagedDay:
         staging: Holds the files.
         privacy: What the manifest says about the privacy policy; None without one.
         masked: What the policy removed; None without one.
+        erasures: What was left out because of erasures.
+        erased_subjects: Ids of the subjects that were looked for.
     """
 
     dataset: Dataset
@@ -133,6 +136,8 @@ class StagedDay:
     staging: Staging
     privacy: Privacy | None = None
     masked: MaskedValues | None = field(default=None, repr=False)
+    erasures: tuple[Erasure, ...] = ()
+    erased_subjects: frozenset[str] = frozenset()
 
     @property
     def data_version(self) -> str:

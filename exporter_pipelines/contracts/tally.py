@@ -20,6 +20,8 @@ class Tally:
         rows_rejected: Rows written to the quarantine, each counted once.
         rows_tolerated: Rejected rows that broke only rules with the threshold `warn`.
         rows_filtered: Rows left out by a named filter: name -> rows.
+        rows_erased: Rows left out because of an erasure: id of its request -> rows.
+        values_erased: Texts in which an erased subject was redacted: id of the request -> texts.
         rows_outside_window: Rows read whose time is not in the day; anything but 0 is a bug.
         key_was_transformed: Whether a transform changed the key of a row.
         repeated_keys: Rows whose key another row of the day also has, less one for each such key.
@@ -37,6 +39,8 @@ class Tally:
     rows_rejected: int = 0
     rows_tolerated: int = 0
     rows_filtered: Counter[str] = field(default_factory=Counter)
+    rows_erased: Counter[str] = field(default_factory=Counter)
+    values_erased: Counter[str] = field(default_factory=Counter)
     rows_outside_window: int = 0
     key_was_transformed: bool = False
     repeated_keys: int = 0
@@ -70,9 +74,15 @@ class Tally:
 
     @property
     def rows_unaccounted(self) -> int:
-        """Rows that the source has and that are neither exported, rejected nor filtered."""
-        kept = self.rows_exported + self.rows_rejected + self.rows_filtered.total()
+        """Rows that the source has and that are not accounted for."""
+        kept = self.rows_accounted
         return max(abs(self.source_rows - kept), abs(self.rows_read - kept))
+
+    @property
+    def rows_accounted(self) -> int:
+        """Rows that are exported, rejected, filtered or erased."""
+        left_out = self.rows_filtered.total() + self.rows_erased.total()
+        return self.rows_exported + self.rows_rejected + left_out
 
     def quality_metrics(self) -> dict[str, float | int]:
         """Flat name -> number, for the manifest and for the plots of the UI.

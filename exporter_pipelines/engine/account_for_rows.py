@@ -104,7 +104,7 @@ class RowAccount:
             keep[[rejection.row for rejection in rejections]] = False
             valid = prepared.filter(pa.array(keep))
         tally.rows_rejected += rejected
-        tally.rows_tolerated += self._only_tolerated(rejections)
+        tally.rows_tolerated += self.only_tolerated(rejections)
         tally.rows_exported += len(valid)
         self._count_values(valid, tally)
         return valid
@@ -146,7 +146,7 @@ class RowAccount:
             tally.failures[rule, column] += 1
         return rejections
 
-    def _only_tolerated(self, rejections: list[Rejection]) -> int:
+    def only_tolerated(self, rejections: list[Rejection]) -> int:
         """Number of rows that are rejected only by rules with the threshold `warn`."""
         if not self._tolerated:
             return 0

@@ -20,6 +20,7 @@ from exporter_pipelines.contracts.store import Store
 from exporter_pipelines.engine.actions import PROTECTING, ways_out
 from exporter_pipelines.engine.day_record import day_record
 from exporter_pipelines.engine.drift import judge_drift
+from exporter_pipelines.engine.erased_subjects import erased_subjects
 from exporter_pipelines.engine.judge import Verdict, judge
 from exporter_pipelines.engine.kept_days import KeptDay, kept_day
 from exporter_pipelines.engine.leak_check import judge_leaks
@@ -185,6 +186,7 @@ def export_day(
         progress=progress,
         retries=retries,
         before_rows=lambda snapshot: outside.count(dataset, snapshot),
+        erased=erased_subjects(store, dataset.name),
     ) as staged:
         trailing = trailing_days or TrailingDays(store, dataset.name)
         judged = judge_staged(

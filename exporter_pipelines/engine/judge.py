@@ -24,8 +24,8 @@ CHECKS = {
     "without a time, with an infinite or unreadable one, before the first or after the last day. "
     "Counted once in a run. Warns about the first three. The day is held if an unreadable time "
     "begins with its date, or if no row of the table has a usable time.",
-    "row_conservation": "Rows counted by the source, compared with rows exported, rejected and "
-    "filtered. The numbers must match.",
+    "row_conservation": "Rows counted by the source, compared with rows exported, rejected, "
+    "filtered and erased. The numbers must match.",
     "no_lost_rows": "Rows of the published export that the source does not have any more. Rows "
     "that moved to another day do not count. Warns if rows are gone. The day is held, and the "
     "published export stays, if they exceed both limits of the dataset, or if the source has no "
@@ -194,18 +194,21 @@ def _count_verdict(
 
 
 def _row_conservation(tally: Tally) -> Verdict:
-    kept = tally.rows_exported + tally.rows_rejected + tally.rows_filtered.total()
+    numbers: dict[str, float | int] = {
+        "source_rows": tally.source_rows,
+        "rows_read": tally.rows_read,
+        "rows_exported": tally.rows_exported,
+        "rows_rejected": tally.rows_rejected,
+        "rows_filtered": tally.rows_filtered.total(),
+        "rows_unaccounted": tally.rows_unaccounted,
+    }
+    if erased := tally.rows_erased.total():
+        numbers["rows_erased"] = erased
     return Verdict(
         "row_conservation",
         tally.rows_unaccounted == 0,
         "ERROR",
-        f"{tally.source_rows} rows in the source, {tally.rows_read} read, {kept} accounted for.",
-        {
-            "source_rows": tally.source_rows,
-            "rows_read": tally.rows_read,
-            "rows_exported": tally.rows_exported,
-            "rows_rejected": tally.rows_rejected,
-            "rows_filtered": tally.rows_filtered.total(),
-            "rows_unaccounted": tally.rows_unaccounted,
-        },
+        f"{tally.source_rows} rows in the source, {tally.rows_read} read, "
+        f"{tally.rows_accounted} accounted for.",
+        numbers,
     )

@@ -169,21 +169,22 @@ def _change(
     if manifest is None:
         return _by_count(staged, known, "the published export is missing or damaged")
     if why := _keys_are_useless(staged, manifest):
-        return _by_count(staged, known, why)
+        return _by_count(staged, known, why, manifest)
     try:
         if not _keys_identify_rows(staged, manifest):
             # A removed repetition has the key and the time of a row that stays.
             return _Change(missing_rows(store, manifest, staged, with_time=True).missing)
         found = missing_rows(store, manifest, staged)
         if not found.all_collected:
-            return _by_count(staged, known, f"{found.missing:,} keys are too many to look up")
+            why = f"{found.missing:,} keys are too many to look up"
+            return _by_count(staged, known, why, manifest)
         return _looked_up(staged, found.keys, session)
     except (PublishedDayDamagedError, OutputUnavailableError, OSError):
-        return _by_count(staged, known, "the published export cannot be read")
+        return _by_count(staged, known, "the published export cannot be read", manifest)
     except NotComparedError as error:
-        return _by_count(staged, known, error.reason)
+        return _by_count(staged, known, error.reason, manifest)
     except SourceError:
-        return _by_count(staged, known, "the database did not answer")
+        return _by_count(staged, known, "the database did not answer", manifest)
 
 
 def _keys_are_useless(staged: StagedDay, manifest: Manifest) -> str:
@@ -217,8 +218,13 @@ def _rows_without(manifest: Manifest, key: str) -> float:
     return nulls + sum(r.failed for r in results if r.column == key and r.rule in reasons)
 
 
-def _by_count(staged: StagedDay, known: Entry, why: str) -> _Change:
+def _by_count(
+    staged: StagedDay, known: Entry, why: str, manifest: Manifest | None = None
+) -> _Change:
     now = staged.tally.source_rows
+    # Rows that were erased from the export may be removed from the source, too.
+    erased = manifest.counts.erased - staged.tally.rows_erased.total() if manifest else 0
+    now += max(0, erased)
     since_baseline = (known.baseline_rows or 0) - now - known.moved_rows - known.gone_rows
     since_published = (known.source_rows or 0) - now
     return _Change(max(0, since_baseline, since_published), not_compared=why)
@@ -240,7 +246,7 @@ def _looked_up(staged: StagedDay, keys: list[pa.Array], session: Session) -> _Ch
         gone += len(asked) - len(pc.unique(found["key"]))
         moved += len(pc.unique(found["key"])) - inside
         still += inside
-    if still > staged.tally.rows_filtered.total():
+    if still > staged.tally.rows_filtered.total() + staged.tally.rows_erased.total():
         # The new export neither has these rows nor left them out.
         raise NotComparedError("the source changed while it was compared")
     return _Change(gone, moved)

@@ -23,6 +23,7 @@ from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.day_window import DayWindow
 from exporter_pipelines.contracts.source import DaySnapshot
 from exporter_pipelines.contracts.staged_day import StagedDay, Staging
+from exporter_pipelines.engine.erased_subjects import ErasedSubjects
 from exporter_pipelines.engine.stage import DEFAULT_BATCH_ROWS, Progress, stage_day
 from exporter_pipelines.errors import ExporterError
 
@@ -59,6 +60,7 @@ def stage_with_retries(
     progress: Progress = lambda _read, _total: None,
     retries: Retries | None = None,
     before_rows: Callable[[DaySnapshot], object] = lambda _snapshot: None,
+    erased: ErasedSubjects | None = None,
 ) -> Iterator[StagedDay]:
     """Stage a day; its staging area is discarded when the block is left.
 
@@ -75,6 +77,7 @@ def stage_with_retries(
         progress: As for `stage_day`; restarts with each attempt.
         retries: Number of retries and the first wait.
         before_rows: Called with each snapshot before its rows are read.
+        erased: As for `stage_day`.
 
     Raises:
         ExporterError: of the last attempt.
@@ -87,7 +90,7 @@ def stage_with_retries(
                 before_rows(snapshot)
                 day = stage_day(
                     dataset, window, snapshot, staging,
-                    run_id=run_id, batch_rows=batch_rows, progress=progress,
+                    run_id=run_id, batch_rows=batch_rows, progress=progress, erased=erased,
                 )  # fmt: skip
             return day, stack.pop_all()
 

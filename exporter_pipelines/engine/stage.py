@@ -20,6 +20,8 @@ from exporter_pipelines.contracts.source import DaySnapshot
 from exporter_pipelines.contracts.staged_day import StagedDay, Staging
 from exporter_pipelines.engine.account_for_rows import RowAccount
 from exporter_pipelines.engine.data_files import DataFiles
+from exporter_pipelines.engine.erased_rows import ErasedRows
+from exporter_pipelines.engine.erased_subjects import ErasedSubjects
 from exporter_pipelines.engine.private_rows import private_rows
 from exporter_pipelines.engine.quarantine import Quarantine
 from exporter_pipelines.engine.rejection import Rejection
@@ -43,6 +45,7 @@ def stage_day(
     run_id: str,
     batch_rows: int = DEFAULT_BATCH_ROWS,
     progress: Progress = lambda _read, _total: None,
+    erased: ErasedSubjects | None = None,
 ) -> StagedDay:
     """Write a day's valid rows and its rejected rows into the staging area, and count them all.
 
@@ -54,12 +57,14 @@ def stage_day(
         run_id: Dagster's run id, for the manifest and the quarantine's name.
         batch_rows: Maximum rows in a batch; affects memory and speed, never the result.
         progress: Called after each batch.
+        erased: Subjects that are left out.
 
     Raises:
         ExporterError: the source was lost, the disk is full, or a rule crashed. Files written so
             far remain in the staging area for the caller to discard.
     """
-    return _Stager(dataset, window, snapshot, staging, run_id).run(batch_rows, progress)
+    stager = _Stager(dataset, window, snapshot, staging, run_id, erased)
+    return stager.run(batch_rows, progress)
 
 
 class _Stager:
@@ -72,12 +77,15 @@ class _Stager:
         snapshot: DaySnapshot,
         staging: Staging,
         run_id: str,
+        erased: ErasedSubjects | None,
     ) -> None:
         self._dataset, self._window, self._snapshot = dataset, window, snapshot
         self._staging, self._run_id = staging, run_id
         self._started_at, self._clock = dt.datetime.now(dt.UTC), time.monotonic()
         self._exported = dataset.exported(snapshot.schema)
         self._private = private_rows(dataset, snapshot.schema, window)
+        self._erased_subjects = erased.ids if erased else frozenset[str]()
+        self._erased = ErasedRows(erased, dataset, window) if erased else None
         self._account = RowAccount(dataset, snapshot.schema)
         self._files = DataFiles(staging, dataset, window, self._exported)
         self._tally = self._account.empty_tally(snapshot.row_count, snapshot.repeated_keys)
@@ -93,12 +101,13 @@ class _Stager:
         if self._private:
             self._private.read_names(self._batches(batch_rows))
         with WriteBehind(self._files.write) as behind:
-            put = self._private_put(behind.put) if self._private else behind.put
+            write = self._put_without_erased(behind.put) if self._erased else behind.put
+            put = self._private_put(write) if self._private else write
             # No variable here, which would keep a batch while this thread waits: 5 MiB.
             for _ in map(put, map(self._valid, self._batches(batch_rows))):
                 progress(self._tally.rows_read, self._tally.source_rows)
             for rows in self._private.rest() if self._private else ():
-                behind.put(rows)
+                write(rows)
             behind.finish()
         self._files.finish()
         self._tally.changed.update(self._files.changed)
@@ -116,15 +125,37 @@ class _Stager:
         """Like `put`, for rows that are masked first."""
 
         def masked(valid: pa.RecordBatch) -> None:
+            if self._erased:
+                self._erased.look_at(valid, self._snapshot.schema)
             for rows in self._private.mask(valid) if self._private else ():
                 put(rows)
 
         return masked
 
+    def _put_without_erased(self, put: Put) -> Put:
+        """Like `put`, for rows that may be those of an erased subject."""
+
+        def written(rows: pa.RecordBatch) -> None:
+            if self._erased:
+                put(self._erased.exported(rows, self._exported, self._tally))
+
+        return written
+
     def _reject(self, batch: pa.RecordBatch, rejections: list[Rejection]) -> int:
+        if self._erased and rejections:
+            self._erased.look_at(batch, self._snapshot.schema)
         if self._private and rejections:
             batch, rejections = self._private.rejected(batch, rejections)
-        return self._quarantine.add(batch, rejections)
+        if not self._erased or not rejections:
+            return self._quarantine.add(batch, rejections)
+        schema = self._private.quarantine_schema if self._private else self._snapshot.schema
+        erased, others = self._erased.rejected(batch, schema, rejections, self._tally)
+        # The caller adds all of them, and those that it tolerates.
+        self._tally.rows_rejected -= len(erased)
+        self._tally.rows_tolerated -= self._account.only_tolerated([
+            each for each in rejections if each.row in erased
+        ])  # fmt: skip
+        return self._quarantine.add(batch, others) + len(erased)
 
     def _staged(self) -> StagedDay:
         tally, private = self._tally, self._private
@@ -148,4 +179,6 @@ class _Stager:
             staging=self._staging,
             privacy=private.stated() if private else None,
             masked=private.masked_values() if private else None,
+            erasures=self._erased.stated(tally) if self._erased else (),
+            erased_subjects=self._erased_subjects,
         )

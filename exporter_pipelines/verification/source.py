@@ -28,6 +28,7 @@ from exporter_pipelines.contracts.manifest import Manifest, same_pseudonyms
 from exporter_pipelines.contracts.source import Session
 from exporter_pipelines.contracts.staged_day import Data
 from exporter_pipelines.contracts.store import Store
+from exporter_pipelines.engine.erased_subjects import erased_subjects
 from exporter_pipelines.engine.load import decoded, row_schema
 from exporter_pipelines.engine.local_copy import local_copy
 from exporter_pipelines.engine.retention import read_tombstone
@@ -202,7 +203,8 @@ def _staged(
             folder = layout.day_path(manifest.dataset, manifest.partition)
             report.add("source_columns", folder, "has other columns than a new export would have")
             return None
-        staged = stage_day(dataset, window, snapshot, staging, run_id="verify")
+        erased = erased_subjects(store, manifest.dataset)
+        staged = stage_day(dataset, window, snapshot, staging, run_id="verify", erased=erased)
     if not same_pseudonyms(manifest.privacy, staged.privacy):
         folder = layout.day_path(manifest.dataset, manifest.partition)
         message = "has another privacy policy, key or epoch than a new export would have"

@@ -1,0 +1,249 @@
+r"""Finds subjects in texts and JSON documents, and writes the texts without them.
+
+A column is narrowed down with Polars to the few texts that may have a subject; these are examined
+exactly. Texts are searched as a reader sees them: `%40` and `\u0040` hide nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import polars as pl
+import pyarrow as pa
+
+from exporter_pipelines.contracts.privacy import REDACTED
+from exporter_pipelines.privacy.addresses import printed
+from exporter_pipelines.privacy.escapes import HIDING, HIDING_IN_TEXT, unescaped
+from exporter_pipelines.privacy.identifiers import identifiers_in
+from exporter_pipelines.privacy.json_text import opened
+from exporter_pipelines.privacy.pieces import PIECES
+from exporter_pipelines.privacy.pseudonyms import address_in
+from exporter_pipelines.privacy.subjects import WORD, Subjects, mac_digits
+
+# All that `WORD` matches, and what may join two words for Rust; split again in Python.
+_RUNS = r"[\w\p{N}]+"
+_TOKENS = re.compile(r'"(?:[^"\\]++|\\.)*+"|-?[0-9][0-9eE.+-]*', re.DOTALL)
+_HIDING = re.compile(HIDING_IN_TEXT)
+_MAC_LENGTHS = (12, 16)
+
+
+class _Span(NamedTuple):
+    start: int
+    end: int
+    label: str
+
+
+class SubjectSearch:
+    """Searches the texts of one kind of column.
+
+    Args:
+        subjects: To find.
+    """
+
+    def __init__(self, subjects: Subjects) -> None:
+        self._subjects = subjects
+
+    @property
+    def _has_identifiers(self) -> bool:
+        return self._subjects.has_addresses or self._subjects.has_macs
+
+    def candidates(self, texts: pa.Array, *, in_json: bool) -> list[int]:
+        """Positions of the texts that may have a subject; of all others it is certain that not."""
+        series = pl.Series(values=texts.cast(pa.large_string()).fill_null(""))
+        hiding = series.str.contains(HIDING if in_json else HIDING_IN_TEXT)
+        plain = opened(series) if in_json else series
+        found = hiding
+        if runs := self._runs_with_subjects(plain):
+            found = found | plain.str.contains_any(runs)
+        if self._has_identifiers and (pieces := self._pieces_with_subjects(plain)):
+            found = found | plain.str.contains_any(pieces)
+        positions: list[int] = found.arg_true().to_list()
+        return positions
+
+    def whole(self, text: str) -> str | None:
+        """The label of the subject that a whole value is."""
+        value = unicodedata.normalize("NFC", text).strip()
+        found = self._subjects.name(value) if self._subjects.has_names else None
+        if found is None and self._subjects.has_addresses:
+            address = address_in(value)
+            found = self._subjects.address(printed(address)) if address else None
+        if found is None and self._subjects.has_macs and len(value) <= 2 * 16:
+            found = self._subjects.mac(mac_digits(value))
+        return found
+
+    def first_in(self, text: str) -> str | None:
+        """The label of a subject that a text has or is."""
+        return self.whole(text) or self.without(text)[1]
+
+    def first_in_json(self, document: str) -> str | None:
+        """The label of a subject that a JSON document has."""
+        return self.without_in_json(document)[1]
+
+    def without(self, text: str) -> tuple[str, str | None]:
+        """A text with `[redacted]` in the place of subjects, and the label of the first one.
+
+        A text without a subject stays as it is. If escapes hide one, all of them are decoded.
+        """
+        label = None
+        composed = unicodedata.normalize("NFC", text)
+        if spans := self._spans(composed):
+            text, label = _redacted(composed, spans), spans[0].label
+        if _HIDING.search(text):
+            plain = unicodedata.normalize("NFC", unescaped(text))
+            if spans := self._spans(plain):
+                text, label = _redacted(plain, spans), label or spans[0].label
+        return text, label
+
+    def without_in_json(self, document: str) -> tuple[str, str | None]:
+        """The same for a JSON document, which stays valid; keys and numbers are searched too."""
+        first: str | None = None
+
+        def replaced(match: re.Match[str]) -> str:
+            nonlocal first
+            written = match[0]
+            if written[0] != '"':
+                label = self.whole(written)
+                first = first or label
+                return written if label is None else json.dumps(REDACTED)
+            text = _text_of(written)
+            label = self.whole(text)
+            shown = REDACTED
+            if label is None:
+                shown, label = self.without(text)
+            first = first or label
+            return written if label is None else _written(shown)
+
+        result = _TOKENS.sub(replaced, document)
+        if first is not None and not _keys_are_unique(result):
+            result = json.dumps(REDACTED)
+        return result, first
+
+    def _runs_with_subjects(self, texts: pl.Series) -> list[str]:
+        if not (self._subjects.has_names or self._subjects.has_macs):
+            return []
+        runs = texts.str.extract_all(_RUNS).explode().drop_nulls().unique()
+        return [run for run in runs if any(map(self._may_begin, _words(run)))]
+
+    def _may_begin(self, word: str) -> bool:
+        """Whether a subject may begin with a word."""
+        if self._subjects.has_names and self._subjects.shapes(word):
+            return True
+        return self._mac(word) is not None
+
+    def _mac(self, word: str) -> str | None:
+        """The label of a MAC address that is written without separators."""
+        if not self._subjects.has_macs or len(word) not in _MAC_LENGTHS:
+            return None
+        return self._subjects.mac(word.lower())
+
+    def _pieces_with_subjects(self, texts: pl.Series) -> list[str]:
+        pieces = texts.str.extract_all(PIECES).explode().drop_nulls().unique()
+        return [piece for piece in pieces if self._identifiers(piece)]
+
+    def _spans(self, text: str) -> list[_Span]:
+        """The places of subjects in a composed text, from left to right, without overlaps."""
+        found = self._names(text) if self._subjects.has_names or self._subjects.has_macs else []
+        if self._has_identifiers:
+            found += self._identifiers(text)
+        if not found:
+            return []
+        if "@" in text:
+            found = [_whole_email(each, text) for each in found]
+        return _joined(sorted(found))
+
+    def _names(self, text: str) -> list[_Span]:
+        words = list(WORD.finditer(text))
+        found = []
+        for number, word in enumerate(words):
+            if (label := self._mac(word[0])) is not None:
+                found.append(_Span(word.start(), word.end(), label))
+            for shape in self._subjects.shapes(word[0]):
+                last = number + shape.words - 1
+                if last >= len(words):
+                    continue
+                start, end = word.start() - shape.before, words[last].end() + shape.after
+                if start < 0 or end > len(text):
+                    continue
+                label = self._subjects.name(text[start:end])
+                if label is not None:
+                    found.append(_Span(start, end, label))
+        return found
+
+    def _identifiers(self, text: str) -> list[_Span]:
+        """IP and MAC addresses that are subjects."""
+        found = []
+        for each in identifiers_in(text):
+            label = None
+            if each.kind == "ip" and each.address is not None:
+                label = self._subjects.address(printed(each.address))
+            elif each.kind == "mac":
+                label = self._subjects.mac(mac_digits(text[each.start : each.end]))
+            if label is not None:
+                found.append(_Span(each.start, each.end, label))
+        return found
+
+
+def _words(run: str) -> list[str]:
+    return WORD.findall(run if run.isascii() else unicodedata.normalize("NFC", run))
+
+
+def _whole_email(span: _Span, text: str) -> _Span:
+    """The e-mail address around a subject, which would tell who it was; or the same span."""
+    for each in identifiers_in(text):
+        if each.kind == "email" and each.start < span.end and span.start < each.end:
+            return _Span(min(each.start, span.start), max(each.end, span.end), span.label)
+    return span
+
+
+def _joined(spans: Iterable[_Span]) -> list[_Span]:
+    """Spans in ascending order, overlapping ones as one."""
+    joined: list[_Span] = []
+    for each in spans:
+        if joined and each.start < joined[-1].end:
+            before = joined[-1]
+            joined[-1] = before._replace(end=max(before.end, each.end))
+        else:
+            joined.append(each)
+    return joined
+
+
+def _redacted(text: str, spans: Iterable[_Span]) -> str:
+    pieces, position = [], 0
+    for span in spans:
+        pieces += [text[position : span.start], REDACTED]
+        position = span.end
+    return "".join([*pieces, text[position:]])
+
+
+def _text_of(written: str) -> str:
+    """The value of a string in JSON; in text that only looks like JSON, what is in the quotes."""
+    try:
+        return str(json.loads(written, strict=False))
+    except ValueError:
+        return written[1:-1]
+
+
+def _written(text: str) -> str:
+    """A text as a string in JSON; halves of surrogate pairs are escaped."""
+    has_half = any("\ud800" <= sign <= "\udfff" for sign in text)
+    return json.dumps(text, ensure_ascii=has_half)
+
+
+def _keys_are_unique(document: str) -> bool:
+    """Whether no object has a key twice, which many readers refuse."""
+
+    def checked(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        found = dict(pairs)
+        if len(found) != len(pairs):
+            raise ValueError
+        return found
+
+    try:
+        json.loads(document, object_pairs_hook=checked)
+    except (ValueError, RecursionError):
+        return False
+    return True
