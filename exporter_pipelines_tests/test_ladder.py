@@ -102,7 +102,7 @@ LADDER = {
     "client": {"errors", "contracts", "service.models"},
     "cli": {
         "service", "service.models", "service_settings", "supervisor", "supervised_processes",
-        "project_lock", "client", "api", "training",
+        "project_lock", "client", "api", "training", "privacy",
         "errors", "settings", "extras", "contracts", "stores", "engine",
         "verification", "databases", "defs_files", "doctor", "new_datasets", "notifications",
         "orchestration", "output_folder", "definitions", "process_memory",

@@ -58,6 +58,10 @@ _COMMANDS = {
     "prune": _Entry(
         "prune", "prune", "Remove exports that are past the `retention` of their dataset."
     ),
+    "erase": _Entry(
+        "erase", "erase",
+        "Erase a person, host or address from all exports, and keep it out of later ones.",
+    ),
     "train-set": _Entry(
         "train_set", "train_set",
         "Build the training set NAME from the days that are published now.",
@@ -106,4 +110,4 @@ class _Commands(click.Group):
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 def main() -> None:
-    """Define, export, check, verify, download, keep and prune days, serve them, test alerts."""
+    """Define, export, check, verify, download, keep, prune, erase and serve days, test alerts."""

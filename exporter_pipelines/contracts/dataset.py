@@ -372,6 +372,20 @@ class Dataset:
         return self.config.source.columns.get(column, column)
 
 
+def content_of(stated: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a manifest that determine the content of files.
+
+    Args:
+        stated: `export_config` of a manifest, perhaps of another version.
+    """
+    content = {name: value for name, value in stated.items() if _NOT_CONTENT.get(name) is not True}
+    source = stated.get("source")
+    if isinstance(source, Mapping):
+        left_out = _NOT_CONTENT["source"]
+        content["source"] = {name: v for name, v in source.items() if name not in left_out}
+    return content
+
+
 def check_select(config: DatasetConfig, schema: RowSchema) -> None:
     """Check that `select:` names each column once and includes key and time column.
 

@@ -63,6 +63,8 @@ class Publication:
             these files.
         fingerprint: `SourceInfo.fingerprint`; stored privately, to detect late data.
         keep_replaced: Whether the replaced export is kept for weeks instead of an hour.
+        drop_replaced: Whether every earlier export of the day is removed at once, also those that
+            are kept: they have what must not be read any more.
     """
 
     manifest: bytes
@@ -71,6 +73,7 @@ class Publication:
     dataset_files: Callable[[], Mapping[str, bytes]] = dict
     fingerprint: str | None = None
     keep_replaced: bool = False
+    drop_replaced: bool = False
 
 
 class PublishedDay(Protocol):
@@ -196,8 +199,21 @@ class Store(Protocol):
         """(day, name) of the replaced exports that are kept for their rows, oldest day first."""
         ...
 
+    def replaced_export(self, dataset: str, name: str) -> PublishedDay:
+        """Open a replaced export that is kept; raises as `published_day`."""
+        ...
+
     def remove_replaced(self, dataset: str, name: str) -> bool:
         """Remove a replaced export; False when it is gone."""
+        ...
+
+    def remove_superseded(self, dataset: str, day: str | None = None) -> None:
+        """Remove at once the replaced exports that are only kept for their readers.
+
+        Args:
+            dataset: Whose exports.
+            day: None for all days.
+        """
         ...
 
     def datasets(self) -> list[str]:
@@ -243,6 +259,15 @@ class Store(Protocol):
 
     def read_dataset_file(self, dataset: str, name: str) -> bytes | None:
         """A file of `Publication.dataset_files`; None when there is none."""
+        ...
+
+    def write_dataset_files(self, dataset: str, files: Callable[[], Mapping[str, bytes]]) -> None:
+        """Create or replace files as `Publication.dataset_files`, without publishing a day.
+
+        Args:
+            dataset: Whose files.
+            files: Name -> content; called while no other process writes such files.
+        """
         ...
 
     def read_tombstone(self, dataset: str, day: str) -> bytes | None:
@@ -391,6 +416,10 @@ class Store(Protocol):
 
     def versions(self, name: str) -> Versions:
         """The versions of a training set."""
+        ...
+
+    def training_sets(self) -> list[str]:
+        """Names of the training sets with a stored version, sorted."""
         ...
 
     # Upkeep

@@ -48,6 +48,10 @@ class Version(Protocol):
         """Bytes of a file. Raises as `open` does."""
         ...
 
+    def names(self) -> list[str]:
+        """The paths of all files, sorted."""
+        ...
+
 
 class Versions(Protocol):
     """All versions of one name. Every method raises `OutputUnavailableError` as a store does."""
@@ -63,6 +67,21 @@ class Versions(Protocol):
 
     def version(self, version: str) -> Version | None:
         """A version by its name; None when it is not stored, or no longer."""
+        ...
+
+    def stored(self) -> list[str]:
+        """The names of all versions that are stored, sorted."""
+        ...
+
+    def remove(self, version: str) -> None:
+        """Remove a version at once, also the newest one; the one before it does not become newest.
+
+        The caller holds the lock.
+        """
+        ...
+
+    def newest_was_removed(self) -> bool:
+        """Whether a version was published, and the newest one is not stored any more."""
         ...
 
     def lock(self, wait_s: float) -> AbstractContextManager[None]:

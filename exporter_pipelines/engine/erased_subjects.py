@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from exporter_pipelines import settings
 from exporter_pipelines.contracts.erasure import ErasedSubject
-from exporter_pipelines.contracts.ledger import Entry
+from exporter_pipelines.contracts.ledger import Entry, now
 from exporter_pipelines.contracts.store import Store
 from exporter_pipelines.errors import ConfigurationError
 from exporter_pipelines.extras import require
@@ -72,6 +72,12 @@ def own_tombstones(store: Store, dataset: str) -> Iterator[ErasedSubject]:
     """The tombstones that are recorded for a dataset itself."""
     for entry in _erased(store, dataset):
         yield from entry.subjects
+
+
+def recorded_at(store: Store, dataset: str, request: str) -> dt.datetime:
+    """When a request was recorded; now, if all its subjects had been erased before."""
+    entries = _entries(store, dataset)
+    return next((entry.at for entry in entries if entry.reason == request), now())
 
 
 def tombstone_secret(store: Store, subject: ErasedSubject) -> bytes:

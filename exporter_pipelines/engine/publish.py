@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from exporter_pipelines import __version__
+from exporter_pipelines.contracts.changes import CHANGES_FILE, Reason
 from exporter_pipelines.contracts.ledger import Entry, source_state
 from exporter_pipelines.contracts.manifest import (
     ColumnSchema,
@@ -25,8 +26,15 @@ from exporter_pipelines.contracts.manifest import (
 )
 from exporter_pipelines.contracts.manifest import Quarantine as QuarantineEntry
 from exporter_pipelines.contracts.staged_day import FileFacts, StagedDay
-from exporter_pipelines.contracts.store import GenerationChangedError, Publication, Store
+from exporter_pipelines.contracts.store import (
+    GenerationChangedError,
+    Publication,
+    Store,
+    generation_of,
+)
+from exporter_pipelines.engine.changes import changes_file, reason_of
 from exporter_pipelines.engine.dataset_card import dataset_files, loaded_files
+from exporter_pipelines.engine.erased_subjects import erased_ids
 from exporter_pipelines.engine.hashing import size_and_sha256
 from exporter_pipelines.engine.judge import PRIVACY_CHECKS, Verdict
 from exporter_pipelines.engine.lost_rows import Loss
@@ -85,15 +93,24 @@ def publish(store: Store, judged: JudgedDay) -> Manifest:
     _verify(staged)
     refuse_another_zone(store, staged.dataset.name, staged.window)
     manifest = build_manifest(staged)
+    data = store.read_manifest(staged.dataset.name, staged.window.day)
+    before = Manifest.if_readable(data)
+    _refuse_new_erasures(store, staged)
     for entry in judged.source.entries:
         store.record(entry)
+    fingerprint = stored_fingerprint(staged.dataset, staged.source.fingerprint)
+    seen = store.read_fingerprint(staged.dataset.name, staged.window.day, generation_of(data))
+    reason = reason_of(before, manifest, source_is_unchanged=seen == fingerprint)
+    entry = _ledger_entry(judged, manifest, reason)
+    drop = data is not None and not _was_as_private(before, manifest)
     publication = Publication(
         manifest=manifest.to_json(),
-        entry=_ledger_entry(judged, manifest),
+        entry=entry,
         quarantine=staged.quarantine.name if staged.quarantine else None,
-        dataset_files=lambda: _dataset_files(store, staged),
-        fingerprint=stored_fingerprint(staged.dataset, staged.source.fingerprint),
-        keep_replaced=judged.loss.keep_replaced and _was_as_private(store, staged),
+        dataset_files=lambda: _dataset_files(store, staged, entry),
+        fingerprint=fingerprint,
+        keep_replaced=judged.loss.keep_replaced and not drop,
+        drop_replaced=drop,
     )
     try:
         store.switch(staged.staging, publication)
@@ -133,7 +150,7 @@ def hold(store: Store, judged: JudgedDay) -> str | None:
     return quarantine
 
 
-def _ledger_entry(judged: JudgedDay, manifest: Manifest) -> Entry:
+def _ledger_entry(judged: JudgedDay, manifest: Manifest, reason: Reason) -> Entry:
     loss = judged.loss
     return Entry(
         event="published",
@@ -149,6 +166,7 @@ def _ledger_entry(judged: JudgedDay, manifest: Manifest) -> Entry:
         source=judged.source.source,
         sample=judged.sample,
         run=judged.staged.run_id,
+        reason=reason,
     )
 
 
@@ -173,6 +191,7 @@ def build_manifest(staged: StagedDay) -> Manifest:
             exported=tally.rows_exported,
             rejected=tally.rows_rejected,
             filtered=tally.rows_filtered.total(),
+            erased=tally.rows_erased.total(),
         ),
         quarantine=_quarantine_entry(staged),
         data_quality_metrics=tally.quality_metrics(),
@@ -194,19 +213,31 @@ def build_manifest(staged: StagedDay) -> Manifest:
             driver=staged.source.driver,
         ),
         privacy=staged.privacy,
+        erasure=list(staged.erasures),
     ).sealed()
 
 
-def _was_as_private(store: Store, staged: StagedDay) -> bool:
-    """Whether the export that is replaced has the same privacy policy; else it is not kept."""
-    if staged.privacy is None:
-        return True
-    data = store.read_manifest(staged.dataset.name, staged.window.day)
-    before = Manifest.if_readable(data)
-    return before is not None and same_pseudonyms(before.privacy, staged.privacy)
+def _was_as_private(before: Manifest | None, after: Manifest) -> bool:
+    """Whether the export that is replaced may be read on; else it is removed at once.
+
+    Not if it has another privacy policy, or a subject that was erased since.
+    """
+    if before is None:
+        return after.privacy is None and not after.erasure
+    same = after.privacy is None or same_pseudonyms(before.privacy, after.privacy)
+    return same and {e.request for e in after.erasure} <= {e.request for e in before.erasure}
 
 
-def _dataset_files(store: Store, staged: StagedDay) -> dict[str, bytes]:
+def _refuse_new_erasures(store: Store, staged: StagedDay) -> None:
+    """Refuse a day that was staged before a subject was erased."""
+    if erased_ids(store, staged.dataset.name) - staged.erased_subjects:
+        raise SupersededError(
+            f"A subject was erased while {staged.dataset.name} {staged.window.day} was exported.",
+            "Run the day again.",
+        )
+
+
+def _dataset_files(store: Store, staged: StagedDay, entry: Entry) -> dict[str, bytes]:
     """The files next to `data/`, which describe all published days together."""
     dataset, day = staged.dataset, staged.window.day
     suffix = suffix_of(dataset.config.format, dataset.config.compression)
@@ -217,7 +248,8 @@ def _dataset_files(store: Store, staged: StagedDay) -> dict[str, bytes]:
         store, dataset.name, day, pattern, suffix
     )
     bucket = store.location if store.is_remote else ""
-    return dataset_files(dataset, schema, others, has_files=has_files, bucket=bucket)
+    files = dataset_files(dataset, schema, others, has_files=has_files, bucket=bucket)
+    return {**files, CHANGES_FILE: changes_file(store, dataset.name, day, entry)}
 
 
 def _source(staged: StagedDay) -> Source:

@@ -17,6 +17,7 @@ from exporter_pipelines.contracts.ledger import Entry
 from exporter_pipelines.contracts.manifest import Manifest
 from exporter_pipelines.contracts.retention import Part, Removed, RetentionConfig, Tombstone
 from exporter_pipelines.contracts.store import Store, generation_of
+from exporter_pipelines.engine.changes import write_changes
 
 
 @dataclass(frozen=True)
@@ -79,10 +80,13 @@ def remove(store: Store, removal: Removal) -> bool:
         rows=removal.record_count,
         reason=removal.reason,
     )
-    return store.remove(
+    done = store.remove(
         entry,
         tombstone=lambda earlier, published: _tombstone(removal, earlier, published).to_json(),
     )
+    if done and removal.what == "day":
+        write_changes(store, removal.dataset, removal.day)
+    return done
 
 
 def read_tombstone(store: Store, dataset: str, day: str) -> Tombstone | None:

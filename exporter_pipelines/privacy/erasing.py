@@ -129,6 +129,29 @@ class Erasing:
         erased.rows.update(found.values())
         return found
 
+    def lines_with_subjects(self, lines: list[bytes], name: str, erased: Erased) -> dict[int, str]:
+        """Position -> label, of the lines of another text that have a subject.
+
+        Args:
+            lines: Of the text.
+            name: Under which they are counted in `erased.columns`.
+            erased: What was found is added.
+        """
+        texts = pa.array([line.decode("utf-8", "replace") for line in lines], pa.string())
+        found = {
+            row: label
+            for row in self._kept.candidates(texts, in_json=False)
+            if (label := self._kept.first_in(texts[row].as_py())) is not None
+        }
+        if found:
+            erased.columns[name] += len(found)
+        return found
+
+    def is_in_document(self, document: object) -> bool:
+        """Whether a document of another kind has a subject, such as settings."""
+        text = json.dumps(document, ensure_ascii=False)
+        return self._kept.first_in_json(text) is not None
+
     def is_quarantined_value(self, column: str | None, value: str | None) -> str | None:
         """The label of a subject in the value for which a row was rejected."""
         if value is None:

@@ -9,26 +9,14 @@ that a new export would write.
 from __future__ import annotations
 
 from exporter_pipelines.contracts.dataset import Dataset
-from exporter_pipelines.contracts.manifest import Manifest, Privacy
-from exporter_pipelines.contracts.privacy import ColumnPolicy
+from exporter_pipelines.contracts.manifest import Manifest
 from exporter_pipelines.contracts.store import Store
 from exporter_pipelines.engine.leak_check import search_rows
 from exporter_pipelines.engine.load import decoded, row_schema
+from exporter_pipelines.engine.rewritten_addresses import StatedPolicy
 from exporter_pipelines.extras import require
 from exporter_pipelines.stores import layout
 from exporter_pipelines.verification.report import VerifyReport
-
-
-class _Stated:
-    """The policy as a manifest states it: actions without their parameters."""
-
-    def __init__(self, privacy: Privacy) -> None:
-        self._privacy = privacy
-
-    def of(self, column: str) -> ColumnPolicy | None:
-        """Masked columns count as scanned: their tokens are no identifiers."""
-        title = self._privacy.columns.get(column, "keep")
-        return ColumnPolicy(action="keep" if title in ("keep", "unlisted") else "scan")
 
 
 def verify_privacy(
@@ -56,7 +44,11 @@ def verify_privacy(
     require("privacy")
     from exporter_pipelines.privacy.leaks import LeakSearch
 
-    search, policy, schema = LeakSearch({}, {}, frozenset()), _Stated(stated), row_schema(manifest)
+    search, policy, schema = (
+        LeakSearch({}, {}, frozenset()),
+        StatedPolicy(stated),
+        row_schema(manifest),
+    )
     with store.published_day(manifest.dataset, manifest.partition) as day:
         for entry in manifest.files:
             with day.open(entry.path) as file:

@@ -28,7 +28,7 @@ from exporter_pipelines.contracts.manifest import Manifest, same_pseudonyms
 from exporter_pipelines.contracts.source import Session
 from exporter_pipelines.contracts.staged_day import Data
 from exporter_pipelines.contracts.store import Store
-from exporter_pipelines.engine.erased_subjects import erased_subjects
+from exporter_pipelines.engine.erased_subjects import ErasedSubjects, erased_subjects
 from exporter_pipelines.engine.load import decoded, row_schema
 from exporter_pipelines.engine.local_copy import local_copy
 from exporter_pipelines.engine.retention import read_tombstone
@@ -131,7 +131,10 @@ def compare_day(
         rejected = _open_rejected(store, manifest, stack)
         published = _published(store, dataset, manifest, rejected, stack)
         gone = manifest.quarantine is not None and rejected is None
-        current = _staged(dataset, manifest, session, staging, report, with_rejected=not gone)
+        erased = erased_subjects(store, manifest.dataset)
+        current = _staged(
+            dataset, manifest, session, staging, report, erased, with_rejected=not gone
+        )
         if current is None:
             return
         buckets = 1 + manifest.counts.read // _BUCKET_ROWS
@@ -186,6 +189,7 @@ def _staged(
     session: Session,
     staging: _UnnamedStaging,
     report: VerifyReport,
+    erased: ErasedSubjects | None,
     *,
     with_rejected: bool,
 ) -> _Side | None:
@@ -203,7 +207,6 @@ def _staged(
             folder = layout.day_path(manifest.dataset, manifest.partition)
             report.add("source_columns", folder, "has other columns than a new export would have")
             return None
-        erased = erased_subjects(store, manifest.dataset)
         staged = stage_day(dataset, window, snapshot, staging, run_id="verify", erased=erased)
     if not same_pseudonyms(manifest.privacy, staged.privacy):
         folder = layout.day_path(manifest.dataset, manifest.partition)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 from exporter_pipelines.errors import OutputUnavailableError
@@ -87,3 +88,30 @@ def remove_replaced(root: Path, dataset: str, name: str) -> bool:
     sync_folder(kept.parent)
     shutil.rmtree(scratch, ignore_errors=True)  # `cleanup` removes what is left
     return True
+
+
+def remove_superseded(root: Path, dataset: str, day: str | None) -> None:
+    """Remove replaced exports that are kept for their readers, of a day or of all days."""
+    _remove_of_day(make_folder(root, dataset, layout.SUPERSEDED), day)
+
+
+def drop_earlier(root: Path, dataset: str, day: str) -> None:
+    """Remove every earlier export of a day that was just published. Raises nothing.
+
+    The day is published, so its run must not fail. `exporter erase` finds what is left.
+    """
+    for kind in (layout.SUPERSEDED, layout.REPLACED):
+        with suppress(OSError, OutputUnavailableError):
+            _remove_of_day(make_folder(root, dataset, kind), day)
+
+
+def _remove_of_day(folder: Path, day: str | None) -> None:
+    with translate_os_errors(folder):
+        for entry in folder.iterdir():
+            if day is not None and layout.day_of_attempt(entry.name) != day:
+                continue
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry)
+            else:
+                entry.unlink(missing_ok=True)
+        sync_folder(folder)

@@ -9,11 +9,13 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Mapping, Sequence
+import secrets
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from exporter_pipelines.contracts.dataset import DATASET_NAME
 from exporter_pipelines.contracts.ledger import DayRecord, Entry
 from exporter_pipelines.contracts.manifest import MANIFEST_NAME
 from exporter_pipelines.contracts.output_marker import OutputMarker
@@ -36,7 +38,7 @@ from exporter_pipelines.stores.local.cleanup import (
     day_lock,
     ledger_lock,
 )
-from exporter_pipelines.stores.local.files import replace_file, translate_os_errors
+from exporter_pipelines.stores.local.files import make_folder, replace_file, translate_os_errors
 from exporter_pipelines.stores.local.fingerprints import (
     drop_fingerprint,
     move_out_of_manifests,
@@ -119,6 +121,8 @@ class LocalStore:
             if begun.kept_as:
                 keep_old_quarantine(self.root, dataset, day, keep=kept, name=begun.kept_as)
             remove_old_quarantine(self.root, dataset, day, keep=kept)
+            if publication.drop_replaced:
+                removal.drop_earlier(self.root, dataset, day)
 
     def hold(self, staging: Staging, quarantine: str) -> str:
         """See `contracts.store.Store`."""
@@ -155,6 +159,14 @@ class LocalStore:
     def replaced_exports(self, dataset: str) -> list[tuple[str, str]]:
         """See `contracts.store.Store`."""
         return removal.replaced_exports(self.root, dataset)
+
+    def replaced_export(self, dataset: str, name: str) -> LocalPublishedDay:
+        """See `contracts.store.Store`."""
+        return LocalPublishedDay(self.root, self.home(dataset) / layout.REPLACED / name)
+
+    def remove_superseded(self, dataset: str, day: str | None = None) -> None:
+        """See `contracts.store.Store`."""
+        removal.remove_superseded(self.root, dataset, day)
 
     def remove_replaced(self, dataset: str, name: str) -> bool:
         """See `contracts.store.Store`."""
@@ -268,6 +280,16 @@ class LocalStore:
         """See `contracts.store.Store`."""
         return VersionedFolder(self.root, name)
 
+    def training_sets(self) -> list[str]:
+        """See `contracts.store.Store`."""
+        home = self.root / layout.TRAINING_SETS
+        with translate_os_errors(home, "read"):
+            names = sorted(os.listdir(home)) if home.is_dir() else []  # noqa: PTH208 - names only
+        return [
+            name for name in names
+            if re.fullmatch(DATASET_NAME, name) and self.versions(name).stored()
+        ]  # fmt: skip
+
     # Upkeep
 
     def clean_up(self, dataset: str) -> None:
@@ -337,6 +359,15 @@ class LocalStore:
         path = self.home(dataset) / name
         with translate_os_errors(path, "read"):
             return read_small_file(path, self.root)
+
+    def write_dataset_files(self, dataset: str, files: Callable[[], Mapping[str, bytes]]) -> None:
+        """See `contracts.store.Store`."""
+        scratch = make_folder(self.root, dataset, layout.SUPERSEDED)
+        with dataset_files_lock(self.root, dataset):
+            for name, content in files().items():
+                if self.read_dataset_file(dataset, name) != content:
+                    new = scratch / f"{name}.{secrets.token_hex(8)}"
+                    replace_file(self.root / dataset / name, new, content)
 
     def read_tombstone(self, dataset: str, day: str) -> bytes | None:
         """See `contracts.store.Store`."""

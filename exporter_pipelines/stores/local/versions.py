@@ -60,6 +60,11 @@ class LocalVersion:
         """See `contracts.versions.Version`."""
         return (self.folder / path).stat().st_size
 
+    def names(self) -> list[str]:
+        """See `contracts.versions.Version`."""
+        files = (path for path in self.folder.rglob("*") if path.is_file())
+        return sorted(str(path.relative_to(self.folder)) for path in files)
+
 
 class VersionedFolder:
     """A `contracts.versions.Versions`: the versions of one training set.
@@ -92,6 +97,26 @@ class VersionedFolder:
         """See `contracts.versions.Versions`."""
         folder = self.path / f"{_PREFIX}{version}"
         return LocalVersion(folder) if folder.is_dir() else None
+
+    def stored(self) -> list[str]:
+        """See `contracts.versions.Versions`."""
+        return sorted(each.name.removeprefix(_PREFIX) for each in self.path.glob(f"{_PREFIX}*"))
+
+    def remove(self, version: str) -> None:
+        """See `contracts.versions.Versions`. The link to the newest version stays, and dangles."""
+        folder = self.path / f"{_PREFIX}{version}"
+        # Renamed first, so that no one opens a version that lacks files.
+        gone = make_folder(self._root, layout.TRAINING_SETS, self._name, _BUILDING) / folder.name
+        with translate_os_errors(folder):
+            if folder.is_dir():
+                shutil.rmtree(gone, ignore_errors=True)
+                os.rename(folder, gone)
+                sync_folder(self.path)
+                shutil.rmtree(gone.parent)
+
+    def newest_was_removed(self) -> bool:
+        """See `contracts.versions.Versions`."""
+        return (self.path / LATEST).is_symlink() and self.newest() is None
 
     @contextmanager
     def lock(self, wait_s: float) -> Iterator[None]:

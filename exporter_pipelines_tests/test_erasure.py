@@ -1,0 +1,322 @@
+"""`exporter erase`: a subject is gone from every byte, stays gone, and nothing else changes."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+import zstandard
+
+from exporter_pipelines.contracts.changes import CHANGES_FILE
+from exporter_pipelines.contracts.dataset import Dataset
+from exporter_pipelines.contracts.manifest import Manifest
+from exporter_pipelines.contracts.row_models import load_row_schema
+from exporter_pipelines.engine.erase import Erase, Found
+from exporter_pipelines.engine.subject_forms import SubjectForms
+from exporter_pipelines.errors import ConfigurationError
+from exporter_pipelines.formats import FORMATS
+from exporter_pipelines.privacy.subjects import Subject
+from exporter_pipelines.stores import LocalStore
+from exporter_pipelines.verification.days import verify_day
+from exporter_pipelines.verification.privacy import verify_privacy
+from exporter_pipelines.verification.report import VerifyReport
+from exporter_pipelines.verification.source import compare_day
+from exporter_pipelines_tests.support.datasets import databases, dataset, export, rejected
+from exporter_pipelines_tests.support.datasets import rows as parsed_rows
+from exporter_pipelines_tests.support.private_days import (
+    DAY,
+    KEY,
+    KEY_NAME,
+    OTHER_KEY,
+    private,
+    sqlite_logs,
+)
+
+# (message, device, ip, attributes)
+ROWS: list[tuple[str, str | None, str | None, Any]] = [
+    ("login of anna.k from 10.1.2.3:8080", "edge-07", "10.1.2.3", {"user": "anna.k", "n": 1.50}),
+    ("nothing to see here", "edge-08", "10.1.2.4", {"user": "bert.m"}),
+    ("10.1.2.3 was refused, 10.1.2.30 was not", "edge-09", "10.1.2.5", {"user": "bert.m"}),
+    ("mail to anna.k@firma.test%20and anna%2ek", "edge-09", None, {"anna.k": {"x": ["anna.k"]}}),
+    ("the annak.example host", None, None, {"q": "anna\u002ek", "big": 12345678901234567}),
+    ("ANNA.K again, and xanna.k", "anna.k", None, None),
+    ("a rejected row of anna.k", None, "not an address", {"user": "anna.k"}),
+    ("another rejected row", None, "neither", {"user": "bert.m"}),
+    ('quoted {"a": "b\\n10.1.2.3"} ::ffff:10.1.2.3', None, "2001:db8::1", [1, 2, "Anna.K"]),
+    ("gw of Jürgen.Müller", "gw-münchen", "10.1.2.9", {"user": "JÜRGEN.MÜLLER"}),
+]  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(KEY_NAME, KEY)
+
+
+@pytest.fixture
+def logs(tmp_path: Path) -> str:
+    """URL of a database with these rows."""
+    return sqlite_logs(tmp_path / "logs.db", ROWS)
+
+
+def erased(
+    store: LocalStore,
+    *datasets: Dataset,
+    kind: Any = "user",
+    value: str = "anna.k",
+    request: str = "R-1",
+    apply: bool = True,
+    whole_rows: bool = False,
+) -> list[Found]:
+    """Erase a subject; nothing may remain unsearched."""
+    run = erase_of(store, *datasets, kind=kind, value=value, request=request, apply=apply,
+                   whole_rows=whole_rows)  # fmt: skip
+    found = list(run.run())
+    assert run.problems == []
+    return found
+
+
+def erase_of(
+    store: LocalStore, *datasets: Dataset, kind: Any, value: str, request: str = "R-1",
+    apply: bool = True, whole_rows: bool = False,
+) -> Erase:  # fmt: skip
+    subjects = [Subject.of(kind, each) for each in value.split("|")]
+    forms = SubjectForms(subjects, request, whole_rows)
+    return Erase(store, forms, {each.name: each for each in datasets}, None, apply)
+
+
+def everything_below(folder: Path) -> str:
+    """All bytes of an output folder as text, unpacked, in lower case."""
+    texts = []
+    for file in sorted(folder.rglob("*")):
+        if file.is_file():
+            data = file.read_bytes()
+            texts.append(data.decode("utf-8", "replace"))
+            if data[:2] == b"\x1f\x8b":
+                texts.append(gzip.decompress(data).decode("utf-8", "replace"))
+            elif data[:4] == b"\x28\xb5\x2f\xfd":
+                unpacked = zstandard.ZstdDecompressor().decompressobj().decompress(data)
+                texts.append(unpacked.decode("utf-8", "replace"))
+            elif data[:4] == b"PAR1":
+                table = pq.ParquetFile(file)
+                texts.append(str(table.read().to_pylist()) + str(table.metadata.to_dict()))
+    return "\n".join(texts).lower()
+
+
+def lines_of(store: LocalStore, manifest: Manifest) -> list[bytes]:
+    folder = store.day_folder(manifest.dataset, manifest.partition)
+    return [
+        line
+        for file in manifest.files
+        for line in gzip.decompress((folder / file.path).read_bytes()).splitlines()
+    ]
+
+
+def published(store: LocalStore, name: str = "logs", day: str = DAY) -> Manifest:
+    manifest = Manifest.from_json(store.read_manifest(name, day) or b"")
+    report, verified = verify_day(store, name, day)
+    assert report.findings == []
+    assert verified == manifest
+    return manifest
+
+
+def raw(**changes: Any) -> Dataset:
+    return dataset(max_rejected_rows=5, **changes)
+
+
+def named(exported: Dataset, name: str) -> Dataset:
+    """The same dataset in another folder, like a preset."""
+    config = exported.config.model_copy(update={"name": name})
+    return Dataset(config, load_row_schema(config.row_schema))
+
+
+def compared(url: str, store: LocalStore, exported: Dataset, manifest: Manifest) -> list[str]:
+    report = VerifyReport(exported.name, manifest.partition)
+    with databases(url) as session:
+        compare_day(store, exported, manifest, session, report)
+    return [f"{each.kind} {each.message}" for each in report.findings]
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+def test_a_subject_is_gone_from_every_byte_and_other_rows_stay(
+    logs: str, store: LocalStore, format_: str
+) -> None:
+    exported = raw(format=format_, max_file_records=3, compression="zstd")
+    before = export(logs, exported, DAY, store)
+    rows_before = _by_id(store, exported)
+    [found] = erased(store, exported)
+    after = published(store)
+    text = everything_below(store.root)
+    for spelling in ("anna.k ", "anna.k@", "anna%2ek", 'anna.k"', "anna.k'", "'anna.k", '"anna.k'):
+        assert spelling not in text.replace("xanna.k", ""), spelling
+    assert "bert.m" in text
+    assert (found.place, found.rows, found.values) == ("export", 2, 6)
+    assert after.counts.erased == 2
+    assert after.counts.read == before.counts.read
+    assert after.data_version != before.data_version
+    [entry] = after.erasure
+    assert (entry.request, entry.rows, entry.values) == ("R-1", 2, 6)
+    rows_after = _by_id(store, exported)
+    assert set(rows_before) - set(rows_after) == {6}
+    assert rows_after[2] == rows_before[2]
+    assert rows_after[3] == rows_before[3]
+    assert rows_after[10] == rows_before[10]
+    assert rows_after[1]["message"] == "login of [redacted] from 10.1.2.3:8080"
+    assert json.loads(rows_after[4]["attributes"]) == {"[redacted]": {"x": ["[redacted]"]}}
+    assert rows_after[5]["attributes"].replace(" ", "") == (
+        '{"q":"[redacted]","big":12345678901234567}'
+    )
+    assert compared(logs, store, exported, after) == []
+
+
+def _by_id(store: LocalStore, exported: Dataset) -> dict[int, dict[str, Any]]:
+    from exporter_pipelines.engine.load import open_day
+
+    rows = open_day(store, exported.name, DAY).read_all().to_pylist()
+    return {row["id"]: row for row in rows}
+
+
+def test_untouched_rows_keep_their_bytes(logs: str, store: LocalStore) -> None:
+    exported = raw()
+    lines = lines_of(store, export(logs, exported, DAY, store))
+    erased(store, exported, kind="ip", value="10.1.2.3")
+    after = lines_of(store, published(store))
+    kept = [line for line in lines if b"10.1.2.3" not in line or b'"id":3,' in line]
+    assert [line for line in after if b"[redacted]" not in line] == [
+        line for line in kept if b'"id":3,' not in line
+    ]
+    assert b'"message":"[redacted] was refused, 10.1.2.30 was not"' in after[1]
+
+
+def test_an_erased_subject_stays_out_of_later_exports(
+    logs: str, store: LocalStore, tmp_path: Path
+) -> None:
+    exported = raw()
+    export(logs, exported, DAY, store)
+    erased(store, exported)
+    after = published(store)
+    again = export(logs, exported, DAY, store)
+    assert again.data_version == after.data_version
+    assert (again.counts, again.erasure) == (after.counts, after.erasure)
+    with sqlite3.connect(tmp_path / "logs.db") as connection:
+        connection.execute(
+            f"INSERT INTO logs VALUES (99, '{DAY}T20:00:00Z', 'INFO', 'late', 'sshd', 'anna.k',"
+            " NULL, NULL)"
+        )
+        connection.execute(
+            f"INSERT INTO logs VALUES (100, '{DAY}T20:00:01Z', 'INFO', 'late', 'sshd', 'edge-10',"
+            " NULL, NULL)"
+        )
+    late = export(logs, exported, DAY, store)
+    assert (late.counts.read, late.counts.erased) == (12, 3)
+    assert compared(logs, store, exported, late) == []
+    other = named(raw(), "logs_errors")
+    export(logs, other, DAY, store)
+    published(store, "logs_errors")
+    assert 'anna.k"' not in everything_below(store.root)
+    assert [json.loads(line)["reason"] for line in _changes(store)] == [
+        "first_export", "erasure", "late_data",
+    ]  # fmt: skip
+
+
+def _changes(store: LocalStore, name: str = "logs") -> list[bytes]:
+    return (store.root / name / CHANGES_FILE).read_bytes().splitlines()
+
+
+@pytest.mark.parametrize(("kind", "value"), [("user", "anna.k"), ("ip", "10.1.2.3")])
+def test_pseudonyms_are_erased_in_every_epoch_and_stay_away(
+    logs: str, store: LocalStore, kind: str, value: str
+) -> None:
+    exported = private(max_rejected_rows=5)
+    raw_logs = named(raw(), "logs_raw")
+    before = export(logs, exported, DAY, store)
+    export(logs, raw_logs, DAY, store)
+    pseudonym = _by_id(store, exported)[1]["ip" if kind == "ip" else "device"]
+    found = erased(store, exported, raw_logs, kind=kind, value=value)
+    assert [each.dataset for each in found] == ["logs", "logs_raw"]
+    assert found[0].rows == found[1].rows
+    after = published(store)
+    assert after.counts.erased == found[0].rows
+    if kind == "ip":
+        assert f'"{pseudonym}"' not in everything_below(store.root / "logs")
+    again = export(logs, exported, DAY, store)
+    assert again.data_version == after.data_version
+    assert again.counts == after.counts
+    assert before.data_version != again.data_version
+    assert compared(logs, store, exported, again) == []
+    for manifest in (after, again):
+        report = VerifyReport("logs", DAY)
+        verify_privacy(store, exported, manifest, report)
+        assert report.findings == []
+    changed = private(max_rejected_rows=5, privacy={"epoch": "month"})
+    export(logs, changed, DAY, store)
+    month = published(store)
+    assert month.counts.erased == after.counts.erased
+    assert erased(store, changed, raw_logs, kind=kind, value=value, apply=False) == []
+
+
+def test_rejected_rows_are_searched_and_counted(logs: str, store: LocalStore) -> None:
+    exported = raw()
+    before = export(logs, exported, DAY, store)
+    assert before.counts.rejected == 2
+    erased(store, exported, kind="user", value="bert.m")
+    after = published(store)
+    assert after.counts.rejected == 1
+    assert "bert.m" not in json.dumps(rejected(store, after))
+    assert "anna.k" in json.dumps(rejected(store, after))
+
+
+def test_whole_rows_are_removed_on_request(logs: str, store: LocalStore) -> None:
+    exported = raw()
+    export(logs, exported, DAY, store)
+    [found] = erased(store, exported, whole_rows=True)
+    after = published(store)
+    assert found.values == 0
+    assert "anna" not in json.dumps([r for r in parsed_rows(store, after) if r["id"] != 5])
+
+
+def test_a_dry_run_changes_nothing(logs: str, store: LocalStore) -> None:
+    exported = raw()
+    export(logs, exported, DAY, store)
+    before = everything_below(store.root)
+    [found] = erased(store, exported, apply=False)
+    assert found.rows == 2
+    assert everything_below(store.root) == before
+
+
+def test_an_old_key_must_be_set(
+    logs: str, store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exported = private(max_rejected_rows=5)
+    export(logs, exported, DAY, store)
+    monkeypatch.setenv(KEY_NAME, OTHER_KEY)
+    run = erase_of(store, exported, kind="user", value="anna.k")
+    assert list(run.run()) == []
+    assert "is not that in EXPORTER_PRIVACY_KEY" in run.problems[0].reason
+    monkeypatch.setenv(f"{KEY_NAME}_PREVIOUS", KEY)
+    [found] = erased(store, exported)
+    assert found.rows > 0
+    # The tombstone is under the new key: an export under the old one does not find it.
+    monkeypatch.delenv(f"{KEY_NAME}_PREVIOUS")
+    monkeypatch.setenv(KEY_NAME, KEY)
+    with pytest.raises(ConfigurationError, match="EXPORTER_PRIVACY_KEY_PREVIOUS"):
+        export(logs, exported, DAY, store)
+
+
+def test_held_days_and_replaced_exports_are_searched(
+    logs: str, store: LocalStore, tmp_path: Path
+) -> None:
+    exported = raw(max_lost_rows=100)
+    export(logs, exported, DAY, store)
+    with sqlite3.connect(tmp_path / "logs.db") as connection:
+        connection.execute("DELETE FROM logs WHERE id IN (1, 4, 5, 6, 7, 9)")
+    export(logs, exported, DAY, store)
+    assert len(store.replaced_exports("logs")) == 1
+    [found] = erased(store, exported)
+    assert found.place == "replaced export"
+    assert store.replaced_exports("logs") == []
+    assert "anna.k" not in everything_below(store.root)
