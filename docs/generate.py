@@ -18,7 +18,9 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from exporter_pipelines.contracts import (
+    changes,
     dataset,
+    erasure,
     late_data,
     ledger,
     manifest,
@@ -51,6 +53,8 @@ MODELS: dict[str, type[BaseModel]] = {
     "SplitSettings": training_set.SplitSettings,
     "Removed": retention.Removed,
     "Entry": ledger.Entry,
+    "Erasure": erasure.Erasure,
+    "Change": changes.Change,
     "level_aliases": LevelAliases.Params,
     **{
         name: getattr(manifest, name)
