@@ -116,7 +116,7 @@ class Subject:
             return cls("mac", digits, text)
         if kind == "email" and not re.fullmatch(r"[^@\s]+@[^@\s]+", text):
             raise ConfigurationError(
-                "A value to erase is not an e-mail address.", "Write it as in anna@example.com."
+                "A value to erase is not an e-mail address.", "Write it as in name@example.com."
             )
         if not WORD.search(text):
             raise ConfigurationError(
