@@ -155,7 +155,7 @@ def test_dagster_records_urls_and_hands_rows_downstream(
     runner = Runner([dataset()], [lines])
     assert runner.run("logs*", DAY).success
     assert counted == [50]
-    metadata = materializations(runner.instance, "logs")[DAY].metadata
+    metadata = materializations(runner.instance, "logs", DAY)[-1].metadata
     folder = f"{store.location}/logs/data/date={DAY}"
     assert metadata["manifest"] == dg.MetadataValue.url(f"{folder}/_manifest.json")
     assert metadata["data_file"].value == f"{folder}/{manifest(store).files[0].path}"
@@ -180,9 +180,9 @@ def test_held_days_are_kept_repaired_and_listed(exported: ObjectStore, backend: 
 def test_prune_removes_days_and_leaves_a_tombstone(exported: ObjectStore) -> None:
     pruned = dataset(retention={"keep_days": 1, "keep_at_least": 1})
     removals = plan(exported, pruned, TODAY)
-    assert [f"{each.day} {each.what}" for each in removals] == [f"{DAY} day"]
-    assert removals[0].size_bytes > 0
-    assert [remove(exported, each) for each in removals] == [True]
+    assert [f"{each.day} {each.what}" for each in removals] == [f"{DAY} quarantine", f"{DAY} day"]
+    assert all(each.size_bytes > 0 for each in removals)
+    assert [remove(exported, each) for each in removals] == [True, True]
     assert exported.published_days("logs") == [NEXT]
     assert read_tombstone(exported, "logs", DAY)
     done = exporter("verify", "--json")
@@ -197,7 +197,7 @@ def test_the_report_is_kept_in_the_bucket(exported: ObjectStore) -> None:
     assert page
     assert exported.location.encode() in page
     assert exported.read_report(NEXT)
-    metadata = materializations(runner.instance, NAME)[NEXT].metadata
+    metadata = materializations(runner.instance, NAME, NEXT)[-1].metadata
     assert metadata["newest_report"].value == f"{exported.location}/report/index.html"
     assert metadata["storage_bytes"].value > 0
 

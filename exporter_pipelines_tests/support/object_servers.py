@@ -63,6 +63,7 @@ def seaweedfs(folder: Path) -> Iterator[ObjectServer]:
         f"-master.port={master}", f"-volume.port={volume}", f"-filer.port={filer}",
         f"-s3.port={s3}", f"-master.port.grpc={grpc[0]}", f"-volume.port.grpc={grpc[1]}",
         f"-filer.port.grpc={grpc[2]}", f"-s3.port.grpc={grpc[3]}", "-s3.port.iceberg=0",
+        "-s3.port.lance=0",
         "-volume.max=100", "-master.volumeSizeLimitMB=64", "-master.telemetry=false",
         "-volume.minFreeSpace=1MiB",
     ]  # fmt: skip
