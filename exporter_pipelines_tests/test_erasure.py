@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import sqlite3
 from pathlib import Path
@@ -16,6 +17,7 @@ from exporter_pipelines.contracts.changes import CHANGES_FILE
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.manifest import Manifest
 from exporter_pipelines.contracts.row_models import load_row_schema
+from exporter_pipelines.contracts.store import Store
 from exporter_pipelines.engine.erase import Erase, Found
 from exporter_pipelines.engine.subject_forms import SubjectForms
 from exporter_pipelines.errors import ConfigurationError
@@ -26,8 +28,10 @@ from exporter_pipelines.verification.days import verify_day
 from exporter_pipelines.verification.privacy import verify_privacy
 from exporter_pipelines.verification.report import VerifyReport
 from exporter_pipelines.verification.source import compare_day
+from exporter_pipelines_tests.support.bucket_days import open_bucket
 from exporter_pipelines_tests.support.datasets import databases, dataset, export, rejected
 from exporter_pipelines_tests.support.datasets import rows as parsed_rows
+from exporter_pipelines_tests.support.object_servers import ObjectServer
 from exporter_pipelines_tests.support.private_days import (
     DAY,
     KEY,
@@ -81,7 +85,7 @@ def erased(
 
 
 def erase_of(
-    store: LocalStore, *datasets: Dataset, kind: Any, value: str, request: str = "R-1",
+    store: Store, *datasets: Dataset, kind: Any, value: str, request: str = "R-1",
     apply: bool = True, whole_rows: bool = False,
 ) -> Erase:  # fmt: skip
     subjects = [Subject.of(kind, each) for each in value.split("|")]
@@ -91,19 +95,21 @@ def erase_of(
 
 def everything_below(folder: Path) -> str:
     """All bytes of an output folder as text, unpacked, in lower case."""
-    texts = []
-    for file in sorted(folder.rglob("*")):
-        if file.is_file():
-            data = file.read_bytes()
-            texts.append(data.decode("utf-8", "replace"))
-            if data[:2] == b"\x1f\x8b":
-                texts.append(gzip.decompress(data).decode("utf-8", "replace"))
-            elif data[:4] == b"\x28\xb5\x2f\xfd":
-                unpacked = zstandard.ZstdDecompressor().decompressobj().decompress(data)
-                texts.append(unpacked.decode("utf-8", "replace"))
-            elif data[:4] == b"PAR1":
-                table = pq.ParquetFile(file)
-                texts.append(str(table.read().to_pylist()) + str(table.metadata.to_dict()))
+    files = (file for file in sorted(folder.rglob("*")) if file.is_file())
+    return "\n".join(_unpacked(file.read_bytes()) for file in files)
+
+
+def _unpacked(data: bytes) -> str:
+    """The bytes of a file and what they are when unpacked, in lower case."""
+    texts = [data.decode("utf-8", "replace")]
+    if data[:2] == b"\x1f\x8b":
+        texts.append(gzip.decompress(data).decode("utf-8", "replace"))
+    elif data[:4] == b"\x28\xb5\x2f\xfd":
+        unpacked = zstandard.ZstdDecompressor().decompressobj().decompress(data)
+        texts.append(unpacked.decode("utf-8", "replace"))
+    elif data[:4] == b"PAR1":
+        table = pq.ParquetFile(io.BytesIO(data))
+        texts.append(str(table.read().to_pylist()) + str(table.metadata.to_dict()))
     return "\n".join(texts).lower()
 
 
@@ -320,3 +326,22 @@ def test_held_days_and_replaced_exports_are_searched(
     assert found.place == "replaced export"
     assert store.replaced_exports("logs") == []
     assert "anna.k" not in everything_below(store.root)
+
+
+def test_a_subject_is_erased_from_a_bucket(logs: str, s3: ObjectServer) -> None:
+    store = open_bucket(s3)
+    exported = private(max_rejected_rows=5)
+    raw_logs = named(raw(), "logs_raw")
+    for each in (exported, raw_logs):
+        export(logs, each, DAY, store)
+    first = erase_of(store, exported, raw_logs, kind="user", value="anna.k")
+    assert [found.dataset for found in first.run()] == ["logs", "logs_raw"]
+    assert first.problems == []
+    again = erase_of(store, exported, raw_logs, kind="user", value="anna.k", apply=False)
+    assert list(again.run()) == []
+    for each in (exported, raw_logs):
+        export(logs, each, DAY, store)
+    objects = [store.bucket.read(each.key) for each in store.bucket.listed("")]
+    text = "\n".join(_unpacked(each.content) for each in objects if each)
+    assert "anna.k" not in text.replace("xanna.k", "")
+    assert "bert.m" in text

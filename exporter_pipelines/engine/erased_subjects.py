@@ -64,8 +64,9 @@ def erased_subjects(store: Store, dataset: str) -> ErasedSubjects | None:
 
 
 def erased_ids(store: Store, dataset: str) -> frozenset[str]:
-    """Ids of the subjects; needs neither a key nor a package."""
-    return frozenset(s.id for entry in _entries(store, dataset) for s in entry.subjects)
+    """Ids of the subjects that are recorded for a dataset itself, as they are at this moment."""
+    entries, _ = store.read_ledger(dataset, None)
+    return frozenset(s.id for e in entries if e.event == "erased" for s in e.subjects)
 
 
 def own_tombstones(store: Store, dataset: str) -> Iterator[ErasedSubject]:

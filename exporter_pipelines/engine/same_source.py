@@ -84,8 +84,8 @@ def refuse_mixing(store: Store, dataset: str, *, sample: bool) -> None:
 def _mixing(store: Store, dataset: str, has: str, is_now: str) -> ConfigurationError:
     return ConfigurationError(
         f"{store.location} has exports of {dataset} from {has}, but its source is {is_now} now.",
-        "Nothing was changed. Use another EXPORTER_OUTPUT_URL, or correct the source URL. Exports of "
-        "the sample by version 0.1.0 cannot be continued: remove them.",
+        "Nothing was changed. Use another EXPORTER_OUTPUT_URL, or correct the source URL. Exports "
+        "of the sample by version 0.1.0 cannot be continued: remove them.",
     )
 
 

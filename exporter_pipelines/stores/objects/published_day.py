@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from typing import BinaryIO
+from typing import BinaryIO, Self
 
 from exporter_pipelines.contracts.manifest import MANIFEST_NAME
 from exporter_pipelines.contracts.structure import Misplaced
@@ -66,7 +66,7 @@ class ObjectPublishedDay:
     def close(self) -> None:
         """See `contracts.store.PublishedDay`; nothing is held open."""
 
-    def __enter__(self) -> ObjectPublishedDay:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc_info: object) -> None:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 from exporter_pipelines.contracts.ledger import DayRecord, Entry
@@ -102,6 +103,8 @@ class ObjectStore(ObjectStoreReads):
             self._ledger.append(begun.done(), mine.entries)
             self._clear_quarantine(mine, begun)
             mine.state.complete = True
+            if publication.drop_replaced:
+                self._drop_earlier(dataset, day)
         except OutputUnavailableError as error:
             # The day is published, so its run must not fail. The sweep repeats what is missing.
             _log.warning("%s %s is published, but not its copy in data/. %s", dataset, day, error)
@@ -150,6 +153,14 @@ class ObjectStore(ObjectStoreReads):
         """See `contracts.store.Store`."""
         return removal.remove_replaced(self.bucket, dataset, name)
 
+    def remove_superseded(self, dataset: str, day: str | None = None) -> None:
+        """See `contracts.store.Store`. Attempts that have not published yet are abandoned."""
+        sweep(self.bucket, self.view, self._ledger, dataset, Times.at_once(), day)
+
+    def write_dataset_files(self, dataset: str, files: Callable[[], Mapping[str, bytes]]) -> None:
+        """See `contracts.store.Store`."""
+        self._files.replace(dataset, files)
+
     # The ledger
 
     def adopt(self, dataset: str) -> int:
@@ -189,6 +200,13 @@ class ObjectStore(ObjectStoreReads):
         if last is None or time.monotonic() - last > _SWEEP_EVERY_S:
             with suppress(OutputUnavailableError, FileNotFoundError):
                 self.clean_up(dataset)
+
+    def _drop_earlier(self, dataset: str, day: str) -> None:
+        """Remove every earlier export of a day that was just published."""
+        for of, name in self.replaced_exports(dataset):
+            if of == day:
+                self.remove_replaced(dataset, name)
+        self.remove_superseded(dataset, day)
 
     def _begin_ledger_once(self, dataset: str) -> None:
         if not self.has_ledger(dataset):

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import BinaryIO
 
+from exporter_pipelines.contracts.dataset import DATASET_NAME
 from exporter_pipelines.contracts.ledger import Entry
 from exporter_pipelines.contracts.output_marker import OutputMarker
 from exporter_pipelines.contracts.retention import Part
@@ -23,6 +24,7 @@ from exporter_pipelines.stores.objects.problems import RequestRefusedError
 from exporter_pipelines.stores.objects.published_day import ObjectPublishedDay
 from exporter_pipelines.stores.objects.reading import open_object
 from exporter_pipelines.stores.objects.reads import AttemptReads
+from exporter_pipelines.stores.objects.replaced_export import ObjectReplacedExport
 from exporter_pipelines.stores.objects.versions import ObjectVersions
 from exporter_pipelines.stores.objects.view import View
 
@@ -117,6 +119,15 @@ class ObjectStoreReads:
         """See `contracts.store.Store`."""
         pointer = self._reads.pointer(dataset, day)
         return ObjectPublishedDay(self.bucket, self.view, dataset, day, pointer)
+
+    def replaced_export(self, dataset: str, name: str) -> ObjectReplacedExport:
+        """See `contracts.store.Store`."""
+        return ObjectReplacedExport(self.bucket, self.view, dataset, name)
+
+    def training_sets(self) -> list[str]:
+        """See `contracts.store.Store`."""
+        names = self.bucket.folders(layout.TRAINING_SETS)
+        return sorted(name for name in names if re.fullmatch(DATASET_NAME, name))
 
     # Places and sizes
 

@@ -38,15 +38,22 @@ class Times:
     grace_s: float = GRACE_S
     abandoned_s: float = ABANDONED_S
 
+    @classmethod
+    def at_once(cls) -> Times:
+        """Whatever the clock of the bucket says. Attempts that are running cannot publish."""
+        return cls(-ABANDONED_S, -ABANDONED_S)
 
-def sweep(bucket: Bucket, view: View, ledger: Ledger, dataset: str, times: Times) -> None:
-    """Clean up after the attempts of a dataset.
+
+def sweep(
+    bucket: Bucket, view: View, ledger: Ledger, dataset: str, times: Times, only: str | None = None
+) -> None:
+    """Clean up after the attempts of a dataset, or only at one day.
 
     Raises:
         OutputUnavailableError: the bucket cannot be read or written.
     """
     by_day: defaultdict[str, list[Attempt]] = defaultdict(list)
-    for attempt in attempts_of(bucket, dataset):
+    for attempt in attempts_of(bucket, dataset, only):
         by_day[attempt.day].append(attempt)
     soonest = min(times.grace_s, times.abandoned_s)
     for day, attempts in by_day.items():

@@ -47,6 +47,11 @@ class ObjectVersion:
         """See `contracts.versions.Version`."""
         return self._bucket.size(f"{self._folder}/{path}")
 
+    def names(self) -> list[str]:
+        """See `contracts.versions.Version`."""
+        listed = self._bucket.listed(self._folder)
+        return sorted(each.key.removeprefix(f"{self._folder}/") for each in listed)
+
 
 class ObjectVersions:
     """A `contracts.versions.Versions`: the versions of one training set."""
@@ -62,14 +67,32 @@ class ObjectVersions:
 
     def newest(self) -> ObjectVersion | None:
         """See `contracts.versions.Versions`."""
-        named = self._named()
-        return ObjectVersion(self._bucket, self._prefix, named[0]) if named else None
+        newest, named = self._latest()
+        is_stored = newest is not None and newest in named
+        return ObjectVersion(self._bucket, self._prefix, newest) if newest and is_stored else None
 
     def version(self, version: str) -> ObjectVersion | None:
         """See `contracts.versions.Versions`; only the newest two are stored."""
         if version not in self._named():
             return None
         return ObjectVersion(self._bucket, self._prefix, version)
+
+    def stored(self) -> list[str]:
+        """See `contracts.versions.Versions`."""
+        return sorted(self._named())
+
+    def remove(self, version: str) -> None:
+        """See `contracts.versions.Versions`. It is not named any more before its files are gone."""
+        newest, named = self._latest()
+        if newest is not None:
+            self._write_latest(newest, [each for each in named if each != version])
+        listed = self._bucket.listed(f"{self._prefix}/{_PREFIX}{version}")
+        self._bucket.remove([each.key for each in listed])
+
+    def newest_was_removed(self) -> bool:
+        """See `contracts.versions.Versions`."""
+        newest, named = self._latest()
+        return newest is not None and newest not in named
 
     @contextmanager
     def lock(self, wait_s: float) -> Iterator[None]:  # noqa: ARG002 - nothing is waited for
@@ -91,18 +114,26 @@ class ObjectVersions:
                 self._bucket.upload(path, key, self._part_bytes)
         before = [each for each in self._named() if each != version]
         kept = [version, *before][:_KEPT]
-        content = json.dumps({"version": version, "versions": kept}, indent=2)
-        self._bucket.write(f"{self._prefix}/{_LATEST}", content.encode() + b"\n")
+        self._write_latest(version, kept)
         self._remove_others(kept, before)
         return ObjectVersion(self._bucket, self._prefix, version)
 
     def _named(self) -> list[str]:
         """The newest versions, the newest first; none if the object cannot be read."""
+        return self._latest()[1]
+
+    def _latest(self) -> tuple[str | None, list[str]]:
+        """The version that was published last, and those that are stored, the newest first."""
         found = self._bucket.read(f"{self._prefix}/{_LATEST}")
         try:
-            return [str(each) for each in json.loads(found.content)["versions"]] if found else []
-        except (ValueError, KeyError, TypeError):
-            return []
+            document = json.loads(found.content) if found else {}
+            return document.get("version"), [str(each) for each in document.get("versions", ())]
+        except (ValueError, AttributeError, TypeError):
+            return None, []
+
+    def _write_latest(self, version: str, kept: list[str]) -> None:
+        content = json.dumps({"version": version, "versions": kept}, indent=2)
+        self._bucket.write(f"{self._prefix}/{_LATEST}", content.encode() + b"\n")
 
     def _remove_others(self, kept: list[str], before: list[str]) -> None:
         """Remove the versions that were named before, and what killed builds left."""
