@@ -21,7 +21,7 @@ _IN_A_BUCKET = (
     ("import pyarrow as pa\n", "import pyarrow as pa\nimport pyarrow.fs\n"),
     (ARROW_SCHEMA, _OPEN),
     ("sorted(glob.glob($files))", "files"),
-    ("pa.input_stream(file)", "bucket.open_input_stream(file)"),
+    ("pa.input_stream(", "bucket.open_input_stream("),
     ("read_json(file,", "read_json(bucket.open_input_stream(file),"),
     ("read_table(file,", "read_table(file, filesystem=bucket,"),
 )
@@ -35,8 +35,7 @@ def bucket_templates(arrow: str, **others: str) -> dict[str, str]:
         arrow: Template that loads files on disk into an Arrow table.
         others: Templates of readers with a client of their own.
     """
-    for local, remote in _IN_A_BUCKET:
-        arrow = arrow.replace(local, remote)
+    arrow = _in_a_bucket(arrow)
     return {
         **through_arrow(arrow, "pandas", "polars", "duckdb"),
         **others,
@@ -55,3 +54,14 @@ def place_values(export: Export) -> dict[str, str]:
         "bucket": literal(export.bucket),
         "ending": literal(export.files.rpartition("*")[2]),
     }
+
+
+def rows_of(export: Export, code: str) -> str:
+    """The code in `$rows`, which reads the rows of `file`."""
+    return _in_a_bucket(code) if export.bucket else code
+
+
+def _in_a_bucket(code: str) -> str:
+    for local, remote in _IN_A_BUCKET:
+        code = code.replace(local, remote)
+    return code

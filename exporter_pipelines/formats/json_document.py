@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from exporter_pipelines.contracts.manifest import Transformation
 from exporter_pipelines.contracts.staged_day import Data
-from exporter_pipelines.formats.bucket_snippets import bucket_templates, place_values
+from exporter_pipelines.formats.bucket_snippets import bucket_templates, place_values, rows_of
 from exporter_pipelines.formats.contract import Export, Format
 from exporter_pipelines.formats.jsonl import JsonlFormat
 from exporter_pipelines.formats.snippets import (
@@ -46,7 +46,7 @@ class JsonFormat(Format):
         return filled(
             bucket_templates(ROWS_TO_ARROW) if export.bucket else code,
             **place_values(export),
-            rows=_ROWS,
+            rows=rows_of(export, _ROWS),
             json=literals(export.schema.json_columns),
         )
 

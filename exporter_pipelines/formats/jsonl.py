@@ -23,7 +23,7 @@ import pyarrow.json
 
 from exporter_pipelines.contracts.manifest import Transformation
 from exporter_pipelines.contracts.staged_day import Data
-from exporter_pipelines.formats.bucket_snippets import bucket_templates, place_values
+from exporter_pipelines.formats.bucket_snippets import bucket_templates, place_values, rows_of
 from exporter_pipelines.formats.contract import Export, Format
 from exporter_pipelines.formats.snippets import (
     ARROW_SCHEMA,
@@ -99,7 +99,7 @@ class JsonlFormat(Format):
         return filled(
             code,
             **place_values(export),
-            rows="map(json.loads, pa.input_stream(file).read().splitlines())",
+            rows=rows_of(export, "map(json.loads, pa.input_stream(file).read().splitlines())"),
             json=literals(export.schema.json_columns),
             polars=polars_schema(export.schema),
             note=_POLARS_NOTE if export.schema.json_columns else "",
