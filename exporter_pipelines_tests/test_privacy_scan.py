@@ -7,6 +7,7 @@ import json
 import random
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
@@ -198,7 +199,7 @@ def test_a_day_of_a_hundred_thousand_addresses_is_not_held() -> None:
     raw = [f"10.{n >> 8 & 255}.{n & 255}.{chance.randrange(4)}" for n in range(65_536)]
     raw += [f"{chance.randrange(1, 220)}.{n >> 8 & 255}.{n & 255}.7" for n in range(40_000)]
     masked = pseudonyms.of_many("ip", list(dict.fromkeys(raw)))
-    counts.addresses.update(masked)
+    counts.wrote_addresses(pa.array(masked), np.ones(len(masked), np.int64))
     assert set(raw) & set(masked)
     search = LeakSearch({}, {}, pseudonyms.raw_addresses, written=counts.addresses)
     search.search("ip", pa.array(masked), policy.of("ip"), in_json=False)

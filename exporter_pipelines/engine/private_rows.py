@@ -25,6 +25,10 @@ from exporter_pipelines.engine.rejection import Rejection
 from exporter_pipelines.extras import require
 from exporter_pipelines.transforms import transform_named
 
+_ROWS_AT_ONCE = 40_000
+_BYTES_AT_ONCE = 16 * 1024 * 1024
+"""Batches of SQLite are smaller. Each distinct value of a batch costs once, so they are joined."""
+
 
 def private_rows(dataset: Dataset, schema: RowSchema, window: DayWindow) -> PrivateRows | None:
     """The stage for a dataset with a policy; None without one.
@@ -69,6 +73,8 @@ class PrivateRows:
         )
         self._shown = shown_in_quarantine(policy, schema, self._selected)
         self.quarantine_schema = exported_under(policy, self._shown)
+        self._waiting: list[pa.RecordBatch] = []
+        self._waiting_bytes = 0
         self._names_are_known = not self._masking.scans(schema)
 
     def read_names(self, batches: Iterable[pa.RecordBatch]) -> None:
@@ -94,11 +100,22 @@ class PrivateRows:
         if self._names_are_known:
             self._masking.collect(valid)
         if len(valid):
-            yield from self._order.add(self._masking.mask(valid, self._selected, self._counts))
+            self._waiting.append(valid)
+            self._waiting_bytes += valid.nbytes
+        rows = sum(map(len, self._waiting))
+        if rows >= _ROWS_AT_ONCE or self._waiting_bytes >= _BYTES_AT_ONCE:
+            yield from self._masked()
 
     def rest(self) -> Iterator[pa.RecordBatch]:
-        """The rows that may have had to be ordered with rows of a next batch."""
-        return self._order.finish()
+        """The rows that waited for a next batch."""
+        yield from self._masked()
+        yield from self._order.finish()
+
+    def _masked(self) -> Iterator[pa.RecordBatch]:
+        if self._waiting:
+            rows = pa.concat_batches(self._waiting)
+            self._waiting, self._waiting_bytes = [], 0
+            yield from self._order.add(self._masking.mask(rows, self._selected, self._counts))
 
     def rejected(
         self, batch: pa.RecordBatch, rejections: list[Rejection]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+from collections.abc import Callable
 
 import numpy as np
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
@@ -17,6 +18,8 @@ Address = bytes
 """16 bytes."""
 
 _Numbers = NDArray[np.uint64]
+_Cipher = Callable[[bytes], bytes]
+"""Encrypts blocks of 16 bytes, each on its own."""
 
 _AT_ONCE = 8192
 """Addresses whose blocks fit into the cache of a core."""
@@ -53,6 +56,11 @@ def is_ipv4(address: Address) -> bool:
     return address.startswith(_MAPPED)
 
 
+def is_ipv4_text(text: str) -> bool:
+    """Whether a text is an IPv4 address."""
+    return ":" not in text and parsed(text) is not None
+
+
 def is_nobodys(address: Address) -> bool:
     """Whether an address is the same everywhere and identifies nobody; it stays readable.
 
@@ -78,13 +86,15 @@ def prefix_pseudonyms(addresses: list[Address], key: bytes) -> list[Address]:
         key: 32 bytes.
     """
     found = list(addresses)
-    for first_bit in (96, 0):
-        where = [i for i, each in enumerate(addresses) if is_ipv4(each) == (first_bit == 96)]
+    ciphers = _cipher(key[:16]), _cipher(key[16:32])
+    v4 = [i for i, each in enumerate(addresses) if is_ipv4(each)]
+    v6 = [i for i, each in enumerate(addresses) if not is_ipv4(each)]
+    for first_bit, where in ((96, v4), (0, v6)):
         for start in range(0, len(where), _AT_ONCE):
             some = where[start : start + _AT_ONCE]
             numbers = np.frombuffer(b"".join(addresses[i] for i in some), ">u8").reshape(-1, 2)
             high, low = _prefix_preserving(
-                numbers[:, 0].astype(np.uint64), numbers[:, 1].astype(np.uint64), first_bit, key
+                numbers[:, 0].astype(np.uint64), numbers[:, 1].astype(np.uint64), first_bit, ciphers
             )
             packed = np.stack([high, low], axis=1).astype(">u8").tobytes()
             for number, i in enumerate(some):
@@ -99,12 +109,12 @@ def whole_pseudonyms(addresses: list[Address], key: bytes) -> list[Address]:
         addresses: IPv4 and IPv6.
         key: 16 bytes.
     """
-    mixed = _ecb(key, b"".join(addresses))
+    mixed = _cipher(key)(b"".join(addresses))
     return [mixed[start : start + 16] for start in range(0, len(mixed), 16)]
 
 
 def _prefix_preserving(
-    high: _Numbers, low: _Numbers, first_bit: int, key: bytes
+    high: _Numbers, low: _Numbers, first_bit: int, ciphers: tuple[_Cipher, _Cipher]
 ) -> tuple[_Numbers, _Numbers]:
     """Encrypt numbers bit by bit, each with a keystream bit of the bits before it."""
     one = np.uint64(1)
@@ -117,8 +127,7 @@ def _prefix_preserving(
         blocks[:, 0], blocks[:, 1] = before_high, before_low
         data = blocks.tobytes()
         last = slice(15, None, 16)
-        first = np.frombuffer(_ecb(key[:16], data), np.uint8)[last]
-        second = np.frombuffer(_ecb(key[16:32], data), np.uint8)[last]
+        first, second = (np.frombuffer(each(data), np.uint8)[last] for each in ciphers)
         stream = ((first ^ second) & 1).astype(np.uint64)
         shift = np.uint64(63 - bit % 64)
         source, target = (high, out_high) if bit < 64 else (low, out_low)
@@ -128,7 +137,6 @@ def _prefix_preserving(
     return out_high, out_low
 
 
-def _ecb(key: bytes, blocks: bytes) -> bytes:
+def _cipher(key: bytes) -> _Cipher:
     # The drafts use AES as a function of one block; no two blocks of a message are chained.
-    encryptor = Cipher(algorithms.AES(key), modes.ECB()).encryptor()  # noqa: S305
-    return encryptor.update(blocks)
+    return Cipher(algorithms.AES(key), modes.ECB()).encryptor().update  # noqa: S305

@@ -50,8 +50,12 @@ _TOKENS = re.compile(
     rf"|(?P<hex>(?<![0-9A-Za-z])[0-9A-Fa-f:.]++)"
     rf"|(?P<v4>{_V4.pattern})"
 )
-_SIMPLE = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,3}){3})(?::[0-9]{1,5})?\Z")
-"""Most pieces of text with an address: an IPv4 address alone, or with a port."""
+ALONE = (
+    r"^([0-9]{1,3}(?:\.[0-9]{1,3}){3}|[0-9A-Fa-f]*:[0-9A-Fa-f]*:[0-9A-Fa-f:]*[0-9A-Fa-f])"
+    r"(?::[0-9]{1,5})?$"
+)
+"""Most pieces of text with an address: IPv4 alone or with a port, or IPv6 alone; for Rust."""
+_EUI_64_LENGTH = 23
 _MOST_COLONS = 8
 
 
@@ -76,10 +80,15 @@ def without_secret(secret: str) -> str:
     return f"{kept_part(secret)}{REDACTED}{end}"
 
 
+def address_alone(text: str) -> Address | None:
+    """The address that the group in `ALONE` is, if `identifiers_in` finds this and nothing else."""
+    if len(text) == _EUI_64_LENGTH and _MAC_COLONS.fullmatch(text):
+        return None
+    return parsed(text)
+
+
 def identifiers_in(text: str) -> list[Found]:
     """All identifiers of a text that holds no secret, from left to right."""
-    if simple := _SIMPLE.match(text):
-        return _address(simple[1], 0, simple.end(1))
     found: list[Found] = []
     position = 0
     for match in _EMAIL.finditer(text) if "@" in text else ():

@@ -24,6 +24,8 @@ ESCAPES = {
 
 _BRACKETS = re.compile(r'"(?:[^"\\]++|\\.)*+"|[\[\]{}]', re.DOTALL)
 
+_ESCAPED = re.compile(r"[\\\x10-\x17]")
+
 Mask = Callable[[KeyAction, str], str]
 """Receives the action of a key and a value below it; returns the text to write instead."""
 
@@ -143,6 +145,8 @@ def _split(found: str) -> tuple[str, str, str]:
 
 def _text_of(written: str) -> str:
     """The value of a string; in text that only looks like JSON, what is between the quotes."""
+    if not _ESCAPED.search(written):
+        return written.strip('"')
     try:
         return str(json.loads(_closed_text(written), strict=False))
     except ValueError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import unicodedata
 from collections.abc import Iterable, Mapping
+from itertools import chain
 
 import numpy as np
 import pyarrow as pa
@@ -87,7 +88,8 @@ class KnownNames:
         hits = self._automaton.find_matches_as_indexes(lowered, overlapping=True)
         if not hits:
             return nothing, nothing, []
-        found, lower = np.array(hits, np.int64), np.frombuffer(lowered, np.uint8)
+        numbers = np.fromiter(chain.from_iterable(hits), np.int64, 3 * len(hits))
+        found, lower = numbers.reshape(-1, 3), np.frombuffer(lowered, np.uint8)
         found = found[_are_words(lower, offsets, found[:, 1], found[:, 2])]
         found = found[np.lexsort((-found[:, 2], found[:, 1]))]
         found = found[_without_overlaps(found[:, 1], found[:, 2])]

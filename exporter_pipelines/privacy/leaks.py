@@ -11,15 +11,15 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
-from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
 import pyarrow as pa
-import re2  # type: ignore[import-untyped]
 
 from exporter_pipelines.contracts.privacy import ColumnPolicy
 from exporter_pipelines.privacy.addresses import Address, is_nobodys, parsed, printed
+from exporter_pipelines.privacy.candidates import CONTEXT, candidates_in
 from exporter_pipelines.privacy.escapes import HIDING, HIDING_IN_TEXT, unescaped, unescaped_json
 from exporter_pipelines.privacy.identifiers import (
     SECRETS,
@@ -31,35 +31,16 @@ from exporter_pipelines.privacy.json_text import ESCAPES, KeyRules, opened
 from exporter_pipelines.privacy.known_names import KnownNames
 from exporter_pipelines.privacy.signs import to_arrow
 from exporter_pipelines.privacy.spans import bytes_of
+from exporter_pipelines.privacy.totals import Totals
 
-_HEX = "[0-9A-Fa-f]"
-_GROUPS = rf"{_HEX}{{1,4}}:{_HEX}{{1,4}}:{_HEX}{{1,4}}"
-_LETTER = r"\w\x80-\xff"
-# Over bytes, where each byte of a character that is not ASCII counts as a letter.
-_CANDIDATES = re2.compile(
-    (
-        rf"(?:{SECRETS})"
-        rf"|[{_LETTER}.+%-]*[{_LETTER}+%]@(?:[{_LETTER}-]+\.)+[{_LETTER}]{{2,}}"
-        rf"|[0-9A-Fa-f:.]*(?:::|:{_GROUPS}:)[0-9A-Fa-f:.]*"
-        r"|(?:[0-9]{1,3}\.){3}[0-9]{1,3}"
-        rf"|(?:{_HEX}{{2}}-){{5}}{_HEX}{{2}}"
-        rf"|{_HEX}{{4}}\.{_HEX}{{4}}\.{_HEX}{{4}}"
-    ).encode("latin-1")
-)
 _IS_SECRET = re.compile(SECRETS.encode())
 _ONLY_V4 = re.compile(rb"(?:[0-9]{1,3}\.){3}[0-9]{1,3}$")
-_CONTEXT = 4
-"""Bytes around a candidate that decide whether it is an identifier."""
-_EDGE = bytes(_CONTEXT)
-_BETWEEN = b"\0"
-"""Between two texts; no identifier has it."""
 
 _OURS = re.compile(rb"user-[0-9a-f]{20}@host-[0-9a-f]{20}\.example")
-_DIGITS_AND_V = {*(b"%d" % digit for digit in range(10)), b"v", b"V"}
 _WHOLE_TOKENS = ("pseudonym", "hash", "redact", "generalise")
 
-MOST_REMEMBERED = 100_000
-"""Candidates whose identifiers are remembered; IPv4 addresses are not among them."""
+_MOST_KEPT = 100_000
+"""Distinct candidates of a column that are kept until they are judged."""
 
 
 @dataclass
@@ -75,6 +56,14 @@ class Leaks:
     hits: Counter[tuple[str, str]] = field(default_factory=Counter)
     addresses: int = 0
     size_bytes: int = 0
+
+
+class _Of(NamedTuple):
+    """Where candidates are, and whether they are IPv4 addresses."""
+
+    column: str
+    is_masked: bool
+    is_v4: bool
 
 
 class LeakSearch:
@@ -103,8 +92,9 @@ class LeakSearch:
         searched = {name: kind for name, kind in names.items() if name.lower() not in left_out}
         self._names = {False: KnownNames(searched), True: KnownNames(searched, ESCAPES)}
         self._whole = {n.strip().lower(): kind for n, kind in {**unsearched, **names}.items()}
-        self._addresses = set(addresses)
+        self._addresses = addresses
         self.patterns = len(searched) + len(addresses)
+        self._kept: dict[_Of, Totals] = {}
         self._found: Counter[tuple[str, Address]] = Counter()  # (column, address), if masked
         self.leaks = Leaks()
 
@@ -160,27 +150,34 @@ class LeakSearch:
     def _search_candidates(
         self, column: str, values: pl.Series, numbers: np.ndarray, *, is_masked: bool
     ) -> None:
-        texts = [text.encode() for text in values]
-        data = _EDGE + _BETWEEN.join(texts) + _EDGE
-        ends = len(_EDGE) + np.cumsum([len(text) + 1 for text in texts])
-        spans = [match.span() for match in _CANDIDATES.finditer(data)]
-        rows = np.searchsorted(ends, [start for start, _ in spans], "right")
-        weights = numbers[rows].tolist() if spans else []
-        totals: dict[bytes, int] = {}
-        for (start, end), number in zip(spans, weights, strict=True):
-            context = data[start - _CONTEXT : end + _CONTEXT]
-            totals[context] = totals.get(context, 0) + number
-        for context, number in totals.items():
-            self._judge(column, context, number, is_masked=is_masked)
+        found = candidates_in(to_arrow(values))
+        distinct = found.texts().dictionary_encode()
+        which = distinct.indices.to_numpy()
+        are_v4 = np.array([bool(_ONLY_V4.match(t)) for t in distinct.dictionary.to_pylist()], bool)
+        is_v4 = are_v4[which]
+        alone = found.where(is_v4).are_alone()
+        v4, other = found.where(is_v4).where(alone), found.where(~is_v4)
+        self._keep(_Of(column, is_masked, True), v4.texts(), numbers[v4.rows])
+        self._keep(_Of(column, is_masked, False), other.texts(CONTEXT), numbers[other.rows])
+
+    def _keep(self, of: _Of, texts: pa.Array, numbers: np.ndarray) -> None:
+        """Keep candidates until there are many, since the same ones are in many rows."""
+        kept = self._kept.setdefault(of, Totals())
+        kept.add(texts, numbers)
+        if len(kept) > _MOST_KEPT:
+            self._judge_all(of, self._kept.pop(of))
+
+    def _judge_all(self, of: _Of, kept: Totals) -> None:
+        for text, number in kept:
+            if not of.is_v4:
+                self._judge(of.column, text, number, is_masked=of.is_masked)
+            elif (address := parsed(text.decode())) is not None:
+                self._count_address(of.column, address, number, is_masked=of.is_masked)
 
     def _judge(self, column: str, context: bytes, number: int, *, is_masked: bool) -> None:
         """Count what a candidate is, given what surrounds it."""
-        text = context[_CONTEXT:-_CONTEXT]
-        if _ONLY_V4.match(text):
-            address = _v4_in(context)
-            if address is not None:
-                self._count_address(column, address, number, is_masked=is_masked)
-        elif _IS_SECRET.match(text):
+        text = context[CONTEXT:-CONTEXT]
+        if _IS_SECRET.match(text):
             secret = text.decode("utf-8", "replace")
             if is_masked and without_secret(secret) != secret:
                 self.leaks.hits[column, "secret"] += number
@@ -220,7 +217,9 @@ class LeakSearch:
             self.leaks.hits[column, "ip"] += number
 
     def finish(self) -> Leaks:
-        """Compare the addresses that were found with those that were written."""
+        """Judge what was found, and compare the addresses with those that were written."""
+        for of, kept in self._kept.items():
+            self._judge_all(of, kept)
         written = self._written
         if written is None:
             return self.leaks
@@ -245,22 +244,11 @@ def _readable(values: pl.Series, *, in_json: bool) -> pl.Series:
     return opened(values) if in_json else values
 
 
-def _v4_in(context: bytes) -> Address | None:
-    """The address in four numbers, unless they are part of a version or of more numbers."""
-    before, after = context[_CONTEXT - 2 : _CONTEXT], context[-_CONTEXT : -_CONTEXT + 2]
-    if before[1:] in _DIGITS_AND_V or (before[1:] == b"." and before[:1].isdigit()):
-        return None
-    if after[:1].isdigit() or (after[:1] == b"." and after[1:].isdigit()):
-        return None
-    return parsed(context[_CONTEXT:-_CONTEXT].decode())
-
-
-@lru_cache(MOST_REMEMBERED)
 def _identifiers(context: bytes) -> list[Found]:
     """The identifiers in a candidate, given what surrounds it."""
     before, text, after = (
         part.decode("utf-8", "replace")
-        for part in (context[:_CONTEXT], context[_CONTEXT:-_CONTEXT], context[-_CONTEXT:])
+        for part in (context[:CONTEXT], context[CONTEXT:-CONTEXT], context[-CONTEXT:])
     )
     start, end = len(before), len(before) + len(text)
     found = identifiers_in(before + text + after)

@@ -7,7 +7,6 @@ in a text before the row whose column has it.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -114,9 +113,11 @@ class Masking:
         else:
             masked = self.pseudonyms.of_many(kind, raw)
         indices = distinct.indices.drop_null().to_numpy()
-        numbers: Sequence[int] = np.bincount(indices, minlength=len(raw)).tolist()
-        self.pseudonyms.count(counts, kind, masked, list(numbers))
-        return pa.array(masked, pa.string()).take(distinct.indices)
+        numbers = np.bincount(indices, minlength=len(raw))
+        counts.replaced[kind] += len(indices)
+        written = pa.array(masked, pa.string())
+        counts.wrote(written, numbers)
+        return written.take(distinct.indices)
 
 
 def shown_in_quarantine(policy: PrivacyConfig, schema: RowSchema, exported: RowSchema) -> RowSchema:

@@ -10,7 +10,7 @@ import pyarrow as pa
 from exporter_pipelines.contracts.privacy import REDACTED, KeyAction, PrivacyConfig
 from exporter_pipelines.privacy.json_text import KeyRules, opened
 from exporter_pipelines.privacy.known_names import is_searched, ordinary_words
-from exporter_pipelines.privacy.pseudonyms import Pseudonyms, address_in
+from exporter_pipelines.privacy.pseudonyms import MOST_REMEMBERED, Pseudonyms, address_in
 
 _ORDER = ("user", "host", "email", "mac", "ip", "hash", "redact")
 """If two columns have the same name, the first kind of these stands for it in text."""
@@ -40,6 +40,7 @@ class DayNames:
                 self._columns[name] = "ip"
             elif each.keys:
                 self._rules[name] = KeyRules(each.keys)
+        self._seen: dict[str | KeyRules, set[str]] = {}
         self.kinds: dict[str, str] = {}
         self.unsearched: dict[str, str] = {}
 
@@ -65,12 +66,12 @@ class DayNames:
 
         texts, _ = rules.without_containers(texts, _SIGN, note)
         found = opened(texts).str.extract_all(rules.pattern).explode().drop_nulls().unique()
-        for match in found:
+        for match in self._new(rules, found.to_list()):
             action, value = rules.value(match)
             self._add_all(action, [value])
 
     def _add_all(self, kind: str, values: Iterable[str]) -> None:
-        for value in values:
+        for value in self._new(kind, values):
             name = value.strip()
             if not name or len(name) > _LONGEST or address_in(name) is not None:
                 continue
@@ -78,6 +79,15 @@ class DayNames:
             before = kinds.get(name)
             if before is None or _ORDER.index(kind) < _ORDER.index(before):
                 kinds[name] = kind
+
+    def _new(self, of: str | KeyRules, values: Iterable[str]) -> list[str]:
+        """Values of a kind, or matches of keys, that are new; most were in the batch before."""
+        seen = self._seen.setdefault(of, set())
+        if len(seen) > MOST_REMEMBERED:
+            seen.clear()
+        new = [value for value in values if value not in seen]
+        seen.update(new)
+        return new
 
     def in_text(self, pseudonyms: Pseudonyms) -> dict[str, str]:
         """Name -> what stands for it in text."""

@@ -1,6 +1,6 @@
 """The pseudonyms of one dataset and day: the same value always gets the same one.
 
-Pseudonyms are remembered, so each distinct value costs once. What was found is counted by the
+Pseudonyms are remembered, so each distinct value costs once. What was written is counted by the
 caller (`Counts`).
 """
 
@@ -9,9 +9,12 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Set
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from exporter_pipelines.contracts.privacy import ColumnPolicy, PrivacyConfig
 from exporter_pipelines.privacy.addresses import (
@@ -24,6 +27,7 @@ from exporter_pipelines.privacy.addresses import (
     whole_pseudonyms,
 )
 from exporter_pipelines.privacy.keys import KeyRing
+from exporter_pipelines.privacy.totals import Totals
 
 _TOKEN_DIGITS = 20
 """80 bits: that two of ten million values have the same token is one in 24 billion."""
@@ -32,20 +36,46 @@ MOST_REMEMBERED = 100_000
 """Distinct values of a kind that are remembered, some 80 MB at most; then they are found again."""
 
 _MASK = re.compile(r"^(?P<address>[^/%]+)(?P<rest>(?:%[\w.-]+)?(?:/\d{1,3})?)$")
+_MAY_BE_AN_ADDRESS = r"^[0-9a-f]*[.:][0-9a-f.:]*(?:[/%].*)?$"
+"""As addresses are written, with a mask or zone."""
 _LIKE_AN_ADDRESS = re.compile(r"[0-9A-Fa-f]*[.:]")
 
 
-@dataclass
 class Counts:
     """What was replaced in the rows of one file.
 
     Attributes:
         replaced: Kind -> number of values.
-        addresses: Address as written into the file -> number of times.
     """
 
-    replaced: Counter[str] = field(default_factory=Counter)
-    addresses: Counter[str] = field(default_factory=Counter)
+    def __init__(self) -> None:
+        self.replaced: Counter[str] = Counter()
+        self._written = Totals()
+
+    def wrote(self, texts: pa.Array, numbers: np.ndarray) -> None:
+        """Count texts that were written; those that are no addresses are left out.
+
+        Args:
+            texts: Strings.
+            numbers: How often each.
+        """
+        may_be = pc.match_substring_regex(texts, _MAY_BE_AN_ADDRESS).fill_null(False)
+        which = np.flatnonzero(may_be)
+        self.wrote_addresses(texts.take(pa.array(which)), numbers[which])
+
+    def wrote_addresses(self, texts: pa.Array, numbers: np.ndarray) -> None:
+        """Count texts that were written in place of addresses."""
+        self._written.add(texts.cast(pa.large_binary()), numbers)
+
+    @property
+    def addresses(self) -> dict[str, int]:
+        """Address that was written -> how often; without masks and zones, and IPv4 as IPv4."""
+        found: Counter[str] = Counter()
+        for text, number in self._written:
+            address = parsed(text.decode().partition("/")[0].partition("%")[0])
+            if address is not None:
+                found[printed(address)] += number
+        return found
 
 
 class Pseudonyms:
@@ -59,9 +89,8 @@ class Pseudonyms:
     def __init__(self, policy: PrivacyConfig, keys: KeyRing) -> None:
         self._scheme, self._keys = policy.addresses, keys
         self._addresses: dict[Address, str] = {}
-        self._coarsened: set[Address] = set()
-        self._written: set[str] = set()
-        self._values: dict[tuple[str, str], str] = {}
+        self._raw: set[Address] = set()
+        self._values: dict[str, dict[str, str]] = defaultdict(dict)
         self._hmacs: dict[str, hmac.HMAC] = {}
         self._cipher_key = keys.key(f"ip-{self._scheme}", 16 if self._scheme == "whole" else 32)
 
@@ -71,24 +100,13 @@ class Pseudonyms:
         readable = [a for a in new if is_nobodys(a)]
         self._addresses.update((a, printed(a)) for a in readable)
         secret = [a for a in new if a not in self._addresses]
-        pseudonyms = self._encrypted(secret)
-        self._addresses.update(zip(secret, pseudonyms, strict=True))
-        self._written.update(map(printed, readable))
-        if self._scheme != "token":
-            self._written.update(pseudonyms)
-
-    def is_ipv4(self, text: str) -> bool:
-        """Whether a text that was written is an IPv4 address."""
-        return ":" not in text and text in self._written
+        self._addresses.update(zip(secret, self._encrypted(secret), strict=True))
+        self._raw.update(secret)
 
     @property
-    def raw_addresses(self) -> set[Address]:
+    def raw_addresses(self) -> Set[Address]:
         """The addresses that were replaced; as many as the day has."""
-        return {a for a in (*self._addresses, *self._coarsened) if not is_nobodys(a)}
-
-    def is_address(self, text: str) -> bool:
-        """Whether a text that was written looks like an address."""
-        return text in self._written
+        return self._raw
 
     def _encrypted(self, addresses: list[Address]) -> list[str]:
         match self._scheme:
@@ -121,11 +139,12 @@ class Pseudonyms:
         A name that is an address gets the pseudonym of the address, wherever it stands. Upper and
         lower case, and spaces around a value, make no difference.
         """
-        known = self._values.get((kind, value))
+        values = self._values[kind]
+        known = values.get(value)
         if known is None:
-            if len(self._values) >= MOST_REMEMBERED:
-                self._values.clear()
-            known = self._values[kind, value] = self._of(kind, value)
+            if len(values) >= MOST_REMEMBERED:
+                values.clear()
+            known = values[value] = self._of(kind, value)
         return known
 
     def _of(self, kind: str, value: str) -> str:
@@ -144,10 +163,15 @@ class Pseudonyms:
 
     def of_many(self, kind: str, values: list[str]) -> list[str]:
         """The pseudonyms of distinct values; addresses are computed at once."""
+        known = self._values[kind]
+        new = [value for value in values if value not in known]
+        if len(known) + len(new) > MOST_REMEMBERED:
+            known.clear()
+            new = values
         if kind in ("ip", "user", "host"):
-            new = (value for value in values if (kind, value) not in self._values)
             self.prepare(a for value in new if (a := address_in(value)) is not None)
-        return [self.of(kind, value) for value in values]
+        known.update((value, self._of(kind, value)) for value in new)
+        return [known[value] for value in values]
 
     def _masked_address(self, text: str) -> str | None:
         address = address_in(text)
@@ -155,23 +179,6 @@ class Pseudonyms:
             return None
         rest = re.search(r"[%/].*", text)
         return self.address(address) + (rest[0] if rest else "")
-
-    def count(self, counts: Counts, kind: str, texts: list[str], numbers: list[int]) -> None:
-        """Count values of a column or key that were replaced.
-
-        Args:
-            counts: They are added here.
-            kind: As in the policy.
-            texts: What was written.
-            numbers: How often each.
-        """
-        counts.replaced[kind] += sum(numbers)
-        written = counts.addresses
-        for text, number in zip(texts, numbers, strict=True):
-            if "." in text or ":" in text:
-                address = text.partition("/")[0].partition("%")[0]
-                if self.is_address(address):
-                    written[address] = written.get(address, 0) + number
 
     def email(self, text: str) -> str:
         """`user-...@host-...example`: the local part is the pseudonym of the user of this name."""
@@ -189,10 +196,9 @@ class Pseudonyms:
         address = address_in(value)
         if address is None:
             return self.of("ip", value)
-        self._coarsened.add(address)
-        network = network_of(address, policy.to)
-        self._written.add(network.partition("/")[0])
-        return network
+        if not is_nobodys(address):
+            self._raw.add(address)
+        return network_of(address, policy.to)
 
 
 def address_in(value: str) -> Address | None:

@@ -75,7 +75,7 @@ class Scanner:
     def _scan(
         self, texts: pl.Series, counts: Counts, rules: KeyRules | None, *, in_json: bool
     ) -> pa.Array:
-        signs = free_signs(texts)
+        signs = free_signs(to_arrow(texts))
         if len(signs) < _NEEDED_SIGNS:
             return self._row_by_row(texts, counts, rules, in_json=in_json)
         fills: list[_Fill] = []
@@ -168,7 +168,8 @@ class Scanner:
     def _mask_into(self, counts: Counts) -> Mask:
         def mask(action: KeyAction, value: str) -> str:
             text = self.mask_value(action, value)
-            self._pseudonyms.count(counts, action, [text], [1])
+            counts.replaced[action] += 1
+            counts.wrote(strings([text]), np.ones(1, np.int64))
             return text
 
         return mask
@@ -184,25 +185,20 @@ class Scanner:
         if not len(found):
             return texts, strings([])
         distinct = found.dictionary_encode()
-        by = []
-        found_of: dict[str, tuple[list[str], list[int]]] = {}
-        numbers = np.bincount(distinct.indices.to_numpy(), minlength=len(distinct.dictionary))
-        for match, number in zip(distinct.dictionary.to_pylist(), numbers.tolist(), strict=True):
-            known = rules.remembered.get(match)
-            if known is None:
-                if len(rules.remembered) > MOST_REMEMBERED:
-                    rules.remembered.clear()
+        if len(rules.remembered) > MOST_REMEMBERED:
+            rules.remembered.clear()
+        matches = distinct.dictionary.to_pylist()
+        for match in matches:
+            if match not in rules.remembered:
                 action, value = rules.value(match)
                 text = self.mask_value(action, value)
-                known = action, text, rules.replaced(match, text)
-                rules.remembered[match] = known
-            action, text, written = known
-            texts_of, numbers_of = found_of.setdefault(action, ([], []))
-            texts_of.append(text)
-            numbers_of.append(number)
-            by.append(written)
-        for kind, (texts_of, numbers_of) in found_of.items():
-            self._pseudonyms.count(counts, kind, texts_of, numbers_of)
+                rules.remembered[match] = action, text, rules.replaced(match, text)
+        known = [rules.remembered[match] for match in matches]
+        numbers = np.bincount(distinct.indices.to_numpy(), minlength=len(matches))
+        for (action, _, _), number in zip(known, numbers.tolist(), strict=True):
+            counts.replaced[action] += number
+        counts.wrote(strings([text for _, text, _ in known]), numbers)
+        by = [written for _, _, written in known]
         return with_sign(texts, rules.pattern, sign), strings(by).take(distinct.indices)
 
     def _known(self, texts: pa.Array, counts: Counts, *, in_json: bool) -> Parts:

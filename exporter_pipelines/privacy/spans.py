@@ -27,7 +27,7 @@ class Parts(NamedTuple):
     by: pa.Array
 
 
-def strings(texts: Sequence[str]) -> pa.Array:
+def strings(texts: Sequence[str | None]) -> pa.Array:
     """Texts as a `large_string` array."""
     return pa.array(texts, pa.large_string())
 
@@ -47,6 +47,12 @@ def bytes_of(texts: pa.Array) -> tuple[Bytes, Positions]:
     return np.frombuffer(data if data is not None else b"", np.uint8), offsets
 
 
+def joined(*parts: Parts) -> Parts:
+    """Parts of the same texts in one; they are in no order."""
+    starts, ends = (np.concatenate([each[i] for each in parts]) for i in (0, 1))
+    return Parts(starts, ends, pa.concat_arrays([each.by for each in parts]))
+
+
 def replaced(texts: pa.Array, parts: Sequence[Parts]) -> pa.Array:
     """The texts with other text in place of some parts.
 
@@ -54,23 +60,20 @@ def replaced(texts: pa.Array, parts: Sequence[Parts]) -> pa.Array:
         texts: A `large_string` array without nulls.
         parts: In any order. None of them overlaps another, or leaves its text.
     """
-    starts = np.concatenate([each.starts for each in parts])
+    starts, ends, by = joined(*parts)
     if not len(starts):
         return texts
     order = np.argsort(starts, kind="stable")
-    starts, ends = starts[order], np.concatenate([each.ends for each in parts])[order]
-    by = pa.concat_arrays([each.by for each in parts]).take(pa.array(order))
+    starts, ends, by = starts[order], ends[order], by.take(pa.array(order))
     data, offsets = bytes_of(texts)
-    # Three ascending sequences, which a stable sort merges; `np.unique` would hash them.
-    edges = np.sort(np.concatenate([offsets, starts, ends]), kind="stable")
-    edges = edges[np.concatenate(([True], edges[1:] != edges[:-1]))]
-    pieces = _texts(edges, data)
-    changes = np.zeros(len(edges) - 1, bool)
-    changes[np.searchsorted(edges, starts)] = True
-    joined = pc.replace_with_mask(pieces, pa.array(changes), by)
-    # Pieces follow each other without gaps, so their bytes are already those of the new texts.
-    new_data, new_offsets = bytes_of(joined)
-    return _texts(new_offsets[np.searchsorted(edges, offsets)], new_data)
+    # What stays and what is replaced, in turns.
+    edges = np.concatenate(([offsets[0]], np.stack([starts, ends], 1).ravel(), [offsets[-1]]))
+    changes = np.arange(len(edges) - 1) % 2 == 1
+    result = pc.replace_with_mask(_texts(edges, data), pa.array(changes), by)
+    longer = np.diff(bytes_of(by)[1]) - (ends - starts)
+    longer_before = np.concatenate(([0], np.cumsum(longer)))
+    new_offsets = offsets - offsets[0] + longer_before[np.searchsorted(starts, offsets)]
+    return _texts(new_offsets, bytes_of(result)[0])
 
 
 def blanked(texts: pa.Array, parts: Parts) -> pa.Array:
@@ -84,11 +87,29 @@ def blanked(texts: pa.Array, parts: Parts) -> pa.Array:
     if not len(starts):
         return texts
     data, offsets = bytes_of(texts)
-    changes = np.zeros(len(data) + 1, np.int8)
-    changes[starts] += 1
-    changes[ends] -= 1
-    inside = np.cumsum(changes[:-1], dtype=np.int8).astype(bool)
-    return _texts(offsets, np.where(inside, np.uint8(0), data))
+    changed = data.copy()
+    changed[ranges(starts, ends - starts)] = 0
+    return _texts(offsets, changed)
+
+
+def ranges(first: Positions, count: Positions) -> Positions:
+    """Numbers from each `first` on, so many as `count` says, one after the other."""
+    before = np.cumsum(count) - count
+    found: Positions = np.arange(int(count.sum())) + np.repeat(first - before, count)
+    return found
+
+
+def between(texts: pa.Array, starts: Positions, ends: Positions) -> pa.Array:
+    """Parts of texts, in ascending order.
+
+    Args:
+        texts: A `large_string` array without nulls.
+        starts, ends: Of the parts.
+    """
+    edges = np.stack([starts, ends], axis=1).ravel()
+    if not len(edges):
+        return strings([])
+    return _texts(edges, bytes_of(texts)[0]).take(pa.array(np.arange(0, len(edges), 2)))
 
 
 def _texts(offsets: Positions, data: Bytes) -> pa.Array:
