@@ -97,7 +97,7 @@ LADDER = {
         "service.models", "errors", "settings", "service_settings", "project_lock", "extras",
         "docs_links",
         "contracts", "stores", "engine", "databases", "defs_files", "output_folder", "verification",
-        "reporting", "orchestration",
+        "reporting", "orchestration", "training",
     },
     "client": {"errors", "contracts", "service.models"},
     "cli": {

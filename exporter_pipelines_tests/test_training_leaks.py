@@ -17,7 +17,8 @@ from exporter_pipelines.stores import LocalStore
 from exporter_pipelines.training import build as building
 from exporter_pipelines.training.build import TrainingSetHeldError
 from exporter_pipelines.training.checks import CHECKS, HOLDING
-from exporter_pipelines.training.inputs import Inputs, pin
+from exporter_pipelines.training.inputs import Inputs
+from exporter_pipelines.training.pinning import pin
 from exporter_pipelines_tests.support.training import (
     ROWS,
     WINDOWS,
@@ -150,8 +151,8 @@ def test_a_leak_holds_the_set(
 ) -> None:
     write = building.write_shards
 
-    def with_leak(connection: Any, folder: Path, rows: int) -> Any:
-        shards = write(connection, folder, rows)
+    def with_leak(examples: Any, folder: Path, *others: Any) -> Any:
+        shards = write(examples, folder, *others)
         leak(folder)
         return shards
 
@@ -171,7 +172,12 @@ def test_days_with_different_pseudonyms_hold_the_set(
         for number, (day, manifest) in enumerate(inputs.rows.days.items()):
             epoch = epochs[number % 2]
             privacy = epoch and Privacy(
-                policy_version=1, key_id="k", epoch=epoch, scope="shared", columns={}, replaced={}
+                policy_version=1,
+                key_id="k",
+                epoch=epoch,
+                scope="shared",
+                columns={"device": "pseudonym:host"},
+                replaced={},
             )
             inputs.rows.days[day] = manifest.model_copy(update={"privacy": privacy})
         return inputs
@@ -186,8 +192,8 @@ def test_a_value_that_gives_the_label_away_warns(
 ) -> None:
     write = building.write_shards
 
-    def with_leak(connection: Any, folder: Path, rows: int) -> Any:
-        shards = write(connection, folder, rows)
+    def with_leak(examples: Any, folder: Path, *others: Any) -> Any:
+        shards = write(examples, folder, *others)
         told = lambda t: pc.if_else(pc.equal(t["label"], 1), "attacker", "someone")  # noqa: E731
         _set("train", "source", told)(folder)
         return shards

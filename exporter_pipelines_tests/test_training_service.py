@@ -1,20 +1,28 @@
-"""Training sets in the service: listed, described and downloaded."""
+"""Training sets in the service and its client: listed, described, downloaded and refused."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
+from exporter_pipelines.client import (
+    ServiceFailedError,
+    UnexpectedAnswerError,
+    UnknownResourceError,
+)
+from exporter_pipelines.client.training_sets import download_training_set
 from exporter_pipelines.defs_files import definitions
 from exporter_pipelines.stores import LocalStore
-from exporter_pipelines_tests.support.api_clients import client_of
+from exporter_pipelines_tests.support.api_clients import client_of, library_client
 from exporter_pipelines_tests.support.reading_service import reading_service
 from exporter_pipelines_tests.support.training import WINDOWS, build, config, fill, publish
 
@@ -94,3 +102,68 @@ def test_nothing_else_is_sent(viewer: TestClient, path: str, status: int) -> Non
 
 def test_a_viewer_is_needed(service: FastAPI) -> None:
     assert client_of(service, "metrics").get(SETS).status_code == 403
+
+
+def test_the_client_downloads_a_version_as_it_was_built(service: FastAPI, tmp_path: Path) -> None:
+    home = service.state.context.store.root / "training_sets" / "windows" / "latest"
+    arrived: list[int] = []
+    with library_client(service, "viewer") as client:
+        assert [each.name for each in client.training_sets()] == ["broken", "later", "windows"]
+        assert client.training_set("windows").splits["train"].examples > 0
+        found = client.download_training_set("windows", tmp_path, on_progress=arrived.append)
+        again = client.download_training_set("windows", tmp_path)
+    assert (found.was_there, again.was_there) == (False, True)
+    assert found.folder == tmp_path / "training_sets" / "windows" / home.resolve().name
+    assert (tmp_path / "training_sets" / "windows" / "latest").resolve() == found.folder
+    names = {file.relative_to(found.folder).as_posix() for file in found.files}
+    assert {"README.md", "croissant.json", "sample.jsonl", "templates.parquet"} < names
+    assert sum(arrived) == found.size_bytes
+    for name in (*names, "_manifest.json"):
+        assert (found.folder / name).read_bytes() == (home / name).read_bytes()
+    assert not [name for name in names if name.startswith("evidence")]
+
+
+def test_a_damaged_copy_is_downloaded_again(service: FastAPI, tmp_path: Path) -> None:
+    with library_client(service, "viewer") as client:
+        found = client.download_training_set("windows", tmp_path)
+        [damaged] = [file for file in found.files if file.name.startswith("train-")]
+        whole = damaged.read_bytes()
+        damaged.write_bytes(whole[:-1] + b"x")
+        assert not client.download_training_set("windows", tmp_path).was_there
+    assert damaged.read_bytes() == whole
+
+
+def test_the_client_says_what_cannot_be_downloaded(service: FastAPI, tmp_path: Path) -> None:
+    with library_client(service, "viewer") as client:
+        with pytest.raises(UnknownResourceError, match="'nothing' does not exist"):
+            client.download_training_set("nothing", tmp_path)
+        with pytest.raises(UnknownResourceError, match="was not built yet"):
+            client.download_training_set("later", tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("path", ["../x", "/etc/x", "data/../../x", ".hidden", "a\\b", "data//x"])
+def test_a_manifest_that_leads_out_of_the_folder_is_refused(
+    service: FastAPI, tmp_path: Path, path: str
+) -> None:
+    home = service.state.context.store.root / "training_sets" / "windows" / "latest"
+    document = json.loads((home / "_manifest.json").read_bytes())
+    document["other_files"] = [{"path": path, "size_bytes": 1, "sha256": "0" * 64}]
+
+    class Answers:
+        def request(self, _method: str, _path: str) -> SimpleNamespace:
+            return SimpleNamespace(content=json.dumps(document).encode())
+
+    with pytest.raises(UnexpectedAnswerError, match="is not a file of a training set"):
+        download_training_set(Answers(), "windows", tmp_path, arrived=None)  # type: ignore[arg-type]
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_build_needs_a_role_a_set_and_a_code_location(service: FastAPI) -> None:
+    assert client_of(service, "viewer").post(f"{SETS}/windows/builds").status_code == 403
+    assert client_of(service, "viewer").get(f"{SETS}/windows/builds/x").status_code == 404
+    with library_client(service, "exporter") as client:
+        with pytest.raises(UnknownResourceError, match="'nothing' does not exist"):
+            client.build_training_set("nothing")
+        with pytest.raises(ServiceFailedError, match="has not loaded windows"):
+            client.build_training_set("windows")

@@ -26,13 +26,17 @@ from exporter_pipelines.client.errors import (
     UnexpectedAnswerError,
     UnknownResourceError,
 )
+from exporter_pipelines.client.remote_build import RemoteBuild
 from exporter_pipelines.client.remote_export import RemoteExport
+from exporter_pipelines.client.training_sets import DownloadedTrainingSet
 
 __all__ = [
     "Client",
     "DownloadError",
     "DownloadedDay",
+    "DownloadedTrainingSet",
     "InvalidRequestError",
+    "RemoteBuild",
     "RemoteExport",
     "RequestRefusedError",
     "RoleMissingError",

@@ -10,7 +10,7 @@ import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 import httpx
 
@@ -20,18 +20,31 @@ from exporter_pipelines.client.errors import (
     ServiceUnreachableError,
     UnknownResourceError,
 )
-from exporter_pipelines.contracts.manifest import DataFile
 
 _FRUITLESS = 3
 """Attempts in a row that bring no byte, each of which repeats its request for some seconds."""
 
 
 class BeginAgainError(Exception):
-    """The day must be begun again: its file was replaced meanwhile, or the part is damaged."""
+    """Begin again: the file was replaced meanwhile, or the part of it is damaged."""
+
+
+class Entry(Protocol):
+    """What a manifest says about a file."""
+
+    @property
+    def size_bytes(self) -> int:
+        """Of the file."""
+        ...
+
+    @property
+    def sha256(self) -> str:
+        """Of the file, hexadecimal."""
+        ...
 
 
 class FileDownload:
-    """One data file of a published day.
+    """One file of a published day or of a training set.
 
     Args:
         connection: To the service.
@@ -40,7 +53,7 @@ class FileDownload:
         file: Its entry in the manifest.
     """
 
-    def __init__(self, connection: Connection, path: str, target: Path, file: DataFile) -> None:
+    def __init__(self, connection: Connection, path: str, target: Path, file: Entry) -> None:
         self._connection, self._path, self._target, self._file = connection, path, target, file
         # With the checksum in its name, a part is never continued with another file.
         self._part = target.with_name(f".{target.name}.{file.sha256[:16]}.part")
@@ -49,7 +62,7 @@ class FileDownload:
         """Download the file, unless it is there; whether it was downloaded.
 
         Raises:
-            BeginAgainError: the day was published again meanwhile, or an earlier part is damaged.
+            BeginAgainError: the file was replaced meanwhile, or an earlier part is damaged.
             DownloadError: the file is not complete or not as published.
         """
         if self._is_right(self._target):
@@ -102,7 +115,7 @@ class FileDownload:
                 if fruitless >= _FRUITLESS:
                     raise
             except UnknownResourceError:
-                raise BeginAgainError from None  # the day has a file of another name
+                raise BeginAgainError from None  # there are files of other names now
             else:
                 if part.tell() == before:
                     raise DownloadError(f"The service sends no content for {self._target.name}.")

@@ -16,7 +16,7 @@ ENDED = frozenset({"completed", "held", "failed", "cancelled"})
 """States of an export that will not change."""
 
 _LONG_POLL_S = 30
-_AWAY_S = 120.0
+AWAY_S = 120.0
 """How long `wait` tolerates that the service is away, as while it is restarted."""
 
 
@@ -60,7 +60,7 @@ class RemoteExport:
         while True:
             asked = time.monotonic()
             left = ends - asked if ends is not None else _LONG_POLL_S
-            export = self._ask(0 if on_progress else min(left, _LONG_POLL_S), _AWAY_S)
+            export = self._ask(0 if on_progress else min(left, _LONG_POLL_S), AWAY_S)
             if on_progress:
                 on_progress(export)
             if export.status in ENDED:

@@ -28,6 +28,14 @@ class SetFile(_Part):
     sha256: str
 
 
+class OtherFile(_Part):
+    """A file that is not a data file: card, `croissant.json`, sample, templates, layouts."""
+
+    path: str = Field(description="Relative to the manifest.")
+    size_bytes: int
+    sha256: str
+
+
 class SplitSummary(_Part):
     """One split: its files, and what they hold."""
 
@@ -77,7 +85,15 @@ class TrainingManifest(_Part):
     columns: list[SetColumn]
     templates: int = Field(description="Different message templates, see templates.parquet.")
     splits: dict[str, SplitSummary]
+    other_files: list[OtherFile] = Field(
+        [], description="Card, croissant.json, sample, templates and layouts."
+    )
     checks: list[CheckResult]
+
+    def files(self) -> list[SetFile | OtherFile]:
+        """All files that a trainer may have: data files, then the others."""
+        data = [file for split in self.splits.values() for file in split.files]
+        return [*data, *self.other_files]
 
     def to_json(self) -> bytes:
         """The bytes of the file."""

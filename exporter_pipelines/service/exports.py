@@ -120,7 +120,7 @@ class Exports:
         runs = self._find(export_id)
         if (state := self._status(runs).status) not in ("pending", "running"):
             raise Problem(409, f"The export has ended: it is {state}.")
-        launcher = self._launcher(principal)
+        launcher = self.launcher(principal)
         with self._starting:
             stop_waiting(self._context, launcher, runs)
         return self._status(terminate(self._context, launcher, runs))
@@ -158,12 +158,17 @@ class Exports:
         return self._start(wanted, lambda: days)
 
     def _start(self, wanted: Start, days: Callable[[], DaysOf]) -> Started:
-        launcher = self._launcher(wanted.principal)
+        launcher = self.launcher(wanted.principal)
         with self._starting:  # so that requests with one key follow each other
             runs, replayed = start(self._context, launcher, wanted, days)
         return Started(self._status(runs), replayed)
 
-    def _launcher(self, principal: Principal) -> Launcher:
+    def launcher(self, principal: Principal) -> Launcher:
+        """Starts and cancels runs with the rights of a principal.
+
+        Raises:
+            Problem: 403 in read-only mode.
+        """
         if self._context.options.read_only:
             raise Problem(403, "The service is in read-only mode.", anchor="a-role-is-missing")
         return Launcher(self._ui, WebUser(may_change=True, tags=tags_of(principal)))

@@ -130,22 +130,32 @@ class Launcher:
         if len(part.days) > 1:
             # Dagster would store an event per day before the answer, see `deferred_plans`.
             days = {RANGE_START: part.days[0], RANGE_END: part.days[-1], **DEFERRED}
+        run_config = {"ops": {part.dataset: {"config": config}}} if config else {}
+        return self._launch(part.dataset, place, {**tags, **days}, run_config)
+
+    def launch_asset(self, name: str, place: Place, tags: Mapping[str, str]) -> str:
+        """Start a run of an asset without partitions, and return its id; raises as `launch`."""
+        return self._launch(name, place, tags, {})
+
+    def _launch(
+        self, name: str, place: Place, tags: Mapping[str, str], run_config: Mapping[str, Any]
+    ) -> str:
         params = {
             "selector": {
                 "repositoryLocationName": place.location,
                 "repositoryName": place.repository,
                 "pipelineName": place.job,
-                "assetSelection": [{"path": [part.dataset]}],
+                "assetSelection": [{"path": [name]}],
             },
-            "runConfigData": {"ops": {part.dataset: {"config": config}}} if config else {},
+            "runConfigData": run_config,
             "mode": "default",
             "executionMetadata": {
-                "tags": [{"key": key, "value": value} for key, value in {**tags, **days}.items()]
+                "tags": [{"key": key, "value": value} for key, value in tags.items()]
             },
         }
         answer = self._ask(_LAUNCH, params=params)["launchRun"]
         if answer["__typename"] != "LaunchRunSuccess":
-            raise _refused(answer, f"The run of {part.dataset} could not be started")
+            raise _refused(answer, f"The run of {name} could not be started")
         return str(answer["run"]["runId"])
 
     def submit(self, run_id: str) -> None:

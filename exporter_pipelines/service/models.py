@@ -286,6 +286,30 @@ class TrainingSets(Response):
     items: list[TrainingSet]
 
 
+class BuildLinks(Response):
+    """Paths below the service's address."""
+
+    self: str
+    training_set: str
+    dagster: str
+
+
+class TrainingSetBuild(Response):
+    """A build of a training set, which is a Dagster run."""
+
+    id: str
+    training_set: str
+    status: ExportState
+    """`held`: a check holds the set, and the version before it stays."""
+    created_at: dt.datetime
+    started_at: dt.datetime | None
+    ended_at: dt.datetime | None
+    user: str | None
+    problem: str | None = None
+    """Why nothing was built."""
+    links: BuildLinks
+
+
 class Alive(Response):
     """The process answers."""
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import BinaryIO
 
 from exporter_pipelines.contracts.manifest import MANIFEST_NAME
-from exporter_pipelines.contracts.training_manifest import TrainingManifest
 from exporter_pipelines.contracts.versions import Version
 from exporter_pipelines.defs_files.training_sets import TrainingSets
 from exporter_pipelines.engine.hashing import size_of
@@ -19,8 +18,7 @@ from exporter_pipelines.errors import (
 from exporter_pipelines.service.context import ServiceContext
 from exporter_pipelines.service.downloads import Download, Part
 from exporter_pipelines.service.models import TrainingSet, TrainingSetSplit
-
-_DESCRIBING = ("README.md", "croissant.json", "sample.jsonl", "templates.parquet", MANIFEST_NAME)
+from exporter_pipelines.training.published_set import newest_set
 
 
 def training_sets(context: ServiceContext) -> list[TrainingSet]:
@@ -45,7 +43,7 @@ def training_set(context: ServiceContext, name: str) -> TrainingSet:
 
 
 def file_of(context: ServiceContext, name: str, path: str) -> Download:
-    """A file of the newest version: data, card, Croissant, sample, templates or manifest.
+    """A file of the newest version that its manifest names, or the manifest.
 
     Raises:
         UnknownNameError: there is no such set or file; the message lists the names.
@@ -53,33 +51,33 @@ def file_of(context: ServiceContext, name: str, path: str) -> Download:
         PublishedDayDamagedError: the file is not what the manifest says.
     """
     training_set(context, name)
-    version, manifest = _newest(context, name)
-    if version is None or manifest is None:
+    found = newest_set(context.store, name)
+    if found is None:
         raise DayNotPublishedError(
             f"Training set {name!r} was not built yet.", f"Build it: exporter train-set {name}"
         )
-    data = {file.path: file for split in manifest.splits.values() for file in split.files}
-    if path not in {*data, *_DESCRIBING}:
-        raise UnknownNameError("file", path, [*data, *_DESCRIBING])
+    entries = {file.path: file for file in found.manifest.files()}
+    if path not in {*entries, MANIFEST_NAME}:
+        raise UnknownNameError("file", path, [*entries, MANIFEST_NAME])
     with ExitStack() as stack:
-        file = stack.enter_context(_open(name, version, path))
-        size = size_of(file)
-        if path in data and size != data[path].size_bytes:
+        file = stack.enter_context(_open(name, found.version, path))
+        if path == MANIFEST_NAME:
+            return Download.of(path, file.read())
+        size, entry = size_of(file), entries[path]
+        if size != entry.size_bytes:
             raise PublishedDayDamagedError(
                 f"{name}: {path} has {size:,} bytes, the manifest names another size.",
                 f"Build it again: exporter train-set {name}",
             )
-        if path in data:
-            sha256 = data[path].sha256
-            parts = [Part(size, file)]
-            return Download(Path(path).name, parts, sha256, sha256, stack.pop_all())
-        return Download.of(path, file.read())
+        parts = [Part(size, file)]
+        return Download(Path(path).name, parts, entry.sha256, entry.sha256, stack.pop_all())
 
 
 def _described(context: ServiceContext, name: str, problem: str | None) -> TrainingSet:
-    _, manifest = _newest(context, name)
-    if manifest is None:
+    newest = newest_set(context.store, name)
+    if newest is None:
         return TrainingSet(name=name, problem=problem)
+    manifest = newest.manifest
     return TrainingSet(
         name=name,
         description=manifest.description,
@@ -98,17 +96,6 @@ def _described(context: ServiceContext, name: str, problem: str | None) -> Train
         warnings=[each.sentence for each in manifest.checks if not each.passed],
         problem=problem,
     )
-
-
-def _newest(context: ServiceContext, name: str) -> tuple[Version | None, TrainingManifest | None]:
-    version = context.store.versions(name).newest()
-    if version is None:
-        return None, None
-    try:
-        with version.open(MANIFEST_NAME) as file:
-            return version, TrainingManifest.if_readable(file.read())
-    except OSError:
-        return version, None
 
 
 def _open(name: str, version: Version, path: str) -> BinaryIO:

@@ -18,6 +18,7 @@ from exporter_pipelines.contracts.manifest import MANIFEST_NAME
 from exporter_pipelines.contracts.store import Store
 from exporter_pipelines.contracts.training_manifest import (
     CheckResult,
+    OtherFile,
     SetColumn,
     SetFile,
     SplitSummary,
@@ -26,21 +27,26 @@ from exporter_pipelines.contracts.training_manifest import (
 )
 from exporter_pipelines.contracts.training_set import SPLITS, TrainingSetConfig
 from exporter_pipelines.contracts.versions import Versions
+from exporter_pipelines.engine.hashing import size_and_sha256
 from exporter_pipelines.extras import require
-from exporter_pipelines.training import plan, sql
+from exporter_pipelines.training import sql
 from exporter_pipelines.training.cards import write_cards
-from exporter_pipelines.training.checks import Outcome, identity_spaces, open_written, run_checks
+from exporter_pipelines.training.checks import run_checks
+from exporter_pipelines.training.choosing import choose_rows
+from exporter_pipelines.training.columns import columns_of_labels, columns_of_rows
 from exporter_pipelines.training.engine import TrainingSetError, open_engine
-from exporter_pipelines.training.examples import make_examples
-from exporter_pipelines.training.inputs import (
-    InputChangedError,
-    Inputs,
-    pin,
-    write_work_files,
-)
+from exporter_pipelines.training.examples import Examples, RowExamples
+from exporter_pipelines.training.identity_spaces import all_spaces
+from exporter_pipelines.training.inputs import Inputs
+from exporter_pipelines.training.labelling import label_rows
 from exporter_pipelines.training.loghub import write_loghub_csv
+from exporter_pipelines.training.pinning import pin
+from exporter_pipelines.training.published_set import manifest_of
 from exporter_pipelines.training.shards import Shard, write_shards
-from exporter_pipelines.training.staleness import manifest_of
+from exporter_pipelines.training.splitting import assign_splits, find_boundaries
+from exporter_pipelines.training.windows import make_windows
+from exporter_pipelines.training.work_files import InputChangedError, WorkFile, write_work_files
+from exporter_pipelines.training.written import Outcome, open_written
 
 _LOCK_WAIT_S = 3600
 _TRIES = 3
@@ -183,18 +189,19 @@ def _written(
             f"Training set {config.name!r}: the chosen days of {config.dataset} have no rows.",
             "Choose other days.",
         )
-    plan.make_rows(connection, config, inputs, rows)
-    plan.add_labels(connection, config, inputs, labels)
-    labelled = plan.count_labels(connection, config)
-    boundaries = plan.find_boundaries(connection, config)
-    left_out = plan.assign_splits(connection, config, boundaries, inputs.open_ends())
-    left_out |= plan.choose_rows(connection, config)
+    labelled = label_rows(connection, config, inputs, rows, labels)
+    boundaries = find_boundaries(connection, config)
+    left_out = assign_splits(connection, config, boundaries, inputs.open_ends())
+    left_out |= choose_rows(connection, config)
     report("Writing the examples.")
-    left_out |= make_examples(connection, config, inputs, boundaries, work)
-    shards = write_shards(connection, folder, config.output.rows_per_file)
+    examples: Examples = RowExamples(connection, config, inputs, rows)
+    if config.windows:
+        examples, lost = make_windows(connection, config, config.windows, boundaries, work)
+        left_out |= lost
+    shards = write_shards(examples, folder, config.output.rows_per_file, work)
     templates = _write_templates(connection, folder)
     if "loghub_csv" in config.output.layouts:
-        write_loghub_csv(connection, config, folder)
+        write_loghub_csv(connection, config, rows, folder)
     report("Checking the files.")
     written = open_written(connection, folder, config, inputs, boundaries)
     outcomes = run_checks(written)
@@ -207,7 +214,7 @@ def _written(
         config=json.loads(config.model_dump_json()),
         inputs=inputs.versions(),
         left_out_days=inputs.left_out,
-        privacy=sorted(set(identity_spaces(inputs).values())),
+        privacy=all_spaces(inputs),
         rows_read=sum(each.record_count for each in inputs.rows.days.values()),
         rows_left_out={reason: count for reason, count in left_out.items() if count},
         labels=labelled,
@@ -217,23 +224,22 @@ def _written(
         checks=[CheckResult(**asdict(outcome)) for outcome in outcomes],
     )
     write_cards(connection, config, manifest, folder)
+    manifest = manifest.model_copy(update={"other_files": _other_files(folder)})
     (folder / MANIFEST_NAME).write_bytes(manifest.to_json())
     return manifest, outcomes
 
 
 def _work_files(
     config: TrainingSetConfig, store: Store, inputs: Inputs, work: Path
-) -> tuple[list[Path], dict[str, Sequence[Path]]]:
+) -> tuple[list[WorkFile], dict[str, list[WorkFile]]]:
     (work / "rows").mkdir()
-    columns = plan.columns_of_rows(config, inputs)
+    columns = columns_of_rows(config, inputs)
     rows = write_work_files(store, inputs.rows, columns, work / "rows")
-    labels: dict[str, Sequence[Path]] = {}
+    labels: dict[str, list[WorkFile]] = {}
     for number, (name, each) in enumerate(inputs.labels.items()):
         home = work / f"labels-{number}"
         home.mkdir()
-        labels[name] = write_work_files(
-            store, each, plan.columns_of_labels(config, inputs, name), home
-        )
+        labels[name] = write_work_files(store, each, columns_of_labels(config, inputs, name), home)
     pa.default_memory_pool().release_unused()  # DuckDB has its own memory
     return rows, labels
 
@@ -245,6 +251,18 @@ def _write_templates(connection: duckdb.DuckDBPyConnection, folder: Path) -> int
     ).to_arrow_table()
     pq.write_table(table, folder / "templates.parquet", compression="zstd")
     return len(table)
+
+
+def _other_files(folder: Path) -> list[OtherFile]:
+    """Everything but data and evidence; the manifest is not written yet."""
+    found = []
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if path.is_file() and name.partition("/")[0] not in ("data", "evidence"):
+            with path.open("rb") as file:
+                size, sha256 = size_and_sha256(file)
+            found.append(OtherFile(path=name, size_bytes=size, sha256=sha256))
+    return found
 
 
 def _columns(file: Path) -> list[SetColumn]:

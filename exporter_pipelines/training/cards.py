@@ -150,7 +150,7 @@ def _sources(config: TrainingSetConfig, manifest: TrainingManifest) -> Iterator[
         "drop": "are left out",
     }[config.unlabelled]
     yield f"\nRows without a label {unlabelled}."
-    privacy = ", ".join(manifest.privacy)
+    privacy = "; ".join(manifest.privacy)
     yield (
         f"Addresses and names are pseudonyms ({privacy}).\n"
         if privacy

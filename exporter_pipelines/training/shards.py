@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from exporter_pipelines.contracts.training_set import SPLITS
 from exporter_pipelines.engine.hashing import size_and_sha256
-from exporter_pipelines.training import sql
-from exporter_pipelines.training.examples import HIDDEN
+from exporter_pipelines.training.examples import HIDDEN, Examples
+from exporter_pipelines.training.shuffling import in_order
 
 _GROUP_ROWS = 20_000
 """Rows of a row group: what a reader holds in memory at least."""
@@ -35,43 +35,45 @@ class Shard:
     sha256: str
 
 
-def write_shards(
-    connection: duckdb.DuckDBPyConnection, folder: Path, rows_per_file: int
-) -> list[Shard]:
-    """Write the view `examples` to `data/`, and what only checks may know to `evidence/`.
+def write_shards(examples: Examples, folder: Path, rows_per_file: int, work: Path) -> list[Shard]:
+    """Write examples to `data/`, and what only checks may know to `evidence/`.
 
     The files of a split differ by one row at most. A split without examples has one empty file,
     so that every reader finds it.
+
+    Args:
+        examples: Of all splits.
+        folder: Of the set.
+        rows_per_file: Most examples in a file.
+        work: For files that are deleted again.
     """
     (folder / "data").mkdir()
     (folder / "evidence").mkdir()
-    return [
-        shard
-        for split in SPLITS
-        for shard in _write_split(connection, folder, split, rows_per_file)
-    ]
+    extents, schema = examples.extents(), examples.schema()
+    shards = []
+    for split in SPLITS:
+        sorted_rows = in_order(
+            examples.batches(split, extents[split]), schema, extents[split], work
+        )
+        rest = _Rows(sorted_rows)
+        shards += _write_split(rest, schema, folder, split, extents[split].count, rows_per_file)
+    return shards
 
 
 def _write_split(
-    connection: duckdb.DuckDBPyConnection, folder: Path, split: str, rows_per_file: int
+    rest: _Rows, schema: pa.Schema, folder: Path, split: str, total: int, rows_per_file: int
 ) -> Iterator[Shard]:
-    total = int(sql.row(connection, "SELECT count(*) FROM examples WHERE split = ?", [split])[0])
     files = max(1, -(-total // rows_per_file))
-    reader = connection.sql(
-        "SELECT * EXCLUDE (split) FROM examples WHERE split = ? ORDER BY _order, _tie, _window",
-        params=[split],
-    ).to_arrow_reader(_GROUP_ROWS)
-    schema = pa.schema([_plain(field) for field in reader.schema if field.name not in HIDDEN])
-    rest = _Rows(reader)
+    plain = pa.schema([_plain(field) for field in schema if field.name not in HIDDEN])
     evidence = folder / "evidence" / f"{split}.parquet"
     with pq.ParquetWriter(evidence, _EVIDENCE, compression="zstd") as labels:
         done = 0
         for number in range(files):
             rows = total * (number + 1) // files - total * number // files
             path = f"data/{split}-{number:05}-of-{files:05}.parquet"
-            with pq.ParquetWriter(folder / path, schema, compression="zstd") as writer:
+            with pq.ParquetWriter(folder / path, plain, compression="zstd") as writer:
                 for table in rest.take(rows):
-                    writer.write_table(table.select(schema.names).cast(schema), _GROUP_ROWS)
+                    writer.write_table(table.select(plain.names).cast(plain), _GROUP_ROWS)
                     labels.write_table(_evidence(table, done))
                     done += len(table)
             with (folder / path).open("rb") as file:
@@ -95,18 +97,22 @@ def _evidence(table: pa.Table, done: int) -> pa.Table:
 
 
 class _Rows:
-    """Rows of a reader in row groups of the same size, however the reader cuts its batches."""
+    """Rows in row groups of the same size, however the tables cut them."""
 
-    def __init__(self, reader: pa.RecordBatchReader) -> None:
-        self._reader, self._rest = reader, pa.Table.from_batches([], reader.schema)
+    def __init__(self, tables: Iterator[pa.Table]) -> None:
+        self._tables, self._waiting = tables, deque[pa.Table]()
 
     def take(self, rows: int) -> Iterator[pa.Table]:
         """The next rows, in tables of `_GROUP_ROWS`; the last one may be smaller."""
         while rows:
             wanted = min(rows, _GROUP_ROWS)
-            while len(self._rest) < wanted:
-                batch = self._reader.read_next_batch()
-                self._rest = pa.concat_tables([self._rest, pa.Table.from_batches([batch])])
-            yield self._rest.slice(0, wanted).combine_chunks()
-            self._rest = self._rest.slice(wanted)
+            yield pa.concat_tables(self._pieces(wanted)).combine_chunks()
             rows -= wanted
+
+    def _pieces(self, rows: int) -> Iterator[pa.Table]:
+        while rows:
+            table = self._waiting.popleft() if self._waiting else next(self._tables)
+            if len(table) > rows:
+                self._waiting.append(table.slice(rows))
+            yield table.slice(0, rows)
+            rows -= min(rows, len(table))

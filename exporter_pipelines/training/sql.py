@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 
 from exporter_pipelines.contracts.training_set import Condition
 
+_BATCH_ROWS = 8_192
 _OPERATORS = {"eq": "=", "ne": "<>", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}
 
 
 def name(text: str) -> str:
     """A quoted identifier."""
     return '"' + text.replace('"', '""') + '"'
+
+
+def kept(column: str) -> str:
+    """The name of a column of the source in tables of the build: their own begin with `_`."""
+    return name(f"c_{column}")
 
 
 def text(value: str) -> str:
@@ -64,6 +71,16 @@ def condition(each: Condition) -> str:
 def whole_parts(number: str, part: int) -> str:
     """How many whole parts a number has, rounded down; `//` of DuckDB rounds toward zero."""
     return f"(({number}) - ((({number}) % {part}) + {part}) % {part}) // {part}"
+
+
+def batches(connection: duckdb.DuckDBPyConnection, query: str) -> Iterator[pa.RecordBatch]:
+    """The result of a query in small batches, read to its end."""
+    yield from connection.sql(query).to_arrow_reader(_BATCH_ROWS)
+
+
+def schema(connection: duckdb.DuckDBPyConnection, query: str) -> pa.Schema:
+    """The schema of `batches`."""
+    return connection.sql(f"{query} LIMIT 0").to_arrow_reader(_BATCH_ROWS).schema
 
 
 def row(

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from exporter_pipelines.contracts.manifest import MANIFEST_NAME
 from exporter_pipelines.contracts.store import Store
-from exporter_pipelines.contracts.training_manifest import TrainingManifest, data_version
+from exporter_pipelines.contracts.training_manifest import data_version
 from exporter_pipelines.contracts.training_set import TrainingSetConfig
-from exporter_pipelines.contracts.versions import Version
-from exporter_pipelines.training.inputs import pin
+from exporter_pipelines.training.pinning import pin
+from exporter_pipelines.training.published_set import newest_set
 
 _LISTED = 10
 
@@ -38,34 +37,16 @@ class Staleness:
         return f"Since it was built: {shown}{rest}."
 
 
-def newest_manifest(store: Store, name: str) -> TrainingManifest | None:
-    """The manifest of the newest version; None when there is none that can be read."""
-    newest = store.versions(name).newest()
-    try:
-        return manifest_of(newest) if newest else None
-    except OSError:
-        return None
-
-
-def manifest_of(version: Version) -> TrainingManifest | None:
-    """The manifest of a version; None when it cannot be understood.
-
-    Raises:
-        OSError: it cannot be read.
-    """
-    with version.open(MANIFEST_NAME) as file:
-        return TrainingManifest.if_readable(file.read())
-
-
 def staleness(config: TrainingSetConfig, store: Store) -> Staleness | None:
     """Compare the newest version with the published days; None when nothing was built yet.
 
     Raises:
         DayNotPublishedError, ColumnMismatchError, ConfigurationError: as a build would.
     """
-    manifest = newest_manifest(store, config.name)
-    if manifest is None:
+    newest = newest_set(store, config.name)
+    if newest is None:
         return None
+    manifest = newest.manifest
     now = pin(config, store).versions()
     version = data_version(config, now)
     if version == manifest.data_version:

@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from starlette.testclient import TestClient
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from exporter_pipelines.client import Client
 from exporter_pipelines.service.principals import Principal, Role, set_principal
 
 _USER = "x-test-user"
@@ -43,3 +44,19 @@ def instead_of_the_guard(app: ASGIApp) -> ASGIApp:
         await app(scope, receive, send)
 
     return application
+
+
+class _InProcess(httpx.BaseTransport):
+    """Sends the requests of another client through one of this process."""
+
+    def __init__(self, client: TestClient) -> None:
+        self._client = client
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        request.headers[_USER] = self._client.headers[_USER]
+        return self._client.send(request, stream=True)
+
+
+def library_client(api: FastAPI, *roles: Role, name: str = "alice") -> Client:
+    """The client that users have, of a user with these roles."""
+    return Client("http://127.0.0.1", transport=_InProcess(client_of(api, *roles, name=name)))

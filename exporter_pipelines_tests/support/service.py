@@ -77,7 +77,10 @@ class Service:
 
 @contextmanager
 def service(
-    home: Path, settings: Mapping[str, str], storage: Mapping[str, object] | None = None
+    home: Path,
+    settings: Mapping[str, str],
+    storage: Mapping[str, object] | None = None,
+    code_location: str = "code_location",
 ) -> Iterator[Service]:
     """A service over a new instance.
 
@@ -85,6 +88,7 @@ def service(
         home: A new folder: DAGSTER_HOME and working directory.
         settings: The environment, with EXPORTER_OUTPUT_URL.
         storage: In place of that in dagster.yaml.
+        code_location: Module of this package with the definitions.
     """
     home.mkdir(parents=True)
     config = yaml.safe_load((ROOT / "dagster.yaml").read_text())
@@ -95,7 +99,9 @@ def service(
         "class": "NoOpComputeLogManager",
     }
     (home / "dagster.yaml").write_text(yaml.safe_dump(config))
-    module = {"module_name": f"{__package__}.code_location", "location_name": "exporter_pipelines"}
+    module = {
+        "module_name": f"{__package__}.{code_location}", "location_name": "exporter_pipelines",
+    }  # fmt: skip
     workspace_file = home / "workspace.yaml"
     workspace_file.write_text(yaml.safe_dump({"load_from": [{"python_module": module}]}))
     with (

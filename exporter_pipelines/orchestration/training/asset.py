@@ -32,12 +32,13 @@ CHECKS = {
     "no_label_column": "The files have no column of a label source.",
     "no_shortcut": "No single value gives the label away.",
     "balance": "Each split has enough positive examples.",
-    "one_identity_space": "All days have the same pseudonyms.",
+    "one_identity_space": "All days have the same pseudonyms where groups and joins compare them.",
 }
 """Name -> what is true when it passes; a test compares it with `training.checks`."""
 
 UP_TO_DATE = "up_to_date"
-
+HELD = "held"
+"""Metadata of the failure of a build whose set is held by a check."""
 
 _UP_TO_DATE = "No day has changed since the set was built; updated by `training_sets_sensor`."
 
@@ -95,7 +96,7 @@ def _built(
         built = build_training_set(config, exports.store(), report=context.log.info)
     except TrainingSetHeldError as held:
         yield from _check_results(held.outcomes)
-        raise dg.Failure(str(held), allow_retries=False) from None
+        raise dg.Failure(str(held), metadata={HELD: True}, allow_retries=False) from None
     yield from _check_results(built.manifest.checks)
     yield dg.AssetCheckResult(
         check_name=UP_TO_DATE,
