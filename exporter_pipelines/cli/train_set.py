@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import click
@@ -14,6 +12,7 @@ from exporter_pipelines.cli.service_options import (
     service_address,
     service_options,
 )
+from exporter_pipelines.cli.train_set_lines import print_set
 from exporter_pipelines.errors import ExporterError
 
 
@@ -85,15 +84,3 @@ def _build_here(name: str, threads: int) -> None:
         [f"{each.check} warns: {each.sentence}" for each in manifest.checks if not each.passed],
     )
     click.echo(f"{built.folder}")
-
-
-def print_set(
-    splits: Mapping[str, tuple[int, int]], left_out: Mapping[str, str], warnings: Iterable[str]
-) -> None:
-    """Print what a set has: examples and positive ones per split, days left out, warnings."""
-    for split, (examples, positives) in splits.items():
-        click.echo(f"  {split:<11}{examples:>12,} examples {positives:>10,} positive")
-    for day, reason in left_out.items():
-        click.echo(f"  {day} is left out: {reason}.")
-    for warning in warnings:
-        click.echo(f"  {warning}", file=sys.stderr)

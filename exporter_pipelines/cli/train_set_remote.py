@@ -9,7 +9,7 @@ import click
 
 from exporter_pipelines.cli.exit_codes import INTERRUPTED, NOT_PUBLISHED, PUBLISHED
 from exporter_pipelines.cli.service_options import errors_as_exit_codes, opened_client
-from exporter_pipelines.cli.train_set import print_set
+from exporter_pipelines.cli.train_set_lines import print_set
 
 if TYPE_CHECKING:
     from exporter_pipelines.client import Client

@@ -50,7 +50,7 @@ def write_shards(examples: Examples, folder: Path, rows_per_file: int, work: Pat
     (folder / "data").mkdir()
     (folder / "evidence").mkdir()
     extents, schema = examples.extents(), examples.schema()
-    shards = []
+    shards: list[Shard] = []
     for split in SPLITS:
         sorted_rows = in_order(
             examples.batches(split, extents[split]), schema, extents[split], work

@@ -71,14 +71,16 @@ def _writer(stack: ExitStack, path: Path, schema: pa.Schema) -> pa.RecordBatchWr
 
 
 def _buckets(first: pa.RecordBatch, rows: int) -> int:
-    size = rows * first.nbytes // len(first)
+    size: int = rows * first.nbytes // len(first)
     return min(max(1, -(-size // _BUCKET_BYTES)), _MOST_BUCKETS)
 
 
 def _bucket_of(batch: pa.RecordBatch, buckets: int, extent: Extent) -> Numbers:
     """By the hash, which is even over 64 bits; where it is 0, by the number of the row."""
-    order = batch["_order"].to_numpy().astype(np.uint64)
+    order: Numbers = batch["_order"].to_numpy().astype(np.uint64)
     if order.any():
-        return (order >> np.uint64(32)) * np.uint64(buckets) >> np.uint64(32)
+        by_hash: Numbers = (order >> np.uint64(32)) * np.uint64(buckets) >> np.uint64(32)
+        return by_hash
     tie = batch["_tie"].to_numpy().astype(np.uint64) - np.uint64(extent.first)
-    return tie * np.uint64(buckets) // np.uint64(extent.last - extent.first + 1)
+    by_number: Numbers = tie * np.uint64(buckets) // np.uint64(extent.last - extent.first + 1)
+    return by_number
