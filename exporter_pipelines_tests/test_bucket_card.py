@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 import re
 
+import dagster as dg
 import pytest
 
+from exporter_pipelines import api
+from exporter_pipelines.orchestration.exports.metadata import day_metadata
 from exporter_pipelines.stores.opening import open_store
+from exporter_pipelines_tests.support.backends import Backend
 from exporter_pipelines_tests.support.card_readers import Found, Job, run_jobs
-from exporter_pipelines_tests.support.datasets import export
+from exporter_pipelines_tests.support.datasets import dataset, export
 from exporter_pipelines_tests.support.hostile_columns import (
     COLUMNS,
     DAYS,
@@ -67,3 +71,20 @@ def test_every_reader_gives_the_exported_columns_and_values(
                 assert json.loads(got[column] or "null") == json.loads(expected[column] or "null")
             else:
                 assert got[column] == expected[column]
+
+
+def test_without_a_view_the_card_and_the_metadata_name_no_file_of_a_glob(
+    settings: dict[str, str], s3: ObjectServer, backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {**s3.settings, "EXPORTER_OUTPUT_VIEW": "none"}.items():
+        monkeypatch.setenv(name, value)
+    backend.add_logs(DAYS[0], 5)
+    manifest = export(backend.url, dataset(), DAYS[0], store := open_store())
+    card = (store.read_dataset_file("logs", "README.md") or b"").decode()
+    assert "no pattern finds them" in card
+    assert "glob" not in card
+    metadata = day_metadata(manifest, store)
+    assert metadata["data_file"] == manifest.files[0].path
+    pointer = f"{s3.url}/logs/manifests/date={DAYS[0]}.json"
+    assert metadata["manifest"] == dg.MetadataValue.url(pointer)
+    assert api.open_days("logs", DAYS[0]).read_all().num_rows == 5

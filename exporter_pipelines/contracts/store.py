@@ -160,6 +160,11 @@ class Store(Protocol):
         """Whether each read is a download; see `PublishedDay.is_remote`."""
         ...
 
+    @property
+    def has_view(self) -> bool:
+        """Whether the files of published days are at names that a glob finds."""
+        ...
+
     def begin(self, dataset: str, day: str) -> Staging:
         """Begin an attempt at a day, after removing abandoned attempts; a context manager."""
         ...

@@ -46,6 +46,7 @@ def dataset_files(
     *,
     has_files: bool = True,
     bucket: str = "",
+    has_view: bool = True,
 ) -> dict[str, bytes]:
     """Name -> content.
 
@@ -55,9 +56,12 @@ def dataset_files(
         others: Days whose files the loading code of the card does not read.
         has_files: Whether there is a file that the loading code reads.
         bucket: URL of the output if it is in a bucket.
+        has_view: Whether a glob finds the files of published days.
     """
     return {
-        "README.md": _card(dataset, schema, others, has_files=has_files, bucket=bucket).encode(),
+        "README.md": _card(
+            dataset, schema, others, has_files=has_files, bucket=bucket, has_view=has_view
+        ).encode(),
         **_croissant(dataset, schema),
         "schema.json": (json.dumps(_json_schema(dataset, schema), indent=2) + "\n").encode(),
         SCHEMA_FILE: schema.arrow.serialize().to_pybytes(),
@@ -100,6 +104,7 @@ def _card(
     *,
     has_files: bool,
     bucket: str,
+    has_view: bool,
 ) -> str:
     config = dataset.config
     format_, name = format_named(config.format), dataset.name
@@ -119,7 +124,13 @@ def _card(
             "|---|---|---|---|",
             *columns,
             "\n## Loading\n",
-            *(_loading(format_, export) if has_files else _nothing_to_load(name)),
+            *(
+                _nothing_to_load(name)
+                if not has_files
+                else _loading(format_, export)
+                if has_view
+                else _without_view(name)
+            ),
             *(_other_formats(name, files, others) if others else ()),
         ]
     )
@@ -135,6 +146,13 @@ def _loading(format_: type[Format], export: Export) -> Iterator[str]:
         yield "Run the code in the folder that holds this one. Each reader gives these columns.\n"
     for reader, lines in format_.loading_code(export).items():
         yield f"With {reader}:\n\n```python\n{lines}\n```\n"
+
+
+def _without_view(name: str) -> Iterator[str]:
+    yield (
+        "The files of a day have names that only its manifest knows, so no pattern finds them. "
+        f'`exporter_pipelines.api.open_days("{name}", first, last)` loads days from the bucket.\n'
+    )
 
 
 def _nothing_to_load(name: str) -> Iterator[str]:

@@ -248,7 +248,9 @@ def _dataset_files(store: Store, staged: StagedDay, entry: Entry) -> dict[str, b
         store, dataset.name, day, pattern, suffix
     )
     bucket = store.location if store.is_remote else ""
-    files = dataset_files(dataset, schema, others, has_files=has_files, bucket=bucket)
+    files = dataset_files(
+        dataset, schema, others, has_files=has_files, bucket=bucket, has_view=store.has_view
+    )
     return {**files, CHANGES_FILE: changes_file(store, dataset.name, day, entry)}
 
 

@@ -10,11 +10,21 @@ from exporter_pipelines.formats.contract import Export
 from exporter_pipelines.formats.snippets import ARROW_SCHEMA, literal, through_arrow
 
 _OPEN = """\
-bucket, root = pa.fs.FileSystem.from_uri($bucket)
+$open
 schema = pa.ipc.read_schema(bucket.open_input_file(root + "/$folder/schema.arrow"))
 listed = bucket.get_file_info(pa.fs.FileSelector(root + "/$folder/data", recursive=True))
 files = sorted(each.path for each in listed if each.path.endswith($ending))
 files = [path for path in files if "/_" not in path]"""
+
+_OPEN_URL = "bucket, root = pa.fs.FileSystem.from_uri({url})"
+_OPEN_AZURE = """\
+import os
+
+bucket = pa.fs.AzureFileSystem(
+    os.environ["AZURE_STORAGE_ACCOUNT_NAME"], os.environ.get("AZURE_STORAGE_ACCOUNT_KEY")
+)
+root = {path}"""
+"""Arrow has no URL of a container without its account."""
 
 _IN_A_BUCKET = (
     ("import glob\n", ""),
@@ -47,11 +57,13 @@ def bucket_templates(arrow: str, **others: str) -> dict[str, str]:
 def place_values(export: Export) -> dict[str, str]:
     """The variables of all templates that depend on the place of the files."""
     before = f"{export.bucket}/" if export.bucket else ""
+    scheme, _, path = export.bucket.partition("://")
+    opening = _OPEN_AZURE if scheme == "az" else _OPEN_URL
     return {
         "result": export.variable,
         "folder": export.name,
         "files": literal(before + export.files),
-        "bucket": literal(export.bucket),
+        "open": opening.format(url=literal(export.bucket), path=literal(path)),
         "ending": literal(export.files.rpartition("*")[2]),
     }
 

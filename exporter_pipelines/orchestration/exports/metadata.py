@@ -71,7 +71,7 @@ def day_metadata(manifest: Manifest, store: Store) -> dict[str, Any]:
     folder = store.day_location(manifest.dataset, manifest.partition)
     counts, duration_s = manifest.counts, manifest.run.duration_s
     shown: dict[str, Any] = {
-        **_data_files(manifest, folder),
+        **_data_files(manifest, folder if store.has_view else ""),
         "rows_exported": counts.exported,
         "rows_rejected": counts.rejected,
         "rows_read": counts.read,
@@ -83,7 +83,7 @@ def day_metadata(manifest: Manifest, store: Store) -> dict[str, Any]:
         "duration_s": duration_s,
         "rows_per_s": round(counts.read / duration_s) if duration_s else 0,
         **manifest.data_quality_metrics,
-        "manifest": place(f"{folder}/{MANIFEST_NAME}"),
+        "manifest": place(f"{folder}/{MANIFEST_NAME}" if store.has_view else folder),
         "sha256": ", ".join(file.sha256 for file in manifest.files) or "no data file",
         **_first_plots(manifest),
     }
@@ -110,13 +110,18 @@ def _first_plots(manifest: Manifest) -> dict[str, float | int]:
 
 
 def _data_files(manifest: Manifest, folder: str) -> dict[str, dg.MetadataValue | str]:
-    """Where the day's data is stored, and where the service hands it out."""
+    """Where the day's data is stored, and where the service hands it out.
+
+    Without a folder, only the service and the API of Python find the file.
+    """
     names, service = [file.path for file in manifest.files], settings.service_url()
     if not names:
         return {"data_file": "none: the day has no rows"}
     if len(names) > 1:
         return {"data_file": f"{len(names)} files: {names[0]} to {names[-1]}"}
-    shown: dict[str, dg.MetadataValue | str] = {"data_file": place(f"{folder}/{names[0]}")}
+    shown: dict[str, dg.MetadataValue | str] = {
+        "data_file": place(f"{folder}/{names[0]}") if folder else names[0]
+    }
     if service:
         day = f"{service}/api/v1/datasets/{manifest.dataset}/days/{manifest.partition}"
         shown["download"] = dg.MetadataValue.url(f"{day}/files/{quote(names[0])}")

@@ -75,6 +75,7 @@ class LocalStore:
     """
 
     is_remote = False
+    has_view = True
 
     def __init__(self, root: Path) -> None:
         self.root = root

@@ -49,6 +49,11 @@ class ObjectStoreReads:
         self._begun: set[str] = set()
 
     @property
+    def has_view(self) -> bool:
+        """See `contracts.store.Store`."""
+        return self.view.is_on
+
+    @property
     def location(self) -> str:
         """See `contracts.store.Store`."""
         return self.bucket.location.uri()
