@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from exporter_pipelines.orchestration.dagster_internals.web_server import open_workspace
 from exporter_pipelines.service.app import create_api
 from exporter_pipelines.service.context import ServiceContext
-from exporter_pipelines.stores import LocalStore
+from exporter_pipelines.stores.opening import open_store
 
 SETTINGS = {
     "EXPORTER_START_DATE": "2026-11-01",
@@ -23,18 +23,31 @@ SETTINGS = {
 
 
 @contextmanager
-def reading_service(folder: Path, source_url: str) -> Iterator[FastAPI]:
-    """The application, with its output in `folder / "exports"` and an empty history."""
-    output = folder / "exports"
+def reading_service(
+    folder: Path, source_url: str, output: Mapping[str, str] | None = None
+) -> Iterator[FastAPI]:
+    """The application with an empty history.
+
+    Args:
+        folder: Empty.
+        source_url: Of the backend.
+        output: Settings of another output than `folder / "exports"`.
+    """
     workspace_file = folder / "workspace.yaml"
     workspace_file.write_text("load_from: []\n")
-    more = {"EXPORTER_SOURCE_URL": source_url, "EXPORTER_OUTPUT_URL": str(output)}
+    values = {
+        **SETTINGS,
+        "EXPORTER_SOURCE_URL": source_url,
+        "EXPORTER_OUTPUT_URL": str(folder / "exports"),
+        "DAGSTER_HOME": str(folder),
+        **(output or {}),
+    }
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        for name, value in {**SETTINGS, **more, "DAGSTER_HOME": str(folder)}.items():
+        for name, value in values.items():
             patch.setenv(name, value)
         with (
             dg.DagsterInstance.local_temp(str(folder)) as instance,
             open_workspace(instance, workspace_file) as workspace,
         ):
-            yield create_api(ServiceContext(workspace, LocalStore(output)))
+            yield create_api(ServiceContext(workspace, open_store()))
