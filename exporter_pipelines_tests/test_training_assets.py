@@ -145,6 +145,21 @@ def test_a_removed_day_is_named(sets: Sets) -> None:
     assert f"logs {DAYS[-1]} is no longer used" in str(stale.description)
 
 
+def test_a_set_whose_newest_version_was_removed_is_built_again(sets: Sets) -> None:
+    sets.define(rebuild="when_days_change")
+    sets.build()
+    versions = sets.store.versions("windows")
+    with versions.lock(1):
+        versions.remove(versions.stored()[0])
+    ticked = sets.tick()
+    [stale] = ticked.asset_events
+    assert isinstance(stale, dg.AssetCheckEvaluation)
+    assert stale.description == "Since it was built: its newest version was removed."
+    assert len(ticked.run_requests or []) == 1
+    sets.build()
+    assert not sets.tick().run_requests
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

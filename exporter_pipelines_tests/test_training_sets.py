@@ -9,20 +9,24 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
 
+from exporter_pipelines.contracts.manifest import Manifest
 from exporter_pipelines.contracts.training_set import SPLITS
+from exporter_pipelines.engine.erase_training_sets import finish_builds
 from exporter_pipelines.errors import (
     ConfigurationError,
     DayNotPublishedError,
     UnknownNameError,
 )
 from exporter_pipelines.stores import LocalStore
-from exporter_pipelines.training.build import TrainingSetHeldError
+from exporter_pipelines.stores.local.versions import LocalVersion, VersionedFolder
+from exporter_pipelines.training.build import TrainingSetHeldError, build_training_set
 from exporter_pipelines_tests.support.training import (
     DAYS,
     HELD,
@@ -162,6 +166,43 @@ def test_two_builds_at_once_give_one_version(days: LocalStore) -> None:
     ]
 
 
+def _with_other_text(backend: Path, target: Path) -> Path:
+    """A copy of a backend in which a row of the first day differs."""
+    shutil.copy(backend, target)
+    with closing(sqlite3.connect(target)) as db, db:
+        db.execute("UPDATE logs SET message = 'login failed twice' WHERE id = 20")
+    return target
+
+
+@pytest.mark.parametrize("moment", ["Writing", "publish"])
+def test_a_day_that_changes_during_a_build_makes_it_begin_again(
+    days: LocalStore, backend: Path, tmp_path: Path, moment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At the last moment too: else `exporter erase` would miss a version with the old day."""
+    changed = _with_other_text(backend, tmp_path / "changed.db")
+    lines: list[str] = []
+
+    def report(line: str) -> None:
+        lines.append(line)
+        if line.startswith(moment) and lines.count(line) == 1:
+            publish(changed, days, DAYS[:1])
+
+    publish_version = VersionedFolder.publish
+
+    def then_change(versions: VersionedFolder, folder: Path, version: str) -> LocalVersion:
+        published = publish_version(versions, folder, version)
+        report("publish")
+        return published
+
+    monkeypatch.setattr(VersionedFolder, "publish", then_change)
+    built = build_training_set(config(ROWS), days, report=report)
+    assert f"logs {DAYS[0]} was exported again in the meantime; starting over." in lines
+    manifest = Manifest.if_readable(days.read_manifest("logs", DAYS[0]))
+    assert manifest
+    assert built.manifest.inputs["logs"][DAYS[0]] == manifest.data_version
+    assert days.versions("rows").stored() == [built.manifest.data_version[:12]]
+
+
 _KILLED = """
 import os, signal, sys, yaml
 from pathlib import Path
@@ -191,6 +232,15 @@ def test_a_killed_build_leaves_the_old_version(days: LocalStore) -> None:
     assert not (new.folder.parent / ".building").exists() or not list(
         (new.folder.parent / ".building").iterdir()
     )
+
+
+def test_what_a_killed_first_build_left_is_found_and_removed(days: LocalStore) -> None:
+    """It has rows of the days as they were; `exporter erase` removes it."""
+    command = [sys.executable, "-c", _KILLED, str(days.root), WINDOWS, "Checking"]
+    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+    assert days.training_sets() == ["windows"]
+    finish_builds(days.versions("windows"))
+    assert days.training_sets() == []
 
 
 def test_a_held_set_keeps_the_old_version_and_says_why(days: LocalStore) -> None:

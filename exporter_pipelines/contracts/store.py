@@ -424,7 +424,7 @@ class Store(Protocol):
         ...
 
     def training_sets(self) -> list[str]:
-        """Names of the training sets with a stored version, sorted."""
+        """Names of the training sets with a stored version or an unfinished build, sorted."""
         ...
 
     # Upkeep

@@ -25,7 +25,12 @@ from exporter_pipelines.engine.erase_day import (
     search_day,
     without_subjects,
 )
-from exporter_pipelines.engine.erase_training_sets import days_of, remove_version, search_version
+from exporter_pipelines.engine.erase_training_sets import (
+    days_of,
+    finish_builds,
+    remove_version,
+    search_version,
+)
 from exporter_pipelines.engine.erased_subjects import (
     own_tombstones,
     recorded_at,
@@ -283,6 +288,8 @@ class Erase:
 
     def _in_training_set(self, name: str) -> Iterator[Found]:
         versions = self.store.versions(name)
+        if self.apply:
+            finish_builds(versions)
         for each in versions.stored():
             yield from self._guarded(name, each, partial(self._in_version, versions))
 

@@ -40,12 +40,12 @@ from exporter_pipelines.training.identity_spaces import all_spaces
 from exporter_pipelines.training.inputs import Inputs
 from exporter_pipelines.training.labelling import label_rows
 from exporter_pipelines.training.loghub import write_loghub_csv
-from exporter_pipelines.training.pinning import pin
+from exporter_pipelines.training.pinning import InputChangedError, pin, require_unchanged
 from exporter_pipelines.training.published_set import manifest_of
 from exporter_pipelines.training.shards import Shard, write_shards
 from exporter_pipelines.training.splitting import assign_splits, find_boundaries
 from exporter_pipelines.training.windows import make_windows
-from exporter_pipelines.training.work_files import InputChangedError, WorkFile, write_work_files
+from exporter_pipelines.training.work_files import WorkFile, write_work_files
 from exporter_pipelines.training.written import Outcome, open_written
 
 _LOCK_WAIT_S = 3600
@@ -167,7 +167,15 @@ def _build(
             )
         if any(outcome.holds for outcome in outcomes):
             raise TrainingSetHeldError(config.name, outcomes)
+        require_unchanged(store, inputs)
         published = versions.publish(folder, version[:12])
+        try:
+            # `exporter erase` changes days first and looks for versions then. So it finds this
+            # version, or the changed day is found here.
+            require_unchanged(store, inputs)
+        except InputChangedError:
+            versions.remove(published.version)
+            raise
         return BuiltSet(published.location, manifest, unchanged=False)
 
 

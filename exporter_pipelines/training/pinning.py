@@ -127,3 +127,25 @@ def _check_columns(config: TrainingSetConfig, inputs: Inputs) -> None:
                 f"{rows.columns[ours].type}.",
                 "Both must have the same type.",
             )
+
+
+class InputChangedError(Exception):
+    """A day was exported again or removed after it was chosen; choose the days again."""
+
+
+def require_unchanged(store: Store, inputs: Inputs) -> None:
+    """Require that all days are still published as they were chosen.
+
+    Raises:
+        InputChangedError: one of them is not.
+    """
+    for dataset, days in inputs.versions().items():
+        for day, data_version in days.items():
+            require_same_day(store, dataset, day, data_version)
+
+
+def require_same_day(store: Store, dataset: str, day: str, data_version: str) -> None:
+    """Require that a day is published with this `data_version`; raises as `require_unchanged`."""
+    manifest = Manifest.if_readable(store.read_manifest(dataset, day))
+    if manifest is None or manifest.data_version != data_version:
+        raise InputChangedError(f"{dataset} {day}")

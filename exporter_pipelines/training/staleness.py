@@ -44,11 +44,14 @@ def staleness(config: TrainingSetConfig, store: Store) -> Staleness | None:
         DayNotPublishedError, ColumnMismatchError, ConfigurationError: as a build would.
     """
     newest = newest_set(store, config.name)
-    if newest is None:
+    removed = newest is None and store.versions(config.name).newest_was_removed()
+    if newest is None and not removed:
         return None
-    manifest = newest.manifest
     now = pin(config, store).versions()
     version = data_version(config, now)
+    if newest is None:
+        return Staleness(version, ("its newest version was removed",))
+    manifest = newest.manifest
     if version == manifest.data_version:
         return Staleness(version, ())
     changes = tuple(_changes(manifest.inputs, now)) or ("its settings changed",)

@@ -17,14 +17,11 @@ import pyarrow.parquet as pq
 from exporter_pipelines.contracts.store import Store
 from exporter_pipelines.engine import load
 from exporter_pipelines.training.inputs import ORDER, Input
+from exporter_pipelines.training.pinning import require_same_day
 
 _FILE_ROWS = 262_144
 """Most rows of a work file: what DuckDB joins and sorts at once."""
 _GROUP_ROWS = 16_384
-
-
-class InputChangedError(Exception):
-    """A day was exported again after it was chosen; choose the days again."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +45,7 @@ def write_work_files(
         folder: Of the files; must exist.
 
     Raises:
-        InputChangedError: a day was exported again in the meantime.
+        InputChangedError: a day was exported again or removed in the meantime.
         PublishedDayDamagedError: a file is not what its manifest says.
     """
     files: list[WorkFile] = []
@@ -58,10 +55,7 @@ def write_work_files(
         number = files[-1].last + 1 if files else 0
         with load.open_day(store, chosen.dataset, day) as reader:
             files += _write(reader, columns, number, folder / f"{chosen.dataset}-{day}")
-        if store.generation(chosen.dataset, day) is None or (
-            load.read_manifest(store, chosen.dataset, day).data_version != manifest.data_version
-        ):
-            raise InputChangedError(f"{chosen.dataset} {day}")
+        require_same_day(store, chosen.dataset, day, manifest.data_version)
     return files
 
 

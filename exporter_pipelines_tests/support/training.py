@@ -15,8 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
+from exporter_pipelines.contracts.store import Store
 from exporter_pipelines.contracts.training_set import SPLITS, TrainingSetConfig
-from exporter_pipelines.stores import LocalStore
 from exporter_pipelines.training.build import BuiltSet, build_training_set
 from exporter_pipelines_tests.support.datasets import dataset, export
 
@@ -89,7 +89,7 @@ def _log(
     logs.append((*row, f"10.0.0.{device}", None))
 
 
-def publish(backend: Path, store: LocalStore, days: list[str] | None = None) -> None:
+def publish(backend: Path, store: Store, days: list[str] | None = None) -> None:
     """Export the days of both datasets; the logs of `HELD` stay unpublished."""
     url = f"sqlite:///{backend}"
     for day in DAYS if days is None else days:
@@ -98,7 +98,7 @@ def publish(backend: Path, store: LocalStore, days: list[str] | None = None) -> 
         export(url, dataset("anomalies", nullable=["details"]), day, store)
 
 
-def build(settings: TrainingSetConfig, store: LocalStore, **options: Any) -> BuiltSet:
+def build(settings: TrainingSetConfig, store: Store, **options: Any) -> BuiltSet:
     """Build a set without a word."""
     return build_training_set(settings, store, report=lambda _line: None, **options)
 

@@ -286,10 +286,8 @@ class LocalStore:
         home = self.root / layout.TRAINING_SETS
         with translate_os_errors(home, "read"):
             names = sorted(os.listdir(home)) if home.is_dir() else []  # noqa: PTH208 - names only
-        return [
-            name for name in names
-            if re.fullmatch(DATASET_NAME, name) and self.versions(name).stored()
-        ]  # fmt: skip
+        found = ((name, self.versions(name)) for name in names if re.fullmatch(DATASET_NAME, name))
+        return [name for name, each in found if each.stored() or each.unfinished()]
 
     # Upkeep
 

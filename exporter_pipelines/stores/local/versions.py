@@ -102,6 +102,10 @@ class VersionedFolder:
         """See `contracts.versions.Versions`."""
         return sorted(each.name.removeprefix(_PREFIX) for each in self.path.glob(f"{_PREFIX}*"))
 
+    def unfinished(self) -> bool:
+        """Whether a build is going on, or a killed one left files."""
+        return (self.path / _BUILDING).is_dir()
+
     def remove(self, version: str) -> None:
         """See `contracts.versions.Versions`. The link to the newest version stays, and dangles."""
         folder = self.path / f"{_PREFIX}{version}"

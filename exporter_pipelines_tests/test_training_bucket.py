@@ -1,0 +1,72 @@
+"""A training set that is built from days in a bucket, and into it."""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from exporter_pipelines.contracts.training_manifest import TrainingManifest
+from exporter_pipelines.stores import LocalStore
+from exporter_pipelines.stores.objects.store import ObjectStore
+from exporter_pipelines.training.published_set import newest_set
+from exporter_pipelines.training.staleness import staleness
+from exporter_pipelines_tests.support.bucket_days import open_bucket
+from exporter_pipelines_tests.support.object_servers import ObjectServer
+from exporter_pipelines_tests.support.training import (
+    DAYS,
+    WINDOWS,
+    build,
+    checksums,
+    config,
+    fill,
+    publish,
+)
+
+
+def _rows(bucket: ObjectStore, manifest: TrainingManifest) -> int:
+    """Rows of all data files of the newest version, each as its manifest says."""
+    newest = newest_set(bucket, "windows")
+    assert newest
+    assert newest.manifest == manifest
+    rows = 0
+    for split in manifest.splits.values():
+        for entry in split.files:
+            with newest.version.open(entry.path) as file:
+                assert hashlib.sha256(file.read()).hexdigest() == entry.sha256
+                file.seek(0)
+                rows += pq.read_metadata(file).num_rows
+    return rows
+
+
+def test_a_set_is_built_in_a_bucket_as_on_a_disk(s3: ObjectServer, tmp_path: Path) -> None:
+    bucket, disk = open_bucket(s3), LocalStore(tmp_path / "exports")
+    backend = tmp_path / "app.db"
+    fill(backend)
+    for store in (bucket, disk):
+        publish(backend, store)
+    first = build(config(WINDOWS), bucket)
+    assert first.location.startswith("s3://")
+    assert checksums(first) == checksums(build(config(WINDOWS), disk))
+    assert _rows(bucket, first.manifest) == sum(s.rows for s in first.manifest.splits.values())
+    assert build(config(WINDOWS), bucket).unchanged
+
+    with closing(sqlite3.connect(backend)) as db, db:
+        db.execute("UPDATE logs SET message = 'changed' WHERE id = 30")
+    publish(backend, bucket, DAYS[:1])
+    stale = staleness(config(WINDOWS), bucket)
+    assert stale
+    assert stale.changes == (f"logs {DAYS[0]} was exported again",)
+    second = build(config(WINDOWS), bucket)
+    versions = bucket.versions("windows")
+    assert len(versions.stored()) == 2, "readers of the version before keep it"
+
+    versions.remove(second.manifest.data_version[:12])
+    assert newest_set(bucket, "windows") is None
+    removed = staleness(config(WINDOWS), bucket)
+    assert removed
+    assert removed.changes == ("its newest version was removed",)
+    assert not build(config(WINDOWS), bucket).unchanged
