@@ -5,7 +5,10 @@ from __future__ import annotations
 from exporter_pipelines.errors import (
     ConfigurationError,
     ExporterError,
+    HistoryUnavailableError,
     MissingSettingError,
+    OutputUnavailableError,
+    SourceUnavailableError,
     WrongOutputFolderError,
 )
 
@@ -17,3 +20,16 @@ def exit_code_of(error: ExporterError) -> int:
     out_of_reach = isinstance(error, MissingSettingError | WrongOutputFolderError)
     is_usage = isinstance(error, ConfigurationError) and not out_of_reach
     return USAGE if is_usage else UNREACHABLE
+
+
+OUT_OF_REACH = {
+    error.docs_anchor
+    for error in (
+        SourceUnavailableError,
+        MissingSettingError,
+        OutputUnavailableError,
+        WrongOutputFolderError,
+        HistoryUnavailableError,
+    )
+}
+"""Entries of docs/failures.md about systems that were not reached: `UNREACHABLE`."""

@@ -7,38 +7,23 @@ from collections.abc import Iterator, Sequence
 
 import click
 
-from exporter_pipelines.cli.exit_codes import NOT_PUBLISHED, PUBLISHED, UNREACHABLE
+from exporter_pipelines.cli.exit_codes import NOT_PUBLISHED, OUT_OF_REACH, PUBLISHED, UNREACHABLE
 from exporter_pipelines.cli.export_progress import progress_line
 from exporter_pipelines.contracts import progress as numbers
 from exporter_pipelines.errors import (
-    HistoryUnavailableError,
-    MissingSettingError,
-    OutputUnavailableError,
-    SourceUnavailableError,
-    WrongOutputFolderError,
     printable_lines,
 )
 from exporter_pipelines.service.models import Export, ExportSummary, Result
 
 ENDED = frozenset({"completed", "held", "failed", "cancelled"})
 _MOST_PROBLEMS = 10
-_OUT_OF_REACH = {
-    error.docs_anchor
-    for error in (
-        SourceUnavailableError,
-        MissingSettingError,
-        OutputUnavailableError,
-        WrongOutputFolderError,
-        HistoryUnavailableError,
-    )
-}
 
 
 def exit_code(export: Export) -> int:
     """0 for one that is completed or still runs; as `exporter export` otherwise."""
     if export.status not in ENDED or export.status == "completed":
         return PUBLISHED
-    out_of_reach = any(each.docs_entry in _OUT_OF_REACH for each in export.results)
+    out_of_reach = any(each.docs_entry in OUT_OF_REACH for each in export.results)
     return UNREACHABLE if out_of_reach else NOT_PUBLISHED
 
 

@@ -9,30 +9,14 @@ from dataclasses import dataclass, field
 
 import click
 
+from exporter_pipelines.cli.exit_codes import OUT_OF_REACH
 from exporter_pipelines.cli.export_arguments import Request
 from exporter_pipelines.contracts.manifest import Manifest
 from exporter_pipelines.contracts.progress import duration
-from exporter_pipelines.errors import (
-    HistoryUnavailableError,
-    MissingSettingError,
-    OutputUnavailableError,
-    SourceUnavailableError,
-    WrongOutputFolderError,
-)
 from exporter_pipelines.orchestration.exports.outcome import HELD, RunOutcome
 
 _MOST_PROBLEMS = 10
 """Days with a problem that are listed per dataset; the UI has all of them."""
-_OUT_OF_REACH = {
-    error.docs_anchor
-    for error in (
-        SourceUnavailableError,
-        MissingSettingError,
-        OutputUnavailableError,
-        WrongOutputFolderError,
-        HistoryUnavailableError,
-    )
-}
 
 
 @dataclass
@@ -75,7 +59,7 @@ class Totals:
     def out_of_reach(self) -> bool:
         """Whether the database or the output folder could not be reached."""
         return any(
-            outcome.abort and _OUT_OF_REACH.intersection(outcome.docs_anchors)
+            outcome.abort and OUT_OF_REACH.intersection(outcome.docs_anchors)
             for outcome in self.outcomes
         )
 
