@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 
 import click
 
+from exporter_pipelines.errors import printable_lines
+
 
 def print_set(
     splits: Mapping[str, tuple[int, int]], left_out: Mapping[str, str], warnings: Iterable[str]
@@ -15,6 +17,6 @@ def print_set(
     for split, (examples, positives) in splits.items():
         click.echo(f"  {split:<11}{examples:>12,} examples {positives:>10,} positive")
     for day, reason in left_out.items():
-        click.echo(f"  {day} is left out: {reason}.")
+        click.echo(f"  {day} is left out: {printable_lines(reason)}.")
     for warning in warnings:
-        click.echo(f"  {warning}", file=sys.stderr)
+        click.echo(f"  {printable_lines(warning)}", file=sys.stderr)

@@ -10,6 +10,7 @@ import click
 from exporter_pipelines.cli.exit_codes import INTERRUPTED, NOT_PUBLISHED, PUBLISHED
 from exporter_pipelines.cli.service_options import errors_as_exit_codes, opened_client
 from exporter_pipelines.cli.train_set_lines import print_set
+from exporter_pipelines.errors import printable_lines
 
 if TYPE_CHECKING:
     from exporter_pipelines.client import Client
@@ -28,7 +29,7 @@ def run(name: str, url: str, token_file: Path | None, folder: Path | None) -> in
             return INTERRUPTED
         if ended.status != "completed":
             reason = ended.problem or f"The build was {ended.status}."
-            click.echo(f"Error: {reason}", err=True)
+            click.echo(f"Error: {printable_lines(reason)}", err=True)
             return NOT_PUBLISHED
         _print(client, name)
         if folder:
