@@ -27,6 +27,7 @@ The packages (`test_ladder` lists what each may import, and enforces it):
     api                                          exports from Python, without Dagster
     service                                      REST API, exports page and Dagster UI, guarded
     client                                       requests to the service, from other machines
+    policy_proposals                             privacy policies from the columns of a table
     doctor                                       checks of the set-up
     new_datasets                                 definitions for tables, written by `exporter init`
     cli                                          the command `exporter`

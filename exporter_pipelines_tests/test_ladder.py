@@ -84,11 +84,15 @@ LADDER = {
     },
     "defs": {"contracts", "transforms"},
     "definitions": {"settings", "process_memory", "hangups", "orchestration", "components"},
+    "policy_proposals": {"errors", "contracts", "privacy"},
     "doctor": {
         "errors", "settings", "extras", "contracts", "transforms", "formats", "stores", "engine",
-        "privacy", "databases", "defs_files", "output_folder",
+        "privacy", "policy_proposals", "databases", "defs_files", "output_folder",
     },
-    "new_datasets": {"errors", "settings", "contracts", "stores", "defs_files", "doctor"},
+    "new_datasets": {
+        "errors", "settings", "extras", "contracts", "stores", "defs_files", "policy_proposals",
+        "doctor",
+    },
     "service.models": set(),  # the client has them, too
     "training": {
         "errors", "extras", "contracts", "stores", "engine",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import json
 import sqlite3
@@ -30,6 +29,7 @@ from exporter_pipelines_tests.support.private_days import (
     OTHER_KEY,
     RAW,
     ROWS,
+    everything_below,
     postgres_logs,
     private,
     sqlite_logs,
@@ -48,17 +48,6 @@ def _key(monkeypatch: pytest.MonkeyPatch) -> None:
 def logs(tmp_path: Path) -> str:
     """URL of a SQLite database with the hostile day."""
     return sqlite_logs(tmp_path / "logs.db")
-
-
-def everything_below(folder: Path) -> str:
-    """All bytes of an output folder as text, unpacked, in lower case."""
-    texts = []
-    for file in folder.rglob("*"):
-        if file.is_file():
-            data = file.read_bytes()
-            unpacked = gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data
-            texts.append(unpacked.decode("utf-8", "replace"))
-    return "\n".join(texts).lower()
 
 
 def rows_of(store: LocalStore, name: str = "logs") -> list[dict[str, Any]]:

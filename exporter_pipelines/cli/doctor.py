@@ -26,16 +26,19 @@ _ALL_ROWS_S = 7 * 24 * 3600.0
     help="How long rows of a dataset are read at most; 0 for no rows.",
 )
 @click.option("--all-rows", is_flag=True, help="Read all rows, however long it takes.")
+@click.option("--privacy", is_flag=True, help="Print a privacy policy for datasets without one.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list of findings.")
-def doctor(dataset: str | None, seconds: float, all_rows: bool, as_json: bool) -> None:
+def doctor(
+    dataset: str | None, seconds: float, all_rows: bool, privacy: bool, as_json: bool
+) -> None:
     """Check everything that an export needs. Changes nothing.
 
     Checks the settings, the output folder, Dagster's storage and the database of each dataset:
     connection, table, columns and their types, key, time column, index, first and last day, rows,
-    privileges. Prints one line per finding: level, dataset (or a dash), check, result, and what to
-    do. The level is ok, warn (exports work, but should be improved) or FAIL (exports cannot work,
-    or days would be held). If the backend uses other names, or its rows break rules, the doctor
-    proposes settings as YAML to paste.
+    personal data, privileges. Prints one line per finding: level, dataset (or a dash), check,
+    result, and what to do. The level is ok, warn (exports work, but should be improved) or FAIL
+    (exports cannot work, or days would be held). If the backend uses other names, or its rows break
+    rules, the doctor proposes settings as YAML to paste; with --privacy, a privacy policy as well.
 
     \b
     Exit codes:
@@ -46,7 +49,7 @@ def doctor(dataset: str | None, seconds: float, all_rows: bool, as_json: bool) -
     replaced = settings.load_dotenv()
     require_known(dataset)
     findings, width = [], max(map(len, exported_names()), default=1)
-    rows = RowCheck(_ALL_ROWS_S if all_rows else seconds)
+    rows = RowCheck(_ALL_ROWS_S if all_rows else seconds, privacy)
     for finding in examine(dataset, replaced, rows):
         findings.append(finding)
         if not as_json:

@@ -40,6 +40,7 @@ _SHOWN = 20
 @click.option("--name", metavar="N", help="Name of the dataset; only for one TABLE.")
 @click.option("--timezone", metavar="ZONE", help="Zone of times that are stored without one.")
 @click.option("--own-schema", is_flag=True, help="Do not use the schema of logs, anomalies or ips.")
+@click.option("--privacy", is_flag=True, help="Use the proposed privacy policy at once.")
 @click.option("--force", is_flag=True, help="Replace the files of datasets that exist.")
 @click.option("--dry-run", is_flag=True, help="Print the files instead of writing them.")
 def init(
@@ -49,6 +50,7 @@ def init(
     name: str | None,
     timezone: str | None,
     own_schema: bool,
+    privacy: bool,
     force: bool,
     dry_run: bool,
 ) -> None:
@@ -59,6 +61,9 @@ def init(
     a TABLE, it writes a folder with the definition of a dataset: all columns with their types, key,
     time column, time zone and encoding. A table that holds logs, anomalies or IP records gets the
     schema of that dataset instead, and `columns:` for its names.
+
+    It also proposes a privacy policy, from names, types and values of the columns. In the file it
+    is a comment, and no value of a row is in it. With --privacy it is a setting.
 
     Look at the files before the first export: what the columns mean, only you know.
 
@@ -74,7 +79,10 @@ def init(
     try:
         with databases.open_inspection(_VARIABLE) as inspection:
             click.echo(f"{inspection.described()}\n")
-            planner = Planner(inspection, Definitions(), timezone, use_shipped=not own_schema)
+            planner = Planner(
+                inspection, Definitions(), timezone,
+                use_shipped=not own_schema, with_policies=privacy,
+            )  # fmt: skip
             relations = _relations(inspection, tables, schema)
             if not tables and not every:
                 print_candidates(candidates(inspection, relations, planner.shipped))

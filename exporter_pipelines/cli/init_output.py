@@ -53,8 +53,20 @@ def print_plan(plan: Plan) -> None:
         click.echo(f"  nullable     {', '.join(plan.with_nulls)}: rows have no value there")
     if plan.left_out:
         click.echo(f"  kept         {listed(plan.left_out)}: not in the schema of {plan.like_name}")
+    click.echo(f"  privacy      {_policy(plan)}")
     for warning in plan.warnings:
         click.echo(f"  WARN         {warning}.")
+
+
+def _policy(plan: Plan) -> str:
+    """What the proposed policy is about."""
+    if plan.proposal is None:
+        return plan.no_proposal
+    if plan.like and plan.like.config.privacy:
+        return "as the policy in its defs.yaml says"
+    personal = listed(plan.proposal.personal)
+    how = "active; it needs a key" if plan.with_policy else "as comments in defs.yaml"
+    return f"personal data in {personal}. A policy is proposed, {how}: docs/privacy.md"
 
 
 def print_files(plan: Plan, definitions: Definitions) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from exporter_pipelines.contracts.column_settings import SourceType
 from exporter_pipelines.contracts.row_schema import Column
 from exporter_pipelines.contracts.source_config import SourceConfig, TimeEncoding
 from exporter_pipelines.contracts.table_profile import (
@@ -195,6 +196,24 @@ class Inspection(Protocol):
 
     def small_values(self, relation: Relation, column: str) -> ValueSet | None:
         """The values of a text column; None for more than `MAX_VALUES`, or for longer ones."""
+        ...
+
+    def sampled_texts(
+        self, relation: Relation, columns: Sequence[str]
+    ) -> dict[str, list[str | None]]:
+        """Values as text, of `MAX_SAMPLED_ROWS` rows of all parts of the table at most.
+
+        Longer ones are cut off after `MAX_SAMPLED_CHARS`; binary ones are null.
+        """
+        ...
+
+    def extra_types(self, relation: Relation, timezone: str | None) -> dict[str, SourceType]:
+        """Column -> the type in which it is exported if no schema names it.
+
+        Args:
+            relation: The table or view.
+            timezone: Of its times without a zone; None if it is not known.
+        """
         ...
 
     def query_of(self, relation: Relation, key: tuple[str, ...], name: str) -> str:

@@ -99,5 +99,8 @@ class ValueSet:
     rows: int
 
 
+MAX_SAMPLED_ROWS = 2000
+MAX_SAMPLED_CHARS = 4000
+"""Of values that are examined for personal data: rows, and characters of each value."""
 MAX_VALUES = 20
 MAX_VALUE_CHARS = 30

@@ -10,6 +10,8 @@ from exporter_pipelines.contracts.sql_names import quoted
 from exporter_pipelines.databases import SampleNotMadeError
 from exporter_pipelines.doctor.connections import Connections
 from exporter_pipelines.doctor.mapping import proposal_for
+from exporter_pipelines.doctor.personal_data import CHECK as PERSONAL_DATA
+from exporter_pipelines.doctor.personal_data import examine_personal_data
 from exporter_pipelines.doctor.rows import RowCheck
 from exporter_pipelines.doctor.tables import ranked_tables
 from exporter_pipelines.doctor.time_column import examine_time
@@ -78,6 +80,10 @@ def examine_preset(preset: Dataset, connections: Connections, rows: RowCheck) ->
     ]
     if not any(finding.level == "FAIL" for finding in misfits):
         yield from rows.examine(preset, connections.session, inspection, relation)
+        if preset.config.privacy and rows.seconds > 0:
+            yield from _attempted(
+                preset, PERSONAL_DATA, lambda: _personal(preset, inspection, relation, rows)
+            )
 
 
 def _examine_relation(
@@ -103,6 +109,10 @@ def _examine_relation(
         yield from _attempted(dataset, name, examine)
     if fits:
         yield from rows.examine(dataset, connections.session, inspection, relation)
+    if fits and rows.seconds > 0:
+        yield from _attempted(
+            dataset, PERSONAL_DATA, lambda: _personal(dataset, inspection, relation, rows)
+        )
     yield from _attempted(dataset, "privileges", lambda: _concerns(dataset, inspection, relation))
 
 
@@ -211,6 +221,12 @@ def _key(dataset: Dataset, inspection: Inspection, relation: Relation) -> Iterat
             "warn", dataset.name, "key", f"{name} has no unique index, or may be null",
             "No value is repeated, so exports are correct. With a unique index they sort less.",
         )  # fmt: skip
+
+
+def _personal(
+    dataset: Dataset, inspection: Inspection, relation: Relation, rows: RowCheck
+) -> Iterator[Finding]:
+    return examine_personal_data(dataset, inspection, relation, propose=rows.propose_policies)
 
 
 def _concerns(dataset: Dataset, inspection: Inspection, relation: Relation) -> Iterator[Finding]:

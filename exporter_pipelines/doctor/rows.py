@@ -27,10 +27,12 @@ class RowCheck:
 
     Attributes:
         seconds: Time limit of each dataset; 0 for no rows at all.
+        propose_policies: Whether privacy policies are proposed from sampled rows.
         basis: Dataset -> what was read, such as `all 119,062 rows`.
     """
 
     seconds: float = DEFAULT_SECONDS
+    propose_policies: bool = False
     basis: dict[str, str] = field(default_factory=dict)
     _seen: set[str] = field(default_factory=set)
 

@@ -102,7 +102,7 @@ def publish(store: Store, judged: JudgedDay) -> Manifest:
     seen = store.read_fingerprint(staged.dataset.name, staged.window.day, generation_of(data))
     reason = reason_of(before, manifest, source_is_unchanged=seen == fingerprint)
     entry = _ledger_entry(judged, manifest, reason)
-    drop = data is not None and not _was_as_private(before, manifest)
+    drop = not _was_as_private(before, manifest)
     publication = Publication(
         manifest=manifest.to_json(),
         entry=entry,
@@ -225,6 +225,8 @@ def _was_as_private(before: Manifest | None, after: Manifest) -> bool:
     if before is None:
         return after.privacy is None and not after.erasure
     same = after.privacy is None or same_pseudonyms(before.privacy, after.privacy)
+    if after.privacy is not None:  # keys in JSON, and others that the statement does not name
+        same = same and before.export_config.get("privacy") == after.export_config.get("privacy")
     return same and {e.request for e in after.erasure} <= {e.request for e in before.erasure}
 
 

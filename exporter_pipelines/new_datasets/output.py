@@ -16,6 +16,7 @@ from exporter_pipelines.new_datasets.files import (
     source_block,
 )
 from exporter_pipelines.new_datasets.plan import Plan
+from exporter_pipelines.new_datasets.proposed_policies import policy_text, without_proposal
 from exporter_pipelines.new_datasets.writing import existing, replace_file, write_folder
 
 
@@ -26,7 +27,8 @@ def files_of(plan: Plan, definitions: Definitions) -> dict[str, str]:
         ConfigurationError: the file that is to be changed is not laid out as usual.
     """
     if plan.like is None:
-        return {"__init__.py": "", "defs.yaml": defs_yaml(plan), "schema.py": schema_py(plan)}
+        text = defs_yaml(plan) + policy_text(plan)
+        return {"__init__.py": "", "defs.yaml": text, "schema.py": schema_py(plan)}
     blocks = {"source": source_block(plan)}
     if plan.with_nulls:
         blocks["nullable"] = nullable_block(plan)
@@ -34,7 +36,9 @@ def files_of(plan: Plan, definitions: Definitions) -> dict[str, str]:
         blocks["extra_columns"] = "  extra_columns: keep             # columns not in the schema"
     if plan.name != plan.like.name:
         blocks |= {"name": name_block(plan), "description": description_block(plan)}
-    text = adapted(_file_of(plan.like, definitions), blocks)
+    text = without_proposal(adapted(_file_of(plan.like, definitions), blocks))
+    if plan.like.config.privacy is None:
+        text += policy_text(plan)
     if plan.name == plan.like.name:
         return {"defs.yaml": text}
     return {"__init__.py": "", "defs.yaml": text}

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.inspection import DaySpan, Relation
 from exporter_pipelines.contracts.table_profile import Kind, TimeCandidate
 from exporter_pipelines.new_datasets.keys import Key
+
+if TYPE_CHECKING:
+    from exporter_pipelines.policy_proposals import Proposal
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,9 @@ class Plan:
         like: The dataset whose schema it has; None if it gets its own.
         left_out: Columns of the table that this schema lacks.
         with_nulls: Columns that this schema requires, but of which rows have no value.
+        proposal: A privacy policy; None if there is none, for the reason in `no_proposal`.
+        no_proposal: Why; empty for no reason.
+        with_policy: Whether the policy is written as a setting, and not as comments.
     """
 
     name: str
@@ -83,6 +90,9 @@ class Plan:
     like: Dataset | None = None
     left_out: tuple[str, ...] = ()
     with_nulls: tuple[str, ...] = ()
+    proposal: Proposal | None = None
+    no_proposal: str = ""
+    with_policy: bool = False
 
     def exported(self, source: str) -> str:
         """The exported name of a column of the table."""

@@ -13,6 +13,7 @@ from exporter_pipelines.new_datasets.mapped import planned_like
 from exporter_pipelines.new_datasets.naming import dataset_name
 from exporter_pipelines.new_datasets.own_schema import planned
 from exporter_pipelines.new_datasets.plan import Plan
+from exporter_pipelines.new_datasets.proposed_policies import with_proposal
 from exporter_pipelines.new_datasets.shipped import (
     best_match,
     has_shipped_schema,
@@ -30,6 +31,7 @@ class Planner:
         definitions: Of the project.
         timezone: Of times without a zone, if a user says so.
         use_shipped: Whether a table with logs, anomalies or IP records gets their schema.
+        with_policies: Whether the proposed privacy policies are settings, and not comments.
     """
 
     def __init__(
@@ -39,10 +41,12 @@ class Planner:
         timezone: str | None,
         *,
         use_shipped: bool = True,
+        with_policies: bool = False,
     ) -> None:
         self.definitions = definitions
         self.shipped = shipped_datasets(definitions) if use_shipped else []
         self._inspection, self._timezone = inspection, timezone
+        self._with_policies = with_policies
         self._taken: set[str] = set()
 
     def plan(self, relation: Relation, name: str | None = None) -> Plan:
@@ -67,7 +71,7 @@ class Planner:
         else:
             plan = planned(self._inspection, relation, name, self._timezone)
         self._taken.add(name)
-        return plan
+        return with_proposal(plan, self._inspection, active=self._with_policies)
 
     def without_table(self) -> Iterator[tuple[str, Path]]:
         """Datasets of the project whose table this database lacks, as the files are now."""

@@ -13,14 +13,13 @@ import pytest
 import yaml
 from click.testing import CliRunner, Result
 
-import exporter_pipelines.defs
 from exporter_pipelines import cli
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.manifest import Manifest
-from exporter_pipelines.defs_files import Definitions, definitions
+from exporter_pipelines.defs_files import Definitions
 from exporter_pipelines.stores import LocalStore
 from exporter_pipelines_tests.support.datasets import export
-from exporter_pipelines_tests.support.definitions import copy_definitions
+from exporter_pipelines_tests.support.definitions import copy_definitions, use_definitions
 
 _PACKAGE = "exporter_pipelines.defs."
 
@@ -69,8 +68,7 @@ def initiated(folder: Path, store: LocalStore, monkeypatch: pytest.MonkeyPatch) 
     defs = folder / "project" / "defs"
     defs.parent.mkdir()
     copy_definitions(defs)
-    monkeypatch.setattr(definitions, "DEFS", defs)
-    monkeypatch.setattr(exporter_pipelines.defs, "__path__", [str(defs)])
+    use_definitions(defs, monkeypatch)
     _forget_schemas()
     yield Init(defs, store, monkeypatch)
     _forget_schemas()

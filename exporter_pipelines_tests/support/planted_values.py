@@ -91,7 +91,7 @@ def places(project: Path, output: Path) -> Iterator[tuple[str, str]]:
             if path.is_file() and not path.is_symlink() and not _holds_rows(path, output):
                 yield str(path), path.read_bytes().decode(errors="replace")
                 if path.suffix == ".db":
-                    yield f"{path} (values)", _values(path)
+                    yield f"{path} (values)", values_of(path)
 
 
 def hits(content: str) -> list[str]:
@@ -110,7 +110,7 @@ def _holds_rows(path: Path, output: Path) -> bool:
     return len(parts) > 2 and parts[1] in homes and path.name != MANIFEST_NAME
 
 
-def _values(path: Path) -> str:
+def values_of(path: Path) -> str:
     """Of all tables of a SQLite file; a long value lies there in pieces."""
     found = []
     with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import json
 import sqlite3
 from pathlib import Path
@@ -92,3 +93,14 @@ def postgres_logs(backend: Backend) -> None:
             "INSERT INTO logs VALUES (%s, %s, 'INFO', %s, 'sshd', %s, %s, %s)",
             [number + 1, f"{DAY}T00:00:{number:02}.5Z", message, device, ip, document],
         )
+
+
+def everything_below(folder: Path) -> str:
+    """All bytes of an output folder as text, unpacked, in lower case."""
+    texts = []
+    for file in folder.rglob("*"):
+        if file.is_file():
+            data = file.read_bytes()
+            unpacked = gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data
+            texts.append(unpacked.decode("utf-8", "replace"))
+    return "\n".join(texts).lower()

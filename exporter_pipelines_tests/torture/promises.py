@@ -22,6 +22,7 @@ class Promise(StrEnum):
     MEMORY = "bounded memory"
     ENDED = "no stuck runs"
     SECRETS = "no secrets, no row content"
+    PRIVATE = "no raw identifier under a privacy policy"
     PATHS = "path safety"
     ARCHIVE = "a published day outlives its source"
     VERIFIED = "damage to published days is found"

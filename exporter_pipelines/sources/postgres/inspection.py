@@ -10,12 +10,13 @@ import json
 import math
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from psycopg import sql
 
+from exporter_pipelines.contracts.column_settings import SourceType
 from exporter_pipelines.contracts.inspection import Concern, DaySpan, Relation, TimeForms
 from exporter_pipelines.contracts.row_schema import UTC_MICROSECONDS, Column
 from exporter_pipelines.contracts.source_config import SourceConfig, TimeEncoding
@@ -40,7 +41,7 @@ from exporter_pipelines.sources.postgres.times import (
     TEXTS,
     zone_literal,
 )
-from exporter_pipelines.sources.postgres.types import Projection, project
+from exporter_pipelines.sources.postgres.types import Projection, project, type_of
 from exporter_pipelines.sources.time_encodings import EARLIEST_US, LATEST_US, NUMBERS
 from exporter_pipelines.sources.time_spellings import FORM_ROWS, form_of
 
@@ -252,6 +253,16 @@ class PostgresInspection:
     def small_values(self, relation: Relation, column: str) -> ValueSet | None:
         """See `contracts.inspection.Inspection.small_values`."""
         return self._profiles(relation).small_values(column)
+
+    def sampled_texts(
+        self, relation: Relation, columns: Sequence[str]
+    ) -> dict[str, list[str | None]]:
+        """See `contracts.inspection.Inspection.sampled_texts`."""
+        return self._profiles(relation).sampled_texts(columns)
+
+    def extra_types(self, relation: Relation, timezone: str | None) -> dict[str, SourceType]:
+        """See `contracts.inspection.Inspection.extra_types`."""
+        return {name: type_of(found, timezone) for name, found in relation.types.items()}
 
     def query_of(self, relation: Relation, key: tuple[str, ...], name: str) -> str:
         """See `contracts.inspection.Inspection.query_of`."""

@@ -9,6 +9,8 @@ from typing import Any, Protocol
 from psycopg import sql
 
 from exporter_pipelines.contracts.table_profile import (
+    MAX_SAMPLED_CHARS,
+    MAX_SAMPLED_ROWS,
     MAX_VALUE_CHARS,
     MAX_VALUES,
     ColumnProfile,
@@ -188,6 +190,22 @@ class PostgresProfiles:
             return None
         return ValueSet(values, sum(row["number"] for row in found))
 
+    def sampled_texts(self, columns: Sequence[str]) -> dict[str, list[str | None]]:
+        """See `Inspection.sampled_texts`."""
+        names = list(columns)[:_COLUMNS_AT_ONCE]
+        read = sql.SQL(", ").join(
+            _cut(name, self._types[name], MAX_SAMPLED_CHARS, f"c{n}")
+            for n, name in enumerate(names)
+        )
+        rows: list[dict[str, Any]] = []
+        # A sample of a table that has lost most of its rows may be empty.
+        for source in (self._sample(MAX_SAMPLED_ROWS), self._table):
+            rows = rows or self._ask(
+                "SELECT {read} FROM {source} LIMIT {limit}",
+                read=read, source=source, limit=sql.Literal(MAX_SAMPLED_ROWS),
+            )  # fmt: skip
+        return {name: [row[f"c{n}"] for row in rows] for n, name in enumerate(names)}
+
     def query_of(self, key: tuple[str, ...], name: str) -> str:
         """See `Inspection.query_of`."""
         columns = _list(self._types)
@@ -198,19 +216,19 @@ class PostgresProfiles:
 
     def _estimated_rows(self) -> int:
         """Rows according to the statistics; 0 or less if there are none."""
-        (row,) = self._ask(_ESTIMATE, oid=self._oid)
-        return int(row["rows"])
+        found = self._ask(_ESTIMATE, oid=self._oid)
+        return int(found[0]["rows"]) if found else 0  # a query has none
 
-    def _sample(self) -> sql.Composable:
+    def _sample(self, most: int = _SAMPLE_ROWS) -> sql.Composable:
         """Some rows of all parts of the table; of a view its first rows."""
-        estimated, limit = self._estimated_rows(), sql.Literal(_SAMPLE_ROWS)
+        estimated, limit = self._estimated_rows(), sql.Literal(most)
         template = "(SELECT {columns} FROM {table} LIMIT {limit}) AS sample"
-        if self._kind in {"r", "p", "m"} and estimated > _SAMPLE_ROWS:
+        if self._kind in {"r", "p", "m"} and estimated > most:
             template = (
                 "(SELECT {columns} FROM {table} TABLESAMPLE SYSTEM ({percent}) REPEATABLE (1) "
                 "LIMIT {limit}) AS sample"
             )
-        percent = sql.Literal(round(100 * _SAMPLE_ROWS / max(estimated, 1), 6))
+        percent = sql.Literal(round(100 * most / max(estimated, 1), 6))
         return sql.SQL(template).format(
             columns=_list(self._types), table=self._table, limit=limit, percent=percent
         )
@@ -227,6 +245,14 @@ class PostgresProfiles:
             total = row["rows"]
             counts += [(row[f"full{n}"], row[f"odd{n}"]) for n in range(len(part))]
         return total, counts
+
+
+def _cut(name: str, type_: str, chars: int, alias: str) -> sql.Composable:
+    """The beginning of a value as text; nothing of a binary one."""
+    text = "NULL::text" if type_ == "bytea" else "left({column}::text, {chars})"
+    return sql.SQL(f"{text} AS {{alias}}").format(
+        column=sql.Identifier(name), chars=sql.Literal(chars), alias=sql.Identifier(alias)
+    )
 
 
 def _list(columns: Iterable[str]) -> sql.Composed:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from exporter_pipelines.contracts.column_settings import SourceType
 from exporter_pipelines.contracts.inspection import Concern, DaySpan, Relation, TimeForms
 from exporter_pipelines.contracts.row_schema import Column
 from exporter_pipelines.contracts.source_config import SourceConfig, TimeEncoding
@@ -38,7 +39,14 @@ from exporter_pipelines.sources.sqlite.copy import SqliteBusyError, open_snapsho
 from exporter_pipelines.sources.sqlite.file import has_log_alone, read_only_uri, uses_wal, wal_of
 from exporter_pipelines.sources.sqlite.profile import SqliteProfiles
 from exporter_pipelines.sources.sqlite.query import quoted, table_name, written_name
-from exporter_pipelines.sources.sqlite.types import is_usual, needed_for, shown_type, stored
+from exporter_pipelines.sources.sqlite.types import (
+    declared,
+    is_usual,
+    needed_for,
+    shown_type,
+    stored,
+    type_of,
+)
 from exporter_pipelines.sources.sqlite.values import SqliteValues
 from exporter_pipelines.sources.time_encodings import NotAnInstantError
 from exporter_pipelines.sources.time_spellings import FORM_ROWS, form_of
@@ -234,6 +242,20 @@ class SqliteInspection:
     def small_values(self, relation: Relation, column: str) -> ValueSet | None:
         """See `contracts.inspection.Inspection.small_values`."""
         return self._profiles(relation).small_values(column)
+
+    def sampled_texts(
+        self, relation: Relation, columns: Sequence[str]
+    ) -> dict[str, list[str | None]]:
+        """See `contracts.inspection.Inspection.sampled_texts`."""
+        return self._profiles(relation).sampled_texts(columns)
+
+    def extra_types(
+        self,
+        relation: Relation,
+        timezone: str | None,  # noqa: ARG002 - times are text here
+    ) -> dict[str, SourceType]:
+        """See `contracts.inspection.Inspection.extra_types`."""
+        return {name: type_of(declared(found)) for name, found in relation.types.items()}
 
     def query_of(self, relation: Relation, key: tuple[str, ...], name: str) -> str:
         """See `contracts.inspection.Inspection.query_of`."""

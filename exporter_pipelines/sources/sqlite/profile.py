@@ -7,6 +7,8 @@ from typing import Any, NamedTuple, Protocol
 
 from exporter_pipelines.contracts.inspection import Relation
 from exporter_pipelines.contracts.table_profile import (
+    MAX_SAMPLED_CHARS,
+    MAX_SAMPLED_ROWS,
     MAX_VALUE_CHARS,
     MAX_VALUES,
     ColumnProfile,
@@ -132,6 +134,23 @@ class SqliteProfiles:
         if len(values) > MAX_VALUES or any(len(value) > MAX_VALUE_CHARS for value in values):
             return None
         return ValueSet(values, sum(number for _, number in found))
+
+    def sampled_texts(self, columns: Sequence[str]) -> dict[str, list[str | None]]:
+        """See `Inspection.sampled_texts`."""
+        names = list(columns)[:_COLUMNS_AT_ONCE]
+        read = ", ".join(
+            f"CASE typeof({c}) WHEN 'blob' THEN NULL ELSE substr({c}, 1, {MAX_SAMPLED_CHARS}) END"
+            for c in map(quoted, names)
+        )
+        statement = f"SELECT {read} FROM {self._table}"  # noqa: S608
+        if self._has_rowid():
+            half, rowids = MAX_SAMPLED_ROWS // 2, f"SELECT rowid FROM {self._table}"  # noqa: S608
+            statement += (
+                f" WHERE rowid IN (SELECT * FROM ({rowids} ORDER BY rowid LIMIT {half}) UNION "  # noqa: S608
+                f"SELECT * FROM ({rowids} ORDER BY rowid DESC LIMIT {half}))"
+            )
+        rows = self._ask(f"{statement} LIMIT {MAX_SAMPLED_ROWS}")
+        return {name: [row[n] for row in rows] for n, name in enumerate(names)}
 
     def query_of(self, key: tuple[str, ...], name: str) -> str:
         """See `Inspection.query_of`."""

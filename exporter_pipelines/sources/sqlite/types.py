@@ -29,6 +29,11 @@ def shown_type(declared: str, held: str | None) -> str:
     return held if declared in ("", held) else f"{declared} ({held})"
 
 
+def declared(type_name: str) -> str:
+    """The declared type in a `shown_type`; without one, the stored type."""
+    return type_name.rpartition(" (")[0] or type_name
+
+
 def stored(type_name: str) -> str:
     """The stored type in a `shown_type`; for a table without rows, the declared affinity.
 
