@@ -10,7 +10,9 @@ import pytest
 
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.stores import LocalStore, layout
+from exporter_pipelines.stores.objects.store import ObjectStore
 from exporter_pipelines_tests.support.datasets import dataset, export
+from exporter_pipelines_tests.support.object_servers import ObjectServer
 from exporter_pipelines_tests.support.private_days import (
     DAY,
     KEY,
@@ -21,6 +23,7 @@ from exporter_pipelines_tests.support.private_days import (
     everything_below,
     private,
     sqlite_logs,
+    unpacked,
 )
 
 OTHER_DAY = "2026-11-02"
@@ -116,3 +119,18 @@ def test_other_days_and_a_policy_that_ends_remove_nothing(exports: Exports) -> N
     exports.run(private())
     exports.run(dataset())
     assert exports.earlier() == (2, 0), "of the other day, and the one with pseudonyms"
+
+
+def test_no_raw_object_is_left_in_a_bucket(s3: ObjectServer, exports: Exports) -> None:
+    store = ObjectStore.open(s3.url, endpoint=s3.endpoint)
+    exports.store = store  # type: ignore[assignment]
+    exports.run(dataset())
+    exports.run(dataset())
+    exports.run(dataset(), lost=True)
+    assert len(store.replaced_exports("logs")) == 1
+    exports.run(private())
+    assert store.replaced_exports("logs") == []
+    found = [store.bucket.read(each.key) for each in store.bucket.listed("")]
+    text = "\n".join(unpacked(each.content) for each in found if each)
+    assert "no_raw_identifiers" in text or "privacy" in text
+    assert [raw for raw in RAW if raw in text] == []

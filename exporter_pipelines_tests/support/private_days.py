@@ -97,10 +97,11 @@ def postgres_logs(backend: Backend) -> None:
 
 def everything_below(folder: Path) -> str:
     """All bytes of an output folder as text, unpacked, in lower case."""
-    texts = []
-    for file in folder.rglob("*"):
-        if file.is_file():
-            data = file.read_bytes()
-            unpacked = gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data
-            texts.append(unpacked.decode("utf-8", "replace"))
-    return "\n".join(texts).lower()
+    files = [file for file in folder.rglob("*") if file.is_file()]
+    return "\n".join(unpacked(file.read_bytes()) for file in files)
+
+
+def unpacked(data: bytes) -> str:
+    """The content of a file as text, in lower case."""
+    content = gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data
+    return content.decode("utf-8", "replace").lower()
