@@ -141,7 +141,7 @@ def test_no_answer_of_the_service_is_raw(project: PrivateProject, tmp_path: Path
         open_workspace(instance, workspace) as opened,
     ):
         api = create_api(ServiceContext(opened, project.store, ServeOptions()))
-        client = client_of(api, "admin", "quarantine")
+        client = client_of(api, "operator", "quarantine", "metrics")
         answers = []
         for path in _paths(api.routes, project, client):
             answer = client.get(path)

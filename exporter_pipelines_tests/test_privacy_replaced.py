@@ -10,7 +10,7 @@ import pytest
 
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.stores import LocalStore, layout
-from exporter_pipelines.stores.objects.store import ObjectStore
+from exporter_pipelines_tests.support.bucket_days import open_bucket
 from exporter_pipelines_tests.support.datasets import dataset, export
 from exporter_pipelines_tests.support.object_servers import ObjectServer
 from exporter_pipelines_tests.support.private_days import (
@@ -122,7 +122,7 @@ def test_other_days_and_a_policy_that_ends_remove_nothing(exports: Exports) -> N
 
 
 def test_no_raw_object_is_left_in_a_bucket(s3: ObjectServer, exports: Exports) -> None:
-    store = ObjectStore.open(s3.url, endpoint=s3.endpoint)
+    store = open_bucket(s3)
     exports.store = store  # type: ignore[assignment]
     exports.run(dataset())
     exports.run(dataset())

@@ -78,12 +78,11 @@ def _columns(plan: Plan, inspection: Inspection) -> Iterator[SampledColumn]:
     extra = extra_columns(
         plan.like.schema, used, inspection.extra_types(plan.relation, plan.zone.name)
     )
-    for column in extra if plan.left_out else ():
-        source = str(column.extra)
+    for each in extra if plan.left_out else ():
+        source = str(each.extra)
         yield SampledColumn(
-            column.name, kind_of(column), texts.get(source, ()), type_name=types[source],
-            is_extra=True,
-        )  # fmt: skip
+            each.name, kind_of(each), texts.get(source, ()), type_name=types[source], is_extra=True
+        )
 
 
 def policy_text(plan: Plan) -> str:

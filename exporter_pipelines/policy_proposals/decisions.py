@@ -11,6 +11,7 @@ from exporter_pipelines.policy_proposals.names import Guess, guessed, is_plain, 
 _ADDRESS_TYPES: dict[str, Kind] = {
     "inet": "ip", "cidr": "ip", "macaddr": "mac", "macaddr8": "mac",
 }  # fmt: skip
+_FOUND_WHOLE: tuple[Kind, ...] = ("ip", "email", "mac")
 _PSEUDONYMS: dict[Guess, Kind] = {
     "user": "user", "host": "host", "ip": "ip", "email": "email", "mac": "mac",
 }  # fmt: skip
@@ -73,9 +74,9 @@ def _of_text(column: SampledColumn, guess: Guess | None) -> Decision:
         return _of_documents(column)
     if (kind := _PSEUDONYMS.get(guess) if guess else None) and not _is_prose(contents):
         return _pseudonym(kind, contents.counted() or "by its name")
-    for kind in ("ip", "email", "mac"):
-        if contents.values and contents.mostly(contents.whole[kind]):
-            return _pseudonym(kind, contents.counted())
+    for whole in _FOUND_WHOLE:
+        if contents.values and contents.mostly(contents.whole[whole]):
+            return _pseudonym(whole, contents.counted())
     if guess == "endpoint" and contents.whole["ip"]:
         return _pseudonym("host", contents.counted())
     if guess == "personal" and not _is_prose(contents):
