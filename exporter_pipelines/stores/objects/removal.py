@@ -8,7 +8,6 @@ import secrets
 from exporter_pipelines.contracts.store import GenerationChangedError
 from exporter_pipelines.stores import layout
 from exporter_pipelines.stores.objects import keys, quarantine
-from exporter_pipelines.stores.objects.attempts import attempts_of
 from exporter_pipelines.stores.objects.bucket import Bucket
 from exporter_pipelines.stores.objects.pointers import Pointer, read_pointer, switch
 from exporter_pipelines.stores.objects.view import View
@@ -51,25 +50,6 @@ def drop_fingerprints(
     found = bucket.listed(keys.fingerprints(dataset, day))
     old = [each for each in found if each.modified <= older_than and each.name != keep]
     bucket.remove([each.key for each in old])
-
-
-def remove_earlier_exports(bucket: Bucket, dataset: str, day: str, base: Pointer) -> None:
-    """Remove the files of replaced exports of a day at once, without a grace period.
-
-    Args:
-        bucket, dataset, day: The day.
-        base: The pointer of the export that was replaced now.
-    """
-    for of_day, name in replaced_exports(bucket, dataset):
-        if of_day == day:
-            remove_replaced(bucket, dataset, name)
-    # Only what was published: other attempts at the day may be writing their files now.
-    before = {each.name: each.base for each in attempts_of(bucket, dataset, day)}
-    garbage, attempt = [], base.attempt
-    while attempt:
-        garbage += [each.key for each in bucket.listed(keys.generation(dataset, day, attempt))]
-        attempt = before.pop(attempt, None)
-    bucket.remove(garbage)
 
 
 def replaced_exports(bucket: Bucket, dataset: str) -> list[tuple[str, str]]:

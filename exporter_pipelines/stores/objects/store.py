@@ -102,8 +102,6 @@ class ObjectStore(ObjectStoreReads):
             self.view.follow(dataset, day, base, new)
             self._ledger.append(begun.done(), mine.entries)
             self._clear_quarantine(mine, begun)
-            if publication.drop_replaced:
-                removal.remove_earlier_exports(self.bucket, dataset, day, base)
             mine.state.complete = True
             if publication.drop_replaced:
                 self._drop_earlier(dataset, day)
