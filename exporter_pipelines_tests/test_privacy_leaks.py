@@ -33,7 +33,7 @@ def test_a_raw_value_that_was_missed_holds_the_day(
     dice = random.Random(number)
     kind, place = list(PLANTED)[number], PLACES[number % len(PLACES)]
     value = PLANTED[kind](dice)
-    url = database_of(tmp_path / "logs.db", hostile_rows(dice, 20))
+    url = database_of(tmp_path / "logs.db", hostile_rows(dice, 40))
     exported = leaky(format=list(FORMATS)[number % len(FORMATS)])
     with planted(value, place, dice), pytest.raises(DayHeldError) as held:
         export(url, exported, DAY, store)
@@ -48,6 +48,6 @@ def test_a_clean_day_is_published(
     tmp_path: Path, store: LocalStore, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     monkeypatch.setenv(KEY_NAME, KEY)
-    url = database_of(tmp_path / "logs.db", hostile_rows(random.Random(100 + number), 40))
+    url = database_of(tmp_path / "logs.db", hostile_rows(random.Random(100 + number), 60))
     exported = leaky(format=list(FORMATS)[number % len(FORMATS)])
-    assert export(url, exported, DAY, store).counts.exported == 40
+    assert export(url, exported, DAY, store).counts.exported == 60

@@ -54,9 +54,10 @@ def leaky(**changes: Any) -> Dataset:
 
 
 def hostile_rows(chance: random.Random, count: int) -> list[tuple[Any, ...]]:
-    """Rows of a day, the last of which is rejected."""
-    found = [_row(chance) for _ in range(count)]
-    return [*found, ("rejected", "nas07", "no address", {"user": "omar"})]
+    """Rows of a day that has every name, the last of which is rejected."""
+    named = [("-", host, None, {"user": user}) for user in USERS for host in HOSTS]
+    found = [_row(chance) for _ in range(count - len(named))]
+    return [*named, *found, ("rejected", "nas07", "no address", {"user": "omar"})]
 
 
 def _row(chance: random.Random) -> tuple[Any, ...]:
@@ -87,15 +88,16 @@ def database_of(file: Path, rows: list[tuple[Any, ...]]) -> str:
 @contextmanager
 def planted(value: str, place: str, chance: random.Random) -> Iterator[None]:
     """A defect: after rows are masked, one row has this raw value in one place."""
-    mask, rejected = PrivateRows.mask, PrivateRows.rejected
+    mask, rest, rejected = PrivateRows.mask, PrivateRows.rest, PrivateRows.rejected
     done = []
 
-    def leaking_mask(self: PrivateRows, valid: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
-        for batch in mask(self, valid):
-            if not done and not place.startswith("rejected"):
+    def leaking(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            if done or place.startswith("rejected"):
+                yield batch
+            else:
                 done.append(place)
-                batch = _with(batch, place, value, chance.randrange(len(batch)))
-            yield batch
+                yield _with(batch, place, value, chance.randrange(len(batch)))
 
     def leaking_rejected(self: PrivateRows, batch: Any, rejections: Any) -> Any:
         masked, shown = rejected(self, batch, rejections)
@@ -105,7 +107,8 @@ def planted(value: str, place: str, chance: random.Random) -> Iterator[None]:
         return masked, shown
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(PrivateRows, "mask", leaking_mask)
+        patch.setattr(PrivateRows, "mask", lambda self, valid: leaking(mask(self, valid)))
+        patch.setattr(PrivateRows, "rest", lambda self: leaking(rest(self)))
         patch.setattr(PrivateRows, "rejected", leaking_rejected)
         yield
     assert done, "the value reached no file"

@@ -36,7 +36,7 @@ def run(trial: Trial) -> None:
     for number in trial.rounds(200, "planted values", share=0.5):
         _plant(trial, number)
     for number in trial.rounds(200, "clean days"):
-        rows = many_addresses(_MANY) if number == 0 else hostile_rows(trial.dice, 40)
+        rows = many_addresses(_MANY) if number == 0 else hostile_rows(trial.dice, 60)
         _clean(trial, number, rows)
     trial.figures["addresses of one day"] = f"{_MANY:,}"
 
@@ -47,7 +47,7 @@ def _plant(trial: Trial, number: int) -> None:
     value = PLANTED[kind](trial.dice)
     folder = trial.folder / f"planted-{number}"
     folder.mkdir()
-    url = database_of(folder / "logs.db", hostile_rows(trial.dice, 40))
+    url = database_of(folder / "logs.db", hostile_rows(trial.dice, 60))
     store = LocalStore(folder / "exports")
     what = f"{kind} {value!r} in {place}"
     try:
