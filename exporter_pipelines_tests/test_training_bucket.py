@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
+import threading
 from contextlib import closing
 from pathlib import Path
 
@@ -70,3 +71,29 @@ def test_a_set_is_built_in_a_bucket_as_on_a_disk(s3: ObjectServer, tmp_path: Pat
     assert removed
     assert removed.changes == ("its newest version was removed",)
     assert not build(config(WINDOWS), bucket).unchanged
+
+
+def test_builds_and_removals_at_once_lose_nothing(s3: ObjectServer, tmp_path: Path) -> None:
+    """`latest.json` is changed on condition: no version is named that another process removed."""
+    bucket = open_bucket(s3)
+    (tmp_path / "card.md").write_text("x")
+    versions = bucket.versions("windows")
+    versions.publish(tmp_path, "old")
+    others = [open_bucket(s3).versions("windows") for _ in range(4)]
+    threads = [
+        threading.Thread(target=other.publish, args=(tmp_path, f"new{number}"))
+        for number, other in enumerate(others)
+    ] + [threading.Thread(target=versions.remove, args=("old",))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    newest = versions.newest()
+    assert newest
+    assert newest.version in {f"new{number}" for number in range(4)}
+    named = versions.stored()
+    assert "old" not in named
+    for each in named:
+        found = versions.version(each)
+        assert found
+        assert found.names() == ["card.md"]

@@ -11,20 +11,25 @@ from __future__ import annotations
 import datetime as dt
 import json
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeAlias
 
+from exporter_pipelines.errors import OutputUnavailableError
 from exporter_pipelines.stores.objects import keys
-from exporter_pipelines.stores.objects.bucket import Bucket
+from exporter_pipelines.stores.objects.bucket import Bucket, ConditionFailedError, Object
 from exporter_pipelines.stores.objects.reading import open_object
 
 _LATEST = "latest.json"
 _PREFIX = "v-"
 _KEPT = 2
+_TRIES = 10
 _LEFT_BY_A_BUILD = dt.timedelta(days=1)
 """A version that is not named, and older, was left by a build that was killed."""
+
+Change: TypeAlias = Callable[[str | None, list[str]], tuple[str | None, list[str]]]
+"""(newest version, versions that are named) -> the same after the change."""
 
 
 class ObjectVersion:
@@ -83,9 +88,7 @@ class ObjectVersions:
 
     def remove(self, version: str) -> None:
         """See `contracts.versions.Versions`. It is not named any more before its files are gone."""
-        newest, named = self._latest()
-        if newest is not None:
-            self._write_latest(newest, [each for each in named if each != version])
+        self._change_latest(lambda newest, named: (newest, [v for v in named if v != version]))
         listed = self._bucket.listed(f"{self._prefix}/{_PREFIX}{version}")
         self._bucket.remove([each.key for each in listed])
 
@@ -112,10 +115,10 @@ class ObjectVersions:
             if path.is_file():
                 key = f"{target}/{path.relative_to(folder).as_posix()}"
                 self._bucket.upload(path, key, self._part_bytes)
-        before = [each for each in self._named() if each != version]
-        kept = [version, *before][:_KEPT]
-        self._write_latest(version, kept)
-        self._remove_others(kept, before)
+        before = self._change_latest(
+            lambda _newest, named: (version, [version, *(v for v in named if v != version)][:_KEPT])
+        )
+        self._remove_others(self._named(), before)
         return ObjectVersion(self._bucket, self._prefix, version)
 
     def _named(self) -> list[str]:
@@ -124,16 +127,30 @@ class ObjectVersions:
 
     def _latest(self) -> tuple[str | None, list[str]]:
         """The version that was published last, and those that are stored, the newest first."""
-        found = self._bucket.read(f"{self._prefix}/{_LATEST}")
-        try:
-            document = json.loads(found.content) if found else {}
-            return document.get("version"), [str(each) for each in document.get("versions", ())]
-        except (ValueError, AttributeError, TypeError):
-            return None, []
+        return _parsed(self._bucket.read(f"{self._prefix}/{_LATEST}"))
 
-    def _write_latest(self, version: str, kept: list[str]) -> None:
-        content = json.dumps({"version": version, "versions": kept}, indent=2)
-        self._bucket.write(f"{self._prefix}/{_LATEST}", content.encode() + b"\n")
+    def _change_latest(self, change: Change) -> list[str]:
+        """Change what is named, as long as nobody else changes it; the names before.
+
+        A refused write may also be one of this process whose answer was lost: what is there is
+        read again, and nothing is left to change.
+        """
+        key = f"{self._prefix}/{_LATEST}"
+        for _ in range(_TRIES):
+            found = self._bucket.read(key)
+            before = _parsed(found)
+            after = change(*before)
+            if after == before:
+                return before[1]
+            document = {"version": after[0], "versions": after[1]}
+            content = json.dumps(document, indent=2).encode() + b"\n"
+            with suppress(ConditionFailedError):
+                self._bucket.write_if(key, content, found.tag if found else None)
+                return before[1]
+        raise OutputUnavailableError(
+            f"{self._bucket.location.uri(key)} was changed by others each time.",
+            "Build the training set again.",
+        )
 
     def _remove_others(self, kept: list[str], before: list[str]) -> None:
         """Remove the versions that were named before, and what killed builds left."""
@@ -143,3 +160,12 @@ class ObjectVersions:
             age = dt.datetime.now(dt.UTC) - _LEFT_BY_A_BUILD
             if version in before or all(each.modified < age for each in listed):
                 self._bucket.remove([each.key for each in listed])
+
+
+def _parsed(found: Object | None) -> tuple[str | None, list[str]]:
+    """What `latest.json` says; nothing if it cannot be understood."""
+    try:
+        document = json.loads(found.content) if found else {}
+        return document.get("version"), [str(each) for each in document.get("versions", ())]
+    except (ValueError, AttributeError, TypeError):
+        return None, []
