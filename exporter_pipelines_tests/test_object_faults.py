@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
@@ -12,12 +12,11 @@ from exporter_pipelines.stores.objects.sweep import Times
 from exporter_pipelines_tests.support.backends import Backend
 from exporter_pipelines_tests.support.bucket_days import (
     damage,
-    export_and_die_at,
     generations,
     open_bucket,
 )
 from exporter_pipelines_tests.support.datasets import dataset, export
-from exporter_pipelines_tests.support.http_proxy import HttpProxy, http_proxy
+from exporter_pipelines_tests.support.http_proxy import HttpProxy, Request, http_proxy
 from exporter_pipelines_tests.support.object_servers import ObjectServer
 
 DAY = "2026-11-01"
@@ -30,50 +29,104 @@ def proxy(s3: ObjectServer) -> Iterator[HttpProxy]:
         yield running
 
 
+class KilledError(BaseException):
+    """Stands for SIGKILL: from one request on, none reaches the store, whoever makes it."""
+
+
 def test_an_export_killed_at_any_request_leaves_a_whole_day(
     s3: ObjectServer, backend: Backend
 ) -> None:
-    """Both for a first export and for a replacement; the next run repairs everything."""
+    """Both a first export and a replacement; the next run and a sweep repair everything."""
     backend.add_logs(DAY, 5)
     backend.add_logs(DAY, 1, first_id=50, level="odd")
-    store = open_bucket(s3)
-    export(backend.url, dataset(), "2026-11-02", store)  # begins the ledger and marks the output
-    killed = 0
-    for request in range(1, 60):
-        process = export_and_die_at(s3, backend.url, DAY, request)
-        process.join(60)
-        assert not damage(open_bucket(s3), DAY, view=False), request
-        if process.exitcode == 0:
+    export(backend.url, dataset(), "2026-11-02", open_bucket(s3))  # begins ledger and output
+    died = 0
+    for request in range(1, 99):
+        store = open_bucket(s3)
+        store.bucket.before_request = killed_from(request)
+        try:
+            export(backend.url, dataset(), DAY, store)
+        except KilledError:
+            died += 1
+        else:
             break
-        killed += 1
-    assert killed > 14
-    export(backend.url, dataset(), DAY, store)
-    assert not damage(store, DAY)
+        finally:
+            assert not damage(open_bucket(s3), DAY, view=False), request
+    assert died > 14
+    assert not damage(open_bucket(s3), DAY)
     swept = open_bucket(s3, Times(grace_s=-60, abandoned_s=-60))
     swept.clean_up("logs")
     assert len(generations(swept, DAY)) == 1
     assert not damage(swept, DAY)
     assert len(swept.quarantine_files("logs", DAY)) == 1
+    assert swept.dead_attempts("logs") == []
 
 
-@pytest.mark.parametrize("fate", ["lost", "busy", "cut"])
-def test_a_request_that_fails_once_changes_nothing(
-    fate: str, proxy: HttpProxy, s3: ObjectServer, backend: Backend
+def test_a_view_that_a_killed_run_left_is_repaired_by_the_sweep(
+    s3: ObjectServer, backend: Backend
 ) -> None:
-    """Above all, a lost answer to the switch never makes a run superseded by itself."""
+    backend.add_logs(DAY, 5)
+    export(backend.url, dataset(), DAY, open_bucket(s3))
+    backend.add_logs(DAY, 1, first_id=50)
+    store = open_bucket(s3)
+    store.bucket.before_request = killed_at(lambda verb, key: verb == "write" and "/data/" in key)
+    with pytest.raises(KilledError):
+        export(backend.url, dataset(), DAY, store)
+    store = open_bucket(s3, Times(grace_s=-60, abandoned_s=-60))
+    with store.published_day("logs", DAY) as day:
+        assert "not a copy" in str(day.irregular())
+    store.clean_up("logs")
+    assert not damage(store, DAY)
+    with store.published_day("logs", DAY) as day:
+        assert day.irregular() is None
+
+
+def killed_from(request: int) -> Callable[[str, str], None]:
+    """For `Bucket.before_request`: killed before the n-th one."""
+    left = [request]
+
+    def is_last(_verb: str, _key: str) -> bool:
+        left[0] -= 1
+        return not left[0]
+
+    return killed_at(is_last)
+
+
+def killed_at(moment: Callable[[str, str], bool]) -> Callable[[str, str], None]:
+    """For `Bucket.before_request`: killed at the first request that is meant."""
+    is_dead = [False]
+
+    def before_request(verb: str, key: str) -> None:
+        is_dead[0] = is_dead[0] or moment(verb, key)
+        if is_dead[0]:
+            raise KilledError
+
+    return before_request
+
+
+def test_a_lost_answer_to_a_write_changes_nothing(
+    proxy: HttpProxy, s3: ObjectServer, backend: Backend
+) -> None:
+    """Above all, no run is superseded by itself. The campaign loses answers to reads as well."""
     backend.add_logs(DAY, 5)
     through = replace(s3, endpoint=proxy.url)
     export(backend.url, dataset(), DAY, open_bucket(through))
-    number, requests = 0, 99
-    while number < requests:
+    store = open_bucket(through)
+    number, writes = 0, 1
+    while number < writes:
         number += 1
-        store = open_bucket(through)
         proxy.forget()
-        proxy.fate = lambda request, n=number: fate if request.number == n else "pass"  # type: ignore[misc]
+        proxy.fate = lambda request, n=number: _lost(proxy, request, n)  # type: ignore[misc]
         export(backend.url, dataset(), DAY, store)
-        requests = len(proxy.requests)
-        assert not damage(store, DAY), (fate, number)
-    assert number > 14
+        writes = sum(request.method == "PUT" for request in proxy.requests) - 1
+        assert not damage(store, DAY), number
+    assert number > 7
+
+
+def _lost(proxy: HttpProxy, request: Request, number: int) -> str:
+    """The answer to the n-th PUT is lost."""
+    puts = sum(each.method == "PUT" for each in proxy.requests)
+    return "lost" if request.method == "PUT" and puts == number else "pass"
 
 
 def test_two_runs_of_a_day(s3: ObjectServer, backend: Backend) -> None:

@@ -1,26 +1,46 @@
-"""Days published to a bucket, and read back from it."""
+"""Days published to a bucket: read back, replaced, held, removed; how many requests it takes."""
 
 from __future__ import annotations
 
+import datetime as dt
 import gzip
 import json
+from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
 from exporter_pipelines.contracts.manifest import MANIFEST_NAME, Manifest
+from exporter_pipelines.contracts.retention import RetentionConfig
+from exporter_pipelines.engine import retention
+from exporter_pipelines.engine.trailing_days import TrailingDays
+from exporter_pipelines.errors import ConfigurationError, DayHeldError
+from exporter_pipelines.stores.objects import keys
+from exporter_pipelines.stores.objects.location import Location
 from exporter_pipelines.stores.objects.store import ObjectStore
+from exporter_pipelines.stores.objects.sweep import Times
 from exporter_pipelines_tests.support.backends import Backend
-from exporter_pipelines_tests.support.bucket_days import open_bucket
-from exporter_pipelines_tests.support.datasets import dataset, export
+from exporter_pipelines_tests.support.bucket_days import damage, generations, open_bucket
+from exporter_pipelines_tests.support.datasets import databases, dataset, export
+from exporter_pipelines_tests.support.http_proxy import HttpProxy, http_proxy
 from exporter_pipelines_tests.support.object_servers import ObjectServer
 
-DAY = "2026-11-01"
+DAY, NEXT_DAY = "2026-11-01", "2026-11-02"
+NOW = Times(grace_s=-60, abandoned_s=-60)
+"""A sweep with these times does not wait. The clock of a store has whole seconds."""
 
 
 @pytest.fixture
 def bucket(s3: ObjectServer) -> ObjectStore:
     """An output in a bucket that has nothing yet."""
     return open_bucket(s3)
+
+
+@pytest.fixture
+def proxy(s3: ObjectServer) -> Iterator[HttpProxy]:
+    """Before the bucket."""
+    with http_proxy(s3.endpoint) as running:
+        yield running
 
 
 def test_a_published_day_is_read_back(bucket: ObjectStore, backend: Backend) -> None:
@@ -34,19 +54,179 @@ def test_a_published_day_is_read_back(bucket: ObjectStore, backend: Backend) -> 
         with day.open(name) as file, gzip.open(file) as lines:
             assert [json.loads(line)["id"] for line in lines] == [1, 2, 3, 4, 5]
         assert day.is_current()
+        assert day.irregular() is None
+        with pytest.raises(FileNotFoundError):
+            day.open("other.jsonl.gz")
 
 
-def test_a_republished_day_replaces_the_view(bucket: ObjectStore, backend: Backend) -> None:
+def test_a_replaced_day_is_readable_until_the_sweep(bucket: ObjectStore, backend: Backend) -> None:
     backend.add_logs(DAY, 2)
-    export(backend.url, dataset(), DAY, bucket)
-    backend.add_logs(DAY, 3, first_id=10)
-    manifest = export(backend.url, dataset(), DAY, bucket)
-    view = f"logs/data/date={DAY}"
-    found = bucket.bucket.read(f"{view}/{manifest.files[0].path}")
-    assert found
-    assert len(gzip.decompress(found.content).splitlines()) == 5
-    copy = bucket.bucket.read(f"{view}/{MANIFEST_NAME}")
-    assert copy
-    assert copy.content == bucket.read_manifest("logs", DAY)
+    first = export(backend.url, dataset(), DAY, bucket)
+    with bucket.published_day("logs", DAY) as old:
+        backend.add_logs(DAY, 3, first_id=10)
+        export(backend.url, dataset(), DAY, bucket)
+        assert not damage(bucket, DAY)
+        assert not old.is_current()
+        with old.open(first.files[0].path) as file, gzip.open(file) as lines:
+            assert len(lines.readlines()) == 2
     events = [entry.event for entry in bucket.entries("logs", DAY)]
     assert events == ["publishing", "published", "publishing", "published"]
+    assert len(generations(bucket, DAY)) == 2
+    bucket.times = NOW
+    bucket.clean_up("logs")
+    assert len(generations(bucket, DAY)) == 1
+    assert bucket.bucket.listed(keys.attempts("logs")) == []
+    assert not damage(bucket, DAY)
+
+
+def test_a_format_change_replaces_the_name_in_the_view(
+    bucket: ObjectStore, backend: Backend
+) -> None:
+    backend.add_logs(DAY, 2)
+    export(backend.url, dataset(), DAY, bucket)
+    export(backend.url, dataset(format="parquet", compression="none"), DAY, bucket)
+    names = [each.name for each in bucket.bucket.listed(keys.view("logs", DAY))]
+    assert names == [MANIFEST_NAME, f"logs-{DAY}.parquet"]
+
+
+def test_a_day_in_several_files(bucket: ObjectStore, backend: Backend) -> None:
+    backend.add_logs(DAY, 5)
+    for _ in range(2):
+        manifest = export(backend.url, dataset(max_file_records=2), DAY, bucket)
+        assert len(manifest.files) == 3
+        assert not damage(bucket, DAY)
+
+
+def test_without_the_view_there_is_only_the_pointer(s3: ObjectServer, backend: Backend) -> None:
+    backend.add_logs(DAY, 2)
+    store = open_bucket(s3, view="none")
+    export(backend.url, dataset(), DAY, store)
+    assert store.bucket.listed("logs/data") == []
+    assert not damage(store, DAY, view=False)
+    assert store.day_location("logs", DAY) == f"{s3.url}/logs/manifests/date={DAY}.json"
+
+
+def test_a_held_day_keeps_its_rejected_rows(bucket: ObjectStore, backend: Backend) -> None:
+    backend.add_logs(DAY, 5)
+    backend.add_logs(DAY, 1, first_id=40, level="odd")
+    export(backend.url, dataset(max_rejected_rows=3), DAY, bucket)
+    published = bucket.quarantine_files("logs", DAY)
+    backend.add_logs(DAY, 9, first_id=50, level="odd")
+    for _ in range(2):
+        with pytest.raises(DayHeldError) as held:
+            export(backend.url, dataset(max_rejected_rows=3), DAY, bucket)
+        names = bucket.quarantine_files("logs", DAY)
+        assert len(names) == 2  # that of the published day, and of the newest hold
+        assert set(published) < set(names)
+        assert f"{bucket.quarantine_location('logs', DAY)}/" in str(held.value)
+    assert not damage(bucket, DAY)
+    assert len(generations(bucket, DAY)) == 1
+    backend.run("DELETE FROM logs WHERE id >= 50")
+    export(backend.url, dataset(max_rejected_rows=3), DAY, bucket)
+    assert len(bucket.quarantine_files("logs", DAY)) == 1
+    assert not damage(bucket, DAY)
+
+
+def test_retention_removes_a_day_and_leaves_a_tombstone(
+    bucket: ObjectStore, backend: Backend
+) -> None:
+    exported = dataset(retention=RetentionConfig(keep_days=1, keep_at_least=1))
+    for day, first_id in ((DAY, 1), (NEXT_DAY, 50)):
+        backend.add_logs(day, 3, first_id=first_id)
+        export(backend.url, exported, day, bucket)
+    plan = retention.plan(bucket, exported, dt.date(2026, 11, 20))
+    assert [removal.day for removal in plan] == [DAY]
+    assert retention.remove(bucket, plan[0])
+    assert bucket.published_days("logs") == [NEXT_DAY]
+    assert bucket.read_manifest("logs", DAY) is None
+    assert bucket.read_tombstone("logs", DAY)
+    assert bucket.bucket.listed(keys.view("logs", DAY)) == []
+    assert bucket.bucket.listed(keys.fingerprints("logs", DAY)) == []
+    assert [entry.event for entry in bucket.entries("logs", DAY)][-2:] == ["removing", "removed"]
+    bucket.times = NOW
+    bucket.clean_up("logs")
+    assert generations(bucket, DAY) == set()
+    assert not retention.remove(bucket, plan[0])
+    export(backend.url, exported, DAY, bucket)
+    assert not damage(bucket, DAY)
+
+
+def test_a_day_that_was_published_again_is_not_removed(
+    bucket: ObjectStore, backend: Backend
+) -> None:
+    exported = dataset(retention=RetentionConfig(keep_days=1, keep_at_least=1))
+    for day, first_id in ((DAY, 1), (NEXT_DAY, 50)):
+        backend.add_logs(day, 3, first_id=first_id)
+        export(backend.url, exported, day, bucket)
+    plan = retention.plan(bucket, exported, dt.date(2026, 11, 20))
+    export(backend.url, exported, DAY, bucket)
+    assert not retention.remove(bucket, plan[0])
+    assert not damage(bucket, DAY)
+
+
+def test_a_replaced_export_with_more_rows_is_kept(bucket: ObjectStore, backend: Backend) -> None:
+    backend.add_logs(DAY, 5)
+    backend.add_logs(DAY, 1, first_id=90, level="odd")
+    export(backend.url, dataset(max_rejected_rows=3), DAY, bucket)
+    backend.run("DELETE FROM logs WHERE id > 3")
+    export(backend.url, dataset(), DAY, bucket, accept_loss=True)
+    bucket.times = NOW
+    bucket.clean_up("logs")
+    [(day, name)] = bucket.replaced_exports("logs")
+    assert day == DAY
+    assert len(generations(bucket, DAY)) == 2
+    assert len(bucket.bucket.listed(keys.replaced("logs", name))) == 2  # pointer, rejected rows
+    assert bucket.remove_replaced("logs", name)
+    assert not bucket.remove_replaced("logs", name)
+    assert len(generations(bucket, DAY)) == 1
+    assert not damage(bucket, DAY)
+
+
+def test_a_small_day_takes_16_requests(
+    proxy: HttpProxy, s3: ObjectServer, backend: Backend
+) -> None:
+    """In the middle of a range: a first export, the same rows again, and other rows."""
+    for number in range(1, 5):
+        backend.add_logs(f"2026-11-0{number}", 5, first_id=100 * number)
+    # Changed rows are compared with the published ones, which are read for that.
+    for changed_rows, limit in ((0, 16), (0, 16), (1, 18)):
+        backend.run(f"UPDATE logs SET message = 'changed' WHERE {changed_rows} = 1")
+        store = open_bucket(replace(s3, endpoint=proxy.url))
+        trailing = TrailingDays(store, "logs")
+        with databases(backend.url) as session:
+            for number in (1, 2, 3):
+                proxy.forget()
+                day = f"2026-11-0{number}"
+                export(backend.url, dataset(), day, store, trailing_days=trailing, session=session)
+        assert len(proxy.requests) <= limit
+
+
+def test_a_bucket_that_ignores_conditions_is_refused(
+    proxy: HttpProxy, s3: ObjectServer, backend: Backend
+) -> None:
+    proxy.ignores_conditions = True
+    backend.add_logs(DAY, 5)
+    store = open_bucket(replace(s3, endpoint=proxy.url))
+    with pytest.raises(ConfigurationError, match="ignores conditions"):
+        store.probe()
+    with pytest.raises(ConfigurationError, match="ignores conditions"):
+        export(backend.url, dataset(), DAY, store)
+    assert store.published_days("logs") == []
+    assert store.read_marker() is None
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "s3://key:secret@bucket/prefix",
+        "s3://bucket/prefix?secret=secret",
+        "s3://",
+        "s3://bucket/a secret",
+        "s3://bucket/../secret",
+        "ftp://secret/x",
+    ],
+)
+def test_a_wrong_url_is_refused_without_its_text(url: str) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        Location.of(url)
+    assert "secret" not in str(refused.value)

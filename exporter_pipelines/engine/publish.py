@@ -99,8 +99,10 @@ def publish(store: Store, judged: JudgedDay) -> Manifest:
     for entry in judged.source.entries:
         store.record(entry)
     fingerprint = stored_fingerprint(staged.dataset, staged.source.fingerprint)
-    seen = store.read_fingerprint(staged.dataset.name, staged.window.day, generation_of(data))
-    reason = reason_of(before, manifest, source_is_unchanged=seen == fingerprint)
+    is_same = before is not None and before.data_version == manifest.data_version
+    day = (staged.dataset.name, staged.window.day)
+    known = is_same or store.read_fingerprint(*day, generation_of(data)) == fingerprint
+    reason = reason_of(before, manifest, source_is_unchanged=known)
     entry = _ledger_entry(judged, manifest, reason)
     drop = not _was_as_private(before, manifest)
     publication = Publication(

@@ -20,7 +20,7 @@ _HALF_YEAR = dt.timedelta(days=182)
 def refuse_another_zone(store: Store, dataset: str, window: DayWindow) -> None:
     """Compare a day with published days of the dataset.
 
-    Usually two manifests are read. If a neighbouring day is of the same zone, the dataset is: that
+    Usually one manifest is read. If a neighbouring day is of the same zone, the dataset is: that
     day was published only after the same comparison. Otherwise more days are read, see `_others`.
 
     Raises:
@@ -28,8 +28,7 @@ def refuse_another_zone(store: Store, dataset: str, window: DayWindow) -> None:
     """
     date = dt.date.fromisoformat(window.day)
     neighbours = [str(date + dt.timedelta(days=days)) for days in (-1, 1)]
-    zones = [_compared(store, dataset, day, window) for day in neighbours]
-    if window.timezone not in zones:
+    if all(_compared(store, dataset, day, window) != window.timezone for day in neighbours):
         for day in _others(store.published_days(dataset), window.day) - set(neighbours):
             _compared(store, dataset, day, window)
 

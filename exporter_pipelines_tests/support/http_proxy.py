@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 _BUSY = {"busy": (503, b"<Error><Code>SlowDown</Code></Error>"), "throttled": (429, b"")}
 _SLOW_S = 0.3
+_CONDITIONS = {"if-match", "if-none-match"}
 _HOP_BY_HOP = {"connection", "transfer-encoding", "content-length", "keep-alive"}
 
 
@@ -39,12 +40,14 @@ class HttpProxy:
         fate: What happens to a request: `pass`; `cut` before it reaches the server; `lost`: the
             server does it, and the connection is cut instead of an answer; `half` of the answer;
             `busy` (503), `throttled` (429), `slow`.
+        ignores_conditions: Whether headers with conditions are left out.
         requests: All that came.
     """
 
     server: str
     url: str = ""
     fate: Callable[[Request], str] = lambda _request: "pass"
+    ignores_conditions: bool = False
     requests: list[Request] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -93,7 +96,8 @@ class _Handler(BaseHTTPRequestHandler):
                 self.command, self.path, skip_host=True, skip_accept_encoding=True
             )
             for name, value in self.headers.items():
-                connection.putheader(name, value)
+                if not (self.proxy.ignores_conditions and name.lower() in _CONDITIONS):
+                    connection.putheader(name, value)
             connection.endheaders(body or None)
             answer = connection.getresponse()
             return answer.status, dict(answer.getheaders()), answer.read()

@@ -130,7 +130,7 @@ def azurite(folder: Path) -> Iterator[ObjectServer]:
     (port,) = _free_ports(1)
     command = [
         azurite_program() or "azurite-blob", "--silent", "--skipApiVersionCheck",
-        "--disableTelemetry", "--inMemoryPersistence", f"--location={folder}",
+        "--disableTelemetry", "--inMemoryPersistence",
         "--blobHost=127.0.0.1", f"--blobPort={port}",
     ]  # fmt: skip
     endpoint = f"http://127.0.0.1:{port}/{_ACCOUNT}"

@@ -39,6 +39,11 @@ class Tag:
     version: str | None
 
     @property
+    def plain(self) -> str | None:
+        """The ETag without quotes, which Azure leaves out in listings."""
+        return _plain(self.e_tag)
+
+    @property
     def mode(self) -> PutMode:
         """For `obstore.put`, which refuses keys with None."""
         named = {"e_tag": self.e_tag, "version": self.version}
@@ -56,7 +61,7 @@ class Object:
 
 @dataclass(frozen=True)
 class Listed:
-    """An object in a listing; `key` is below the location."""
+    """An object in a listing; `key` is below the location, `e_tag` as in `Tag.plain`."""
 
     key: str
     size: int
@@ -139,7 +144,9 @@ class Bucket:
                 found = self._client.list(prefix, chunk_size=1000).collect()
             else:
                 found = self._client.list_with_delimiter(prefix)["objects"]
-            objects = [Listed(m["path"], m["size"], m["e_tag"], m["last_modified"]) for m in found]
+            objects = [
+                Listed(m["path"], m["size"], _plain(m["e_tag"]), m["last_modified"]) for m in found
+            ]
             return sorted(objects, key=lambda each: each.key)
 
         none: list[Listed] = []
@@ -181,16 +188,19 @@ class Bucket:
             return found.content == content
         return True
 
-    def write_if(self, key: str, content: bytes, tag: Tag | None) -> None:
+    def write_if(self, key: str, content: bytes, tag: Tag | None) -> Tag:
         """Write an object if it is still the one with this tag; for None, if there is none.
 
         After any exception, the object may have been written.
+
+        Returns:
+            The tag of what was written.
 
         Raises:
             ConditionFailedError: the store refused it.
         """
         mode: PutMode = "create" if tag is None else tag.mode
-        self._request("write", key, lambda: self._client.put(key, content, mode=mode))
+        return _tag(self._request("write", key, lambda: self._client.put(key, content, mode=mode)))
 
     def writer(self, key: str, part_bytes: int) -> WritableFile:
         """A new large object, written in parts; its methods raise errors of obstore."""
@@ -273,3 +283,7 @@ class Bucket:
 
 def _tag(meta: Any) -> Tag:
     return Tag(meta["e_tag"], meta["version"])
+
+
+def _plain(e_tag: str | None) -> str | None:
+    return e_tag.strip('"') if e_tag else None

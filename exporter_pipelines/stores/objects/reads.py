@@ -23,9 +23,11 @@ _FRESH_S = 5.0
 """An attempt that begins so soon after its day was read begins with what was read."""
 
 _DATASET_S = 30.0
-"""How long the entries of a dataset, such as its accepted source, are not read again."""
+"""How long the entries of a dataset, such as its accepted source, and the names of the datasets
+are not read again; and how long the day that was published before is known to the next one."""
 
 _Key = tuple[str, str]
+_NEVER: tuple[float, list[str]] = (float("-inf"), [])
 
 
 @dataclass
@@ -36,6 +38,7 @@ class _Thread:
         attempt: The attempt that it began last, until it is discarded or published.
         pointers: Of other days, read during the attempt.
         last: Key, pointer and entries of the day that was read last, and when.
+        published: Key and pointer of the day that this thread published last, and when.
     """
 
     attempt: ObjectStaging | None = None
@@ -44,6 +47,7 @@ class _Thread:
     last_pointer: Pointer | None = None
     last_entries: list[Entry] | None = None
     last_at: float = 0.0
+    published: tuple[_Key, Pointer, float] | None = None
 
 
 class AttemptReads:
@@ -53,6 +57,7 @@ class AttemptReads:
         self._bucket, self._ledger = bucket, ledger
         self._local = threading.local()
         self._of_dataset: dict[str, tuple[float, list[Entry]]] = {}
+        self._datasets = _NEVER
 
     def begin(self, dataset: str, day: str, part_bytes: int) -> ObjectStaging:
         """Begin an attempt at a day."""
@@ -67,13 +72,20 @@ class AttemptReads:
         if entries is None:
             entries = self._ledger.read(dataset, day)[0]
         mine.last_key, mine.pointers = None, {}
+        if mine.published and time.monotonic() - mine.published[2] < _DATASET_S:
+            mine.pointers[mine.published[0]] = mine.published[1]
         mine.attempt = ObjectStaging(
             self._bucket, dataset, day, base, entries, part_bytes, self.forget
         )
         return mine.attempt
 
+    def published(self, staging: ObjectStaging, pointer: Pointer) -> None:
+        """The attempt has published."""
+        self.forget(staging)
+        self._mine().published = ((staging.dataset, staging.day), pointer, time.monotonic())
+
     def forget(self, staging: ObjectStaging) -> None:
-        """The attempt has ended, or published."""
+        """The attempt has ended."""
         mine = self._mine()
         if mine.attempt is staging:
             mine.attempt, mine.pointers = None, {}
@@ -105,10 +117,20 @@ class AttemptReads:
             mine.last_entries = found
         return list(found)
 
+    def datasets(self) -> list[str]:
+        """Names of the datasets with a ledger, sorted."""
+        at, found = self._datasets
+        if time.monotonic() - at > _DATASET_S:
+            found = self._ledger.datasets()
+            self._datasets = (time.monotonic(), found)
+        return list(found)
+
     def recorded(self, entry: Entry) -> None:
         """An entry was added."""
         mine = self._mine()
         self._of_dataset.pop(entry.dataset, None)
+        if entry.dataset not in self._datasets[1]:
+            self._datasets = _NEVER
         mine.last_key = None
         attempt = mine.attempt
         if attempt and (attempt.dataset, attempt.day) == (entry.dataset, entry.day):

@@ -97,7 +97,7 @@ class ObjectStore(ObjectStoreReads):
         mine.state.published, mine.state.unknown = True, False
         if publication.quarantine:
             mine.state.kept = (publication.quarantine,)
-        self._reads.forget(mine)
+        self._reads.published(mine, new)
         try:
             self.view.follow(dataset, day, base, new)
             self._ledger.append(begun.done(), mine.entries)

@@ -177,7 +177,7 @@ class ObjectStoreReads:
 
     def recorded_datasets(self) -> list[str]:
         """See `contracts.store.Store`."""
-        return self._ledger.datasets()
+        return self._reads.datasets()
 
     def has_ledger(self, dataset: str) -> bool:
         """See `contracts.store.Store`; a ledger never ends, so the answer `True` is kept."""

@@ -16,7 +16,7 @@ from exporter_pipelines.contracts.manifest import MANIFEST_NAME
 from exporter_pipelines.contracts.structure import Misplaced
 from exporter_pipelines.errors import OutputUnavailableError
 from exporter_pipelines.stores.objects import keys
-from exporter_pipelines.stores.objects.bucket import Bucket, Listed
+from exporter_pipelines.stores.objects.bucket import Bucket
 from exporter_pipelines.stores.objects.pointers import Pointer, read_pointer
 
 _TRIES = 8
@@ -63,24 +63,24 @@ class View:
         return self._bucket.location.uri(key(dataset, day))
 
     def problem(self, dataset: str, day: str, pointer: Pointer) -> Misplaced | None:
-        """How the view differs from a published day; only names, sizes and ETags are compared."""
+        """How the view differs from a published day.
+
+        Only names, sizes and manifest are compared:
+        ETags of equal objects differ in Azure, and in S3 when they are encrypted.
+        """
         if not self.is_on:
             return None
-        folder = keys.generation(dataset, day, str(pointer.attempt))
-        own = {each.name: each for each in self._bucket.listed(folder)}
-        view = {each.name: each for each in self._bucket.listed(keys.view(dataset, day))}
-        manifest = view.pop(MANIFEST_NAME, None)
-        same = manifest is not None and manifest.size == len(pointer.manifest or b"")
-        same = same and own.keys() == view.keys()
-        same = same and all(_is_copy(own[name], view[name]) for name in own)
-        if (
-            same
-            or read_pointer(self._bucket, keys.pointer(dataset, day)).attempt != pointer.attempt
-        ):
+        prefix = keys.view(dataset, day)
+        view = {each.name: each.size for each in self._bucket.listed(prefix)}
+        same = view.pop(MANIFEST_NAME, None) is not None and view == dict(pointer.files)
+        if same:
+            copy = self._bucket.read(f"{prefix}/{MANIFEST_NAME}")
+            same = copy is not None and copy.content == pointer.manifest
+        if same or not self._is_published(dataset, day, pointer):
             return None
         return Misplaced(
             "foreign",
-            keys.view(dataset, day),
+            prefix,
             "is not a copy of the published day; readers of its files may find an older export",
             "Run the day again, or wait for the next clean-up, which copies it.",
         )
@@ -127,10 +127,3 @@ class View:
     def _remove(self, dataset: str, day: str, names: list[str]) -> None:
         if names:
             self._bucket.remove([f"{keys.view(dataset, day)}/{name}" for name in names])
-
-
-def _is_copy(one: Listed, other: Listed) -> bool:
-    """Whether two objects may be equal. The ETag of a large object depends on its parts."""
-    tags = [str(each.e_tag) for each in (one, other)]
-    comparable = not any("-" in tag for tag in tags) and None not in (one.e_tag, other.e_tag)
-    return one.size == other.size and (not comparable or tags[0] == tags[1])
