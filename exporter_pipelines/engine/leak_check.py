@@ -61,15 +61,18 @@ def judge_leaks(staged: StagedDay) -> tuple[StagedDay, list[Verdict]]:
         with staged.staging.open(entry.path) as file:
             search_rows(search, policy, decoded(file, entry, staged.schema), staged.schema)
     leaks = search.finish()
-    rejected = new_search(masked.written_rejected)
-    _search_rejected(rejected, policy, staged)
-    leaks_of_rejected = rejected.finish()
-    hits = _unexpected(leaks.hits + leaks_of_rejected.hits, policy)
+    hits, size_bytes = leaks.hits, leaks.size_bytes
+    if staged.quarantine is not None:
+        rejected = new_search(masked.written_rejected)
+        _search_rejected(rejected, policy, staged)
+        leaks_of_rejected = rejected.finish()
+        hits, size_bytes = hits + leaks_of_rejected.hits, size_bytes + leaks_of_rejected.size_bytes
+    hits = _unexpected(hits, policy)
     result = LeakCheck(
         patterns=search.patterns,
         not_searched=len(masked.unsearched),
         hits=hits.total(),
-        size_bytes=leaks.size_bytes + leaks_of_rejected.size_bytes,
+        size_bytes=size_bytes,
         addresses=leaks.addresses,
     )
     privacy = stated.model_copy(update={"leak_check": result})

@@ -1,15 +1,15 @@
 """The rows of one day under the privacy policy of its dataset.
 
 A stage after validation: rules judge real values, and nothing behind it sees one. Text is scanned
-for the names that the day's own columns hold. So a policy that scans a column reads the day twice
-from the same snapshot: first for the names, then for the rows. The bytes do not depend on the size
-of batches.
+for the names that the day's own columns hold. So a policy that scans a column needs the rows twice:
+first for the names, then to mask them. A small day is kept in memory meanwhile; a large one is read
+twice from the same snapshot. The bytes do not depend on the size of batches.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import pyarrow as pa
 
@@ -22,12 +22,9 @@ from exporter_pipelines.contracts.row_schema import RowSchema
 from exporter_pipelines.contracts.staged_day import MaskedValues
 from exporter_pipelines.engine.published_order import PublishedOrder
 from exporter_pipelines.engine.rejection import Rejection
+from exporter_pipelines.engine.waiting_batches import JoinedBatches, KeptBatches
 from exporter_pipelines.extras import require
 from exporter_pipelines.transforms import transform_named
-
-_ROWS_AT_ONCE = 40_000
-_BYTES_AT_ONCE = 16 * 1024 * 1024
-"""Batches of SQLite are smaller. Each distinct value of a batch costs once, so they are joined."""
 
 
 def private_rows(dataset: Dataset, schema: RowSchema, window: DayWindow) -> PrivateRows | None:
@@ -73,49 +70,54 @@ class PrivateRows:
         )
         self._shown = shown_in_quarantine(policy, schema, self._selected)
         self.quarantine_schema = exported_under(policy, self._shown)
-        self._waiting: list[pa.RecordBatch] = []
-        self._waiting_bytes = 0
+        self._joined = JoinedBatches()
         self._names_are_known = not self._masking.scans(schema)
 
-    def read_names(self, batches: Iterable[pa.RecordBatch]) -> None:
-        """Remember the names in all rows of the day, as read and as transformed.
+    def rows(self, read: Callable[[], Iterator[pa.RecordBatch]]) -> Iterator[pa.RecordBatch]:
+        """The rows of the day, as read; the names in all of them are known before the first.
 
         Args:
-            batches: As the source delivers them. They are not read if the policy scans no column.
+            read: Reads the day. Called again if the day is large and the policy scans a column.
         """
         if self._names_are_known:
-            return
-        transforms = self._dataset.config.transforms
-        applied = [transform_named(entry, self._schema) for entry in transforms]
+            return read()
+        kept = self._read_names(read())
+        return kept.taken() if kept.has_all else read()
+
+    def _read_names(self, batches: Iterable[pa.RecordBatch]) -> KeptBatches:
+        """Remember the names in all rows of the day, as read and as transformed."""
+        kept, joined = KeptBatches(), JoinedBatches()
         for batch in batches:
-            prepared = batch.select(self._schema.names)
-            self._masking.collect(prepared)
-            for transform in applied:
-                prepared = transform(prepared, Counter())
-            if applied:
-                self._masking.collect(prepared)
+            kept.add(batch)
+            for rows in joined.add(batch.select(self._schema.names)):
+                self._collect(rows)
+        for rows in joined.rest():
+            self._collect(rows)
+        return kept
+
+    def _collect(self, rows: pa.RecordBatch) -> None:
+        self._masking.collect(rows)
+        transforms = self._dataset.config.transforms
+        for entry in transforms:
+            rows = transform_named(entry, self._schema)(rows, Counter())
+        if transforms:
+            self._masking.collect(rows)
 
     def mask(self, valid: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
         """The valid rows of a batch, or of those before it; the last ones come from `rest`."""
         if self._names_are_known:
             self._masking.collect(valid)
-        if len(valid):
-            self._waiting.append(valid)
-            self._waiting_bytes += valid.nbytes
-        rows = sum(map(len, self._waiting))
-        if rows >= _ROWS_AT_ONCE or self._waiting_bytes >= _BYTES_AT_ONCE:
-            yield from self._masked()
+        for rows in self._joined.add(valid):
+            yield from self._masked(rows)
 
     def rest(self) -> Iterator[pa.RecordBatch]:
         """The rows that waited for a next batch."""
-        yield from self._masked()
+        for rows in self._joined.rest():
+            yield from self._masked(rows)
         yield from self._order.finish()
 
-    def _masked(self) -> Iterator[pa.RecordBatch]:
-        if self._waiting:
-            rows = pa.concat_batches(self._waiting)
-            self._waiting, self._waiting_bytes = [], 0
-            yield from self._order.add(self._masking.mask(rows, self._selected, self._counts))
+    def _masked(self, rows: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+        return self._order.add(self._masking.mask(rows, self._selected, self._counts))
 
     def rejected(
         self, batch: pa.RecordBatch, rejections: list[Rejection]

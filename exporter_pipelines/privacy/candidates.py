@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from exporter_pipelines.privacy.identifiers import SECRETS
+from exporter_pipelines.privacy.identifiers import SECRETS, Found, identifiers_in
 from exporter_pipelines.privacy.spans import Bytes, Positions, bytes_of
 
 CONTEXT = 4
@@ -30,6 +30,7 @@ _CANDIDATES = (
     rf"|(?:{_HEX}{{2}}-){{5}}{_HEX}{{2}}"
     rf"|{_HEX}{{4}}\.{_HEX}{{4}}\.{_HEX}{{4}}"
 )
+_ONLY_V4 = r"^(?:[0-9]{1,3}\.){3}[0-9]{1,3}$"
 _SIGN, _OTHER_SIGN = 1, 2
 """No identifier has a control character, so one may stand for another."""
 
@@ -59,6 +60,13 @@ class Candidates(NamedTuple):
         """Some of the candidates."""
         rows, starts, ends = self.rows[which], self.starts[which], self.ends[which]
         return self._replace(rows=rows, starts=starts, ends=ends)
+
+    def are_v4(self) -> np.ndarray:
+        """Which candidates are four numbers with dots between them."""
+        distinct = self.texts().dictionary_encode()
+        are_v4 = np.asarray(pc.match_substring_regex(distinct.dictionary, _ONLY_V4), bool)
+        chosen: np.ndarray = are_v4[distinct.indices.to_numpy()]
+        return chosen
 
     def texts(self, context: int = 0) -> pa.Array:
         """The candidates with some bytes before and after them, as `large_binary`.
@@ -103,6 +111,17 @@ def candidates_in(texts: pa.Array) -> Candidates:
     starts, ends = edges[::2], edges[1::2]
     rows = np.searchsorted(offsets, starts, "right") - 1
     return Candidates(data, offsets, rows, starts, ends)
+
+
+def identifiers_of(context: bytes) -> list[Found]:
+    """The identifiers in a candidate, given what surrounds it."""
+    before, text, after = (
+        part.decode("utf-8", "replace")
+        for part in (context[:CONTEXT], context[CONTEXT:-CONTEXT], context[-CONTEXT:])
+    )
+    start, end = len(before), len(before) + len(text)
+    found = identifiers_in(before + text + after)
+    return [each for each in found if each.start < end and each.end > start]
 
 
 def _binary(offsets: Positions, data: Bytes) -> pa.Array:

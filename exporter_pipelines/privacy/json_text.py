@@ -12,9 +12,13 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
 import polars as pl
+import pyarrow as pa
 
 from exporter_pipelines.contracts.privacy import REDACTED, KeyAction
+from exporter_pipelines.privacy.signs import to_arrow
+from exporter_pipelines.privacy.spans import bytes_of
 
 ESCAPES = {
     "\\\\": "\x10", "\\n": "\x11", "\\t": "\x12", "\\r": "\x13", '\\"': "\x14", "\\/": "\x15",
@@ -99,8 +103,10 @@ class KeyRules:
         Returns:
             The documents, and the masked objects and arrays in their order.
         """
-        rows = texts.str.contains(self._container).arg_true()
         masked: list[str] = []
+        if not _may_be_nested(to_arrow(texts)):
+            return texts, masked
+        rows = texts.str.contains(self._container).arg_true()
         if len(rows):
             cut = [self._cut(text, sign, mask, masked) for text in texts.gather(rows)]
             texts = texts.clone().scatter(rows, cut)
@@ -123,6 +129,14 @@ class KeyRules:
             pieces += [text[position:start], sign]
             position = end
         return "".join([*pieces, text[position:]])
+
+
+def _may_be_nested(texts: pa.Array) -> bool:
+    """Whether a text has a bracket that opens, after its first character."""
+    data, offsets = bytes_of(texts)
+    opens = (data == ord("[")) | (data == ord("{"))
+    first = offsets[:-1][offsets[1:] > offsets[:-1]]
+    return bool(np.count_nonzero(opens) > np.count_nonzero(opens[first]))
 
 
 def _end_of(text: str, start: int) -> int:

@@ -11,7 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -19,12 +19,10 @@ import pyarrow as pa
 
 from exporter_pipelines.contracts.privacy import ColumnPolicy
 from exporter_pipelines.privacy.addresses import Address, is_nobodys, parsed, printed
-from exporter_pipelines.privacy.candidates import CONTEXT, candidates_in
+from exporter_pipelines.privacy.candidates import CONTEXT, candidates_in, identifiers_of
 from exporter_pipelines.privacy.escapes import HIDING, HIDING_IN_TEXT, unescaped, unescaped_json
 from exporter_pipelines.privacy.identifiers import (
     SECRETS,
-    Found,
-    identifiers_in,
     without_secret,
 )
 from exporter_pipelines.privacy.json_text import ESCAPES, KeyRules, opened
@@ -34,8 +32,6 @@ from exporter_pipelines.privacy.spans import bytes_of
 from exporter_pipelines.privacy.totals import Totals
 
 _IS_SECRET = re.compile(SECRETS.encode())
-_ONLY_V4 = re.compile(rb"(?:[0-9]{1,3}\.){3}[0-9]{1,3}$")
-
 _OURS = re.compile(rb"user-[0-9a-f]{20}@host-[0-9a-f]{20}\.example")
 _WHOLE_TOKENS = ("pseudonym", "hash", "redact", "generalise")
 
@@ -59,11 +55,18 @@ class Leaks:
 
 
 class _Of(NamedTuple):
-    """Where candidates are, and whether they are IPv4 addresses."""
+    """Where texts were found, and what they are.
+
+    Attributes:
+        column: Its name.
+        is_masked: Whether the policy changes it.
+        what: `v4` is an IPv4 address, and `other` another candidate. `key` is a key of the policy
+            with its value, and `value` a whole value.
+    """
 
     column: str
     is_masked: bool
-    is_v4: bool
+    what: Literal["v4", "other", "key", "value"]
 
 
 class LeakSearch:
@@ -94,6 +97,7 @@ class LeakSearch:
         self._whole = {n.strip().lower(): kind for n, kind in {**unsearched, **names}.items()}
         self._addresses = addresses
         self.patterns = len(searched) + len(addresses)
+        self._rules: dict[str, KeyRules] = {}
         self._kept: dict[_Of, Totals] = {}
         self._found: Counter[tuple[str, Address]] = Counter()  # (column, address), if masked
         self.leaks = Leaks()
@@ -115,28 +119,23 @@ class LeakSearch:
         self.leaks.size_bytes += texts.nbytes
         is_masked = policy is not None and policy.action != "keep"
         if policy is not None and policy.action in _WHOLE_TOKENS:
-            self._search_whole(column, values, numbers)
+            texts = distinct.dictionary.cast(pa.large_binary())
+            self._keep(_Of(column, is_masked, "value"), texts, numbers)
         if policy is not None and policy.keys:
-            self._search_keys(column, values, numbers, KeyRules(policy.keys))
+            if column not in self._rules:
+                self._rules[column] = KeyRules(policy.keys)
+            self._search_keys(column, values, numbers, self._rules[column])
         values = _readable(values, in_json=in_json)
         self._search_names(column, values, numbers, in_json=in_json)
         self._search_candidates(column, values, numbers, is_masked=is_masked)
-
-    def _search_whole(self, column: str, values: pl.Series, numbers: np.ndarray) -> None:
-        for value, number in zip(values, numbers.tolist(), strict=True):
-            if kind := self._whole.get(value.strip().lower()):
-                self.leaks.hits[column, kind] += number
 
     def _search_keys(
         self, column: str, values: pl.Series, numbers: np.ndarray, rules: KeyRules
     ) -> None:
         found = pl.DataFrame({"found": opened(values).str.extract_all(rules.pattern)})
         found = found.with_columns(number=pl.Series(numbers)).explode("found").drop_nulls()
-        totals = found.group_by("found").agg(pl.col("number").sum())
-        for match, number in totals.iter_rows():
-            _, value = rules.value(match)
-            if kind := self._whole.get(value.strip().lower()):
-                self.leaks.hits[column, kind] += number
+        texts = to_arrow(found["found"]).cast(pa.large_binary())
+        self._keep(_Of(column, True, "key"), texts, found["number"].to_numpy())
 
     def _search_names(
         self, column: str, values: pl.Series, numbers: np.ndarray, *, in_json: bool
@@ -151,28 +150,31 @@ class LeakSearch:
         self, column: str, values: pl.Series, numbers: np.ndarray, *, is_masked: bool
     ) -> None:
         found = candidates_in(to_arrow(values))
-        distinct = found.texts().dictionary_encode()
-        which = distinct.indices.to_numpy()
-        are_v4 = np.array([bool(_ONLY_V4.match(t)) for t in distinct.dictionary.to_pylist()], bool)
-        is_v4 = are_v4[which]
-        alone = found.where(is_v4).are_alone()
-        v4, other = found.where(is_v4).where(alone), found.where(~is_v4)
-        self._keep(_Of(column, is_masked, True), v4.texts(), numbers[v4.rows])
-        self._keep(_Of(column, is_masked, False), other.texts(CONTEXT), numbers[other.rows])
+        are_v4 = found.are_v4()
+        v4, other = found.where(are_v4), found.where(~are_v4)
+        v4 = v4.where(v4.are_alone())
+        self._keep(_Of(column, is_masked, "v4"), v4.texts(), numbers[v4.rows])
+        self._keep(_Of(column, is_masked, "other"), other.texts(CONTEXT), numbers[other.rows])
 
     def _keep(self, of: _Of, texts: pa.Array, numbers: np.ndarray) -> None:
-        """Keep candidates until there are many, since the same ones are in many rows."""
+        """Keep texts until there are many, since the same ones are in many rows."""
         kept = self._kept.setdefault(of, Totals())
         kept.add(texts, numbers)
         if len(kept) > _MOST_KEPT:
             self._judge_all(of, self._kept.pop(of))
 
     def _judge_all(self, of: _Of, kept: Totals) -> None:
+        rules = self._rules.get(of.column)
         for text, number in kept:
-            if not of.is_v4:
+            if of.what == "other":
                 self._judge(of.column, text, number, is_masked=of.is_masked)
-            elif (address := parsed(text.decode())) is not None:
-                self._count_address(of.column, address, number, is_masked=of.is_masked)
+            elif of.what == "v4":
+                if (address := parsed(text.decode())) is not None:
+                    self._count_address(of.column, address, number, is_masked=of.is_masked)
+            else:
+                value = text.decode() if rules is None else rules.value(text.decode())[1]
+                if kind := self._whole.get(value.strip().lower()):
+                    self.leaks.hits[of.column, kind] += number
 
     def _judge(self, column: str, context: bytes, number: int, *, is_masked: bool) -> None:
         """Count what a candidate is, given what surrounds it."""
@@ -185,7 +187,7 @@ class LeakSearch:
             for address in ours:
                 self._count_address(column, address, number, is_masked=is_masked)
         else:
-            for each in _identifiers(context):
+            for each in identifiers_of(context):
                 if each.address is not None:
                     self._count_address(column, each.address, number, is_masked=is_masked)
                 elif is_masked and not (each.kind == "email" and _OURS.search(text)):
@@ -195,6 +197,8 @@ class LeakSearch:
         """IPv6 addresses that were written on purpose, whatever stands before or after them."""
         if not self._written or text.count(":") < 2 or "@" in text:
             return []
+        if text in self._written and (address := parsed(text)):
+            return [address]
         edges = [-1, *(i for i, sign in enumerate(text) if sign == ":"), len(text)]
         found, done = [], 0
         for number, first in enumerate(edges):
@@ -242,14 +246,3 @@ def _readable(values: pl.Series, *, in_json: bool) -> pl.Series:
         ]
         values = values.scatter(rows, pl.Series(decoded, dtype=pl.String))
     return opened(values) if in_json else values
-
-
-def _identifiers(context: bytes) -> list[Found]:
-    """The identifiers in a candidate, given what surrounds it."""
-    before, text, after = (
-        part.decode("utf-8", "replace")
-        for part in (context[:CONTEXT], context[CONTEXT:-CONTEXT], context[-CONTEXT:])
-    )
-    start, end = len(before), len(before) + len(text)
-    found = identifiers_in(before + text + after)
-    return [each for each in found if each.start < end and each.end > start]

@@ -63,7 +63,7 @@ def run(count: int) -> None:
     os.environ[KEY_NAME] = KEY
     used: dict[str, float] = {}
     export_day.judge_leaks = _timed(export_day.judge_leaks, used, "check")  # type: ignore[assignment]
-    PrivateRows.read_names = _timed(PrivateRows.read_names, used, "names")  # type: ignore[method-assign]
+    PrivateRows._read_names = _timed(PrivateRows._read_names, used, "names")  # type: ignore[method-assign]
     with tempfile.TemporaryDirectory() as folder:
         url = sqlite_logs(Path(folder) / "logs.db", rows_of_a_day(count))
         for name, changes in (("warm-up", {}), ("without", {}), ("with", {"privacy": POLICY})):
