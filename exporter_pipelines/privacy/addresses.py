@@ -87,8 +87,9 @@ def prefix_pseudonyms(addresses: list[Address], key: bytes) -> list[Address]:
     """
     found = list(addresses)
     ciphers = _cipher(key[:16]), _cipher(key[16:32])
-    v4 = [i for i, each in enumerate(addresses) if is_ipv4(each)]
-    v6 = [i for i, each in enumerate(addresses) if not is_ipv4(each)]
+    v4, v6 = [], []
+    for i, each in enumerate(addresses):
+        (v4 if each.startswith(_MAPPED) else v6).append(i)
     for first_bit, where in ((96, v4), (0, v6)):
         for start in range(0, len(where), _AT_ONCE):
             some = where[start : start + _AT_ONCE]
