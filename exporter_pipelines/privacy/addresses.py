@@ -87,7 +87,8 @@ def prefix_pseudonyms(addresses: list[Address], key: bytes) -> list[Address]:
     """
     found = list(addresses)
     ciphers = _cipher(key[:16]), _cipher(key[16:32])
-    v4, v6 = [], []
+    v4: list[int] = []
+    v6: list[int] = []
     for i, each in enumerate(addresses):
         (v4 if each.startswith(_MAPPED) else v6).append(i)
     for first_bit, where in ((96, v4), (0, v6)):
