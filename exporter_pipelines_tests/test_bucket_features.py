@@ -34,6 +34,7 @@ from exporter_pipelines_tests.support.backends import Backend
 from exporter_pipelines_tests.support.dagster_history import materializations
 from exporter_pipelines_tests.support.datasets import dataset, export
 from exporter_pipelines_tests.support.object_servers import ObjectServer
+from exporter_pipelines_tests.support.projects import copy_project
 from exporter_pipelines_tests.support.runs import Runner
 
 DAY, NEXT = "2026-11-01", "2026-11-02"
@@ -245,3 +246,18 @@ def test_late_rows_are_found(store: ObjectStore, backend: Backend, monkeypatch: 
         assert "1 published days compared, 0 differ" in tick().skip_reason.skip_message
         backend.add_logs(yesterday, 1, first_id=900)
         assert "1 published days compared, 1 differ" in tick().skip_reason.skip_message
+
+
+def test_the_commands_of_a_project_work_with_a_bucket(
+    settings: dict[str, str], s3: ObjectServer, backend: Backend, tmp_path: Path
+) -> None:
+    backend.add_logs(DAY, 50)
+    backend.add_logs(NEXT, 50, first_id=100)
+    project = copy_project(tmp_path / "project", {**settings, **s3.settings})
+    done = project.exporter("export", "logs", DAY, NEXT)
+    assert done.code == 0, done.stderr
+    assert "2 of 2 days published" in done.stdout
+    checked = project.exporter("doctor")
+    assert f"{s3.url} is readable and writable" in checked.stdout
+    verified = project.exporter("verify")
+    assert "0 findings in 0 days" in verified.stdout, verified.stdout
