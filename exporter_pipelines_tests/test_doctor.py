@@ -102,7 +102,7 @@ def test_a_setting_that_cannot_be_is_a_fail(
     )
 
 
-@pytest.mark.parametrize("output", ["{file}", "{file}/below", "s3://bucket/x"])
+@pytest.mark.parametrize("output", ["{file}", "{file}/below", "ftp://host/x"])
 def test_an_output_that_cannot_be_written_is_a_fail(
     doctor: Doctor, tmp_path: Path, output: str
 ) -> None:

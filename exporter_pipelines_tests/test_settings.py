@@ -93,7 +93,9 @@ def test_a_tilde_is_the_home_folder(
 @pytest.mark.parametrize(
     ("name", "value", "read", "said"),
     [
-        ("EXPORTER_OUTPUT_URL", "s3://bucket/x", settings.output_root, "scheme 's3'"),
+        ("EXPORTER_OUTPUT_URL", "ftp://host/x", settings.output_url, "scheme 'ftp'"),
+        ("EXPORTER_OUTPUT_VIEW", "link", settings.output_view, "neither copy nor none"),
+        ("EXPORTER_OUTPUT_PART_MIB", "1", settings.output_part_bytes, "from 5 to 4096"),
         ("EXPORTER_START_DATE", "1.11.2026", settings.start_date, "Write it as YYYY-MM-DD"),
         ("EXPORTER_END_DATE", "2026-13-01", settings.end_date, "EXPORTER_END_DATE='2026-13-01'"),
         ("EXPORTER_TIMEZONE", "Mars/Base", settings.timezone, "such as UTC or Europe/Berlin"),
@@ -107,6 +109,16 @@ def test_a_bad_value_is_named_with_what_to_write(
         read()  # type: ignore[operator]
     assert said in str(error.value)
     assert name in str(error.value)
+
+
+def test_a_bucket_is_an_output_and_no_message_has_its_url(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EXPORTER_OUTPUT_URL", " s3://bucket/prefix\n")
+    assert settings.output_url() == "s3://bucket/prefix"
+    for url in ("gcs://user:hunter2@bucket", "s3a://key:hunter2$x@bucket"):
+        monkeypatch.setenv("EXPORTER_OUTPUT_URL", url)
+        with pytest.raises(ConfigurationError, match="s3://bucket/prefix") as error:
+            settings.output_url()
+        assert "hunter2" not in str(error.value)
 
 
 @pytest.mark.parametrize("value", [None, "", "  "])

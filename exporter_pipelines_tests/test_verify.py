@@ -253,7 +253,7 @@ def test_what_cannot_be_checked_is_said(
 
 
 def test_wrong_settings_are_said(settings: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("EXPORTER_OUTPUT_URL", "s3://bucket")
+    monkeypatch.setenv("EXPORTER_OUTPUT_URL", "ftp://host")
     assert verified()[0] == 2
 
 
