@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import BinaryIO, Protocol, Self
@@ -252,6 +252,15 @@ class Store(Protocol):
 
     def read_manifest(self, dataset: str, day: str) -> bytes | None:
         """The bytes of the published manifest; None when the day is not published."""
+        ...
+
+    def read_manifests(
+        self, dataset: str, days: Sequence[str]
+    ) -> Iterator[tuple[str, bytes | None]]:
+        """(day, manifest) of each day in order, read one after another or several at once.
+
+        For many days: where each read is a request, it takes a fraction of the time.
+        """
         ...
 
     def generation(self, dataset: str, day: str) -> str | None:

@@ -18,8 +18,9 @@ def day_summaries(store: Store, datasets: Iterable[str], first: str, last: str) 
     """
     found = []
     for dataset in datasets:
-        for day in store.published_days(dataset):
-            if first <= day <= last and (summary := _summary(store, dataset, day)):
+        days = [day for day in store.published_days(dataset) if first <= day <= last]
+        for day, data in store.read_manifests(dataset, days):
+            if summary := _summary(dataset, day, data):
                 found.append(summary)
     return found
 
@@ -35,8 +36,8 @@ def storage_use(store: Store, dataset: str) -> StorageUse:
     )
 
 
-def _summary(store: Store, dataset: str, day: str) -> DaySummary | None:
-    manifest = Manifest.if_readable(store.read_manifest(dataset, day))
+def _summary(dataset: str, day: str, data: bytes | None) -> DaySummary | None:
+    manifest = Manifest.if_readable(data)
     if manifest is None:
         return None
     metrics, counts = manifest.data_quality_metrics, manifest.counts

@@ -51,6 +51,16 @@ def read_manifest(store: Store, dataset: str, day: str) -> Manifest:
     return _parsed(data, dataset, day)
 
 
+def read_manifests(store: Store, dataset: str, days: Sequence[str]) -> dict[str, Manifest]:
+    """Day -> manifest of published days; raises as `read_manifest`."""
+    found = {}
+    for day, data in store.read_manifests(dataset, days):
+        if data is None:
+            raise _not_published(store, dataset, day)
+        found[day] = _parsed(data, dataset, day)
+    return found
+
+
 def _published(store: Store, dataset: str, day: str) -> PublishedDay:
     with translate_os_errors(Path(store.day_location(dataset, day)), "read"):
         try:
@@ -148,8 +158,8 @@ def open_days(store: Store, dataset: str, days: Sequence[str]) -> pa.RecordBatch
 
 def _stated_schemas(store: Store, dataset: str, days: Sequence[str]) -> Iterator[RowSchema]:
     """The schemas of the days whose manifests can be read; `open_day` reports all others."""
-    for day in days:
-        if manifest := Manifest.if_readable(store.read_manifest(dataset, day)):
+    for _, data in store.read_manifests(dataset, days):
+        if manifest := Manifest.if_readable(data):
             yield row_schema(manifest)
 
 

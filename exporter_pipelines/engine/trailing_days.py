@@ -64,15 +64,19 @@ class TrailingDays:
         """The published days among the 14 days before `day`, oldest first."""
         date = dt.date.fromisoformat(day)
         days = [str(date - dt.timedelta(days=back)) for back in range(TRAILING_DAYS, 0, -1)]
-        for each in days:
-            if each not in self._known:
-                self._known[each] = self._read(each)
+        if unknown := [each for each in days if each not in self._known]:
+            self._learn(unknown)
         return [numbers for each in days if (numbers := self._known[each])]
 
-    def _read(self, day: str) -> DayNumbers | None:
+    def _learn(self, days: list[str]) -> None:
         """None for a day that is not published, or is damaged: that must not fail other days."""
-        try:
-            manifest = Manifest.if_readable(self.store.read_manifest(self.dataset, day))
-        except OutputUnavailableError:
-            return None
-        return DayNumbers.of_manifest(manifest) if manifest else None
+        found = self.store.read_manifests(self.dataset, days)
+        for number, day in enumerate(days):
+            try:
+                _, data = next(found)
+            except OutputUnavailableError:
+                self._known[day] = None
+                found = self.store.read_manifests(self.dataset, days[number + 1 :])
+                continue
+            manifest = Manifest.if_readable(data)
+            self._known[day] = DayNumbers.of_manifest(manifest) if manifest else None

@@ -67,7 +67,7 @@ def _manifests(store: Store, dataset: str, config: TrainingSetConfig) -> dict[st
     days = store.published_days(dataset)
     if config.days.first and config.days.last:
         days = [day for day in days if str(config.days.first) <= day <= str(config.days.last)]
-    return {day: load.read_manifest(store, dataset, day) for day in days}
+    return load.read_manifests(store, dataset, days)
 
 
 def _days(config: TrainingSetConfig, published: dict[str, Manifest]) -> list[str]:

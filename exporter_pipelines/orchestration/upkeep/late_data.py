@@ -10,6 +10,7 @@ import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Any
 
 import dagster as dg
@@ -192,11 +193,10 @@ def _published(dataset: Dataset) -> Iterator[tuple[Manifest, str | None]]:
     """Manifest and fingerprint of the days to compare, newest first, without damaged ones."""
     store = open_store()
     today = settings.today()
-    for back in range(1, dataset.config.late_data.lookback_days + 1):
-        day = today - dt.timedelta(days=back)
-        if source_keeps_no_longer(dataset, day.isoformat(), today):
-            return
-        data = store.read_manifest(dataset.name, day.isoformat())
+    back = range(1, dataset.config.late_data.lookback_days + 1)
+    newest_first = ((today - dt.timedelta(days=days)).isoformat() for days in back)
+    days = takewhile(lambda day: not source_keeps_no_longer(dataset, day, today), newest_first)
+    for _, data in store.read_manifests(dataset.name, [*days]):
         if manifest := Manifest.if_readable(data):
             known = store.read_fingerprint(dataset.name, manifest.partition, generation_of(data))
             yield manifest, known or manifest.source.fingerprint

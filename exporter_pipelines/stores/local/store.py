@@ -10,7 +10,7 @@ import hashlib
 import os
 import re
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -344,6 +344,12 @@ class LocalStore:
         path = self.day_folder(dataset, day) / MANIFEST_NAME
         with translate_os_errors(path, "read"):
             return read_small_file(path, self.root)
+
+    def read_manifests(
+        self, dataset: str, days: Sequence[str]
+    ) -> Iterator[tuple[str, bytes | None]]:
+        """See `contracts.store.Store`."""
+        return ((day, self.read_manifest(dataset, day)) for day in days)
 
     def generation(self, dataset: str, day: str) -> str | None:
         """See `contracts.store.Store`."""
