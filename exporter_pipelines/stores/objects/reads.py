@@ -105,6 +105,19 @@ class AttemptReads:
             mine.pointers[key] = read_pointer(self._bucket, keys.pointer(dataset, day))
         return mine.pointers[key]
 
+    def known(self, dataset: str, day: str) -> Pointer | None:
+        """The pointer of a day, if this attempt has read it."""
+        mine, key = self._mine(), (dataset, day)
+        if mine.attempt and (mine.attempt.dataset, mine.attempt.day) == key:
+            return mine.attempt.base
+        return mine.pointers.get(key) if mine.attempt else None
+
+    def remember(self, dataset: str, day: str, pointer: Pointer) -> None:
+        """A pointer that was read for this attempt by another thread."""
+        mine = self._mine()
+        if mine.attempt:
+            mine.pointers[dataset, day] = pointer
+
     def entries(self, dataset: str, day: str | None) -> list[Entry]:
         """The entries of a day or a dataset, oldest first."""
         if day is None:

@@ -20,7 +20,7 @@ from exporter_pipelines.stores.objects.conditions import check_conditions
 from exporter_pipelines.stores.objects.dataset_files import DatasetFiles
 from exporter_pipelines.stores.objects.ledger import Ledger
 from exporter_pipelines.stores.objects.marker import create_marker, read_marker
-from exporter_pipelines.stores.objects.pointers import PUBLISHED_BYTES, read_pointer
+from exporter_pipelines.stores.objects.pointers import PUBLISHED_BYTES, Pointer, read_pointer
 from exporter_pipelines.stores.objects.problems import RequestRefusedError
 from exporter_pipelines.stores.objects.published_day import ObjectPublishedDay
 from exporter_pipelines.stores.objects.reading import open_object
@@ -108,13 +108,19 @@ class ObjectStoreReads:
     ) -> Iterator[tuple[str, bytes | None]]:
         """See `contracts.store.Store`: many requests at a time, in order."""
 
-        def read(day: str) -> bytes | None:
-            return read_pointer(self.bucket, keys.pointer(dataset, day)).manifest
+        def read(day: str) -> Pointer:
+            return read_pointer(self.bucket, keys.pointer(dataset, day))
 
         with ThreadPoolExecutor(_READERS) as pool:
             for start in range(0, len(days), 4 * _READERS):  # so few manifests are in memory
                 some = days[start : start + 4 * _READERS]
-                yield from zip(some, pool.map(read, some), strict=True)
+                known = {day: self._reads.known(dataset, day) for day in some}
+                new = [day for day in some if known[day] is None]
+                for day, pointer in zip(new, pool.map(read, new), strict=True):
+                    self._reads.remember(dataset, day, pointer)
+                    known[day] = pointer
+                for day, found in known.items():
+                    yield day, found.manifest if found else None
 
     def generation(self, dataset: str, day: str) -> str | None:
         """See `contracts.store.Store`."""
