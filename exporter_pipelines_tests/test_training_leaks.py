@@ -15,6 +15,7 @@ from exporter_pipelines.contracts.manifest import Privacy
 from exporter_pipelines.orchestration.training.asset import CHECKS as DESCRIBED
 from exporter_pipelines.stores import LocalStore
 from exporter_pipelines.training import build as building
+from exporter_pipelines.training import set_writer
 from exporter_pipelines.training.build import TrainingSetHeldError
 from exporter_pipelines.training.checks import CHECKS, HOLDING
 from exporter_pipelines.training.inputs import Inputs
@@ -149,14 +150,14 @@ def test_a_leak_holds_the_set(
     changes: dict[str, Any],
     leak: Callable[[Path], None],
 ) -> None:
-    write = building.write_shards
+    write = set_writer.write_shards
 
     def with_leak(examples: Any, folder: Path, *others: Any) -> Any:
         shards = write(examples, folder, *others)
         leak(folder)
         return shards
 
-    monkeypatch.setattr(building, "write_shards", with_leak)
+    monkeypatch.setattr(set_writer, "write_shards", with_leak)
     with pytest.raises(TrainingSetHeldError) as held:
         build(config(text, **changes), days)
     assert check in {outcome.check for outcome in held.value.outcomes if outcome.holds}
@@ -190,7 +191,7 @@ def test_days_with_different_pseudonyms_hold_the_set(
 def test_a_value_that_gives_the_label_away_warns(
     days: LocalStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write = building.write_shards
+    write = set_writer.write_shards
 
     def with_leak(examples: Any, folder: Path, *others: Any) -> Any:
         shards = write(examples, folder, *others)
@@ -198,7 +199,7 @@ def test_a_value_that_gives_the_label_away_warns(
         _set("train", "source", told)(folder)
         return shards
 
-    monkeypatch.setattr(building, "write_shards", with_leak)
+    monkeypatch.setattr(set_writer, "write_shards", with_leak)
     built = build(config(ROWS, name="shortcut"), days)
     found = {check.check: check for check in built.manifest.checks}
     assert not found["no_shortcut"].passed
