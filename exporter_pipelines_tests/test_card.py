@@ -192,7 +192,9 @@ def test_rows_fit_the_published_schemas(two_days: Backend, store: LocalStore) ->
 
 def test_files_beside_data_are_written_once(two_days: Backend, store: LocalStore) -> None:
     export(two_days.url, dataset(), DAYS[0], store)
-    files = sorted(file for file in (store.root / "logs").iterdir() if file.is_file())
+    home = store.root / "logs"
+    files = sorted(file for file in home.iterdir() if file.is_file())
+    assert files.pop(1) == home / "_changes.jsonl"  # has a line for each change of a day
     assert [file.name for file in files] == [
         "README.md",
         "croissant.json",
