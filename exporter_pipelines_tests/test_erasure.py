@@ -28,6 +28,7 @@ from exporter_pipelines.verification.days import verify_day
 from exporter_pipelines.verification.privacy import verify_privacy
 from exporter_pipelines.verification.report import VerifyReport
 from exporter_pipelines.verification.source import compare_day
+from exporter_pipelines_tests.support import training
 from exporter_pipelines_tests.support.bucket_days import open_bucket
 from exporter_pipelines_tests.support.datasets import databases, dataset, export, rejected
 from exporter_pipelines_tests.support.datasets import rows as parsed_rows
@@ -326,6 +327,23 @@ def test_held_days_and_replaced_exports_are_searched(
     assert found.place == "replaced export"
     assert store.replaced_exports("logs") == []
     assert "anna.k" not in everything_below(store.root)
+
+
+def test_training_sets_with_a_subject_are_removed(tmp_path: Path, store: LocalStore) -> None:
+    training.fill(tmp_path / "app.db", devices=12, per_day=4)
+    training.publish(tmp_path / "app.db", store)
+    settings = training.config(training.ROWS)
+    built = training.build(settings, store)
+    found = erased(store, raw(), dataset("anomalies"), kind="ip", value="10.9.3.2")
+    assert {each.place for each in found} == {"export", "training set"}
+    versions = store.versions("rows")
+    assert versions.stored() == []
+    assert versions.newest_was_removed()
+    again = training.build(settings, store)
+    assert again.manifest.data_version != built.manifest.data_version
+    text = everything_below(store.root / "training_sets")
+    assert "10.9.3.2" not in text
+    assert "10.9.3.1" in text
 
 
 def test_a_subject_is_erased_from_a_bucket(logs: str, s3: ObjectServer) -> None:

@@ -18,6 +18,7 @@ from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.ledger import Entry
 from exporter_pipelines.contracts.manifest import MANIFEST_NAME, Manifest
 from exporter_pipelines.contracts.store import GenerationChangedError, Store
+from exporter_pipelines.contracts.training_manifest import TrainingManifest
 from exporter_pipelines.contracts.versions import Versions
 from exporter_pipelines.engine.erase_day import (
     DaySearch,
@@ -26,8 +27,8 @@ from exporter_pipelines.engine.erase_day import (
     without_subjects,
 )
 from exporter_pipelines.engine.erase_training_sets import (
-    days_of,
     finish_builds,
+    manifest_of,
     remove_version,
     search_version,
 )
@@ -297,18 +298,24 @@ class Erase:
         version = versions.version(each)
         if version is None:
             return
-        spaces = {
-            space
-            for dataset, days in days_of(version).items()
-            for day in days
-            for space in self._spaces(dataset, day, _readable(self.store, dataset, day))
-        }
+        spaces = set(self._spaces_of_version(manifest_of(version)))
         erased = search_version(version, self.forms.erasing_anything(spaces))
         if not erased:
             return
         if self.apply:
             remove_version(versions, each)
         yield Found(name, each, "training set", erased.rows.total(), 0, dict(erased.columns))
+
+    def _spaces_of_version(self, manifest: TrainingManifest | None) -> Iterator[Space]:
+        """Those of its days now, and those that its days had when it was built."""
+        for dataset, days in manifest.inputs.items() if manifest else ():
+            for day in days:
+                yield from self._spaces(dataset, day, _readable(self.store, dataset, day))
+            policy = self.datasets[dataset].config.privacy if dataset in self.datasets else None
+            for stated in manifest.privacy if manifest and policy else ():
+                if len(parts := stated.split()) == 3 and policy:
+                    key_id, epoch, scope = parts
+                    yield Space(policy.key, key_id, scope, epoch, policy.addresses)
 
 
 def _readable(store: Store, dataset: str, day: str) -> Manifest | None:

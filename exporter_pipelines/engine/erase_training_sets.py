@@ -66,14 +66,13 @@ def remove_version(versions: Versions, version: str) -> None:
         versions.remove(version)
 
 
-def days_of(version: Version) -> dict[str, dict[str, str]]:
-    """Dataset -> day -> `data_version`, of what a version was built from; empty if unknown."""
+def manifest_of(version: Version) -> TrainingManifest | None:
+    """The manifest of a version; None if it has none that can be read."""
     try:
         with version.open(MANIFEST_NAME) as file:
-            manifest = TrainingManifest.if_readable(file.read())
+            return TrainingManifest.if_readable(file.read())
     except FileNotFoundError:
-        return {}
-    return manifest.inputs if manifest else {}
+        return None
 
 
 def _search_table(file: BinaryIO, erasing: Erasing, erased: Erased) -> None:
