@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import gzip
-import io
 import json
 import sqlite3
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
 import pytest
-import zstandard
 
 from exporter_pipelines.contracts.changes import CHANGES_FILE
 from exporter_pipelines.contracts.dataset import Dataset
@@ -32,6 +29,7 @@ from exporter_pipelines_tests.support import training
 from exporter_pipelines_tests.support.bucket_days import open_bucket
 from exporter_pipelines_tests.support.datasets import databases, dataset, export, rejected
 from exporter_pipelines_tests.support.datasets import rows as parsed_rows
+from exporter_pipelines_tests.support.erasures import World
 from exporter_pipelines_tests.support.object_servers import ObjectServer
 from exporter_pipelines_tests.support.private_days import (
     DAY,
@@ -41,6 +39,7 @@ from exporter_pipelines_tests.support.private_days import (
     private,
     sqlite_logs,
 )
+from exporter_pipelines_tests.support.unpacked import everything_below, unpacked
 
 # (message, device, ip, attributes)
 ROWS: list[tuple[str, str | None, str | None, Any]] = [
@@ -92,26 +91,6 @@ def erase_of(
     subjects = [Subject.of(kind, each) for each in value.split("|")]
     forms = SubjectForms(subjects, request, whole_rows)
     return Erase(store, forms, {each.name: each for each in datasets}, None, apply)
-
-
-def everything_below(folder: Path) -> str:
-    """All bytes of an output folder as text, unpacked, in lower case."""
-    files = (file for file in sorted(folder.rglob("*")) if file.is_file())
-    return "\n".join(_unpacked(file.read_bytes()) for file in files)
-
-
-def _unpacked(data: bytes) -> str:
-    """The bytes of a file and what they are when unpacked, in lower case."""
-    texts = [data.decode("utf-8", "replace")]
-    if data[:2] == b"\x1f\x8b":
-        texts.append(gzip.decompress(data).decode("utf-8", "replace"))
-    elif data[:4] == b"\x28\xb5\x2f\xfd":
-        unpacked = zstandard.ZstdDecompressor().decompressobj().decompress(data)
-        texts.append(unpacked.decode("utf-8", "replace"))
-    elif data[:4] == b"PAR1":
-        table = pq.ParquetFile(io.BytesIO(data))
-        texts.append(str(table.read().to_pylist()) + str(table.metadata.to_dict()))
-    return "\n".join(texts).lower()
 
 
 def lines_of(store: LocalStore, manifest: Manifest) -> list[bytes]:
@@ -329,6 +308,24 @@ def test_held_days_and_replaced_exports_are_searched(
     assert "anna.k" not in everything_below(store.root)
 
 
+def test_subjects_are_gone_everywhere_and_stay_away(tmp_path: Path) -> None:
+    world = World(tmp_path, subjects=6, days=2, per_day=40, everyone=30)
+    world.export_all()
+    before = world.snapshot()
+    assert world.left() != []
+    assert world.erase() == []
+    assert (world.left(), world.damage()) == ([], [])
+    assert world.changed_rows(before, world.snapshot()) == []
+    erased_rows = world.erased_rows()
+    world.export_all()
+    assert (world.left(), world.erased_rows()) == ([], erased_rows)
+    for day in world.partitions:
+        world.add(day, 20)
+    world.export_all()
+    assert (world.left(), world.damage()) == ([], [])
+    assert world.erased_rows() > erased_rows
+
+
 def test_training_sets_with_a_subject_are_removed(tmp_path: Path, store: LocalStore) -> None:
     training.fill(tmp_path / "app.db", devices=12, per_day=4)
     training.publish(tmp_path / "app.db", store)
@@ -360,6 +357,6 @@ def test_a_subject_is_erased_from_a_bucket(logs: str, s3: ObjectServer) -> None:
     for each in (exported, raw_logs):
         export(logs, each, DAY, store)
     objects = [store.bucket.read(each.key) for each in store.bucket.listed("")]
-    text = "\n".join(_unpacked(each.content) for each in objects if each)
+    text = "\n".join(unpacked(each.content) for each in objects if each)
     assert "anna.k" not in text.replace("xanna.k", "")
     assert "bert.m" in text

@@ -26,3 +26,4 @@ class Promise(StrEnum):
     PATHS = "path safety"
     ARCHIVE = "a published day outlives its source"
     VERIFIED = "damage to published days is found"
+    ERASED = "an erased subject is gone and stays gone"
