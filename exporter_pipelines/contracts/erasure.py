@@ -21,7 +21,7 @@ REQUEST = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
 class ErasedSubject(BaseModel):
     """A tombstone: recognises a subject when rows are read again, and does not reveal it.
 
-    The counts let a search hash few candidates instead of every part of a text.
+    First word and signs let a search hash few candidates instead of every part of a text.
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
@@ -30,9 +30,9 @@ class ErasedSubject(BaseModel):
     kind: SubjectKind = Field(description="How it is written.")
     digest: str = Field(description="HMAC-SHA256 of the subject.")
     first: str = Field(description="The first 32 bits of the HMAC of its first word.")
-    words: int = Field(1, description="Words that it consists of.")
-    before: int = Field(0, description="Signs before its first word.")
-    after: int = Field(0, description="Signs after its last word.")
+    signs: tuple[str, ...] = Field(
+        ("", ""), description="What is before, between and after its words, such as `.` and `@`."
+    )
     key: str | None = Field(
         None,
         description="Name of the privacy key that was used. None: the secret of the output.",

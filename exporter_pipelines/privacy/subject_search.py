@@ -22,10 +22,13 @@ from exporter_pipelines.privacy.identifiers import identifiers_in
 from exporter_pipelines.privacy.json_text import opened
 from exporter_pipelines.privacy.pieces import PIECES
 from exporter_pipelines.privacy.pseudonyms import address_in
-from exporter_pipelines.privacy.subjects import WORD, Subjects, mac_digits
+from exporter_pipelines.privacy.subjects import WORD, Shape, Subjects, mac_digits
 
-# All that `WORD` matches, and what may join two words for Rust; split again in Python.
-_RUNS = r"[\w\p{N}]+"
+# For Rust, what `WORD` is for Python.
+_WORD = r"[\p{L}\p{N}]+"
+_SIGN = r"[^\p{L}\p{N}]"
+_MOST_ANCHORS = 500
+"""Of more, a pattern becomes slow."""
 _TOKENS = re.compile(r'"(?:[^"\\]++|\\.)*+"|-?[0-9][0-9eE.+-]*', re.DOTALL)
 _HIDING = re.compile(HIDING_IN_TEXT)
 _MAC_LENGTHS = (12, 16)
@@ -56,9 +59,17 @@ class SubjectSearch:
         series = pl.Series(values=texts.cast(pa.large_string()).fill_null(""))
         hiding = series.str.contains(HIDING if in_json else HIDING_IN_TEXT)
         plain = opened(series) if in_json else series
+        if series.str.len_bytes().sum() != series.str.len_chars().sum():
+            plain = plain.str.normalize("NFC")
         found = hiding
-        if runs := self._runs_with_subjects(plain):
-            found = found | plain.str.contains_any(runs)
+        words = self._distinct_words(plain)
+        for shape, anchors in self._anchors(words).items():
+            names, overlapping = self._names_in(plain, shape, anchors)
+            found = found | overlapping
+            if names:
+                found = found | plain.str.contains_any(names)
+        if macs := [word for word in words if self._mac(word) is not None]:
+            found = found | plain.str.contains_any(macs)
         if self._has_identifiers and (pieces := self._pieces_with_subjects(plain)):
             found = found | plain.str.contains_any(pieces)
         positions: list[int] = found.arg_true().to_list()
@@ -122,17 +133,42 @@ class SubjectSearch:
             result = json.dumps(REDACTED)
         return result, first
 
-    def _runs_with_subjects(self, texts: pl.Series) -> list[str]:
+    def _distinct_words(self, texts: pl.Series) -> list[str]:
         if not (self._subjects.has_names or self._subjects.has_macs):
             return []
-        runs = texts.str.extract_all(_RUNS).explode().drop_nulls().unique()
-        return [run for run in runs if any(map(self._may_begin, _words(run)))]
+        return texts.str.extract_all(_WORD).explode().drop_nulls().unique().to_list()
 
-    def _may_begin(self, word: str) -> bool:
-        """Whether a subject may begin with a word."""
-        if self._subjects.has_names and self._subjects.shapes(word):
-            return True
-        return self._mac(word) is not None
+    def _anchors(self, words: list[str]) -> dict[Shape, list[str]]:
+        """Shape -> the words that may begin a subject of this shape."""
+        found: dict[Shape, list[str]] = {}
+        for word in words if self._subjects.has_names else ():
+            for shape in self._subjects.shapes(word):
+                found.setdefault(shape, []).append(word)
+        return found
+
+    def _names_in(
+        self, texts: pl.Series, shape: Shape, anchors: list[str]
+    ) -> tuple[list[str], pl.Series]:
+        """The subjects of one shape as they are written, and texts that must be examined.
+
+        The latter have an anchor within the words after another one, and a pattern finds the first.
+        """
+        if len(anchors) > _MOST_ANCHORS:
+            return [], texts.str.contains_any(anchors)
+        anchor = f"(?:{'|'.join(map(re.escape, sorted(anchors, key=len, reverse=True)))})"
+        first, *between, last = map(re.escape, shape.signs)
+        begin = first or f"(?:^|{_SIGN})"
+        more = "".join(sign + _WORD for sign in between)
+        found = texts.str.extract_all(begin + anchor + more + last).explode().drop_nulls().unique()
+        written = [each if first or each[0].isalnum() else each[1:] for each in found]
+        names = [each for each in written if self._subjects.name(each) is not None]
+        if not between:
+            return names, pl.repeat(False, len(texts), dtype=pl.Boolean, eager=True)
+        twice = (
+            "".join(sign + _WORD for sign in between[:number]) + sign + anchor
+            for number, sign in enumerate(between)
+        )
+        return names, texts.str.contains(f"{begin}{anchor}(?:{'|'.join(twice)})")
 
     def _mac(self, word: str) -> str | None:
         """The label of a MAC address that is written without separators."""
@@ -165,7 +201,8 @@ class SubjectSearch:
                 last = number + shape.words - 1
                 if last >= len(words):
                     continue
-                start, end = word.start() - shape.before, words[last].end() + shape.after
+                start = word.start() - len(shape.signs[0])
+                end = words[last].end() + len(shape.signs[-1])
                 if start < 0 or end > len(text):
                     continue
                 label = self._subjects.name(text[start:end])
@@ -185,10 +222,6 @@ class SubjectSearch:
             if label is not None:
                 found.append(_Span(each.start, each.end, label))
         return found
-
-
-def _words(run: str) -> list[str]:
-    return WORD.findall(run if run.isascii() else unicodedata.normalize("NFC", run))
 
 
 def _whole_email(span: _Span, text: str) -> _Span:

@@ -30,11 +30,18 @@ _MOST_REMEMBERED = 1_000_000
 
 
 class Shape(NamedTuple):
-    """Where in a text a subject may be that begins with a known word."""
+    """Where in a text a subject may be that begins with a known word.
 
-    words: int
-    before: int
-    after: int
+    Attributes:
+        signs: What is before its first word, between its words, and after the last one.
+    """
+
+    signs: tuple[str, ...]
+
+    @property
+    def words(self) -> int:
+        """The number of its words."""
+        return len(self.signs) - 1
 
 
 class Subjects(Protocol):
@@ -141,13 +148,13 @@ class Subject:
             subject_id: The same in all datasets.
             key, key_id: Where the secret comes from.
         """
-        first, shape = "", Shape(1, 0, 0)
+        first, shape = "", Shape(("", ""))
         if _family(self.kind) == "name":
             first, shape = _shape_of(self.written)
         return ErasedSubject(
             id=subject_id, kind=self.kind, digest=_digest(secret, _family(self.kind), self.text),
-            first=_digest(secret, "word", first)[:_FIRST_DIGITS], words=shape.words,
-            before=shape.before, after=shape.after, key=key, key_id=key_id,
+            first=_digest(secret, "word", first)[:_FIRST_DIGITS], signs=shape.signs,
+            key=key, key_id=key_id,
         )  # fmt: skip
 
     def pseudonyms(self, policy: PrivacyConfig, keys: KeyRing) -> tuple[set[str], set[str]]:
@@ -303,7 +310,7 @@ class HashedSubjects:
             families.add(family)
             self._digests.setdefault(each.secret, {})[family, subject.digest] = each
             if family == "name":
-                shape = Shape(subject.words, subject.before, subject.after)
+                shape = Shape(subject.signs)
                 firsts = self._firsts.setdefault(each.secret, {})
                 firsts.setdefault(subject.first, set()).add(shape)
         self.has_names = "name" in families
@@ -358,8 +365,9 @@ def _digest(secret: bytes, family: str, text: str) -> str:
 def _shape_of(text: str) -> tuple[str, Shape]:
     """The first word of a name, folded, and its shape."""
     words = list(WORD.finditer(text))
-    before, after = words[0].start(), len(text) - words[-1].end()
-    return folded(words[0][0]), Shape(len(words), before, after)
+    edges = [0, *(edge for word in words for edge in word.span()), len(text)]
+    signs = tuple(text[start:end] for start, end in zip(edges[::2], edges[1::2], strict=True))
+    return folded(words[0][0]), Shape(signs)
 
 
 def _spelled(digits: str) -> set[str]:
