@@ -12,6 +12,7 @@ from exporter_pipelines.training.written import Outcome, Written
 _NEAR_PCT = 50
 _LONG = 5
 """Shorter windows have the same events by chance, so `near_overlap` does not compare them."""
+_HASHES_AT_ONCE = 500_000
 _LATER = ("validation", "test")
 _PAIRS = (("train", "validation"), ("train", "test"), ("validation", "test"))
 
@@ -29,9 +30,8 @@ def ids_disjoint(written: Written) -> Outcome:
             )
         else:
             key = sql.name(written.inputs.rows.key)
-            shared += written.number(
-                f"SELECT count(DISTINCT {key}) FROM {one} SEMI JOIN {other} USING ({key})"
-            )
+            keys = f"SELECT hash({key}) AS h FROM {{}}".format
+            shared += _shared(written, keys(one), keys(other))
     what = "windows that overlap" if written.windows else "keys that are"
     sentence = f"{shared} {what} in two splits." if shared else "No row is in two splits."
     return Outcome("ids_disjoint", not shared, sentence, {"shared": shared})
@@ -45,13 +45,8 @@ def groups_disjoint(written: Written) -> Outcome:
     inside = column in written.columns
     name = f"{sql.name(column)}::VARCHAR" if inside else '"group"'
     of = (lambda split: split) if inside else "evidence_{}".format
-    shared = sum(
-        written.number(
-            f"SELECT count(*) FROM (SELECT DISTINCT {name} FROM {of(one)} "
-            f"INTERSECT SELECT DISTINCT {name} FROM {of(other)})"
-        )
-        for one, other in _PAIRS
-    )
+    values = f"SELECT DISTINCT hash({name}) AS h FROM {{}}".format
+    shared = sum(_shared(written, values(of(one)), values(of(other))) for one, other in _PAIRS)
     sentence = f"{shared} values of {column} are in two splits." if shared else (
         f"Each value of {column} is in one split."
     )  # fmt: skip
@@ -118,22 +113,33 @@ def _text_column(written: Written) -> str:
 
 
 def _overlap_pct(written: Written, columns: Sequence[str], where: str = "true") -> float:
-    """Percent of the examples of validation and test that equal one of train in some columns.
-
-    Hashes of 64 bits stand for the values. Only those of the later splits are kept in memory.
-    """
+    """Percent of the examples of validation and test that equal one of train in some columns."""
     names = ", ".join(map(sql.name, columns))
     known = f"{names} IS NOT NULL" if len(columns) == 1 else "true"
     hashes = f"SELECT hash({names}) AS h FROM {{}} WHERE {where} AND {known}".format
     total = sum(written.number(f"SELECT count(*) FROM {split} WHERE {where}") for split in _LATER)
-    written.connection.execute(
-        "CREATE OR REPLACE TEMP TABLE later AS SELECT h, count(*) AS n FROM "
-        f"({' UNION ALL '.join(map(hashes, _LATER))}) GROUP BY 1"
-    )
-    same = written.number(
-        f"SELECT sum(n) FROM (SELECT DISTINCT h, n FROM ({hashes('train')}) JOIN later USING (h))"
-    )
+    same = _shared(written, " UNION ALL ".join(map(hashes, _LATER)), hashes("train"))
     return 100 * same / total if total else 0.0
+
+
+def _shared(written: Written, ones: str, others: str) -> int:
+    """How many hashes of a query another one has as well.
+
+    Hashes of 64 bits stand for the values, and are compared in parts, so that those of one part
+    are in memory.
+    """
+    rows = 0
+    for name, query in (("ones", ones), ("others", others)):
+        written.connection.execute(f"CREATE OR REPLACE TABLE {name} AS {query}")
+        rows += written.number(f"SELECT count(*) FROM {name}")
+    parts = max(1, -(-rows // _HASHES_AT_ONCE))
+    return sum(
+        written.number(
+            f"SELECT count(*) FROM ones WHERE h % {parts} = {part} "
+            f"AND h IN (SELECT h FROM others WHERE h % {parts} = {part})"
+        )
+        for part in range(parts)
+    )
 
 
 def one_identity_space(written: Written) -> Outcome:
