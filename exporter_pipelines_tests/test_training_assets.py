@@ -145,6 +145,21 @@ def test_a_removed_day_is_named(sets: Sets) -> None:
     assert f"logs {DAYS[-1]} is no longer used" in str(stale.description)
 
 
+def test_a_set_that_cannot_be_built_again_says_why_once(sets: Sets) -> None:
+    sets.define(rebuild="when_days_change")
+    sets.build()
+    for day in DAYS:
+        shutil.rmtree(sets.store.root / "logs" / "data" / f"date={day}", ignore_errors=True)
+    first = sets.tick()
+    [warned] = first.asset_events
+    assert isinstance(warned, dg.AssetCheckEvaluation)
+    assert not warned.passed
+    assert "It cannot be built from the days that are published now." in str(warned.description)
+    assert "has published logs and anomalies" in str(warned.description)
+    assert not first.run_requests, "a build would be refused"
+    assert not sets.tick(first.cursor).asset_events
+
+
 def test_a_set_whose_newest_version_was_removed_is_built_again(sets: Sets) -> None:
     sets.define(rebuild="when_days_change")
     sets.build()

@@ -15,7 +15,12 @@ import dagster as dg
 from exporter_pipelines.contracts.training_set import TrainingSetConfig
 from exporter_pipelines.defs_files.training_sets import TrainingSets
 from exporter_pipelines.docs_links import linked
-from exporter_pipelines.errors import ExporterError
+from exporter_pipelines.errors import (
+    ColumnMismatchError,
+    ConfigurationError,
+    DayNotPublishedError,
+    ExporterError,
+)
 from exporter_pipelines.orchestration.training.asset import GROUP, UP_TO_DATE
 from exporter_pipelines.stores.opening import open_store
 from exporter_pipelines.training.staleness import Staleness, staleness
@@ -44,31 +49,38 @@ def training_sets_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult
         config = definition.config
         try:
             found = staleness(config, store)
+        except (ConfigurationError, DayNotPublishedError, ColumnMismatchError) as refused:
+            version = reason = f"It cannot be built from the days that are published now. {refused}"
+            changes = 1
+            notes.append(f"{config.name}: {refused}")
         except ExporterError as error:
             notes.append(f"{config.name}: {error}")
             continue
-        if found is None:
-            notes.append(f"{config.name} was not built yet.")
-            continue
-        now[config.name] = found.version
-        if seen.get(config.name) != found.version:
-            events.append(_evaluation(config.name, found))
-        if found.changes and config.rebuild == "when_days_change":
-            runs.append(_run(config, found))
+        else:
+            if found is None:
+                notes.append(f"{config.name} was not built yet.")
+                continue
+            version, reason, changes = found.version, found.sentence, len(found.changes)
+            if changes and config.rebuild == "when_days_change":
+                runs.append(_run(config, found))
+        now[config.name] = version
+        if seen.get(config.name) != version:
+            events.append(_evaluation(config.name, reason, changes))
     skip = None if runs else dg.SkipReason(" ".join(notes) or f"{len(now)} sets compared.")
     return dg.SensorResult(
         run_requests=runs, asset_events=events, cursor=json.dumps(now), skip_reason=skip
     )
 
 
-def _evaluation(name: str, found: Staleness) -> dg.AssetCheckEvaluation:
+def _evaluation(name: str, sentence: str, changes: int) -> dg.AssetCheckEvaluation:
+    """The check `up_to_date`, which passes without changes."""
     return dg.AssetCheckEvaluation(
         asset_key=dg.AssetKey(name),
         check_name=UP_TO_DATE,
-        passed=not found.changes,
+        passed=not changes,
         severity=dg.AssetCheckSeverity.WARN,
-        description=found.sentence,
-        metadata={"changes": len(found.changes)},
+        description=sentence,
+        metadata={"changes": changes},
     )
 
 
