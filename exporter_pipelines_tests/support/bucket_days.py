@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import signal
-from multiprocessing.context import ForkServerProcess
+from collections.abc import Callable
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -16,9 +16,7 @@ from exporter_pipelines.stores.objects.connection import connect
 from exporter_pipelines.stores.objects.location import Location
 from exporter_pipelines.stores.objects.store import ObjectStore
 from exporter_pipelines.stores.objects.sweep import Times
-from exporter_pipelines_tests.support.datasets import dataset, outcome_of
 from exporter_pipelines_tests.support.object_servers import ObjectServer
-from exporter_pipelines_tests.support.processes import FORKS
 
 
 def open_bucket(server: ObjectServer, times: Times | None = None, **options: Any) -> ObjectStore:
@@ -28,23 +26,16 @@ def open_bucket(server: ObjectServer, times: Times | None = None, **options: Any
     return ObjectStore(bucket, times=times, **options)
 
 
-def export_and_die_at(server: ObjectServer, url: str, day: str, request: int) -> ForkServerProcess:
-    """Export the logs of a day in another process, which is killed before its n-th request."""
-    process = FORKS.Process(target=_export, args=(server, url, day, request))
-    process.start()
-    return process
+def die_at_request(number: int) -> Callable[[str, str], None]:
+    """For `Bucket.before_request`: this process is killed before its n-th request; 0 for never."""
+    left = [number]
 
-
-def _export(server: ObjectServer, url: str, day: str, request: int) -> None:
-    store, left = open_bucket(server), [request]
-
-    def die(_verb: str, _key: str) -> None:
+    def before_request(_verb: str, _key: str) -> None:
         left[0] -= 1
         if not left[0]:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    store.bucket.before_request = die
-    outcome_of(url, dataset(), day, store)
+    return before_request
 
 
 def damage(store: ObjectStore, day: str, *, view: bool = True) -> str:

@@ -65,6 +65,9 @@ class HttpProxy:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    # Otherwise each answer waits 40 ms for the client's acknowledgement of its headers.
+    disable_nagle_algorithm = True
+    wbufsize = -1
     proxy: HttpProxy
 
     def _serve(self) -> None:

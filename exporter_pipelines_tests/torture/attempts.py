@@ -10,8 +10,11 @@ from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Any
 
+from exporter_pipelines.contracts.store import Store
 from exporter_pipelines.stores import LocalStore
+from exporter_pipelines_tests.support.bucket_days import die_at_request, open_bucket
 from exporter_pipelines_tests.support.datasets import dataset, export
+from exporter_pipelines_tests.support.object_servers import ObjectServer
 from exporter_pipelines_tests.support.processes import FORKS
 
 DAY = "2026-11-01"
@@ -23,16 +26,18 @@ class Attempt:
     """One attempt at the logs of `DAY`, in a process that waits where it is told to.
 
     Attributes:
-        url, root: Where from and where to.
+        url, root: Where from and where to: a folder, or a server of buckets.
         changes: To the dataset, as `datasets.dataset` takes them.
         waits: `begin` or `publish`: what `go_on` must be set for; empty for nothing.
+        dies_at: It is killed before its n-th request to a bucket; 0 for never.
     """
 
     url: str
-    root: Path
+    root: Path | ObjectServer
     changes: dict[str, Any] = field(default_factory=dict)
     waits: str = ""
     timezone: str = "UTC"
+    dies_at: int = 0
 
     def __post_init__(self) -> None:
         self.ready, self.go_on = FORKS.Event(), FORKS.Event()
@@ -49,6 +54,7 @@ class Attempt:
                 self.ready,
                 self.go_on,
                 self._said,
+                self.dies_at,
             ),
         )
 
@@ -86,12 +92,13 @@ class Attempt:
 
 def _export(
     url: str,
-    root: Path,
+    root: Path | ObjectServer,
     changes: dict[str, Any],
     waits: str,
     ready: Event,
     go_on: Event,
     said: multiprocessing.sharedctypes.SynchronizedString,
+    dies_at: int,
 ) -> None:
     def wait() -> None:
         ready.set()
@@ -104,10 +111,18 @@ def _export(
             url,
             dataset(**changes),
             DAY,
-            LocalStore(root),
+            _store(root, dies_at),
             run_id=os.urandom(8).hex(),
             before_publish=wait if waits == "publish" else ready.set,
         )
         said.value = f"published {' '.join(file.sha256 for file in manifest.files)}".encode()
     except Exception as error:
         said.value = f"{type(error).__name__}: {error}".encode()[: _ROOM - 1]
+
+
+def _store(root: Path | ObjectServer, dies_at: int) -> Store:
+    if not isinstance(root, ObjectServer):
+        return LocalStore(root)
+    store = open_bucket(root)
+    store.bucket.before_request = die_at_request(dies_at)
+    return store

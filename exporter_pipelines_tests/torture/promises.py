@@ -15,6 +15,7 @@ class Promise(StrEnum):
     SNAPSHOT = "consistent snapshot"
     ZONES = "day borders and zones"
     WRITERS = "two writers, zombie writer"
+    BUCKETS = "the same in a bucket"
     DISK = "disk full, I/O errors"
     CONNECTION = "lost connection"
     STALLS = "stalls"

@@ -7,6 +7,7 @@ what requests mean together (`pointers`, `store`).
 from __future__ import annotations
 
 import datetime as dt
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from exporter_pipelines.contracts.staged_day import Data
 from exporter_pipelines.errors import OutputUnavailableError
 from exporter_pipelines.stores.objects.location import Location
-from exporter_pipelines.stores.objects.problems import unavailable
+from exporter_pipelines.stores.objects.problems import RequestRefusedError, unavailable
 
 if TYPE_CHECKING:
     from obstore import PutMode, WritableFile
@@ -27,6 +28,7 @@ MAX_SMALL_BYTES = 256 * 1024 * 1024
 COPY_LIMIT_BYTES = 4 * 1024**3
 """Above it, an object is copied through this process: S3 copies at most 5 GB in one request."""
 
+_SLOW_S = 5.0
 _STREAM_BYTES = 4 * 1024 * 1024
 _Result = TypeVar("_Result")
 
@@ -259,11 +261,27 @@ class Bucket:
         """Make a request; `missing` is the result when there is no such object."""
         self.before_request(verb, key)
         try:
+            if verb in ("read", "list"):
+                return self._repeated(verb, key, request)
             return self._translated(verb, key, request)
         except FileNotFoundError:
             if "missing" in missing:
                 return missing["missing"]
             raise
+
+    def _repeated(self, verb: str, key: str, request: Callable[[], _Result]) -> _Result:
+        """Repeat a read whose answer was cut: obstore repeats only what got no answer."""
+        for wait_s in (0.2, 1.0):
+            began = time.monotonic()
+            try:
+                return self._translated(verb, key, request)
+            except RequestRefusedError:
+                raise
+            except OutputUnavailableError:
+                if time.monotonic() - began > _SLOW_S:
+                    raise  # obstore has already repeated it for long
+            time.sleep(wait_s)
+        return self._translated(verb, key, request)
 
     def _translated(self, verb: str, key: str, request: Callable[[], _Result]) -> _Result:
         from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import secrets
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -31,7 +32,7 @@ _FAILURES = 2
 """Of a write; each has taken up to a minute."""
 
 _WAIT_S = 0.2
-_REMEMBERED = 40
+_REMEMBERED = 30
 """Abandoned attempts that a pointer names."""
 
 
@@ -45,7 +46,10 @@ class Pointer:
         attempt: Which published the day, or removed it; None without a pointer, or a damaged one.
         manifest: As published; empty if the pointer is damaged.
         files: Name -> size of the data files.
+        replaces: The attempt before it.
         abandoned: Attempts whose files were removed, so they must not publish.
+        fence: Changes when there are more of them than can be named: then no attempt that began
+            before may publish.
     """
 
     tag: Tag | None = None
@@ -53,7 +57,9 @@ class Pointer:
     attempt: str | None = None
     manifest: bytes | None = None
     files: Mapping[str, int] = field(default_factory=dict)
+    replaces: str | None = None
     abandoned: Sequence[str] = ()
+    fence: str = ""
 
     @classmethod
     def of(cls, found: Object | None) -> Pointer:
@@ -63,38 +69,43 @@ class Pointer:
         base = cls(tag=found.tag, modified=found.modified)
         try:
             document = json.loads(found.content)
-            abandoned = [str(each) for each in document.get("abandoned", ())]
+            base = replace(
+                base,
+                replaces=document.get("replaces"),
+                abandoned=[str(each) for each in document.get("abandoned", ())],
+                fence=str(document.get("fence", "")),
+            )
             if "removed_by" in document:
-                return replace(base, attempt=str(document["removed_by"]), abandoned=abandoned)
+                return replace(base, attempt=str(document["removed_by"]))
             return replace(
                 base,
                 attempt=str(document["attempt"]),
                 manifest=str(document["manifest"]).encode(),
                 files={str(name): int(size) for name, size in document["files"].items()},
-                abandoned=abandoned,
             )
         except (ValueError, KeyError, TypeError, AttributeError):
             return replace(base, manifest=b"")
 
     def to_bytes(self) -> bytes:
         """The content of the object."""
+        about: dict[str, object] = {"replaces": self.replaces, "fence": self.fence}
+        about["abandoned"] = list(self.abandoned)
         if self.manifest is None:
-            document = {"removed_by": self.attempt, "abandoned": list(self.abandoned)}
-            return json.dumps(document).encode()
-        text = json.dumps(
-            {
-                "attempt": self.attempt,
-                "files": dict(self.files),
-                "abandoned": list(self.abandoned),
-                "manifest": self.manifest.decode(),
-            }
-        )
+            return json.dumps({"removed_by": self.attempt, **about}).encode()
+        document = {"attempt": self.attempt, "files": dict(self.files), **about}
+        text = json.dumps({**document, "manifest": self.manifest.decode()})
         return text.encode().ljust(PUBLISHED_BYTES)
 
     def without(self, attempts: Sequence[str]) -> Pointer:
         """The same day with more abandoned attempts."""
         named = [*self.abandoned, *(each for each in attempts if each not in self.abandoned)]
-        return replace(self, abandoned=named[-_REMEMBERED:])
+        if len(named) <= _REMEMBERED:
+            return replace(self, abandoned=named)
+        return replace(self, abandoned=named[-_REMEMBERED:], fence=secrets.token_hex(4))
+
+    def forbids(self, attempt: str | None, begun_with: Pointer) -> bool:
+        """Whether an attempt that began with a pointer was abandoned."""
+        return attempt in self.abandoned or self.fence != begun_with.fence
 
 
 def read_pointer(bucket: Bucket, key: str) -> Pointer:
@@ -117,21 +128,21 @@ def switch(bucket: Bucket, key: str, base: Pointer, new: Pointer) -> None:
     """
     now, problem, failures = base, None, 0
     for number in range(_TRIES):
-        content = replace(new, abandoned=now.abandoned).to_bytes()
-        problem = _write(bucket, key, content, now.tag)
+        mine = replace(new, replaces=base.attempt, abandoned=now.abandoned, fence=now.fence)
+        problem = _write(bucket, key, mine.to_bytes(), now.tag)
         if problem is None:
             return
         now = _read_back(bucket, key, problem)
-        if now.attempt == new.attempt:
-            return
-        if new.attempt in now.abandoned:
+        if new.attempt in (now.attempt, now.replaces):
+            return  # in the second case, another run has already replaced what we published
+        if now.manifest != base.manifest:
+            raise GenerationChangedError(now.manifest)
+        if now.forbids(new.attempt, base):
             raise DayUnavailableError(
                 f"{bucket.location.uri(key)} was not written: the run was interrupted for so long "
                 "that its files were removed.",
                 "Run the day again.",
             )
-        if now.manifest != base.manifest:
-            raise GenerationChangedError(now.manifest)
         failures += isinstance(problem, OutputUnavailableError)
         if failures == _FAILURES or isinstance(problem, RequestRefusedError):
             break
@@ -146,15 +157,18 @@ def abandon(bucket: Bucket, key: str, attempts: Sequence[str]) -> Pointer:
         The pointer afterwards. One of the attempts may be the published one.
 
     Raises:
-        OutputUnavailableError: nothing was forbidden.
+        OutputUnavailableError: it is not known whether they are forbidden.
     """
+    problem = None
     for number in range(_TRIES):
         now = read_pointer(bucket, key)
         dead = [each for each in attempts if each != now.attempt and each not in now.abandoned]
         if not dead:
             return now
         problem = _write(bucket, key, now.without(dead).to_bytes(), now.tag)
-        time.sleep(_WAIT_S * 2**number if problem else 0)
+        if problem is None:
+            return read_pointer(bucket, key)
+        time.sleep(_WAIT_S * 2**number)
     raise _unknown(problem)
 
 
