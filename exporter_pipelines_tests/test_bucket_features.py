@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +29,10 @@ from exporter_pipelines.orchestration.exports.partitions import daily_partitions
 from exporter_pipelines.orchestration.report.asset import NAME, export_report
 from exporter_pipelines.orchestration.upkeep import late_data
 from exporter_pipelines.stores import LocalStore
+from exporter_pipelines.stores.objects import view
 from exporter_pipelines.stores.objects.store import ObjectStore
 from exporter_pipelines.stores.opening import open_store
+from exporter_pipelines.verification.days import verify_day
 from exporter_pipelines_tests.support.backends import Backend
 from exporter_pipelines_tests.support.dagster_history import materializations
 from exporter_pipelines_tests.support.datasets import dataset, export
@@ -101,7 +104,10 @@ def test_verify_finds_nothing_wrong_and_compares_with_the_database(
     assert (finding["kind"], finding["path"]) == ("source_changed", f"logs/data/date={DAY}")
 
 
-def test_verify_finds_what_was_changed_in_the_bucket(exported: ObjectStore) -> None:
+def test_verify_finds_what_was_changed_in_the_bucket(
+    exported: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(view, "_SETTLING_S", (0.0,))
     bucket, key = exported.bucket, data_key(exported)
     found = bucket.read(key)
     assert found
@@ -261,3 +267,25 @@ def test_the_commands_of_a_project_work_with_a_bucket(
     assert f"{s3.url} is readable and writable" in checked.stdout
     verified = project.exporter("verify")
     assert "0 findings in 0 days" in verified.stdout, verified.stdout
+
+
+def test_days_that_are_replaced_meanwhile_give_no_false_alarm(
+    exported: ObjectStore, backend: Backend
+) -> None:
+    stopped, seen = threading.Event(), []
+
+    def verify() -> None:
+        while not stopped.is_set():
+            seen.append(verify_day(exported, "logs", DAY)[0].findings)
+
+    thread = threading.Thread(target=verify)
+    thread.start()
+    try:
+        for number in range(8):
+            options = {"max_file_records": 7 if number % 2 else None}
+            export(backend.url, dataset(**options), DAY, exported)
+    finally:
+        stopped.set()
+        thread.join()
+    assert [found for found in seen if found] == []
+    assert len(seen) > 8

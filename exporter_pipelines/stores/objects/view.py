@@ -10,6 +10,7 @@ late copy of a replaced day is corrected by the one who made it, or else by the 
 
 from __future__ import annotations
 
+import datetime as dt
 import time
 
 from exporter_pipelines.contracts.manifest import MANIFEST_NAME
@@ -20,6 +21,8 @@ from exporter_pipelines.stores.objects.bucket import Bucket
 from exporter_pipelines.stores.objects.pointers import Pointer, read_pointer
 
 _TRIES = 8
+_SETTLING_S = (0.0, 0.5, 1.0, 2.0)
+_NEW_S = 300.0
 
 
 class View:
@@ -70,20 +73,27 @@ class View:
         """
         if not self.is_on:
             return None
-        prefix = keys.view(dataset, day)
-        view = {each.name: each.size for each in self._bucket.listed(prefix)}
-        same = view.pop(MANIFEST_NAME, None) is not None and view == dict(pointer.files)
-        if same:
-            copy = self._bucket.read(f"{prefix}/{MANIFEST_NAME}")
-            same = copy is not None and copy.content == pointer.manifest
-        if same or not self._is_published(dataset, day, pointer):
-            return None
+        # A run copies the day a moment after it was published.
+        for wait_s in _SETTLING_S if _is_new(pointer) else (0.0,):
+            time.sleep(wait_s)
+            if self._is_copy(dataset, day, pointer):
+                return None
+            if not self._is_published(dataset, day, pointer):
+                return None
         return Misplaced(
             "foreign",
-            prefix,
+            keys.view(dataset, day),
             "is not a copy of the published day; readers of its files may find an older export",
             "Run the day again, or wait for the next clean-up, which copies it.",
         )
+
+    def _is_copy(self, dataset: str, day: str, pointer: Pointer) -> bool:
+        prefix = keys.view(dataset, day)
+        view = {each.name: each.size for each in self._bucket.listed(prefix)}
+        if view.pop(MANIFEST_NAME, None) is None or view != dict(pointer.files):
+            return False
+        copy = self._bucket.read(f"{prefix}/{MANIFEST_NAME}")
+        return copy is not None and copy.content == pointer.manifest
 
     def _until_current(self, dataset: str, day: str, made: Pointer) -> None:
         """Read the pointer again, and repeat if another run has published in the meantime."""
@@ -127,3 +137,9 @@ class View:
     def _remove(self, dataset: str, day: str, names: list[str]) -> None:
         if names:
             self._bucket.remove([f"{keys.view(dataset, day)}/{name}" for name in names])
+
+
+def _is_new(pointer: Pointer) -> bool:
+    if pointer.modified is None:
+        return True
+    return (dt.datetime.now(dt.UTC) - pointer.modified).total_seconds() < _NEW_S
