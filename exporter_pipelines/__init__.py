@@ -24,6 +24,7 @@ The packages (`test_ladder` lists what each may import, and enforces it):
     orchestration                                Dagster: exports, upkeep, report, alerts
     components                                   Dagster: what a defs.yaml may ask for
     definitions                                  what Dagster loads
+    slice_reader                                 a process that reads slices of a day
     api                                          exports from Python, without Dagster
     service                                      REST API, exports page and Dagster UI, guarded
     client                                       requests to the service, from other machines

@@ -29,6 +29,7 @@ DEFAULT_START_DATE = "2026-11-01"
 DEFAULT_TIMEZONE = "UTC"
 DEFAULT_OUTPUT = "./exports"
 DEFAULT_MAX_DAYS = 366
+MOST_READERS = 256
 DEFAULT_PART_MIB = 16
 BUCKET_URLS = ("s3://", "gs://", "az://")
 """What EXPORTER_OUTPUT_URL begins with if the exports are in a bucket."""
@@ -163,6 +164,17 @@ def backfill_days_per_run() -> int | None:
             "Choose fewer days for each run, or increase EXPORTER_MAX_DAYS.",
         )
     return days
+
+
+def readers() -> int:
+    """`EXPORTER_READERS`: most processes that read the slices of a day at once."""
+    value = _value("EXPORTER_READERS") or "1"
+    number = int(value) if value.isascii() and value.isdigit() else 0
+    if not 1 <= number <= MOST_READERS:
+        raise ConfigurationError(
+            f"EXPORTER_READERS={value!r} is not a whole number from 1 to {MOST_READERS}."
+        )
+    return number
 
 
 def today() -> dt.date:

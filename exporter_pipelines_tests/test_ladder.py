@@ -116,6 +116,7 @@ LADDER = {
         "errors", "settings", "contracts", "stores", "engine", "databases", "defs_files",
         "output_folder",
     },
+    "slice_reader": {"process_memory", "errors", "contracts", "sources", "engine"},
     "__main__": {"process_memory", "hangups", "cli"},
     "supervised_processes": set(),
     "project_lock": {"errors", "settings"},

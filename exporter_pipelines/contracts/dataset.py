@@ -36,6 +36,7 @@ from exporter_pipelines.contracts.refinements import (
 from exporter_pipelines.contracts.reserved_names import check_column_names
 from exporter_pipelines.contracts.retention import RetentionConfig
 from exporter_pipelines.contracts.row_schema import RowSchema
+from exporter_pipelines.contracts.slices import check_slices
 from exporter_pipelines.contracts.source_config import SourceConfig
 from exporter_pipelines.contracts.strict import Strict
 from exporter_pipelines.errors import ConfigurationError, UnknownNameError
@@ -65,7 +66,7 @@ _NOT_IN_MANIFEST: dict[str, Any] = {
 }
 """Fields about earlier exports of a day. They say nothing about the published one."""
 
-_STATED_IF_USED = ("defaults", "nullable", "extra_columns", "unreadable_json", "privacy")
+_STATED_IF_USED = ("defaults", "nullable", "extra_columns", "unreadable_json", "privacy", "slices")
 """Fields that are not written while they change nothing: the head of JSON files stays as it was."""
 
 # Becomes an asset key and a folder name, so it must not lead out of the output folder.
@@ -144,6 +145,13 @@ class DatasetConfig(Strict):
         ge=1,
         description="Maximum rows in a data file; a day with more rows has several files. Null: "
         "one file per day.",
+    )
+    slices: int = Field(
+        1,
+        ge=1,
+        le=1_000,
+        description="Parts of equal length in which a day is read from one snapshot, by up to "
+        "EXPORTER_READERS processes at once. PostgreSQL only. The bytes of the files depend on it.",
     )
     max_rejected_pct: float = Field(
         1.0,
@@ -296,6 +304,7 @@ class Dataset:
                     "Only time columns have an encoding.",
                 )
         check_select(self.config, self.schema)
+        check_slices(self.config)
         check_privacy(self.config, self.schema)
         check_column_names(self.exported(self.schema).names, self.schema.model)
         check_thresholds(self.config.thresholds, self.schema, self.config.rules)

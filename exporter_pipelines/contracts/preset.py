@@ -19,7 +19,7 @@ OVERRIDES = (
     "description", "transforms", "filters", "validation", "thresholds", "defaults", "nullable",
     "extra_columns", "unreadable_json", "privacy", "select", "format", "compression",
     "max_file_records", "max_rejected_pct", "max_rejected_rows", "max_value_bytes", "schedule",
-    "late_data", "retention",
+    "late_data", "retention", "slices",
 )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import pyarrow as pa
 
@@ -25,6 +25,7 @@ __all__ = [
     "DaySnapshot",
     "NotComparedError",
     "Session",
+    "SharedSnapshot",
     "Source",
     "SourceIdentity",
     "SourceInfo",
@@ -41,6 +42,23 @@ class NotComparedError(Exception):
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
+
+
+@dataclass(frozen=True)
+class SharedSnapshot:
+    """What another process needs to read the same snapshot.
+
+    Attributes:
+        url: Of the database; a secret.
+        variable: The environment variable with this URL, for messages.
+        driver: Path of the driver; None for that of the Python package.
+        name: Of the snapshot in the database.
+    """
+
+    url: str = field(repr=False)
+    variable: str
+    driver: str | None
+    name: str
 
 
 @dataclass(frozen=True)
@@ -118,15 +136,32 @@ class DaySnapshot(Protocol):
         """
         ...
 
-    def batches(self, max_rows: int) -> Iterator[pa.RecordBatch]:
+    def batches(self, max_rows: int, part: DayWindow | None = None) -> Iterator[pa.RecordBatch]:
         """The rows in a total order, in the columns of `schema.arrow` plus `NOTES_COLUMN`.
 
         Args:
             max_rows: Maximum rows in a batch. A batch may be smaller, but is never empty.
+            part: A part of the day; None for all of it.
 
         Raises:
             SourceLostError: the database stopped in the middle.
         """
+        ...
+
+    def share(self) -> SharedSnapshot:
+        """Let other processes read the snapshot until it is closed.
+
+        Raises:
+            SourceLostError: the database stopped, or refused.
+        """
+        ...
+
+    def mark(self) -> Any:
+        """What `info` needs to know of the rows read so far, to be passed to `were_read`."""
+        ...
+
+    def were_read(self, marks: Sequence[Any]) -> None:
+        """Say that all rows of the day were read, with these marks, in parts or by others."""
         ...
 
     def rows_outside(self, days: ExportableDays, *, timeout_s: float) -> OutsideRows:
@@ -162,7 +197,12 @@ class Session(Protocol):
     """
 
     def day(
-        self, dataset: Dataset, window: DayWindow, *, timeout_s: float | None = None
+        self,
+        dataset: Dataset,
+        window: DayWindow,
+        *,
+        timeout_s: float | None = None,
+        shared: SharedSnapshot | None = None,
     ) -> DaySnapshot:
         """One day of a dataset as it is stored now; the caller closes it before the next.
 
@@ -171,6 +211,8 @@ class Session(Protocol):
             window: The day; the doctor reads several at once.
             timeout_s: Limit of everything until the snapshot is closed. Afterwards it raises some
                 ExporterError. None for no limit.
+            shared: The snapshot of another process, to read parts of the day. The day is not
+                counted again.
 
         Raises:
             ConfigurationError: the URL is malformed, or the table does not fit the dataset.

@@ -49,10 +49,16 @@ class DataFiles:
     """
 
     def __init__(
-        self, staging: Staging, dataset: Dataset, window: DayWindow, schema: RowSchema
+        self,
+        staging: Staging,
+        dataset: Dataset,
+        window: DayWindow,
+        schema: RowSchema,
+        *,
+        is_slice: bool = False,
     ) -> None:
         self._staging, self._dataset, self._window = staging, dataset, window
-        self._schema = schema
+        self._schema, self._is_slice = schema, is_slice
         self.changed: Counter[str] = Counter()
         self.nulls: Counter[str] = Counter()
         self._parts: list[_Part] = []
@@ -132,7 +138,8 @@ class DataFiles:
 
     def _new_format(self) -> Format:
         config = self._dataset.config
-        return format_named(config.format)(self._schema, config.compression, self._header())
+        format_ = format_named(config.format)(self._schema, config.compression, self._header())
+        return format_.continued() if self._is_slice else format_
 
     def _header(self) -> dict[str, Any]:
         window = self._window

@@ -25,6 +25,7 @@ from exporter_pipelines.contracts.source import DaySnapshot
 from exporter_pipelines.contracts.staged_day import StagedDay, Staging
 from exporter_pipelines.engine.erased_subjects import ErasedSubjects
 from exporter_pipelines.engine.stage import DEFAULT_BATCH_ROWS, Progress, stage_day
+from exporter_pipelines.engine.stage_in_slices import stage_in_slices
 from exporter_pipelines.errors import ExporterError
 
 T = TypeVar("T")
@@ -88,7 +89,8 @@ def stage_with_retries(
             staging = stack.enter_context(begin())
             with open_snapshot() as snapshot:
                 before_rows(snapshot)
-                day = stage_day(
+                stage = stage_in_slices if dataset.config.slices > 1 else stage_day
+                day = stage(
                     dataset, window, snapshot, staging,
                     run_id=run_id, batch_rows=batch_rows, progress=progress, erased=erased,
                 )  # fmt: skip

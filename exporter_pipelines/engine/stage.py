@@ -17,8 +17,9 @@ import pyarrow as pa
 
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.day_window import DayWindow
+from exporter_pipelines.contracts.manifest import DataFile
 from exporter_pipelines.contracts.source import DaySnapshot
-from exporter_pipelines.contracts.staged_day import StagedDay, Staging
+from exporter_pipelines.contracts.staged_day import FileFacts, StagedDay, Staging
 from exporter_pipelines.engine.account_for_rows import RowAccount
 from exporter_pipelines.engine.data_files import DataFiles
 from exporter_pipelines.engine.erased_rows import ErasedRows
@@ -64,70 +65,86 @@ def stage_day(
         ExporterError: the source was lost, the disk is full, or a rule crashed. Files written so
             far remain in the staging area for the caller to discard.
     """
-    stager = _Stager(dataset, window, snapshot, staging, run_id, erased)
-    return stager.run(batch_rows, progress)
+    stager = Stager(dataset, window, snapshot, run_id, erased)
+    stager.begin(staging)
+    stager.read(batch_rows, progress)
+    return stager.staged(staging, *stager.end())
 
 
-class _Stager:
-    """The state of one pass over one day."""
+class Stager:
+    """The state of one pass over one day, or over slices of it.
+
+    Args:
+        dataset, window, snapshot, run_id, erased: See `stage_day`.
+
+    Attributes:
+        tally: Of the rows read so far.
+    """
 
     def __init__(
         self,
         dataset: Dataset,
         window: DayWindow,
         snapshot: DaySnapshot,
-        staging: Staging,
         run_id: str,
-        erased: ErasedSubjects | None,
+        erased: ErasedSubjects | None = None,
     ) -> None:
-        self._dataset, self._window, self._snapshot = dataset, window, snapshot
-        self._staging, self._run_id = staging, run_id
+        self.dataset, self.window, self.snapshot = dataset, window, snapshot
+        self.run_id = run_id
         self._started_at, self._clock = dt.datetime.now(dt.UTC), time.monotonic()
         self._exported = dataset.exported(snapshot.schema)
         self._private = private_rows(dataset, snapshot.schema, window)
         self._erased_subjects = erased.ids if erased else frozenset[str]()
         self._erased = ErasedRows(erased, dataset, window) if erased else None
         self._account = RowAccount(dataset, snapshot.schema)
-        self._files = DataFiles(staging, dataset, window, self._exported)
-        self._tally = self._account.empty_tally(snapshot.row_count, snapshot.repeated_keys)
-        self._tally.unreadable_times = snapshot.unreadable_times
+        self.tally = self._account.empty_tally(snapshot.row_count, snapshot.repeated_keys)
+        self.tally.unreadable_times = snapshot.unreadable_times
+
+    def begin(self, staging: Staging, *, is_slice: bool = False) -> None:
+        """Begin the files of the day, or of a slice, in a staging area."""
+        dataset, window = self.dataset, self.window
+        self._files = DataFiles(staging, dataset, window, self._exported, is_slice=is_slice)
         self._quarantine = Quarantine(
             staging,
-            layout.quarantine_stem(dataset.name, window.day, run_id, staging.generation),
+            layout.quarantine_stem(dataset.name, window.day, self.run_id, staging.generation),
             dataset.config.compression,
-            self._private.quarantine_schema if self._private else snapshot.schema,
+            self._private.quarantine_schema if self._private else self.snapshot.schema,
         )
 
-    def run(self, batch_rows: int, progress: Progress) -> StagedDay:
-        read = partial(self._batches, batch_rows)
+    def read(self, batch_rows: int, progress: Progress, part: DayWindow | None = None) -> None:
+        """Read the rows of the day, or of a part of it, into the files that were begun."""
+        read = partial(self._batches, batch_rows, part)
         batches = self._private.rows(read) if self._private else read()
         with WriteBehind(self._files.write) as behind:
             write = self._put_without_erased(behind.put) if self._erased else behind.put
             put = self._private_put(write) if self._private else write
             # No variable here, which would keep a batch while this thread waits: 5 MiB.
             for _ in map(put, map(self._valid, batches)):
-                progress(self._tally.rows_read, self._tally.source_rows)
+                progress(self.tally.rows_read, self.tally.source_rows)
             for rows in self._private.rest() if self._private else ():
                 write(rows)
             behind.finish()
-        self._files.finish()
-        self._tally.changed.update(self._files.changed)
-        self._tally.nulls.update(self._files.nulls)
-        return self._staged()
 
-    def _batches(self, batch_rows: int) -> Iterator[pa.RecordBatch]:
-        return read_ahead(self._snapshot.batches(batch_rows), self._snapshot.stop)
+    def end(self) -> tuple[tuple[DataFile, ...], FileFacts | None]:
+        """End the files; returns the data files and that of the rejected rows."""
+        self._files.finish()
+        self.tally.changed.update(self._files.changed)
+        self.tally.nulls.update(self._files.nulls)
+        return self._files.entries(), self._quarantine.finish()
+
+    def _batches(self, batch_rows: int, part: DayWindow | None = None) -> Iterator[pa.RecordBatch]:
+        return read_ahead(self.snapshot.batches(batch_rows, part), self.snapshot.stop)
 
     def _valid(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """The valid rows of a batch, transformed; the others go to the quarantine."""
-        return self._account.valid(batch, self._window, self._tally, self._reject)
+        return self._account.valid(batch, self.window, self.tally, self._reject)
 
     def _private_put(self, put: Put) -> Put:
         """Like `put`, for rows that are masked first."""
 
         def masked(valid: pa.RecordBatch) -> None:
             if self._erased:
-                self._erased.look_at(valid, self._snapshot.schema)
+                self._erased.look_at(valid, self.snapshot.schema)
             for rows in self._private.mask(valid) if self._private else ():
                 put(rows)
 
@@ -138,46 +155,50 @@ class _Stager:
 
         def written(rows: pa.RecordBatch) -> None:
             if self._erased:
-                put(self._erased.exported(rows, self._exported, self._tally))
+                put(self._erased.exported(rows, self._exported, self.tally))
 
         return written
 
     def _reject(self, batch: pa.RecordBatch, rejections: list[Rejection]) -> int:
         if self._erased and rejections:
-            self._erased.look_at(batch, self._snapshot.schema)
+            self._erased.look_at(batch, self.snapshot.schema)
         if self._private and rejections:
             batch, rejections = self._private.rejected(batch, rejections)
         if not self._erased or not rejections:
             return self._quarantine.add(batch, rejections)
-        schema = self._private.quarantine_schema if self._private else self._snapshot.schema
-        erased, others = self._erased.rejected(batch, schema, rejections, self._tally)
+        schema = self._private.quarantine_schema if self._private else self.snapshot.schema
+        erased, others = self._erased.rejected(batch, schema, rejections, self.tally)
         # The caller adds all of them, and those that it tolerates.
-        self._tally.rows_rejected -= len(erased)
-        self._tally.rows_tolerated -= self._account.only_tolerated([
+        self.tally.rows_rejected -= len(erased)
+        self.tally.rows_tolerated -= self._account.only_tolerated([
             each for each in rejections if each.row in erased
         ])  # fmt: skip
         return self._quarantine.add(batch, others) + len(erased)
 
-    def _staged(self) -> StagedDay:
-        tally, private = self._tally, self._private
+    def staged(
+        self, staging: Staging, files: tuple[DataFile, ...], rejected: FileFacts | None
+    ) -> StagedDay:
+        """What is known about the day, after all its files were ended."""
+        tally, private = self.tally, self._private
+        written = DataFiles(staging, self.dataset, self.window, self._exported)
         applied = self._account.transformations
         return StagedDay(
-            dataset=self._dataset,
-            window=self._window,
+            dataset=self.dataset,
+            window=self.window,
             schema=self._exported,
-            run_id=self._run_id,
+            run_id=self.run_id,
             started_at=self._started_at,
             duration_s=round(time.monotonic() - self._clock, 6),
             tally=tally,
-            files=self._files.entries(),
-            quarantine=self._quarantine.finish(),
+            files=files,
+            quarantine=rejected,
             transformations=(
                 *(private.transformations(applied) if private else applied),
-                *self._files.transformations,
+                *written.transformations,
             ),
-            source=self._snapshot.info,
-            identity=self._snapshot.identity,
-            staging=self._staging,
+            source=self.snapshot.info,
+            identity=self.snapshot.identity,
+            staging=staging,
             privacy=private.stated() if private else None,
             masked=private.masked_values() if private else None,
             erasures=self._erased.stated(tally) if self._erased else (),

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, BinaryIO, ClassVar
+from typing import Any, BinaryIO, ClassVar, Self
 
 import pyarrow as pa
 
@@ -49,6 +49,8 @@ class Format(ABC):
         packs_itself: Whether the format compresses its own content. The file is then not compressed
             again, and its name has no suffix for the compression.
         holds_json: Whether JSON columns are stored as JSON; otherwise as text.
+        joins: Whether files of slices of a day, one after another, are one file. Then `head` begins
+            it, and the others are written by formats that are `continued`.
         croissant: Media type of a file in `croissant.json`; empty if its readers know none.
     """
 
@@ -56,6 +58,7 @@ class Format(ABC):
     suffix: ClassVar[str]
     packs_itself: ClassVar[bool] = False
     holds_json: ClassVar[bool] = False
+    joins: ClassVar[bool] = False
     croissant: ClassVar[str] = ""
 
     def __init__(
@@ -78,6 +81,14 @@ class Format(ABC):
 
     def _begin(self) -> None:  # noqa: B027 - most formats need nothing else
         """Initialize the state of a format."""
+
+    def head(self) -> bytes:
+        """The first bytes of a file that `joins`, before the first row."""
+        return b""
+
+    def continued(self) -> Self:
+        """This format without its head, for a file that continues another one."""
+        return self
 
     @classmethod
     def loading_code(cls, export: Export) -> dict[str, str]:  # noqa: ARG003 - formats may give none

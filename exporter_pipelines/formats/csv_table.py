@@ -11,7 +11,7 @@ import io
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import BinaryIO, ClassVar
+from typing import BinaryIO, ClassVar, Self
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -83,6 +83,7 @@ class CsvFormat(Format):
     name: ClassVar[str] = "csv"
     suffix: ClassVar[str] = ".csv"
     croissant: ClassVar[str] = "text/csv"
+    joins: ClassVar[bool] = True
 
     @classmethod
     def loading_code(cls, export: Export) -> dict[str, str]:
@@ -103,6 +104,17 @@ class CsvFormat(Format):
 
     def _begin(self) -> None:
         self._started = False
+
+    def head(self) -> bytes:
+        """See `formats.contract.Format`: the line with the names."""
+        names = list(self._schema.names)
+        none = pa.RecordBatch.from_arrays([pa.array([], pa.string()) for _ in names], names)
+        return CsvFormat(self._schema)._text(none)
+
+    def continued(self) -> Self:
+        """See `formats.contract.Format`."""
+        self._started = True
+        return self
 
     @property
     def transformations(self) -> tuple[Transformation, ...]:

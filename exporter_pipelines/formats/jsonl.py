@@ -82,6 +82,7 @@ class JsonlFormat(Format):
     name: ClassVar[str] = "jsonl"
     suffix: ClassVar[str] = ".jsonl"
     croissant: ClassVar[str] = "application/jsonlines"
+    joins: ClassVar[bool] = True
     holds_json: ClassVar[bool] = True
 
     @classmethod

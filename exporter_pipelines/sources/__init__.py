@@ -14,7 +14,7 @@ import pyarrow as pa
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.day_window import DayWindow
 from exporter_pipelines.contracts.inspection import Inspection
-from exporter_pipelines.contracts.source import DaySnapshot, Session, Source
+from exporter_pipelines.contracts.source import DaySnapshot, Session, SharedSnapshot, Source
 from exporter_pipelines.errors import ConfigurationError
 from exporter_pipelines.sources import postgres, sqlite
 
@@ -53,10 +53,16 @@ class Databases:
         self._sessions: dict[str, Session] = {}
 
     def day(
-        self, dataset: Dataset, window: DayWindow, *, timeout_s: float | None = None
+        self,
+        dataset: Dataset,
+        window: DayWindow,
+        *,
+        timeout_s: float | None = None,
+        shared: SharedSnapshot | None = None,
     ) -> DaySnapshot:
         """See `contracts.source.Session.day`."""
-        return self._session(dataset).day(dataset, window, timeout_s=timeout_s)
+        session = self._session(dataset)
+        return session.day(dataset, window, timeout_s=timeout_s, shared=shared)
 
     def times_of(self, dataset: Dataset, keys: pa.Array, *, timeout_s: float) -> pa.Table:
         """See `contracts.source.Session.times_of`."""

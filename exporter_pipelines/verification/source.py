@@ -194,7 +194,7 @@ def _staged(
     with_rejected: bool,
 ) -> _Side | None:
     """The day as an export would write it now; None after a finding that its columns differ."""
-    form: dict[str, Any] = {"max_file_records": None}
+    form: dict[str, Any] = {"max_file_records": None, "slices": 1}
     if manifest.files:
         form |= {n: getattr(manifest.files[0], n) for n in ("format", "compression")}
     dataset = replace(dataset, config=dataset.config.model_copy(update=form))

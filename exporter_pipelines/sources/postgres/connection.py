@@ -81,6 +81,7 @@ class PostgresConnection:
         row_security: `off` refuses tables whose policies filter rows for this role; `on` reads the
             rows that they leave. A `row_security` in the `options` of the URL takes precedence.
         driver: Path of the ADBC driver; None for that of the Python package.
+        snapshot: Name of an exported snapshot to read; None for a new one.
 
     Attributes:
         driver: The driver in use.
@@ -101,6 +102,7 @@ class PostgresConnection:
         *,
         row_security: Literal["on", "off"] = "off",
         driver: str | None = None,
+        snapshot: str | None = None,
     ) -> None:
         self._variable, self.limits = variable, limits
         self.driver = driver_at(driver)
@@ -121,7 +123,7 @@ class PostgresConnection:
             if not self._knows_types():
                 self._connect_without_quotes(parameters)
             self.server = self._server()
-            self.begin()
+            self.begin(snapshot)
         except BaseException:  # raised again; no one else can close the connection
             self.close()
             raise
@@ -176,9 +178,12 @@ class PostgresConnection:
         """Shorter than the time limit, so that waiting for a lock is not reported as a stall."""
         return min(LOCK_TIMEOUT_S, 0.8 * self.limits.stall_timeout_s)
 
-    def begin(self) -> None:
+    def begin(self, snapshot: str | None = None) -> None:
         """Begin the transaction; after a ROLLBACK, begin another with a new snapshot."""
         self.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        if snapshot is not None:  # must come first: any query would take another snapshot
+            statement = sql.SQL("SET TRANSACTION SNAPSHOT {}").format(sql.Literal(snapshot))
+            self.execute(statement.as_string(None))
         lock_timeout_ms = max(1, round(1000 * self.lock_timeout_s))
         rows = self.rows(
             SETTINGS.format(lock_timeout_ms=lock_timeout_ms, row_security=self._row_security)

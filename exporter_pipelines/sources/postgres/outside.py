@@ -155,13 +155,18 @@ class PostgresOutside:
             self._connection.execute(f"SET LOCAL statement_timeout = {milliseconds}")
             row: dict[str, int] = self._connection.rows(statement.as_string(None), is_slow=True)[0]
         except ExporterError as error:
-            self._connection.execute("ROLLBACK TO outside")
+            self._roll_back()
             if getattr(error, "sqlstate", "") == _CANCELLED:
                 raise _TooLongError from None
             raise
         # Also when it succeeded, because this restores the setting.
-        self._connection.execute("ROLLBACK TO outside")
+        self._roll_back()
         return row
+
+    def _roll_back(self) -> None:
+        self._connection.execute("ROLLBACK TO outside")
+        # Within a savepoint, a snapshot cannot be shared.
+        self._connection.execute("RELEASE outside")
 
 
 class _TooLongError(Exception):

@@ -15,11 +15,21 @@ import pyarrow as pa
 
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.day_window import DayWindow
-from exporter_pipelines.errors import ExporterError, SourceStalledError, SourceUnavailableError
+from exporter_pipelines.contracts.source import SharedSnapshot
+from exporter_pipelines.errors import (
+    ExporterError,
+    SourceLostError,
+    SourceStalledError,
+    SourceUnavailableError,
+)
 from exporter_pipelines.sources.comparing import DayBorders, TimeLimit
 from exporter_pipelines.sources.postgres.comparison import PostgresComparison
 from exporter_pipelines.sources.postgres.connection import Limits, PostgresConnection
+from exporter_pipelines.sources.postgres.errors import PostgresStatementError
 from exporter_pipelines.sources.postgres.snapshot import PostgresDaySnapshot
+
+_NO_SNAPSHOT = ("22023", "42704")
+"""SQLSTATEs of a snapshot that does not exist, until PostgreSQL 17 and since."""
 
 T = TypeVar("T")
 
@@ -36,7 +46,12 @@ class PostgresSession:
         self._idle: PostgresConnection | None = None
 
     def day(
-        self, dataset: Dataset, window: DayWindow, *, timeout_s: float | None = None
+        self,
+        dataset: Dataset,
+        window: DayWindow,
+        *,
+        timeout_s: float | None = None,
+        shared: SharedSnapshot | None = None,
     ) -> PostgresDaySnapshot:
         """See `contracts.source.Session.day`."""
         source = dataset.config.source
@@ -50,8 +65,17 @@ class PostgresSession:
                 connection.execute(
                     f"SET LOCAL statement_timeout = {max(1, round(1000 * timeout_s))}"
                 )
-            return PostgresDaySnapshot(connection, dataset, window, self._keep)
+            return PostgresDaySnapshot(
+                connection,
+                dataset,
+                window,
+                self._keep,
+                SharedSnapshot(self._url, self._variable, self._driver, ""),
+                is_counted=shared is None,
+            )
 
+        if shared is not None:
+            return begin(self._sharing(shared, limits))
         return self._begin(limits, begin)
 
     def times_of(self, dataset: Dataset, keys: pa.Array, *, timeout_s: float) -> pa.Table:
@@ -122,6 +146,22 @@ class PostgresSession:
         except BaseException:  # as above
             connection.close()
             raise
+
+    def _sharing(self, shared: SharedSnapshot, limits: Limits) -> PostgresConnection:
+        """A new connection that reads the snapshot of another process."""
+        try:
+            return PostgresConnection(
+                self._url, self._variable, limits, driver=self._driver, snapshot=shared.name
+            )
+        except PostgresStatementError as error:
+            if error.sqlstate not in _NO_SNAPSHOT:
+                raise
+            raise SourceLostError(
+                "A reader of a slice does not find the snapshot of its day on the server.",
+                "The readers of a day need the same server: give them the address of one server, "
+                "not of a pool of several, or remove `slices`.",
+                retryable=True,
+            ) from None
 
     def _keep(self, connection: PostgresConnection) -> None:
         """Keep a connection without a running statement for the next day; ends its transaction."""

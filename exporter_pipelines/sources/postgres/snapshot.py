@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
@@ -14,7 +16,12 @@ from psycopg import sql
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.day_window import DayWindow
 from exporter_pipelines.contracts.outside_days import ExportableDays, OutsideRows
-from exporter_pipelines.contracts.source import NOTES_COLUMN, SourceIdentity, SourceInfo
+from exporter_pipelines.contracts.source import (
+    NOTES_COLUMN,
+    SharedSnapshot,
+    SourceIdentity,
+    SourceInfo,
+)
 from exporter_pipelines.errors import ConfigurationError, SourceLostError
 from exporter_pipelines.sources.postgres.connection import PostgresConnection
 from exporter_pipelines.sources.postgres.errors import PostgresStatementError, PostgresStoppedError
@@ -47,6 +54,8 @@ class PostgresDaySnapshot:
         connection: In a new transaction. If this constructor raises, the caller closes it.
         dataset, window: What to read.
         keep: Receives the connection after a day without an error; otherwise it is closed.
+        access: How another process can connect; without the name of the snapshot.
+        is_counted: Whether to count the day; another process has done it for a shared snapshot.
     """
 
     def __init__(
@@ -55,8 +64,11 @@ class PostgresDaySnapshot:
         dataset: Dataset,
         window: DayWindow,
         keep: Callable[[PostgresConnection], object],
+        access: SharedSnapshot,
+        *,
+        is_counted: bool = True,
     ) -> None:
-        self._connection, self._keep = connection, keep
+        self._connection, self._keep, self._access = connection, keep, access
         self._is_streaming = self._read_whole = False
         self._largest_key: int | None = None
         # Everything that the engine needs before the rows.
@@ -65,25 +77,24 @@ class PostgresDaySnapshot:
         projections, self._types = table.projections(), table.types
         self._columns = table.columns
         self.schema = dataset.schema.bound({p.column.name: p.column for p in projections if p})
-        self._query = PostgresDayQuery(
+        guarded = without_proven_guards(
+            projections, dataset, table.types, texts_are_small=table.texts_are_small()
+        )
+        self._query_of = partial(
+            PostgresDayQuery,
             dataset,
-            window,
-            table.types,
-            without_proven_guards(
-                projections, dataset, table.types, texts_are_small=table.texts_are_small()
-            ),
-            table.key_is_unique(),
+            types=table.types,
+            projections=guarded,
+            key_is_unique=table.key_is_unique(),
             key_has_no_order=table.key_has_no_order,
             time_sorts_by_digits=table.time_sorts_by_digits(),
         )
+        self._query = self._query_of(window=window)
         table.check_sql_rules(self._query)
-        counts = self._counts()
-        self.row_count, self.repeated_keys = counts["rows"], counts["repeated"]
-        self._fingerprint: str | None = counts.get("fingerprint")
-        nearly = self._query.nearly_of_the_day()
-        self.unreadable_times = (
-            connection.rows(nearly, is_slow=True)[0]["rows"] if nearly is not None else 0
-        )
+        self.row_count = self.repeated_keys = self.unreadable_times = 0
+        self._fingerprint: str | None = None
+        if is_counted:
+            self._count()
         if rewritten := connection.rows(REWRITTEN):
             raise SourceLostError(
                 f"{rewritten[0]['name']} was rewritten (by ALTER TABLE, TRUNCATE or similar) when "
@@ -120,16 +131,31 @@ class PostgresDaySnapshot:
         else:
             self._connection.close()
 
-    def batches(self, max_rows: int) -> Iterator[pa.RecordBatch]:
+    def batches(self, max_rows: int, part: DayWindow | None = None) -> Iterator[pa.RecordBatch]:
         """See `contracts.source.DaySnapshot.batches`."""
         self._is_streaming = True
         names = [*self.schema.names, NOTES_COLUMN]
-        for unnamed in self._connection.stream(self._query.rows()):
+        query = self._query_of(window=part) if part else self._query
+        for unnamed in self._connection.stream(query.rows()):
             batch = unnamed.rename_columns(names)
             self._track_largest_key(batch)
             for offset in range(0, batch.num_rows, max_rows):
                 yield self._delivered(batch.slice(offset, max_rows))
-        self._is_streaming, self._read_whole = False, True
+        self._is_streaming, self._read_whole = False, part is None
+
+    def share(self) -> SharedSnapshot:
+        """See `contracts.source.DaySnapshot.share`."""
+        name = self._connection.rows("SELECT pg_export_snapshot() AS name")[0]["name"]
+        return replace(self._access, name=name)
+
+    def mark(self) -> int | None:
+        """See `contracts.source.DaySnapshot.mark`: the largest key."""
+        return self._largest_key
+
+    def were_read(self, marks: Sequence[int | None]) -> None:
+        """See `contracts.source.DaySnapshot.were_read`."""
+        self._largest_key = max((key for key in marks if key is not None), default=None)
+        self._read_whole = self._fingerprint_follows_from_rows()
 
     def rows_outside(self, days: ExportableDays, *, timeout_s: float) -> OutsideRows:
         """See `contracts.source.DaySnapshot.rows_outside`."""
@@ -174,6 +200,13 @@ class PostgresDaySnapshot:
             found = self._connection.rows(self._query.fingerprint(), is_slow=True)
             return str(found[0]["fingerprint"])
         return fingerprint_of(self.row_count, self._largest_key)
+
+    def _count(self) -> None:
+        counts = self._counts()
+        self.row_count, self.repeated_keys = counts["rows"], counts["repeated"]
+        self._fingerprint = counts.get("fingerprint")
+        if nearly := self._query.nearly_of_the_day():
+            self.unreadable_times = self._connection.rows(nearly, is_slow=True)[0]["rows"]
 
     def _counts(self) -> dict[str, Any]:
         question = self._query.counts(with_fingerprint=not self._fingerprint_follows_from_rows())

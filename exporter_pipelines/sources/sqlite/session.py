@@ -11,6 +11,8 @@ import pyarrow as pa
 
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.day_window import DayWindow
+from exporter_pipelines.contracts.source import SharedSnapshot
+from exporter_pipelines.errors import ConfigurationError
 from exporter_pipelines.sources.comparing import DayBorders, TimeLimit
 from exporter_pipelines.sources.sqlite.comparison import SqliteComparison
 from exporter_pipelines.sources.sqlite.connection import SqliteConnection
@@ -24,9 +26,20 @@ class SqliteSession:
         self._url, self._variable = url, variable
 
     def day(
-        self, dataset: Dataset, window: DayWindow, *, timeout_s: float | None = None
+        self,
+        dataset: Dataset,
+        window: DayWindow,
+        *,
+        timeout_s: float | None = None,
+        shared: SharedSnapshot | None = None,  # noqa: ARG002 - refused before there is one
     ) -> SqliteDaySnapshot:
         """See `contracts.source.Session.day`."""
+        if dataset.config.slices > 1:
+            raise ConfigurationError(
+                f"{dataset.name} has `slices: {dataset.config.slices}`, but SQLite cannot share a "
+                "snapshot between readers.",
+                "Remove `slices`; it needs PostgreSQL.",
+            )
         ends = math.inf if timeout_s is None else time.monotonic() + timeout_s
         return SqliteDaySnapshot(self._url, self._variable, dataset, window, ends)
 

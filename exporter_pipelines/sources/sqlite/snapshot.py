@@ -12,7 +12,12 @@ import pyarrow as pa
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.day_window import DayWindow
 from exporter_pipelines.contracts.outside_days import ExportableDays, OutsideRows
-from exporter_pipelines.contracts.source import NOTES_COLUMN, SourceIdentity, SourceInfo
+from exporter_pipelines.contracts.source import (
+    NOTES_COLUMN,
+    SharedSnapshot,
+    SourceIdentity,
+    SourceInfo,
+)
 from exporter_pipelines.sources.sqlite.connection import Row, SqliteConnection
 from exporter_pipelines.sources.sqlite.notes import Notes
 from exporter_pipelines.sources.sqlite.outside import SqliteOutside
@@ -91,7 +96,11 @@ class SqliteDaySnapshot:
     def __exit__(self, *exc_info: object) -> None:
         self._connection.close()
 
-    def batches(self, max_rows: int) -> Iterator[pa.RecordBatch]:
+    def batches(
+        self,
+        max_rows: int,
+        part: DayWindow | None = None,  # noqa: ARG002 - datasets with parts are refused
+    ) -> Iterator[pa.RecordBatch]:
         """See `contracts.source.DaySnapshot.batches`."""
         rows: list[Row] = []
         size_bytes = 0
@@ -105,6 +114,16 @@ class SqliteDaySnapshot:
                 rows, size_bytes = [], 0
         if rows:
             yield self._delivered(rows)
+
+    def share(self) -> SharedSnapshot:
+        """See `contracts.source.DaySnapshot.share`; `SqliteSession.day` refuses before."""
+        raise NotImplementedError
+
+    def mark(self) -> None:
+        """See `contracts.source.DaySnapshot.mark`."""
+
+    def were_read(self, marks: Sequence[object]) -> None:
+        """See `contracts.source.DaySnapshot.were_read`."""
 
     def rows_outside(self, days: ExportableDays, *, timeout_s: float) -> OutsideRows:
         """See `contracts.source.DaySnapshot.rows_outside`."""
