@@ -16,12 +16,21 @@ import pytest
 from exporter_pipelines.contracts.day_window import DayWindow
 from exporter_pipelines.contracts.manifest import Manifest
 from exporter_pipelines.contracts.slices import slices_of
+from exporter_pipelines.engine.load import open_days
 from exporter_pipelines.engine.retries import Retries
 from exporter_pipelines.errors import ConfigurationError, SourceLostError
 from exporter_pipelines.stores import LocalStore
 from exporter_pipelines_tests.support.backends import Backend
+from exporter_pipelines_tests.support.card_readers import Job, run_jobs
 from exporter_pipelines_tests.support.databases import sqlite_database, with_shipped_tables
-from exporter_pipelines_tests.support.datasets import dataset, export, fingerprint_of, rejected, rows
+from exporter_pipelines_tests.support.datasets import (
+    dataset,
+    export,
+    fingerprint_of,
+    rejected,
+    rows,
+)
+from exporter_pipelines_tests.test_card import blocks
 
 DAY = "2026-11-01"
 
@@ -42,19 +51,32 @@ def uneven(backend: Backend) -> Backend:
         "jsonb_build_object('n', n) FROM generate_series(0, 799) n",
         [f"{DAY}T05:30:00Z"],
     )
-    backend.run("DELETE FROM logs WHERE timestamp >= %s", [f"{DAY}T20:00:00Z"])
+    hour = "extract(hour FROM timestamp AT TIME ZONE 'UTC')"
+    backend.run(f"DELETE FROM logs WHERE {hour} IN (10, 12, 14, 20, 22)")
     return backend
+
+
+def all_rows(store: LocalStore) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = open_days(store, "logs", [DAY]).read_all().to_pylist()
+    return found
 
 
 def hashes(manifest: Manifest) -> list[str]:
     return [file.sha256 for file in manifest.files]
 
 
-@pytest.mark.parametrize(
-    ("format_", "compression"),
-    [("jsonl", "gzip"), ("jsonl", "zstd"), ("csv", "gzip"), ("csv", "none"), ("parquet", "zstd"),
-     ("json", "gzip")],
-)  # fmt: skip
+COUNTS = {
+    ("jsonl", "gzip"): (1, 2, 4, 8),
+    ("jsonl", "zstd"): (1,),
+    ("csv", "gzip"): (1, 2),
+    ("csv", "none"): (1,),
+    ("parquet", "zstd"): (1, 2),
+    ("json", "gzip"): (1,),
+}
+"""Format and compression -> numbers of readers."""
+
+
+@pytest.mark.parametrize(("format_", "compression"), COUNTS)
 def test_the_number_of_readers_changes_no_byte(
     uneven: Backend, tmp_path: Path, readers: Callable[[int], None], format_: str, compression: str
 ) -> None:
@@ -62,7 +84,7 @@ def test_the_number_of_readers_changes_no_byte(
     whole_store = LocalStore(tmp_path / "whole")
     whole = export(uneven.url, dataset(**forms), DAY, whole_store)
     found = {}
-    for count in (1, 2) if format_ != "jsonl" else (1, 2, 4, 8):
+    for count in COUNTS[format_, compression]:
         readers(count)
         store = LocalStore(tmp_path / f"{count}")
         seen: list[tuple[int, int]] = []
@@ -70,7 +92,7 @@ def test_the_number_of_readers_changes_no_byte(
             uneven.url, dataset(slices=8, **forms), DAY, store,
             progress=lambda *read, seen=seen: seen.append(read),
         )  # fmt: skip
-        assert rows(store, manifest) == rows(whole_store, whole)
+        assert all_rows(store) == all_rows(whole_store)
         assert rejected(store, manifest) == rejected(whole_store, whole)
         assert manifest.counts == whole.counts
         assert manifest.data_quality_metrics == whole.data_quality_metrics
@@ -81,9 +103,23 @@ def test_the_number_of_readers_changes_no_byte(
     assert all(each == found[1] for each in found.values())
     assert len(whole.files) == 1
     joined = format_ in ("jsonl", "csv")
-    assert len(found[1]) == (2 if joined else 1 + 6)  # two of the eight slices are empty
+    assert len(found[1]) == (2 if joined else 1 + 5)  # three of eight slices are empty
     if compression == "none":
         assert found[1][:1] == hashes(whole)
+
+
+def test_every_reader_of_the_card_reads_all_slices(uneven: Backend, tmp_path: Path) -> None:
+    jobs, expected = [], 0
+    for format_, compression in (("jsonl", "gzip"), ("jsonl", "zstd"), ("csv", "gzip"),
+                                 ("csv", "zstd"), ("parquet", "zstd")):  # fmt: skip
+        store = LocalStore(tmp_path / f"{format_}-{compression}")
+        exported = dataset(slices=8, format=format_, compression=compression, max_rejected_pct=10)
+        expected = export(uneven.url, exported, DAY, store).record_count
+        card = (store.home("logs") / "README.md").read_text()
+        jobs += [Job(str(store.root), "logs", code) for code in blocks(card).values()]
+    found = run_jobs(jobs, tmp_path)
+    assert len(found) == 25
+    assert {(each.error, len(each.rows)) for each in found} == {("", expected)}
 
 
 def test_a_day_without_rows_has_no_file(
