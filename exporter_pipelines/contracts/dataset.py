@@ -304,7 +304,13 @@ class Dataset:
                     "Only time columns have an encoding.",
                 )
         check_select(self.config, self.schema)
-        check_slices(self.config)
+        check_slices(
+            self.name,
+            self.config.slices,
+            has_policy=self.config.privacy is not None,
+            has_file_limit=self.config.max_file_records is not None,
+            sql_rules=self.config.sql_rules,
+        )
         check_privacy(self.config, self.schema)
         check_column_names(self.exported(self.schema).names, self.schema.model)
         check_thresholds(self.config.thresholds, self.schema, self.config.rules)

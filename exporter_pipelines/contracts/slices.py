@@ -6,14 +6,11 @@ The bytes of the files depend on the number of slices, never on the number of re
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 from exporter_pipelines.contracts.day_window import DayWindow
 from exporter_pipelines.errors import ConfigurationError
-
-if TYPE_CHECKING:
-    from exporter_pipelines.contracts.dataset import DatasetConfig
 
 _WINDOW_FUNCTION = re.compile(r"\bover\b", re.IGNORECASE)
 
@@ -30,30 +27,43 @@ def slices_of(window: DayWindow, count: int) -> list[DayWindow]:
     return [DayWindow(window.day, start, end, window.timezone) for start, end in pairwise(borders)]
 
 
-def check_slices(config: DatasetConfig) -> None:
+def check_slices(
+    name: str,
+    count: int,
+    *,
+    has_policy: bool,
+    has_file_limit: bool,
+    sql_rules: Sequence[tuple[str, str]],
+) -> None:
     """Check that a dataset whose days are read in slices has no setting that needs whole days.
+
+    Args:
+        name: Of the dataset.
+        count: Its number of slices.
+        has_policy: Whether it has a privacy policy.
+        has_file_limit: Whether it has `max_file_records`.
+        sql_rules: See `DatasetConfig.sql_rules`.
 
     Raises:
         ConfigurationError: it has one; the message names it.
     """
-    if config.slices == 1:
+    if count == 1:
         return
-    if config.privacy is not None:
+    if has_policy:
         raise ConfigurationError(
-            f"{config.name} has `slices: {config.slices}` and a privacy policy, which needs all "
-            "names of a day before its first row.",
+            f"{name} has `slices: {count}` and a privacy policy, which needs all names of a day "
+            "before its first row.",
             "Remove `slices`, or export the days with a policy from a second dataset without it.",
         )
-    if config.max_file_records is not None:
+    if has_file_limit:
         raise ConfigurationError(
-            f"{config.name} has both `slices` and `max_file_records`, and both decide where a "
-            "file ends.",
+            f"{name} has both `slices` and `max_file_records`, and both decide where a file ends.",
             "Remove one of them.",
         )
-    windowed = [name for name, text in config.sql_rules if _WINDOW_FUNCTION.search(text)]
+    windowed = [rule for rule, text in sql_rules if _WINDOW_FUNCTION.search(text)]
     if windowed:
         raise ConfigurationError(
-            f"The SQL rule {windowed[0]!r} of {config.name} has a window function, which would see "
-            "one slice of the day instead of all its rows.",
+            f"The SQL rule {windowed[0]!r} of {name} has a window function, which would see one "
+            "slice of the day instead of all its rows.",
             "Remove `slices`, or write the rule without OVER.",
         )

@@ -1,7 +1,7 @@
 """Stages a day in slices: parts of its time, read by several processes from one snapshot.
 
-Processes and not threads, since Pandera and the encoding of JSON hold Python's lock for most of
-their time. With one reader, this process reads the slices one after another.
+Processes and not threads: Python's lock is held for two thirds of the CPU time of an export as JSON
+Lines. With one reader, this process reads the slices one after another.
 """
 
 from __future__ import annotations
