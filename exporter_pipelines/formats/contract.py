@@ -98,8 +98,8 @@ class Format(ABC):
         exported columns and no others.
 
         Args:
-            export: The files to load; at least one exists. The code runs in the output folder and
-                assigns the rows to `export.variable`.
+            export: The files to load; at least one exists. The code runs in the output folder, or
+                anywhere if the output is in a bucket, and assigns the rows to `export.variable`.
 
         Returns:
             Name of the reader -> code.
