@@ -5,17 +5,21 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from exporter_pipelines import extras
 from exporter_pipelines.contracts.manifest import Manifest
+from exporter_pipelines.engine import waiting_batches
 from exporter_pipelines.engine.load import open_day
 from exporter_pipelines.errors import ConfigurationError, DayHeldError
 from exporter_pipelines.extras import MissingExtraError
 from exporter_pipelines.formats import FORMATS
+from exporter_pipelines.sources.sqlite.snapshot import SqliteDaySnapshot
 from exporter_pipelines.stores import LocalStore
 from exporter_pipelines.verification.privacy import verify_privacy
 from exporter_pipelines.verification.report import VerifyReport
@@ -99,10 +103,33 @@ def test_postgresql_gives_the_same_pseudonyms(
 
 
 @pytest.mark.parametrize("batch_rows", [1, 3, 1000])
-def test_bytes_do_not_depend_on_batches(logs: str, store: LocalStore, batch_rows: int) -> None:
+def test_bytes_do_not_depend_on_batches(
+    logs: str, store: LocalStore, batch_rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first = export(logs, private(), DAY, store)
+    monkeypatch.setattr(waiting_batches, "ROWS_AT_ONCE", batch_rows)  # each batch is masked alone
     again = export(logs, private(), DAY, store, batch_rows=batch_rows)
     assert again.data_version == first.data_version
+
+
+def test_a_small_day_is_read_once_and_a_large_one_twice(
+    logs: str, store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads = []
+    batches = SqliteDaySnapshot.batches
+
+    def counted(self: SqliteDaySnapshot, max_rows: int) -> Iterator[pa.RecordBatch]:
+        reads.append(max_rows)
+        return batches(self, max_rows)
+
+    monkeypatch.setattr(SqliteDaySnapshot, "batches", counted)
+    small = export(logs, private(), DAY, store)
+    assert len(reads) == 1
+    monkeypatch.setattr(waiting_batches, "MOST_KEPT_BYTES", 500)  # some of the batches fit
+    large = export(logs, private(), DAY, store, batch_rows=2)
+    assert len(reads) == 3
+    assert large.data_version == small.data_version
+    assert large.counts == small.counts
 
 
 def test_a_raw_value_holds_the_day(logs: str, store: LocalStore) -> None:

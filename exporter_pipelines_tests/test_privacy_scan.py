@@ -30,7 +30,7 @@ PSEUDONYMS = Pseudonyms(POLICY, KEYS)
 NAMES = ["anna.k", "edge-07", "edge", "web server 9", "Jürgen", "o'brien", 'quo"ted', "back\\slash"]
 BY = {name: PSEUDONYMS.token("user", name.lower()) for name in NAMES}
 SCANNER, SLOW = Scanner(PSEUDONYMS, BY), SlowScan(PSEUDONYMS, BY)
-JSON_KEYS: Any = {"user": "user", "host": "host", "pass word": "redact"}
+JSON_KEYS: Any = {"user": "user", "host": "host", "pass word": "redact", "ip": "ip"}
 
 _PIECES = [
     "10.1.2.3", "10.1.2.3.4", "1.2.3.4", "v1.2.3.4", "255.255.255.255", "010.1.2.3", "999.1.1.1",
@@ -40,7 +40,9 @@ _PIECES = [
     "aa:bb:cc:dd:ee:ff", "AA-BB-CC-DD-EE-FF", "aabb.ccdd.eeff", "a@b.de", "x+y@exämple.org", "-",
     "password=geheim", "https://u:p@", "Bearer abcdefghijklmnopqrstu", "AKIAABCDEFGHIJKLMNOP", "\n",
     "eyJabcdefgh.ijklmnopqr.stu", "漢字", "é", "_", "x", "9", "abc", "\t", "'", '"', "\\", "{", ",",
-    *NAMES, "ANNA.K", "EDGE-07", "\x01", "\x02", "\x7f", "}",
+    *NAMES, "ANNA.K", "EDGE-07", "\x00", "\x01", "\x02", "\x7f", "}",
+    "10.1.2.3:8080", "10.1.2.3:99999", "[2001:db8::1]:443", "::ffff:a01:203", "2001:db8::1:25",
+    "aa:bb:cc:dd:ee:ff:00:11", "1:2:3:4:5:6:7:8", "1:2:3:4:5:6:7:8:9", "::ffff:999.1.1.1",
 ]  # fmt: skip
 PIECES = st.sampled_from(_PIECES)
 _HIDDEN = [
@@ -73,7 +75,7 @@ DOCUMENTS = st.recursive(
               st.booleans(), st.floats(allow_nan=False, allow_infinity=False)),
     lambda inner: st.one_of(
         st.lists(inner, max_size=3),
-        st.dictionaries(st.sampled_from(["user", "HOST", "pass word", "n", "a@b.de"]), inner,
+        st.dictionaries(st.sampled_from(["user", "HOST", "ip", "pass word", "n", "a@b.de"]), inner,
                         max_size=3),
     ),
     max_leaves=8,

@@ -7,11 +7,12 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 
-_ROWS_AT_ONCE = 40_000
-_BYTES_AT_ONCE = 16 * 1024 * 1024
+ROWS_AT_ONCE = 40_000
+BYTES_AT_ONCE = 16 * 1024 * 1024
 """Batches of SQLite are smaller. What is done once per distinct value costs less in large ones."""
 
 MOST_KEPT_BYTES = 64 * 1024 * 1024
+"""A day of some 200,000 rows of 300 bytes."""
 
 
 class JoinedBatches:
@@ -27,7 +28,7 @@ class JoinedBatches:
             self._waiting.append(batch)
             self._rows += len(batch)
             self._bytes += batch.nbytes
-        if self._rows >= _ROWS_AT_ONCE or self._bytes >= _BYTES_AT_ONCE:
+        if self._rows >= ROWS_AT_ONCE or self._bytes >= BYTES_AT_ONCE:
             yield from self.rest()
 
     def rest(self) -> Iterator[pa.RecordBatch]:
@@ -41,15 +42,14 @@ class JoinedBatches:
 class KeptBatches:
     """Keeps the batches of a day, unless they need too much memory; then it keeps none."""
 
-    def __init__(self, most_bytes: int = MOST_KEPT_BYTES) -> None:
-        self._most_bytes = most_bytes
+    def __init__(self) -> None:
         self._kept: deque[pa.RecordBatch] = deque()
         self._bytes = 0
 
     @property
     def has_all(self) -> bool:
         """Whether no batch was left out."""
-        return self._bytes <= self._most_bytes
+        return self._bytes <= MOST_KEPT_BYTES
 
     def add(self, batch: pa.RecordBatch) -> None:
         """Keep a batch."""

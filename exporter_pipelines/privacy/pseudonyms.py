@@ -33,7 +33,7 @@ _TOKEN_DIGITS = 20
 """80 bits: that two of ten million values have the same token is one in 24 billion."""
 
 MOST_REMEMBERED = 100_000
-"""Distinct values of a kind that are remembered, some 80 MB at most; then they are found again."""
+"""Distinct values of a kind that are remembered, some 20 MB; then they are computed again."""
 
 _MASK = re.compile(r"^(?P<address>[^/%]+)(?P<rest>(?:%[\w.-]+)?(?:/\d{1,3})?)$")
 _MAY_BE_AN_ADDRESS = r"^[0-9a-f]*[.:][0-9a-f.:]*(?:[/%].*)?$"
@@ -96,6 +96,8 @@ class Pseudonyms:
 
     def prepare(self, addresses: Iterable[Address]) -> None:
         """Compute the pseudonyms of many addresses at once; `address` then finds them."""
+        if len(self._addresses) > MOST_REMEMBERED:
+            self._addresses.clear()
         new = [a for a in dict.fromkeys(addresses) if a not in self._addresses]
         readable = [a for a in new if is_nobodys(a)]
         self._addresses.update((a, printed(a)) for a in readable)

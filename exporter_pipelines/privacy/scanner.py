@@ -167,16 +167,12 @@ class Scanner:
 
     def _mask_into(self, counts: Counts) -> Mask:
         def mask(action: KeyAction, value: str) -> str:
-            text = self.mask_value(action, value)
+            [text] = self._mask_values(action, [value])
             counts.replaced[action] += 1
             counts.wrote(strings([text]), np.ones(1, np.int64))
             return text
 
         return mask
-
-    def mask_value(self, action: KeyAction, value: str) -> str:
-        """A value under a key of a policy, replaced."""
-        return REDACTED if action == "redact" else self._pseudonyms.of(action, value)
 
     def _keyed(
         self, texts: pl.Series, sign: str, rules: KeyRules, counts: Counts
@@ -188,11 +184,7 @@ class Scanner:
         if len(rules.remembered) > MOST_REMEMBERED:
             rules.remembered.clear()
         matches = distinct.dictionary.to_pylist()
-        for match in matches:
-            if match not in rules.remembered:
-                action, value = rules.value(match)
-                text = self.mask_value(action, value)
-                rules.remembered[match] = action, text, rules.replaced(match, text)
+        self._remember(rules, [match for match in matches if match not in rules.remembered])
         known = [rules.remembered[match] for match in matches]
         numbers = np.bincount(distinct.indices.to_numpy(), minlength=len(matches))
         for (action, _, _), number in zip(known, numbers.tolist(), strict=True):
@@ -200,6 +192,22 @@ class Scanner:
         counts.wrote(strings([text for _, text, _ in known]), numbers)
         by = [written for _, _, written in known]
         return with_sign(texts, rules.pattern, sign), strings(by).take(distinct.indices)
+
+    def _remember(self, rules: KeyRules, matches: list[str]) -> None:
+        """Find out what is written instead of matches; values of one action at once."""
+        values_of: dict[KeyAction, dict[str, str]] = {}
+        for match in matches:
+            action, value = rules.value(match)
+            values_of.setdefault(action, {})[match] = value
+        for action, values in values_of.items():
+            texts = self._mask_values(action, list(values.values()))
+            for match, text in zip(values, texts, strict=True):
+                rules.remembered[match] = action, text, rules.replaced(match, text)
+
+    def _mask_values(self, action: KeyAction, values: list[str]) -> list[str]:
+        if action == "redact":
+            return [REDACTED] * len(values)
+        return self._pseudonyms.of_many(action, values)
 
     def _known(self, texts: pa.Array, counts: Counts, *, in_json: bool) -> Parts:
         names = self._names[in_json]

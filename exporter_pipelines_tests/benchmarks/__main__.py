@@ -62,6 +62,7 @@ def main() -> None:
     sets.add_argument("--rows", type=int, nargs="+", default=training.ROWS)
     private = what.add_parser("privacy", help="what a privacy policy costs")
     private.add_argument("--rows", type=int, default=200_000)
+    private.add_argument("--rounds", type=int, default=3)
     given = parser.parse_args()
     build = given.build.absolute()
     if given.what == "compare":
@@ -75,7 +76,7 @@ def main() -> None:
     elif given.what == "concurrent":
         backfill.concurrent(given.days)
     elif given.what == "privacy":
-        privacy.run(given.rows)
+        privacy.run(given.rows, given.rounds)
     elif given.what == "plan":
         filled = data.filled(server.start(build / "bench" / "postgres"), given.rows, given.days)
         found = plans(filled.url, dataset(), filled.day_names[len(filled.day_names) // 2])

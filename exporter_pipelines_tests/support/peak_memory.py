@@ -2,7 +2,7 @@
 
     python -m exporter_pipelines_tests.support.peak_memory WHAT URL OUTPUT DAY
 
-WHAT is export, parquet, slow, load or monster.
+WHAT is export, parquet, private, slow, load or monster.
 
 Prints the rows (of a monster, those exported and those rejected) and the largest resident set of
 the process in MiB.
@@ -15,13 +15,16 @@ from exporter_pipelines.process_memory import limit_malloc_arenas
 if __name__ == "__main__":
     limit_malloc_arenas()  # as the code location does; before the imports below, which import Arrow
 
+import os
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from exporter_pipelines.engine.load import open_day
 from exporter_pipelines.stores import LocalStore
 from exporter_pipelines_tests.support.datasets import dataset, export
+from exporter_pipelines_tests.support.private_days import KEY, KEY_NAME, POLICY
 
 
 def main(action: str, url: str, output: str, day: str) -> None:
@@ -34,7 +37,12 @@ def main(action: str, url: str, output: str, day: str) -> None:
         sys.stdout.write(f"{counts.exported} ")
         rows = counts.rejected
     else:
-        packed = {"format": "parquet", "compression": "zstd"} if action == "parquet" else {}
+        packed: dict[str, Any] = {}
+        if action == "parquet":
+            packed = {"format": "parquet", "compression": "zstd"}
+        if action == "private":
+            os.environ[KEY_NAME] = KEY
+            packed = {"privacy": POLICY}
         logs = dataset(max_rejected_pct=5, **packed)
         pause_s = 0.1 if action == "slow" else 0
         report = lambda _read, _total: time.sleep(pause_s)  # noqa: E731
