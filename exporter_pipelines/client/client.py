@@ -14,10 +14,9 @@ import httpx
 
 from exporter_pipelines.client.connection import Connection
 from exporter_pipelines.client.downloads import DownloadedDay, download_days
-from exporter_pipelines.client.remote_build import RemoteBuild
 from exporter_pipelines.client.remote_export import RemoteExport
 from exporter_pipelines.client.row_stream import open_stream
-from exporter_pipelines.client.training_sets import DownloadedTrainingSet, download_training_set
+from exporter_pipelines.client.training_set_methods import TrainingSetMethods
 from exporter_pipelines.contracts.manifest import Manifest
 from exporter_pipelines.service.models import (
     Dataset,
@@ -33,16 +32,13 @@ from exporter_pipelines.service.models import (
     Only,
     Preview,
     Source,
-    TrainingSet,
-    TrainingSetBuild,
-    TrainingSets,
 )
 
 Day = str | dt.date
 """`YYYY-MM-DD` or a date."""
 
 
-class Client:
+class Client(TrainingSetMethods):
     """A service, at one address, with one token. Use it in a `with` statement, or call `close`.
 
     Args:
@@ -274,60 +270,6 @@ class Client:
         path = f"/datasets/{quote(dataset, safe='')}/rows"
         with self._connection.stream(path, params=params) as response:
             yield open_stream(response)
-
-    def training_sets(self) -> list[TrainingSet]:
-        """All training sets with their newest version."""
-        return self._connection.get("/training-sets", TrainingSets).items
-
-    def training_set(self, name: str) -> TrainingSet:
-        """One training set with its newest version.
-
-        Raises:
-            UnknownResourceError: there is none of this name.
-        """
-        return self._connection.get(f"/training-sets/{quote(name, safe='')}", TrainingSet)
-
-    def build_training_set(self, name: str, *, idempotency_key: str | None = None) -> RemoteBuild:
-        """Start a build from the days that are published now, and return at once.
-
-        Args:
-            name: Of the training set.
-            idempotency_key: As for `export`.
-
-        Raises:
-            UnknownResourceError: there is no such training set, or none of its days is published.
-            StateConflictError: it cannot be built from the published days.
-        """
-        started = self._connection.post(
-            f"/training-sets/{quote(name, safe='')}/builds",
-            TrainingSetBuild,
-            headers={"Idempotency-Key": idempotency_key or uuid.uuid4().hex},
-            repeatable=True,
-        )
-        return RemoteBuild(self._connection, name, started.id, started)
-
-    def download_training_set(
-        self,
-        name: str,
-        folder: str | Path,
-        *,
-        on_progress: Callable[[int], None] | None = None,
-    ) -> DownloadedTrainingSet:
-        """Download the newest version into `folder/training_sets/NAME/v-VERSION/`.
-
-        Each file appears under its name when it is complete and has the SHA-256 of the manifest;
-        the link `latest` is changed when all are there. An interrupted download is resumed.
-
-        Args:
-            name: Of the training set.
-            folder: Where to; it is created.
-            on_progress: Called with the number of bytes, for each part that has arrived.
-
-        Raises:
-            UnknownResourceError: there is no such training set, or it was not built yet.
-            DownloadError: a file is not as published, or cannot be written.
-        """
-        return download_training_set(self._connection, name, Path(folder), arrived=on_progress)
 
     def metrics(
         self,
