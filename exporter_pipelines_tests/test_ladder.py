@@ -129,6 +129,9 @@ MAY_IMPORT_DAGSTER = {"orchestration", "components", "definitions", "service"}
 DAGSTER_INTERNALS = "orchestration.dagster_internals"
 PRIVATE_DAGSTER = ("dagster._", "dagster_shared")
 DRIVERS = {"adbc_driver_manager", "adbc_driver_postgresql", "psycopg", "psycopg2", "sqlite3"}
+STORES = "exporter_pipelines.stores"
+"""Also what the package itself exports, `LocalStore`."""
+KINDS_OF_STORES = (f"{STORES}.local.store", f"{STORES}.local.versions", f"{STORES}.objects")
 MAY_IMPORT_DRIVERS = {"sources", "demo"}
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
@@ -223,6 +226,17 @@ def private_attributes(module: Path) -> Iterator[str]:
         own = isinstance(node.value, ast.Name) and node.value.id in ("self", "cls")
         if not own and not node.attr.startswith("__"):
             yield f"{node.lineno}: {ast.unparse(node)}"
+
+
+def test_only_stores_knows_which_kinds_of_stores_there_are() -> None:
+    for module in MODULES:
+        if dotted(module).partition(".")[0] == "stores":
+            continue
+        kinds = [n for n in imports(module) if n == STORES or n.startswith(KINDS_OF_STORES)]
+        assert not kinds, (
+            f"{dotted(module)} must not import {kinds}. Take a contracts.store.Store, from "
+            "stores.opening.open_store() where it begins."
+        )
 
 
 def test_no_module_imports_itself_in_a_circle() -> None:
