@@ -195,12 +195,7 @@ class World:
 
     def left(self) -> list[str]:
         """The subjects that any byte below the output folder has, raw or as a pseudonym."""
-        text = everything_below(self.store.root)
-        words = set(re.findall(r"[\w.%\\:-]+", text))
-        flat = {word.replace("%2e", ".").replace("\\u002e", ".") for word in words}
-        parts = {part for word in flat for part in re.split(r"[@:]|::ffff:", word)}
-        pieces = parts | {word.rpartition("::ffff:")[2] for word in flat}
-        pieces |= {each.strip(".") for each in pieces}
+        pieces = _pieces(everything_below(self.store.root))
         return [each for each in self._forms() if each in pieces]
 
     def _forms(self) -> Iterator[str]:
@@ -223,12 +218,11 @@ class World:
         self, before: dict[tuple[str, str], Rows], after: dict[tuple[str, str], Rows]
     ) -> list[str]:
         """Rows that are different although they had no subject, or came from nowhere."""
-        forms = [*self._forms()]
-        pattern = re.compile("|".join(re.escape(form) for form in forms), re.IGNORECASE)
+        forms = set(self._forms())
         wrong = []
         for place, rows in before.items():
             now = list(after[place].values())
-            untouched = [row for row in rows.values() if not _has(row, pattern)]
+            untouched = [row for row in rows.values() if not _text_of(row) & forms]
             wrong += [f"{place} {row}" for row in untouched if row not in now]
             if len(now) > len(rows):
                 wrong.append(f"{place} has {len(now)} rows, had {len(rows)}")
@@ -255,7 +249,16 @@ class World:
         return sum(Manifest.from_json(each or b"").counts.erased for each in data)
 
 
-def _has(row: dict[str, Any], pattern: re.Pattern[str]) -> bool:
-    text = json.dumps(row, default=str, ensure_ascii=False)
-    plain = text.replace("%2E", ".").replace("\\\\u002e", ".")
-    return pattern.search(text) is not None or pattern.search(plain) is not None
+def _text_of(row: dict[str, Any]) -> set[str]:
+    return _pieces(json.dumps(row, default=str, ensure_ascii=False).lower())
+
+
+def _pieces(text: str) -> set[str]:
+    """Everything in a text, in lower case, that may be a subject or a pseudonym."""
+    words = {
+        word.replace("%2e", ".").replace("\\\\u002e", ".").replace("\\u002e", ".")
+        for word in re.findall(r"[\w.%\\:@-]+", text)
+    }
+    pieces = {part for word in words for part in re.split(r"[@:]", word)}
+    pieces |= words | {word.rpartition("::ffff:")[2] for word in words}
+    return pieces | {each.strip(".:") for each in pieces}
