@@ -15,9 +15,11 @@ from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.manifest import Manifest
 from exporter_pipelines.contracts.row_models import load_row_schema
 from exporter_pipelines.contracts.store import Store
+from exporter_pipelines.engine.day_record import day_record
 from exporter_pipelines.engine.erase import Erase, Found
+from exporter_pipelines.engine.kept_days import keep_days
 from exporter_pipelines.engine.subject_forms import SubjectForms
-from exporter_pipelines.errors import ConfigurationError
+from exporter_pipelines.errors import ConfigurationError, SupersededError
 from exporter_pipelines.formats import FORMATS
 from exporter_pipelines.privacy.subjects import Subject
 from exporter_pipelines.stores import LocalStore
@@ -27,7 +29,13 @@ from exporter_pipelines.verification.report import VerifyReport
 from exporter_pipelines.verification.source import compare_day
 from exporter_pipelines_tests.support import training
 from exporter_pipelines_tests.support.bucket_days import open_bucket
-from exporter_pipelines_tests.support.datasets import databases, dataset, export, rejected
+from exporter_pipelines_tests.support.datasets import (
+    databases,
+    dataset,
+    export,
+    outcome_of,
+    rejected,
+)
 from exporter_pipelines_tests.support.datasets import rows as parsed_rows
 from exporter_pipelines_tests.support.erasures import World
 from exporter_pipelines_tests.support.object_servers import ObjectServer
@@ -36,6 +44,7 @@ from exporter_pipelines_tests.support.private_days import (
     KEY,
     KEY_NAME,
     OTHER_KEY,
+    POLICY,
     private,
     sqlite_logs,
 )
@@ -306,6 +315,79 @@ def test_held_days_and_replaced_exports_are_searched(
     assert found.place == "replaced export"
     assert store.replaced_exports("logs") == []
     assert "anna.k" not in everything_below(store.root)
+
+
+def test_a_stopped_erasure_is_finished_by_the_next_one(
+    logs: str, store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = raw(), named(raw(), "logs_errors")
+    for each in (first, second):
+        export(logs, each, DAY, store)
+    switch = LocalStore.switch
+
+    def stopped(self: LocalStore, staging: Any, publication: Any) -> None:
+        if staging.dataset == "logs_errors":
+            raise KeyboardInterrupt
+        switch(self, staging, publication)
+
+    monkeypatch.setattr(LocalStore, "switch", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        erased(store, first, second)
+    assert published(store).counts.erased == 2
+    assert published(store, "logs_errors").counts.erased == 0
+    monkeypatch.undo()
+    monkeypatch.setenv(KEY_NAME, KEY)
+    [found] = erased(store, first, second)
+    assert found.dataset == "logs_errors"
+    assert published(store, "logs_errors").counts.erased == 2
+
+
+def test_an_export_that_began_before_publishes_nothing(logs: str, store: LocalStore) -> None:
+    exported = raw()
+    with pytest.raises(SupersededError, match="A subject was erased while"):
+        export(logs, exported, DAY, store, before_publish=lambda: erased(store, exported))
+    assert store.read_manifest("logs", DAY) is None
+    assert export(logs, exported, DAY, store).counts.erased == 3
+
+
+@pytest.mark.parametrize("is_private", [False, True])
+def test_rows_that_also_leave_the_source_are_no_loss(
+    logs: str, store: LocalStore, tmp_path: Path, is_private: bool
+) -> None:
+    limits = {"max_rejected_rows": 5, "max_lost_rows": 0, "max_lost_pct": 0.0}
+    hashed = {
+        "columns": {**POLICY["columns"], "id": {"action": "hash"}},
+        "keep": POLICY["keep"][1:],
+    }
+    exported = private(privacy=hashed, **limits) if is_private else dataset(**limits)
+    export(logs, exported, DAY, store)
+    erased(store, exported, whole_rows=True)
+    number = published(store).counts.erased
+    assert number > 4
+    with sqlite3.connect(tmp_path / "logs.db") as connection:
+        connection.execute("DELETE FROM logs WHERE id IN (1, 4, 5, 6, 7)")
+    outcome = outcome_of(logs, exported, DAY, store)
+    assert outcome.reasons == []
+    # One more row is gone, which no one has asked for.
+    with sqlite3.connect(tmp_path / "logs.db") as connection:
+        connection.execute("DELETE FROM logs WHERE id = 2")
+    assert "gone from the source" in " ".join(outcome_of(logs, exported, DAY, store).reasons)
+
+
+def test_a_hold_and_the_decision_to_keep_the_export_stay(
+    logs: str, store: LocalStore, tmp_path: Path
+) -> None:
+    exported = raw(max_lost_rows=0, max_lost_pct=0.0)
+    export(logs, exported, DAY, store)
+    with sqlite3.connect(tmp_path / "logs.db") as connection:
+        connection.execute("DELETE FROM logs WHERE id = 2")
+    assert outcome_of(logs, exported, DAY, store).reasons
+    erased(store, exported)
+    assert day_record(store, "logs", DAY).last_hold is not None
+    keep_days(store, "logs", [DAY])
+    erased(store, exported, value="bert.m", request="R-2")
+    assert outcome_of(logs, exported, DAY, store).kept
+    assert [entry.request for entry in published(store).erasure] == ["R-1", "R-2"]
 
 
 def test_subjects_are_gone_everywhere_and_stay_away(tmp_path: Path) -> None:

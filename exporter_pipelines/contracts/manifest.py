@@ -283,7 +283,9 @@ class Manifest(BaseModel):
         description="Total size of the data files on disk, in bytes.", examples=[81231], ge=0
     )
     files: list[DataFile] = Field(description="Empty for a day without rows.", examples=[[{}]])
-    counts: Counts = Field(description="Rows read, exported, rejected and filtered.", examples=[{}])
+    counts: Counts = Field(
+        description="Rows read, exported, rejected, filtered and erased.", examples=[{}]
+    )
     quarantine: Quarantine | None = Field(
         description="The rejected rows; null when there are none.", examples=[None]
     )

@@ -10,6 +10,7 @@ from exporter_pipelines.contracts.day_window import DayWindow
 from exporter_pipelines.contracts.source import Session
 from exporter_pipelines.contracts.store import Store
 from exporter_pipelines.contracts.tally import Tally
+from exporter_pipelines.engine.erased_subjects import erased_subjects
 from exporter_pipelines.engine.export_day import judge_staged
 from exporter_pipelines.engine.judge import Verdict
 from exporter_pipelines.engine.outside_days import OutsideDays
@@ -79,6 +80,7 @@ def check_day(
         notify=notify,
         progress=progress,
         before_rows=lambda snapshot: outside_days.count(dataset, snapshot),
+        erased=erased_subjects(store, dataset.name),
     ) as staged:
         judged = judge_staged(
             staged,

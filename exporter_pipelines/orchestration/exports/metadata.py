@@ -87,6 +87,8 @@ def day_metadata(manifest: Manifest, store: Store) -> dict[str, Any]:
         "sha256": ", ".join(file.sha256 for file in manifest.files) or "no data file",
         **_first_plots(manifest),
     }
+    if counts.erased:
+        shown["rows_erased"] = counts.erased
     if extra := [column.name for column in manifest.columns if column.extra is not None]:
         shown["extra_columns"] = listed(extra)
     if manifest.quarantine:
