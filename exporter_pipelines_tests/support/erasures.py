@@ -261,4 +261,4 @@ def _pieces(text: str) -> set[str]:
     }
     pieces = {part for word in words for part in re.split(r"[@:]", word)}
     pieces |= words | {word.rpartition("::ffff:")[2] for word in words}
-    return pieces | {each.strip(".:") for each in pieces}
+    return pieces | {each.strip(".:\\") for each in pieces}

@@ -28,7 +28,7 @@ KILLS = 20
 def run(trial: Trial) -> None:
     """20 kills, then what is left, what has changed, and what comes back."""
     os.environ[KEY_NAME] = KEY
-    world = World(trial.folder, subjects=50, days=60, per_day=40, seed=trial.seed, everyone=300)
+    world = World(trial.folder, subjects=50, days=60, per_day=16, seed=trial.seed, everyone=300)
     began = time.monotonic()
     world.export_all()
     trial.figures["export of 240 days"] = f"{time.monotonic() - began:.0f} s"
