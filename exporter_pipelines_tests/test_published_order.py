@@ -40,8 +40,10 @@ def rows(count: int, times: int) -> list[dict[str, Any]]:
     return sorted(made, key=lambda row: row["time"])
 
 
-def ordered(made: list[dict[str, Any]], size: int, **options: Any) -> list[tuple[Any, ...]]:
-    order = PublishedOrder(SCHEMA, "time", "key", **options)
+def ordered(
+    made: list[dict[str, Any]], size: int, key: str = "key", **options: Any
+) -> list[tuple[Any, ...]]:
+    order = PublishedOrder(SCHEMA, "time", key, **options)
     found: list[pa.RecordBatch] = []
     for start in range(0, len(made), size):
         batch = pa.RecordBatch.from_pylist(made[start : start + size], schema=SCHEMA.arrow)
@@ -70,3 +72,19 @@ def test_several_blocks_of_several_runs_are_merged(monkeypatch: pytest.MonkeyPat
     found = ordered(rows(2000, 1), 100, most_bytes=6_000)
     assert found == sorted(found, key=sort_key)
     assert len(found) == 2000
+
+
+@pytest.mark.parametrize("ascends", [True, False])
+@pytest.mark.parametrize("size", [1, 10, 1000])
+def test_integer_keys_that_ascend_already_and_others(size: int, ascends: bool) -> None:
+    made = rows(300, 40)
+    for number, row in enumerate(made):
+        row["number"] = number if ascends else row["number"] or 5
+    found = ordered(made, size, key="number")
+    assert found == sorted(found, key=number_first)
+    assert len(found) == 300
+
+
+def number_first(row: tuple[Any, ...]) -> tuple[Any, ...]:
+    time, key, number, *others = row
+    return sort_key((time, number, key, *others))

@@ -42,7 +42,7 @@ class PublishedOrder:
     ) -> None:
         others = [name for name in schema.names if name not in (time, key)]
         self._keys = [(name, "ascending") for name in (key, *others)]
-        self._time, self._most_bytes = time, most_bytes
+        self._time, self._key, self._most_bytes = time, key, most_bytes
         # Rows of one time, some of them perhaps in runs.
         self._kept_time: int | None = None
         self._kept: list[pa.RecordBatch] = []
@@ -87,13 +87,15 @@ class PublishedOrder:
 
     def _sorted(self, batches: list[pa.RecordBatch]) -> pa.RecordBatch:
         rows = batches[0] if len(batches) == 1 else pa.concat_batches(batches)
-        return rows if len(rows) < 2 else rows.take(pc.sort_indices(rows, self._keys))
+        if _ascends(rows[self._key], np.zeros(len(rows), np.int64)):
+            return rows
+        return rows.take(pc.sort_indices(rows, self._keys))
 
     def _sorted_within(self, rows: pa.RecordBatch, times: np.ndarray) -> pa.RecordBatch:
         """Rows of several times, those of each time in order. Few rows share their time."""
         group = np.concatenate(([0], np.cumsum(times[1:] != times[:-1])))
         shared = np.flatnonzero(np.bincount(group)[group] > 1)
-        if not len(shared):
+        if not len(shared) or _ascends(rows[self._key], group):
             return rows
         some = rows.take(pa.array(shared)).append_column("", pa.array(group[shared]))
         order = np.asarray(pc.sort_indices(some, [("", "ascending"), *self._keys]))
@@ -151,6 +153,14 @@ class _Run:
 def _instants(times: pa.Array) -> np.ndarray:
     found: np.ndarray = times.cast(pa.int64()).to_numpy(zero_copy_only=False)
     return found
+
+
+def _ascends(keys: pa.Array, group: np.ndarray) -> bool:
+    """Whether rows are in order already: an integer key that the policy keeps ascends by itself."""
+    if not pa.types.is_integer(keys.type) or keys.null_count:
+        return len(keys) < 2
+    numbers = keys.to_numpy()
+    return bool(((numbers[1:] > numbers[:-1]) | (group[1:] != group[:-1])).all())
 
 
 def _leading(values: np.ndarray) -> int:
