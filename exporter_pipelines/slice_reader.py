@@ -76,7 +76,7 @@ def _read(connection: Connection, order: SliceOrder) -> None:
 
 
 def _end_with_parent() -> None:
-    sys.stdin.buffer.read()
+    os.read(0, 1)  # not through `sys.stdin`, whose lock would be held at the end
     os._exit(1)
 
 

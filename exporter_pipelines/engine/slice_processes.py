@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, Pipe
 from typing import Any, Self
@@ -180,7 +181,10 @@ class _Process:
     def finish(self) -> tuple[Any, ...]:
         """Let it end; returns its counts."""
         self._send(None)
-        return self._receive()
+        message = self._receive()
+        with suppress(subprocess.TimeoutExpired):  # time to close its session
+            self._process.wait(_ENDS_WITHIN_S)
+        return message
 
     def kill(self) -> None:
         """End it at once."""
