@@ -8,7 +8,7 @@ that dies leaves old days and new days; running it again finds and finishes the 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal
@@ -47,7 +47,6 @@ from exporter_pipelines.engine.subject_forms import (
 )
 from exporter_pipelines.errors import PublishedDayDamagedError, SupersededError
 from exporter_pipelines.privacy.erasing import Erased, Erasing
-from exporter_pipelines.privacy.subjects import Subject, new_subject_id
 
 Place = Literal["export", "rejected rows", "replaced export", "training set"]
 _TRIES = 5
@@ -115,13 +114,36 @@ class Erase:
         if self.apply:
             for name in names:
                 self.store.adopt(name)
-            for name in {*names, *self.datasets}:
-                _record(self.store, name, self.datasets.get(name), self.forms)
+            made = [self._tombstones(name) for name in sorted({*names, *self.datasets})]
+            for entry in made:  # only once all keys are known to be there
+                if entry.subjects:
+                    self.store.record(entry)
         for name in names:
             yield from self._noted(self._in_dataset(name, progress))
         for name in self.store.training_sets():
             progress(name, "")
             yield from self._noted(self._in_training_set(name))
+
+    def _tombstones(self, name: str) -> Entry:
+        """The tombstones of the subjects that a dataset does not have yet.
+
+        The secret is that of the dataset's privacy key, or of the output if it has no policy.
+
+        Raises:
+            ConfigurationError: the key is not set.
+        """
+        policy = self.datasets[name].config.privacy if name in self.datasets else None
+        key, key_id, secret = None, None, secret_of_output(self.store)
+        if policy is not None:
+            key = policy.key
+            secret, key_id = secret_of_key(key, settings.privacy_key(key))
+        known = {(each.kind, each.digest) for each in own_tombstones(self.store, name)}
+        made = [
+            subject.tombstone(secret, self.forms.id_of(subject), key, key_id)
+            for subject in self.forms.subjects
+        ]
+        new = tuple(each for each in made if (each.kind, each.digest) not in known)
+        return Entry(event="erased", dataset=name, reason=self.forms.request, subjects=new)
 
     def _noted(self, found: Iterator[Found]) -> Iterator[Found]:
         for each in found:
@@ -326,32 +348,3 @@ def _found(dataset: str, day: str, place: Place, search: DaySearch) -> Found:
     columns = Counter(search.exported.columns) + Counter(search.rejected.columns)
     rows = search.exported.rows.total() + search.rejected.rows.total()
     return Found(dataset, day, place, rows, search.exported.values.total(), dict(columns))
-
-
-def _record(store: Store, name: str, dataset: Dataset | None, forms: SubjectForms) -> None:
-    """Record the tombstones of subjects that a dataset does not have yet.
-
-    The secret is that of the dataset's privacy key, or of the output if it has no policy.
-    """
-    policy = dataset.config.privacy if dataset else None
-    key, key_id, secret = None, None, secret_of_output(store)
-    if policy is not None:
-        key = policy.key
-        secret, key_id = secret_of_key(key, settings.privacy_key(key))
-    known = {(each.kind, each.digest) for each in own_tombstones(store, name)}
-    made = [
-        subject.tombstone(secret, _id_of(subject, forms), key, key_id) for subject in forms.subjects
-    ]
-    new = tuple(each for each in made if (each.kind, each.digest) not in known)
-    if new:
-        store.record(Entry(event="erased", dataset=name, reason=forms.request, subjects=new))
-
-
-def _id_of(subject: Subject, forms: SubjectForms) -> str:
-    """A random id of a subject, the same in all datasets of one run."""
-    return forms.ids.setdefault(subject, new_subject_id())
-
-
-def ordinary(subjects: Sequence[Subject]) -> int:
-    """How many subjects are written like something that other rows have, too."""
-    return sum(subject.is_ordinary for subject in subjects)

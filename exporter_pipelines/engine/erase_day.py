@@ -33,6 +33,7 @@ from exporter_pipelines.engine.load import decoded, row_schema
 from exporter_pipelines.engine.rewritten_addresses import addresses_in
 from exporter_pipelines.engine.staged_file import StagedFile
 from exporter_pipelines.engine.verified_files import verified_files
+from exporter_pipelines.errors import ExporterError, PublishedDayDamagedError
 from exporter_pipelines.formats import (
     compression_named,
     compression_of,
@@ -372,15 +373,32 @@ def _quarantined(
 def without_subjects(
     file: BinaryIO, name: str, erasing: Erasing, erased: Erased
 ) -> Iterator[bytes]:
-    """The lines of a quarantine file without those of subjects."""
+    """The lines of a quarantine file without those of subjects.
+
+    Raises:
+        PublishedDayDamagedError: it cannot be unpacked.
+    """
     with compression_of(name).open(file) as content:
-        lines: list[bytes] = []
+        for lines in _blocks(content, name):
+            yield from _kept_lines(lines, erasing, erased)
+
+
+def _blocks(content: BinaryIO, name: str) -> Iterator[list[bytes]]:
+    lines: list[bytes] = []
+    try:
         for line in content:
             lines.append(line)
             if len(lines) >= _LINES:
-                yield from _kept_lines(lines, erasing, erased)
+                yield lines
                 lines = []
-        yield from _kept_lines(lines, erasing, erased)
+    except ExporterError:
+        raise
+    except Exception as error:  # every library has its own
+        raise PublishedDayDamagedError(
+            f"The rejected rows {name} cannot be unpacked ({type(error).__name__}).",
+            "Export the day again.",
+        ) from None
+    yield lines
 
 
 def _kept_lines(lines: list[bytes], erasing: Erasing, erased: Erased) -> Iterator[bytes]:

@@ -15,7 +15,7 @@ from exporter_pipelines.contracts.privacy import PrivacyConfig
 from exporter_pipelines.errors import ConfigurationError
 from exporter_pipelines.privacy.erasing import Erasing
 from exporter_pipelines.privacy.keys import KeyRing, key_ring, master_key
-from exporter_pipelines.privacy.subjects import KnownSubjects, Subject, add_masked
+from exporter_pipelines.privacy.subjects import KnownSubjects, Subject, add_masked, new_subject_id
 
 _NOT_MASKED = ("keep", "unlisted")
 
@@ -74,19 +74,22 @@ class SubjectForms:
         subjects: As the operator wrote them.
         request: Id of the request; what is found carries it as its label.
         whole_rows: Whether rows are removed even if only a text has a subject.
-        ids: Subject -> its random id.
     """
 
     subjects: Sequence[Subject]
     request: str
     whole_rows: bool = False
-    ids: dict[Subject, str] = field(default_factory=dict)
+    _ids: dict[Subject, str] = field(default_factory=dict)
     _known: dict[Space, KnownSubjects] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._raw = KnownSubjects()
         for subject in self.subjects:
             self._raw.add(subject, self.request)
+
+    def id_of(self, subject: Subject) -> str:
+        """A random id of a subject, the same in all datasets of one run."""
+        return self._ids.setdefault(subject, new_subject_id())
 
     def erasing(self, manifest: Manifest) -> Erasing:
         """What erases the subjects from a published day.
