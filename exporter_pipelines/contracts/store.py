@@ -404,13 +404,14 @@ class Store(Protocol):
         ...
 
     def misplaced_quarantine(
-        self, dataset: str, day: str, names: re.Pattern[str]
+        self, dataset: str, day: str, names: Callable[[], re.Pattern[str]]
     ) -> Sequence[Misplaced]:
         """What is wrong with the place of the rejected rows of a day.
 
         Args:
             dataset, day: The day.
-            names: Matches the names of quarantine files of the day.
+            names: Makes what matches the names of quarantine files of the day; usually not called,
+                since most days have none.
         """
         ...
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import BinaryIO
 
 import pyarrow as pa
@@ -62,7 +61,7 @@ def read_manifests(store: Store, dataset: str, days: Sequence[str]) -> dict[str,
 
 
 def _published(store: Store, dataset: str, day: str) -> PublishedDay:
-    with translate_os_errors(Path(store.day_location(dataset, day)), "read"):
+    with translate_os_errors(store.day_location(dataset, day), "read"):
         try:
             return store.published_day(dataset, day)
         except (FileNotFoundError, NotADirectoryError):
@@ -77,7 +76,7 @@ def _not_published(store: Store, dataset: str, day: str) -> DayNotPublishedError
 
 
 def _manifest_bytes(store: Store, folder: PublishedDay, dataset: str, day: str) -> bytes:
-    with translate_os_errors(Path(folder.location, MANIFEST_NAME), "read"):
+    with translate_os_errors(f"{folder.location}/{MANIFEST_NAME}", "read"):
         try:
             return folder.read_small(MANIFEST_NAME)
         except FileNotFoundError:

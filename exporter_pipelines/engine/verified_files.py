@@ -10,7 +10,6 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from exporter_pipelines.contracts.manifest import DataFile, Manifest
@@ -146,7 +145,7 @@ def _identity(file: BinaryIO) -> tuple[int, ...]:
 
 def _open(folder: PublishedDay, entry: DataFile) -> BinaryIO:
     path = f"{folder.location}/{entry.path}"
-    with translate_os_errors(Path(path), "read"):
+    with translate_os_errors(path, "read"):
         try:
             return folder.open(entry.path)
         except FileNotFoundError:
@@ -170,7 +169,7 @@ def _missing(folder: PublishedDay, entry: DataFile) -> PublishedDayDamagedError:
 
 def _verify(file: BinaryIO, entry: DataFile, folder: str) -> None:
     path = f"{folder}/{entry.path}"
-    with translate_os_errors(Path(path), "read"):
+    with translate_os_errors(path, "read"):
         _, sha256 = size_and_sha256(file)
     if sha256 != entry.sha256:
         raise _changed(path)

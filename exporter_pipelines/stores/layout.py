@@ -92,12 +92,12 @@ def is_of_one_day(name: str) -> bool:
 
 def day_path(dataset: str, day: str) -> str:
     """Where a day is published, relative to the root; a URL ends with it, too."""
-    return str(day_folder(Path(), dataset, day))
+    return f"{dataset}/{DATA}/{day_name(day)}"
 
 
 def quarantine_folder_path(dataset: str, day: str) -> str:
     """Where the rejected rows of a day are kept, relative to the root."""
-    return str(quarantine_folder(Path(), dataset, day))
+    return f"{dataset}/{QUARANTINE}/{day_name(day)}"
 
 
 def day_folder(root: Path, dataset: str, day: str) -> Path:

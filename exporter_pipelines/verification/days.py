@@ -122,8 +122,10 @@ def _verify_contents(
 
 
 def _verify_quarantine_place(store: Store, day: str, report: VerifyReport) -> None:
-    names = quarantine_pattern(report.dataset, day)
-    report.add_misplaced(*store.misplaced_quarantine(report.dataset, day, names))
+    found = store.misplaced_quarantine(
+        report.dataset, day, lambda: quarantine_pattern(report.dataset, day)
+    )
+    report.add_misplaced(*found)
 
 
 def _manifest(folder: PublishedDay, report: VerifyReport) -> Manifest | None:

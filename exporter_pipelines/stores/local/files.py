@@ -226,12 +226,12 @@ def exchange_in_steps(one: Path, other: Path) -> None:
 
 
 @contextmanager
-def translate_os_errors(path: Path, verb: str = "write") -> Iterator[None]:
+def translate_os_errors(path: Path | str, verb: str = "write") -> Iterator[None]:
     """Turn errors that a user can fix into an `OutputUnavailableError`; others pass unchanged."""
     try:
         yield
     except OSError as error:
-        _raise_translated(error, path, verb)
+        _raise_translated(error, Path(path), verb)
         raise
 
 

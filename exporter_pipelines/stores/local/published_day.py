@@ -77,11 +77,14 @@ class LocalPublishedDay:
 
     def irregular(self, name: str = "") -> Misplaced | None:
         """See `contracts.store.PublishedDay`: a mode that others could use."""
-        path = str((self.path / name).relative_to(self._root))
         if not name:
-            return irregular_mode(path, os.fstat(self._descriptor), FOLDER_MODE)
-        facts = os.stat(name, dir_fd=self._descriptor, follow_symlinks=False)
-        return irregular_mode(path, facts, FILE_MODE)
+            facts, expected = os.fstat(self._descriptor), FOLDER_MODE
+        else:
+            facts = os.stat(name, dir_fd=self._descriptor, follow_symlinks=False)
+            expected = FILE_MODE
+        if is_mode(facts, expected):
+            return None
+        return irregular_mode(str((self.path / name).relative_to(self._root)), facts, expected)
 
     def is_current(self) -> bool:
         """Whether this folder is still the published one."""
@@ -108,11 +111,15 @@ class LocalPublishedDay:
                 self.close()
 
 
-def irregular_mode(path: str, facts: os.stat_result, expected: int) -> Misplaced | None:
-    """A finding for a mode that allows more than expected, or locks out its owner."""
+def is_mode(facts: os.stat_result, expected: int) -> bool:
+    """Whether a mode allows no more than expected, and lets its owner read."""
     mode, needed = stat.S_IMODE(facts.st_mode) & 0o777, expected & 0o500
-    if not mode & ~expected and mode & needed == needed:
-        return None
+    return not mode & ~expected and mode & needed == needed
+
+
+def irregular_mode(path: str, facts: os.stat_result, expected: int) -> Misplaced:
+    """The finding for a file or folder that is not `is_mode`."""
+    mode = stat.S_IMODE(facts.st_mode) & 0o777
     message = f"has mode {mode:04o} instead of {expected:04o}"
     return Misplaced("mode", path, message, f"chmod {expected:o} it.")
 

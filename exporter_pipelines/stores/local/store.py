@@ -254,7 +254,7 @@ class LocalStore:
         return structure_of(self.root, dataset)
 
     def misplaced_quarantine(
-        self, dataset: str, day: str, names: re.Pattern[str]
+        self, dataset: str, day: str, names: Callable[[], re.Pattern[str]]
     ) -> Sequence[Misplaced]:
         """See `contracts.store.Store`."""
         return misplaced_quarantine(self.root, self.quarantine_folder(dataset, day), names)

@@ -9,12 +9,13 @@ from __future__ import annotations
 import os
 import re
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 from exporter_pipelines.contracts.structure import Kind, Misplaced, Structure
 from exporter_pipelines.stores import layout
 from exporter_pipelines.stores.local.files import FOLDER_MODE, PRIVATE_FILE_MODE
-from exporter_pipelines.stores.local.published_day import irregular_mode, open_folder
+from exporter_pipelines.stores.local.published_day import irregular_mode, is_mode, open_folder
 
 
 def datasets_below(root: Path) -> list[str]:
@@ -41,7 +42,9 @@ def structure_of(root: Path, dataset: str) -> Structure:
     return Structure(look.found, days, look.days(home / layout.QUARANTINE))
 
 
-def misplaced_quarantine(root: Path, folder: Path, names: re.Pattern[str]) -> list[Misplaced]:
+def misplaced_quarantine(
+    root: Path, folder: Path, names: Callable[[], re.Pattern[str]]
+) -> list[Misplaced]:
     """Check names and modes in the quarantine folder of a day."""
     look = _Look(root)
     look.check_quarantine(folder, names)
@@ -55,7 +58,7 @@ class _Look:
         self._root = root
         self.found: list[Misplaced] = []
 
-    def check_quarantine(self, folder: Path, names: re.Pattern[str]) -> None:
+    def check_quarantine(self, folder: Path, make_names: Callable[[], re.Pattern[str]]) -> None:
         try:
             descriptor = open_folder(self._root, folder)
         except FileNotFoundError:
@@ -64,6 +67,7 @@ class _Look:
             self._add_error(folder, error)
             return
         try:
+            names = make_names()
             self._check_mode(folder, os.fstat(descriptor), FOLDER_MODE)
             for name in sorted(os.listdir(descriptor)):  # noqa: PTH208 - a descriptor has no path
                 try:
@@ -119,8 +123,8 @@ class _Look:
         return days
 
     def _check_mode(self, path: Path, facts: os.stat_result, expected: int) -> None:
-        if found := irregular_mode(self._relative(path), facts, expected):
-            self.found.append(found)
+        if not is_mode(facts, expected):
+            self.found.append(irregular_mode(self._relative(path), facts, expected))
 
     def _add(self, kind: Kind, path: Path, message: str, hint: str) -> None:
         self.found.append(Misplaced(kind, self._relative(path), message, hint))

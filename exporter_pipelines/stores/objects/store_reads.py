@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import BinaryIO
 
@@ -259,11 +259,11 @@ class ObjectStoreReads:
         return Structure(found, days, quarantined)
 
     def misplaced_quarantine(
-        self, dataset: str, day: str, names: re.Pattern[str]
+        self, dataset: str, day: str, names: Callable[[], re.Pattern[str]]
     ) -> Sequence[Misplaced]:
         """See `contracts.store.Store`."""
         listed = self.bucket.listed(keys.quarantine(dataset, day))
-        return structure.misplaced_quarantine(listed, names)
+        return structure.misplaced_quarantine(listed, names()) if listed else []
 
     # What else is kept with the exports
 
