@@ -8,6 +8,7 @@ text between them. Over-masking is preferred to a leak: `a::b` is a valid IPv6 a
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from exporter_pipelines.contracts.privacy import REDACTED
@@ -39,23 +40,26 @@ SECRET_HINTS = (
 """A text without any of these, in upper or lower case, has no secret."""
 _KEPT_PART = re.compile(r"://|(?i:[a-z_]+=|bearer )")
 
-_V4 = re.compile(r"(?<![\dvV])(?<!\d\.)(?:\d{1,3}\.){3}\d{1,3}(?!\d)(?!\.\d)")
 _HEX = "[0-9A-Fa-f]"
+_RUN = re.compile(r"[0-9A-Fa-f:.]++")
 _MAC_COLONS = re.compile(rf"(?:{_HEX}{{2}}:){{5}}(?:{_HEX}{{2}}:{_HEX}{{2}}:)?{_HEX}{{2}}")
-_MAC_DOTS = re.compile(rf"{_HEX}{{4}}\.{_HEX}{{4}}\.{_HEX}{{4}}")
 # Possessive and bounded, so that the time is linear in the length of a text without spaces.
-_EMAIL = re.compile(r"[\w.+%-]{0,127}[\w+%]@(?:[\w-]{1,63}\.){1,8}[^\W\d_]{2,63}(?![\w-])")
-_TOKENS = re.compile(
-    rf"(?P<dashes>(?<![0-9A-Za-z-])(?:{_HEX}{{2}}-){{5}}{_HEX}{{2}}(?![0-9A-Za-z-]))"
-    rf"|(?P<hex>(?<![0-9A-Za-z])[0-9A-Fa-f:.]++)"
-    rf"|(?P<v4>{_V4.pattern})"
+_EMAIL = re.compile(r"[\w.+%-]{0,127}[\w+%]@(?:[\w-]{1,63}\.){1,8}[^\W\d_]{2,63}")
+_OTHERS = re.compile(
+    rf"(?P<dashes>(?:{_HEX}{{2}}-){{5}}(?:{_HEX}{{2}}-{_HEX}{{2}}-)?{_HEX}{{2}})"
+    rf"|(?P<dots>{_HEX}{{4}}\.{_HEX}{{4}}\.{_HEX}{{4}})"
+    r"|(?P<v4>(?<![\dvV])(?<!\d\.)(?:\d{1,3}\.){3}\d{1,3}(?!\d)(?!\.\d))"
 )
+_LETTER = re.compile("[A-Fa-f]")
 ALONE = (
     r"^([0-9]{1,3}(?:\.[0-9]{1,3}){3}|[0-9A-Fa-f]*:[0-9A-Fa-f]*:[0-9A-Fa-f:]*[0-9A-Fa-f])"
     r"(?::[0-9]{1,5})?$"
 )
 """Most pieces of text with an address: IPv4 alone or with a port, or IPv6 alone; for Rust."""
+_IPV4 = re.compile(r"(?<!\d)(?<!\d\.)(?:\d{1,3}\.){3}\d{1,3}(?!\d)(?!\.\d)")
 _EUI_64_LENGTH = 23
+_GROUP = 4
+"""Most digits of a group in IPv6."""
 _MOST_COLONS = 8
 
 
@@ -87,61 +91,130 @@ def address_alone(text: str) -> Address | None:
     return parsed(text)
 
 
-def identifiers_in(text: str) -> list[Found]:
-    """All identifiers of a text that holds no secret, from left to right."""
-    found: list[Found] = []
-    position = 0
-    for match in _EMAIL.finditer(text) if "@" in text else ():
-        found += _numbers_in(text, position, match.start())
-        found.append(Found(match.start(), match.end(), "email"))
-        position = match.end()
-    return found + _numbers_in(text, position, len(text))
+def identifiers_in(text: str, known: Iterable[Found] = ()) -> list[Found]:
+    """All identifiers of a text that holds no secret, from left to right.
 
+    An identifier may follow a word or another identifier directly: `from10.1.2.3` has an address.
+    So what was found first divides the text, and each part is searched without looking at others.
 
-def _numbers_in(text: str, position: int, end: int) -> list[Found]:
-    """IP and MAC addresses in a part of a text."""
-    found: list[Found] = []
-    while match := _TOKENS.search(text, position, end):
-        start, position = match.span()
-        match match.lastgroup:
-            case "dashes":
-                found.append(Found(start, position, "mac"))
-            case "hex":
-                position = _end_of_token(text, start, position)
-                found += _in_token(text[start:position], start)
-            case _:
-                found += _address(match[0], start, position)
+    Args:
+        text: To search.
+        known: Identifiers that were found before, from left to right.
+    """
+    found = list(known)
+    for find in (_with_colons, _emails, _others):
+        found = list(_between(found, text, find))
     return found
 
 
-def _end_of_token(text: str, start: int, end: int) -> int:
-    """Where a run of hexadecimal digits, colons and dots ends that a word may follow directly.
+def _between(
+    found: list[Found], text: str, find: Callable[[str, bool, bool], Iterator[Found]]
+) -> Iterator[Found]:
+    """What was found, and what else is in the parts of the text between it."""
+    position = 0
+    for each in (*found, None):
+        end = each.start if each else len(text)
+        for more in find(text[position:end], position > 0, each is not None):
+            yield more._replace(start=position + more.start, end=position + more.end)
+        if each:
+            yield each
+            position = each.end
+
+
+def _emails(part: str, _before: bool, _after: bool) -> Iterator[Found]:
+    for match in _EMAIL.finditer(part) if "@" in part else ():
+        yield Found(match.start(), match.end(), "email")
+
+
+def _others(part: str, before: bool, after: bool) -> Iterator[Found]:
+    """IPv4 addresses, and MAC addresses without colons.
+
+    Args:
+        part: Of a text.
+        before, after: Whether an identifier is directly before it, and directly after it.
+    """
+    for match in _OTHERS.finditer(part):
+        start, end = match.span()
+        if match.lastgroup == "v4":
+            yield from _address(match[0], start, end)
+        elif _LETTER.search(match[0]) or not (
+            _continues(part[:start][-1:], before) or _continues(part[end : end + 1], after)
+        ):
+            yield Found(start, end, "mac")
+
+
+def _continues(sign: str, at_edge: bool) -> bool:
+    """Whether digits go on beyond a number: `2026-11-01-12-30-45` is no MAC address."""
+    return sign.isalnum() or sign in ("-", ".") if sign else at_edge
+
+
+def _with_colons(part: str, _before: bool, _after: bool) -> Iterator[Found]:
+    """IPv6 addresses and MAC addresses with colons."""
+    if part.count(":") < 2:
+        return
+    for run in _RUN.finditer(part):
+        start, end = run.span()
+        if run[0].count(":") >= 2:
+            follows = part[end : end + 1]
+            glued = part[start - 1 : start].isalnum(), follows.isalnum() or follows == "@"
+            for each in _in_run(run[0], *glued):
+                yield each._replace(start=start + each.start, end=start + each.end)
+
+
+def _in_run(run: str, before: bool, after: bool) -> list[Found]:
+    """Addresses in a run of hexadecimal digits, colons and dots.
+
+    Args:
+        run: With two colons at least.
+        before, after: Whether a letter or digit is directly before it, and directly after it.
+    """
+    text = run if after else run.rstrip(".")
+    if text.endswith(":") and not text.endswith("::"):
+        text = text[:-1]
+    if not before and not after:
+        return _whole(text, 0) or _inside(text, len(text)) or _glued(text)
+    end = _end_of_words(text) if after else len(text)
+    if not before and (found := _whole(text[:end], 0)):
+        return found
+    return _glued(text) or _inside(text, end, glued=before)
+
+
+def _end_of_words(text: str) -> int:
+    """Where a run ends whose last digits may be those of a word.
 
     In `2001:db8::1:error` the last group is part of a word, and `db::query` has no address.
     """
-    colon = text.rfind(":", start, end) + 1
-    if not text[end : end + 1].isalnum() or text.count(":", start, end) < 2:
-        return end
-    ipv4 = list(_V4.finditer(text, colon, end))
-    if ipv4:
+    colon = text.rfind(":") + 1
+    if ipv4 := list(_IPV4.finditer(text, colon)):
         # Letters that follow an IPv4 address directly do not belong to it.
-        return end if ipv4[-1].end() == end else colon
-    cut = max(colon, text.rfind(".", start, end) + 1)
-    if text.endswith("::", start, cut):
-        cut -= 2
-    return cut if cut > start else end
+        return len(text) if ipv4[-1].end() == len(text) else colon
+    cut = max(colon, text.rfind(".") + 1)
+    if cut > 0 and text[cut - 1] == ":":
+        cut -= 2 if text.endswith("::", 0, cut) else 1
+    return cut if cut > 0 else len(text)
 
 
-def _in_token(token: str, start: int) -> list[Found]:
-    """Addresses in a run of hexadecimal digits, colons and dots."""
-    text = token.rstrip(".")
-    if text.endswith(":") and not text.endswith("::"):
-        text = text[:-1]
-    if text.count(":") >= 2:
-        return _whole(text, start) or _inside(text, start)
-    if _MAC_DOTS.fullmatch(text):
-        return [Found(start, start + len(text), "mac")]
-    return _v4_in(text, start)
+def _glued(text: str) -> list[Found]:
+    """An IPv6 address with a word or number directly before or after it.
+
+    Digits of a word may belong to a group of the address: the four next to a colon do. Since
+    `std::cafe` is a name in a program, the address must have a digit, and three groups or a first
+    group such as `fe80`.
+    """
+    start = max(0, text.index(":") - _GROUP)
+    last = text.rindex(":") + 1
+    end = last + min(_GROUP, len(text[last:].partition(".")[0]))
+    found = _whole(text, 0) or _whole(text[start:], start) or _whole(text[start:end], start)
+    if found and found[0].kind == "mac":
+        return found
+    groups = [group for each in found for group in text[each.start : each.end].split(":") if group]
+    if not any(map(_has_digit, groups)):
+        return []
+    return found if len(groups) > 2 or (len(groups[0]) == _GROUP and _has_digit(groups[0])) else []
+
+
+def _has_digit(group: str) -> bool:
+    return any(sign.isdigit() for sign in group)
 
 
 def _whole(text: str, start: int) -> list[Found]:
@@ -150,31 +223,38 @@ def _whole(text: str, start: int) -> list[Found]:
     return _address(text, start, start + len(text))
 
 
-def _inside(text: str, start: int) -> list[Found]:
-    """What a run holds that is no address as a whole, such as `12345:2001:db8::1:10.1.2.3`."""
+def _inside(text: str, end: int, *, glued: bool = False) -> list[Found]:
+    """What a run holds that is no address as a whole, such as `12345:2001:db8::1:10.1.2.3`.
+
+    Args:
+        text: The run.
+        end: Where its last group ends that may be part of an IPv6 address.
+        glued: Whether its first group is the end of a word.
+    """
     found: list[Found] = []
-    colons = [i for i, sign in enumerate(text) if sign == ":"]
+    colons = [i for i, sign in enumerate(text[:end]) if sign == ":"]
     done = 0
     for number, first in enumerate([0, *(i + 1 for i in colons)]):
-        if first < done:
+        if first < done or (glued and first == 0):
             continue
-        ends = [*colons[number + 2 : number + 1 + _MOST_COLONS], len(text)]
+        ends = [*colons[number + 2 : number + 1 + _MOST_COLONS], end]
         for last in reversed(ends):
             piece = text[first:last]
             if piece != "::" and 2 <= piece.count(":") <= _MOST_COLONS and (
-                whole := _whole(piece, start + first)
+                whole := _whole(piece, first)
             ):  # fmt: skip
-                found += _v4_in(text[done:first], start + done) + whole
+                found += _macs(text[done:first], done) + whole
                 done = last
                 break
-    return found + _v4_in(text[done:], start + done)
+    return found + _macs(text[done:], done)
 
 
-def _v4_in(text: str, start: int) -> list[Found]:
+def _macs(text: str, start: int) -> list[Found]:
+    """MAC addresses that a word may follow directly; `2026:11:01:12:30:45` is none."""
     return [
-        each
-        for match in _V4.finditer(text)
-        for each in _address(match[0], start + match.start(), start + match.end())
+        Found(start + match.start(), start + match.end(), "mac")
+        for match in _MAC_COLONS.finditer(text)
+        if _LETTER.search(match[0]) or not text[: match.start()][-1:].isdigit()
     ]
 
 
