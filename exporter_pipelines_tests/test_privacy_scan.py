@@ -91,6 +91,63 @@ def test_documents_are_scanned_as_slowly(documents: list[Any], ascii_only: bool)
         assert json.loads(each) == SLOW.document(text, JSON_KEYS)
 
 
+_IDENTIFIERS = [
+    "10.1.2.3", "192.168.77.201", "2001:db8::1", "fd00:1:2:3:4:5:6:7", "fe80::1%eth0",
+    "::ffff:10.1.2.3", "aa:bb:cc:dd:ee:ff", "AA-BB-CC-DD-EE-FF", "aabb.ccdd.eeff", "a@b.de",
+    "x+y@exämple.org",
+]  # fmt: skip
+GLUED = st.lists(st.sampled_from([*_PIECES, *_IDENTIFIERS * 2]), max_size=6).map("".join)
+
+
+@settings(max_examples=400, deadline=None)
+@given(GLUED)
+def test_text_without_separators_is_masked_and_holds_no_day(text: str) -> None:
+    counts = Counts()
+    masked = SCANNER.scan(pa.array([text]), counts, in_json=False, keys={})
+    assert masked.to_pylist() == [SLOW.text(text)]
+    names = dict.fromkeys(NAMES, "user")
+    search = LeakSearch(names, {}, PSEUDONYMS.raw_addresses, written=counts.addresses)
+    search.search("text", masked, POLICY.of("text"), in_json=False)
+    assert not search.finish().hits
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("from10.1.2.3to", ["10.1.2.3"]),
+        ("from2001:db8::1", ["2001:db8::1"]),
+        ("IPv62001:db8::1,", ["2001:db8::1"]),
+        ("2001:db8::1:error", ["2001:db8::1"]),
+        ("2001:db8::1error", ["2001:db8::1e"]),
+        ("10.1.2.3aa:bb:cc:dd:ee:ff", ["10.1.2.3", "aa:bb:cc:dd:ee:ff"]),
+        ("macAA-BB-CC-DD-EE-FFx", ["AA-BB-CC-DD-EE-FF"]),
+        ("mac00:11:22:33:44:55", ["00:11:22:33:44:55"]),
+        ("eth0aabb.ccdd.eeffup", ["aabb.ccdd.eeff"]),
+        ("a@b.de10.1.2.3", ["a@b.de", "10.1.2.3"]),
+        ("a@firma.com_old", ["a@firma.com"]),
+        ("x::abe@firma.de", ["abe@firma.de"]),
+        *((text, []) for text in (
+            "std::vector", "std::cafe", "db::query", "Foo::Bar", "std::int8_t", "deadbeef::",
+            "12:34:56", "T12:34:56.123Z", "1.2.3.4.5", "v1.2.3.4", "2026-11-01-12-30-45",
+            "2026:11:01:12:30:45",
+        )),
+    ],
+)  # fmt: skip
+def test_what_is_found_without_separators(text: str, found: list[str]) -> None:
+    assert [text[each.start : each.end] for each in identifiers_in(text)] == found
+
+
+def test_escapes_of_json_are_not_taken_for_digits_of_an_address() -> None:
+    texts = [
+        rf'{{"t": "\u{digits}", "ip": "10.1.2.3"}}'
+        for digits in ("2001:db8::1", "00aa:bb:cc:dd:ee:ff", "00AA-BB-CC-DD-EE-FF",
+                       "aabb.ccdd.eeff", "007fdb::query")
+    ]  # fmt: skip
+    for text, found in zip(texts, scanned(texts, in_json=True), strict=True):
+        assert json.loads(found)["ip"] == "10.1.2.3" or json.loads(found)["t"]
+        assert json.loads(found)["t"][0] == json.loads(text)["t"][0]
+
+
 def test_what_is_not_replaced_stays_as_it_was_written() -> None:
     text = (
         '{ "n" : 1.50, "big": 123456789012345678901234567890, "n" : 1e400, "t": "\\/a\\n\\u00e9"}'
@@ -113,7 +170,7 @@ def test_long_texts_take_no_longer_than_their_length(text: str) -> None:
     assert len(scanned([text])) == 1
 
 
-_BETWEEN = [" ", ", ", "\n", " (", "; ", '" ', "/", " | "]
+_BETWEEN = [" ", ", ", "\n", " (", "; ", '" ', "/", " | ", "", ":", "."]
 _ALL_COLUMNS: Any = {
     "host": {"action": "pseudonym", "kind": "host"},
     "ip": {"action": "pseudonym", "kind": "ip"},

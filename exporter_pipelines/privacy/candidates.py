@@ -12,11 +12,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from exporter_pipelines.privacy.identifiers import SECRETS, Found, identifiers_in
+from exporter_pipelines.privacy.identifiers import SECRETS
 from exporter_pipelines.privacy.spans import Bytes, Positions, bytes_of
 
-CONTEXT = 4
-"""Bytes around a candidate that decide whether it is an identifier."""
+_MOST_CONTEXT = 4096
+"""Bytes before and after a candidate that may decide whether it is an identifier."""
 
 _HEX = "[0-9A-Fa-f]"
 _GROUPS = rf"{_HEX}{{1,4}}:{_HEX}{{1,4}}:{_HEX}{{1,4}}"
@@ -31,6 +31,7 @@ _CANDIDATES = (
     rf"|{_HEX}{{4}}\.{_HEX}{{4}}\.{_HEX}{{4}}"
 )
 _ONLY_V4 = r"^(?:[0-9]{1,3}\.){3}[0-9]{1,3}$"
+_ONLY_SECRET = f"^(?:{SECRETS})$"
 _SIGN, _OTHER_SIGN = 1, 2
 """No identifier has a control character, so one may stand for another."""
 
@@ -39,6 +40,9 @@ _IS_DIGIT[[*b"0123456789"]] = True
 _BEFORE_NO_ADDRESS = _IS_DIGIT.copy()
 _BEFORE_NO_ADDRESS[[*b"vV"]] = True
 _DOT = ord(".")
+_IS_PIECE = np.zeros(256, bool)
+_IS_PIECE[[b for b in range(256) if b >= 128 or chr(b).isalnum() or chr(b) in "_.:@%+-"]] = True
+"""The signs of a piece of text, as in `pieces.PIECES`."""
 
 
 class Candidates(NamedTuple):
@@ -63,22 +67,51 @@ class Candidates(NamedTuple):
 
     def are_v4(self) -> np.ndarray:
         """Which candidates are four numbers with dots between them."""
+        return self._match(_ONLY_V4)
+
+    def are_secrets(self) -> np.ndarray:
+        """Which candidates are secrets."""
+        return self._match(_ONLY_SECRET)
+
+    def _match(self, pattern: str) -> np.ndarray:
         distinct = self.texts().dictionary_encode()
-        are_v4 = np.asarray(pc.match_substring_regex(distinct.dictionary, _ONLY_V4), bool)
-        chosen: np.ndarray = are_v4[distinct.indices.to_numpy()]
+        matching = np.asarray(pc.match_substring_regex(distinct.dictionary, pattern), bool)
+        chosen: np.ndarray = matching[distinct.indices.to_numpy()]
         return chosen
 
-    def texts(self, context: int = 0) -> pa.Array:
-        """The candidates with some bytes before and after them, as `large_binary`.
-
-        Zeros stand for bytes before the first and after the last one of a text.
-        """
-        lengths = self.ends - self.starts + 2 * context
+    def texts(self) -> pa.Array:
+        """The candidates as `large_binary`."""
+        lengths = self.ends - self.starts
         begins = np.concatenate(([0], np.cumsum(lengths)))
-        shift = np.repeat(self.starts - context - begins[:-1], lengths)
-        where = np.arange(begins[-1]) + shift
-        found = self._at(where, np.repeat(self.rows, lengths)) if context else self.data[where]
-        return _binary(begins, found)
+        return _binary(
+            begins, self.data[np.arange(begins[-1]) + np.repeat(self.starts - begins[:-1], lengths)]
+        )
+
+    def pieces(self) -> Candidates:
+        """The pieces of text that the candidates are in, each once and in ascending order.
+
+        What surrounds a candidate decides whether it is an identifier: the scanner examines pieces,
+        too.
+        """
+        starts, ends = self.starts.copy(), self.ends.copy()
+        for edges, step, beside in ((starts, -1, -1), (ends, 1, 0)):
+            growing = np.arange(len(edges))
+            for _ in range(_MOST_CONTEXT):
+                signs = self._at(edges[growing] + beside, self.rows[growing])
+                growing = growing[_IS_PIECE[signs]]
+                if not len(growing):
+                    break
+                edges[growing] += step
+        starts, first = np.unique(starts, return_index=True)
+        return self._replace(rows=self.rows[first], starts=starts, ends=ends[first])
+
+    def outside(self, pieces: Candidates) -> Candidates:
+        """The candidates that are in none of some pieces."""
+        if not len(pieces.starts):
+            return self
+        before = np.maximum(np.searchsorted(pieces.starts, self.starts, "right") - 1, 0)
+        inside = (pieces.starts[before] <= self.starts) & (self.ends <= pieces.ends[before])
+        return self.where(~inside)
 
     def are_alone(self) -> np.ndarray:
         """Which candidates may be an IPv4 address: no version, and no part of more numbers."""
@@ -111,17 +144,6 @@ def candidates_in(texts: pa.Array) -> Candidates:
     starts, ends = edges[::2], edges[1::2]
     rows = np.searchsorted(offsets, starts, "right") - 1
     return Candidates(data, offsets, rows, starts, ends)
-
-
-def identifiers_of(context: bytes) -> list[Found]:
-    """The identifiers in a candidate, given what surrounds it."""
-    before, text, after = (
-        part.decode("utf-8", "replace")
-        for part in (context[:CONTEXT], context[CONTEXT:-CONTEXT], context[-CONTEXT:])
-    )
-    start, end = len(before), len(before) + len(text)
-    found = identifiers_in(before + text + after)
-    return [each for each in found if each.start < end and each.end > start]
 
 
 def _binary(offsets: Positions, data: Bytes) -> pa.Array:

@@ -58,6 +58,8 @@ ALONE = (
 """Most pieces of text with an address: IPv4 alone or with a port, or IPv6 alone; for Rust."""
 _IPV4 = re.compile(r"(?<!\d)(?<!\d\.)(?:\d{1,3}\.){3}\d{1,3}(?!\d)(?!\.\d)")
 _EUI_64_LENGTH = 23
+_ROUNDS = 4
+"""How often parts of a text are searched. What is between identifiers needs a second round."""
 _GROUP = 4
 """Most digits of a group in IPv6."""
 _MOST_COLONS = 8
@@ -102,8 +104,12 @@ def identifiers_in(text: str, known: Iterable[Found] = ()) -> list[Found]:
         known: Identifiers that were found before, from left to right.
     """
     found = list(known)
-    for find in (_with_colons, _emails, _others):
-        found = list(_between(found, text, find))
+    for _ in range(_ROUNDS):
+        before = len(found)
+        for find in (_with_colons, _emails, _others):
+            found = list(_between(found, text, find))
+        if len(found) == before:
+            break
     return found
 
 
@@ -148,17 +154,21 @@ def _continues(sign: str, at_edge: bool) -> bool:
     return sign.isalnum() or sign in ("-", ".") if sign else at_edge
 
 
-def _with_colons(part: str, _before: bool, _after: bool) -> Iterator[Found]:
-    """IPv6 addresses and MAC addresses with colons."""
+def _with_colons(part: str, before: bool, after: bool) -> Iterator[Found]:
+    """IPv6 addresses and MAC addresses with colons; the arguments are those of `_others`."""
     if part.count(":") < 2:
         return
     for run in _RUN.finditer(part):
+        if run[0].count(":") < 2:
+            continue
         start, end = run.span()
-        if run[0].count(":") >= 2:
-            follows = part[end : end + 1]
-            glued = part[start - 1 : start].isalnum(), follows.isalnum() or follows == "@"
-            for each in _in_run(run[0], *glued):
-                yield each._replace(start=start + each.start, end=start + each.end)
+        is_first, beside = before and start == 0, part[start - 1 : start]
+        follows = part[end : end + 1]
+        if beside == "u" and run[0].index(":") >= _GROUP:
+            start += _GROUP  # these may be the digits of an escape, and no group
+        goes_on = (after and not follows) or follows.isalnum() or follows == "@"
+        for each in _in_run(part[start:end], is_first or beside.isalnum(), goes_on):
+            yield each._replace(start=start + each.start, end=start + each.end)
 
 
 def _in_run(run: str, before: bool, after: bool) -> list[Found]:
@@ -191,7 +201,7 @@ def _end_of_words(text: str) -> int:
     cut = max(colon, text.rfind(".") + 1)
     if cut > 0 and text[cut - 1] == ":":
         cut -= 2 if text.endswith("::", 0, cut) else 1
-    return cut if cut > 0 else len(text)
+    return max(cut, 0)
 
 
 def _glued(text: str) -> list[Found]:
@@ -207,10 +217,11 @@ def _glued(text: str) -> list[Found]:
     found = _whole(text, 0) or _whole(text[start:], start) or _whole(text[start:end], start)
     if found and found[0].kind == "mac":
         return found
-    groups = [group for each in found for group in text[each.start : each.end].split(":") if group]
+    groups = [group for each in found for group in text[each.start : each.end].split(":")]
     if not any(map(_has_digit, groups)):
         return []
-    return found if len(groups) > 2 or (len(groups[0]) == _GROUP and _has_digit(groups[0])) else []
+    is_likely = len(groups[0]) == _GROUP and _has_digit(groups[0])
+    return found if is_likely or sum(map(bool, groups)) > 2 else []
 
 
 def _has_digit(group: str) -> bool:

@@ -19,20 +19,20 @@ import pyarrow as pa
 
 from exporter_pipelines.contracts.privacy import ColumnPolicy
 from exporter_pipelines.privacy.addresses import Address, is_nobodys, parsed, printed
-from exporter_pipelines.privacy.candidates import CONTEXT, candidates_in, identifiers_of
+from exporter_pipelines.privacy.candidates import candidates_in
 from exporter_pipelines.privacy.escapes import HIDING, HIDING_IN_TEXT, unescaped, unescaped_json
-from exporter_pipelines.privacy.identifiers import (
-    SECRETS,
-    without_secret,
-)
+from exporter_pipelines.privacy.identifiers import Found, identifiers_in, without_secret
 from exporter_pipelines.privacy.json_text import ESCAPES, KeyRules, opened
 from exporter_pipelines.privacy.known_names import KnownNames
 from exporter_pipelines.privacy.signs import to_arrow
 from exporter_pipelines.privacy.spans import bytes_of
 from exporter_pipelines.privacy.totals import Totals
 
-_IS_SECRET = re.compile(SECRETS.encode())
-_OURS = re.compile(rb"user-[0-9a-f]{20}@host-[0-9a-f]{20}\.example")
+_OURS = re.compile(r"(?:user|host|mac|hash|ip)-[0-9a-f]{20}(?:@host-[0-9a-f]{20}\.example)?")
+_ADDRESS = re.compile(r"[0-9a-f:.]{7,}")
+_MAPPED = re.compile(r"(?i:::ffff:)\Z")
+_SHORTEST, _LONGEST = 7, 39
+"""Characters of an address."""
 _WHOLE_TOKENS = ("pseudonym", "hash", "redact", "generalise")
 
 _MOST_KEPT = 100_000
@@ -60,13 +60,13 @@ class _Of(NamedTuple):
     Attributes:
         column: Its name.
         is_masked: Whether the policy changes it.
-        what: `v4` is an IPv4 address, and `other` another candidate. `key` is a key of the policy
-            with its value, and `value` a whole value.
+        what: `v4` is an IPv4 address, `secret` a secret, and `piece` a piece of text with another
+            candidate. `key` is a key of the policy with its value, and `value` a whole value.
     """
 
     column: str
     is_masked: bool
-    what: Literal["v4", "other", "key", "value"]
+    what: Literal["v4", "secret", "piece", "key", "value"]
 
 
 class LeakSearch:
@@ -152,9 +152,13 @@ class LeakSearch:
         found = candidates_in(to_arrow(values))
         are_v4 = found.are_v4()
         v4, other = found.where(are_v4), found.where(~are_v4)
-        v4 = v4.where(v4.are_alone())
+        are_secrets = other.are_secrets()
+        secrets, pieces = other.where(are_secrets), other.where(~are_secrets).pieces()
+        v4 = v4.where(v4.are_alone()).outside(pieces)
         self._keep(_Of(column, is_masked, "v4"), v4.texts(), numbers[v4.rows])
-        self._keep(_Of(column, is_masked, "other"), other.texts(CONTEXT), numbers[other.rows])
+        self._keep(_Of(column, is_masked, "piece"), pieces.texts(), numbers[pieces.rows])
+        if is_masked:
+            self._keep(_Of(column, is_masked, "secret"), secrets.texts(), numbers[secrets.rows])
 
     def _keep(self, of: _Of, texts: pa.Array, numbers: np.ndarray) -> None:
         """Keep texts until there are many, since the same ones are in many rows."""
@@ -165,56 +169,71 @@ class LeakSearch:
 
     def _judge_all(self, of: _Of, kept: Totals) -> None:
         rules = self._rules.get(of.column)
-        for text, number in kept:
-            if of.what == "other":
+        for found, number in kept:
+            text = found.decode("utf-8", "replace")
+            if of.what == "piece":
                 self._judge(of.column, text, number, is_masked=of.is_masked)
             elif of.what == "v4":
-                if (address := parsed(text.decode())) is not None:
+                if (address := parsed(text)) is not None:
                     self._count_address(of.column, address, number, is_masked=of.is_masked)
+            elif of.what == "secret":
+                if without_secret(text) != text:
+                    self.leaks.hits[of.column, "secret"] += number
             else:
-                value = text.decode() if rules is None else rules.value(text.decode())[1]
+                value = text if rules is None else rules.value(text)[1]
                 if kind := self._whole.get(value.strip().lower()):
                     self.leaks.hits[of.column, kind] += number
 
-    def _judge(self, column: str, context: bytes, number: int, *, is_masked: bool) -> None:
-        """Count what a candidate is, given what surrounds it."""
-        text = context[CONTEXT:-CONTEXT]
-        if _IS_SECRET.match(text):
-            secret = text.decode("utf-8", "replace")
-            if is_masked and without_secret(secret) != secret:
-                self.leaks.hits[column, "secret"] += number
-        elif ours := self._ours_in(text.decode("latin-1")):
-            for address in ours:
-                self._count_address(column, address, number, is_masked=is_masked)
-        else:
-            for each in identifiers_of(context):
-                if each.address is not None:
-                    self._count_address(column, each.address, number, is_masked=is_masked)
-                elif is_masked and not (each.kind == "email" and _OURS.search(text)):
-                    self.leaks.hits[column, each.kind] += number
+    def _judge(self, column: str, piece: str, number: int, *, is_masked: bool) -> None:
+        """Count the identifiers in a piece of text."""
+        found = identifiers_in(piece)
+        if is_masked:
+            self.leaks.addresses += number * sum(each.address is not None for each in found)
+            if any(not self._is_written(piece, each) for each in found):
+                # A pseudonym and what is directly beside it may look like something else.
+                found = identifiers_in(piece, self._written_in(piece))
+                found = [each for each in found if not self._is_cut(piece[each.start : each.end])]
+        for each in found:
+            if each.address is not None:
+                self._count_address(column, each.address, number, is_masked=is_masked)
+            elif is_masked and not _OURS.fullmatch(piece[each.start : each.end]):
+                self.leaks.hits[column, each.kind] += number
 
-    def _ours_in(self, text: str) -> list[Address]:
-        """IPv6 addresses that were written on purpose, whatever stands before or after them."""
-        if not self._written or text.count(":") < 2 or "@" in text:
-            return []
-        if text in self._written and (address := parsed(text)):
-            return [address]
-        edges = [-1, *(i for i, sign in enumerate(text) if sign == ":"), len(text)]
-        found, done = [], 0
-        for number, first in enumerate(edges):
-            for last in edges[number + 2 : number + 10]:
-                piece = text[first + 1 : last]
-                if first >= done - 1 and piece in self._written and (address := parsed(piece)):
-                    found.append(address)
-                    done = last
-                    break
-        return found
+    def _is_written(self, piece: str, found: Found) -> bool:
+        text = piece[found.start : found.end]
+        if found.address is None:
+            return _OURS.fullmatch(text) is not None
+        return self._written is None or printed(found.address) in self._written
+
+    def _is_cut(self, text: str) -> bool:
+        """Whether this is the rest of a pseudonym after a percent sign, which made an escape."""
+        return any(f"{byte:02x}{text}" in (self._written or ()) for byte in range(256))
+
+    def _written_in(self, piece: str) -> list[Found]:
+        """The pseudonyms in a piece of text, whatever is before or after them."""
+        found = [Found(m.start(), m.end(), "token") for m in _OURS.finditer(piece)]
+        for run in _ADDRESS.finditer(piece) if self._written else ():
+            start = run.start()
+            while start < run.end():
+                each = self._written_at(piece, start, run.end())
+                if each and not any(f.start < each.end and each.start < f.end for f in found):
+                    found.append(each)
+                start = each.end if each else start + 1
+        return sorted(found)
+
+    def _written_at(self, piece: str, start: int, end: int) -> Found | None:
+        """The longest address that was written on purpose and begins here."""
+        for last in range(min(end, start + _LONGEST), start + _SHORTEST - 1, -1):
+            text = piece[start:last]
+            if text in self._written and (address := parsed(text)) and not is_nobodys(address):  # type: ignore[operator]
+                mapped = _MAPPED.search(piece, 0, start)
+                return Found(mapped.start() if mapped else start, last, "ip", address)
+        return None
 
     def _count_address(
         self, column: str, address: Address, number: int, *, is_masked: bool
     ) -> None:
         if is_masked:
-            self.leaks.addresses += number
             if not is_nobodys(address):
                 self._found[column, address] += number
         elif address in self._addresses:

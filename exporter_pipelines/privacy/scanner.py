@@ -30,7 +30,8 @@ from exporter_pipelines.privacy.pseudonyms import MOST_REMEMBERED, Counts, Pseud
 from exporter_pipelines.privacy.signs import all_found, at_signs, free_signs, to_arrow, with_sign
 from exporter_pipelines.privacy.spans import Parts, blanked, replaced, strings
 
-_NEEDED_SIGNS = 5
+_NEEDED_SIGNS = 6
+_ESCAPED = r"\\u[0-9A-Fa-f]{4}"
 
 
 class _Fill(NamedTuple):
@@ -87,8 +88,11 @@ class Scanner:
         if rules is not None:
             texts, values = self._keyed(texts, signs[1], rules, counts)
             fills.append(_Fill(signs[1], values))
-        rest = signs[2:]
+        rest = signs[3:]
         rows, plain = self._hiding(texts, rest, rules, in_json=in_json)
+        if in_json:
+            texts, kept = _with_escapes_kept(texts, signs[2], signs[:2], rows)
+            fills.append(_Fill(signs[2], kept))
         if not len(rows):
             result = self._finish(texts, rest, fills, None, counts, in_json=in_json)
             return to_arrow(closed(pl.Series(values=result))) if in_json else result
@@ -215,6 +219,28 @@ class Scanner:
         counts.replaced["known"] += len(which)
         by = strings(names.by).take(pa.array(which, pa.int64()))
         return Parts(starts, ends, by)
+
+
+def _with_escapes_kept(
+    texts: pl.Series, sign: str, others: list[str], hiding: pl.Series
+) -> tuple[pl.Series, pa.Array]:
+    r"""Documents with a sign in place of what must stay, in rows whose `\u0040` hide nothing.
+
+    The digits of an escape could be taken for those of an address, which would break the document.
+
+    Args:
+        texts: The documents, opened.
+        sign: Not in any text.
+        others: Signs that stand for other parts.
+        hiding: The rows in which escapes hide an identifier.
+    """
+    rows = texts.str.contains(_ESCAPED).arg_true()
+    rows = rows.filter(~rows.is_in(hiding.implode()))
+    if not len(rows):
+        return texts, strings([])
+    pattern, some = f"[^{''.join(others)}]+", texts.gather(rows)
+    kept = all_found(some, pattern)
+    return texts.clone().scatter(rows, with_sign(some, pattern, sign)), kept
 
 
 def _secrets(texts: pl.Series, sign: str, counts: Counts) -> tuple[pl.Series, pa.Array]:
