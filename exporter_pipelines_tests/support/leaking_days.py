@@ -44,7 +44,7 @@ _PIECES = (
     "255.255.255.255", "224.0.0.1", "127.0.0.1", "a::b", "getty@tty1.service", "{", "}", '"', "'",
     *USERS, *HOSTS, *ORDINARY, "sess-00003", "failed", "accepted", "for", "=", "\n", "\t",
 )  # fmt: skip
-_BETWEEN = (" ", ", ", "\n", " (", "; ", '" ', "/", " | ")
+_BETWEEN = (" ", ", ", "\n", " (", "; ", '" ', "/", " | ", "", ":", ".")
 
 
 def leaky(**changes: Any) -> Dataset:
