@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+import shutil
 import signal
 import subprocess
 from collections.abc import Callable
@@ -18,7 +19,7 @@ from exporter_pipelines.contracts.manifest import Manifest
 from exporter_pipelines.contracts.slices import slices_of
 from exporter_pipelines.engine.load import open_days
 from exporter_pipelines.engine.retries import Retries
-from exporter_pipelines.errors import ConfigurationError, SourceLostError
+from exporter_pipelines.errors import ConfigurationError, ExporterError, SourceLostError
 from exporter_pipelines.stores import LocalStore
 from exporter_pipelines_tests.support.backends import Backend
 from exporter_pipelines_tests.support.card_readers import Job, run_jobs
@@ -204,6 +205,22 @@ def test_an_interrupt_ends_the_readers(
     assert _children() == []
     sessions = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'exporter_pipelines'"
     assert uneven.run(f"{sessions} AND datname = current_database()") == [(0,)]
+
+
+def test_a_file_that_cannot_be_written_ends_the_readers(
+    uneven: Backend, store: LocalStore, readers: Callable[[int], None]
+) -> None:
+    readers(2)
+
+    def remove(_read: int, _total: int) -> None:
+        shutil.rmtree(store.root / "logs" / ".staging", ignore_errors=True)
+
+    try:
+        export(uneven.url, dataset(slices=4), DAY, store, progress=remove)
+    except (ExporterError, OSError):
+        assert _children() == []
+    else:
+        pytest.fail("the day was published")
 
 
 @pytest.mark.parametrize(("day", "hours"), [("2026-03-29", 23), ("2026-10-25", 25)])

@@ -6,7 +6,7 @@ Lines. With one reader, this process reads the slices one after another.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import closing
 
 from exporter_pipelines import settings
@@ -41,15 +41,17 @@ def stage_in_slices(
     joined = JoinedFiles(staging, dataset, window, exported, run_id)
     readers = 1 if erased else min(settings.readers(), dataset.config.slices)
     read = _by_processes if readers > 1 else _one_by_one
-    for slice_ in read(stager, readers, batch_rows, progress):
-        with closing(slice_):
-            joined.add(slice_)
+    # Closed at once when a file cannot be written: the processes must not read on.
+    with closing(read(stager, readers, batch_rows, progress)) as slices:
+        for slice_ in slices:
+            with closing(slice_):
+                joined.add(slice_)
     return stager.staged(staging, *joined.finish())
 
 
 def _one_by_one(
     stager: Stager, _readers: int, batch_rows: int, progress: Progress
-) -> Iterator[SliceFiles]:
+) -> Generator[SliceFiles]:
     """The slices in order, each of them read when the one before was taken."""
     for part in slices_of(stager.window, stager.dataset.config.slices):
         files = SliceFiles()
@@ -63,7 +65,7 @@ def _one_by_one(
 
 def _by_processes(
     stager: Stager, readers: int, batch_rows: int, progress: Progress
-) -> Iterator[SliceFiles]:
+) -> Generator[SliceFiles]:
     """The slices in order, read by several processes at once."""
     tally, total = stager.tally, stager.tally.source_rows
     order = SliceOrder.of(stager.dataset, stager.window, stager.snapshot.share(), batch_rows)
