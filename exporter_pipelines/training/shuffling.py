@@ -14,6 +14,7 @@ import pyarrow as pa
 from exporter_pipelines.training.examples import Extent
 
 _BUCKET_BYTES = 6 * 1024 * 1024
+_GATHERED_BYTES = 12 * 1024 * 1024
 _MOST_BUCKETS = 400
 """Each is an open file while rows are divided."""
 
@@ -46,9 +47,7 @@ def _divide(
     paths: list[Path] = []
     writers: list[pa.RecordBatchWriter] = []
     with ExitStack() as stack:
-        for batch in batches:
-            if not len(batch):
-                continue
+        for batch in _gathered(batches):
             if not writers:
                 count = _buckets(batch, extent.count)
                 paths = [folder / f"bucket-{number:04}.arrow" for number in range(count)]
@@ -62,6 +61,19 @@ def _divide(
                     writers[number].write_batch(sorted_rows.slice(start, end - start))
                 start = end
     return paths
+
+
+def _gathered(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """The same rows in batches of some megabytes, so that each bucket gets more than a few."""
+    waiting: list[pa.RecordBatch] = []
+    for batch in batches:
+        if len(batch):
+            waiting.append(batch)
+        if sum(each.nbytes for each in waiting) >= _GATHERED_BYTES:
+            yield pa.concat_batches(waiting)
+            waiting = []
+    if waiting:
+        yield pa.concat_batches(waiting)
 
 
 def _writer(stack: ExitStack, path: Path, schema: pa.Schema) -> pa.RecordBatchWriter:
