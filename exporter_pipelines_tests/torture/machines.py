@@ -57,11 +57,13 @@ def work(queue: Path) -> None:
             if len(running) == _SLOTS:
                 break
             taken = Path(queued.name).absolute()
-            with suppress(FileNotFoundError):  # another machine was faster
-                shutil.move(queued, taken)
-                with taken.with_suffix(".log").open("wb") as log:
-                    command = json.loads(taken.read_text())
-                    running.append(subprocess.Popen(command, stdout=log, stderr=log))
+            try:
+                queued.rename(taken)
+            except FileNotFoundError:  # another machine was faster
+                continue
+            with taken.with_suffix(".log").open("wb") as log:
+                command = json.loads(taken.read_text())
+                running.append(subprocess.Popen(command, stdout=log, stderr=log))
         time.sleep(0.2)
 
 

@@ -28,7 +28,7 @@ import yaml
 from exporter_pipelines.stores import LocalStore
 from exporter_pipelines_tests.support.backends import Backend
 from exporter_pipelines_tests.support.dagster_history import history_of
-from exporter_pipelines_tests.support.projects import ROOT, Project, copy_project
+from exporter_pipelines_tests.support.projects import BIN, ROOT, Project, copy_project
 from exporter_pipelines_tests.support.servers import daemon, web_server
 from exporter_pipelines_tests.support.waiting import wait_until
 from exporter_pipelines_tests.torture import machines
@@ -143,7 +143,8 @@ def _hurry(project: Project) -> None:
 @contextmanager
 def _fleet(folder: Path, project: Project) -> Iterator[list[Machine]]:
     """The machines. Each has its own working directory and the same settings."""
-    environment = {**project.environment, QUEUE: str(folder / "queue")}
+    path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
+    environment = {**project.environment, QUEUE: str(folder / "queue"), "PATH": path}
     fleet: list[Machine] = []
     try:
         for number in range(MACHINES):
