@@ -16,7 +16,8 @@ from exporter_pipelines.contracts.manifest import Manifest
 from exporter_pipelines.contracts.row_models import load_row_schema
 from exporter_pipelines.contracts.store import Store
 from exporter_pipelines.engine.day_record import day_record
-from exporter_pipelines.engine.erase import Erase, Found
+from exporter_pipelines.engine.erase import Erase
+from exporter_pipelines.engine.erase_scope import Found, Scope
 from exporter_pipelines.engine.kept_days import keep_days
 from exporter_pipelines.engine.subject_forms import SubjectForms
 from exporter_pipelines.errors import ConfigurationError, SupersededError
@@ -99,7 +100,7 @@ def erase_of(
 ) -> Erase:  # fmt: skip
     subjects = [Subject.of(kind, each) for each in value.split("|")]
     forms = SubjectForms(subjects, request, whole_rows)
-    return Erase(store, forms, {each.name: each for each in datasets}, None, apply)
+    return Erase(Scope(store, forms, {each.name: each for each in datasets}, apply))
 
 
 def lines_of(store: LocalStore, manifest: Manifest) -> list[bytes]:

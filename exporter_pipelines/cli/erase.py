@@ -24,7 +24,8 @@ from exporter_pipelines.extras import require
 from exporter_pipelines.stores.opening import open_store
 
 if TYPE_CHECKING:
-    from exporter_pipelines.engine.erase import Erase, Found
+    from exporter_pipelines.engine.erase import Erase
+    from exporter_pipelines.engine.erase_scope import Found
     from exporter_pipelines.privacy.subjects import Subject
 
 _DAY = click.DateTime(["%Y-%m-%d"])
@@ -160,6 +161,7 @@ def _erase(
     apply: bool,
 ) -> Erase:
     from exporter_pipelines.engine.erase import Erase
+    from exporter_pipelines.engine.erase_scope import Scope
     from exporter_pipelines.engine.subject_forms import SubjectForms
 
     chosen = None
@@ -173,13 +175,9 @@ def _erase(
         raise click.ClickException(f"{definition.name}: nothing is erased. {mistake}")
     store = open_store()
     output_folder.require(store)
-    return Erase(
-        store,
-        SubjectForms(subjects, request, whole_rows),
-        {dataset.name: dataset for dataset in definitions.usable()},
-        chosen,
-        apply,
-    )
+    forms = SubjectForms(subjects, request, whole_rows)
+    datasets = {dataset.name: dataset for dataset in definitions.usable()}
+    return Erase(Scope(store, forms, datasets, apply), chosen)
 
 
 def _warn_of_ordinary(subjects: list[Subject]) -> bool:
@@ -203,7 +201,7 @@ def _record(run: Erase) -> bool:
         # Imported here, because Dagster takes a second to load.
         from exporter_pipelines.orchestration.upkeep.erased_days import record_erased_days
 
-        record_erased_days(run.store, days, run.forms.request)
+        record_erased_days(run.scope.store, days, run.scope.forms.request)
     return True
 
 
@@ -227,7 +225,7 @@ def _print_summary(run: Erase, *, apply: bool) -> None:
     exports = [found for found in run.found if found.place == "export"]
     if not run.found:
         later = " Later exports will not have it either." if apply else ""
-        click.echo(f"The subject was found nowhere in {run.store.location}.{later}")
+        click.echo(f"The subject was found nowhere in {run.scope.store.location}.{later}")
         return
     rows = sum(found.rows for found in exports)
     values = sum(found.values for found in exports)
@@ -247,9 +245,9 @@ def _print_summary(run: Erase, *, apply: bool) -> None:
 
 def _document(run: Erase, *, apply: bool) -> dict[str, object]:
     return {
-        "request": run.forms.request,
+        "request": run.scope.forms.request,
         "applied": apply,
-        "output": run.store.location,
+        "output": run.scope.store.location,
         "found": [dataclasses.asdict(found) for found in run.found],
         "problems": [dataclasses.asdict(problem) for problem in run.problems],
     }

@@ -16,6 +16,8 @@ from exporter_pipelines.contracts.manifest import MANIFEST_NAME
 from exporter_pipelines.contracts.row_schema import Column, RowSchema
 from exporter_pipelines.contracts.training_manifest import TrainingManifest
 from exporter_pipelines.contracts.versions import Version, Versions
+from exporter_pipelines.engine.erase_scope import Found, Scope
+from exporter_pipelines.engine.subject_forms import Space
 from exporter_pipelines.errors import OutputUnavailableError, PublishedDayDamagedError
 from exporter_pipelines.formats import compression_of
 from exporter_pipelines.privacy.erasing import Erased, Erasing
@@ -66,7 +68,33 @@ def remove_version(versions: Versions, version: str) -> None:
         versions.remove(version)
 
 
-def manifest_of(version: Version) -> TrainingManifest | None:
+def in_training_set(scope: Scope, versions: Versions, name: str, each: str) -> Iterator[Found]:
+    """A version of a training set."""
+    version = versions.version(each)
+    if version is None:
+        return
+    spaces = set(_spaces(scope, _manifest_of(version)))
+    erased = search_version(version, scope.forms.erasing_anything(spaces))
+    if not erased:
+        return
+    if scope.apply:
+        remove_version(versions, each)
+    yield Found(name, each, "training set", erased.rows.total(), 0, dict(erased.columns))
+
+
+def _spaces(scope: Scope, manifest: TrainingManifest | None) -> Iterator[Space]:
+    """The spaces of its days now, and those that its days had when it was built."""
+    for dataset, days in manifest.inputs.items() if manifest else ():
+        for day in days:
+            yield from scope.spaces(dataset, day)
+        policy = scope.datasets[dataset].config.privacy if dataset in scope.datasets else None
+        for stated in manifest.privacy if manifest and policy else ():
+            if len(parts := stated.split()) == 3 and policy:
+                key_id, epoch, scope_of_keys = parts
+                yield Space(policy.key, key_id, scope_of_keys, epoch, policy.addresses)
+
+
+def _manifest_of(version: Version) -> TrainingManifest | None:
     """The manifest of a version; None if it has none that can be read."""
     try:
         with version.open(MANIFEST_NAME) as file:

@@ -22,6 +22,7 @@ from exporter_pipelines.contracts.manifest import Manifest
 from exporter_pipelines.contracts.privacy import PrivacyConfig
 from exporter_pipelines.contracts.row_models import load_row_schema
 from exporter_pipelines.engine.erase import Erase
+from exporter_pipelines.engine.erase_scope import Scope
 from exporter_pipelines.engine.load import open_day
 from exporter_pipelines.engine.subject_forms import SubjectForms
 from exporter_pipelines.privacy.keys import key_ring
@@ -157,14 +158,9 @@ class World:
         by_name = {each.name: each for each in self.datasets}
         wanted = (("user", "R-users", self.erased_users), ("ip", "R-ips", self.erased_addresses))
         return [
-            Erase(
-                self.store,
-                SubjectForms([Subject.of(kind, v) for v in values], request),  # type: ignore[arg-type]
-                by_name,
-                None,
-                apply,
-            )
+            Erase(Scope(self.store, SubjectForms(subjects, request), by_name, apply))
             for kind, request, values in wanted
+            for subjects in [[Subject.of(kind, value) for value in values]]  # type: ignore[arg-type]
         ]
 
     def erase(self) -> list[str]:

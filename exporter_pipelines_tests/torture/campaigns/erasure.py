@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 from exporter_pipelines.engine.erase import Erase
+from exporter_pipelines.engine.erase_scope import Scope
 from exporter_pipelines.engine.subject_forms import SubjectForms
 from exporter_pipelines.privacy.subjects import Subject
 from exporter_pipelines.stores import LocalStore
@@ -83,6 +84,6 @@ def erase_all(root: Path, users: list[str], addresses: list[str]) -> None:
         ("R-ips", [Subject.of("ip", value) for value in addresses]),
     )
     for request, subjects in requests:
-        run = Erase(LocalStore(root), SubjectForms(subjects, request), datasets, apply=True)
+        run = Erase(Scope(LocalStore(root), SubjectForms(subjects, request), datasets, apply=True))
         for _ in run.run():
             pass
