@@ -262,7 +262,9 @@ def test_a_day_of_a_hundred_thousand_addresses_is_not_held() -> None:
     assert set(raw) & set(masked)
     search = LeakSearch({}, {}, pseudonyms.raw_addresses, written=counts.addresses)
     search.search("ip", pa.array(masked), policy.of("ip"), in_json=False)
-    assert not search.finish().hits
+    leaks = search.finish()
+    assert not leaks.hits
+    assert leaks.addresses == len(masked)
     search = LeakSearch({}, {}, pseudonyms.raw_addresses, written=counts.addresses)
     search.search("ip", pa.array([*masked, raw[5]]), policy.of("ip"), in_json=False)
     assert search.finish().hits == {("ip", "ip"): 1}

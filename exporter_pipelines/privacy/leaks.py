@@ -99,7 +99,7 @@ class LeakSearch:
         self.patterns = len(searched) + len(addresses)
         self._rules: dict[str, KeyRules] = {}
         self._kept: dict[_Of, Totals] = {}
-        self._found: Counter[tuple[str, Address]] = Counter()  # (column, address), if masked
+        self._found: dict[tuple[str, str], int] = {}  # (column, address), if masked
         self.leaks = Leaks()
 
     def search(
@@ -174,8 +174,7 @@ class LeakSearch:
             if of.what == "piece":
                 self._judge(of.column, text, number, is_masked=of.is_masked)
             elif of.what == "v4":
-                if (address := parsed(text)) is not None:
-                    self._count_address(of.column, address, number, is_masked=of.is_masked)
+                self._count_v4(of.column, text, number, is_masked=of.is_masked)
             elif of.what == "secret":
                 if without_secret(text) != text:
                     self.leaks.hits[of.column, "secret"] += number
@@ -186,6 +185,10 @@ class LeakSearch:
 
     def _judge(self, column: str, piece: str, number: int, *, is_masked: bool) -> None:
         """Count the identifiers in a piece of text."""
+        if is_masked and piece in (self._written or ()):
+            self.leaks.addresses += number
+            self._add(column, piece, number)
+            return
         found = identifiers_in(piece)
         if is_masked:
             self.leaks.addresses += number * sum(each.address is not None for each in found)
@@ -230,14 +233,24 @@ class LeakSearch:
                 return Found(mapped.start() if mapped else start, last, "ip", address)
         return None
 
+    def _count_v4(self, column: str, text: str, number: int, *, is_masked: bool) -> None:
+        if is_masked and text in (self._written or ()):
+            self.leaks.addresses += number
+            self._add(column, text, number)
+        elif (address := parsed(text)) is not None:
+            self.leaks.addresses += number if is_masked else 0
+            self._count_address(column, address, number, is_masked=is_masked)
+
     def _count_address(
         self, column: str, address: Address, number: int, *, is_masked: bool
     ) -> None:
         if is_masked:
-            if not is_nobodys(address):
-                self._found[column, address] += number
+            self._add(column, printed(address), number)
         elif address in self._addresses:
             self.leaks.hits[column, "ip"] += number
+
+    def _add(self, column: str, address: str, number: int) -> None:
+        self._found[column, address] = self._found.get((column, address), 0) + number
 
     def finish(self) -> Leaks:
         """Judge what was found, and compare the addresses with those that were written."""
@@ -246,12 +259,12 @@ class LeakSearch:
         written = self._written
         if written is None:
             return self.leaks
-        total: Counter[Address] = Counter()
+        total: dict[str, int] = {}
         for (_, address), number in self._found.items():
-            total[address] += number
+            total[address] = total.get(address, 0) + number
         for (column, address), number in self._found.items():
-            more = total[address] - written.get(printed(address), 0)
-            if more > 0:
+            more = total[address] - written.get(address, 0)
+            if more > 0 and not is_nobodys(parsed(address) or bytes(16)):
                 self.leaks.hits[column, "ip"] += min(more, number)
         return self.leaks
 
