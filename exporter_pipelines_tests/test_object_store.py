@@ -7,9 +7,12 @@ import gzip
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from exporter_pipelines.cli.output import output
 from exporter_pipelines.contracts.manifest import MANIFEST_NAME, Manifest
 from exporter_pipelines.contracts.retention import RetentionConfig
 from exporter_pipelines.engine import retention
@@ -230,3 +233,20 @@ def test_a_wrong_url_is_refused_without_its_text(url: str) -> None:
     with pytest.raises(ConfigurationError) as refused:
         Location.of(url)
     assert "secret" not in str(refused.value)
+
+
+def test_the_bucket_is_tested_on_request(
+    proxy: HttpProxy, s3: ObjectServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("EXPORTER_OUTPUT_PART_MIB", "5")
+    for name, value in replace(s3, endpoint=proxy.url).settings.items():
+        monkeypatch.setenv(name, value)
+    kept = CliRunner().invoke(output, ["test", "--rounds", "3"])
+    assert kept.exit_code == 0, kept.output
+    assert "6 races of 6 writers for one object: each had one winner." in kept.output
+    assert open_bucket(s3).bucket.listed("") == []
+    proxy.ignores_conditions = True
+    refused = CliRunner().invoke(output, ["test", "--rounds", "3"])
+    assert refused.exit_code == 1
+    assert "ignores conditions" in refused.output

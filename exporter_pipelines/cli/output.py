@@ -1,4 +1,4 @@
-"""`exporter output adopt`: accepts a moved, restored or new output folder."""
+"""`exporter output`: accepts a moved, restored or new output, and tests it."""
 
 from __future__ import annotations
 
@@ -41,3 +41,28 @@ def adopt() -> None:
         click.echo(f"{marked} DAGSTER_HOME is not a folder, so nothing else is kept.")
     else:
         click.echo(f"Exports go to {store.location} from now on.")
+
+
+@output.command()
+@click.option(
+    "--rounds", type=click.IntRange(1), default=25, show_default=True, help="Number of races."
+)
+def test(rounds: int) -> None:
+    """Test the output for what exports rest on, above all a bucket.
+
+    Several writers race for one object under conditions, a large object is written in parts, copied
+    and read back, and listings are compared with what was written. Everything is below
+    `.exporter-conditions/` and removed afterwards; exports are not touched.
+
+    \b
+    Exit codes:
+      0  the output kept everything
+      1  it did not, or cannot be written
+    """  # noqa: D301 - click wants the character itself
+    settings.load_dotenv()
+    try:
+        store = open_store()
+        for found in store.trial(rounds):
+            click.echo(f"ok  {found}")
+    except ExporterError as error:
+        raise click.ClickException(str(error)) from None

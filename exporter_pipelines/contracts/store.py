@@ -395,6 +395,18 @@ class Store(Protocol):
         """
         ...
 
+    def trial(self, rounds: int) -> Iterator[str]:
+        """Test more than `probe` does, for `exporter output test`; yields what was found.
+
+        Args:
+            rounds: How often writers race.
+
+        Raises:
+            OutputUnavailableError: a publish would fail.
+            ConfigurationError: a publish would not be safe.
+        """
+        ...
+
     def free_bytes(self) -> int | None:
         """Free space; None when it has no limit."""
         ...

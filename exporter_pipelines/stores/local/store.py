@@ -245,6 +245,10 @@ class LocalStore:
         self.require_writable()
         return [f"{self.root} is writable"]
 
+    def trial(self, rounds: int) -> Iterator[str]:  # noqa: ARG002 - the kernel has locks
+        """See `contracts.store.Store`: as `probe`."""
+        yield from self.probe()
+
     def free_bytes(self) -> int:
         """See `contracts.store.Store`: of the disk."""
         return inspection.free_bytes(self.root)

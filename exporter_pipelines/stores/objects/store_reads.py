@@ -26,6 +26,7 @@ from exporter_pipelines.stores.objects.published_day import ObjectPublishedDay
 from exporter_pipelines.stores.objects.reading import open_object
 from exporter_pipelines.stores.objects.reads import AttemptReads
 from exporter_pipelines.stores.objects.replaced_export import ObjectReplacedExport
+from exporter_pipelines.stores.objects.trial import try_bucket
 from exporter_pipelines.stores.objects.versions import ObjectVersions
 from exporter_pipelines.stores.objects.view import View
 
@@ -246,6 +247,10 @@ class ObjectStoreReads:
             "Parts of interrupted uploads are removed only by a lifecycle rule of the bucket "
             "(AbortIncompleteMultipartUpload, 2 days), which is not tested here",
         ]
+
+    def trial(self, rounds: int) -> Iterator[str]:
+        """See `contracts.store.Store`."""
+        yield from try_bucket(self.bucket, self._part_bytes, rounds)
 
     def free_bytes(self) -> None:
         """See `contracts.store.Store`: no limit is known."""
