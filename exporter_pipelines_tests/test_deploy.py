@@ -35,7 +35,7 @@ def documented_settings() -> set[str]:
 
 def commands() -> Iterator[list[str]]:
     yield json.loads(re.search(r"^CMD (.+)$", DOCKERFILE, re.MULTILINE)[1])  # type: ignore[index]
-    for name in SERVED:
+    for name in sorted(SERVED):
         service = COMPOSE["services"][name]
         yield service["command"]
         yield service.get("healthcheck", {}).get("test", ["CMD", "python"])[1:]
@@ -63,7 +63,7 @@ def test_the_image_copies_what_is_there_and_no_secret() -> None:
 def test_the_variables_are_settings() -> None:
     in_pod = SERVE["spec"]["template"]["spec"]["containers"][0]["env"]
     named = {each["name"] for each in [*in_pod, *CODE["env"]]}
-    for name in SERVED:
+    for name in sorted(SERVED):
         named |= set(COMPOSE["services"][name]["environment"])
     named |= set(re.findall(r"\b(EXPORTER_\w+)=", DOCKERFILE))
     elsewhere = {
