@@ -8,6 +8,7 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from exporter_pipelines.contracts.changes import CHANGES_FILE
@@ -19,9 +20,12 @@ from exporter_pipelines.engine.day_record import day_record
 from exporter_pipelines.engine.erase import Erase
 from exporter_pipelines.engine.erase_scope import Found, Scope
 from exporter_pipelines.engine.kept_days import keep_days
+from exporter_pipelines.engine.retention import Removal, remove
 from exporter_pipelines.engine.subject_forms import SubjectForms
 from exporter_pipelines.errors import ConfigurationError, SupersededError
 from exporter_pipelines.formats import FORMATS
+from exporter_pipelines.privacy.subject_lookup import HashedSubjects, KnownSubjects, Tombstone
+from exporter_pipelines.privacy.subject_search import SubjectSearch
 from exporter_pipelines.privacy.subjects import Subject
 from exporter_pipelines.stores import LocalStore
 from exporter_pipelines.verification.days import verify_day
@@ -264,6 +268,58 @@ def test_rejected_rows_are_searched_and_counted(logs: str, store: LocalStore) ->
     assert after.counts.rejected == 1
     assert "bert.m" not in json.dumps(rejected(store, after))
     assert "anna.k" in json.dumps(rejected(store, after))
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "text", "left"),
+    [
+        ("user", "CORP\\anna", r'["CORP\\anna", "CORP\\annab"]', r'["[redacted]", "CORP\\annab"]'),
+        ("user", "anna s. o'neil", '{"by Anna S. O\'Neil": 1}', '{"by [redacted]": 1}'),
+        ("user", "4711", '[4711, 47110, "no 4711"]', '["[redacted]", 47110, "no [redacted]"]'),
+        ("host", "db-1.corp", '["db-1.corp.", "xdb-1.corp"]', '["[redacted].", "xdb-1.corp"]'),
+        ("email", "ann@firma.test", '{"ann@firma.test": 1, "ANN@firma.test": 2}', '"[redacted]"'),
+        ("mac", "aa:bb:cc:dd:ee:01", '["AA-BB-CC-DD-EE-01"]', '["[redacted]"]'),
+        ("mac", "aa:bb:cc:dd:ee:01", '["aabb.ccdd.ee01", 1]', '["[redacted]", 1]'),
+        ("mac", "aa:bb:cc:dd:ee:01", '["to aabbccddee01"]', '["to [redacted]"]'),
+        ("user", "müller", '["M\\u00fcller", "MU\u0308LLER"]', '["[redacted]", "[redacted]"]'),
+        ("ip", "2001:db8::7", '["[2001:DB8:0:0::7]:443"]', '["[[redacted]]:443"]'),
+    ],
+)  # fmt: skip
+def test_subjects_in_json(kind: Any, value: str, text: str, left: str) -> None:
+    known = KnownSubjects()
+    known.add(Subject.of(kind, value), "R")
+    secret = b"k" * 32
+    tombstone = Tombstone(Subject.of(kind, value).tombstone(secret, "1", None, None), secret, "R")
+    for subjects in (known, HashedSubjects([tombstone])):
+        search = SubjectSearch(subjects)
+        assert search.candidates(pa.array(["[1]", text, None]), in_json=True) == [1]
+        assert search.without_in_json(text) == (left, "R")
+
+
+def test_rejected_rows_that_retention_removed_stop_nothing(logs: str, store: LocalStore) -> None:
+    exported = raw()
+    export(logs, exported, DAY, store)
+    generation = store.generation("logs", DAY)
+    assert remove(store, Removal("logs", DAY, "quarantine", generation, 1, "keep_quarantine_days"))
+    [found] = erased(store, exported)
+    assert found.rows == 1
+    assert published(store).counts.erased == 1
+
+
+def test_damaged_rejected_rows_and_settings_are_reported(logs: str, store: LocalStore) -> None:
+    filters = [{"name": "anna", "column": "device", "op": "ne", "value": "anna.k"}]
+    exported = raw(filters=filters)
+    manifest = export(logs, exported, DAY, store)
+    run = erase_of(store, exported, kind="user", value="anna.k")
+    assert [found.place for found in run.run()] == ["export"]
+    assert "Its settings have the subject" in run.problems[0].reason
+    export(logs, raw(), DAY, store)
+    assert manifest.quarantine
+    [file] = (store.root / "logs" / "quarantine" / f"date={DAY}").iterdir()
+    file.write_bytes(b"no gzip")
+    run = erase_of(store, exported, kind="user", value="bert.m")
+    assert list(run.run()) == []
+    assert "cannot be unpacked" in run.problems[0].reason
 
 
 def test_whole_rows_are_removed_on_request(logs: str, store: LocalStore) -> None:

@@ -34,7 +34,7 @@ class ErasedRows:
     def __init__(self, subjects: ErasedSubjects, dataset: Dataset, window: DayWindow) -> None:
         from exporter_pipelines.privacy.erasing import Erasing
         from exporter_pipelines.privacy.keys import key_ring
-        from exporter_pipelines.privacy.subjects import HashedSubjects, KnownSubjects
+        from exporter_pipelines.privacy.subject_lookup import HashedSubjects, KnownSubjects
 
         policy, key = dataset.config.privacy, dataset.config.source.key
         self._subjects, self._policy = subjects, policy
@@ -52,7 +52,7 @@ class ErasedRows:
         if self._policy is None or not len(raw):
             return
         from exporter_pipelines.privacy.erasing import Erased
-        from exporter_pipelines.privacy.subjects import add_masked
+        from exporter_pipelines.privacy.subject_lookup import add_masked
 
         before = len(self._hashed.found)
         self._raw.rows_with_subjects(raw, schema, Erased())

@@ -20,7 +20,7 @@ from exporter_pipelines.errors import ConfigurationError
 from exporter_pipelines.extras import require
 
 if TYPE_CHECKING:
-    from exporter_pipelines.privacy.subjects import Tombstone
+    from exporter_pipelines.privacy.subject_lookup import Tombstone
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def erased_subjects(store: Store, dataset: str) -> ErasedSubjects | None:
     if not entries:
         return None
     require("privacy")
-    from exporter_pipelines.privacy.subjects import Tombstone
+    from exporter_pipelines.privacy.subject_lookup import Tombstone
 
     found: dict[str, Tombstone] = {}
     for entry in entries:

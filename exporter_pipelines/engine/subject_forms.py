@@ -15,7 +15,8 @@ from exporter_pipelines.contracts.privacy import PrivacyConfig
 from exporter_pipelines.errors import ConfigurationError
 from exporter_pipelines.privacy.erasing import Erasing
 from exporter_pipelines.privacy.keys import KeyRing, key_ring, master_key
-from exporter_pipelines.privacy.subjects import KnownSubjects, Subject, add_masked, new_subject_id
+from exporter_pipelines.privacy.subject_lookup import KnownSubjects, add_masked
+from exporter_pipelines.privacy.subjects import Subject, new_subject_id
 
 _NOT_MASKED = ("keep", "unlisted")
 

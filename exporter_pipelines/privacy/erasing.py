@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from exporter_pipelines.contracts.row_schema import REASONS_COLUMN, Column, RowSchema
 from exporter_pipelines.privacy.subject_search import SubjectSearch
-from exporter_pipelines.privacy.subjects import Subjects
+from exporter_pipelines.privacy.subject_lookup import Subjects
 
 
 @dataclass

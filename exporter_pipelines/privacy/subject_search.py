@@ -19,10 +19,11 @@ from exporter_pipelines.contracts.privacy import REDACTED
 from exporter_pipelines.privacy.addresses import printed
 from exporter_pipelines.privacy.escapes import HIDING, HIDING_IN_TEXT, unescaped
 from exporter_pipelines.privacy.identifiers import identifiers_in
-from exporter_pipelines.privacy.json_text import opened
+from exporter_pipelines.privacy.json_text import ESCAPES, opened
 from exporter_pipelines.privacy.pieces import PIECES
 from exporter_pipelines.privacy.pseudonyms import address_in
-from exporter_pipelines.privacy.subjects import WORD, Shape, Subjects, mac_digits
+from exporter_pipelines.privacy.subject_lookup import Subjects
+from exporter_pipelines.privacy.subjects import WORD, Shape, mac_digits
 
 # For Rust, what `WORD` is for Python.
 _WORD = r"[\p{L}\p{N}]+"
@@ -57,23 +58,30 @@ class SubjectSearch:
     def candidates(self, texts: pa.Array, *, in_json: bool) -> list[int]:
         """Positions of the texts that may have a subject; of all others it is certain that not."""
         series = pl.Series(values=texts.cast(pa.large_string()).fill_null(""))
-        hiding = series.str.contains(HIDING if in_json else HIDING_IN_TEXT)
-        plain = opened(series) if in_json else series
-        if series.str.len_bytes().sum() != series.str.len_chars().sum():
-            plain = plain.str.normalize("NFC")
-        found = hiding
-        words = self._distinct_words(plain)
+        plain = _as_read(series) if in_json else series
+        found = set(self._may_have(plain).arg_true())
+        hiding = series.str.contains(HIDING if in_json else HIDING_IN_TEXT).arg_true()
+        if len(hiding):
+            decoded = pl.Series([unescaped(text) for text in plain.gather(hiding)], dtype=pl.String)
+            found |= set(hiding.filter(self._may_have(decoded)))
+        return sorted(found)
+
+    def _may_have(self, texts: pl.Series) -> pl.Series:
+        """Whether each text may have a subject, without escapes."""
+        if texts.str.len_bytes().sum() != texts.str.len_chars().sum():
+            texts = texts.str.normalize("NFC")
+        found = pl.repeat(False, len(texts), dtype=pl.Boolean, eager=True)
+        words = self._distinct_words(texts)
         for shape, anchors in self._anchors(words).items():
-            names, overlapping = self._names_in(plain, shape, anchors)
+            names, overlapping = self._names_in(texts, shape, anchors)
             found = found | overlapping
             if names:
-                found = found | plain.str.contains_any(names)
+                found = found | texts.str.contains_any(names)
         if macs := [word for word in words if self._mac(word) is not None]:
-            found = found | plain.str.contains_any(macs)
-        if self._has_identifiers and (pieces := self._pieces_with_subjects(plain)):
-            found = found | plain.str.contains_any(pieces)
-        positions: list[int] = found.arg_true().to_list()
-        return positions
+            found = found | texts.str.contains_any(macs)
+        if self._has_identifiers and (pieces := self._pieces_with_subjects(texts)):
+            found = found | texts.str.contains_any(pieces)
+        return found
 
     def whole(self, text: str) -> str | None:
         """The label of the subject that a whole value is."""
@@ -222,6 +230,15 @@ class SubjectSearch:
             if label is not None:
                 found.append(_Span(each.start, each.end, label))
         return found
+
+
+def _as_read(documents: pl.Series) -> pl.Series:
+    r"""The text of JSON documents with the characters that `\n` and others stand for."""
+    texts = opened(documents)
+    if texts.str.contains("[\x10-\x17]").any():
+        for escape, sign in ESCAPES.items():
+            texts = texts.str.replace_all(sign, json.loads(f'"{escape}"'), literal=True)
+    return texts
 
 
 def _whole_email(span: _Span, text: str) -> _Span:

@@ -1,8 +1,4 @@
-"""How a subject to erase is written, and the two ways to recognise it.
-
-`KnownSubjects` has the values. `HashedSubjects` has only tombstones, so it hashes what a text has:
-each word, and if the word begins a subject, as many words as that subject has.
-"""
+"""A subject to erase: how it is written, what stands for it under a policy, and its tombstone."""
 
 from __future__ import annotations
 
@@ -11,9 +7,8 @@ import hmac
 import re
 import secrets
 import unicodedata
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from exporter_pipelines.contracts.erasure import ErasedSubject, SubjectKind
 from exporter_pipelines.contracts.privacy import PrivacyConfig
@@ -26,7 +21,6 @@ from exporter_pipelines.privacy.pseudonyms import Pseudonyms, address_in
 WORD = re.compile(r"[^\W_]+")
 _MAC_DIGITS = re.compile(r"[0-9a-f]{12}(?:[0-9a-f]{4})?")
 _FIRST_DIGITS = 8
-_MOST_REMEMBERED = 1_000_000
 
 
 class Shape(NamedTuple):
@@ -42,44 +36,6 @@ class Shape(NamedTuple):
     def words(self) -> int:
         """The number of its words."""
         return len(self.signs) - 1
-
-
-class Subjects(Protocol):
-    """Recognises subjects. A label says which one was found; it is the id of its request.
-
-    Texts are composed (NFC). Upper and lower case make no difference.
-    """
-
-    @property
-    def has_names(self) -> bool:
-        """Whether there are users, hosts or e-mail addresses among the subjects."""
-        ...
-
-    @property
-    def has_addresses(self) -> bool:
-        """Whether there are IP addresses among the subjects."""
-        ...
-
-    @property
-    def has_macs(self) -> bool:
-        """Whether there are MAC addresses among the subjects."""
-        ...
-
-    def shapes(self, word: str, /) -> Sequence[Shape]:
-        """The shapes of the names that begin with a word."""
-        ...
-
-    def name(self, text: str, /) -> str | None:
-        """The label of a name."""
-        ...
-
-    def address(self, text: str, /) -> str | None:
-        """The label of an IP address, as `addresses.printed` prints it."""
-        ...
-
-    def mac(self, digits: str, /) -> str | None:
-        """The label of a MAC address, in lower-case digits."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -149,11 +105,12 @@ class Subject:
             key, key_id: Where the secret comes from.
         """
         first, shape = "", Shape(("", ""))
-        if _family(self.kind) == "name":
-            first, shape = _shape_of(self.written)
+        if family_of(self.kind) == "name":
+            first, shape = shape_of(self.written)
         return ErasedSubject(
-            id=subject_id, kind=self.kind, digest=_digest(secret, _family(self.kind), self.text),
-            first=_digest(secret, "word", first)[:_FIRST_DIGITS], signs=shape.signs,
+            id=subject_id, kind=self.kind,
+            digest=digest_of(secret, family_of(self.kind), self.text),
+            first=first_digits(secret, first), signs=shape.signs,
             key=key, key_id=key_id,
         )  # fmt: skip
 
@@ -206,163 +163,23 @@ def new_subject_id() -> str:
     return secrets.token_hex(8)
 
 
-class KnownSubjects:
-    """Recognises values that are known; see `Subjects`."""
-
-    def __init__(self) -> None:
-        self._names: dict[str, str] = {}
-        self._addresses: dict[str, str] = {}
-        self._macs: dict[str, str] = {}
-        self._shapes: dict[str, set[Shape]] = {}
-
-    @property
-    def has_names(self) -> bool:
-        """See `Subjects`."""
-        return bool(self._names)
-
-    @property
-    def has_addresses(self) -> bool:
-        """See `Subjects`."""
-        return bool(self._addresses)
-
-    @property
-    def has_macs(self) -> bool:
-        """See `Subjects`."""
-        return bool(self._macs)
-
-    def add(self, subject: Subject, label: str) -> None:
-        """Add a subject; the label of one that is known stays."""
-        if subject.kind == "ip":
-            self.add_address(subject.text, label)
-        elif subject.kind == "mac":
-            self._macs.setdefault(subject.text, label)
-        else:
-            self.add_name(subject.written, label)
-
-    def add_name(self, text: str, label: str) -> None:
-        """Add a name; the label of one that is known stays."""
-        first, shape = _shape_of(text)
-        self._names.setdefault(folded(text), label)
-        self._shapes.setdefault(first, set()).add(shape)
-
-    def add_address(self, text: str, label: str) -> None:
-        """Add an address as `addresses.printed` prints it."""
-        self._addresses.setdefault(text, label)
-
-    def shapes(self, word: str) -> Sequence[Shape]:
-        """See `Subjects`."""
-        return tuple(self._shapes.get(folded(word), ()))
-
-    def name(self, text: str) -> str | None:
-        """See `Subjects`."""
-        return self._names.get(folded(text))
-
-    def address(self, text: str) -> str | None:
-        """See `Subjects`."""
-        return self._addresses.get(text)
-
-    def mac(self, digits: str) -> str | None:
-        """See `Subjects`."""
-        return self._macs.get(digits)
-
-
-def add_masked(
-    known: KnownSubjects, subject: Subject, label: str, policy: PrivacyConfig, keys: KeyRing
-) -> None:
-    """Add a subject as it is in columns that a policy changes.
-
-    There an address is always a pseudonym: the subject's own address may be the pseudonym of
-    another one.
-    """
-    names, addresses = subject.pseudonyms(policy, keys)
-    for name in names:
-        known.add_name(name, label)
-    for address in addresses:
-        known.add_address(address, label)
-    if subject.kind != "ip":
-        known.add(subject, label)
-
-
-@dataclass(frozen=True)
-class Tombstone:
-    """A tombstone with what is needed to compare it."""
-
-    subject: ErasedSubject
-    secret: bytes
-    label: str
-
-
-class HashedSubjects:
-    """Recognises subjects by their tombstones; see `Subjects`.
-
-    Attributes:
-        found: Subject -> label, of all that were recognised so far.
-    """
-
-    def __init__(self, tombstones: Iterable[Tombstone]) -> None:
-        self.found: dict[Subject, str] = {}
-        self._digests: dict[bytes, dict[tuple[str, str], Tombstone]] = {}
-        self._firsts: dict[bytes, dict[str, set[Shape]]] = {}
-        self._remembered: dict[str, tuple[Shape, ...]] = {}
-        families = set()
-        for each in tombstones:
-            subject, family = each.subject, _family(each.subject.kind)
-            families.add(family)
-            self._digests.setdefault(each.secret, {})[family, subject.digest] = each
-            if family == "name":
-                shape = Shape(subject.signs)
-                firsts = self._firsts.setdefault(each.secret, {})
-                firsts.setdefault(subject.first, set()).add(shape)
-        self.has_names = "name" in families
-        self.has_addresses = "ip" in families
-        self.has_macs = "mac" in families
-
-    def shapes(self, word: str) -> Sequence[Shape]:
-        """See `Subjects`."""
-        known = self._remembered.get(word)
-        if known is None:
-            if len(self._remembered) >= _MOST_REMEMBERED:
-                self._remembered.clear()
-            known = tuple({
-                shape
-                for secret, firsts in self._firsts.items()
-                for shape in firsts.get(_digest(secret, "word", folded(word))[:_FIRST_DIGITS], ())
-            })  # fmt: skip
-            self._remembered[word] = known
-        return known
-
-    def name(self, text: str) -> str | None:
-        """See `Subjects`."""
-        return self._label("name", folded(text), text)
-
-    def address(self, text: str) -> str | None:
-        """See `Subjects`."""
-        return self._label("ip", text, text)
-
-    def mac(self, digits: str) -> str | None:
-        """See `Subjects`."""
-        return self._label("mac", digits, digits)
-
-    def _label(self, family: str, text: str, written: str) -> str | None:
-        for secret, digests in self._digests.items():
-            each = digests.get((family, _digest(secret, family, text)))
-            if each is not None:
-                self.found[Subject(each.subject.kind, text, written)] = each.label
-                return each.label
-        return None
-
-
-def _family(kind: SubjectKind) -> str:
+def family_of(kind: SubjectKind) -> str:
     """Users, hosts and e-mail addresses are found in the same way."""
     return kind if kind in ("ip", "mac") else "name"
 
 
-def _digest(secret: bytes, family: str, text: str) -> str:
+def digest_of(secret: bytes, family: str, text: str) -> str:
+    """The HMAC of a text that is found like a family of subjects."""
     message = f"{family}\0{text}".encode("utf-8", "surrogatepass")
     return hmac.digest(secret, message, hashlib.sha256).hex()
 
 
-def _shape_of(text: str) -> tuple[str, Shape]:
+def first_digits(secret: bytes, word: str) -> str:
+    """What a tombstone has of the first word of its subject."""
+    return digest_of(secret, "word", folded(word))[:_FIRST_DIGITS]
+
+
+def shape_of(text: str) -> tuple[str, Shape]:
     """The first word of a name, folded, and its shape."""
     words = list(WORD.finditer(text))
     edges = [0, *(edge for word in words for edge in word.span()), len(text)]
