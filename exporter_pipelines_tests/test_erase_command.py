@@ -98,7 +98,7 @@ def test_wrong_options_are_refused(exports: LocalStore) -> None:
     assert "before the first" in turned.output
 
 
-@pytest.mark.parametrize("value", ["admin", "bob", "4711"])
+@pytest.mark.parametrize("value", ["admin", "bob", "4711", "127.0.0.1"])
 def test_a_usual_word_needs_force(exports: LocalStore, value: str) -> None:
     before = exports.read_manifest("logs", DAY)
     listed = run(value)

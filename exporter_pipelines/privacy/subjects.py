@@ -13,7 +13,7 @@ from typing import NamedTuple
 from exporter_pipelines.contracts.erasure import ErasedSubject, SubjectKind
 from exporter_pipelines.contracts.privacy import PrivacyConfig
 from exporter_pipelines.errors import ConfigurationError
-from exporter_pipelines.privacy.addresses import parsed, printed
+from exporter_pipelines.privacy.addresses import is_nobodys, parsed, printed
 from exporter_pipelines.privacy.keys import KeyRing
 from exporter_pipelines.privacy.known_names import ORDINARY_WORDS, SHORTEST
 from exporter_pipelines.privacy.pseudonyms import Pseudonyms, address_in
@@ -90,7 +90,9 @@ class Subject:
     @property
     def is_ordinary(self) -> bool:
         """Whether other people's rows may have it too: short, a number or an ordinary word."""
-        if self.kind in ("ip", "mac", "email"):
+        if self.kind == "ip":
+            return (address := parsed(self.text)) is not None and is_nobodys(address)
+        if self.kind in ("mac", "email"):
             return False
         number = self.text.strip("+-").replace(".", "").replace(",", "").isdigit()
         return len(self.text) < SHORTEST or number or self.text in ORDINARY_WORDS
