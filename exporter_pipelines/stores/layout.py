@@ -4,6 +4,7 @@
     <root>/<dataset>/quarantine/date=<day>/    rejected rows
     <root>/<dataset>/removed/date=<day>.json   what was removed from a day, when and why
     <root>/<dataset>/README.md, schema.*, croissant.json   the dataset card and its schemas
+    <root>/<dataset>/_changes.jsonl            which days have another content than before
     <root>/<dataset>/.staging/<attempt>/       a day being written, next to `<attempt>.lock`
     <root>/<dataset>/.superseded/<attempt>/    replaced days, kept an hour for their readers
     <root>/<dataset>/.replaced/<attempt>/      replaced days that had more rows, kept for weeks

@@ -9,6 +9,7 @@
     <dataset>/removed/date=<day>.json              what was removed from a day, when and why
     <dataset>/fingerprints/date=<day>/<generation> hashes of source rows, private
     <dataset>/README.md, schema.*, croissant.json  the dataset card and its schemas
+    <dataset>/_changes.jsonl                       which days have another content than before
     .ledger/<dataset>/date=<day>/<entry>           what happened to a day, private
     .ledger/<dataset>/dataset/<entry>              what happened to a dataset
     .exporter-output.json                          identifies the output
