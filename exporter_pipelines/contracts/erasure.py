@@ -33,6 +33,9 @@ class ErasedSubject(BaseModel):
     signs: tuple[str, ...] = Field(
         ("", ""), description="What is before, between and after its words, such as `.` and `@`."
     )
+    whole_rows: bool = Field(
+        False, description="Whether rows are removed that have it only in a text (`--rows`)."
+    )
     key: str | None = Field(
         None,
         description="Name of the privacy key that was used. None: the secret of the output.",

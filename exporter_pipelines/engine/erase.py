@@ -84,9 +84,14 @@ class Erase:
         if policy is not None:
             key = policy.key
             secret, key_id = secret_of_key(key, settings.privacy_key(key))
-        known = {(each.kind, each.digest) for each in own_tombstones(store, name)}
+        whole = forms.whole_rows
+        known = {
+            (each.kind, each.digest)
+            for each in own_tombstones(store, name)
+            if each.whole_rows or not whole
+        }
         made = [
-            subject.tombstone(secret, forms.id_of(subject), key, key_id)
+            subject.tombstone(secret, forms.id_of(subject), key, key_id, whole_rows=whole)
             for subject in forms.subjects
         ]
         new = tuple(each for each in made if (each.kind, each.digest) not in known)

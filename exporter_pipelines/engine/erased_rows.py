@@ -39,13 +39,16 @@ class ErasedRows:
         policy, key = dataset.config.privacy, dataset.config.source.key
         self._subjects, self._policy = subjects, policy
         self._hashed = HashedSubjects(subjects.tombstones)
-        self._raw = self._erasing = Erasing(self._hashed, key=key)
+        whole = {each.label for each in subjects.tombstones if each.subject.whole_rows}
+        self._raw = self._erasing = Erasing(self._hashed, key=key, whole_rows=whole)
         if policy is not None:
             self._keys = key_ring(
                 policy, dataset.name, window.day, settings.privacy_key(policy.key)
             )
             self._kept, self._masked = KnownSubjects(), KnownSubjects()
-            self._erasing = Erasing(self._kept, self._masked, policy.masked, key=key)
+            self._erasing = Erasing(
+                self._kept, self._masked, policy.masked, key=key, whole_rows=whole
+            )
 
     def look_at(self, raw: pa.RecordBatch, schema: RowSchema) -> None:
         """Recognise the subjects in raw rows; under a policy, before they are masked."""

@@ -84,6 +84,7 @@ class SubjectForms:
     _known: dict[Space, KnownSubjects] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self._whole = {self.request} if self.whole_rows else set[str]()
         self._raw = KnownSubjects()
         for subject in self.subjects:
             self._raw.add(subject, self.request)
@@ -101,9 +102,9 @@ class SubjectForms:
         key = str((manifest.export_config.get("source") or {}).get("key", ""))
         space, privacy = Space.of(manifest), manifest.privacy
         if space is None or privacy is None:
-            return Erasing(self._raw, key=key, whole_rows=self.whole_rows)
+            return Erasing(self._raw, key=key, whole_rows=self._whole)
         masked = [n for n, title in privacy.columns.items() if title not in _NOT_MASKED]
-        return Erasing(self._raw, self._masked(space), masked, key=key, whole_rows=self.whole_rows)
+        return Erasing(self._raw, self._masked(space), masked, key=key, whole_rows=self._whole)
 
     def erasing_anything(self, spaces: Iterable[Space]) -> Erasing:
         """What finds the subjects where it is not known under which policy a text was written."""
@@ -112,7 +113,7 @@ class SubjectForms:
             everything.add(subject, self.request)
         for space in spaces:
             self._add(everything, space)
-        return Erasing(everything, key="", whole_rows=True)
+        return Erasing(everything, key="")
 
     def _masked(self, space: Space) -> KnownSubjects:
         if space not in self._known:

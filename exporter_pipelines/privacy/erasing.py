@@ -52,7 +52,7 @@ class Erasing:
         masked: Subjects as they are in the columns that a policy changes.
         columns: Names of the latter.
         key: Name of the key column.
-        whole_rows: Whether a row is removed even if only a text has the subject.
+        whole_rows: Labels of subjects whose rows are removed even if only a text has them.
     """
 
     def __init__(
@@ -62,11 +62,12 @@ class Erasing:
         columns: Collection[str] = (),
         *,
         key: str,
-        whole_rows: bool = False,
+        whole_rows: Collection[str] = (),
     ) -> None:
-        self._kept = SubjectSearch(kept)
-        self._masked = self._kept if masked is None else SubjectSearch(masked)
-        self._columns, self._key, self._whole_rows = frozenset(columns), key, whole_rows
+        self._whole_rows = frozenset(whole_rows)
+        self._kept = SubjectSearch(kept, self._whole_rows)
+        self._masked = self._kept if masked is None else SubjectSearch(masked, self._whole_rows)
+        self._columns, self._key = frozenset(columns), key
 
     def erase(
         self, batch: pa.RecordBatch, schema: RowSchema, erased: Erased
@@ -209,7 +210,7 @@ class Erasing:
             if label is None:
                 continue
             erased.columns[column.name] += 1
-            if whole or self._whole_rows or column.name == self._key:
+            if whole or label in self._whole_rows or column.name == self._key:
                 labels.setdefault(row, label)
             else:
                 changed[row] = shown, label

@@ -167,7 +167,9 @@ class HashedSubjects:
         for each in tombstones:
             subject, family = each.subject, family_of(each.subject.kind)
             families.add(family)
-            self._digests.setdefault(each.secret, {})[family, subject.digest] = each
+            digests = self._digests.setdefault(each.secret, {})
+            if (family, subject.digest) not in digests or subject.whole_rows:
+                digests[family, subject.digest] = each
             if family == "name":
                 shape = Shape(subject.signs)
                 firsts = self._firsts.setdefault(each.secret, {})

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 import polars as pl
@@ -46,10 +46,11 @@ class SubjectSearch:
 
     Args:
         subjects: To find.
+        first: Labels that are returned rather than others, if a text has several subjects.
     """
 
-    def __init__(self, subjects: Subjects) -> None:
-        self._subjects = subjects
+    def __init__(self, subjects: Subjects, first: Collection[str] = ()) -> None:
+        self._subjects, self._first = subjects, first
 
     @property
     def _has_identifiers(self) -> bool:
@@ -110,11 +111,11 @@ class SubjectSearch:
         label = None
         composed = unicodedata.normalize("NFC", text)
         if spans := self._spans(composed):
-            text, label = _redacted(composed, spans), spans[0].label
+            text, label = _redacted(composed, spans), self._label_of(spans)
         if _HIDING.search(text):
             plain = unicodedata.normalize("NFC", unescaped(text))
             if spans := self._spans(plain):
-                text, label = _redacted(plain, spans), label or spans[0].label
+                text, label = _redacted(plain, spans), self._one(label, self._label_of(spans))
         return text, label
 
     def without_in_json(self, document: str) -> tuple[str, str | None]:
@@ -126,20 +127,27 @@ class SubjectSearch:
             written = match[0]
             if written[0] != '"':
                 label = self.whole(written)
-                first = first or label
+                first = self._one(first, label)
                 return written if label is None else json.dumps(REDACTED)
             text = _text_of(written)
             label = self.whole(text)
             shown = REDACTED
             if label is None:
                 shown, label = self.without(text)
-            first = first or label
+            first = self._one(first, label)
             return written if label is None else _written(shown)
 
         result = _TOKENS.sub(replaced, document)
         if first is not None and not _keys_are_unique(result):
             result = json.dumps(REDACTED)
         return result, first
+
+    def _label_of(self, spans: list[_Span]) -> str:
+        return next((s.label for s in spans if s.label in self._first), spans[0].label)
+
+    def _one(self, label: str | None, other: str | None) -> str | None:
+        """One of two labels."""
+        return other if label is None or other in self._first else label
 
     def _distinct_words(self, texts: pl.Series) -> list[str]:
         if not (self._subjects.has_names or self._subjects.has_macs):

@@ -97,24 +97,36 @@ class Subject:
         number = self.text.strip("+-").replace(".", "").replace(",", "").isdigit()
         return len(self.text) < SHORTEST or number or self.text in ORDINARY_WORDS
 
-    def tombstone(self, secret: bytes, subject_id: str, key: str | None, key_id: str | None
-                  ) -> ErasedSubject:  # fmt: skip
+    def tombstone(
+        self,
+        secret: bytes,
+        subject_id: str,
+        key: str | None = None,
+        key_id: str | None = None,
+        *,
+        whole_rows: bool = False,
+    ) -> ErasedSubject:
         """What is kept of it.
 
         Args:
             secret: For the HMAC.
             subject_id: The same in all datasets.
             key, key_id: Where the secret comes from.
+            whole_rows: See `ErasedSubject`.
         """
         first, shape = "", Shape(("", ""))
         if family_of(self.kind) == "name":
             first, shape = shape_of(self.written)
         return ErasedSubject(
-            id=subject_id, kind=self.kind,
+            id=subject_id,
+            kind=self.kind,
             digest=digest_of(secret, family_of(self.kind), self.text),
-            first=first_digits(secret, first), signs=shape.signs,
-            key=key, key_id=key_id,
-        )  # fmt: skip
+            first=first_digits(secret, first),
+            signs=shape.signs,
+            whole_rows=whole_rows,
+            key=key,
+            key_id=key_id,
+        )
 
     def pseudonyms(self, policy: PrivacyConfig, keys: KeyRing) -> tuple[set[str], set[str]]:
         """What stands for it in the files of a day: names, and addresses.
