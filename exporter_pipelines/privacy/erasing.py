@@ -16,8 +16,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from exporter_pipelines.contracts.row_schema import REASONS_COLUMN, Column, RowSchema
-from exporter_pipelines.privacy.subject_search import SubjectSearch
 from exporter_pipelines.privacy.subject_lookup import Subjects
+from exporter_pipelines.privacy.subject_search import SubjectSearch
 
 
 @dataclass
