@@ -118,9 +118,9 @@ def test_a_small_day_is_read_once_and_a_large_one_twice(
     reads = []
     batches = SqliteDaySnapshot.batches
 
-    def counted(self: SqliteDaySnapshot, max_rows: int) -> Iterator[pa.RecordBatch]:
-        reads.append(max_rows)
-        return batches(self, max_rows)
+    def counted(self: SqliteDaySnapshot, *args: Any) -> Iterator[pa.RecordBatch]:
+        reads.append(args)
+        return batches(self, *args)
 
     monkeypatch.setattr(SqliteDaySnapshot, "batches", counted)
     small = export(logs, private(), DAY, store)

@@ -24,6 +24,9 @@ _Cipher = Callable[[bytes], bytes]
 _AT_ONCE = 8192
 """Addresses whose blocks fit into the cache of a core."""
 
+_HALF = 64
+"""Bits of half an address."""
+_ZEROS = bytes(12)
 _MAPPED = bytes(10) + b"\xff\xff"
 _NOBODYS = {bytes(16), bytes(15) + b"\x01", _MAPPED + bytes(4), _MAPPED + b"\xff\xff\xff\xff"}
 
@@ -44,9 +47,9 @@ def parsed(text: str) -> Address | None:
 
 def printed(address: Address) -> str:
     """An address as text, as `ipaddress` prints it; an IPv4-mapped one is IPv4."""
-    if is_ipv4(address):
+    if address.startswith(_MAPPED):
         return socket.inet_ntop(socket.AF_INET, address[12:])
-    if not any(address[:12]):  # of these, C libraries print some with IPv4 inside
+    if address.startswith(_ZEROS):  # of these, C libraries print some with IPv4 inside
         return str(ipaddress.IPv6Address(address))
     return socket.inet_ntop(socket.AF_INET6, address)
 
@@ -119,24 +122,54 @@ def _prefix_preserving(
     high: _Numbers, low: _Numbers, first_bit: int, ciphers: tuple[_Cipher, _Cipher]
 ) -> tuple[_Numbers, _Numbers]:
     """Encrypt numbers bit by bit, each with a keystream bit of the bits before it."""
-    one = np.uint64(1)
-    # The bits before, with a 1 in front of them that marks their number.
-    before_high = np.full(len(high), 1 << 32 if first_bit else 0, np.uint64)
-    before_low = np.full(len(high), 0xFFFF if first_bit else 1, np.uint64)
+    order = np.lexsort((low, high))
+    high, low = high[order], low[order]
+    same = _bits_in_common(high, low)
     out_high, out_low = high.copy(), low.copy()
-    blocks = np.empty((len(high), 2), ">u8")
     for bit in range(first_bit, 128):
-        blocks[:, 0], blocks[:, 1] = before_high, before_low
-        data = blocks.tobytes()
-        last = slice(15, None, 16)
-        first, second = (np.frombuffer(each(data), np.uint8)[last] for each in ciphers)
-        stream = ((first ^ second) & 1).astype(np.uint64)
-        shift = np.uint64(63 - bit % 64)
-        source, target = (high, out_high) if bit < 64 else (low, out_low)
-        target ^= stream << shift
-        before_high = (before_high << one) | (before_low >> np.uint64(63))
-        before_low = (before_low << one) | ((source >> shift) & one)
-    return out_high, out_low
+        # Addresses that begin alike follow each other; the first one computes for all of them.
+        is_first = same < bit
+        blocks = _bits_before(high[is_first], low[is_first], bit).tobytes()
+        first, second = (np.frombuffer(each(blocks), np.uint8)[15::16] for each in ciphers)
+        stream = ((first ^ second) & 1).astype(np.uint64)[np.cumsum(is_first) - 1]
+        target = out_high if bit < _HALF else out_low
+        target ^= stream << np.uint64(_HALF - 1 - bit % _HALF)
+    back = np.argsort(order)
+    return out_high[back], out_low[back]
+
+
+def _bits_before(high: _Numbers, low: _Numbers, bit: int) -> NDArray[np.void]:
+    """The bits before one bit, as blocks, with a 1 in front of them that marks their number."""
+    blocks = np.zeros((len(high), 2), ">u8")
+    shift, mark = np.uint64(_HALF - bit % _HALF), np.uint64(1 << bit % _HALF)
+    if bit < _HALF:
+        blocks[:, 1] = _shifted(high, shift) | mark
+    else:
+        blocks[:, 0] = _shifted(high, shift) | mark
+        blocks[:, 1] = (high << (np.uint64(_HALF) - shift)) | _shifted(low, shift)
+    return blocks
+
+
+def _shifted(numbers: _Numbers, shift: np.uint64) -> _Numbers:
+    """Numbers without their last bits; 0 if these are all."""
+    return numbers >> shift if shift < _HALF else np.zeros_like(numbers)
+
+
+def _bits_in_common(high: _Numbers, low: _Numbers) -> NDArray[np.int64]:
+    """How many bits each number has in common with the one before; -1 for the first one."""
+    found = np.full(len(high), -1)
+    high_differs, low_differs = high[1:] ^ high[:-1], low[1:] ^ low[:-1]
+    found[1:] = np.where(
+        high_differs, 63 - _highest_bit(high_differs), 127 - _highest_bit(low_differs)
+    )
+    return found
+
+
+def _highest_bit(numbers: _Numbers) -> NDArray[np.int64]:
+    """The position of the highest bit of each number; -1 for 0."""
+    upper = (numbers >> np.uint64(32)).astype(np.float64)
+    lower = (numbers & np.uint64(0xFFFFFFFF)).astype(np.float64)  # both are exact
+    return np.where(upper > 0, np.frexp(upper)[1] + 31, np.frexp(lower)[1] - 1)
 
 
 def _cipher(key: bytes) -> _Cipher:

@@ -98,10 +98,10 @@ class Pseudonyms:
         """Compute the pseudonyms of many addresses at once; `address` then finds them."""
         if len(self._addresses) > MOST_REMEMBERED:
             self._addresses.clear()
-        new = [a for a in dict.fromkeys(addresses) if a not in self._addresses]
-        readable = [a for a in new if is_nobodys(a)]
+        new = set(addresses).difference(self._addresses)
+        readable = {a for a in new if is_nobodys(a)}
         self._addresses.update((a, printed(a)) for a in readable)
-        secret = [a for a in new if a not in self._addresses]
+        secret = list(new - readable)
         self._addresses.update(zip(secret, self._encrypted(secret), strict=True))
         self._raw.update(secret)
 

@@ -108,7 +108,9 @@ class Scanner:
         self, texts: pl.Series, signs: list[str], rules: KeyRules | None, *, in_json: bool
     ) -> tuple[pl.Series, list[tuple[str, int]]]:
         """Rows in which escapes hide an identifier, and their texts without escapes."""
-        rows = texts.str.contains(HIDING if in_json else HIDING_IN_TEXT).arg_true()
+        hiding = HIDING if in_json else HIDING_IN_TEXT
+        is_hiding = texts.str.contains(hiding) if _have(texts, "%", "\\") else pl.Series([False])
+        rows = is_hiding.arg_true()
         if not len(rows):
             return rows, []
         decoded = [
@@ -221,6 +223,11 @@ class Scanner:
         return Parts(starts, ends, by)
 
 
+def _have(texts: pl.Series, *signs: str) -> bool:
+    """Whether a text has one of these; much faster than a regular expression."""
+    return any(texts.str.contains(sign, literal=True).any() for sign in signs)
+
+
 def _with_escapes_kept(
     texts: pl.Series, sign: str, others: list[str], hiding: pl.Series
 ) -> tuple[pl.Series, pa.Array]:
@@ -234,6 +241,8 @@ def _with_escapes_kept(
         others: Signs that stand for other parts.
         hiding: The rows in which escapes hide an identifier.
     """
+    if not _have(texts, "\\u"):
+        return texts, strings([])
     rows = texts.str.contains(_ESCAPED).arg_true()
     rows = rows.filter(~rows.is_in(hiding.implode()))
     if not len(rows):
