@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 import shutil
@@ -23,11 +24,13 @@ from exporter_pipelines.engine.erase_training_sets import finish_builds
 from exporter_pipelines.errors import (
     ConfigurationError,
     DayNotPublishedError,
+    OutputUnavailableError,
     UnknownNameError,
 )
 from exporter_pipelines.stores import LocalStore
 from exporter_pipelines.stores.local.versions import LocalVersion, VersionedFolder
 from exporter_pipelines.training.build import TrainingSetHeldError, build_training_set
+from exporter_pipelines.training.engine import open_engine
 from exporter_pipelines_tests.support.doc_examples import example
 from exporter_pipelines_tests.support.training import (
     DAYS,
@@ -390,6 +393,13 @@ def test_the_layout_of_loghub_has_a_line_per_row(days: LocalStore) -> None:
     assert (frame.Label != "-").sum() == built.manifest.splits["train"].positives
     assert frame.Timestamp.is_monotonic_increasing
     assert set(frame.EventTemplate) == {"GET <*> <*>", "login failed from <*>"}
+
+
+def test_a_full_disk_is_one_sentence(tmp_path: Path) -> None:
+    full = OSError(errno.ENOSPC, "No space left on device")
+    refused = pytest.raises(OutputUnavailableError, match=r"cannot be written: .*No space left")
+    with refused, open_engine(tmp_path):
+        raise full
 
 
 BY_ID = {"dataset": "anomalies", "by": {"log_id": "id"}}

@@ -46,13 +46,13 @@ def open_engine(folder: Path, *, threads: int = 1) -> Iterator[duckdb.DuckDBPyCo
         ) as connection:
             connection.execute("SET TimeZone = 'UTC'")
             yield connection
-    except duckdb.IOException as error:
+    except (duckdb.IOException, OSError) as error:  # of DuckDB's files, and of those beside them
         raise OutputUnavailableError(
             f"The work files in {folder} cannot be written: {printable(str(error))[:300]}",
             "Free space on that disk.",
         ) from error
     except duckdb.OutOfMemoryException as error:
         raise TrainingSetError(
-            f"DuckDB needs more than {limit}: {printable(str(error))[:300]}",
+            f"DuckDB needs more than {limit}: {printable(str(error).partition(chr(10))[0])[:300]}.",
             "Use fewer days, or a smaller window.",
         ) from error

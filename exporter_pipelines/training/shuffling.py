@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,9 +15,9 @@ import pyarrow as pa
 from exporter_pipelines.training.examples import Extent
 
 _BUCKET_BYTES = 6 * 1024 * 1024
-_GATHERED_BYTES = 12 * 1024 * 1024
+_GATHERED_BYTES = 6 * 1024 * 1024
 _MOST_BUCKETS = 400
-"""Each is an open file while rows are divided."""
+"""Each is an open file while rows are divided; at most half of what a process may open."""
 
 Numbers: TypeAlias = npt.NDArray[np.uint64]
 
@@ -84,7 +85,9 @@ def _writer(stack: ExitStack, path: Path, schema: pa.Schema) -> pa.RecordBatchWr
 
 def _buckets(first: pa.RecordBatch, rows: int) -> int:
     size: int = rows * first.nbytes // len(first)
-    return min(max(1, -(-size // _BUCKET_BYTES)), _MOST_BUCKETS)
+    may_open, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = _MOST_BUCKETS if may_open == resource.RLIM_INFINITY else may_open // 2
+    return max(1, min(-(-size // _BUCKET_BYTES), _MOST_BUCKETS, most))
 
 
 def _bucket_of(batch: pa.RecordBatch, buckets: int, extent: Extent) -> Numbers:
