@@ -153,7 +153,8 @@ class UsualTimes:
             f"OR {time} >= '{after}')"
         )
         forms = " OR ".join(form.holds(time, self._bytes) for form, _ in self._forms)
-        return f"({outside} AND ({forms}))"
+        # Numbers sort before all text, so they need no further look.
+        return f"({time} >= '' AND {outside} AND ({forms}))"
 
     def dates(self, time: str) -> str:
         """A condition that holds for all usual text of the window, and can use an index."""
