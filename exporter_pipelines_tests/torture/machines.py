@@ -109,18 +109,20 @@ class Machine:
         """Run id -> process id of the runs that it works on."""
         found = {}
         for taken in self.folder.glob("*.json"):
-            for pid in _pids_with(taken.stem):
+            for pid in _workers(taken.stem):
                 found[taken.stem] = pid
         return found
 
 
-def _pids_with(text: str) -> list[int]:
-    """Processes with a text in their command line."""
+def _workers(run_id: str) -> list[int]:
+    """Processes that execute a run; its id is also in the command line of Dagster's `tail`."""
     found = []
     for entry in Path("/proc").iterdir():
         with suppress(OSError):
-            if entry.name.isdigit() and text.encode() in (entry / "cmdline").read_bytes():
-                found.append(int(entry.name))
+            if entry.name.isdigit():
+                line = (entry / "cmdline").read_bytes()
+                if b"execute_run" in line and run_id.encode() in line:
+                    found.append(int(entry.name))
     return found
 
 
