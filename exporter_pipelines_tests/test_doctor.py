@@ -87,6 +87,7 @@ def test_an_unknown_dataset_is_answered_with_the_known(doctor: Doctor) -> None:
         ({"EXPORTER_START_DATE": "2999-01-01", "EXPORTER_END_DATE": ""}, "is in the future"),
         ({"EXPORTER_END_DATE": "2026-10-01"}, "is not after EXPORTER_START_DATE 2026-11-01"),
         ({"EXPORTER_TIMEZONE": "Mars"}, "'Mars' is not an IANA time zone"),
+        ({"EXPORTER_BACKFILL_DAYS_PER_RUN": "0"}, "is not a whole number of 1 or more"),
     ],
 )
 def test_a_setting_that_cannot_be_is_a_fail(

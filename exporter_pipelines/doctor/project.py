@@ -16,7 +16,7 @@ _T = TypeVar("_T")
 
 
 def examine_settings(replaced: Sequence[str]) -> Iterator[Finding]:
-    """Check `.env` against the shell, the time zone, and the range of days.
+    """Check `.env` against the shell, the time zone, and the days of all exports and of a run.
 
     Args:
         replaced: Variables whose value in `.env` differs from the shell.
@@ -29,6 +29,9 @@ def examine_settings(replaced: Sequence[str]) -> Iterator[Finding]:
         )  # fmt: skip
     zone = _read(settings.timezone)
     yield zone if isinstance(zone, Finding) else _ok(f"Days begin at midnight in {zone}")
+    days_per_run = _read(settings.backfill_days_per_run)
+    if isinstance(days_per_run, Finding):
+        yield days_per_run
     start, end = _read(settings.start_date), _read(settings.end_date)
     problems = [found for found in (start, end) if isinstance(found, Finding)]
     yield from problems
