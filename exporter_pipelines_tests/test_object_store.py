@@ -17,7 +17,7 @@ from exporter_pipelines.contracts.manifest import MANIFEST_NAME, Manifest
 from exporter_pipelines.contracts.retention import RetentionConfig
 from exporter_pipelines.engine import retention
 from exporter_pipelines.engine.trailing_days import TrailingDays
-from exporter_pipelines.errors import ConfigurationError, DayHeldError
+from exporter_pipelines.errors import ConfigurationError, DayHeldError, SupersededError
 from exporter_pipelines.stores.objects import keys
 from exporter_pipelines.stores.objects.location import Location
 from exporter_pipelines.stores.objects.store import ObjectStore
@@ -25,8 +25,9 @@ from exporter_pipelines.stores.objects.sweep import Times
 from exporter_pipelines_tests.support.backends import Backend
 from exporter_pipelines_tests.support.bucket_days import damage, generations, open_bucket
 from exporter_pipelines_tests.support.datasets import databases, dataset, export
+from exporter_pipelines_tests.support.gcs_stub import gcs_stub
 from exporter_pipelines_tests.support.http_proxy import HttpProxy, http_proxy
-from exporter_pipelines_tests.support.object_servers import ObjectServer
+from exporter_pipelines_tests.support.object_servers import ObjectServer, azurite, azurite_program
 
 DAY, NEXT_DAY = "2026-11-01", "2026-11-02"
 NOW = Times(grace_s=-60, abandoned_s=-60)
@@ -250,3 +251,39 @@ def test_the_bucket_is_tested_on_request(
     refused = CliRunner().invoke(output, ["test", "--rounds", "3"])
     assert refused.exit_code == 1
     assert "ignores conditions" in refused.output
+
+
+@pytest.mark.parametrize("cloud", ["azure", "google"])
+def test_other_clouds_have_the_same_days(
+    cloud: str, backend: Backend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if cloud == "azure" and azurite_program() is None:
+        pytest.skip("azurite is not installed (npm install -g azurite)")
+    with azurite(tmp_path) if cloud == "azure" else gcs_stub() as server:
+        for name, value in server.environment.items():
+            monkeypatch.setenv(name, value)
+        store = open_bucket(server.below("prefix"), NOW, part_bytes=5 * 1024**2)
+        assert list(store.trial(2))
+        backend.add_logs(DAY, 5)
+        backend.add_logs(DAY, 1, first_id=40, level="odd")
+        for message in ("first", "second"):
+            backend.run(f"UPDATE logs SET message = '{message}'")
+            export(backend.url, dataset(), DAY, store)
+            assert not damage(store, DAY)
+        rival = open_bucket(server.below("prefix"))
+        with pytest.raises(SupersededError):
+            export(
+                backend.url,
+                dataset(),
+                DAY,
+                store,
+                before_publish=lambda: _publish_other_rows(backend, rival),
+            )
+        store.clean_up("logs")
+        assert len(generations(store, DAY)) == 1
+        assert not damage(store, DAY)
+
+
+def _publish_other_rows(backend: Backend, store: ObjectStore) -> None:
+    backend.run("UPDATE logs SET message = 'other'")
+    export(backend.url, dataset(), DAY, store)

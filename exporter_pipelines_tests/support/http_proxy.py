@@ -15,7 +15,13 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
-_BUSY = {"busy": (503, b"<Error><Code>SlowDown</Code></Error>"), "throttled": (429, b"")}
+_ANSWERS = {
+    "busy": (503, b"<Error><Code>SlowDown</Code></Error>"),
+    "throttled": (429, b""),
+    "denied": (403, b"<Error><Code>AccessDenied</Code><Message>a-secret</Message></Error>"),
+    "no_bucket": (404, b"<Error><Code>NoSuchBucket</Code><Message>a-secret</Message></Error>"),
+    "broken": (500, b"<Error><Code>InternalError</Code><Message>a-secret</Message></Error>"),
+}
 _SLOW_S = 0.3
 _CONDITIONS = {"if-match", "if-none-match"}
 _HOP_BY_HOP = {"connection", "transfer-encoding", "content-length", "keep-alive"}
@@ -39,7 +45,7 @@ class HttpProxy:
         url: Of the proxy.
         fate: What happens to a request: `pass`; `cut` before it reaches the server; `lost`: the
             server does it, and the connection is cut instead of an answer; `half` of the answer;
-            `busy` (503), `throttled` (429), `slow`.
+            `slow`; or one of `_ANSWERS`.
         ignores_conditions: Whether headers with conditions are left out.
         requests: All that came.
     """
@@ -77,8 +83,8 @@ class _Handler(BaseHTTPRequestHandler):
         if fate == "cut":
             self._cut()
             return
-        if fate in _BUSY:
-            self._answer(*_BUSY[fate], {})
+        if fate in _ANSWERS:
+            self._answer(*_ANSWERS[fate], {})
             return
         if fate == "slow":
             time.sleep(_SLOW_S)

@@ -80,9 +80,11 @@ def seaweedfs(folder: Path) -> Iterator[ObjectServer]:
 
 @contextmanager
 def _running(command: Sequence[str], log: Path, environment: dict[str, str]) -> Iterator[None]:
+    # seaweedfs would take credentials of this process for its own, and ask for them.
+    own = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     with log.open("wb") as output:
         process = subprocess.Popen(
-            command, stdout=output, stderr=output, env={**os.environ, **environment}
+            command, stdout=output, stderr=output, env={**own, **environment}
         )
         try:
             yield

@@ -114,8 +114,10 @@ def _globbed(store: ObjectStore, known: set[str]) -> str | None:
     found = store.bucket.read(f"{keys.view('logs', DAY)}/{names[0]}")
     if found is None:
         return "a glob finds a file that is gone"
-    is_known = hashlib.sha256(found.content).hexdigest() in known
-    return "" if is_known else "a glob finds other content"
+    if hashlib.sha256(found.content).hexdigest() in known:
+        return ""
+    about = f"{len(found.content)} bytes, listed with {listed[-1].size}"
+    return f"a glob in {store.location} finds other content: {about}"
 
 
 def chain_is_broken(store: ObjectStore) -> str:

@@ -17,7 +17,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from exporter_pipelines.contracts.staged_day import Data
 from exporter_pipelines.errors import OutputUnavailableError
 from exporter_pipelines.stores.objects.location import Location
-from exporter_pipelines.stores.objects.problems import RequestRefusedError, unavailable
+from exporter_pipelines.stores.objects.problems import (
+    RequestRefusedError,
+    no_bucket,
+    unavailable,
+)
 
 if TYPE_CHECKING:
     from obstore import PutMode, WritableFile
@@ -169,10 +173,8 @@ class Bucket:
     def write(self, key: str, content: bytes, content_type: str = "") -> None:
         """Write an object, also over another one."""
         about: Any = {"Content-Type": content_type} if content_type else None
-        self._request(
-            "write",
-            key,
-            lambda: self._client.put(key, content, attributes=about, use_multipart=False),
+        self._written(
+            key, lambda: self._client.put(key, content, attributes=about, use_multipart=False)
         )
 
     def create(self, key: str, content: bytes) -> bool:
@@ -217,7 +219,7 @@ class Bucket:
 
     def finish(self, key: str, close: Callable[[], object]) -> None:
         """Send the last part of a writer, after which the object exists."""
-        self._request("write", key, close)
+        self._written(key, close)
 
     def upload(self, path: Path, key: str, part_bytes: int) -> None:
         """Write a file to an object, replacing another one at once."""
@@ -254,6 +256,14 @@ class Bucket:
                         self._request("remove", key, lambda key=key: self._client.delete(key))  # type: ignore[misc]
 
     # Every request
+
+    def _written(self, key: str, request: Callable[[], _Result]) -> _Result:
+        """Make a request that writes a new object, or over another one."""
+        try:
+            return self._request("write", key, request)
+        except FileNotFoundError:
+            problem = no_bucket(self.location, key)
+        raise problem
 
     def _request(
         self, verb: str, key: str, request: Callable[[], _Result], **missing: _Result

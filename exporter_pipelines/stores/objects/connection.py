@@ -11,7 +11,7 @@ from exporter_pipelines.stores.objects.bucket import Bucket
 from exporter_pipelines.stores.objects.location import Location
 
 # A dead or throttling store fails a request after about a minute. A stream that says nothing for
-# half a minute is opened again; one that flows may take as long as it needs.
+# half a minute is opened again, and also one that takes longer than ten minutes.
 _RETRIES: dict[str, Any] = {
     "max_retries": 8,
     "retry_timeout": dt.timedelta(seconds=60),
@@ -21,7 +21,7 @@ _RETRIES: dict[str, Any] = {
         "base": 2,
     },
 }
-_TIMEOUTS = {"connect_timeout": "10s", "read_timeout": "30s", "timeout": "1h"}
+_TIMEOUTS = {"connect_timeout": "10s", "read_timeout": "30s", "timeout": "10min"}
 
 
 def connect(location: Location, endpoint: str | None = None) -> Bucket:

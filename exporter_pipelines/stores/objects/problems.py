@@ -32,19 +32,27 @@ _REFUSED = (
 _FAILED = (
     (r"slowdown|\b429\b|\b503\b|too many requests|serverbusy",
      "the store asked for fewer requests, and still did after several attempts", _LATER),
+    (r"\b5\d\d\b|server error",
+     "the server reported an error, also in further attempts", _LATER),
     (r"timed out|timeout|deadline",
      "it did not answer in time", _LATER),
     (r"dns|resolve|connection refused|connect error|tcp connect",
      "it cannot be reached", "Check the network, the bucket and EXPORTER_OUTPUT_ENDPOINT."),
     (r"connection|incomplete|broken pipe|reset|closed|body|sending request",
      "the connection was lost, also in further attempts", _LATER),
-    (r"\b5\d\d\b|server error",
-     "the server reported an error, also in further attempts", _LATER),
 )  # fmt: skip
 
 
 class RequestRefusedError(OutputUnavailableError):
     """The store refused a request, and would refuse it again; nothing was written."""
+
+
+def no_bucket(location: Location, key: str) -> RequestRefusedError:
+    """The error of a write that finds nothing to write to."""
+    return RequestRefusedError(
+        f"Cannot write {location.uri(key)}: the bucket does not exist.",
+        "Create it, or correct EXPORTER_OUTPUT_URL.",
+    )
 
 
 def unavailable(
@@ -54,7 +62,10 @@ def unavailable(
 
     Otherwise the original error would be its context, and logged with it.
     """
-    text = f"{type(error).__name__} {error}".lower()
+    # obstore tells its limits as well: `retry_timeout: 60s`.
+    text = f"{type(error).__name__} {error}".lower().replace("retry_timeout", "")
+    for name in (key, location.prefix, location.bucket):  # a name may have a word of a reason
+        text = text.replace(name.lower(), "") if name else text
     for kind, reasons in ((RequestRefusedError, _REFUSED), (OutputUnavailableError, _FAILED)):
         for pattern, reason, hint in reasons:
             if re.search(pattern, text):

@@ -110,6 +110,7 @@ class ObjectStaging:
         self._files: dict[str, ObjectFile] = {}
         self._private: set[str] = set()
         self._kept_base = ""
+        self._is_discarded = False
         self.key = keys.attempt(dataset, day, self.generation, base.attempt)
         begun = {"begun_at": dt.datetime.now(dt.UTC).isoformat()}
         bucket.write(self.key, json.dumps(begun).encode())
@@ -161,10 +162,12 @@ class ObjectStaging:
         for file in self._files.values():
             file.abandon()
         self._forget(self)
-        if self.state.unknown or (self.state.published and not self.state.complete):
+        unfinished = self.state.published and not self.state.complete
+        if self._is_discarded or self.state.unknown or unfinished:
             return
         with suppress(OutputUnavailableError, FileNotFoundError):
             self.bucket.remove(self._leftovers())
+            self._is_discarded = True
 
     def _leftovers(self) -> list[str]:
         """Objects to remove; that of the attempt is the last one."""

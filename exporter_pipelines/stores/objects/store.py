@@ -135,11 +135,17 @@ class ObjectStore(ObjectStoreReads):
             return False
         self._settle(dataset, day, entry.generation)
         self._ledger.append(entry)
-        content = tombstone(self.read_tombstone(dataset, day), published.manifest)
-        self.bucket.write(keys.tombstone(dataset, day), content)
+        earlier = self.read_tombstone(dataset, day)
+        key = keys.tombstone(dataset, day)
+        self.bucket.write(key, tombstone(earlier, published.manifest))
         if part == "quarantine":
             removal.remove_quarantine(self.bucket, dataset, day, published)
         elif not removal.remove_day(self.bucket, self.view, dataset, day, published):
+            # The day was published again, so nothing was removed.
+            if earlier is None:
+                self.bucket.remove([key])
+            else:
+                self.bucket.write(key, earlier)
             return False
         with suppress(OutputUnavailableError):  # `_settle` adds the entry later
             self._ledger.append(entry.done())
