@@ -123,4 +123,6 @@ def _with(batch: pa.RecordBatch, place: str, value: str, row: int) -> pa.RecordB
     else:
         cells[row] = value if column == "device" else f"{cells[row]} {value}"
     position = batch.schema.get_field_index(column)
-    return batch.set_column(position, column, pa.array(cells, batch.schema.field(column).type))
+    columns = list(batch.columns)
+    columns[position] = pa.array(cells, batch.schema.field(column).type)
+    return pa.RecordBatch.from_arrays(columns, schema=batch.schema)
