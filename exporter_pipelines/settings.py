@@ -404,6 +404,20 @@ def text(variable: str) -> str:
     return _value(variable)
 
 
+def defs_folder() -> Path | None:
+    """`EXPORTER_DEFS_DIR`: the folder of the definitions; None for `defs/` of the package."""
+    value = _value("EXPORTER_DEFS_DIR")
+    if not value:
+        return None
+    folder = _path("EXPORTER_DEFS_DIR", value)
+    if not folder.is_dir():
+        raise ConfigurationError(
+            f"EXPORTER_DEFS_DIR={value!r} is not a folder.",
+            "Create it, and move the folders of your datasets there: docs/deployment.md.",
+        )
+    return folder
+
+
 def path(variable: str, default: str) -> Path:
     """An absolute path of `service_settings`."""
     return _path(variable, _value(variable) or default)

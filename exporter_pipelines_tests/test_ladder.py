@@ -50,7 +50,7 @@ LADDER = {
     "databases": {"errors", "settings", "contracts", "sources", "demo"},
     "notifications": {"extras", "docs_links"},
     "output_folder": {"errors", "settings", "contracts", "stores"},
-    "defs_files": {"errors", "contracts", "transforms", "formats", "stores"},
+    "defs_files": {"errors", "settings", "contracts", "transforms", "formats", "stores"},
     "orchestration": {"orchestration.dagster_internals", "orchestration.exports"},
     "orchestration.dagster_internals": {"contracts", "engine"},
     "orchestration.exports": {
@@ -82,7 +82,7 @@ LADDER = {
     "components": {
         "errors", "settings", "contracts", "transforms", "formats", "defs_files", "orchestration",
     },
-    "defs": {"contracts", "transforms"},
+    "defs": {"settings", "contracts", "transforms"},
     "definitions": {"settings", "process_memory", "hangups", "orchestration", "components"},
     "policy_proposals": {"errors", "contracts", "privacy"},
     "doctor": {

@@ -115,6 +115,8 @@ def test_text_without_separators_is_masked_and_holds_no_day(text: str) -> None:
     ("text", "found"),
     [
         ("from10.1.2.3to", ["10.1.2.3"]),
+        ("nas07.10.1.2.3", ["10.1.2.3"]),
+        ("srv-1.10.1.2.3.4x", ["10.1.2.3"]),
         ("from2001:db8::1", ["2001:db8::1"]),
         ("IPv62001:db8::1,", ["2001:db8::1"]),
         ("2001:db8::1:error", ["2001:db8::1"]),
@@ -128,7 +130,7 @@ def test_text_without_separators_is_masked_and_holds_no_day(text: str) -> None:
         ("x::abe@firma.de", ["abe@firma.de"]),
         *((text, []) for text in (
             "std::vector", "std::cafe", "db::query", "Foo::Bar", "std::int8_t", "deadbeef::",
-            "12:34:56", "T12:34:56.123Z", "1.2.3.4.5", "v1.2.3.4", "2026-11-01-12-30-45",
+            "12:34:56", "T12:34:56.123Z", "1.2.3.4.5", "v1.2.3.4", "v1.2.3.4.5", "1.2.3.4.5.6", "2026-11-01-12-30-45",
             "2026:11:01:12:30:45",
         )),
     ],

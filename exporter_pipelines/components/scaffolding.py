@@ -12,6 +12,7 @@ from typing import Any
 import click
 import dagster as dg
 
+from exporter_pipelines import settings
 from exporter_pipelines.formats import FORMATS
 
 _DATASET = """\
@@ -147,6 +148,9 @@ def _problem(request: dg.ScaffoldRequest[Any], files: tuple[str, ...]) -> str:
 
 def _module(folder: Path) -> str:
     """Dotted path of a folder below `exporter_pipelines/defs`."""
+    outside = settings.defs_folder()
+    if outside is not None and folder.absolute().is_relative_to(outside):
+        return ".".join(["exporter_pipelines.defs", *folder.absolute().relative_to(outside).parts])
     parts = folder.absolute().parts
     below = parts[len(parts) - parts[::-1].index("defs") :] if "defs" in parts else parts[-1:]
     return ".".join(["exporter_pipelines.defs", *below])

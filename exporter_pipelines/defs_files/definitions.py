@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from exporter_pipelines import settings
 from exporter_pipelines.contracts.dataset import DATASET_NAME, Dataset
 from exporter_pipelines.contracts.reserved_names import EXPORT_REPORT, refused_dataset_name
 from exporter_pipelines.defs_files.checks import (
@@ -26,7 +27,7 @@ from exporter_pipelines.errors import ConfigurationError, UnknownNameError
 from exporter_pipelines.stores import layout
 
 DEFS = Path(__file__).parent.parent / "defs"
-"""Where the definitions are, unless a caller names another folder."""
+"""Where the definitions of the package are."""
 
 _OF_THE_REPORT = (EXPORT_REPORT, layout.REPORT)
 """The asset key and the folder of the export report."""
@@ -62,11 +63,11 @@ class Definitions:
     Reading finds names; a document is checked when it is asked for.
 
     Args:
-        folder: The folder; `DEFS` when left out.
+        folder: The folder; when left out, that of EXPORTER_DEFS_DIR, or else `DEFS`.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
-        self.folder = DEFS if folder is None else folder
+        self.folder = folder or settings.defs_folder() or DEFS
         self._files = {file: _read_file(file) for file in _files_below(self.folder)}
         self._results: dict[Definition, Dataset | ConfigurationError] = {}
 

@@ -48,9 +48,12 @@ _EMAIL = re.compile(r"[\w.+%-]{0,127}[\w+%]@(?:[\w-]{1,63}\.){1,8}[^\W\d_]{2,63}
 _OTHERS = re.compile(
     rf"(?P<dashes>(?:{_HEX}{{2}}-){{5}}(?:{_HEX}{{2}}-{_HEX}{{2}}-)?{_HEX}{{2}})"
     rf"|(?P<dots>{_HEX}{{4}}\.{_HEX}{{4}}\.{_HEX}{{4}})"
-    r"|(?P<v4>(?<![\dvV])(?<!\d\.)(?:\d{1,3}\.){3}\d{1,3}(?!\d)(?!\.\d))"
+    r"|(?P<v4>(?<![\dvV])(?:\d{1,3}\.){3}\d{1,3}(?!\d))"
 )
 _LETTER = re.compile("[A-Fa-f]")
+_NUMBER_BEFORE = re.compile(r"([^\W\d]|-)?\d+\.\Z")
+_NUMBER_AFTER = re.compile(r"\.\d+([^\W\d])?")
+_LONGEST_WORD = 64
 ALONE = (
     r"^([0-9]{1,3}(?:\.[0-9]{1,3}){3}|[0-9A-Fa-f]*:[0-9A-Fa-f]*:[0-9A-Fa-f:]*[0-9A-Fa-f])"
     r"(?::[0-9]{1,5})?$"
@@ -139,14 +142,33 @@ def _others(part: str, before: bool, after: bool) -> Iterator[Found]:
         part: Of a text.
         before, after: Whether an identifier is directly before it, and directly after it.
     """
-    for match in _OTHERS.finditer(part):
-        start, end = match.span()
+    position = 0
+    while match := _OTHERS.search(part, position):
+        start, position = match.span()
         if match.lastgroup == "v4":
-            yield from _address(match[0], start, end)
+            if _is_one_of_more(part, start, position, at_start=before, at_end=after):
+                position = start + 1
+            else:
+                yield from _address(match[0], start, position)
         elif _LETTER.search(match[0]) or not (
-            _continues(part[:start][-1:], before) or _continues(part[end : end + 1], after)
+            _continues(part[max(0, start - 1) : start], before)
+            or _continues(part[position : position + 1], after)
         ):
-            yield Found(start, end, "mac")
+            yield Found(start, position, "mac")
+
+
+def _is_one_of_more(part: str, start: int, end: int, *, at_start: bool, at_end: bool) -> bool:
+    """Whether four numbers are some of more numbers, as in `1.2.3.4.5`, which is no address.
+
+    A number that is part of a word is none of them: `nas07.10.1.2.3` has an address.
+    """
+    more = None
+    if part[start - 1 : start] == ".":
+        more = _NUMBER_BEFORE.search(part, max(0, start - _LONGEST_WORD), start)
+    if more and (more[1] in ("v", "V") or not (more[1] or (at_start and more.start() == 0))):
+        return True
+    more = _NUMBER_AFTER.match(part, end)
+    return more is not None and not (more[1] or (at_end and more.end() == len(part)))
 
 
 def _continues(sign: str, at_edge: bool) -> bool:

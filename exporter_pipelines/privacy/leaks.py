@@ -151,10 +151,11 @@ class LeakSearch:
     ) -> None:
         found = candidates_in(to_arrow(values))
         are_v4 = found.are_v4()
-        v4, other = found.where(are_v4), found.where(~are_v4)
+        alone = are_v4 & found.are_alone()
+        v4, other = found.where(alone), found.where(~alone)
         are_secrets = other.are_secrets()
         secrets, pieces = other.where(are_secrets), other.where(~are_secrets).pieces()
-        v4 = v4.where(v4.are_alone()).outside(pieces)
+        v4 = v4.outside(pieces)
         self._keep(_Of(column, is_masked, "v4"), v4.texts(), numbers[v4.rows])
         self._keep(_Of(column, is_masked, "piece"), pieces.texts(), numbers[pieces.rows])
         if is_masked:
