@@ -130,8 +130,8 @@ def test_text_without_separators_is_masked_and_holds_no_day(text: str) -> None:
         ("x::abe@firma.de", ["abe@firma.de"]),
         *((text, []) for text in (
             "std::vector", "std::cafe", "db::query", "Foo::Bar", "std::int8_t", "deadbeef::",
-            "12:34:56", "T12:34:56.123Z", "1.2.3.4.5", "v1.2.3.4", "v1.2.3.4.5", "1.2.3.4.5.6", "2026-11-01-12-30-45",
-            "2026:11:01:12:30:45",
+            "12:34:56", "T12:34:56.123Z", "1.2.3.4.5", "v1.2.3.4", "v1.2.3.4.5", "1.2.3.4.5.6",
+            "2026-11-01-12-30-45", "2026:11:01:12:30:45",
         )),
     ],
 )  # fmt: skip
@@ -172,7 +172,7 @@ def test_long_texts_take_no_longer_than_their_length(text: str) -> None:
     assert len(scanned([text])) == 1
 
 
-_BETWEEN = [" ", ", ", "\n", " (", "; ", '" ', "/", " | ", "", ":", "."]
+_BETWEEN = [" ", ", ", "\n", " (", "; ", '" ', "/", " | ", ""]
 _ALL_COLUMNS: Any = {
     "host": {"action": "pseudonym", "kind": "host"},
     "ip": {"action": "pseudonym", "kind": "ip"},

@@ -2,7 +2,7 @@
 
 `defs.yaml` describes where the rows are and how they are exported; `schema.py` describes a row.
 With EXPORTER_DEFS_DIR, the definitions are in another folder, under the same dotted names. Schemas
-that it lacks are still found here, so a dataset there may use `exporter_pipelines.defs.logs.schema`.
+that it lacks are still found here: a dataset there may use `exporter_pipelines.defs.logs.schema`.
 """
 
 from exporter_pipelines import settings
