@@ -144,11 +144,11 @@ def _project(folder: Path, settings: dict[str, str], days: int) -> Project:
 
 
 def _hurry(project: Project) -> None:
-    """Leases of 12 seconds, and a sensor that looks every 3."""
+    """Leases of 30 seconds, and a sensor that looks every 3."""
     project.hurry_sensors()
     for name, old, new in (
         ("exports/run_presence.py", "RENEW_SECONDS = 60.0", "RENEW_SECONDS = 2.0"),
-        ("upkeep/leases.py", "EXPIRED_SECONDS = 240.0", "EXPIRED_SECONDS = 12.0"),
+        ("upkeep/leases.py", "EXPIRED_SECONDS = 240.0", "EXPIRED_SECONDS = 30.0"),
     ):
         file = project.path / "exporter_pipelines" / "orchestration" / name
         text = file.read_text()
