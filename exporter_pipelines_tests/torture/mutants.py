@@ -111,8 +111,8 @@ MUTANTS = (
     Mutant(
         "the last batch is skipped",
         "sources/postgres/snapshot.py",
-        "in self._connection.stream(self._query.rows()):",
-        "in list(self._connection.stream(self._query.rows()))[:-1]:",
+        "in self._connection.stream(query.rows()):",
+        "in list(self._connection.stream(query.rows()))[:-1]:",
         _BATCHES,
     ),
     Mutant(
