@@ -123,10 +123,7 @@ def test_every_reader_of_the_card_reads_all_slices(uneven: Backend, tmp_path: Pa
     assert {(each.error, len(each.rows)) for each in found} == {("", expected)}
 
 
-def test_a_day_without_rows_has_no_file(
-    backend: Backend, store: LocalStore, readers: Callable[[int], None]
-) -> None:
-    readers(2)
+def test_a_day_without_rows_has_no_file(backend: Backend, store: LocalStore) -> None:
     manifest = export(backend.url, dataset(slices=3, format="csv"), DAY, store)
     assert manifest.files == []
     assert manifest.quarantine is None
@@ -167,10 +164,10 @@ def _kill_one(_read: int, _total: int) -> None:
 def test_a_reader_that_dies_leaves_the_old_export(
     backend: Backend, store: LocalStore, readers: Callable[[int], None]
 ) -> None:
-    readers(2)
     backend.add_logs(DAY, 2_000, message="x" * 10_000)
     exported = dataset(slices=4, compression="none")
     before = export(backend.url, exported, DAY, store)
+    readers(2)
     with pytest.raises(SourceLostError, match=r"ended too early \(signal 9\)"):
         export(backend.url, exported, DAY, store, progress=_kill_one)
     kept = Manifest.from_json(store.read_manifest("logs", DAY) or b"")
