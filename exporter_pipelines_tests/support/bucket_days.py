@@ -14,6 +14,7 @@ from exporter_pipelines.contracts.manifest import MANIFEST_NAME, Manifest
 from exporter_pipelines.stores.objects import keys
 from exporter_pipelines.stores.objects.connection import connect
 from exporter_pipelines.stores.objects.location import Location
+from exporter_pipelines.stores.objects.pointers import Pointer
 from exporter_pipelines.stores.objects.store import ObjectStore
 from exporter_pipelines.stores.objects.sweep import Times
 from exporter_pipelines_tests.support.object_servers import ObjectServer
@@ -76,3 +77,13 @@ def generations(store: ObjectStore, day: str) -> set[str]:
     """The attempts that have data files."""
     prefix = f"logs/{keys.GENERATIONS}/date={day}"
     return {each.key.removeprefix(prefix).split("/")[1] for each in store.bucket.listed(prefix)}
+
+
+def kept_generations(store: ObjectStore, day: str) -> set[str]:
+    """The attempts whose replaced exports are kept for their rows."""
+    found = set()
+    for of, name in store.replaced_exports("logs"):
+        copy = store.bucket.read(f"{keys.replaced('logs', name)}/{keys.POINTER_COPY}")
+        if of == day:
+            found.add(str(Pointer.of(copy).attempt))
+    return found

@@ -54,7 +54,9 @@ def drop_fingerprints(
 
 def replaced_exports(bucket: Bucket, dataset: str) -> list[tuple[str, str]]:
     """(day, name) of the replaced exports that are kept for their rows, oldest day first."""
-    names = bucket.folders(keys.replaced(dataset))
+    # By their objects: seaweedfs also lists folders that are empty by now.
+    listed = bucket.listed(keys.replaced(dataset))
+    names = [each.key.split("/")[-2] for each in listed if each.name == keys.POINTER_COPY]
     return [(layout.day_of_attempt(name), name) for name in names if layout.is_of_one_day(name)]
 
 

@@ -82,7 +82,9 @@ class ObjectStoreReads:
 
     def quarantined_days(self, dataset: str) -> list[str]:
         """See `contracts.store.Store`."""
-        names = self.bucket.folders(f"{keys.home(dataset)}/{layout.QUARANTINE}")
+        # By their objects: seaweedfs also lists folders that are empty by now.
+        listed = self.bucket.listed(f"{keys.home(dataset)}/{layout.QUARANTINE}")
+        names = {each.key.split("/")[-2] for each in listed}
         return sorted(day for day in map(layout.day_of, names) if day)
 
     def quarantine_files(self, dataset: str, day: str) -> list[str]:
