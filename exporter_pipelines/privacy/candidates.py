@@ -37,8 +37,8 @@ _SIGN, _OTHER_SIGN = 1, 2
 
 _IS_DIGIT = np.zeros(256, bool)
 _IS_DIGIT[[*b"0123456789"]] = True
-_BEFORE_NO_ADDRESS = _IS_DIGIT.copy()
-_BEFORE_NO_ADDRESS[[*b"vV"]] = True
+_IS_LETTER = np.zeros(256, bool)
+_IS_LETTER[[b for b in range(256) if b >= 128 or chr(b).isalpha()]] = True
 _DOT = ord(".")
 _IS_PIECE = np.zeros(256, bool)
 _IS_PIECE[[b for b in range(256) if b >= 128 or chr(b).isalnum() or chr(b) in "_.:@%+-"]] = True
@@ -114,11 +114,16 @@ class Candidates(NamedTuple):
         return self.where(~inside)
 
     def are_alone(self) -> np.ndarray:
-        """Which candidates may be an IPv4 address: no version, and no part of more numbers."""
+        """Which candidates are an IPv4 address, whatever else is in the text.
+
+        The others may be a version, a part of more numbers, or have digits of a word before them:
+        the pseudonym `mac-…a1` and `19.2.3.4` are beside each other in `mac-…a119.2.3.4`.
+        """
         before, after = self._at(self.starts - 1, self.rows), self._at(self.ends, self.rows)
         more_before = (before == _DOT) & _IS_DIGIT[self._at(self.starts - 2, self.rows)]
         more_after = (after == _DOT) & _IS_DIGIT[self._at(self.ends + 1, self.rows)]
-        other = _BEFORE_NO_ADDRESS[before] | _IS_DIGIT[after] | more_before | more_after
+        word_before = _IS_LETTER[before] | _IS_DIGIT[before]
+        other = word_before | _IS_DIGIT[after] | more_before | more_after
         alone: np.ndarray = ~other
         return alone
 

@@ -16,6 +16,8 @@ from exporter_pipelines.privacy.addresses import Address, parsed
 
 # Written so that Python's `re`, Rust's `regex` and RE2 read them alike: no look-around. Control
 # characters are excluded, since they stand for other parts (`signs`).
+_ASSIGNED = r"(?i:password|passwd|pwd|secret|api_?key|access_?token|auth_?token)="
+_BEARER = "(?i:bearer) "
 _SECRETS = (
     r"""://[^\s/?#"'\\<>\x00-\x1f]+@""",
     r"eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)?",
@@ -27,11 +29,12 @@ _SECRETS = (
     r"xox[abeoprs]-[A-Za-z0-9-]{10,}",
     r"AIza[0-9A-Za-z_-]{35}",
     r"sk_live_[0-9A-Za-z]{16,}",
-    r"""(?i:password|passwd|pwd|secret|api_?key|access_?token|auth_?token)=[^\s&"'\\,;<>\[\x00-\x1f]"""
-    r"""[^\s&"'\\,;<>\x00-\x1f]*""",
-    r"(?i:bearer) [A-Za-z0-9._~+/-]{16,}=*",
+    _ASSIGNED + r"""[^\s&"'\\,;<>\[\x00-\x1f][^\s&"'\\,;<>\x00-\x1f]*""",
+    _BEARER + r"[A-Za-z0-9._~+/-]{16,}=*",
 )
 SECRETS = "|".join(f"(?:{pattern})" for pattern in _SECRETS)
+WITHOUT_SECRET = rf"(?:://|{_ASSIGNED}|{_BEARER}){re.escape(REDACTED)}@?"
+"""What is left of a secret that says what it is. The scanner divides a text there."""
 SECRET_HINTS = (
     "://", "eyj", "-----begin", "akia", "asia", "ghp_", "gho_", "ghu_", "ghs_", "ghr_",
     "github_pat_", "glpat-", "xox", "aiza", "sk_live_", "password=", "passwd=", "pwd=", "secret=",
@@ -236,7 +239,8 @@ def _glued(text: str) -> list[Found]:
     start = max(0, text.index(":") - _GROUP)
     last = text.rindex(":") + 1
     end = last + min(_GROUP, len(text[last:].partition(".")[0]))
-    found = _whole(text, 0) or _whole(text[start:], start) or _whole(text[start:end], start)
+    ends = (len(text), end, _end_of_words(text))
+    found = _whole(text, 0) or next(filter(None, (_whole(text[start:e], start) for e in ends)), [])
     if found and found[0].kind == "mac":
         return found
     groups = [group for each in found for group in text[each.start : each.end].split(":")]

@@ -21,7 +21,12 @@ from exporter_pipelines.contracts.privacy import ColumnPolicy
 from exporter_pipelines.privacy.addresses import Address, is_nobodys, parsed, printed
 from exporter_pipelines.privacy.candidates import candidates_in
 from exporter_pipelines.privacy.escapes import HIDING, HIDING_IN_TEXT, unescaped, unescaped_json
-from exporter_pipelines.privacy.identifiers import Found, identifiers_in, without_secret
+from exporter_pipelines.privacy.identifiers import (
+    WITHOUT_SECRET,
+    Found,
+    identifiers_in,
+    without_secret,
+)
 from exporter_pipelines.privacy.json_text import ESCAPES, KeyRules, opened
 from exporter_pipelines.privacy.known_names import KnownNames
 from exporter_pipelines.privacy.signs import to_arrow
@@ -149,7 +154,7 @@ class LeakSearch:
     def _search_candidates(
         self, column: str, values: pl.Series, numbers: np.ndarray, *, is_masked: bool
     ) -> None:
-        found = candidates_in(to_arrow(values))
+        found = candidates_in(to_arrow(values.str.replace_all(WITHOUT_SECRET, "\n")))
         are_v4 = found.are_v4()
         alone = are_v4 & found.are_alone()
         v4, other = found.where(alone), found.where(~alone)
