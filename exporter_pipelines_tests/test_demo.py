@@ -38,7 +38,7 @@ def test_exports_of_the_sample_tell_its_story(
     ((name, day, reason),) = held
     assert (name, day) == ("logs", str(seed.HELD_DAY))
     report = store.root / "report" / "index.html"
-    assert print_summary(store.root, reason, report) == 0
+    assert print_summary(store, reason, str(report)) == 0
     printed = capsys.readouterr().out
     assert f"{seed.HELD_DAY}  not published" in printed
     assert "none: a day without rows" in printed
@@ -50,7 +50,7 @@ def test_exports_of_the_sample_tell_its_story(
 def test_the_summary_fails_when_another_day_is_missing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert print_summary(tmp_path, "database down") == 1
+    assert print_summary(LocalStore(tmp_path), "database down") == 1
     assert "database down" in capsys.readouterr().out
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -565,6 +566,11 @@ def open_files() -> Iterator[str]:
             yield str(descriptor.readlink())
 
 
+def copies_of_a_source() -> list[str]:
+    """Open files in a private folder of `sources.sqlite.copy`."""
+    return [file for file in open_files() if re.search(r"/exporter-\w{8}/", file)]
+
+
 def names_in(folder: Path) -> list[str]:
     return [path.name for path in folder.iterdir()]
 
@@ -622,14 +628,14 @@ def test_a_copied_file_with_its_log_alone_is_read_without_a_trace(
         assert snapshot.info.snapshot.startswith("copy")
         assert sum(batch.num_rows for batch in snapshot.batches(30)) == 100
         assert {path.name: path.read_bytes() for path in copied.iterdir()} == before
-        private = [file for file in open_files() if "exporter-" in file]
+        private = copies_of_a_source()
         assert private
         assert all(file.endswith("(deleted)") for file in private)
     with databases(url) as session:
         found = session.times_of(dataset(), pa.array([1, 2, 500]), timeout_s=10)
     assert sorted(found["key"].to_pylist()) == [1, 2]
     assert {path.name: path.read_bytes() for path in copied.iterdir()} == before
-    assert not [file for file in open_files() if "exporter-" in file]
+    assert not copies_of_a_source()
 
 
 # Two databases in one project

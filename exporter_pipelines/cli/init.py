@@ -16,7 +16,7 @@ from exporter_pipelines.cli.init_output import (
     print_plan,
     shown_path,
 )
-from exporter_pipelines.contracts.dataset import DATASET_NAME
+from exporter_pipelines.contracts.dataset_name import DATASET_NAME
 from exporter_pipelines.contracts.inspection import Inspection, Relation
 from exporter_pipelines.contracts.source_config import SourceConfig
 from exporter_pipelines.defs_files import Definitions

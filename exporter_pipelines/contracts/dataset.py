@@ -19,6 +19,7 @@ from exporter_pipelines.contracts.column_settings import (
     check_nullable,
     extra_columns,
 )
+from exporter_pipelines.contracts.dataset_name import DatasetName
 from exporter_pipelines.contracts.effective_rules import check_thresholds, with_rules, without
 from exporter_pipelines.contracts.late_data import LateDataConfig
 from exporter_pipelines.contracts.privacy import (
@@ -69,9 +70,6 @@ _NOT_IN_MANIFEST: dict[str, Any] = {
 _STATED_IF_USED = ("defaults", "nullable", "extra_columns", "unreadable_json", "privacy", "slices")
 """Fields that are not written while they change nothing: the head of JSON files stays as it was."""
 
-# Becomes an asset key and a folder name, so it must not lead out of the output folder.
-DATASET_NAME = r"^[a-z][a-z0-9_]{0,62}$"
-DatasetName = Annotated[str, Field(pattern=DATASET_NAME)]
 # The form that Dagster accepts. Dagster would report a mistake without its line in the file.
 Owner = Annotated[
     str, Field(pattern=r"^(team:[A-Za-z0-9_]+|[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,})$")

@@ -11,7 +11,8 @@ from typing import Any
 
 from pydantic import Field, create_model
 
-from exporter_pipelines.contracts.dataset import DatasetConfig, DatasetName
+from exporter_pipelines.contracts.dataset import DatasetConfig
+from exporter_pipelines.contracts.dataset_name import DatasetName
 from exporter_pipelines.contracts.strict import Strict
 
 # Not `source` and not `schema`: with those changed it would be another dataset.

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from exporter_pipelines.contracts.dataset import DatasetName
+from exporter_pipelines.contracts.dataset_name import DatasetName
 from exporter_pipelines.contracts.strict import Strict
 
 SPLITS = ("train", "validation", "test")

@@ -9,7 +9,8 @@ from functools import cached_property
 from pathlib import Path
 
 from exporter_pipelines import settings
-from exporter_pipelines.contracts.dataset import DATASET_NAME, Dataset
+from exporter_pipelines.contracts.dataset import Dataset
+from exporter_pipelines.contracts.dataset_name import DATASET_NAME
 from exporter_pipelines.contracts.reserved_names import EXPORT_REPORT, refused_dataset_name
 from exporter_pipelines.defs_files.checks import (
     attributes_of,

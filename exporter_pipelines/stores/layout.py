@@ -28,7 +28,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from exporter_pipelines.contracts.dataset import DATASET_NAME
+from exporter_pipelines.contracts.dataset_name import DATASET_NAME
 from exporter_pipelines.errors import ConfigurationError
 
 DATA = "data"

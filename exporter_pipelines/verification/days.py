@@ -11,7 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 
-from exporter_pipelines.contracts.dataset import DATASET_NAME
+from exporter_pipelines.contracts.dataset_name import DATASET_NAME
 from exporter_pipelines.contracts.manifest import MANIFEST_NAME, Manifest
 from exporter_pipelines.contracts.store import PublishedDay, Store, generation_of
 from exporter_pipelines.engine.quarantine import quarantine_pattern

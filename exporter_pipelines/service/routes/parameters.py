@@ -9,7 +9,7 @@ from typing import Annotated
 from fastapi import Path
 from starlette.requests import Request
 
-from exporter_pipelines.contracts.dataset import DATASET_NAME
+from exporter_pipelines.contracts.dataset_name import DATASET_NAME
 from exporter_pipelines.contracts.day_window import days_between
 from exporter_pipelines.errors import UnknownNameError
 from exporter_pipelines.service.context import ServiceContext, context_of

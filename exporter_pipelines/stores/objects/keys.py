@@ -25,7 +25,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from exporter_pipelines.contracts.dataset import DATASET_NAME
+from exporter_pipelines.contracts.dataset_name import DATASET_NAME
 from exporter_pipelines.errors import ConfigurationError
 from exporter_pipelines.stores import layout
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import BinaryIO
 
-from exporter_pipelines.contracts.dataset import DATASET_NAME
+from exporter_pipelines.contracts.dataset_name import DATASET_NAME
 from exporter_pipelines.contracts.ledger import Entry
 from exporter_pipelines.contracts.output_marker import OutputMarker
 from exporter_pipelines.contracts.retention import Part
