@@ -140,3 +140,19 @@ def test_a_zone_with_the_same_midnights_is_accepted(backend: Backend, store: Loc
     for day in others:
         export(backend.url, dataset(), day, store, timezone="Europe/Paris")
     assert store.published_days("logs") == [DAY, *others]
+
+
+def test_an_interrupt_while_rows_are_read_stays_an_interrupt(
+    backend: Backend, store: LocalStore
+) -> None:
+    """The thread that reads must have ended before the connection is closed."""
+    backend.add_logs("2026-11-01", 20_000)
+
+    def interrupt(_read: int, _total: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        export(
+            backend.url, dataset(), "2026-11-01", store, progress=interrupt, batch_rows=1000
+        )  # fmt: skip
+    assert store.published_days("logs") == []

@@ -230,7 +230,7 @@ def _read(
         with session.day(dataset, whole, timeout_s=max(0.0, ends - time.monotonic())) as snapshot:
             account = RowAccount(dataset, snapshot.schema)
             batches = read_ahead(snapshot.batches(DEFAULT_BATCH_ROWS), snapshot.stop)
-            with closing(batches):  # type: ignore[type-var] # a generator
+            with closing(batches):  # a generator
                 for batch in batches:
                     days.count(batch)
                     account.valid(batch, whole, Tally(), days.reject)

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack, closing
 
 import pyarrow as pa
 
@@ -113,9 +113,14 @@ class Stager:
 
     def read(self, batch_rows: int, progress: Progress, part: DayWindow | None = None) -> None:
         """Read the rows of the day, or of a part of it, into the files that were begun."""
-        read = partial(self._batches, batch_rows, part)
-        batches = self._private.rows(read) if self._private else read()
-        with WriteBehind(self._files.write) as behind:
+        with WriteBehind(self._files.write) as behind, ExitStack() as opened:
+
+            def read() -> Iterator[pa.RecordBatch]:
+                # Closed before an error leaves this method: it keeps the frames that hold the
+                # iterator alive, and the connection cannot be closed while a thread reads.
+                return opened.enter_context(closing(self._batches(batch_rows, part)))
+
+            batches = self._private.rows(read) if self._private else read()
             write = self._put_without_erased(behind.put) if self._erased else behind.put
             put = self._private_put(write) if self._private else write
             # No variable here, which would keep a batch while this thread waits: 5 MiB.
@@ -132,7 +137,9 @@ class Stager:
         self.tally.nulls.update(self._files.nulls)
         return self._files.entries(), self._quarantine.finish()
 
-    def _batches(self, batch_rows: int, part: DayWindow | None = None) -> Iterator[pa.RecordBatch]:
+    def _batches(
+        self, batch_rows: int, part: DayWindow | None = None
+    ) -> Generator[pa.RecordBatch, None, None]:
         return read_ahead(self.snapshot.batches(batch_rows, part), self.snapshot.stop)
 
     def _valid(self, batch: pa.RecordBatch) -> pa.RecordBatch:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -20,7 +20,9 @@ _WRITE_DEPTH = 1
 _END = object()
 
 
-def read_ahead(items: Iterable[T], stop: Callable[[], None] = lambda: None) -> Iterator[T]:
+def read_ahead(
+    items: Iterable[T], stop: Callable[[], None] = lambda: None
+) -> Generator[T, None, None]:
     """Iterate over `items` in a separate thread, at most two items ahead.
 
     An exception of the source is raised here, after the items before it. When the caller stops
