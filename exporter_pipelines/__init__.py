@@ -21,7 +21,7 @@ The packages (`test_ladder` lists what each may import, and enforces it):
     demo                                         the sample backend
     databases                                    opens the database of a source URL or of the demo
     output_folder                                which output folder the project has
-    orchestration                                Dagster: exports, upkeep, report, alerts
+    orchestration                                Dagster: exports, upkeep, report, alerts, training
     components                                   Dagster: what a defs.yaml may ask for
     definitions                                  what Dagster loads
     slice_reader                                 a process that reads slices of a day

@@ -1,4 +1,4 @@
-"""Why a row is not exported, whoever found it: the source, a step of the engine, or Pandera."""
+"""Why a row is not exported, as found by the source, a step of the engine, or Pandera."""
 
 from __future__ import annotations
 

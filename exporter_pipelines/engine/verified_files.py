@@ -24,7 +24,7 @@ _MAX_OPEN_FILES = 64
 
 
 class VerifiedFiles(Protocol):
-    """The files of a day in order; whoever has it closes it."""
+    """The files of a day in order; the caller closes it."""
 
     def __iter__(self) -> Iterator[tuple[DataFile, BinaryIO]]:
         """Each file with its entry; it is closed when the next one is requested."""

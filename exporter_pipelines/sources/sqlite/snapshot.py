@@ -117,7 +117,7 @@ class SqliteDaySnapshot:
 
     def share(self) -> SharedSnapshot:
         """See `contracts.source.DaySnapshot.share`; `SqliteSession.day` refuses before."""
-        raise NotImplementedError
+        raise AssertionError("a day of SQLite is not read in slices")
 
     def mark(self) -> None:
         """See `contracts.source.DaySnapshot.mark`."""
