@@ -4,9 +4,8 @@ A glob over `data/` reads it. The copy of one file is one request that replaces 
 glob finds all of the old day or all of the new one. A day in several files is copied file by file:
 there, only readers of the pointer never see a mixture.
 
-The view follows the pointer and never decides anything. After a copy, the
-pointer is read again: a late copy of a replaced day is corrected by the run that made it, or else by
-the sweep.
+The view follows the pointer and never decides anything. After a copy, the pointer is read again: a
+late copy of a replaced day is corrected by the run that made it, or else by the sweep.
 """
 
 from __future__ import annotations
