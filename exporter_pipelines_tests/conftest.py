@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from hypothesis import settings
 
 from exporter_pipelines.defs_files import definitions
 from exporter_pipelines.demo.backend import start_server
@@ -26,6 +27,11 @@ from exporter_pipelines_tests.support.object_servers import ObjectServer, seawee
 from exporter_pipelines_tests.support.projects import ROOT, Project, copy_project
 
 install_definitions()
+
+# A test that passes must pass again. `pytest --hypothesis-profile random` tries other examples.
+settings.register_profile("repeatable", derandomize=True, database=None, deadline=None)
+settings.register_profile("random", deadline=None)
+settings.load_profile("repeatable")
 
 # Set here, not by a developer's .env: a test must never touch somebody's database.
 _SETTINGS = {

@@ -53,7 +53,7 @@ def exported(home: Path, format_: str, batch: pa.RecordBatch, schema: RowSchema)
 @pytest.mark.parametrize("has_json", [True, False])
 @given(names=NAMES)
 @example(names=["a\rb", "\xa0c ", 'd"', "'e", "\\n"])
-@settings(max_examples=15, deadline=None, derandomize=True, database=None)
+@settings(max_examples=15)
 def test_columns_of_any_name_are_loaded(names: list[str], has_json: bool) -> None:
     try:
         check_column_names(names, "x.Row")

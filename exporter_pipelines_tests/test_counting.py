@@ -465,7 +465,7 @@ def mixtures(postgres_url: str) -> Iterator[Backend]:
         yield backend
 
 
-@settings(max_examples=50, deadline=None, derandomize=True, database=None)
+@settings(max_examples=50)
 @given(mixture=_MIXTURES, batch_rows=st.sampled_from([1, 2, 5, 1000]))
 def test_any_mixture_is_split_as_the_rules_say(
     mixtures: Backend,

@@ -29,7 +29,7 @@ every_format = pytest.mark.parametrize("name", FORMATS)
 every_json = pytest.mark.parametrize("name", ["jsonl"])
 every_compression = pytest.mark.parametrize("compression", COMPRESSIONS)
 # The same examples on every run: a failure that comes and goes helps nobody.
-examples = settings(max_examples=60, deadline=None, derandomize=True, database=None)
+examples = settings(max_examples=60)
 
 FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
 SCHEMA = RowSchema(

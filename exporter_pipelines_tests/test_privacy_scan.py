@@ -58,13 +58,13 @@ def scanned(texts: list[str], *, in_json: bool = False, **keys: Any) -> list[str
     return list(found.to_pylist())
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=250)
 @given(st.lists(TEXTS, max_size=8))
 def test_texts_are_scanned_as_slowly(texts: list[str]) -> None:
     assert scanned(texts) == [SLOW.text(text) for text in texts]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.lists(st.one_of(PIECES, HIDDEN), max_size=6).map("".join), max_size=5))
 def test_escaped_texts_are_scanned_as_slowly(texts: list[str]) -> None:
     assert scanned(texts) == [SLOW.text(text) for text in texts]
@@ -82,7 +82,7 @@ DOCUMENTS = st.recursive(
 )  # fmt: skip
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(DOCUMENTS, min_size=1, max_size=5), st.booleans())
 def test_documents_are_scanned_as_slowly(documents: list[Any], ascii_only: bool) -> None:
     texts = [json.dumps(each, ensure_ascii=ascii_only) for each in documents]
@@ -100,7 +100,7 @@ _IDENTIFIERS = [
 GLUED = st.lists(st.sampled_from([*_PIECES, *_IDENTIFIERS * 2]), max_size=3).map("".join)
 
 
-@settings(max_examples=400, deadline=None, derandomize=True)
+@settings(max_examples=400)
 @given(GLUED)
 def test_text_without_separators_is_masked_and_holds_no_day(text: str) -> None:
     counts = Counts()

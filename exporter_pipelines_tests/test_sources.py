@@ -730,7 +730,7 @@ def any_store(tmp_path_factory: pytest.TempPathFactory) -> LocalStore:
     return LocalStore(tmp_path_factory.mktemp("round-trip"))
 
 
-@settings(max_examples=60, deadline=None, derandomize=True, database=None)
+@settings(max_examples=60)
 @given(written=_ROWS)
 def test_any_row_arrives_equal_or_counted(
     any_values: Database, any_store: LocalStore, written: list[dict[str, Any]]
@@ -790,7 +790,7 @@ def each(
 
 
 @pytest.mark.slow
-@settings(max_examples=60, deadline=None, derandomize=True, database=None)
+@settings(max_examples=60)
 @given(texts=st.lists(_TIMES, min_size=1, max_size=20))
 def test_all_databases_read_the_same_text_alike(
     each: list[Database], any_store: LocalStore, texts: list[str]

@@ -219,7 +219,7 @@ def untyped(tmp_path_factory: pytest.TempPathFactory) -> SqliteDatabase:
     return database
 
 
-@settings(max_examples=60, deadline=None, derandomize=True, database=None)
+@settings(max_examples=60)
 @given(
     written=st.lists(
         st.fixed_dictionaries(dict.fromkeys(_COLUMNS, _CELLS)), min_size=1, max_size=8

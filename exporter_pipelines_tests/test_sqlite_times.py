@@ -60,7 +60,7 @@ def texts(request: pytest.FixtureRequest) -> Iterator[tuple[sqlite3.Connection, 
         yield connection, request.param
 
 
-@settings(max_examples=80, deadline=None, derandomize=True, database=None)
+@settings(max_examples=80)
 @given(written=st.lists(_TEXTS, min_size=1, max_size=40), day=st.sampled_from(DAYS),
        zone=st.sampled_from(ZONES), of_day=st.sampled_from(ZONES))  # fmt: skip
 def test_sqlite_computes_the_instants_that_are_read(
@@ -88,7 +88,7 @@ def test_sqlite_computes_the_instants_that_are_read(
             assert begins_us <= instant.us < begins_us + 60_000_000
 
 
-@settings(max_examples=80, deadline=None, derandomize=True, database=None)
+@settings(max_examples=80)
 @given(written=st.lists(st.none() | _TEXTS, min_size=1, max_size=40), zone=st.sampled_from(ZONES))
 def test_a_column_of_texts_has_the_instants_that_are_read(
     written: list[str | None], zone: str
@@ -107,7 +107,7 @@ def test_most_spellings_are_read_at_once() -> None:
     assert instants_of_texts(written, ZoneInfo("Europe/Berlin"))[1].all()
 
 
-@settings(max_examples=200, deadline=None, derandomize=True, database=None)
+@settings(max_examples=200)
 @given(unit=st.sampled_from(sorted(NUMBERS)),
        numbers=st.lists(st.none() | st.integers(-(2**63), 2**63 - 1)
                         | st.integers(-(2**45), 2**55), min_size=1))  # fmt: skip
@@ -137,7 +137,7 @@ _DOCUMENTS = st.recursive(
 )  # fmt: skip
 
 
-@settings(max_examples=300, deadline=None, derandomize=True, database=None)
+@settings(max_examples=300)
 @given(text=_DOCUMENTS | st.text(max_size=5))
 @example("[" * 150 + "]" * 150)
 @example("[" * 990 + "]" * 990)

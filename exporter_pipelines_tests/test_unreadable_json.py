@@ -80,7 +80,7 @@ _DOCUMENTS = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None, derandomize=True, database=None)
+@settings(max_examples=300)
 @given(documents=st.lists(st.none() | _DOCUMENTS, max_size=6))
 def test_the_quick_look_overlooks_nothing(documents: list[str | None]) -> None:
     expected = [n for n, text in enumerate(documents) if text and not is_readable(text)]

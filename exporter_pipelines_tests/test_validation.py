@@ -130,7 +130,7 @@ def events(rows: list[dict[str, Any]]) -> pa.RecordBatch:
     return pa.RecordBatch.from_pylist(rows, schema=EVENTS.arrow)
 
 
-@settings(deadline=None, max_examples=20, derandomize=True, database=None)
+@settings(max_examples=20)
 @given(ROWS)
 @example([BLANK])
 @example([{**BLANK, "score": float("nan")}])
@@ -154,7 +154,7 @@ def test_fewer_rules_are_judged_the_same_way() -> None:
         assert outcome(validate, batch, schema) == outcome(by_whole_schema, batch, schema)
 
 
-@settings(deadline=None, max_examples=5, derandomize=True, database=None)
+@settings(max_examples=5)
 @given(st.lists(st.fixed_dictionaries({"id": st.integers(0, 5), "timestamp": INSTANTS})))
 def test_what_is_not_plain_is_left_to_pandera(rows: list[dict[str, Any]]) -> None:
     schema = load_row_schema(f"{__name__}.StrictRow")

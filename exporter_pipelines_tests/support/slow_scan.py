@@ -13,6 +13,8 @@ from exporter_pipelines.privacy.identifiers import SECRETS, identifiers_in, with
 from exporter_pipelines.privacy.pseudonyms import Pseudonyms
 
 _SECRETS = re.compile(SECRETS)
+_SHORT = "\b\t\n\f\r"
+"""Control characters that JSON writes with one letter."""
 
 
 class SlowScan:
@@ -64,8 +66,10 @@ class SlowScan:
         return REDACTED if action == "redact" else self._pseudonyms.of(action, text)
 
     def text_in_json(self, text: str) -> str:
-        """A string of a document."""
-        return self._plain(text)
+        """A string of a document; no secret ends at a character that JSON writes as `\\u0000`."""
+        private = {ord(sign): 0xE000 + ord(sign) for sign in map(chr, range(32)) if sign not in _SHORT}
+        back = {by: sign for sign, by in private.items()}
+        return self._plain(text.translate(private)).translate(back)
 
     def _plain(self, text: str) -> str:
         pieces, position = [], 0
