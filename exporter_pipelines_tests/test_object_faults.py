@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import PurePosixPath
 
 import pytest
 
+from exporter_pipelines.contracts.manifest import MANIFEST_NAME, Manifest
 from exporter_pipelines.errors import OutputUnavailableError, SupersededError
 from exporter_pipelines.stores.objects.sweep import Times
 from exporter_pipelines_tests.support.backends import Backend
@@ -52,7 +55,7 @@ def test_an_export_killed_at_any_request_leaves_a_whole_day(
         else:
             break
         finally:
-            assert not damage(open_bucket(s3), DAY, view=False), request
+            assert not damage(open_bucket(s3), DAY, view=False, may_be_absent=True), request
     assert died > 14
     assert not damage(open_bucket(s3), DAY)
     swept = open_bucket(s3, Times(grace_s=-60, abandoned_s=-60))
@@ -80,6 +83,33 @@ def test_a_view_that_a_killed_run_left_is_repaired_by_the_sweep(
     assert not damage(store, DAY)
     with store.published_day("logs", DAY) as day:
         assert day.irregular() is None
+
+
+def test_rejected_rows_of_a_kept_export_stay_with_it_when_its_run_is_killed(
+    s3: ObjectServer, backend: Backend
+) -> None:
+    """The run is killed after the switch, before it has moved them; another run publishes."""
+    backend.add_logs(DAY, 5)
+    backend.add_logs(DAY, 1, first_id=90, level="odd")
+    export(backend.url, dataset(max_rejected_rows=3), DAY, open_bucket(s3))
+    backend.run("DELETE FROM logs WHERE id > 3")
+    store = open_bucket(s3)
+    store.bucket.before_request = killed_at(lambda verb, key: verb == "write" and "/data/" in key)
+    with pytest.raises(KilledError):
+        export(backend.url, dataset(), DAY, store, accept_loss=True)
+    export(backend.url, dataset(), DAY, open_bucket(s3))
+    store = open_bucket(s3, Times(grace_s=-60, abandoned_s=-60))
+    store.clean_up("logs")
+    [(_, name)] = store.replaced_exports("logs")
+    with store.replaced_export("logs", name) as kept:
+        manifest = Manifest.from_json(kept.read_small(MANIFEST_NAME))
+        assert manifest.quarantine
+        with kept.open(PurePosixPath(manifest.quarantine.path).name) as file:
+            assert hashlib.sha256(file.read()).hexdigest() == manifest.quarantine.sha256
+    assert store.quarantine_files("logs", DAY) == []
+    assert not damage(store, DAY)
+    assert store.remove_replaced("logs", name)
+    assert len(generations(store, DAY)) == 1
 
 
 def killed_from(request: int) -> Callable[[str, str], None]:

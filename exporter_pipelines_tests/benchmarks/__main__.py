@@ -13,6 +13,7 @@ from pathlib import Path
 
 from exporter_pipelines_tests.benchmarks import (
     backfill,
+    bucket,
     data,
     privacy,
     profile,
@@ -60,6 +61,9 @@ def main() -> None:
     several.add_argument("--days", type=int, default=40)
     sets = what.add_parser("training", help="how training sets grow with their rows")
     sets.add_argument("--rows", type=int, nargs="+", default=training.ROWS)
+    remote = what.add_parser("bucket", help="a day to a bucket beside the same day to a folder")
+    remote.add_argument("--rows", type=int, default=2_000_000)
+    remote.add_argument("--rounds", type=int, default=3)
     private = what.add_parser("privacy", help="what a privacy policy costs")
     private.add_argument("--rows", type=int, default=200_000)
     private.add_argument("--rounds", type=int, default=3)
@@ -73,6 +77,8 @@ def main() -> None:
         backfill.year(given.days, given.rows)
     elif given.what == "training":
         training.grow(rows=given.rows, build=build)
+    elif given.what == "bucket":
+        bucket.compare(rows=given.rows, rounds=given.rounds, build=build)
     elif given.what == "concurrent":
         backfill.concurrent(given.days)
     elif given.what == "privacy":

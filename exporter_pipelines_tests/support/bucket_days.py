@@ -39,17 +39,18 @@ def die_at_request(number: int) -> Callable[[str, str], None]:
     return before_request
 
 
-def damage(store: ObjectStore, day: str, *, view: bool = True) -> str:
-    """What is wrong with a day in a bucket; empty when it is whole or not published.
+def damage(store: ObjectStore, day: str, *, view: bool = True, may_be_absent: bool = False) -> str:
+    """What is wrong with a day in a bucket; empty when it is published and whole.
 
     Args:
         store: Where it is.
         day: Of the logs.
         view: Whether the copy in data/ must be current; after a kill, it need not be.
+        may_be_absent: Whether it need not be published, as after a first export that was killed.
     """
     data = store.read_manifest("logs", day)
     if data is None:
-        return ""
+        return "" if may_be_absent else "the day is not published"
     manifest = Manifest.from_json(data)
     with store.published_day("logs", day) as published:
         for file in manifest.files:

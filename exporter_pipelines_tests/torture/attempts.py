@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing.sharedctypes
 import os
+import signal
 from dataclasses import dataclass, field
 from multiprocessing.context import ForkServerProcess
 from multiprocessing.synchronize import Event
@@ -66,9 +67,13 @@ class Attempt:
     def started(self) -> Attempt:
         """Begin, and return when it waits."""
         self.start()
+        self.wait_until_ready()
+        return self
+
+    def wait_until_ready(self) -> None:
+        """Return when it waits."""
         if not self.ready.wait(60):
             raise TimeoutError(f"the attempt does not get to {self.waits}")
-        return self
 
     def finish(self, timeout: float = 90) -> str:
         """What became of it: the sha256s of what it published, or the error; empty when killed."""
@@ -83,6 +88,11 @@ class Attempt:
         """SIGKILL."""
         self.process.kill()
         self.process.join()
+
+    @property
+    def was_killed(self) -> bool:
+        """Whether it ended by SIGKILL, and not by an error before it could say anything."""
+        return self.process.exitcode == -signal.SIGKILL
 
     @property
     def pid(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import secrets
 import tempfile
 import threading
@@ -53,12 +54,19 @@ def servers(trial: Trial) -> Iterator[dict[str, ObjectServer]]:
 
 
 @contextmanager
-def reading(trial: Trial, server: ObjectServer, variants: Variants) -> Iterator[None]:
+def reading(
+    trial: Trial, server: ObjectServer, variants: Variants, grace_s: float
+) -> Iterator[None]:
     """Read the day all the time: two readers follow the pointer, one lists the view.
 
     Each read is a point of the part `verified reads` or `glob reads`.
+
+    Args:
+        trial: Counts.
+        server: Of the output.
+        variants: What may be found.
+        grace_s: For so long, the sweeps of the campaign leave a replaced export to its readers.
     """
-    known = {file for files in variants.files.values() for file in files}
     stopped = threading.Event()
     results: dict[str, list[str]] = {"verified reads": [], "glob reads": []}
 
@@ -73,8 +81,11 @@ def reading(trial: Trial, server: ObjectServer, variants: Variants) -> Iterator[
                 results[part].append(problem)
             time.sleep(_PAUSE_S)
 
-    def globbed(store: ObjectStore) -> str | None:
-        return _globbed(store, known)
+    def verified(store: ObjectStore) -> str | None:
+        return _verified(store, variants, grace_s)
+
+    def globbed(store: ObjectStore) -> str:
+        return not_a_variant(store, variants)
 
     jobs = [("verified reads", verified), ("verified reads", verified), ("glob reads", globbed)]
     threads = [threading.Thread(target=repeat, args=job) for job in jobs]
@@ -91,33 +102,61 @@ def reading(trial: Trial, server: ObjectServer, variants: Variants) -> Iterator[
                 trial.check(not problem, problem, part=part)
 
 
-def verified(store: ObjectStore) -> str | None:
-    """Read the published day through its pointer; a day that was replaced for long is no point."""
+def _verified(store: ObjectStore, variants: Variants, grace_s: float) -> str | None:
+    """Read the published day through its pointer; one that was replaced for long is no point."""
+    began = time.monotonic()
     data = store.published_day("logs", DAY)
     manifest = Manifest.from_json(data.read_small(MANIFEST_NAME))
     try:
         for file in manifest.files:
             with data.open(file.path) as content:
-                found = hashlib.sha256(content.read()).hexdigest()
-            if found != file.sha256:
-                return f"{file.path} is not what its manifest says"
+                found = content.read()
+            if hashlib.sha256(found).hexdigest() != file.sha256:
+                return f"{file.path} is not what its manifest says: {_about(found, variants)}"
+            if file.sha256 not in _known(variants):
+                return f"{file.path} is not of these exports: {_about(found, variants)}"
     except FileNotFoundError as error:
-        return f"a file of the published day is gone: {error}" if data.is_current() else None
+        # The clock of a store has whole seconds.
+        too_soon = time.monotonic() - began < grace_s - 1
+        return f"a file of the published day is gone: {error}" if too_soon else None
     return ""
 
 
-def _globbed(store: ObjectStore, known: set[str]) -> str | None:
+def not_a_variant(store: ObjectStore, variants: Variants) -> str:
+    """What is wrong with what a glob finds; empty for the one file of a variant."""
     listed = store.bucket.listed(keys.view("logs", DAY))
-    names = [each.name for each in listed if each.name != MANIFEST_NAME]
-    if len(names) != 1:
-        return f"a glob finds {names}"
-    found = store.bucket.read(f"{keys.view('logs', DAY)}/{names[0]}")
+    files = [each for each in listed if each.name != MANIFEST_NAME]
+    if len(files) != 1:
+        return f"a glob finds {[each.name for each in files]}"
+    found = store.bucket.read(files[0].key)
     if found is None:
         return "a glob finds a file that is gone"
-    if hashlib.sha256(found.content).hexdigest() in known:
+    if hashlib.sha256(found.content).hexdigest() in _known(variants):
         return ""
-    about = f"{len(found.content)} bytes, listed with {listed[-1].size}"
-    return f"a glob in {store.location} finds other content: {about}"
+    about = _about(found.content, variants)
+    return f"a glob in {store.location} finds other content, listed with {files[0].size}: {about}"
+
+
+def _known(variants: Variants) -> set[str]:
+    return {file for files in variants.files.values() for file in files}
+
+
+def _about(content: bytes, variants: Variants) -> str:
+    """How a content differs from the variant that it resembles most."""
+    begins = {}
+    for variant, folder in variants.folders.items():
+        for known in (path.read_bytes() for path in folder.glob("logs-*")):
+            both = zip(known, content, strict=False)
+            same = sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], both))
+            begins[same] = f"the first {same:,} are those of {variant}, which has {len(known):,}"
+    zeros = len(content) - len(content.rstrip(b"\0"))
+    return f"{len(content):,} bytes, {begins[max(begins)]}; the last {zeros:,} are zeros"
+
+
+def publisher(store: ObjectStore) -> str:
+    """The run that has published the day."""
+    data = store.read_manifest("logs", DAY)
+    return Manifest.from_json(data).run.run_id if data else "nobody"
 
 
 def chain_is_broken(store: ObjectStore) -> str:
@@ -150,10 +189,10 @@ class SmallDay:
         with store.open_quarantine("logs", DAY, name) as file:
             self._rejected = file.read()
 
-    def publish(self, store: ObjectStore) -> None:
+    def publish(self, store: ObjectStore, run_id: str = "") -> None:
         """Publish it once more, as another run."""
+        run_id = run_id or secrets.token_hex(8)
         with store.begin("logs", DAY) as staging:
-            run_id = secrets.token_hex(8)
             stem = layout.quarantine_stem("logs", DAY, run_id, staging.generation)
             rejected = f"{stem}.jsonl.gz"
             for name, content in (*self._files.items(), (rejected, self._rejected)):

@@ -30,13 +30,15 @@ class Variants:
 
     Attributes:
         files: What an undisturbed export publishes: variant -> its files' sha256s.
+        folders: Where that is: variant -> folder.
     """
 
     def __init__(self, trial: Trial, backend: Backend, rows: int, **changes: object) -> None:
         self.url, self._changes = backend.url, changes
         backend.add_logs(DAY, rows)
         backend.add_logs(DAY, 3, first_id=10 * rows, level="odd")
-        self.files = {}
+        self.files: dict[str, list[str]] = {}
+        self.folders: dict[str, Path] = {}
         for variant in VARIANTS:
             backend.run(
                 f"CREATE VIEW logs_{variant} AS SELECT id, timestamp, level, md5((id + "
@@ -46,10 +48,15 @@ class Variants:
             undisturbed = LocalStore(trial.folder / f"undisturbed-{variant}")
             manifest = export(self.url, dataset(**self.changes(variant)), DAY, undisturbed)
             self.files[variant] = [file.sha256 for file in manifest.files]
+            self.folders[variant] = undisturbed.day_folder("logs", DAY)
 
     def changes(self, variant: str) -> dict[str, object]:
         """What makes the shipped dataset this variant."""
         return {**self._changes, "source": {"table": f"logs_{variant}"}}
+
+    def published_as(self, variant: str) -> str:
+        """What an `Attempt` that published the undisturbed bytes says."""
+        return " ".join(["published", *self.files[variant]])
 
 
 def damage(store: LocalStore, variants: Variants) -> str:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
+from contextlib import suppress
 
 from exporter_pipelines.contracts.manifest import Manifest
+from exporter_pipelines.stores import layout
 from exporter_pipelines.stores.objects import keys
 from exporter_pipelines.stores.objects.attempts import attempts_of
 from exporter_pipelines.stores.objects.bucket import Bucket, Listed
@@ -53,8 +55,23 @@ def remove_others(
     bucket: Bucket, dataset: str, day: str, published: Pointer, keep: Collection[str], own: str
 ) -> None:
     """Remove the quarantine files of earlier attempts, except those in `keep`."""
-    files = ended(bucket, dataset, day, published, own)
-    bucket.remove([each.key for each in files if each.name not in keep])
+    ended_ones = ended(bucket, dataset, day, published, own)
+    files = [each for each in ended_ones if each.name not in keep]
+    kept = _of_kept_exports(bucket, dataset, day) if files else set()
+    bucket.remove([each.key for each in files if each.name not in kept])
+
+
+def _of_kept_exports(bucket: Bucket, dataset: str, day: str) -> set[str]:
+    """Names of the quarantine files of replaced exports that are kept for their rows.
+
+    The run that replaces an export moves its file. If it was killed, the sweep does.
+    """
+    copies = [
+        each.key
+        for each in bucket.listed(keys.replaced(dataset))
+        if each.name == keys.POINTER_COPY and layout.day_of_attempt(each.key.split("/")[-2]) == day
+    ]
+    return {named_by(Pointer.of(bucket.read(key))) for key in copies}
 
 
 def move_to_replaced(
@@ -66,5 +83,6 @@ def move_to_replaced(
     for each in bucket.listed(keys.quarantine(dataset, day)) if file else ():
         if each.key == source:
             target = f"{keys.replaced(dataset, name)}/{file}"
-            bucket.copy(source, target, each.size, part_bytes)
-            bucket.remove([source])
+            with suppress(FileNotFoundError):  # somebody else has moved it
+                bucket.copy(source, target, each.size, part_bytes)
+                bucket.remove([source])

@@ -72,5 +72,7 @@ def remove_replaced(bucket: Bucket, dataset: str, name: str) -> bool:
     if copy.attempt != published.attempt:
         generation = keys.generation(dataset, day, copy.attempt)
         garbage = [*(each.key for each in bucket.listed(generation)), *garbage]
+        if rejected := quarantine.named_by(copy):  # the run that replaced it may not have moved it
+            garbage = [f"{keys.quarantine(dataset, day)}/{rejected}", *garbage]
     bucket.remove(garbage)
     return True

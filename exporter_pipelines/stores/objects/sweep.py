@@ -105,8 +105,11 @@ class _Day:
     def _remove(self, switched: list[Attempt], dead: list[Attempt], pointer: Pointer) -> None:
         for each in dead:
             self._forget_replaced(each)
+        kept = self._kept()
+        self._move_rejected_rows(switched, kept)
         ended = {each.base for each in (*switched, *dead)} | {each.name for each in dead}
-        names = {name for name in ended if name} - {pointer.attempt, *self._kept()}
+        spared = {pointer.attempt, *(str(copy.attempt) for copy in kept.values())}
+        names = {name for name in ended if name} - spared
         garbage: list[str] = []
         for name in sorted(names):
             folder = keys.generation(self.dataset, self.day, name)
@@ -133,14 +136,23 @@ class _Day:
             if quarantine.attempt_of(each.name) in gone and each.name != kept
         ]
 
-    def _kept(self) -> set[str]:
-        """The attempts whose replaced exports are kept."""
-        found = set()
+    def _kept(self) -> dict[str, Pointer]:
+        """The replaced exports that are kept: their names, and the pointers that they had."""
+        found = {}
         for name in self.bucket.folders(keys.replaced(self.dataset)):
             if layout.day_of_attempt(name) == self.day:
                 copy = f"{keys.replaced(self.dataset, name)}/{keys.POINTER_COPY}"
-                found.add(str(Pointer.of(self.bucket.read(copy)).attempt))
+                found[name] = Pointer.of(self.bucket.read(copy))
         return found
+
+    def _move_rejected_rows(self, switched: list[Attempt], kept: dict[str, Pointer]) -> None:
+        """Move those of kept exports to them, where the run that replaced one was killed before."""
+        part_bytes = self.view.part_bytes
+        for name in (layout.attempt_name(self.day, each.name) for each in switched):
+            if name in kept:
+                quarantine.move_to_replaced(
+                    self.bucket, self.dataset, self.day, kept[name], name, part_bytes
+                )
 
     def _forget_replaced(self, dead: Attempt) -> None:
         """Remove the note that an attempt keeps what it replaces, if it never replaced it."""

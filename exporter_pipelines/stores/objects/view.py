@@ -35,7 +35,7 @@ class View:
     """
 
     def __init__(self, bucket: Bucket, mode: str, part_bytes: int) -> None:
-        self._bucket, self._part_bytes = bucket, part_bytes
+        self._bucket, self.part_bytes = bucket, part_bytes
         self.is_on = mode == "copy"
 
     def follow(self, dataset: str, day: str, before: Pointer, published: Pointer) -> None:
@@ -119,7 +119,7 @@ class View:
         target = keys.view(dataset, day)
         try:
             for name, size in pointer.files.items():
-                self._bucket.copy(f"{folder}/{name}", f"{target}/{name}", size, self._part_bytes)
+                self._bucket.copy(f"{folder}/{name}", f"{target}/{name}", size, self.part_bytes)
         except FileNotFoundError:
             # Replaced so long ago that it was removed: `_until_current` copies the one that is.
             if self._is_published(dataset, day, pointer):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 
 from exporter_pipelines.stores.objects.sweep import Times
 from exporter_pipelines_tests.support.bucket_days import (
@@ -14,7 +15,7 @@ from exporter_pipelines_tests.support.bucket_days import (
 from exporter_pipelines_tests.support.datasets import dataset, export
 from exporter_pipelines_tests.support.object_servers import ObjectServer
 from exporter_pipelines_tests.torture.attempts import DAY, Attempt
-from exporter_pipelines_tests.torture.buckets import reading, servers
+from exporter_pipelines_tests.torture.buckets import not_a_variant, reading, servers
 from exporter_pipelines_tests.torture.promises import Promise
 from exporter_pipelines_tests.torture.readers import VARIANTS, Variants
 from exporter_pipelines_tests.torture.trial import Trial
@@ -23,7 +24,7 @@ PROMISE = Promise.BUCKETS
 
 _KILLS = 200
 _SWEEP_EVERY = 15
-_SOON = Times(grace_s=5, abandoned_s=20)
+_SOON = Times(grace_s=3, abandoned_s=20)
 """An attempt of this campaign takes a second."""
 
 
@@ -34,85 +35,118 @@ def run(trial: Trial) -> None:
         share = 1 / len(running)
         for name, server in running.items():
             output = server.below("kills")
-            store = open_bucket(output)
-            export(variants.url, dataset(**variants.changes("a")), DAY, store)
-            with reading(trial, output, variants):
-                _at_every_request(trial, output, variants, name, share / 2)
-                _at_random(trial, output, variants, name, share)
-            _last(trial, output, variants, name)
+            export(variants.url, dataset(**variants.changes("a")), DAY, open_bucket(output))
+            kills = _Kills(trial, output, variants, name)
+            with reading(trial, output, variants, _SOON.grace_s):
+                kills.at_every_request(share / 2)
+                kills.at_random(share)
+            kills.end()
             share = 1
 
 
-def _at_every_request(
-    trial: Trial, server: ObjectServer, variants: Variants, name: str, share: float
-) -> None:
-    for number in trial.rounds(99, f"requests, {name}", share=share):
-        variant = trial.dice.choice(VARIANTS)
-        attempt = Attempt(variants.url, server, variants.changes(variant), dies_at=number + 1)
-        outcome = attempt.start().finish()
-        _check(trial, server, f"{name}, killed at request {number + 1}", part="every request")
-        if outcome:
-            trial.figures[f"{name}: requests of an export"] = number
-            return
+@dataclass
+class _Kills:
+    """The kills of exports to one server.
 
+    Attributes:
+        swept: Exports that sweeps have removed.
+    """
 
-def _at_random(
-    trial: Trial, server: ObjectServer, variants: Variants, name: str, share: float
-) -> None:
-    Attempt(variants.url, server, variants.changes("a")).start().finish()  # imports
-    began = time.monotonic()
-    Attempt(variants.url, server, variants.changes("b")).start().finish()
-    whole_s, landed = time.monotonic() - began, 0
-    for number in trial.rounds(10 * _KILLS, f"attempts for {_KILLS} kills, {name}", share=share):
-        variant = trial.dice.choice(VARIANTS)
-        attempt = Attempt(variants.url, server, variants.changes(variant)).start()
-        # Two of three while they publish, the others anywhere.
-        if publishing := number % 3 > 0:
-            attempt.ready.wait(60)
-        time.sleep(trial.dice.uniform(0, whole_s / 2 if publishing else whole_s))
-        attempt.kill()
-        if attempt.finish():
-            continue  # it was faster
-        landed += 1
-        _check(trial, server, f"{name}, kill {landed}")
-        if landed % _SWEEP_EVERY == 0:
-            open_bucket(server, _SOON).clean_up("logs")
-        if trial.dice.random() < 0.5:
-            _go_on(trial, server, variants, f"{name}, after kill {landed}")
-        if landed == _KILLS:
-            break
-    trial.figures[f"{name}: kills"] = landed
+    trial: Trial
+    server: ObjectServer
+    variants: Variants
+    name: str
+    swept: int = 0
 
+    def at_every_request(self, share: float) -> None:
+        for number in self.trial.rounds(99, f"requests, {self.name}", share=share):
+            what = f"{self.name}, killed at request {number + 1}"
+            if not self._ended_killed(self._attempt(dies_at=number + 1), what):
+                self.trial.figures[f"{self.name}: requests of an export"] = number
+                return
+            self._check(what, part="every request")
 
-def _check(trial: Trial, server: ObjectServer, what: str, part: str = "") -> None:
-    """The day is whole; its view may be that of the export before."""
-    found = damage(open_bucket(server), DAY, view=False)
-    trial.check(not found, f"{what}: {found}", part=part)
+    def at_random(self, share: float) -> None:
+        self._ended_killed(self._attempt(), self.name)  # imports
+        began = time.monotonic()
+        self._ended_killed(self._attempt(), self.name)
+        whole_s, landed = time.monotonic() - began, 0
+        goal = f"attempts for {_KILLS} kills, {self.name}"
+        for number in self.trial.rounds(10 * _KILLS, goal, share=share):
+            attempt = self._attempt()
+            # Two of three while they publish, the others anywhere.
+            if publishing := number % 3 > 0:
+                attempt.ready.wait(60)
+            time.sleep(self.trial.dice.uniform(0, whole_s / 2 if publishing else whole_s))
+            attempt.kill()
+            what = f"{self.name}, kill {landed + 1}"
+            if not self._ended_killed(attempt, what):
+                continue  # it was faster
+            landed += 1
+            self._check(what)
+            if landed % _SWEEP_EVERY == 0:
+                self._sweep(what)
+            if self.trial.dice.random() < 0.5:
+                self._go_on(f"after {what}")
+            if landed == _KILLS:
+                break
+        self.trial.figures[f"{self.name}: kills"] = landed
+        self.trial.figures[f"{self.name}: exports that sweeps removed"] = self.swept
 
+    def end(self) -> None:
+        """A sweep leaves one generation, and nothing of any attempt."""
+        self._go_on(f"{self.name}, after the last kill")
+        store = open_bucket(self.server, Times.at_once())
+        store.clean_up("logs")
+        left, kept = generations(store, DAY), kept_generations(store, DAY)
+        attempts = store.bucket.listed("logs/attempts")
+        files = store.quarantine_files("logs", DAY)
+        for good, what in (
+            (len(left) == 1 + len(kept) and kept < left, f"the generations {left}, kept {kept}"),
+            (not (found := damage(store, DAY)), found),
+            (not attempts, f"{attempts}"),
+            (len(files) == 1, f"the quarantine has {files}"),
+        ):
+            self.trial.check(good, f"{self.name}, after the last sweep: {what}", part="sweep")
 
-def _go_on(trial: Trial, server: ObjectServer, variants: Variants, when: str) -> None:
-    """The run after a kill gives the undisturbed bytes, and a current view."""
-    variant = trial.dice.choice(VARIANTS)
-    store = open_bucket(server)
-    with trial.guarded(when, part="runs after"):
-        manifest = export(variants.url, dataset(**variants.changes(variant)), DAY, store)
-        assert [file.sha256 for file in manifest.files] == variants.files[variant]
-        found = damage(store, DAY)
-        assert not found, found
+    def _attempt(self, dies_at: int = 0) -> Attempt:
+        self._variant = self.trial.dice.choice(VARIANTS)
+        changes = self.variants.changes(self._variant)
+        return Attempt(self.variants.url, self.server, changes, dies_at=dies_at).start()
 
+    def _ended_killed(self, attempt: Attempt, what: str) -> bool:
+        """Whether it was killed; otherwise it must have published the undisturbed bytes."""
+        outcome = attempt.finish()
+        if killed := attempt.was_killed and not outcome:
+            return killed
+        expected = self.variants.published_as(self._variant)
+        self.trial.check(outcome == expected, f"{what}: {outcome}", part="not killed")
+        return killed
 
-def _last(trial: Trial, server: ObjectServer, variants: Variants, name: str) -> None:
-    """A sweep leaves one generation, and nothing of any attempt."""
-    _go_on(trial, server, variants, f"{name}, after the last kill")
-    store = open_bucket(server, Times.at_once())
-    store.clean_up("logs")
-    left = generations(store, DAY)
-    kept = kept_generations(store, DAY)
-    what = f"{name}: the generations {left} are left; kept on purpose: {kept}"
-    trial.check(kept < left and len(left) == 1 + len(kept), what, part="sweep")
-    found = damage(store, DAY)
-    trial.check(not found, f"{name}, after the sweep: {found}", part="sweep")
-    attempts = store.bucket.listed("logs/attempts")
-    trial.check(not attempts, f"{name}: {attempts} is left", part="sweep")
-    files = store.quarantine_files("logs", DAY)
-    trial.check(len(files) == 1, f"{name}: the quarantine has {files}", part="sweep")
+    def _check(self, what: str, part: str = "") -> None:
+        """The day is whole; its view may be that of the export before."""
+        store = open_bucket(self.server)
+        found = damage(store, DAY, view=False) or not_a_variant(store, self.variants)
+        self.trial.check(not found, f"{what}: {found}", part=part)
+
+    def _sweep(self, what: str) -> None:
+        """A sweep removes what dead runs left and what was replaced, and only that."""
+        store = open_bucket(self.server, _SOON)
+        time.sleep(_SOON.grace_s + 1)  # a day that was just published is left for its readers
+        dead, before = set(store.dead_attempts("logs")), len(generations(store, DAY))
+        store.clean_up("logs")
+        left = dead & set(store.dead_attempts("logs"))
+        self.swept += before - len(generations(store, DAY))
+        found = damage(store, DAY) or (f"dead runs are left: {left}" if left else "")
+        self.trial.check(not found, f"{what}, a sweep: {found}", part="sweep")
+
+    def _go_on(self, when: str) -> None:
+        """The run after a kill gives the undisturbed bytes, and a current view."""
+        variant = self.trial.dice.choice(VARIANTS)
+        store = open_bucket(self.server)
+        with self.trial.guarded(when, part="runs after"):
+            changes = self.variants.changes(variant)
+            manifest = export(self.variants.url, dataset(**changes), DAY, store)
+            assert [file.sha256 for file in manifest.files] == self.variants.files[variant]
+            found = damage(store, DAY)
+            assert not found, found

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import signal
 import threading
 import time
 
-from exporter_pipelines.contracts.store import GenerationChangedError
 from exporter_pipelines.errors import DayUnavailableError
 from exporter_pipelines.stores.objects.sweep import Times
-from exporter_pipelines_tests.support.bucket_days import damage, open_bucket
+from exporter_pipelines_tests.support.bucket_days import (
+    damage,
+    generations,
+    kept_generations,
+    open_bucket,
+)
 from exporter_pipelines_tests.support.datasets import dataset, export
 from exporter_pipelines_tests.support.object_servers import ObjectServer
 from exporter_pipelines_tests.torture.attempts import DAY, Attempt
@@ -43,13 +48,15 @@ def run(trial: Trial) -> None:
 
 def _race(trial: Trial, server: ObjectServer, variants: Variants, what: str) -> None:
     attempts = {
-        variant: Attempt(variants.url, server, variants.changes(variant), waits="begin").started()
+        variant: Attempt(variants.url, server, variants.changes(variant), waits="begin").start()
         for variant in VARIANTS
     }
     for attempt in attempts.values():
+        attempt.wait_until_ready()
+    for attempt in attempts.values():
         attempt.go_on.set()
     outcomes = {variant: attempt.finish() for variant, attempt in attempts.items()}
-    _check(trial, server, what, outcomes)
+    _check(trial, server, variants, what, outcomes)
 
 
 def _zombie(trial: Trial, server: ObjectServer, variants: Variants, what: str) -> None:
@@ -64,20 +71,32 @@ def _zombie(trial: Trial, server: ObjectServer, variants: Variants, what: str) -
     if frozen:
         _signal(zombie, signal.SIGCONT)
     zombie.go_on.set()
-    _check(trial, server, what, {old: zombie.finish(), new: retried}, part="zombies")
+    outcomes = {old: zombie.finish(), new: retried}
+    _check(trial, server, variants, what, outcomes, part="zombies")
+    if not frozen:
+        late = outcomes[old].startswith("SupersededError")
+        trial.check(late, f"{what}: came last and says {outcomes[old]}", part="zombies", points=0)
 
 
 def _check(
-    trial: Trial, server: ObjectServer, what: str, outcomes: dict[str, str], part: str = "rounds"
+    trial: Trial,
+    server: ObjectServer,
+    variants: Variants,
+    what: str,
+    outcomes: dict[str, str],
+    part: str = "rounds",
 ) -> None:
-    """Everybody published or names the winner, and no export is lost."""
-    for outcome in outcomes.values():
-        is_clean = outcome.startswith("published") or (
-            outcome.startswith("SupersededError") and "by run" in outcome
-        )
-        trial.check(is_clean, f"{what}: {outcome}", part=part)
-    won = sum(outcome.startswith("published") for outcome in outcomes.values())
+    """Everybody published its own rows or names the winner, and no export is lost."""
+    won = 0
+    for variant, outcome in outcomes.items():
+        published = outcome == variants.published_as(variant)
+        lost = outcome.startswith("SupersededError") and "by run" in outcome
+        trial.check(published or lost, f"{what}, {variant}: {outcome}", part=part)
+        won += published
     trial.check(won > 0, f"{what}: nobody published: {outcomes}", part=part, points=0)
+    for figure, number in (("published", won), ("superseded", len(outcomes) - won)):
+        name = f"{part}: {figure}"
+        trial.figures[name] = int(str(trial.figures.get(name, 0))) + number
     store = open_bucket(server)
     found = damage(store, DAY) or chain_is_broken(store)
     trial.check(not found, f"{what}: {found}", part="days")
@@ -89,38 +108,71 @@ def _signal(attempt: Attempt, number: signal.Signals) -> None:
         os.kill(attempt.pid, number)
 
 
+class _Sweeper(threading.Thread):
+    """Cleans up all the time; one sweep of ten takes every run for dead.
+
+    Attributes:
+        sweeps: How many there were.
+        hasty: Goes up by one when such a sweep begins, and when it ends.
+        problems: Errors of sweeps.
+    """
+
+    def __init__(self, server: ObjectServer, seed: int) -> None:
+        super().__init__()
+        self.sweeps = self.hasty = 0
+        self.problems: list[str] = []
+        self._server, self._dice, self._stopped = server, random.Random(seed), threading.Event()
+
+    def run(self) -> None:
+        patient = open_bucket(self._server, Times(grace_s=-60))
+        hasty = open_bucket(self._server, Times.at_once())
+        while not self._stopped.is_set():
+            is_hasty = self._dice.random() < 0.1
+            self.hasty += is_hasty
+            try:
+                (hasty if is_hasty else patient).clean_up("logs")
+            except Exception as error:  # whatever it is, a sweep must not fail
+                self.problems.append(f"{type(error).__name__}: {error}")
+            self.hasty += is_hasty
+            self.sweeps += 1
+
+    def stop(self) -> None:
+        self._stopped.set()
+        self.join()
+
+
 def _beside_a_sweep(trial: Trial, server: ObjectServer, name: str, share: float) -> None:
-    """Small exports, while one sweep removes old exports and another one takes runs for dead."""
-    store, stopped, sweeps = open_bucket(server), threading.Event(), [0]
-    day = SmallDay(store)
-
-    def sweep() -> None:
-        patient = open_bucket(server, Times(grace_s=-60))
-        hasty = open_bucket(server, Times.at_once())
-        while not stopped.is_set():
-            sweeper = hasty if trial.dice.random() < 0.1 else patient
-            sweeper.clean_up("logs")
-            sweeps[0] += 1
-
-    thread = threading.Thread(target=sweep)
-    thread.start()
-    fenced = 0
+    """Small exports, while sweeps remove old exports and take runs for dead."""
+    store = open_bucket(server)
+    day, fenced = SmallDay(store), 0
+    sweeper = _Sweeper(server, trial.seed)
+    sweeper.start()
     try:
         for number in trial.rounds(_SWEEPS, f"exports beside a sweep, {name}", share=share):
             what = f"{name}, export {number} beside a sweep"
+            before = sweeper.hasty
+            problem = ""
             try:
                 day.publish(store)
-            except (DayUnavailableError, GenerationChangedError):
-                fenced += 1  # taken for dead, which it says
-            except Exception as error:
-                trial.check(False, f"{what}: {type(error).__name__}: {error}", part="sweeps")
-            found = damage(open_bucket(server), DAY, view=False)
+            except DayUnavailableError as error:  # taken for dead, which it says
+                fenced += 1
+                was_hasty = before % 2 or sweeper.hasty != before
+                problem = "" if was_hasty else f"no sweep took it for dead, and yet: {error}"
+            except Exception as error:  # whatever it is, the promise is broken
+                problem = f"{type(error).__name__}: {error}"
+            found = problem or damage(open_bucket(server), DAY, view=False)
             trial.check(not found, f"{what}: {found}", part="sweeps")
     finally:
-        stopped.set()
-        thread.join()
-    trial.figures[f"{name}: sweeps"] = sweeps[0]
+        sweeper.stop()
+    trial.figures[f"{name}: sweeps"] = sweeper.sweeps
     trial.figures[f"{name}: runs taken for dead"] = fenced
+    for problem in sweeper.problems:
+        trial.check(False, f"{name}, a sweep: {problem}", part="sweeps")
     day.publish(store)
-    found = damage(store, DAY)
+    store = open_bucket(server, Times.at_once())
+    store.clean_up("logs")
+    found = damage(store, DAY) or chain_is_broken(store)
     trial.check(not found, f"{name}, at the end: {found}", part="sweeps")
+    left, kept = generations(store, DAY), kept_generations(store, DAY)
+    what = f"{name}, at the end: the generations {left}, kept {kept}"
+    trial.check(len(left) == 1 + len(kept) and kept < left, what, part="sweeps")
