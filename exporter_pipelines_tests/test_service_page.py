@@ -345,7 +345,8 @@ def test_references_in_messages_become_links(text: str, expected: str | None) ->
 def test_markdown_brings_no_html_and_headings_have_the_ids_of_github() -> None:
     title, body = html_of(
         "# A `title`\n\n<script>alert(1)</script>\n\n## What to do?\n\n## What to do?\n\n"
-        "[x](javascript:alert(1)) [y](quality.md#checks) [z](../CHANGELOG.md)\n"
+        "[x](javascript:alert(1)) [y](quality.md#checks) [z](../CHANGELOG.md) "
+        "[of the changelog](docs/verify.md)\n"
     )
     assert title == "A title"
     assert "<script" not in body
@@ -353,6 +354,7 @@ def test_markdown_brings_no_html_and_headings_have_the_ids_of_github() -> None:
     assert re.findall(r'id="([^"]*)"', body) == ["a-title", "what-to-do", "what-to-do-1"]
     assert 'href="quality#checks"' in body
     assert 'href="changelog"' in body
+    assert 'href="verify"' in body
 
 
 def test_the_report_is_served_with_the_files_that_it_links_to(

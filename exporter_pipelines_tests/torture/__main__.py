@@ -5,7 +5,7 @@
     TORTURE_SECONDS=10 make torture
 
 Prints a line of figures per campaign and promise, writes `build/torture.json`, and ends with 1 when
-a promise broke. `--table` prints the last results as the table of docs/reliability.md.
+a promise broke. `--table` prints the last results as a table.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def campaign_names() -> list[str]:
 
 
 def table(records: list[dict[str, Any]]) -> str:
-    """Results as a table of docs/reliability.md."""
+    """Results as a table, whose sums are in docs/figures.md."""
     lines = ["| promise | campaign | points | bad |", "|---|---|---|---|"]
     for r in records:
         lines.append(f"| {r['promise']} | `{r['campaign']}` | {r['points']:,} | {r['bad']:,} |")

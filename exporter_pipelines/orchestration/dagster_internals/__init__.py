@@ -6,6 +6,4 @@ of the instance or the text of an error. Each module has three lines:
     Reason: why the public API is not enough.
     Upstream: the issue at github.com/dagster-io/dagster, or `none found`.
     Test: the test that fails when Dagster changes the private part.
-
-`docs/architecture.md` lists the modules.
 """

@@ -86,5 +86,7 @@ def _target(href: str) -> str:
     path, sharp, anchor = href.partition("#")
     if "://" in path or not path.endswith(".md"):
         return href
-    name = CHANGELOG if path == "../CHANGELOG.md" else path.removesuffix(".md")
+    # The changelog is not in docs/, so its links begin with it.
+    name = path.removeprefix("docs/").removesuffix(".md")
+    name = CHANGELOG if name == "../CHANGELOG" else name
     return f"{name}{sharp}{anchor}"
