@@ -25,7 +25,7 @@ from exporter_pipelines.client import (
     TooManyRequestsError,
     UnexpectedAnswerError,
     UnknownResourceError,
-    remote_export,
+    waiting,
 )
 from exporter_pipelines.client.connection import Connection
 from exporter_pipelines.contracts.manifest import MANIFEST_NAME
@@ -286,7 +286,7 @@ def test_wait_without_progress_asks_the_service_to_wait_and_gives_up_when_told_t
         with pytest.raises(TimeoutError, match="export e1 is running after 2 s"):
             client.get("e1").wait(timeout_s=2)
         assert service.asked[1].headers["Prefer"] == "wait=2"
-    assert {"completed", "held", "failed", "cancelled"} == remote_export.ENDED
+    assert {"completed", "held", "failed", "cancelled"} == waiting.ENDED
 
 
 def test_pages_are_read_as_they_are_needed() -> None:

@@ -1,13 +1,12 @@
 """Downloads published days as files, resumed after an interruption, checked, visible when complete.
 
-A day lies in `DATASET/data/date=DAY/` with its manifest, as in the output folder, so that every
+A day is in `DATASET/data/date=DAY/` with its manifest, as in the output folder, so that every
 example of docs/reading.md works on it.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +21,12 @@ from exporter_pipelines.client.errors import (
     UnexpectedAnswerError,
     UnknownResourceError,
 )
-from exporter_pipelines.client.file_download import BeginAgainError, FileDownload
+from exporter_pipelines.client.file_download import (
+    BeginAgainError,
+    FileDownload,
+    replace_small_file,
+    writing_below,
+)
 from exporter_pipelines.contracts.manifest import MANIFEST_NAME, Manifest
 from exporter_pipelines.service.models import Dataset
 
@@ -65,19 +69,13 @@ def download_days(
     name = connection.get(f"/datasets/{quote(dataset, safe='')}", Dataset).name  # says if unknown
     _require_plain(name)
     found = []
-    try:
+    with writing_below(folder):
         for day in days:
             try:
                 found.append(_Day(connection, name, str(day), folder).download(arrived))
             except UnknownResourceError:
                 if missing == "fail":
                     raise
-    except OSError as error:
-        raise DownloadError(
-            f"{error.filename or folder} cannot be written: "
-            f"{(error.strerror or type(error).__name__).lower()}.",
-            "Name another folder, or make room, and start the download again: it is resumed.",
-        ) from None
     return found
 
 
@@ -100,7 +98,8 @@ class _Day:
             except BeginAgainError:
                 continue
         raise DownloadError(
-            f"{self._dataset} {self._day} was published again {_ATTEMPTS} times meanwhile.",
+            f"{self._dataset} {self._day} was published again {_ATTEMPTS} times during the "
+            "download.",
             "Download it when its exports have ended.",
         )
 
@@ -116,7 +115,7 @@ class _Day:
             was_there &= not download.run(arrived)
             files.append(self._folder / each.path)
         if before != sealed:
-            self._replace_manifest(mine, sealed)
+            replace_small_file(mine, sealed)
         self._remove_others(before, files)
         return DownloadedDay(
             self._dataset, self._day, self._folder, tuple(files), manifest.record_count,
@@ -141,12 +140,6 @@ class _Day:
         for file in manifest.files:
             _require_plain(file.path)
         return manifest
-
-    @staticmethod
-    def _replace_manifest(mine: Path, sealed: bytes) -> None:
-        new = mine.with_name(f".{mine.name}.{os.getpid()}.new")
-        new.write_bytes(sealed)
-        new.replace(mine)
 
     def _remove_others(self, before: bytes | None, files: list[Path]) -> None:
         """Remove the files of the export that was here before, if they have other names."""

@@ -1,6 +1,6 @@
-"""Downloads one file with HTTP ranges.
+"""Downloads one file with HTTP ranges, and writes small ones.
 
-It grows in a hidden part file, which is renamed when its size and SHA-256 are right.
+A file grows in a hidden part file, which is renamed when its size and SHA-256 are right.
 """
 
 from __future__ import annotations
@@ -8,7 +8,8 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -27,6 +28,26 @@ _FRUITLESS = 3
 
 class BeginAgainError(Exception):
     """Begin again: the file was replaced meanwhile, or the part of it is damaged."""
+
+
+@contextmanager
+def writing_below(folder: Path) -> Iterator[None]:
+    """Raise a `DownloadError` if a file cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        raise DownloadError(
+            f"{error.filename or folder} cannot be written: "
+            f"{(error.strerror or type(error).__name__).lower()}.",
+            "Name another folder, or make room, and start the download again: it is resumed.",
+        ) from None
+
+
+def replace_small_file(path: Path, content: bytes) -> None:
+    """Write a whole file, or leave the one that is there."""
+    new = path.with_name(f".{path.name}.{os.getpid()}.new")
+    new.write_bytes(content)
+    new.replace(path)
 
 
 class Entry(Protocol):

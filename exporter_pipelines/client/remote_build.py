@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from urllib.parse import quote
 
 from exporter_pipelines.client.connection import Connection
-from exporter_pipelines.client.remote_export import AWAY_S, ENDED
+from exporter_pipelines.client.waiting import AWAY_S, wait_until_ended
 from exporter_pipelines.service.models import TrainingSetBuild
 
 
@@ -54,16 +53,13 @@ class RemoteBuild:
             TimeoutError: the build has not ended within `timeout_s`.
             ServiceUnreachableError: the service was away for more than two minutes.
         """
-        ends = time.monotonic() + timeout_s if timeout_s is not None else None
-        while True:
-            build = self._ask({"retry_s": AWAY_S})
-            if on_progress:
-                on_progress(build)
-            if build.status in ENDED:
-                return build
-            if ends is not None and time.monotonic() + every_s > ends:
-                raise TimeoutError(f"build {self.id} is {build.status} after {timeout_s:g} s")
-            time.sleep(every_s)
+        return wait_until_ended(
+            lambda _: self._ask({"retry_s": AWAY_S}),
+            on_progress,
+            what=f"build {self.id}",
+            every_s=every_s,
+            timeout_s=timeout_s,
+        )
 
     def _ask(self, options: dict[str, float]) -> TrainingSetBuild:
         self.last = self._connection.get(self._path, TrainingSetBuild, **options)

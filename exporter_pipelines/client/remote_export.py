@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import math
-import time
 import uuid
 from collections.abc import Callable, Sequence
 from typing import Literal
 from urllib.parse import quote
 
 from exporter_pipelines.client.connection import Connection
+from exporter_pipelines.client.waiting import AWAY_S, wait_until_ended
 from exporter_pipelines.service.models import Export
 
-ENDED = frozenset({"completed", "held", "failed", "cancelled"})
-"""States of an export that will not change."""
-
 _LONG_POLL_S = 30
-AWAY_S = 120.0
-"""How long `wait` tolerates that the service is away, as while it is restarted."""
 
 
 class RemoteExport:
@@ -56,18 +51,14 @@ class RemoteExport:
             TimeoutError: the export has not ended within `timeout_s`.
             ServiceUnreachableError: the service was away for more than two minutes.
         """
-        ends = time.monotonic() + timeout_s if timeout_s is not None else None
-        while True:
-            asked = time.monotonic()
-            left = ends - asked if ends is not None else _LONG_POLL_S
-            export = self._ask(0 if on_progress else min(left, _LONG_POLL_S), AWAY_S)
-            if on_progress:
-                on_progress(export)
-            if export.status in ENDED:
-                return export
-            if ends is not None and time.monotonic() + every_s > ends:
-                raise TimeoutError(f"export {self.id} is {export.status} after {timeout_s:g} s")
-            time.sleep(max(every_s - (time.monotonic() - asked), 0))
+        longest = 0 if on_progress else _LONG_POLL_S
+        return wait_until_ended(
+            lambda left: self._ask(longest if left is None else min(left, longest), AWAY_S),
+            on_progress,
+            what=f"export {self.id}",
+            every_s=every_s,
+            timeout_s=timeout_s,
+        )
 
     def cancel(self) -> Export:
         """Ask the service to stop the export. Published days stay.

@@ -6,7 +6,6 @@ all of its files are there. So the code of a data card works on the copy as well
 
 from __future__ import annotations
 
-import os
 import secrets
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -17,7 +16,12 @@ from pydantic import ValidationError
 from exporter_pipelines.client.connection import Connection
 from exporter_pipelines.client.downloads import Arrived
 from exporter_pipelines.client.errors import DownloadError, UnexpectedAnswerError
-from exporter_pipelines.client.file_download import BeginAgainError, FileDownload
+from exporter_pipelines.client.file_download import (
+    BeginAgainError,
+    FileDownload,
+    replace_small_file,
+    writing_below,
+)
 from exporter_pipelines.contracts.manifest import MANIFEST_NAME
 from exporter_pipelines.contracts.training_manifest import TrainingManifest
 
@@ -51,21 +55,15 @@ def download_training_set(
 ) -> DownloadedTrainingSet:
     """See `Client.download_training_set`."""
     path = f"/training-sets/{quote(name, safe='')}/files"
-    try:
+    with writing_below(folder):
         for _ in range(_ATTEMPTS):
             sealed = connection.request("GET", f"{path}/{MANIFEST_NAME}").content
             try:
                 return _fetch(connection, path, folder, sealed, _read(sealed, name), arrived)
             except BeginAgainError:
                 continue
-    except OSError as error:
-        raise DownloadError(
-            f"{error.filename or folder} cannot be written: "
-            f"{(error.strerror or type(error).__name__).lower()}.",
-            "Name another folder, or make room, and start the download again: it is resumed.",
-        ) from None
     raise DownloadError(
-        f"Training set {name!r} was built again {_ATTEMPTS} times meanwhile.",
+        f"Training set {name!r} was built again {_ATTEMPTS} times during the download.",
         "Download it when its builds have ended.",
     )
 
@@ -89,9 +87,7 @@ def _fetch(
         files.append(file)
     if not mine.is_file() or mine.read_bytes() != sealed:
         was_there = False
-        new = mine.with_name(f".{mine.name}.{os.getpid()}.new")
-        new.write_bytes(sealed)
-        new.replace(mine)
+        replace_small_file(mine, sealed)
     _point_to(home, target)
     size_bytes = sum(entry.size_bytes for entry in manifest.files())
     return DownloadedTrainingSet(
