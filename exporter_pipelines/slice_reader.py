@@ -19,7 +19,8 @@ import threading
 from multiprocessing.connection import Connection
 
 from exporter_pipelines import sources
-from exporter_pipelines.contracts.dataset import Dataset, DatasetConfig
+from exporter_pipelines.contracts.dataset import Dataset
+from exporter_pipelines.contracts.dataset_config import DatasetConfig
 from exporter_pipelines.contracts.row_models import load_row_schema
 from exporter_pipelines.contracts.slices import slices_of
 from exporter_pipelines.engine.slice_files import SliceStaging

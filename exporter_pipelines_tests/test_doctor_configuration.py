@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from exporter_pipelines.contracts.dataset import DatasetConfig
+from exporter_pipelines.contracts.dataset_config import DatasetConfig
 from exporter_pipelines.contracts.row_models import load_row_schema
 from exporter_pipelines.doctor.synonyms import SYNONYMS
 from exporter_pipelines_tests.support.definitions import DEFS

@@ -10,7 +10,8 @@ import pytest
 import yaml
 from dagster.components.component_scaffolding import scaffold_object
 
-from exporter_pipelines.contracts.dataset import Dataset, DatasetConfig
+from exporter_pipelines.contracts.dataset import Dataset
+from exporter_pipelines.contracts.dataset_config import DatasetConfig
 from exporter_pipelines.contracts.row_models import load_row_schema
 from exporter_pipelines.stores import LocalStore
 from exporter_pipelines_tests.support.backends import Backend

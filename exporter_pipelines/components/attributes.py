@@ -1,4 +1,4 @@
-"""What Dagster is told of the attributes of a `defs.yaml`: which there are, for its docs.
+"""The attributes of a `defs.yaml` as Dagster documents them.
 
 Dagster takes any mapping here, and `defs_files` checks it: were Dagster to check it as well, there
 would be two sentences for one mistake, and one mistake would stop all datasets.

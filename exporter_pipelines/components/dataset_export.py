@@ -9,7 +9,8 @@ from pydantic import BaseModel
 
 from exporter_pipelines.components.attributes import attributes_like
 from exporter_pipelines.components.scaffolding import DatasetScaffolder
-from exporter_pipelines.contracts.dataset import Dataset, DatasetConfig
+from exporter_pipelines.contracts.dataset import Dataset
+from exporter_pipelines.contracts.dataset_config import DatasetConfig
 from exporter_pipelines.defs_files import Definitions
 from exporter_pipelines.errors import ConfigurationError
 from exporter_pipelines.orchestration.exports.assets import GROUP, export_asset
@@ -22,7 +23,7 @@ from exporter_pipelines.orchestration.exports.schedules import dataset_schedule
 class DatasetExport(dg.Component):
     """Exports one dataset by day, validated, with its manifest.
 
-    Its attributes are `contracts.dataset.DatasetConfig`, read by `defs_files`.
+    Its attributes are `contracts.dataset_config.DatasetConfig`, read by `defs_files`.
 
     Args:
         dataset: None when the definition has a mistake; `loading` makes an asset that says so.

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import Field, create_model
 
-from exporter_pipelines.contracts.dataset import DatasetConfig
+from exporter_pipelines.contracts.dataset_config import DatasetConfig
 from exporter_pipelines.contracts.dataset_name import DatasetName
 from exporter_pipelines.contracts.strict import Strict
 

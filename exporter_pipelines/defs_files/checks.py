@@ -12,12 +12,8 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from exporter_pipelines.contracts.column_settings import check_default, check_nullable
-from exporter_pipelines.contracts.dataset import (
-    Dataset,
-    DatasetConfig,
-    check_privacy,
-    check_select,
-)
+from exporter_pipelines.contracts.dataset import Dataset, check_privacy, check_select
+from exporter_pipelines.contracts.dataset_config import DatasetConfig
 from exporter_pipelines.contracts.effective_rules import check_thresholds, with_rules
 from exporter_pipelines.contracts.preset import Preset, PresetConfig
 from exporter_pipelines.contracts.privacy import weakened

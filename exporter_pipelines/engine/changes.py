@@ -8,7 +8,7 @@ from contextlib import suppress
 from pydantic import ValidationError
 
 from exporter_pipelines.contracts.changes import CHANGES_FILE, Change, Reason, changes_of
-from exporter_pipelines.contracts.dataset import content_of
+from exporter_pipelines.contracts.dataset_config import content_of
 from exporter_pipelines.contracts.ledger import Entry
 from exporter_pipelines.contracts.manifest import Manifest, same_pseudonyms
 from exporter_pipelines.contracts.store import Store

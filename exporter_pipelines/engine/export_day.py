@@ -192,14 +192,18 @@ def export_day(
         judged = judge_staged(
             staged, store, trailing, session, outside, accept_loss=accept_loss, sample=sample
         )
-        if judged.holds:
-            quarantine = writer.hold(judged)
-            stays = _published_at(store.read_manifest(dataset.name, window.day))
-            return DayOutcome(
-                dataset.name, window.day, judged.verdicts, None, quarantine, published_at=stays
-            )
-        manifest, quarantine = writer.publish(judged), _quarantine(staged, store)
-    return DayOutcome(dataset.name, window.day, judged.verdicts, manifest, quarantine)
+        return _publish_or_hold(judged, writer)
+
+
+def _publish_or_hold(judged: JudgedDay, writer: DayWriter) -> DayOutcome:
+    store, staged = writer.store(), judged.staged
+    dataset, day = staged.dataset.name, staged.window.day
+    if judged.holds:
+        quarantine = writer.hold(judged)
+        stays = _published_at(store.read_manifest(dataset, day))
+        return DayOutcome(dataset, day, judged.verdicts, None, quarantine, published_at=stays)
+    manifest = writer.publish(judged)
+    return DayOutcome(dataset, day, judged.verdicts, manifest, _quarantine(staged, store))
 
 
 def _kept_outcome(dataset: Dataset, day: str, kept: KeptDay) -> DayOutcome:

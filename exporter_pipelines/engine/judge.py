@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from exporter_pipelines.contracts.dataset import Dataset, DatasetConfig
+from exporter_pipelines.contracts.dataset import Dataset
+from exporter_pipelines.contracts.dataset_config import DatasetConfig
 from exporter_pipelines.contracts.tally import Tally
 
 CHECKS = {

@@ -13,7 +13,8 @@ import yaml
 import zstandard
 
 from exporter_pipelines import settings
-from exporter_pipelines.contracts.dataset import Dataset, DatasetConfig
+from exporter_pipelines.contracts.dataset import Dataset
+from exporter_pipelines.contracts.dataset_config import DatasetConfig
 from exporter_pipelines.contracts.day_window import DayWindow
 from exporter_pipelines.contracts.manifest import Manifest
 from exporter_pipelines.contracts.row_models import load_row_schema

@@ -10,7 +10,8 @@ from typing import Annotated, Any, Optional
 import pandera.pandas as pandera
 import pyarrow as pa
 
-from exporter_pipelines.contracts.dataset import Dataset, DatasetConfig
+from exporter_pipelines.contracts.dataset import Dataset
+from exporter_pipelines.contracts.dataset_config import DatasetConfig
 from exporter_pipelines.contracts.row_models import load_row_schema
 from exporter_pipelines_tests.support.card_readers import shortened
 from exporter_pipelines_tests.support.databases import SqliteDatabase, sqlite_database
