@@ -47,7 +47,7 @@ class BuildWithDocs(build_py):
 setup(
     cmdclass={"build_py": BuildWithDocs},
     name="exporter_pipelines",
-    version="0.1.0",
+    version="0.2.0",
     description="Exports a backend's logs, anomalies and IP records by day as training data.",
     long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",

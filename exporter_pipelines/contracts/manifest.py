@@ -160,7 +160,7 @@ class Run(_Part):
     run_id: str = Field(
         description="Dagster's run id.", examples=["1f0c2d3e-5a6b-4c7d-8e9f-0a1b2c3d4e5f"]
     )
-    code_version: str = Field(description="Version of exporter_pipelines.", examples=["0.1.0"])
+    code_version: str = Field(description="Version of exporter_pipelines.", examples=["0.2.0"])
     started_at: dt.datetime = Field(
         description="When work on this day began, UTC.", examples=["2026-11-02T02:15:04Z"]
     )
