@@ -10,6 +10,7 @@ The asset stages, the check judges, the IO manager publishes.
 
 The packages (`test_ladder` lists what each may import, and enforces it):
     contracts, errors, settings, extras, docs_links
+    dotenv_file, alert_settings                  the file .env; settings of alerts
     sources | transforms | formats | stores      never import each other
     privacy                                      pseudonyms, and the search for identifiers
     engine                                       stages, judges, publishes and loads days
@@ -42,4 +43,4 @@ Only orchestration, components, definitions and service import Dagster, and only
 `defs/` is what a user edits: one folder per dataset.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from exporter_pipelines import settings
+from exporter_pipelines import dotenv_file
 from exporter_pipelines.components.loading import exported, load_datasets
 from exporter_pipelines.hangups import end_like_terminate
 from exporter_pipelines.orchestration.alerts.condition_alerts import condition_alerts_sensor
@@ -42,7 +42,7 @@ def build(*, for_ui: bool = True) -> dg.Definitions:
     Args:
         for_ui: False leaves out what only the UI shows.
     """
-    settings.announce_dotenv_of_dagster()
+    dotenv_file.announce_dotenv_of_dagster()
     silence()
     install_excepthook()
     refuse_long_range(sys.argv)

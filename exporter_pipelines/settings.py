@@ -1,25 +1,23 @@
 """The only reader of the environment.
 
-Belongs here: every `EXPORTER_*` variable, with its default and its check.
-Before anything here is called, Dagster loads the `.env` of the working directory, which overrides
-the shell. Our own commands do the same with `load_dotenv`.
+Belongs here: how variables are read, and each `EXPORTER_*` variable with its default and its check.
+Those of alerts are in `alert_settings`, those of the service in `service_settings`. Before anything
+here is called, Dagster loads the `.env` of the working directory, which overrides the shell. Our
+own commands do the same with `dotenv_file.load_dotenv`.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-import io
 import math
 import os
 import re
-import sys
 from functools import cache
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
-from dotenv import dotenv_values
-
+from exporter_pipelines.dotenv_file import text_of_file
 from exporter_pipelines.errors import ConfigurationError, MissingSettingError
 
 DEMO_SOURCE = "demo"
@@ -33,96 +31,6 @@ MOST_READERS = 256
 DEFAULT_PART_MIB = 16
 BUCKET_URLS = ("s3://", "gs://", "az://")
 """What EXPORTER_OUTPUT_URL begins with if the exports are in a bucket."""
-
-DOTENV_WINS = ".env overrides the shell for"
-DOTENV_HINT = "Change .env, or remove the line there."
-_announced: set[str] = set()
-
-
-def load_dotenv() -> list[str]:
-    """Load the `.env` of the working directory as Dagster does: its values override the shell's.
-
-    Says on stderr which variables had another value in the shell.
-
-    Returns:
-        Names of these variables; never a value.
-
-    Raises:
-        ConfigurationError: the file is not in UTF-8, or this user may not read it.
-    """
-    values = dotenv()
-    replaced = [name for name, value in values.items() if os.environ.get(name, value) != value]
-    os.environ.update(values)
-    _announce(replaced)
-    return replaced
-
-
-def announce_dotenv_of_dagster() -> None:
-    """Say on stderr which variables Dagster has replaced by those of `.env`.
-
-    Dagster does so before it loads any code of a project, so the values of the shell are only in
-    Linux's record of this process. Processes that Dagster starts get the replaced values at once,
-    and say nothing.
-    """
-    try:
-        began_with = Path("/proc/self/environ").read_bytes().split(b"\0")
-    except OSError:  # another operating system
-        return
-    shell = dict(entry.split("=", 1) for entry in map(os.fsdecode, began_with) if "=" in entry)
-    _announce([
-        name
-        for name, value in dotenv().items()
-        if shell.get(name, value) != value == os.environ.get(name)
-    ])  # fmt: skip
-
-
-def dotenv() -> dict[str, str]:
-    """The variables of the `.env` of the working directory, as Dagster reads them.
-
-    Raises:
-        ConfigurationError: the file is not in UTF-8, or this user may not read it.
-    """
-    file = Path(".env").absolute()
-    if not file.is_file() and not file.is_fifo():
-        return {}
-    found = dotenv_values(stream=io.StringIO(_text_of(file), newline=None))
-    return {name: value for name, value in found.items() if value is not None}
-
-
-def _text_of(file: Path) -> str:
-    try:
-        content = file.read_bytes()  # once: it may be a pipe of a password manager
-    except OSError as error:
-        raise ConfigurationError(
-            f"{file} cannot be read: {(error.strerror or type(error).__name__).lower()}.",
-            "Give this user permission to read it.",
-        ) from None
-    bad = [place] if (place := content.find(b"\0")) >= 0 else []
-    text = ""
-    try:
-        text = content.decode()
-    except UnicodeDecodeError as error:
-        bad.append(error.start)
-    if bad:
-        line, byte = content.count(b"\n", 0, min(bad)) + 1, content[min(bad)]
-        raise ConfigurationError(
-            f"{file} is not UTF-8 text: line {line} has the byte 0x{byte:02x}.",
-            "Save the file as UTF-8.",
-        )
-    return text
-
-
-def _announce(replaced: list[str]) -> None:
-    """Once per process and variable: a command may load `.env` itself and then Dagster's code."""
-    names = [name for name in replaced if name not in _announced]
-    if names:
-        _announced.update(names)
-        sys.stderr.write(f"{DOTENV_WINS} {', '.join(names)}. {DOTENV_HINT}\n")
-
-
-def origin(variable: str) -> str:
-    """Where a variable is set, for messages: the path of `.env`, or the environment."""
-    return str(Path(".env").absolute()) if variable in dotenv() else "the environment"
 
 
 def start_date() -> str:
@@ -266,7 +174,7 @@ def privacy_key(name: str) -> str:
     Errors never contain it.
     """
     if name.startswith("file:"):
-        return _text_of(Path(name.removeprefix("file:"))).strip()
+        return text_of_file(Path(name.removeprefix("file:"))).strip()
     if value := _value(name):
         return value
     raise MissingSettingError(
@@ -285,7 +193,7 @@ def privacy_keys(name: str) -> list[str]:
     for each in (name, previous_name(name)):
         if each.startswith("file:"):
             path = Path(each.removeprefix("file:"))
-            texts += _text_of(path).split() if path.exists() else []
+            texts += text_of_file(path).split() if path.exists() else []
         else:
             texts += _value(each).split()
     return texts
@@ -315,24 +223,6 @@ def dagster_home() -> str | None:
 def _zones() -> set[str]:
     """IANA names; cached, since listing them reads a thousand files (10 ms per day of a range)."""
     return available_timezones()
-
-
-def alert_urls() -> list[str]:
-    """`EXPORTER_ALERT_URLS`: Apprise URLs of the receivers of alerts; each is a secret."""
-    value = _value("EXPORTER_ALERT_URLS")
-    # A comma may also be part of a URL; between two of them a scheme follows it.
-    return [url for url in re.split(r"\s+|,+\s*(?=[A-Za-z][\w+.-]*://)", value) if url.strip(",")]
-
-
-def alert_heartbeat_url() -> str | None:
-    """`EXPORTER_ALERT_HEARTBEAT_URL`: pinged at each tick while alerting is healthy; a secret."""
-    value = _value("EXPORTER_ALERT_HEARTBEAT_URL")
-    if value and not value.startswith(("http://", "https://")):
-        raise ConfigurationError(
-            "EXPORTER_ALERT_HEARTBEAT_URL does not begin with http:// or https://.",
-            "Its value is not shown, since it may be a secret.",
-        )
-    return value or None
 
 
 def ui_url() -> str:
@@ -369,38 +259,8 @@ def lead_links_to(url: str) -> None:
         os.environ["EXPORTER_UI_URL"] = url
 
 
-def alert_rejected_pct() -> float | None:
-    """`EXPORTER_ALERT_REJECTED_PCT`: percent; None for each dataset's own `max_rejected_pct`."""
-    value = _value("EXPORTER_ALERT_REJECTED_PCT")
-    return _number("EXPORTER_ALERT_REJECTED_PCT", value) if value else None
-
-
-def alert_slow_factor() -> float:
-    """`EXPORTER_ALERT_SLOW_FACTOR`: an export is slow above this multiple of the usual row time."""
-    value = _value("EXPORTER_ALERT_SLOW_FACTOR") or "3"
-    return _number("EXPORTER_ALERT_SLOW_FACTOR", value)
-
-
-def alert_slow_min_seconds() -> float:
-    """`EXPORTER_ALERT_SLOW_MIN_SECONDS`: faster exports are never reported as slow."""
-    value = _value("EXPORTER_ALERT_SLOW_MIN_SECONDS") or "60"
-    return _number("EXPORTER_ALERT_SLOW_MIN_SECONDS", value)
-
-
-def alert_missing_after_minutes() -> float:
-    """`EXPORTER_ALERT_MISSING_AFTER_MINUTES`: after a schedule's tick, its day is then missing."""
-    value = _value("EXPORTER_ALERT_MISSING_AFTER_MINUTES") or "120"
-    return _number("EXPORTER_ALERT_MISSING_AFTER_MINUTES", value)
-
-
-def alert_min_free_gib() -> float:
-    """`EXPORTER_ALERT_MIN_FREE_GIB`: alert when the output folder has less free space."""
-    value = _value("EXPORTER_ALERT_MIN_FREE_GIB") or "5"
-    return _number("EXPORTER_ALERT_MIN_FREE_GIB", value)
-
-
 def text(variable: str) -> str:
-    """A variable of `service_settings`; empty if it is not set."""
+    """A variable of `service_settings` or `alert_settings`; empty if it is not set."""
     return _value(variable)
 
 
@@ -448,14 +308,15 @@ def _whole_number(variable: str, value: str) -> int:
     return number
 
 
-def _number(variable: str, value: str) -> float:
+def number(variable: str, value: str) -> float:
+    """The value of a variable of `alert_settings`."""
     try:
-        number = float(value)
+        found = float(value)
     except ValueError:
-        number = math.nan
-    if not 0 <= number < math.inf:
+        found = math.nan
+    if not 0 <= found < math.inf:
         raise ConfigurationError(f"{variable}={value!r} is not a number of 0 or more.")
-    return number
+    return found
 
 
 def _date(variable: str, default: str) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from exporter_pipelines import cli, databases, settings
+from exporter_pipelines import alert_settings, cli, databases, dotenv_file, settings
 from exporter_pipelines.errors import ConfigurationError, MissingSettingError
 
 
@@ -52,8 +52,8 @@ def test_output_is_a_path_or_a_file_url(
         ("EXPORTER_END_DATE", "\t", settings.end_date, None),
         ("EXPORTER_TIMEZONE", "Europe/Berlin ", settings.timezone, "Europe/Berlin"),
         ("EXPORTER_UI_URL", "http://ui/\n", settings.ui_url, "http://ui"),
-        ("EXPORTER_ALERT_SLOW_FACTOR", "4\n", settings.alert_slow_factor, 4.0),
-        ("EXPORTER_ALERT_REJECTED_PCT", " ", settings.alert_rejected_pct, None),
+        ("EXPORTER_ALERT_SLOW_FACTOR", "4\n", alert_settings.alert_slow_factor, 4.0),
+        ("EXPORTER_ALERT_REJECTED_PCT", " ", alert_settings.alert_rejected_pct, None),
     ],
 )
 def test_white_space_around_a_value_is_no_part_of_it(
@@ -211,6 +211,6 @@ def test_a_dotenv_with_line_ends_and_a_mark_of_windows_is_read(
     (tmp_path / ".env").write_bytes(
         "\ufeffEXPORTER_TIMEZONE='Asia/Tokyo'\r\nEXPORTER_SOURCE_URL=größe\r\n".encode()
     )
-    settings.load_dotenv()
+    dotenv_file.load_dotenv()
     assert settings.timezone() == "Asia/Tokyo"
     assert settings.source_url("EXPORTER_SOURCE_URL") == "größe"

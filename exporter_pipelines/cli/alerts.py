@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from exporter_pipelines import settings
+from exporter_pipelines import alert_settings, dotenv_file, settings
 from exporter_pipelines.extras import MissingExtraError
 from exporter_pipelines.notifications.message import Message
 from exporter_pipelines.notifications.receivers import open_receivers, send_all
@@ -23,9 +23,9 @@ def alert_test() -> None:
       1  a receiver did not, or there are no receivers
       2  the command was used incorrectly
     """  # noqa: D301 - click wants the character itself
-    settings.load_dotenv()
+    dotenv_file.load_dotenv()
     try:
-        receivers = open_receivers(settings.alert_urls())
+        receivers = open_receivers(alert_settings.alert_urls())
     except MissingExtraError as error:
         raise click.ClickException(str(error)) from None
     if not receivers:

@@ -7,7 +7,7 @@ import json
 
 import click
 
-from exporter_pipelines import settings
+from exporter_pipelines import dotenv_file
 from exporter_pipelines.cli.arguments import require_known
 from exporter_pipelines.contracts.inspection import Finding
 from exporter_pipelines.defs_files import exported_names
@@ -46,7 +46,7 @@ def doctor(
       1  at least one FAIL
       2  the command was used incorrectly
     """  # noqa: D301 - click wants the character itself
-    replaced = settings.load_dotenv()
+    replaced = dotenv_file.load_dotenv()
     require_known(dataset)
     findings, width = [], max(map(len, exported_names()), default=1)
     rows = RowCheck(_ALL_ROWS_S if all_rows else seconds, privacy)

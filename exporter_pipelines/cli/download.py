@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from exporter_pipelines import settings
+from exporter_pipelines import dotenv_file
 from exporter_pipelines.cli.exit_codes import INTERRUPTED, NOT_PUBLISHED, PUBLISHED
 from exporter_pipelines.cli.export_arguments import parse_range
 from exporter_pipelines.cli.export_progress import Display
@@ -61,7 +61,7 @@ def download(
     """  # noqa: D301 - click wants the character itself
     begins, ends = parse_range(first, last or first)
     with errors_as_exit_codes():
-        settings.load_dotenv()
+        dotenv_file.load_dotenv()
         url = service_address(server)
         if url is None:
             raise click.UsageError("Name the service with --server or EXPORTER_API_URL.")

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, get_args
 
 import click
 
-from exporter_pipelines import output_folder, settings
+from exporter_pipelines import dotenv_file, output_folder, settings
 from exporter_pipelines.contracts.erasure import REQUEST, SubjectKind
 from exporter_pipelines.defs_files import Definitions
 from exporter_pipelines.errors import ConfigurationError, ExporterError
@@ -82,7 +82,7 @@ def erase(
       2  the command was used incorrectly
     """  # noqa: D301 - click wants the character itself
     try:
-        settings.load_dotenv()
+        dotenv_file.load_dotenv()
         require("privacy")
         subjects = _subjects(kind, _lines(value_file))
         _check_request(request, subjects)

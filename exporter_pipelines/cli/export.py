@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from exporter_pipelines import settings
+from exporter_pipelines import dotenv_file
 from exporter_pipelines.cli.exit_codes import INTERRUPTED, PUBLISHED, exit_code_of
 from exporter_pipelines.cli.export_arguments import ONLY, Request, parse_only, parse_request
 from exporter_pipelines.cli.service_options import service_address, service_options
@@ -67,7 +67,7 @@ def export(
       130  interrupted; finished days stay published
     """  # noqa: D301 - click wants the character itself
     try:
-        settings.load_dotenv()
+        dotenv_file.load_dotenv()
         server = service_address(server)
         request = parse_request(arguments, only, **flags, server=server)
         raise SystemExit(_export_there(request, token_file) if server else _export(request))

@@ -74,7 +74,7 @@ class Progress(Display):
         self._meter.begin(dataset, day)
 
     def rows(self, rows: int, total: int) -> None:
-        """So many rows of the day have been read, of so many."""
+        """Of the day, `read` of `total` rows have been read."""
         self._meter.batch(rows, total)
 
     def end(self, *, problem: bool) -> None:

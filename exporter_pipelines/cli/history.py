@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from exporter_pipelines import settings
+from exporter_pipelines import dotenv_file
 from exporter_pipelines.cli.service_options import (
     errors_as_exit_codes,
     opened_client,
@@ -34,7 +34,7 @@ _SOURCES = ("rest", "page", "ui", "schedule", "sensor", "cli")
     type=click.IntRange(1, 10_000),
     default=20,
     show_default=True,
-    help="At most so many.",
+    help="The largest number of exports to show.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, one export per line.")
 @service_options
@@ -59,7 +59,7 @@ def history(
     """  # noqa: D301 - click wants the character itself
     only |= {"first": first and first.date(), "last": last and last.date()}
     with errors_as_exit_codes():
-        settings.load_dotenv()
+        dotenv_file.load_dotenv()
         url = service_address(server)
         if url is None:
             from exporter_pipelines.cli.local_exports import list_history

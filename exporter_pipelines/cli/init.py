@@ -8,7 +8,7 @@ from zoneinfo import available_timezones
 
 import click
 
-from exporter_pipelines import databases, settings
+from exporter_pipelines import databases, dotenv_file
 from exporter_pipelines.cli.init_output import (
     next_steps,
     print_candidates,
@@ -74,7 +74,7 @@ def init(
          database cannot be read
       2  the command was used incorrectly
     """  # noqa: D301 - click wants the character itself
-    settings.load_dotenv()
+    dotenv_file.load_dotenv()
     _check(tables, every, name, timezone)
     try:
         with databases.open_inspection(_VARIABLE) as inspection:

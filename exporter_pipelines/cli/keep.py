@@ -6,7 +6,7 @@ import datetime as dt
 
 import click
 
-from exporter_pipelines import output_folder, settings
+from exporter_pipelines import dotenv_file, output_folder, settings
 from exporter_pipelines.cli.arguments import require_known
 from exporter_pipelines.contracts.store import Store
 from exporter_pipelines.engine.kept_days import keep_days
@@ -33,7 +33,7 @@ def keep(dataset: str, first: dt.datetime, last: dt.datetime | None) -> None:
       1  a held day has no published export, or something cannot be written
       2  the command was used incorrectly
     """  # noqa: D301 - click wants the character itself
-    settings.load_dotenv()
+    dotenv_file.load_dotenv()
     require_known(dataset)
     try:
         store = open_store()

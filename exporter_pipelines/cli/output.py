@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from exporter_pipelines import output_folder, settings
+from exporter_pipelines import dotenv_file, output_folder, settings
 from exporter_pipelines.errors import ExporterError
 from exporter_pipelines.stores.opening import open_store
 
@@ -29,7 +29,7 @@ def adopt() -> None:
       0  success
       1  the folder, or DAGSTER_HOME, cannot be written
     """  # noqa: D301 - click wants the character itself
-    settings.load_dotenv()
+    dotenv_file.load_dotenv()
     try:
         store = open_store()
         output_folder.remember(store)
@@ -59,7 +59,7 @@ def test(rounds: int) -> None:
       0  the output kept everything
       1  it did not, or cannot be written
     """  # noqa: D301 - click wants the character itself
-    settings.load_dotenv()
+    dotenv_file.load_dotenv()
     try:
         store = open_store()
         for found in store.trial(rounds):

@@ -8,7 +8,7 @@ import json
 
 import click
 
-from exporter_pipelines import output_folder, settings
+from exporter_pipelines import dotenv_file, output_folder, settings
 from exporter_pipelines.cli.arguments import require_known
 from exporter_pipelines.defs_files import Definitions
 from exporter_pipelines.engine.prune import Replaced, apply_prune, plan_prune
@@ -39,7 +39,7 @@ def prune(dataset: str | None, apply: bool, force: bool, as_json: bool) -> None:
       1  refused, something could not be removed, or a dataset is broken
       2  the command was used incorrectly
     """  # noqa: D301 - click wants the character itself
-    settings.load_dotenv()
+    dotenv_file.load_dotenv()
     require_known(dataset)
     definitions = Definitions()
     broken = [] if dataset else definitions.broken()

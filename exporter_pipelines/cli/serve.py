@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from exporter_pipelines import service_settings, settings
+from exporter_pipelines import dotenv_file, service_settings
 from exporter_pipelines.errors import ExporterError
 from exporter_pipelines.project_lock import listening, only_one, project_home
 from exporter_pipelines.service.access import Access
@@ -47,7 +47,7 @@ def serve(
 
     Without a token it listens on the loopback interface only. See docs/service.md.
     """
-    settings.load_dotenv()
+    dotenv_file.load_dotenv()
     try:
         project_home()
         host = host or service_settings.serve_host()

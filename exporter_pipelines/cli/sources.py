@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from exporter_pipelines import databases, output_folder, settings
+from exporter_pipelines import databases, dotenv_file, output_folder, settings
 from exporter_pipelines.cli.arguments import require_known
 from exporter_pipelines.contracts.day_window import DayWindow
 from exporter_pipelines.defs_files import dataset_named
@@ -27,7 +27,7 @@ def accept_source_command(dataset: str) -> None:
       1  the database cannot be read, or the ledger cannot be written
       2  the command was used incorrectly
     """  # noqa: D301 - click wants the character itself
-    settings.load_dotenv()
+    dotenv_file.load_dotenv()
     require_known(dataset)
     try:
         definition = dataset_named(dataset)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from exporter_pipelines import settings
+from exporter_pipelines import dotenv_file
 from exporter_pipelines.cli.service_options import (
     errors_as_exit_codes,
     opened_client,
@@ -36,7 +36,7 @@ def status(
       3  the service or Dagster's history cannot be reached, or the export could not reach a system
     """  # noqa: D301 - click wants the character itself
     with errors_as_exit_codes():
-        settings.load_dotenv()
+        dotenv_file.load_dotenv()
         url = service_address(server)
         if url is None:
             from exporter_pipelines.cli.local_exports import show_status

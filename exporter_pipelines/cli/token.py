@@ -7,7 +7,7 @@ import re
 
 import click
 
-from exporter_pipelines import service_settings, settings
+from exporter_pipelines import dotenv_file, service_settings
 from exporter_pipelines.errors import ConfigurationError, ExporterError
 from exporter_pipelines.service.principals import ROLES
 from exporter_pipelines.service.tokens import add_token, read_tokens, revoke_token
@@ -36,7 +36,7 @@ def token() -> None:
 @click.option("--expires", help="When it ends: 90d for 90 days, or a date. Default: never.")
 def add(name: str, roles: tuple[str, ...], expires: str | None) -> None:
     """Make a token named NAME and print it once."""
-    settings.load_dotenv()
+    dotenv_file.load_dotenv()
     try:
         file = service_settings.tokens_file()
         made = add_token(file, name, frozenset(roles), _end(expires))
@@ -49,7 +49,7 @@ def add(name: str, roles: tuple[str, ...], expires: str | None) -> None:
 @token.command(name="list")
 def list_() -> None:
     """List names, roles and ends. The tokens themselves are stored nowhere."""
-    settings.load_dotenv()
+    dotenv_file.load_dotenv()
     try:
         file = service_settings.tokens_file()
         tokens = read_tokens(file)
@@ -67,7 +67,7 @@ def list_() -> None:
 @click.argument("name")
 def revoke(name: str) -> None:
     """Remove the token named NAME, and end the sessions that began with it."""
-    settings.load_dotenv()
+    dotenv_file.load_dotenv()
     try:
         revoke_token(service_settings.tokens_file(), name)
     except (ExporterError, OSError) as error:

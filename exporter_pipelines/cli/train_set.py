@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from exporter_pipelines import settings
+from exporter_pipelines import dotenv_file
 from exporter_pipelines.cli.service_options import (
     errors_as_exit_codes,
     service_address,
@@ -50,7 +50,7 @@ def train_set(
       3    the service cannot be reached
       130  interrupted; a build by the service goes on
     """  # noqa: D301 - click wants the character itself
-    settings.load_dotenv()
+    dotenv_file.load_dotenv()
     with errors_as_exit_codes():
         url = service_address(server)
     if url is None:

@@ -8,7 +8,7 @@ import sys
 
 import click
 
-from exporter_pipelines import settings
+from exporter_pipelines import dotenv_file, settings
 from exporter_pipelines.errors import ExporterError, printable
 from exporter_pipelines.stores.opening import open_store
 from exporter_pipelines.verification.report import VerifyFinding, VerifyReport
@@ -51,7 +51,7 @@ def verify(
     """  # noqa: D301 - click wants the character itself
     summary = Summary(output="")
     try:
-        settings.load_dotenv()
+        dotenv_file.load_dotenv()
         summary.output = open_store().location
         selection = selection_of(
             datasets,

@@ -1,6 +1,6 @@
 """`_changes.jsonl` of a dataset: which days have another content than before, and why.
 
-It tells consumers which days to read again. It is derived from the ledger.
+It lists the days that consumers have to read again. It is derived from the ledger.
 """
 
 from __future__ import annotations
@@ -28,17 +28,6 @@ Reason = Literal[
 
 _BEGUN = ("publishing", "removing")
 _STEPS = (*_BEGUN, "published", "removed")
-
-REASONS: dict[Reason, str] = {
-    "first_export": "The day was not published before, or had been removed.",
-    "late_data": "The rows of the source have changed.",
-    "erasure": "A subject was erased (`exporter erase`). Remove its copies: read the day again.",
-    "prune": "Retention removed the day; `data_version` is null.",
-    "privacy_policy": "The privacy policy, its key or epoch has changed.",
-    "settings": "Other settings of the dataset have changed, such as its format or its filters.",
-    "definition": "The schema, a transform or the version of the exporter has changed.",
-    "not_recorded": "An earlier version replaced the day, and did not record why.",
-}
 
 
 class Change(BaseModel):
@@ -69,7 +58,7 @@ def changes_of(entries: Sequence[Entry]) -> Iterator[Change]:
     """The changes of one day.
 
     A step that was begun last counts, since it may be completed at any moment: a consumer may be
-    told too early, but never too late.
+    reported too early, but never too late.
 
     Args:
         entries: Of the day in the ledger, oldest first.

@@ -7,12 +7,11 @@ Does not belong here: finding a subject in rows (`privacy`), or removing it (`en
 from __future__ import annotations
 
 import datetime as dt
-from typing import Literal, get_args
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 SubjectKind = Literal["ip", "user", "host", "email", "mac"]
-SUBJECT_KINDS: tuple[SubjectKind, ...] = get_args(SubjectKind)
 
 REQUEST = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
 """Pattern of the id of a request, which is published."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from exporter_pipelines import settings
+from exporter_pipelines import dotenv_file, settings
 from exporter_pipelines.contracts.reserved_names import EXPORT_REPORT
 from exporter_pipelines.demo.backend import start_server
 from exporter_pipelines.demo.seed import STORY, days, seed_once
@@ -67,12 +67,12 @@ def _build_training_set() -> int:
 
 def _points_at_demo() -> bool:
     """Whether .env selects the sample; Dagster's values of .env override the shell's."""
-    value = settings.dotenv().get("EXPORTER_SOURCE_URL")
+    value = dotenv_file.dotenv().get("EXPORTER_SOURCE_URL")
     return value in (None, settings.DEMO_SOURCE)
 
 
 def _in_range(first: str, last: str) -> bool:
-    values = settings.dotenv()
+    values = dotenv_file.dotenv()
     end = values.get("EXPORTER_END_DATE")
     return (values.get("EXPORTER_START_DATE") or first) <= first and (not end or last < end)
 

@@ -30,7 +30,7 @@ def examine(
     Args:
         only: Check only this dataset; the project is always checked.
         replaced: Variables whose value in `.env` differs from the shell.
-        rows: How long rows are read; tells afterwards what was read.
+        rows: How long rows are read; afterwards, what was read.
     """
     rows = rows or RowCheck()
     yield from examine_settings(replaced)

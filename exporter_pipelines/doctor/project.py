@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
-from exporter_pipelines import databases, settings
+from exporter_pipelines import alert_settings, databases, dotenv_file, settings
 from exporter_pipelines.contracts.inspection import Finding
 from exporter_pipelines.errors import ConfigurationError
 from exporter_pipelines.extras import EXTRAS, MissingExtraError, is_installed
@@ -24,8 +24,8 @@ def examine_settings(replaced: Sequence[str]) -> Iterator[Finding]:
     if replaced:
         yield Finding(
             "warn", None, "settings",
-            f"{settings.DOTENV_WINS} {', '.join(replaced)}",
-            f"Dagster does the same. {settings.DOTENV_HINT}",
+            f"{dotenv_file.DOTENV_WINS} {', '.join(replaced)}",
+            f"Dagster does the same. {dotenv_file.DOTENV_HINT}",
         )  # fmt: skip
     zone = _read(settings.timezone)
     yield zone if isinstance(zone, Finding) else _ok(f"Days begin at midnight in {zone}")
@@ -44,7 +44,7 @@ def examine_extras() -> Iterator[Finding]:
     """Check that the extras that settings need are installed."""
     missing = [name for name in EXTRAS if not is_installed(name)]
     for name in missing:
-        needed = name == "alerts" and settings.alert_urls()
+        needed = name == "alerts" and alert_settings.alert_urls()
         error = MissingExtraError(name)
         yield Finding("FAIL" if needed else "warn", None, "extras", error.message, error.hint)
     if not missing:

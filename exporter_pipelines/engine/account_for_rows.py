@@ -71,7 +71,7 @@ class RowAccount:
 
         Args:
             batch: As the source delivers it.
-            window: The day that the rows are to lie in.
+            window: The day to which the rows must belong.
             tally: Of the day; the counts are added.
             reject: Receives the rejected rows.
         """

@@ -93,7 +93,7 @@ def blanked(texts: pa.Array, parts: Parts) -> pa.Array:
 
 
 def ranges(first: Positions, count: Positions) -> Positions:
-    """Numbers from each `first` on, so many as `count` says, one after the other."""
+    """For each `first`, the next `count` numbers, one after the other."""
     before = np.cumsum(count) - count
     found: Positions = np.arange(int(count.sum())) + np.repeat(first - before, count)
     return found

@@ -21,12 +21,6 @@ from exporter_pipelines.service.models import DayState
 from exporter_pipelines.service.run_plan import planned_days
 from exporter_pipelines.service.run_results import DayResult, ResultsReader, RunResults
 
-_WAITING = (
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.MANAGED,
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.STARTING,
-)
 WILL_RETRY_TAG = "dagster/will_retry"
 """On a run that has failed: whether Dagster repeats it."""
 Key = tuple[str, str]

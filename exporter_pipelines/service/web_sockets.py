@@ -48,7 +48,7 @@ class LimitedSocket:
     """The messages of one web socket, which is closed when a client breaks a limit."""
 
     def __init__(self, receive: Receive, send: Send, may_stay: Callable[[], bool]) -> None:
-        """Args: `may_stay` says now and then whether the user still has access."""
+        """Args: `may_stay` is asked every few seconds whether the user still has access."""
         self._receive, self._send, self._may_stay = receive, send, may_stay
         self._left, self._at = float(_BURST), time.monotonic()
         self._subscriptions: set[object] = set()

@@ -177,11 +177,6 @@ def quarantine_pattern(
     return re.compile(rf"{re.escape(before + dataset)}-{day}\.[A-Za-z0-9-]+\.jsonl({ends})")
 
 
-def fingerprint_name(day: str, generation: str) -> str:
-    """Name of the file that holds the fingerprint of one generation of a day."""
-    return f"{day_name(day)}.{generation[:16]}"
-
-
 def ledger_folder(root: Path, dataset: str) -> Path:
     """The folder of a dataset's ledger."""
     return root / LEDGER / dataset_folder(root, dataset).name

@@ -1,4 +1,4 @@
-"""Checks that compare the splits: no row, group or text of one may tell about another."""
+"""Checks that compare the splits: no row, group or text of one may reveal another."""
 
 from __future__ import annotations
 

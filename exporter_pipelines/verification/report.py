@@ -126,5 +126,5 @@ class VerifyReport:
 
     @property
     def export_again(self) -> str:
-        """The command that makes the day anew."""
+        """The command that exports the day again."""
         return f"Export the day again: exporter export {printable(self.dataset)} {self.day}"

@@ -100,7 +100,7 @@ class Project:
 
     def python(self, code: str, *, timeout: float = 600) -> Finished:
         """Run a piece of Python in the project folder, under its `.env`."""
-        load = "from exporter_pipelines import settings; settings.load_dotenv()\n"
+        load = "from exporter_pipelines import dotenv_file; dotenv_file.load_dotenv()\n"
         return self._run("python", ("-c", load + code), timeout)
 
     def _run(

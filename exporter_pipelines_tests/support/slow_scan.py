@@ -66,8 +66,10 @@ class SlowScan:
         return REDACTED if action == "redact" else self._pseudonyms.of(action, text)
 
     def text_in_json(self, text: str) -> str:
-        """A string of a document; no secret ends at a character that JSON writes as `\\u0000`."""
-        private = {ord(sign): 0xE000 + ord(sign) for sign in map(chr, range(32)) if sign not in _SHORT}
+        """A string of a document; no secret ends at a control character that JSON escapes."""
+        private = {
+            ord(sign): 0xE000 + ord(sign) for sign in map(chr, range(32)) if sign not in _SHORT
+        }
         back = {by: sign for sign, by in private.items()}
         return self._plain(text.translate(private)).translate(back)
 

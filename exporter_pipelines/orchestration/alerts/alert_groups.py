@@ -1,7 +1,7 @@
 """Which problems were reported by one message, so that one message reports their end.
 
 A resolved message is sent when the last failure of an alert is resolved, and another one when its
-last warning is: a warning such as drift may last for ever.
+last warning is: a warning such as drift may never end.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from exporter_pipelines import settings
+from exporter_pipelines import alert_settings, settings
 from exporter_pipelines.docs_links import linked
 from exporter_pipelines.notifications.heartbeat import send_heartbeat
 from exporter_pipelines.notifications.message import Message, Problem, alert, resolution
@@ -55,7 +55,7 @@ def condition_alerts_sensor(context: dg.SensorEvaluationContext) -> dg.SkipReaso
     notifier.queue(_definitions(context.instance, memory))
     memory.save()
     summary = notifier.deliver()
-    if url := settings.alert_heartbeat_url():
+    if url := alert_settings.alert_heartbeat_url():
         problem = _unhealthy(notifier, runs) or send_heartbeat(url)
         if problem:
             context.log.warning(problem)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from exporter_pipelines import settings
+from exporter_pipelines import alert_settings, settings
 from exporter_pipelines.contracts.store import Store
 from exporter_pipelines.defs_files import Definitions, exported_names
 from exporter_pipelines.errors import ExporterError, SourceUnavailableError
@@ -32,7 +32,7 @@ def missing_days(
         repository: Contains the schedules.
         open_of_runs: Open incidents of runs; a held or failed day is not reported as missing.
     """
-    until = time.time() - 60 * settings.alert_missing_after_minutes()
+    until = time.time() - 60 * alert_settings.alert_missing_after_minutes()
     store, partitions = open_store(), daily_partitions()
     known = {
         (each.subject, each.day) for each in open_of_runs if each.kind in ("day_held", "run_failed")
@@ -105,7 +105,7 @@ def low_disk(unresolved: set[Incident]) -> dict[Incident, str]:
         unresolved: Open incidents. An open one is resolved at 10 % above the limit.
     """
     store, incident = open_store(), Incident("low_disk", "output")
-    limit_gib = settings.alert_min_free_gib()
+    limit_gib = alert_settings.alert_min_free_gib()
     enough_gib = limit_gib * (1.1 if incident in unresolved else 1.0)
     free = store.free_bytes()
     if free is None or free / _GIB >= enough_gib:

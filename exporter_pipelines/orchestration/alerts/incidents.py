@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import dagster as dg
 
-from exporter_pipelines import settings
+from exporter_pipelines import alert_settings
 from exporter_pipelines.orchestration.alerts.ended_run import EndedRun
 
 _QUIET = {"rejected_rows", "required_fields"}
@@ -110,7 +110,7 @@ def _rates(
         if asset not in datasets or check != "rejected_rows" or not day:
             continue
         limits = ended.evaluations.get((asset, day, "rejection_limits"))
-        limit = settings.alert_rejected_pct()
+        limit = alert_settings.alert_rejected_pct()
         if limit is None and limits:
             limit = _number(limits.metadata, "max_rejected_pct")
         above = limit is not None and _number(found.metadata, "rejected_pct") > limit

@@ -16,7 +16,7 @@ from typing import Any, Self
 
 import dagster as dg
 
-from exporter_pipelines import settings
+from exporter_pipelines import alert_settings
 from exporter_pipelines.extras import MissingExtraError, is_installed
 from exporter_pipelines.notifications.message import Message
 from exporter_pipelines.notifications.outbox import Outbox
@@ -91,7 +91,7 @@ class Memory:
 
 def cannot_send(log: logging.Logger) -> dg.SkipReason | None:
     """Why the tick must be skipped; skipped ticks lose no alert."""
-    if not settings.alert_urls() or is_installed("alerts"):
+    if not alert_settings.alert_urls() or is_installed("alerts"):
         return None
     problem = f"{MissingExtraError('alerts')} Alerts are kept until then."
     log.error(problem)
@@ -111,7 +111,9 @@ class Notifier:
 
     memory: Memory
     log: logging.Logger
-    receivers: list[Receiver] = field(default_factory=lambda: open_receivers(settings.alert_urls()))
+    receivers: list[Receiver] = field(
+        default_factory=lambda: open_receivers(alert_settings.alert_urls())
+    )
     queued: int = 0
 
     def queue(self, messages: Iterable[Message]) -> None:

@@ -10,7 +10,7 @@ from statistics import median
 
 import dagster as dg
 
-from exporter_pipelines import settings
+from exporter_pipelines import alert_settings
 from exporter_pipelines.orchestration.alerts.ended_run import EndedRun
 from exporter_pipelines.orchestration.alerts.incidents import Incident
 
@@ -41,7 +41,10 @@ def judge_speed(
                 continue
             compared.add(asset)
             usual_s = median(comparable[:_BEFORE]) * rows
-            limit_s = max(usual_s * settings.alert_slow_factor(), settings.alert_slow_min_seconds())
+            limit_s = max(
+                usual_s * alert_settings.alert_slow_factor(),
+                alert_settings.alert_slow_min_seconds(),
+            )
             if seconds > limit_s:
                 reason = f"{rows:,} rows took {seconds:,.1f} s; the usual time is {usual_s:,.1f} s."
                 reasons.append((day, reason))

@@ -76,7 +76,7 @@ class UserWebserver(DagsterWebserver[Workspace, WorkspaceRequestContext]):
         workspace: Open; closed by who opened it.
         user_of: The user of a request.
         prefix: Of every path, as `/exporter`; empty without one.
-        note: Is told the names of the mutations of a request, and the answer.
+        note: Receives the names of the mutations of a request, and the answer.
     """
 
     def __init__(

@@ -131,7 +131,7 @@ class RangeEvents:
     def changed(self, dataset: str, day: str, more: int) -> Iterator[object]:
         """See `DayEvents`."""
         what = f"{abs(more):,} {'more' if more > 0 else 'fewer'} rows"
-        reason = f"The source has {what} than were exported: rows arrived or moved meanwhile."
+        reason = f"The source has {what} than were exported: rows arrived or moved during the run."
         verdict = Verdict("source_unchanged", False, "WARN", reason, {"rows_more": more})
         yield from day_evaluations(self._context.instance, dataset, day, [verdict], None)
 

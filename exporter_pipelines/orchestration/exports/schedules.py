@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 import dagster as dg
 
-from exporter_pipelines import settings
+from exporter_pipelines import dotenv_file, settings
 from exporter_pipelines.docs_links import linked
 
 _log = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ def dataset_schedule(
     end_date = settings.end_date()
     ends = (
         f" It skips every day from {end_date} on: EXPORTER_END_DATE={end_date} in "
-        f"{settings.origin('EXPORTER_END_DATE')} ends the range."
+        f"{dotenv_file.origin('EXPORTER_END_DATE')} ends the range."
         if end_date
         else ""
     )
@@ -75,12 +75,13 @@ def _why_skipped(day: str) -> str:
     if end_date and day >= end_date:
         return (
             f"{day} is not exported: EXPORTER_END_DATE={end_date} in "
-            f"{settings.origin('EXPORTER_END_DATE')} ends the range before it. Leave the setting "
-            "empty to export every day, then restart the daemon and the web server."
+            f"{dotenv_file.origin('EXPORTER_END_DATE')} ends the range before it. Leave the "
+            "setting empty to export every day, then restart the daemon and the web server."
         )
     return (
         f"{day} is not exported: it is before the first day, "
-        f"EXPORTER_START_DATE={settings.start_date()} in {settings.origin('EXPORTER_START_DATE')}."
+        f"EXPORTER_START_DATE={settings.start_date()} in "
+        f"{dotenv_file.origin('EXPORTER_START_DATE')}."
     )
 
 

@@ -16,7 +16,6 @@ from exporter_pipelines.service.problems import Problem
 
 _RANGE = re.compile(r"bytes=(?:(\d{1,18})-(\d{0,18})|-(\d{1,18}))")
 _BYTES = {"type": "string", "format": "binary"}
-_CONTENT = {kind: {"schema": {} if kind == "application/json" else _BYTES} for kind in MEDIA_TYPES}
 
 DOCUMENTED: dict[int | str, dict[str, Any]] = {
     200: {

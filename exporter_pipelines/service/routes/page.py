@@ -1,7 +1,8 @@
 """The exports page: `/exports`, a page for each export, and the forms on them.
 
 For people who do not think in partitions. Forms work without a script, and lead to a page that can
-be loaded again. The role is a parameter before the form: who may not send it is not told about it.
+be loaded again. The role is a parameter before the form: who may not send it does not learn its
+fields.
 """
 
 from __future__ import annotations

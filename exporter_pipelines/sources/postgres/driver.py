@@ -1,8 +1,8 @@
 """The ADBC driver that reads PostgreSQL: that of the Python package, or a file that a user names.
 
-The driver does not tell its version through ADBC (`get_info` answers `unknown`), and it would need
-a connection to answer. So the version is read from the file: the linker writes the name and the
-version of a shared library into it (SONAME; for macOS install name), such as
+The driver does not report its version through ADBC (`get_info` answers `unknown`), and it would
+need a connection to answer. So the version is read from the file: the linker writes the name and
+the version of a shared library into it (SONAME; for macOS install name), such as
 `libadbc_driver_postgresql.so.113` for 1.13. A file is therefore refused before it is loaded.
 
 Belongs here: which file is the driver, and whether it may be used.

@@ -11,9 +11,6 @@ from exporter_pipelines.errors import ConfigurationError
 SCHEMES = ("s3", "gs", "az")
 """Amazon S3 and compatible stores, Google Cloud Storage, Azure Blob Storage."""
 
-VIEWS = ("copy", "none")
-"""Whether the files of each published day are also copied to a fixed name, for globs."""
-
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9._-]{1,62}")
 _SEGMENT = re.compile(r"[A-Za-z0-9_=-][A-Za-z0-9._=-]*")
 

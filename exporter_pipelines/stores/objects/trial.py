@@ -79,7 +79,7 @@ def _one_wins(bucket: Bucket, key: str, tag: Tag | None) -> None:
     if len(winners) != 1 or found is None or found.content != winners[0]:
         raise ConditionsIgnoredError(
             f"{bucket.location.uri()}: of {WRITERS} writers that changed one object at the same "
-            f"time under the same condition, {len(winners)} were told that they had succeeded.",
+            f"time under the same condition, {len(winners)} got a success as their answer.",
             "Two runs of a day could overwrite each other, so do not export there.",
         )
 

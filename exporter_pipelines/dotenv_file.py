@@ -1,0 +1,107 @@
+"""The `.env` of the working directory, which overrides the shell."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from pathlib import Path
+
+from dotenv import dotenv_values
+
+from exporter_pipelines.errors import ConfigurationError
+
+DOTENV_WINS = ".env overrides the shell for"
+DOTENV_HINT = "Change .env, or remove the line there."
+_announced: set[str] = set()
+
+
+def load_dotenv() -> list[str]:
+    """Load the `.env` of the working directory as Dagster does: its values override the shell's.
+
+    Says on stderr which variables had another value in the shell.
+
+    Returns:
+        Names of these variables; never a value.
+
+    Raises:
+        ConfigurationError: the file is not in UTF-8, or this user may not read it.
+    """
+    values = dotenv()
+    replaced = [name for name, value in values.items() if os.environ.get(name, value) != value]
+    os.environ.update(values)
+    _announce(replaced)
+    return replaced
+
+
+def announce_dotenv_of_dagster() -> None:
+    """Say on stderr which variables Dagster has replaced by those of `.env`.
+
+    Dagster does so before it loads any code of a project, so the values of the shell are only in
+    Linux's record of this process. Processes that Dagster starts get the replaced values at once,
+    and say nothing.
+    """
+    try:
+        began_with = Path("/proc/self/environ").read_bytes().split(b"\0")
+    except OSError:  # another operating system
+        return
+    shell = dict(entry.split("=", 1) for entry in map(os.fsdecode, began_with) if "=" in entry)
+    _announce([
+        name
+        for name, value in dotenv().items()
+        if shell.get(name, value) != value == os.environ.get(name)
+    ])  # fmt: skip
+
+
+def dotenv() -> dict[str, str]:
+    """The variables of the `.env` of the working directory, as Dagster reads them.
+
+    Raises:
+        ConfigurationError: the file is not in UTF-8, or this user may not read it.
+    """
+    file = Path(".env").absolute()
+    if not file.is_file() and not file.is_fifo():
+        return {}
+    found = dotenv_values(stream=io.StringIO(text_of_file(file), newline=None))
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _announce(replaced: list[str]) -> None:
+    """Once per process and variable: a command may load `.env` itself and then Dagster's code."""
+    names = [name for name in replaced if name not in _announced]
+    if names:
+        _announced.update(names)
+        sys.stderr.write(f"{DOTENV_WINS} {', '.join(names)}. {DOTENV_HINT}\n")
+
+
+def origin(variable: str) -> str:
+    """Where a variable is set, for messages: the path of `.env`, or the environment."""
+    return str(Path(".env").absolute()) if variable in dotenv() else "the environment"
+
+
+def text_of_file(file: Path) -> str:
+    """The text of a file of settings.
+
+    Raises:
+        ConfigurationError: it is not in UTF-8, or this user may not read it.
+    """
+    try:
+        content = file.read_bytes()  # once: it may be a pipe of a password manager
+    except OSError as error:
+        raise ConfigurationError(
+            f"{file} cannot be read: {(error.strerror or type(error).__name__).lower()}.",
+            "Give this user permission to read it.",
+        ) from None
+    bad = [place] if (place := content.find(b"\0")) >= 0 else []
+    text = ""
+    try:
+        text = content.decode()
+    except UnicodeDecodeError as error:
+        bad.append(error.start)
+    if bad:
+        line, byte = content.count(b"\n", 0, min(bad)) + 1, content[min(bad)]
+        raise ConfigurationError(
+            f"{file} is not UTF-8 text: line {line} has the byte 0x{byte:02x}.",
+            "Save the file as UTF-8.",
+        )
+    return text
