@@ -21,10 +21,13 @@ from exporter_pipelines.client import (
 )
 from exporter_pipelines.client.training_sets import download_training_set
 from exporter_pipelines.defs_files import definitions
+from exporter_pipelines.service.training_builds import newest_builds
 from exporter_pipelines.stores import LocalStore
 from exporter_pipelines_tests.support.api_clients import client_of, library_client
+from exporter_pipelines_tests.support.in_process_service import in_process_service
 from exporter_pipelines_tests.support.reading_service import reading_service
 from exporter_pipelines_tests.support.training import WINDOWS, build, config, fill, publish
+from exporter_pipelines_tests.support.waiting import wait_until
 
 SETS = "/api/v1/training-sets"
 
@@ -49,11 +52,12 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FastAPI]:
 
 def _define(folder: Path, attributes: dict[str, object]) -> None:
     folder.mkdir()
-    document = {
-        "type": "exporter_pipelines.components.TrainingSet",
-        "attributes": attributes,
-    }
-    (folder / "defs.yaml").write_text(yaml.safe_dump(document))
+    (folder / "defs.yaml").write_text(_definition(attributes))
+
+
+def _definition(attributes: dict[str, object]) -> str:
+    document = {"type": "exporter_pipelines.components.TrainingSet", "attributes": attributes}
+    return yaml.safe_dump(document)
 
 
 @pytest.fixture
@@ -167,3 +171,35 @@ def test_a_build_needs_a_role_a_set_and_a_code_location(service: FastAPI) -> Non
             client.build_training_set("nothing")
         with pytest.raises(ServiceFailedError, match="has not loaded windows"):
             client.build_training_set("windows")
+
+
+def test_a_build_that_the_page_starts_is_listed_until_it_has_ended(tmp_path: Path) -> None:
+    backend = tmp_path / "app.db"
+    fill(backend)
+    definitions = {"windows": _definition(yaml.safe_load(WINDOWS))}
+    with in_process_service(
+        tmp_path / "service", f"sqlite:///{backend}", more_definitions=definitions
+    ) as running:
+        page = running.client("exporter")
+        page.headers["accept"] = "text/html"
+        build_path = "/exports/training-sets/windows/builds"
+        nothing = page.post(build_path, data={"key": "1"})
+        assert nothing.status_code == 404
+        assert "no day from 2026-11-01 to 2026-11-08 has published" in nothing.text
+        publish(backend, running.store)
+        answers = [page.post(build_path, data={"key": "2"}) for _ in range(2)]
+        assert [each.status_code for each in answers] == [303, 303], answers[0].text
+        assert answers[0].headers["location"] == "/exports#training"
+        [run] = running.context.instance.get_runs()
+        assert f"/runs/{run.run_id}" in page.get("/exports").text
+        newest = wait_until(
+            lambda: newest_builds(running.context, ["windows"])["windows"],
+            "the build has ended",
+            until=lambda found: found.ended_at is not None,
+        )
+        assert (newest.status, newest.user) == ("completed", "alice"), newest.problem
+        assert "not yet" not in page.get("/exports").text
+        assert page.post(build_path, data={"key": "2"}).status_code == 303
+        assert len(running.context.instance.get_runs()) == 1
+        viewer = running.client("viewer")
+        assert viewer.post(build_path, data={"key": "3"}).status_code == 403

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+from collections.abc import Iterable
+from contextlib import suppress
 from urllib.parse import quote
 
 import dagster as dg
@@ -87,6 +89,18 @@ def build_of(context: ServiceContext, name: str, build_id: str) -> TrainingSetBu
             dagster=context.url(f"/runs/{run.run_id}"),
         ),
     )
+
+
+def newest_builds(context: ServiceContext, names: Iterable[str]) -> dict[str, TrainingSetBuild]:
+    """Name -> the newest build that Dagster knows, whatever started it."""
+    records = context.instance.get_asset_records([dg.AssetKey(name) for name in names])
+    runs = {each.asset_entry.asset_key: each.asset_entry.last_run_id for each in records}
+    found: dict[str, TrainingSetBuild] = {}
+    for key, run_id in runs.items():
+        if run_id is not None:
+            with suppress(Problem):  # the run was deleted from the history
+                found[key.path[0]] = build_of(context, key.path[0], run_id)
+    return found
 
 
 def _started(context: ServiceContext, digest: str) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,7 @@ from exporter_pipelines.service.context import ServeOptions, ServiceContext
 from exporter_pipelines.service.principals import Role
 from exporter_pipelines.stores import LocalStore
 from exporter_pipelines_tests.support.api_clients import client_of
+from exporter_pipelines_tests.support.definitions import use_definitions
 from exporter_pipelines_tests.support.projects import copy_project
 
 SETTINGS = {
@@ -66,7 +67,12 @@ class InProcessService:
 
 @contextmanager
 def in_process_service(
-    folder: Path, source_url: str, *, code_location: bool = True, queue: bool = False
+    folder: Path,
+    source_url: str,
+    *,
+    code_location: bool = True,
+    queue: bool = False,
+    more_definitions: Mapping[str, str] | None = None,
 ) -> Iterator[InProcessService]:
     """A service over a copy of the project in `folder`.
 
@@ -75,6 +81,7 @@ def in_process_service(
         source_url: Of the backend.
         code_location: Whether Dagster can start runs; this costs another process and 5 seconds.
         queue: Whether runs wait in the queue of dagster.yaml, where they stay without a daemon.
+        more_definitions: Folder -> text of its defs.yaml, beside the tests' own.
     """
     values = {
         **SETTINGS,
@@ -82,11 +89,15 @@ def in_process_service(
         "EXPORTER_OUTPUT_URL": str(folder / "exports"),
     }
     project = copy_project(folder / "project", values)
-    workspace_file = project.path / "workspace.yaml"
+    defs, workspace_file = project.path / "exporter_pipelines/defs", project.path / "workspace.yaml"
+    for name, text in (more_definitions or {}).items():
+        (defs / name).mkdir()
+        (defs / name / "defs.yaml").write_text(text)
     if not code_location:
         workspace_file.write_text("load_from: []\n")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(project.path)
+        use_definitions(defs, patch)
         for name in os.environ:
             if name.startswith(("EXPORTER_", "DAGSTER_")) and name != "EXPORTER_POSTGRES_DRIVER":
                 patch.delenv(name)

@@ -18,9 +18,10 @@ from pydantic import ValidationError
 from starlette.responses import RedirectResponse, Response
 
 from exporter_pipelines import settings
+from exporter_pipelines.contracts.dataset_name import DATASET_NAME
 from exporter_pipelines.contracts.training_set import SPLITS
 from exporter_pipelines.engine.stage import DEFAULT_BATCH_ROWS
-from exporter_pipelines.service import held_days
+from exporter_pipelines.service import held_days, training_builds
 from exporter_pipelines.service.context import context_of
 from exporter_pipelines.service.exports import exports_of
 from exporter_pipelines.service.history import HistoryQuery, history_of
@@ -41,6 +42,7 @@ router = APIRouter(prefix="/exports", include_in_schema=False)
 Viewer = Annotated[Principal, needs("viewer")]
 Exporter = Annotated[Principal, needs("exporter")]
 Operator = Annotated[Principal, needs("operator")]
+SetName = Annotated[str, Path(pattern=DATASET_NAME)]
 ExportId = Annotated[str, Path(max_length=100)]
 
 _ROWS = 25
@@ -86,6 +88,14 @@ def preview(request: Request, _: Viewer, fields: Fields) -> Response:
     except Problem as problem:
         return _exports_page(request, form.with_mistakes(problem), status=problem.status)
     return _exports_page(request, form, preview=found)
+
+
+@router.post("/training-sets/{name}/builds")
+def build(request: Request, name: SetName, principal: Exporter, fields: Fields) -> Response:
+    """Build a training set, and go back to the list, which shows the build."""
+    context, launcher = context_of(request), exports_of(request).launcher(principal)
+    training_builds.start(context, launcher, name, principal, text_of(fields, "key")[:100])
+    return RedirectResponse(context.url("/exports#training"), 303)
 
 
 @router.post("/held/keep")
@@ -172,6 +182,7 @@ def _exports_page(
     newest = history if is_newest else history_of(request).page(HistoryQuery(), limit=_ROWS)
     cards, more = _cards(request, newest)
     charts = views.charts(context)
+    sets = training_sets(context)
     return page(
         request,
         "exports.html",
@@ -193,7 +204,8 @@ def _exports_page(
         query=urlencode(wanted.parameters),
         cursor=wanted.cursor,
         downloads=lambda each: views.downloads(context, each),
-        sets=training_sets(context),
+        sets=sets,
+        builds=training_builds.newest_builds(context, [each.name for each in sets]),
         splits=SPLITS,
         metrics=request.app.state.recent_metrics.of(query, newest.items),
         charts=Markup(charts) if charts else None,  # noqa: S704 - rendered by `reporting`
