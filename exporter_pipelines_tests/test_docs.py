@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import exporter_pipelines
 from exporter_pipelines import formats, transforms
 from exporter_pipelines.contracts.manifest import Manifest
 from exporter_pipelines.contracts.source_rules import SOURCE_RULES
@@ -159,6 +160,15 @@ def test_the_readme_fits_on_three_screens() -> None:
     lines = (ROOT / "README.md").read_text().splitlines()
     assert len(lines) <= 125
     assert max(map(len, lines)) <= 150
+
+
+def test_one_version_is_stated_everywhere() -> None:
+    version = exporter_pipelines.__version__
+    assert f'version="{version}"' in (ROOT / "setup.py").read_text()
+    assert f"\n## {version} (" in (ROOT / "CHANGELOG.md").read_text()
+    for file in ("Dockerfile", "docker-compose.yaml", "kubernetes/values.yaml"):
+        named = re.findall(r"exporter_pipelines:(\d[\w.]*)", (ROOT / "deploy" / file).read_text())
+        assert set(named) == {version}, file
 
 
 def test_verbs_in_the_docs_exist() -> None:
