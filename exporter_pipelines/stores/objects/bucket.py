@@ -18,7 +18,7 @@ from exporter_pipelines.contracts.staged_day import Data
 from exporter_pipelines.errors import OutputUnavailableError
 from exporter_pipelines.stores.objects.location import Location
 from exporter_pipelines.stores.objects.problems import (
-    RequestRefusedError,
+    BucketRefusedError,
     no_bucket,
     unavailable,
 )
@@ -285,7 +285,7 @@ class Bucket:
             began = time.monotonic()
             try:
                 return self._translated(verb, key, request)
-            except RequestRefusedError:
+            except BucketRefusedError:
                 raise
             except OutputUnavailableError:
                 if time.monotonic() - began > _SLOW_S:

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field, replace
 from exporter_pipelines.contracts.store import GenerationChangedError
 from exporter_pipelines.errors import DayUnavailableError, OutputUnavailableError
 from exporter_pipelines.stores.objects.bucket import Bucket, ConditionFailedError, Object, Tag
-from exporter_pipelines.stores.objects.problems import RequestRefusedError
+from exporter_pipelines.stores.objects.problems import BucketRefusedError
 
 PUBLISHED_BYTES = 1024
 """A pointer of a published day has at least this size, and that of a removed day has less. So one
@@ -144,7 +144,7 @@ def switch(bucket: Bucket, key: str, base: Pointer, new: Pointer) -> None:
                 "Run the day again.",
             )
         failures += isinstance(problem, OutputUnavailableError)
-        if failures == _FAILURES or isinstance(problem, RequestRefusedError):
+        if failures == _FAILURES or isinstance(problem, BucketRefusedError):
             break
         time.sleep(_WAIT_S * 2**number)
     raise _unknown(problem)
@@ -189,7 +189,7 @@ def _read_back(bucket: Bucket, key: str, problem: Exception) -> Pointer:
 
 
 def _unknown(problem: Exception | None) -> OutputUnavailableError:
-    if isinstance(problem, RequestRefusedError):
+    if isinstance(problem, BucketRefusedError):
         return problem
     message = problem.message if isinstance(problem, OutputUnavailableError) else "No answer."
     return OutputUnavailableError(

@@ -43,13 +43,13 @@ _FAILED = (
 )  # fmt: skip
 
 
-class RequestRefusedError(OutputUnavailableError):
+class BucketRefusedError(OutputUnavailableError):
     """The store refused a request, and would refuse it again; nothing was written."""
 
 
-def no_bucket(location: Location, key: str) -> RequestRefusedError:
+def no_bucket(location: Location, key: str) -> BucketRefusedError:
     """The error of a write that finds nothing to write to."""
-    return RequestRefusedError(
+    return BucketRefusedError(
         f"Cannot write {location.uri(key)}: the bucket does not exist.",
         "Create it, or correct EXPORTER_OUTPUT_URL.",
     )
@@ -66,7 +66,7 @@ def unavailable(
     text = f"{type(error).__name__} {error}".lower().replace("retry_timeout", "")
     for name in (key, location.prefix, location.bucket):  # a name may have a word of a reason
         text = text.replace(name.lower(), "") if name else text
-    for kind, reasons in ((RequestRefusedError, _REFUSED), (OutputUnavailableError, _FAILED)):
+    for kind, reasons in ((BucketRefusedError, _REFUSED), (OutputUnavailableError, _FAILED)):
         for pattern, reason, hint in reasons:
             if re.search(pattern, text):
                 return kind(f"Cannot {verb} {location.uri(key)}: {reason}.", hint)

@@ -21,7 +21,7 @@ from exporter_pipelines.stores.objects.dataset_files import DatasetFiles
 from exporter_pipelines.stores.objects.ledger import Ledger
 from exporter_pipelines.stores.objects.marker import create_marker, read_marker
 from exporter_pipelines.stores.objects.pointers import PUBLISHED_BYTES, Pointer, read_pointer
-from exporter_pipelines.stores.objects.problems import RequestRefusedError
+from exporter_pipelines.stores.objects.problems import BucketRefusedError
 from exporter_pipelines.stores.objects.published_day import ObjectPublishedDay
 from exporter_pipelines.stores.objects.reading import open_object
 from exporter_pipelines.stores.objects.reads import AttemptReads
@@ -215,7 +215,7 @@ class ObjectStoreReads:
         """See `contracts.store.Store`."""
         try:
             self._ledger.is_begun(dataset)
-        except RequestRefusedError:
+        except BucketRefusedError:
             return False
         return True
 
