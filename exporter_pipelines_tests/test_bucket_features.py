@@ -233,7 +233,7 @@ def test_a_check_writes_nothing_to_the_bucket(store: ObjectStore, backend: Backe
 
 
 def test_free_space_and_leftovers_are_no_question_in_a_bucket(exported: ObjectStore) -> None:
-    assert low_disk(set()) == {}
+    assert low_disk(dg.DagsterInstance.ephemeral(), set()) == {}
     assert exported.dead_attempts("logs") == []
 
 

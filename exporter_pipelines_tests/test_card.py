@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from itertools import chain, count, product
 from typing import Any
 
 import jsonschema
@@ -36,12 +37,14 @@ NAMES = [
     "name",
 ]  # fmt: skip
 """Names of datasets that are words of Python, of a reader, or of the code itself."""
-COMBINATIONS = {
-    name: (format_, compression)
-    for name, (format_, compression) in zip(
-        NAMES, ((f, c) for f in FORMATS for c in COMPRESSIONS), strict=True
+WITH_CODE = [name for name, class_ in FORMATS.items() if "loading_code" in vars(class_)]
+COMBINATIONS = dict(
+    zip(
+        chain(NAMES, (f"another_{n}" for n in count())),
+        product(WITH_CODE, COMPRESSIONS),
+        strict=False,
     )
-}
+)
 
 
 @pytest.fixture(scope="module")

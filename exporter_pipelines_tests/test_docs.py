@@ -11,14 +11,18 @@ from pathlib import Path
 import pytest
 
 import exporter_pipelines
-from exporter_pipelines import formats, transforms
+from exporter_pipelines import formats, settings, transforms
 from exporter_pipelines.contracts.manifest import Manifest
 from exporter_pipelines.contracts.source_rules import SOURCE_RULES
 from exporter_pipelines.engine.judge import CHECKS, PRIVACY_CHECKS
+from exporter_pipelines.errors import MissingSettingError
 from exporter_pipelines.formats.compression import COMPRESSIONS
+from exporter_pipelines.notifications.kinds import KINDS
+from exporter_pipelines.orchestration.alerts.conditions import WATCHED
 from exporter_pipelines.orchestration.exports.assets import ExportConfig
 from exporter_pipelines.service import export_models
 from exporter_pipelines.service.models import ExportMetrics
+from exporter_pipelines.sources import SOURCES
 from exporter_pipelines_tests.support.datasets import dataset, export
 from exporter_pipelines_tests.support.projects import ROOT
 
@@ -99,12 +103,29 @@ def test_names_that_a_user_may_write_are_documented() -> None:
 
 def test_checks_and_rules_are_documented() -> None:
     for check in (*CHECKS, *PRIVACY_CHECKS):
-        assert f"| `{check}` |" in (DOCS / "quality.md").read_text()
+        assert f"| `{check}` |" in (DOCS / "quality.md").read_text(), f"no row for {check}"
     for name in ("logs", "anomalies", "ips"):
         for rule, _ in dataset(name).schema.rules:
             assert f"`{rule}`" in (DOCS / "datasets.md").read_text(), rule
     for rule in SOURCE_RULES:
         assert f"| `{rule}` |" in (DOCS / "types.md").read_text(), rule
+
+
+def test_kinds_of_alerts_are_documented() -> None:
+    assert WATCHED.keys() <= KINDS.keys()
+    for kind in KINDS:
+        assert f"| `{kind}` |" in (DOCS / "alerts.md").read_text(), f"no row for {kind}"
+
+
+def test_every_kind_of_database_is_named_where_a_user_looks() -> None:
+    with pytest.raises(MissingSettingError) as unset:
+        settings.source_url("EXPORTER_UNSET_URL")
+    places = {name: (ROOT / name).read_text() for name in ("README.md", ".env.example")}
+    places |= {"docs/settings.md": (DOCS / "settings.md").read_text(), "settings.py": str(unset)}
+    for place, text in places.items():
+        for source in SOURCES:
+            named = any(f"{scheme}://" in text for scheme in source.schemes)
+            assert named, f"{place} does not name {source.example}"
 
 
 def test_counted_changes_are_documented() -> None:

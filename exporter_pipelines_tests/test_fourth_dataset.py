@@ -21,6 +21,11 @@ from exporter_pipelines_tests.support.projects import Project
 
 DAY = "2026-11-01"
 COMPONENTS = "exporter_pipelines.components"
+_CALLED = """
+import pathlib, pytest, tempfile
+with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+    test_a_session_ends_after_it_started(pathlib.Path(folder), patch)
+"""
 
 
 @pytest.fixture
@@ -64,6 +69,8 @@ def test_the_page_is_followed_to_the_letter(project: Project, sessions: Backend)
     first = parse(path)[0]
     assert (first["user_name"], first["client"]) == ("user-0", {"os": "linux"})
     assert project.manifest("logs", DAY), "the other datasets are exported beside it"
+    tested = project.python(example("sessions/test_sessions.py") + _CALLED)
+    assert tested.code == 0, tested.stderr
     added = files(project.path).keys() - before.keys()
     assert {file.name for file in added} == {"schema.py", "defs.yaml"}
     assert before.items() <= files(project.path).items()

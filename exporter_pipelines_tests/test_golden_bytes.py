@@ -15,6 +15,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from exporter_pipelines.formats import FORMATS
 from exporter_pipelines.stores import LocalStore
 from exporter_pipelines_tests.support.backends import Backend
 from exporter_pipelines_tests.support.datasets import dataset, export, rejected
@@ -58,15 +59,15 @@ def checksums(day: Backend, store: LocalStore, **changes: str) -> dict[str, str]
     return {"data": hashlib.sha256(data).hexdigest(), "rejected": hashlib.sha256(lines).hexdigest()}
 
 
-@pytest.mark.parametrize(
-    ("format_", "compression", "sha256"),
-    [
+BYTES = (
         ("jsonl", "none", "2aa0912fd66eb96a6a81459a820586b3e086d3f83cb414259c005f35d0570506"),
         ("jsonl", "gzip", "db69c0c5b1f4947e35a0bebc852f82d5a1b143e0d5f20b14de2a6bc46e653f74"),
         ("json", "none", "0a5ddddcb9fe2b295838280e11bc74b786747a289940a0ff26a4b36c8e091dbe"),
         ("csv", "none", "f5510066d0658b710cc277081b13b98c22c9881490345e3217b4d9031a75b302"),
-    ],
 )
+
+
+@pytest.mark.parametrize(("format_", "compression", "sha256"), BYTES)
 def test_bytes_are_those_of_the_release_before(
     day: Backend, store: LocalStore, format_: str, compression: str, sha256: str
 ) -> None:
@@ -83,6 +84,10 @@ def test_parquet_has_the_rows_and_layout_of_the_release_before(
     layout = pq.read_metadata(store.day_folder("logs", DAY) / file.path)
     text = f"{table.schema} {layout.num_row_groups} {table.to_pylist()}"
     assert hashlib.sha256(text.encode()).hexdigest() == PARQUET
+
+
+def test_every_format_has_its_bytes_here() -> None:
+    assert {"parquet", *(format_ for format_, _, _ in BYTES)} == {*FORMATS}
 
 
 def test_settings_of_when_and_whether_change_no_byte(day: Backend, store: LocalStore) -> None:

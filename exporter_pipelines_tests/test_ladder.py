@@ -93,8 +93,8 @@ LADDER = {
         "dotenv_file", "alert_settings",
     },
     "new_datasets": {
-        "errors", "settings", "extras", "contracts", "stores", "defs_files", "policy_proposals",
-        "doctor",
+        "errors", "settings", "extras", "contracts", "formats", "stores", "defs_files",
+        "policy_proposals", "doctor",
     },
     "service.models": set(),  # the client has them, too
     "training": {
@@ -103,8 +103,8 @@ LADDER = {
     "service": {
         "service.models", "errors", "settings", "service_settings", "project_lock", "extras",
         "docs_links",
-        "contracts", "stores", "engine", "databases", "defs_files", "output_folder", "verification",
-        "reporting", "orchestration", "training",
+        "contracts", "formats", "stores", "engine", "databases", "defs_files", "output_folder",
+        "verification", "reporting", "orchestration", "training",
     },
     "client": {"errors", "contracts", "service.models"},
     "cli": {

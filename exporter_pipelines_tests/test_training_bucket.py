@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import sqlite3
 import threading
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
+import pytest
+import yaml
+from click.testing import CliRunner
 
+from exporter_pipelines.cli.train_set import train_set
 from exporter_pipelines.contracts.training_manifest import TrainingManifest
+from exporter_pipelines.defs_files import definitions
 from exporter_pipelines.stores import LocalStore
 from exporter_pipelines.stores.objects.store import ObjectStore
 from exporter_pipelines.training.published_set import newest_set
 from exporter_pipelines.training.staleness import staleness
 from exporter_pipelines_tests.support.bucket_days import open_bucket
+from exporter_pipelines_tests.support.doc_examples import example
 from exporter_pipelines_tests.support.object_servers import ObjectServer
 from exporter_pipelines_tests.support.training import (
     DAYS,
@@ -26,6 +34,8 @@ from exporter_pipelines_tests.support.training import (
     fill,
     publish,
 )
+
+COMPONENT = "exporter_pipelines.components.TrainingSet"
 
 
 def _rows(bucket: ObjectStore, manifest: TrainingManifest) -> int:
@@ -71,6 +81,38 @@ def test_a_set_is_built_in_a_bucket_as_on_a_disk(s3: ObjectServer, tmp_path: Pat
     assert removed
     assert removed.changes == ("its newest version was removed",)
     assert not build(config(WINDOWS), bucket).unchanged
+
+
+def test_the_command_names_the_version_in_the_bucket(
+    s3: ObjectServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket, backend = open_bucket(s3), tmp_path / "app.db"
+    fill(backend)
+    publish(backend, bucket)
+    for name, value in s3.settings.items():
+        monkeypatch.setenv(name, value)
+    home = tmp_path / "defs" / "windows"
+    home.mkdir(parents=True)
+    document = {"type": COMPONENT, "attributes": yaml.safe_load(WINDOWS)}
+    (home / "defs.yaml").write_text(yaml.safe_dump(document))
+    for name in ("logs", "anomalies"):
+        home.with_name(name).symlink_to(definitions.DEFS / name)
+    monkeypatch.setattr(definitions, "DEFS", home.parent)
+    built = CliRunner().invoke(train_set, ["windows"])
+    assert built.exit_code == 0, built.output
+    newest = bucket.versions("windows").newest()
+    assert newest
+    assert built.output.splitlines()[-1] == newest.location
+    assert newest.location.startswith(f"{s3.url}/training_sets/windows/v-")
+
+    monkeypatch.setenv("AWS_ENDPOINT_URL", s3.endpoint)
+    code = re.sub(r's3://\S+/data', f"{newest.location}/data", example("train from a bucket"))
+    loaded: dict[str, Any] = {}
+    exec(code, loaded)  # noqa: S102 - as the page says
+    splits = newest_set(bucket, "windows").manifest.splits
+    assert [len(loaded[split]) for split in ("train", "test")] == [
+        splits[split].rows for split in ("train", "test")
+    ]
 
 
 def test_builds_and_removals_at_once_lose_nothing(s3: ObjectServer, tmp_path: Path) -> None:

@@ -458,9 +458,15 @@ def test_settings_that_contradict_each_other_are_refused(
         config(ROWS, **changes)
 
 
-def test_days_that_are_not_published_are_named(days: LocalStore) -> None:
-    with pytest.raises(DayNotPublishedError, match="no day from 2027-01-01 to 2027-01-03"):
+def test_days_that_are_not_published_are_named(days: LocalStore, tmp_path: Path) -> None:
+    with pytest.raises(DayNotPublishedError) as caught:
         build(config(ROWS, days={"first": "2027-01-01", "last": "2027-01-03"}), days)
+    assert "no day from 2027-01-01 to 2027-01-03" in str(caught.value)
+    assert "exporter export logs anomalies 2027-01-01 2027-01-03" in str(caught.value)
+    empty = LocalStore(tmp_path / "elsewhere")
+    with pytest.raises(DayNotPublishedError) as caught:
+        build(config(ROWS, days={"trailing": 14}), empty)
+    assert f"no day has published logs and anomalies at {empty.location}" in str(caught.value)
 
 
 def test_conditions_choose_the_labels(days: LocalStore) -> None:

@@ -83,4 +83,4 @@ def _build_here(name: str, threads: int) -> None:
         manifest.left_out_days,
         [f"{each.check} warns: {each.sentence}" for each in manifest.checks if not each.passed],
     )
-    click.echo(f"{built.folder}")
+    click.echo(built.location)

@@ -49,6 +49,7 @@ class Format(ABC):
         packs_itself: Whether the format compresses its own content. The file is then not compressed
             again, and its name has no suffix for the compression.
         holds_json: Whether JSON columns are stored as JSON; otherwise as text.
+        media_type: Of an uncompressed file that is downloaded.
         joins: Whether files of slices of a day, one after another, are one file. Then `head` begins
             it, and the others are written by formats that are `continued`.
         croissant: Media type of a file in `croissant.json`; empty if its readers know none.
@@ -58,6 +59,7 @@ class Format(ABC):
     suffix: ClassVar[str]
     packs_itself: ClassVar[bool] = False
     holds_json: ClassVar[bool] = False
+    media_type: ClassVar[str] = "application/octet-stream"
     joins: ClassVar[bool] = False
     croissant: ClassVar[str] = ""
 

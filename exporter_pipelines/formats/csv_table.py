@@ -82,6 +82,7 @@ class CsvFormat(Format):
 
     name: ClassVar[str] = "csv"
     suffix: ClassVar[str] = ".csv"
+    media_type: ClassVar[str] = "text/csv; charset=utf-8"
     croissant: ClassVar[str] = "text/csv"
     joins: ClassVar[bool] = True
 

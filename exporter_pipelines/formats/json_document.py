@@ -33,6 +33,7 @@ class JsonFormat(Format):
 
     name: ClassVar[str] = "json"
     suffix: ClassVar[str] = ".json"
+    media_type: ClassVar[str] = "application/json"
     holds_json: ClassVar[bool] = True
 
     @classmethod

@@ -81,6 +81,7 @@ class JsonlFormat(Format):
 
     name: ClassVar[str] = "jsonl"
     suffix: ClassVar[str] = ".jsonl"
+    media_type: ClassVar[str] = "application/jsonl"
     croissant: ClassVar[str] = "application/jsonlines"
     joins: ClassVar[bool] = True
     holds_json: ClassVar[bool] = True

@@ -71,6 +71,7 @@ class ParquetFormat(Format):
 
     name: ClassVar[str] = "parquet"
     suffix: ClassVar[str] = ".parquet"
+    media_type: ClassVar[str] = "application/vnd.apache.parquet"
     croissant: ClassVar[str] = "application/x-parquet"
     packs_itself: ClassVar[bool] = True
 

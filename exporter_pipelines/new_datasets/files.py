@@ -10,6 +10,7 @@ import yaml
 
 from exporter_pipelines.contracts.table_profile import Kind
 from exporter_pipelines.errors import listed, printable
+from exporter_pipelines.formats import FORMATS
 from exporter_pipelines.new_datasets.naming import class_name
 from exporter_pipelines.new_datasets.plan import Plan, PlannedColumn
 
@@ -25,7 +26,7 @@ attributes:
 {source}
 
   validation: strict              # or basic: required fields and types only
-  format: jsonl                   # or json, csv, parquet
+  format: jsonl                   # or {formats}
   compression: gzip               # none, gzip or zstd
   max_rejected_pct: 1.0           # a day is held only above BOTH limits
   max_rejected_rows: 10
@@ -65,6 +66,7 @@ def defs_yaml(plan: Plan) -> str:
         description=_scalar(_description(plan)),
         model=class_name(plan.name),
         source=source_block(plan),
+        formats=", ".join(name for name in FORMATS if name != "jsonl"),
     )
 
 

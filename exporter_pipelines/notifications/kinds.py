@@ -1,4 +1,4 @@
-"""The kinds of alerts: title, severity, and what to do."""
+"""The kinds of alerts: title, severity, what to do, and where a message links to."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 Level = Literal["failure", "warning", "success"]
+
+_DATASET = "/assets/{subject}?view=partitions"
 
 
 @dataclass(frozen=True)
@@ -16,11 +18,14 @@ class Kind:
         title: Follows the name of the dataset in the title of a message.
         level: Severity, shown as a color by most receivers.
         todo: What to do next.
+        page: Path in the UI, with `{subject}` for the name of the dataset. Messages about a run
+            link to the run instead.
     """
 
     title: str
     level: Level
     todo: str
+    page: str = "/runs"
 
 
 KINDS = {
@@ -55,6 +60,7 @@ KINDS = {
         "export missing",
         "failure",
         "Check that the daemon runs, and the last tick of the schedule. Then Materialize the day.",
+        _DATASET,
     ),
     "source_unreachable": Kind(
         "source unreachable",
@@ -66,11 +72,13 @@ KINDS = {
         "failure",
         "Correct the file at the line that is named, check it with exporter doctor, then reload "
         "the code location. Other datasets are exported as before (docs/failures.md).",
+        _DATASET,
     ),
     "low_disk": Kind(
         "low disk space",
         "failure",
         "Free some space: exporter prune, or see Files and folders in docs/operations.md.",
+        "/assets",
     ),
 }
 """Name -> kind, those of a run worst first; docs/alerts.md has a row for each."""

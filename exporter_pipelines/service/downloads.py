@@ -13,15 +13,13 @@ from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from exporter_pipelines.errors import PublishedDayDamagedError
+from exporter_pipelines.formats import FORMATS
 
 _BLOCK = 256 * 1024
 _MEDIA_TYPES = {
     ".gz": "application/gzip",
     ".zst": "application/zstd",
-    ".jsonl": "application/jsonl",
-    ".json": "application/json",
-    ".csv": "text/csv; charset=utf-8",
-    ".parquet": "application/vnd.apache.parquet",
+    **{each.suffix: each.media_type for each in FORMATS.values()},
     ".tar": "application/x-tar",
     ".md": "text/markdown; charset=utf-8",
 }

@@ -47,10 +47,13 @@ def pin(config: TrainingSetConfig, store: Store) -> Inputs:
         else:
             used.append(day)
     if not used:
+        days = f"no day from {wanted[0]} to {wanted[-1]}" if wanted else "no day"
+        span = f"{wanted[0]} {wanted[-1]}" if wanted else "FIRST LAST"
         raise DayNotPublishedError(
-            f"Training set {config.name!r}: no day from {wanted[0] if wanted else '?'} to "
-            f"{wanted[-1] if wanted else '?'} has published {' and '.join(found)}.",
-            f"Export them first: exporter export {','.join(found)} FIRST LAST",
+            f"Training set {config.name!r}: {days} has published {' and '.join(found)} at "
+            f"{store.location}.",
+            f"Export them first: exporter export {' '.join(found)} {span}. Or set "
+            "EXPORTER_OUTPUT_URL to the folder or bucket that has them.",
         )
     inputs = {name: _input(name, {day: found[name][day] for day in used}) for name in found}
     result = Inputs(

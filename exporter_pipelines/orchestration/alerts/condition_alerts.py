@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import dagster as dg
 
 from exporter_pipelines import alert_settings, settings
 from exporter_pipelines.docs_links import linked
 from exporter_pipelines.notifications.heartbeat import send_heartbeat
+from exporter_pipelines.notifications.kinds import KINDS
 from exporter_pipelines.notifications.message import Message, Problem, alert, resolution
 from exporter_pipelines.orchestration.alerts.conditions import (
-    broken_definitions,
+    WATCHED,
     is_published,
-    low_disk,
     missing_days,
     unreachable_sources,
 )
@@ -51,8 +51,9 @@ def condition_alerts_sensor(context: dg.SensorEvaluationContext) -> dg.SkipReaso
     notifier = Notifier(memory, context.log)
     notifier.queue(_missing(context, memory, set(runs.open)))
     notifier.queue(_sources(memory))
-    notifier.queue(_disk(memory))
-    notifier.queue(_definitions(context.instance, memory))
+    for kind, find in WATCHED.items():
+        found = find(context.instance, set(memory.open))
+        notifier.queue(_watched(context.instance, memory, kind, found))
     memory.save()
     summary = notifier.deliver()
     if url := alert_settings.alert_heartbeat_url():
@@ -70,7 +71,7 @@ def _missing(
     store, partitions = open_store(), daily_partitions()
     found = missing_days(context.instance, context.repository_def, open_of_runs)
     for incident, why in memory.begin(found).items():
-        yield _alert(incident, why, _page(incident.subject))
+        yield _alert(incident, why)
     # A day that is out of range now will never be exported.
     memory.end(
         lambda each: each.kind == "yesterday_missing" and not partitions.has_partition_key(each.day)
@@ -78,7 +79,7 @@ def _missing(
     for kind, name, day, _ in memory.end(
         lambda each: each.kind == "yesterday_missing" and is_published(store, *each[1:3])
     ):
-        yield resolution([(kind, name, [day])], _page(name))
+        yield _resolution(kind, name, day)
 
 
 def _sources(memory: Memory) -> Iterator[Message]:
@@ -87,50 +88,47 @@ def _sources(memory: Memory) -> Iterator[Message]:
     before = set(memory.extra.get("unreachable", []))
     memory.extra["unreachable"] = sorted(each.subject for each in found)
     lasting = {each: why for each, why in found.items() if each.subject in before}
-    link = f"{settings.ui_url()}/runs"
     for incident, why in memory.begin(lasting).items():
-        yield _alert(incident, why, link)
+        yield _alert(incident, why)
     for kind, subject, _, _ in memory.end(
         lambda each: (
             each.kind == "source_unreachable" and each.subject in tried and each not in found
         )
     ):
-        yield resolution([(kind, subject, [])], link)
+        yield _resolution(kind, subject)
 
 
-def _disk(memory: Memory) -> Iterator[Message]:
-    found, link = low_disk(set(memory.open)), f"{settings.ui_url()}/assets"
+def _watched(
+    instance: dg.DagsterInstance, memory: Memory, kind: str, found: Mapping[Incident, str]
+) -> Iterator[Message]:
     for incident, why in memory.begin(found).items():
-        yield _alert(incident, why, link)
-    for kind, subject, _, _ in memory.end(lambda e: e.kind == "low_disk" and e not in found):
-        yield resolution([(kind, subject, [])], link)
+        if kind == "broken_definition":
+            _show_on_asset(instance, incident.subject, why)
+        yield _alert(incident, why)
+    for _, subject, _, _ in memory.end(lambda each: each.kind == kind and each not in found):
+        yield _resolution(kind, subject)
 
 
-def _definitions(instance: dg.DagsterInstance, memory: Memory) -> Iterator[Message]:
-    found = broken_definitions()
-    for incident, why in memory.begin(found).items():
-        # The page of the asset then shows the failure although no run has failed.
-        instance.report_runless_asset_event(
-            dg.AssetCheckEvaluation(
-                asset_key=dg.AssetKey(incident.subject),
-                check_name=CHECK,
-                passed=False,
-                description=why,
-            )
+def _show_on_asset(instance: dg.DagsterInstance, dataset: str, why: str) -> None:
+    """Let the page of the asset show the failure, although no run has failed."""
+    instance.report_runless_asset_event(
+        dg.AssetCheckEvaluation(
+            asset_key=dg.AssetKey(dataset), check_name=CHECK, passed=False, description=why
         )
-        yield _alert(incident, why, _page(incident.subject))
-    for kind, subject, _, _ in memory.end(
-        lambda each: each.kind == "broken_definition" and each not in found
-    ):
-        yield resolution([(kind, subject, [])], _page(subject))
+    )
 
 
-def _alert(incident: Incident, why: str, link: str) -> Message:
-    return alert([Problem(incident.kind, incident.subject, [(incident.day, why)])], link)
+def _alert(incident: Incident, why: str) -> Message:
+    problem = Problem(incident.kind, incident.subject, [(incident.day, why)])
+    return alert([problem], _page(incident.kind, incident.subject))
 
 
-def _page(dataset: str) -> str:
-    return f"{settings.ui_url()}/assets/{dataset}?view=partitions"
+def _resolution(kind: str, subject: str, *days: str) -> Message:
+    return resolution([(kind, subject, days)], _page(kind, subject))
+
+
+def _page(kind: str, subject: str) -> str:
+    return settings.ui_url() + KINDS[kind].page.format(subject=subject)
 
 
 def _unhealthy(notifier: Notifier, runs: Memory) -> str | None:

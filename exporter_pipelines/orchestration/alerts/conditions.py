@@ -1,9 +1,12 @@
-"""Problems outside of runs: missing exports, unreachable databases, low disk space."""
+"""Problems outside of runs: missing exports, unreachable databases, low disk space.
+
+To watch something else, add a function to `WATCHED`; see docs/extending.md.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Set
 
 import dagster as dg
 
@@ -89,7 +92,7 @@ def _variables() -> Iterator[str]:
         yield dataset.config.source.url
 
 
-def broken_definitions() -> dict[Incident, str]:
+def broken_definitions(_instance: dg.DagsterInstance, _open: Set[Incident]) -> dict[Incident, str]:
     """Datasets and presets whose definition has a mistake, and what it is."""
     found: dict[Incident, str] = {}
     for definition, mistake in Definitions().broken():
@@ -98,11 +101,10 @@ def broken_definitions() -> dict[Incident, str]:
     return found
 
 
-def low_disk(unresolved: set[Incident]) -> dict[Incident, str]:
+def low_disk(_instance: dg.DagsterInstance, unresolved: Set[Incident]) -> dict[Incident, str]:
     """The incident if free space at the output is limited and below EXPORTER_ALERT_MIN_FREE_GIB.
 
-    Args:
-        unresolved: Open incidents. An open one is resolved at 10 % above the limit.
+    An open incident is resolved at 10 % above the limit.
     """
     store, incident = open_store(), Incident("low_disk", "output")
     limit_gib = alert_settings.alert_min_free_gib()
@@ -112,3 +114,13 @@ def low_disk(unresolved: set[Incident]) -> dict[Incident, str]:
         return {}
     free_at = f"{free / _GIB:.1f} GiB free at {store.location}"
     return {incident: f"{free_at}; the limit is {limit_gib:g} GiB."}
+
+
+WATCHED: Mapping[str, Callable[[dg.DagsterInstance, Set[Incident]], dict[Incident, str]]] = {
+    "low_disk": low_disk,
+    "broken_definition": broken_definitions,
+}
+"""Kind -> what finds its incidents, with the reason of each, from the instance and the open ones.
+
+It is called in each tick. An incident begins when it is found, and is resolved when it is not.
+"""
