@@ -121,7 +121,10 @@ def test_every_kind_of_database_is_named_where_a_user_looks() -> None:
     with pytest.raises(MissingSettingError) as unset:
         settings.source_url("EXPORTER_UNSET_URL")
     places = {name: (ROOT / name).read_text() for name in ("README.md", ".env.example")}
-    places |= {"docs/settings.md": (DOCS / "settings.md").read_text(), "settings.py": str(unset)}
+    places |= {
+        "docs/settings.md": (DOCS / "settings.md").read_text(),
+        "settings.py": str(unset.value),
+    }
     for place, text in places.items():
         for source in SOURCES:
             named = any(f"{scheme}://" in text for scheme in source.schemes)

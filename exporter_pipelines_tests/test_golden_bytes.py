@@ -60,10 +60,10 @@ def checksums(day: Backend, store: LocalStore, **changes: str) -> dict[str, str]
 
 
 BYTES = (
-        ("jsonl", "none", "2aa0912fd66eb96a6a81459a820586b3e086d3f83cb414259c005f35d0570506"),
-        ("jsonl", "gzip", "db69c0c5b1f4947e35a0bebc852f82d5a1b143e0d5f20b14de2a6bc46e653f74"),
-        ("json", "none", "0a5ddddcb9fe2b295838280e11bc74b786747a289940a0ff26a4b36c8e091dbe"),
-        ("csv", "none", "f5510066d0658b710cc277081b13b98c22c9881490345e3217b4d9031a75b302"),
+    ("jsonl", "none", "2aa0912fd66eb96a6a81459a820586b3e086d3f83cb414259c005f35d0570506"),
+    ("jsonl", "gzip", "db69c0c5b1f4947e35a0bebc852f82d5a1b143e0d5f20b14de2a6bc46e653f74"),
+    ("json", "none", "0a5ddddcb9fe2b295838280e11bc74b786747a289940a0ff26a4b36c8e091dbe"),
+    ("csv", "none", "f5510066d0658b710cc277081b13b98c22c9881490345e3217b4d9031a75b302"),
 )
 
 

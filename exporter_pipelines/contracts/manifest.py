@@ -134,7 +134,9 @@ class Transformation(_Part):
 class Source(_Part):
     """Where the rows came from; never a URL."""
 
-    kind: str = Field(description="Kind of database, such as `postgresql`.", examples=["postgresql"])
+    kind: str = Field(
+        description="Kind of database, such as `postgresql`.", examples=["postgresql"]
+    )
     table: str = Field(
         description="Table as configured; for a query `query` and a short hash of its text.",
         examples=["logs"],
