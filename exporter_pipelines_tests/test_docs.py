@@ -120,15 +120,12 @@ def test_kinds_of_alerts_are_documented() -> None:
 def test_every_kind_of_database_is_named_where_a_user_looks() -> None:
     with pytest.raises(MissingSettingError) as unset:
         settings.source_url("EXPORTER_UNSET_URL")
-    places = {name: (ROOT / name).read_text() for name in ("README.md", ".env.example")}
-    places |= {
-        "docs/settings.md": (DOCS / "settings.md").read_text(),
-        "settings.py": str(unset.value),
-    }
-    for place, text in places.items():
-        for source in SOURCES:
+    pages = {str(page): page.read_text() for page in (ROOT / ".env.example", DOCS / "settings.md")}
+    for source in SOURCES:
+        for place, text in {**pages, "settings.py": str(unset.value)}.items():
             named = any(f"{scheme}://" in text for scheme in source.schemes)
             assert named, f"{place} does not name {source.example}"
+        assert source.kind in (ROOT / "README.md").read_text().lower()
 
 
 def test_counted_changes_are_documented() -> None:
