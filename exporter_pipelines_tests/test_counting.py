@@ -532,8 +532,8 @@ def test_a_day_whose_rows_do_not_add_up_is_held(
 @pytest.mark.parametrize(
     ("target", "broken"),
     [
-        ("engine.quarantine.Quarantine.add", lambda honest: lambda *a: honest(*a) - 1),
-        ("engine.quarantine.Quarantine.add", lambda honest: lambda *a: honest(*a) + 1),
+        ("engine.quarantine.QuarantineWriter.add", lambda honest: lambda *a: honest(*a) - 1),
+        ("engine.quarantine.QuarantineWriter.add", lambda honest: lambda *a: honest(*a) + 1),
         ("sources.postgres.snapshot.PostgresDaySnapshot.batches",
          lambda honest: lambda *a: list(honest(*a))[1:]),
         ("sources.postgres.snapshot.PostgresDaySnapshot.batches",

@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 from dagster._core.storage.partition_status_cache import get_and_update_asset_status_cache_value
 
 from exporter_pipelines.cli import main
-from exporter_pipelines.cli.export_progress import Progress
+from exporter_pipelines.cli.export_progress import ProgressDisplay
 from exporter_pipelines.contracts.manifest import Manifest
 from exporter_pipelines.engine.judge import CHECKS
 from exporter_pipelines.orchestration.exports.command_run import split
@@ -76,7 +76,7 @@ def test_runs_have_at_most_so_many_days_and_all_days_are_in_one_of_them() -> Non
 
 def test_progress_says_how_far_it_is() -> None:
     seconds = iter(range(100))
-    progress = Progress(4, "starting", clock=lambda: float(next(seconds)) / 100)
+    progress = ProgressDisplay(4, "starting", clock=lambda: float(next(seconds)) / 100)
     assert progress.line() == "0 of 4 days, export 0 %, starting, 0 rows"
     progress.begin("logs", ONE)
     progress.rows(1000, 2000)

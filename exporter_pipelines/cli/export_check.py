@@ -12,7 +12,7 @@ import click
 
 from exporter_pipelines import databases, settings
 from exporter_pipelines.cli.export_arguments import Request
-from exporter_pipelines.cli.export_progress import Progress
+from exporter_pipelines.cli.export_progress import ProgressDisplay
 from exporter_pipelines.contracts.day_window import DayWindow
 from exporter_pipelines.contracts.outside_days import ExportableDays
 from exporter_pipelines.contracts.source import Session
@@ -78,7 +78,7 @@ def check(request: Request, days: Mapping[str, Sequence[str]]) -> int:
     interrupted = False
     with (
         tempfile.TemporaryDirectory(prefix="exporter-check-") as scratch,
-        Progress(sum(map(len, days.values())), "starting") as progress,
+        ProgressDisplay(sum(map(len, days.values())), "starting") as progress,
         databases.open_session() as session,
     ):
         store = read_only(open_store(), Path(scratch))
@@ -107,7 +107,7 @@ def _check(
     days: Sequence[str],
     store: Store,
     session: Session,
-    progress: Progress,
+    progress: ProgressDisplay,
     request: Request,
 ) -> None:
     dataset = dataset_named(found.dataset)

@@ -56,7 +56,7 @@ class Display:
         sys.stderr.flush()
 
 
-class Progress(Display):
+class ProgressDisplay(Display):
     """The progress of an export of this process; call `begin`, `rows` and `end` for each day.
 
     Args:

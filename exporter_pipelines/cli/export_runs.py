@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from exporter_pipelines import definitions, settings
 from exporter_pipelines.cli.export_arguments import Request
-from exporter_pipelines.cli.export_progress import Progress
+from exporter_pipelines.cli.export_progress import ProgressDisplay
 from exporter_pipelines.cli.export_summary import Totals, exit_code, print_summary
 from exporter_pipelines.contracts.manifest import Manifest
 from exporter_pipelines.orchestration.exports.command_instance import instance_of_command
@@ -25,7 +25,7 @@ def run(request: Request, days: Mapping[str, Sequence[str]]) -> int:
     silence_all()
     totals, count = Totals(days), sum(map(len, days.values()))
     with (
-        Progress(count, "loading Dagster") as progress,
+        ProgressDisplay(count, "loading Dagster") as progress,
         instance_of_command() as instance,
         CommandRuns(
             definitions.build(for_ui=False),
@@ -47,7 +47,7 @@ def run(request: Request, days: Mapping[str, Sequence[str]]) -> int:
 class _Follower:
     """The observer of the runs, see `observers.RunObserver`."""
 
-    def __init__(self, progress: Progress, totals: Totals) -> None:
+    def __init__(self, progress: ProgressDisplay, totals: Totals) -> None:
         self._progress, self._totals, self._day = progress, totals, ""
 
     def dataset_began(self, outcome: RunOutcome) -> None:

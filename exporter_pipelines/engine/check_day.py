@@ -16,7 +16,7 @@ from exporter_pipelines.engine.judge import Verdict
 from exporter_pipelines.engine.outside_days import OutsideDays
 from exporter_pipelines.engine.retries import stage_with_retries
 from exporter_pipelines.engine.same_source import refuse_mixing
-from exporter_pipelines.engine.stage import Progress
+from exporter_pipelines.engine.stage import OnBatch
 from exporter_pipelines.engine.trailing_days import TrailingDays
 
 _RUN_ID = "check-only"
@@ -55,7 +55,7 @@ def check_day(
     outside_days: OutsideDays,
     accept_loss: bool = False,
     sample: bool = False,
-    progress: Progress = lambda _read, _total: None,
+    progress: OnBatch = lambda _read, _total: None,
 ) -> CheckedDay:
     """Stage and judge a day, and discard it.
 

@@ -29,7 +29,7 @@ from exporter_pipelines.engine.outside_days import OutsideDays
 from exporter_pipelines.engine.publish import JudgedDay, hold, publish
 from exporter_pipelines.engine.retries import Retries, stage_with_retries
 from exporter_pipelines.engine.same_source import judge_source, refuse_mixing
-from exporter_pipelines.engine.stage import DEFAULT_BATCH_ROWS, Progress
+from exporter_pipelines.engine.stage import DEFAULT_BATCH_ROWS, OnBatch
 from exporter_pipelines.engine.trailing_days import DayNumbers, TrailingDays
 from exporter_pipelines.errors import DayHeldError
 
@@ -141,7 +141,7 @@ def export_day(
     batch_rows: int = DEFAULT_BATCH_ROWS,
     accept_loss: bool = False,
     sample: bool = False,
-    progress: Progress = lambda _read, _total: None,
+    progress: OnBatch = lambda _read, _total: None,
     retries: Retries | None = None,
     outside_days: OutsideDays | None = None,
 ) -> DayOutcome:

@@ -17,6 +17,7 @@ from exporter_pipelines.contracts.manifest import (
     ColumnSchema,
     Counts,
     Manifest,
+    Quarantine,
     RuleResult,
     Run,
     Source,
@@ -24,7 +25,6 @@ from exporter_pipelines.contracts.manifest import (
     Window,
     same_pseudonyms,
 )
-from exporter_pipelines.contracts.manifest import Quarantine as QuarantineEntry
 from exporter_pipelines.contracts.staged_day import FileFacts, StagedDay
 from exporter_pipelines.contracts.store import (
     GenerationChangedError,
@@ -270,10 +270,10 @@ def _source(staged: StagedDay) -> Source:
     )
 
 
-def _quarantine_entry(staged: StagedDay) -> QuarantineEntry | None:
+def _quarantine_entry(staged: StagedDay) -> Quarantine | None:
     if staged.quarantine is None:
         return None
-    return QuarantineEntry(
+    return Quarantine(
         path=layout.quarantine_path(staged.window.day, staged.quarantine.name),
         record_count=staged.tally.rows_rejected,
         sha256=staged.quarantine.sha256,

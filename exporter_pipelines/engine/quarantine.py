@@ -23,7 +23,7 @@ Reason = tuple[str, str | None, str | None]
 """Rule, column and value of a `Rejection`."""
 
 
-class Quarantine:
+class QuarantineWriter:
     """The quarantine file of one attempt; created with its first row.
 
     Always JSON Lines: a rejected row may not fit a stricter format.

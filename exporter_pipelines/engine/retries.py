@@ -24,7 +24,7 @@ from exporter_pipelines.contracts.day_window import DayWindow
 from exporter_pipelines.contracts.source import DaySnapshot
 from exporter_pipelines.contracts.staged_day import StagedDay, Staging
 from exporter_pipelines.engine.erased_subjects import ErasedSubjects
-from exporter_pipelines.engine.stage import DEFAULT_BATCH_ROWS, Progress, stage_day
+from exporter_pipelines.engine.stage import DEFAULT_BATCH_ROWS, OnBatch, stage_day
 from exporter_pipelines.engine.stage_in_slices import stage_in_slices
 from exporter_pipelines.errors import ExporterError
 
@@ -58,7 +58,7 @@ def stage_with_retries(
     run_id: str,
     notify: Callable[[str], object],
     batch_rows: int = DEFAULT_BATCH_ROWS,
-    progress: Progress = lambda _read, _total: None,
+    progress: OnBatch = lambda _read, _total: None,
     retries: Retries | None = None,
     before_rows: Callable[[DaySnapshot], object] = lambda _snapshot: None,
     erased: ErasedSubjects | None = None,

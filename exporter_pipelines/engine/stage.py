@@ -25,14 +25,14 @@ from exporter_pipelines.engine.data_files import DataFiles
 from exporter_pipelines.engine.erased_rows import ErasedRows
 from exporter_pipelines.engine.erased_subjects import ErasedSubjects
 from exporter_pipelines.engine.private_rows import private_rows
-from exporter_pipelines.engine.quarantine import Quarantine
+from exporter_pipelines.engine.quarantine import QuarantineWriter
 from exporter_pipelines.engine.rejection import Rejection
 from exporter_pipelines.engine.threads import WriteBehind, read_ahead
 from exporter_pipelines.stores import layout
 
 DEFAULT_BATCH_ROWS = 50_000
 
-Progress = Callable[[int, int], None]
+OnBatch = Callable[[int, int], None]
 """Called after each batch with (rows read so far, rows of the day)."""
 
 Put = Callable[[pa.RecordBatch], object]
@@ -46,7 +46,7 @@ def stage_day(
     *,
     run_id: str,
     batch_rows: int = DEFAULT_BATCH_ROWS,
-    progress: Progress = lambda _read, _total: None,
+    progress: OnBatch = lambda _read, _total: None,
     erased: ErasedSubjects | None = None,
 ) -> StagedDay:
     """Write a day's valid rows and its rejected rows into the staging area, and count them all.
@@ -104,14 +104,14 @@ class Stager:
         """Begin the files of the day, or of a slice, in a staging area."""
         dataset, window = self.dataset, self.window
         self._files = DataFiles(staging, dataset, window, self._exported, is_slice=is_slice)
-        self._quarantine = Quarantine(
+        self._quarantine = QuarantineWriter(
             staging,
             layout.quarantine_stem(dataset.name, window.day, self.run_id, staging.generation),
             dataset.config.compression,
             self._private.quarantine_schema if self._private else self.snapshot.schema,
         )
 
-    def read(self, batch_rows: int, progress: Progress, part: DayWindow | None = None) -> None:
+    def read(self, batch_rows: int, progress: OnBatch, part: DayWindow | None = None) -> None:
         """Read the rows of the day, or of a part of it, into the files that were begun."""
         with WriteBehind(self._files.write) as behind, ExitStack() as opened:
 

@@ -18,7 +18,7 @@ from exporter_pipelines.contracts.staged_day import StagedDay, Staging
 from exporter_pipelines.engine.erased_subjects import ErasedSubjects
 from exporter_pipelines.engine.slice_files import JoinedFiles, SliceFiles, SliceStaging
 from exporter_pipelines.engine.slice_processes import SliceOrder, SliceProcesses
-from exporter_pipelines.engine.stage import DEFAULT_BATCH_ROWS, Progress, Stager
+from exporter_pipelines.engine.stage import DEFAULT_BATCH_ROWS, OnBatch, Stager
 
 
 def stage_in_slices(
@@ -29,7 +29,7 @@ def stage_in_slices(
     *,
     run_id: str,
     batch_rows: int = DEFAULT_BATCH_ROWS,
-    progress: Progress = lambda _read, _total: None,
+    progress: OnBatch = lambda _read, _total: None,
     erased: ErasedSubjects | None = None,
 ) -> StagedDay:
     """Like `stage.stage_day`, for a dataset with `slices`.
@@ -50,7 +50,7 @@ def stage_in_slices(
 
 
 def _one_by_one(
-    stager: Stager, _readers: int, batch_rows: int, progress: Progress
+    stager: Stager, _readers: int, batch_rows: int, progress: OnBatch
 ) -> Generator[SliceFiles]:
     """The slices in order, each of them read when the one before was taken."""
     for part in slices_of(stager.window, stager.dataset.config.slices):
@@ -64,7 +64,7 @@ def _one_by_one(
 
 
 def _by_processes(
-    stager: Stager, readers: int, batch_rows: int, progress: Progress
+    stager: Stager, readers: int, batch_rows: int, progress: OnBatch
 ) -> Generator[SliceFiles]:
     """The slices in order, read by several processes at once."""
     tally, total = stager.tally, stager.tally.source_rows

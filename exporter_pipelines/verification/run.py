@@ -37,7 +37,7 @@ from exporter_pipelines.verification.privacy import verify_privacy
 from exporter_pipelines.verification.report import VerifyFinding, VerifyReport
 from exporter_pipelines.verification.source import compare_day
 
-Progress = Callable[[str, str, int, int], None]
+OnDay = Callable[[str, str, int, int], None]
 """Called before each day with (dataset, day, its number, number of days)."""
 
 
@@ -112,7 +112,7 @@ class Summary:
         }
 
 
-def verify(selection: Selection, summary: Summary, progress: Progress) -> Iterator[VerifyReport]:
+def verify(selection: Selection, summary: Summary, progress: OnDay) -> Iterator[VerifyReport]:
     """Verify the selected days, and count the results in `summary`.
 
     Args:
