@@ -1,4 +1,4 @@
-"""Receivers that are down, slow, unknown or many: nothing lost, nothing twice, no secret said."""
+"""Receivers that are down, slow, unknown or many: nothing is lost or sent twice, no secret shown."""
 
 from __future__ import annotations
 

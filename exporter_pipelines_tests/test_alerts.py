@@ -1,4 +1,4 @@
-"""Alerts: each kind told once and over once, to a real receiver, without rows and secrets."""
+"""Alerts: each kind is sent once and resolved once, to a real receiver, without row content."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A backfill as the UI starts it: a real web server, a real daemon, GraphQL, who is told."""
+"""A backfill as the UI starts it: a real web server, a real daemon, GraphQL, and its alerts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The benchmarks run, whole, on a few rows, so that they can be run when somebody needs them."""
+"""The benchmarks run to their end on a few rows."""
 
 from __future__ import annotations
 

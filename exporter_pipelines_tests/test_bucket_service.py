@@ -1,4 +1,4 @@
-"""The service hands out exports in a bucket as it does those in a folder."""
+"""The service serves exports in a bucket as it does those in a folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Many exports at once: hold back, lose a process, cancel and go on, as docs/operations.md says."""
+"""Many exports at once: limits, killed processes, cancel and continue, as in docs/operations.md."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`defaults`, `nullable`, `extra_columns` and the default level: what they write, and say of it."""
+"""`defaults`, `nullable`, `extra_columns` and the default level: what is written and reported."""
 
 from __future__ import annotations
 

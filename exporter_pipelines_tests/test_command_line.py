@@ -1,4 +1,4 @@
-"""`dagster asset materialize`, as a user types it, in processes of their own."""
+"""`dagster asset materialize`, as a user types it, in its own process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The sample backend tells its story, and the summary shows it."""
+"""The demo: its sample backend, its exports and its summary."""
 
 from __future__ import annotations
 

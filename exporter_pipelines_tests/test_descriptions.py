@@ -1,4 +1,4 @@
-"""Whatever an operator can click on in Dagster says what it is, and where to read on."""
+"""Everything that an operator can click on in Dagster has a description and a page to read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`exporter doctor` names what is amiss and what to do, changes nothing, and shows no secret."""
+"""`exporter doctor` names each problem and its fix, changes nothing, and shows no secret."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Presets: datasets that are like another one, found, laid over it, and exported by themselves."""
+"""Presets, variants of a dataset: how they are loaded, what they inherit, and their exports."""
 
 from __future__ import annotations
 

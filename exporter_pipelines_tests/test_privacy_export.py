@@ -1,4 +1,4 @@
-"""Days under a privacy policy: nothing raw is published, and the leak check holds what would be."""
+"""Days under a privacy policy: nothing raw is published, and the leak check holds raw values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A role that may only read three tables is all that an export needs; secrets stay unsaid."""
+"""A role that may only read three tables is all that an export needs; no message has a secret."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A range of days in one run: what it says, and what one bad day costs the others."""
+"""A range of days in one run: its log, and the effect of one bad day on the others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Repair by rule: exactly the days that hold rows which a rule rejected are exported again."""
+"""Repair by rule: exactly the days with rows that the rule rejected are exported again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Retention: what is past its time leaves whole, the rest is not touched, and a tombstone stays."""
+"""Retention: expired days are removed completely, others are not touched, and a tombstone stays."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rules of a user's own, in Python and in SQL, and thresholds per rule."""
+"""Custom rules, in Python and in SQL, and thresholds per rule."""
 
 from __future__ import annotations
 

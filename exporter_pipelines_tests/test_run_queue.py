@@ -1,4 +1,4 @@
-"""The run queue of dagster.yaml holds to the limit of a pool from its first run on."""
+"""The run queue of dagster.yaml keeps to the limit of a pool from its first run on."""
 
 from __future__ import annotations
 

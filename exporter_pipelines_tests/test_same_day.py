@@ -1,4 +1,4 @@
-"""The service as a process: whichever way a day is exported, its file has the same bytes."""
+"""The service as a process: however a day is exported, its file has the same bytes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The environment: defaults, checks, and that secrets stay unsaid."""
+"""The environment: defaults, checks, and that errors show no secret."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The harness of `make torture` works; what its campaigns look for has tests beside this one."""
+"""The tools of `make torture` work; what its campaigns look for has tests as well."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Transforms of a user's own, and structured filters."""
+"""Custom transforms, and structured filters."""
 
 from __future__ import annotations
 

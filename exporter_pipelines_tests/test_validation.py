@@ -1,4 +1,4 @@
-"""The short way through Pandera's checks finds what the whole schema finds, and says the same."""
+"""The fast validation and the whole Pandera schema give the same results."""
 
 # ruff: noqa: UP045, N805 - Pandera evaluates annotations, and its rules are class methods
 

@@ -1,4 +1,4 @@
-"""`exporter verify`: damage of any kind is found, and what is well is left in peace."""
+"""`exporter verify`: damage of any kind is found, and intact days give no finding."""
 
 from __future__ import annotations
 
