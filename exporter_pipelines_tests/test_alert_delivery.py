@@ -1,4 +1,4 @@
-"""Receivers that are down, slow, unknown or many: nothing is lost or sent twice, no secret shown."""
+"""Receivers that are down, slow, unknown or many: nothing is lost or sent twice, nothing secret."""
 
 from __future__ import annotations
 
