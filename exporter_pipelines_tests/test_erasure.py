@@ -55,6 +55,13 @@ from exporter_pipelines_tests.support.private_days import (
 )
 from exporter_pipelines_tests.support.unpacked import everything_below, unpacked
 
+TRAINING_MANIFEST = json.dumps({
+    "name": "windows", "description": "", "data_version": "0" * 64, "code_version": "1",
+    "built_at": "2026-11-02T00:00:00Z", "config": {}, "inputs": {}, "left_out_days": {},
+    "rows_read": 1, "rows_left_out": {}, "labels": {}, "columns": [], "templates": 1,
+    "splits": {}, "checks": [],
+}).encode()  # fmt: skip
+
 # (message, device, ip, attributes)
 ROWS: list[tuple[str, str | None, str | None, Any]] = [
     ("login of anna.k from 10.1.2.3:8080", "edge-07", "10.1.2.3", {"user": "anna.k", "n": 1.50}),
@@ -501,8 +508,13 @@ def test_a_subject_is_erased_from_a_bucket(logs: str, s3: ObjectServer) -> None:
     raw_logs = named(raw(), "logs_raw")
     for each in (exported, raw_logs):
         export(logs, each, DAY, store)
+    killed_build = "training_sets/windows/v-0123456789ab"
+    store.bucket.write(f"{killed_build}/README.md", b"card")
+    store.bucket.write(f"{killed_build}/_manifest.json", TRAINING_MANIFEST)
+    store.bucket.write(f"{killed_build}/sample.jsonl", b'{"device": "anna.k"}')
     first = erase_of(store, exported, raw_logs, kind="user", value="anna.k")
-    assert [found.dataset for found in first.run()] == ["logs", "logs_raw"]
+    assert [found.dataset for found in first.run()] == ["logs", "logs_raw", "windows"]
+    assert store.bucket.listed("training_sets") == []
     assert first.problems == []
     again = erase_of(store, exported, raw_logs, kind="user", value="anna.k", apply=False)
     assert list(again.run()) == []

@@ -98,6 +98,24 @@ def test_export_prints_what_the_same_export_here_would_print(service: ScriptedSe
     assert first.startswith("ips   1 of 2 days"), "in the order of the command, as here"
 
 
+def test_no_id_and_no_refusal_of_the_service_reaches_the_terminal_as_it_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bad = "\x1b[2J"
+    none_left = Reply(409, {**PROBLEM, "detail": bad, "errors": 5})
+    for replies, options in (
+        ([Reply(202, {**HELD, "id": bad}), Reply(200, {**HELD, "id": bad})], []),
+        ([none_left], ["--only", "missing"]),
+    ):
+        with scripted_service(*replies) as scripted:
+            monkeypatch.setenv("EXPORTER_API_URL", scripted.url)
+            done = run("export", "logs", "ips", DAY, TWO, *options)
+        assert "\x1b" not in done.output
+        assert "\\x1b[2J" in done.output
+    _, line = look_at(Export.model_validate({**RUNNING, "current_dataset": bad}))
+    assert "\x1b" not in line
+
+
 def test_export_names_the_service_again_only_when_it_is_not_the_usual_one(
     service: ScriptedService,
 ) -> None:

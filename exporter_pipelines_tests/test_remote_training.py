@@ -69,6 +69,20 @@ def test_the_service_builds_and_the_command_prints_the_set(service: ScriptedServ
     assert service.asked[0].headers["Idempotency-Key"]
 
 
+def test_nothing_that_the_service_sends_reaches_the_terminal_as_it_is(
+    service: ScriptedService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad = "\x1b[2J"
+    found = {**SET, "version": bad, "warnings": [bad], "splits": {bad: SET["splits"]["train"]}}
+    replies = (Reply(202, build(id=bad)), Reply(200, build(id=bad)), Reply(200, found))
+    with scripted_service(*replies) as scripted:
+        monkeypatch.setenv("EXPORTER_API_URL", scripted.url)
+        done = run()
+    assert done.exit_code == 0, done.output
+    assert "\x1b" not in done.output
+    assert done.output.count("\\x1b[2J") == 4
+
+
 @pytest.mark.parametrize(
     ("replies", "code", "says"),
     [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import os
 import signal
 from pathlib import Path
@@ -10,11 +11,13 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from exporter_pipelines.contracts.changes import CHANGES_FILE
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.engine.load import open_day
 from exporter_pipelines.engine.retention import plan, read_tombstone, remove
 from exporter_pipelines.errors import DayHeldError, OutputUnavailableError
 from exporter_pipelines.stores import LocalStore
+from exporter_pipelines.stores.local import removal
 from exporter_pipelines_tests.support.backends import Backend
 from exporter_pipelines_tests.support.dagster_history import history_of
 from exporter_pipelines_tests.support.datasets import dataset, export
@@ -75,6 +78,25 @@ def test_a_kill_while_a_tombstone_is_written_leaves_nothing_that_stays(
         os.utime(left, (0, 0))
     store.clean_up("logs")
     assert list((store.root / "logs" / ".superseded").iterdir()) == []
+
+
+def test_consumers_hear_of_a_removed_day_also_if_the_prune_is_killed(
+    six_days: Backend, store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def told() -> list[str]:
+        lines = map(json.loads, (store.root / "logs" / CHANGES_FILE).read_bytes().splitlines())
+        return [each["day"] for each in lines if each["reason"] == "prune"]
+
+    def die(*_day: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as killed:
+        killed.setattr(removal, "remove_day", die)
+        with pytest.raises(KeyboardInterrupt):
+            prune(store, logs(keep_days=3))
+    assert told() == DAYS[:1]
+    prune(store, logs(keep_days=3))
+    assert told() == sorted(set(DAYS) - set(published(store)))
 
 
 def test_days_past_their_time_go_with_their_rejected_rows_and_nothing_else(

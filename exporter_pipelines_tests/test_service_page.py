@@ -15,6 +15,7 @@ from exporter_pipelines.service.app import create_api
 from exporter_pipelines.service.context import ServeOptions
 from exporter_pipelines.service.models import Export
 from exporter_pipelines.service.openapi import role_of
+from exporter_pipelines.service.page.charts import safe_charts
 from exporter_pipelines.service.page.documents import html_of, pages
 from exporter_pipelines.service.page.forms import ExportForm
 from exporter_pipelines.service.page.texts import with_links
@@ -355,6 +356,27 @@ def test_markdown_brings_no_html_and_headings_have_the_ids_of_github() -> None:
     assert 'href="quality#checks"' in body
     assert 'href="changelog"' in body
     assert 'href="verify"' in body
+
+
+def test_a_report_brings_charts_and_nothing_else_to_the_exports_page() -> None:
+    chart = (
+        '<figure class="card"><h2 id="a">T &amp; &lt;b&gt;</h2><svg viewbox="0 0 1 1"><g id="b">'
+        '<path d="M 0 0"></path></g><use xlink:href="#b" x="1"></use></svg></figure>'
+    )
+    hostile = (
+        '<form action="/exports/held/accept" method="post"><button>Start</button></form>'
+        '<meta http-equiv="refresh" content="0;url=//evil.example"><a href="//evil.example">x</a>'
+        '<script>1</script><svg onload="x"><use xlink:href="//evil.example#a"></use></svg>'
+        "<!-- x --><i style='position: fixed' data-live='/x'></i><iframe src=//evil.example>"
+        "<![CDATA[<img src=x>]]>"
+    )
+    page = "<!-- charts -->{}<!-- end of charts -->"
+    assert safe_charts(page.format(chart)) == chart
+    found = str(safe_charts(page.format(hostile)))
+    names = set(re.findall(r"<(\w+)", found))
+    assert names <= {"svg", "use", "i"}
+    assert not re.search(r"evil|<!|onload=|style=|data-|<img", found.replace("&lt;", ""))
+    assert safe_charts("<p>no charts</p>") is None
 
 
 def test_the_report_is_served_with_the_files_that_it_links_to(

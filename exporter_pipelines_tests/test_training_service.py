@@ -163,6 +163,22 @@ def test_a_manifest_that_leads_out_of_the_folder_is_refused(
     assert not list(tmp_path.iterdir())
 
 
+def test_a_version_that_leads_out_of_the_folder_is_refused(
+    service: FastAPI, tmp_path: Path
+) -> None:
+    home = service.state.context.store.root / "training_sets" / "windows" / "latest"
+    document = json.loads((home / "_manifest.json").read_bytes())
+    document["data_version"] = "/../../../.."
+
+    class Answers:
+        def request(self, _method: str, _path: str) -> SimpleNamespace:
+            return SimpleNamespace(content=json.dumps(document).encode())
+
+    with pytest.raises(UnexpectedAnswerError, match="cannot be used"):
+        download_training_set(Answers(), "windows", tmp_path / "a", arrived=None)  # type: ignore[arg-type]
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_build_needs_a_role_a_set_and_a_code_location(service: FastAPI) -> None:
     assert client_of(service, "viewer").post(f"{SETS}/windows/builds").status_code == 403
     assert client_of(service, "viewer").get(f"{SETS}/windows/builds/x").status_code == 404

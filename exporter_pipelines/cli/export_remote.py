@@ -20,6 +20,7 @@ from exporter_pipelines.cli.export_results import (
 from exporter_pipelines.cli.service_options import errors_as_exit_codes, opened_client
 from exporter_pipelines.client import RemoteExport, ServiceUnreachableError, StateConflictError
 from exporter_pipelines.contracts.progress import duration
+from exporter_pipelines.errors import printable, printable_lines
 from exporter_pipelines.service.models import Export
 
 _CANCEL_S = 30.0
@@ -37,7 +38,7 @@ def run(request: Request, token_file: Path | None) -> int:
         except StateConflictError as none_left:
             if not only:
                 raise
-            click.echo(none_left.problem.detail)
+            click.echo(printable_lines(none_left.problem.detail))
             return PUBLISHED
         except KeyboardInterrupt:
             click.echo("\nInterrupted. `exporter history` shows whether it has begun.", err=True)
@@ -57,14 +58,14 @@ def _refuse_what_needs_the_database(request: Request) -> None:
 
 def _follow(request: Request, export: RemoteExport) -> int:
     began, interrupted = time.monotonic(), False
-    click.echo(f"Export {export.id}", err=True)
+    click.echo(printable(f"Export {export.id}"), err=True)
     try:
         ended = follow(export)
     except KeyboardInterrupt:
         interrupted = True
         ended = _cancel(export)
     except ServiceUnreachableError:
-        click.echo(f"The export goes on: exporter status {export.id}", err=True)
+        click.echo(printable(f"The export goes on: exporter status {export.id}"), err=True)
         raise
     print_results(ended, request.datasets)
     if only := states_to_repeat(ended):

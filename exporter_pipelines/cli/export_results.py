@@ -10,9 +10,7 @@ import click
 from exporter_pipelines.cli.exit_codes import NOT_PUBLISHED, OUT_OF_REACH, PUBLISHED, UNREACHABLE
 from exporter_pipelines.cli.export_progress import progress_line
 from exporter_pipelines.contracts import progress as numbers
-from exporter_pipelines.errors import (
-    printable_lines,
-)
+from exporter_pipelines.errors import printable, printable_lines
 from exporter_pipelines.service.models import Export, ExportSummary, Result
 
 ENDED = frozenset({"completed", "held", "failed", "cancelled"})
@@ -51,7 +49,7 @@ def progress_of(export: Export) -> numbers.Progress:
 def look_at(export: Export) -> tuple[float, str]:
     """The share that is done, and the progress line."""
     now, problems = progress_of(export), count(export, "held", "failed")
-    return now.share, progress_line(now, "waiting to run", problems)
+    return now.share, printable(progress_line(now, "waiting to run", problems))
 
 
 def results_of(export: Export, order: Sequence[str] = ()) -> Iterator[str]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 
 import click
 
-from exporter_pipelines.errors import printable_lines
+from exporter_pipelines.errors import printable, printable_lines
 
 
 def print_set(
@@ -15,7 +15,7 @@ def print_set(
 ) -> None:
     """Print what a set has: examples and positive ones per split, days left out, warnings."""
     for split, (examples, positives) in splits.items():
-        click.echo(f"  {split:<11}{examples:>12,} examples {positives:>10,} positive")
+        click.echo(f"  {printable(split):<11}{examples:>12,} examples {positives:>10,} positive")
     for day, reason in left_out.items():
         click.echo(f"  {day} is left out: {printable_lines(reason)}.")
     for warning in warnings:

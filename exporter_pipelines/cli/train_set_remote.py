@@ -10,7 +10,7 @@ import click
 from exporter_pipelines.cli.exit_codes import INTERRUPTED, NOT_PUBLISHED, PUBLISHED
 from exporter_pipelines.cli.service_options import errors_as_exit_codes, opened_client
 from exporter_pipelines.cli.train_set_lines import print_set
-from exporter_pipelines.errors import printable_lines
+from exporter_pipelines.errors import printable, printable_lines
 
 if TYPE_CHECKING:
     from exporter_pipelines.client import Client
@@ -21,11 +21,12 @@ def run(name: str, url: str, token_file: Path | None, folder: Path | None) -> in
     """Start the build, follow it, print what the set has, and return the exit code."""
     with errors_as_exit_codes(), opened_client(url, token_file) as client:
         build = client.build_training_set(name)
-        click.echo(f"Build {build.id} of {name} at {url}", err=True)
+        click.echo(printable(f"Build {build.id} of {name} at {url}"), err=True)
         try:
             ended = build.wait()
         except KeyboardInterrupt:
-            click.echo(f"\nInterrupted. The build goes on: {url}{_page(build.last)}", err=True)
+            page = printable(f"{url}{_page(build.last)}")
+            click.echo(f"\nInterrupted. The build goes on: {page}", err=True)
             return INTERRUPTED
         if ended.status != "completed":
             reason = ended.problem or f"The build was {ended.status}."
@@ -49,4 +50,4 @@ def _print(client: Client, name: str) -> None:
         {str(day): reason for day, reason in found.left_out_days.items()},
         [f"a check warns: {sentence}" for sentence in found.warnings],
     )
-    click.echo(f"Version {found.version}")
+    click.echo(printable(f"Version {found.version}"))

@@ -233,7 +233,7 @@ class Connection:
         if "json" in response.headers.get("content-type", ""):
             try:
                 problem = ProblemDocument.of(status, response.json(), self._absolute)
-            except ValueError:
+            except (ValueError, RecursionError):
                 problem = None
         if problem is None:  # a proxy's own page, or another server
             text = f"{self.address.url} answers {status} {response.reason_phrase}."

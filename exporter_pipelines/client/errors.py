@@ -52,7 +52,8 @@ class ProblemDocument:
         if not isinstance(body, dict) or not isinstance(body.get("detail"), str):
             return None
         errors = body.get("errors")
-        fields = [each for each in errors if isinstance(each, dict)] if errors else []
+        listed = errors if isinstance(errors, list) else []
+        fields = [each for each in listed if isinstance(each, dict)]
         return cls(
             status,
             str(body.get("title", "")),

@@ -5,12 +5,12 @@ It lists the days that consumers have to read again. It is derived from the ledg
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Iterator, Sequence
 from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from exporter_pipelines.contracts.checked_values import Moment, Number
 from exporter_pipelines.contracts.ledger import Entry
 
 CHANGES_FILE = "_changes.jsonl"
@@ -36,7 +36,7 @@ class Change(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     day: str = Field(description="The day.", examples=["2026-11-01"])
-    at: dt.datetime = Field(
+    at: Moment = Field(
         description="When it was published or removed, UTC.", examples=["2026-11-02T02:15:04Z"]
     )
     reason: Reason = Field(description="Why.", examples=["late_data"])
@@ -47,7 +47,7 @@ class Change(BaseModel):
     previous_data_version: str | None = Field(
         description="Of the export before; null for a first one.", examples=["2c26b46b68ffc68f..."]
     )
-    rows: int | None = Field(description="Exported rows; null if unknown.", examples=[1987])
+    rows: Number | None = Field(description="Exported rows; null if unknown.", examples=[1987])
 
     def to_line(self) -> bytes:
         """As one line of JSON, with its line break."""

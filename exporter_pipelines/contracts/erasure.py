@@ -6,10 +6,11 @@ Does not belong here: finding a subject in rows (`privacy`), or removing it (`en
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from exporter_pipelines.contracts.checked_values import Moment, Number, Sha256
 
 SubjectKind = Literal["ip", "user", "host", "email", "mac"]
 
@@ -27,10 +28,12 @@ class ErasedSubject(BaseModel):
 
     id: str = Field(description="Random; the same in all datasets.")
     kind: SubjectKind = Field(description="How it is written.")
-    digest: str = Field(description="HMAC-SHA256 of the subject.")
+    digest: Sha256 = Field(description="HMAC-SHA256 of the subject.")
     first: str = Field(description="The first 32 bits of the HMAC of its first word.")
     signs: tuple[str, ...] = Field(
-        ("", ""), description="What is before, between and after its words, such as `.` and `@`."
+        ("", ""),
+        min_length=2,
+        description="What is before, between and after its words, such as `.` and `@`.",
     )
     whole_rows: bool = Field(
         False, description="Whether rows are removed that have it only in a text (`--rows`)."
@@ -48,13 +51,11 @@ class Erasure(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     request: str = Field(description="Id of the request, given by the operator.", examples=["R-17"])
-    rows: int = Field(description="Rows that were removed.", examples=[12], ge=0)
-    values: int = Field(
-        description="Texts and JSON documents in which the subject was redacted.",
-        examples=[3],
-        ge=0,
+    rows: Number = Field(description="Rows that were removed.", examples=[12])
+    values: Number = Field(
+        description="Texts and JSON documents in which the subject was redacted.", examples=[3]
     )
-    at: dt.datetime = Field(
+    at: Moment = Field(
         description="When the erasure was recorded, UTC.", examples=["2026-11-28T10:00:00Z"]
     )
 

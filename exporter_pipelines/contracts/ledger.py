@@ -18,6 +18,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from exporter_pipelines.contracts.checked_values import Moment, Number
 from exporter_pipelines.contracts.erasure import ErasedSubject
 from exporter_pipelines.contracts.retention import Part
 
@@ -70,7 +71,7 @@ class Entry(BaseModel):
 
     entry: str = Field(default_factory=new_id, description="Unique.")
     event: Event = Field(description="What happened, see `EVENTS`.")
-    at: dt.datetime = Field(default_factory=now, description="When, in UTC.")
+    at: Moment = Field(default_factory=now, description="When, in UTC.")
     dataset: str = Field(description="Name.")
     day: str | None = Field(None, description="`YYYY-MM-DD`; None for an event of a dataset.")
     generation: str | None = Field(
@@ -78,17 +79,17 @@ class Entry(BaseModel):
     )
     replaces: str | None = Field(None, description="Generation that was published before.")
     data_version: str | None = Field(None, description="Of the export, as in its manifest.")
-    rows: int | None = Field(None, description="Exported rows.")
-    source_rows: int | None = Field(None, description="Rows of the day in the source.")
-    baseline_rows: int | None = Field(
+    rows: Number | None = Field(None, description="Exported rows.")
+    source_rows: Number | None = Field(None, description="Rows of the day in the source.")
+    baseline_rows: Number | None = Field(
         None,
         description="Largest `source_rows` since a loss of this day was last accepted. A later "
         "export is compared with it.",
     )
-    gone_rows: int = Field(
+    gone_rows: Number = Field(
         0, description="Published rows that the source lost since the baseline was reached."
     )
-    moved_rows: int = Field(
+    moved_rows: Number = Field(
         0, description="Rows that have moved to other days since the baseline was reached."
     )
     loss_accepted: bool = Field(False, description="Whether an operator accepted the loss.")

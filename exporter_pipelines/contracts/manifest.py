@@ -7,7 +7,6 @@ file, and a test compares them.
 
 from __future__ import annotations
 
-import datetime as dt
 import hashlib
 import json
 from collections.abc import Mapping
@@ -16,6 +15,15 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
+from exporter_pipelines.contracts.checked_values import (
+    DayName,
+    FileName,
+    Metric,
+    Moment,
+    Number,
+    Sha256,
+)
+from exporter_pipelines.contracts.dataset_name import DatasetName
 from exporter_pipelines.contracts.erasure import Erasure
 
 MANIFEST_NAME = "_manifest.json"
@@ -36,16 +44,16 @@ def sealed_json(document: Mapping[str, Any]) -> bytes:
 
 class _Part(BaseModel):
     # Unknown fields are ignored, so that an older version can still replace a newer export.
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
 
 class Window(_Part):
     """The half-open interval of the day."""
 
-    start: dt.datetime = Field(
+    start: Moment = Field(
         description="First instant of the day, UTC.", examples=["2026-11-01T00:00:00Z"]
     )
-    end: dt.datetime = Field(
+    end: Moment = Field(
         description="First instant after the day, UTC.", examples=["2026-11-02T00:00:00Z"]
     )
     timezone: str = Field(description="IANA zone whose midnights bound the day.", examples=["UTC"])
@@ -54,21 +62,21 @@ class Window(_Part):
 class DataFile(_Part):
     """One published data file."""
 
-    path: str = Field(
+    path: FileName = Field(
         description="Relative to the manifest.", examples=["logs-2026-11-01.jsonl.gz"]
     )
     format: str = Field(description="File format.", examples=["jsonl"])
     compression: str = Field(description="`none`, `gzip` or `zstd`.", examples=["gzip"])
-    record_count: int = Field(description="Rows in the file.", examples=[1987], ge=0)
-    size_bytes: int = Field(description="Size of the file on disk.", examples=[81231], ge=0)
-    sha256: str = Field(
+    record_count: Number = Field(description="Rows in the file.", examples=[1987])
+    size_bytes: Number = Field(description="Size of the file on disk.", examples=[81231])
+    sha256: Sha256 = Field(
         description="SHA-256 of the file on disk, hexadecimal.", examples=["9f86d081884c7d65..."]
     )
-    min_timestamp: dt.datetime | None = Field(
+    min_timestamp: Moment | None = Field(
         description="Earliest value of the time column, UTC.",
         examples=["2026-11-01T00:00:00Z"],
     )
-    max_timestamp: dt.datetime | None = Field(
+    max_timestamp: Moment | None = Field(
         description="Latest value of the time column, UTC.",
         examples=["2026-11-01T23:59:58.123456Z"],
     )
@@ -81,8 +89,8 @@ class Quarantine(_Part):
         description="Relative to the dataset's folder.",
         examples=["quarantine/date=2026-11-01/logs-2026-11-01.1f0c2d3e-9a41c07b.jsonl.gz"],
     )
-    record_count: int = Field(description="Rows in the file.", examples=[13], ge=1)
-    sha256: str = Field(
+    record_count: Number = Field(description="Rows in the file.", examples=[13], ge=1)
+    sha256: Sha256 = Field(
         description="SHA-256 of the file on disk, hexadecimal.", examples=["60303ae22b998861..."]
     )
 
@@ -90,15 +98,14 @@ class Quarantine(_Part):
 class Counts(_Part):
     """Every row of the day: `read = exported + rejected + filtered + erased`."""
 
-    read: int = Field(description="Rows read from the source.", examples=[2000], ge=0)
-    exported: int = Field(description="Rows in the data files.", examples=[1987], ge=0)
-    rejected: int = Field(description="Rows in the quarantine.", examples=[13], ge=0)
-    filtered: int = Field(description="Rows left out by a filter.", examples=[0], ge=0)
-    erased: int = Field(
+    read: Number = Field(description="Rows read from the source.", examples=[2000])
+    exported: Number = Field(description="Rows in the data files.", examples=[1987])
+    rejected: Number = Field(description="Rows in the quarantine.", examples=[13])
+    filtered: Number = Field(description="Rows left out by a filter.", examples=[0])
+    erased: Number = Field(
         0,
         description="Rows left out because of an erasure; absent when there are none.",
         examples=[12],
-        ge=0,
         exclude_if=lambda value: value == 0,
     )
 
@@ -110,7 +117,7 @@ class RuleResult(_Part):
     column: str | None = Field(
         description="Column that it judges; null for a rule over whole rows.", examples=["level"]
     )
-    failed: int = Field(description="Rows that broke it.", examples=[7], ge=0)
+    failed: Number = Field(description="Rows that broke it.", examples=[7])
 
 
 class Validation(_Part):
@@ -163,7 +170,7 @@ class Run(_Part):
         description="Dagster's run id.", examples=["1f0c2d3e-5a6b-4c7d-8e9f-0a1b2c3d4e5f"]
     )
     code_version: str = Field(description="Version of exporter_pipelines.", examples=["0.2.0"])
-    started_at: dt.datetime = Field(
+    started_at: Moment = Field(
         description="When work on this day began, UTC.", examples=["2026-11-02T02:15:04Z"]
     )
     duration_s: float = Field(
@@ -182,18 +189,17 @@ class ColumnSchema(_Part):
     """One column of the exported rows."""
 
     name: str = Field(description="Name in the files.", examples=["timestamp"])
-    type: str = Field(
+    type: Literal["int64", "double", "bool", "string", "timestamp[us, tz=UTC]", "json"] = Field(
         description="int64, double, bool, string, timestamp[us, tz=UTC] or json.",
         examples=["timestamp[us, tz=UTC]"],
     )
     nullable: bool = Field(
         description="Whether the schema allows null, or the files have one.", examples=[False]
     )
-    null_count: int | None = Field(
+    null_count: Number | None = Field(
         None,
         description="Nulls in the data files; absent in manifests of earlier versions.",
         examples=[0],
-        ge=0,
         exclude_if=lambda value: value is None,
     )
     extra: str | None = Field(
@@ -207,19 +213,17 @@ class ColumnSchema(_Part):
 class LeakCheck(_Part):
     """What the check `no_raw_identifiers` searched."""
 
-    patterns: int = Field(description="Raw values that were looked for.", examples=[23827], ge=0)
-    not_searched: int = Field(
+    patterns: Number = Field(description="Raw values that were looked for.", examples=[23827])
+    not_searched: Number = Field(
         description="Names that are too short, numbers or ordinary words; text may have them.",
         examples=[12],
-        ge=0,
     )
-    hits: int = Field(description="Identifiers that were found.", examples=[0], ge=0)
-    size_bytes: int = Field(description="Bytes that were searched.", examples=[81641581], ge=0)
-    addresses: int = Field(
+    hits: Number = Field(description="Identifiers that were found.", examples=[0])
+    size_bytes: Number = Field(description="Bytes that were searched.", examples=[81641581])
+    addresses: Number = Field(
         description="Pseudonyms that look like addresses, and addresses that identify nobody, in "
         "columns that the policy masks; `exporter verify --privacy` counts them again.",
         examples=[690624],
-        ge=0,
     )
 
 
@@ -239,7 +243,7 @@ class Privacy(_Part):
         description="Column -> action of the policy; `unlisted` if it names none.",
         examples=[{"ip": "pseudonym:ip", "message": "scan"}],
     )
-    replaced: dict[str, int] = Field(
+    replaced: dict[str, Number] = Field(
         description="Kind -> values that were replaced in the data files.",
         examples=[{"ip": 690624, "email": 33259, "known": 144600}],
     )
@@ -259,20 +263,22 @@ def same_pseudonyms(one: Privacy | None, other: Privacy | None) -> bool:
 class Manifest(BaseModel):
     """A published day: what it holds, how it was made, and how to verify it."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+    model_config = ConfigDict(
+        frozen=True, extra="ignore", populate_by_name=True, allow_inf_nan=False
+    )
 
     manifest_version: Literal[1] = Field(
         1, description="Version of the manifest format.", examples=[1]
     )
-    dataset: str = Field(description="Name of the dataset.", examples=["logs"])
-    partition: str = Field(description="The day.", examples=["2026-11-01"])
+    dataset: DatasetName = Field(description="Name of the dataset.", examples=["logs"])
+    partition: DayName = Field(description="The day.", examples=["2026-11-01"])
     status: Literal["published"] = Field(
         "published",
         description="Always `published`; a held day has no manifest.",
         examples=["published"],
     )
     window: Window = Field(description="The day as an interval.", examples=[{}])
-    export_timestamp: dt.datetime = Field(
+    export_timestamp: Moment = Field(
         description="When the day was published, UTC.", examples=["2026-11-02T02:15:04.512345Z"]
     )
     data_version: str = Field(
@@ -280,9 +286,9 @@ class Manifest(BaseModel):
         "version.",
         examples=["b94d27b9934d3e08..."],
     )
-    record_count: int = Field(description="Rows exported.", examples=[1987], ge=0)
-    file_size: int = Field(
-        description="Total size of the data files on disk, in bytes.", examples=[81231], ge=0
+    record_count: Number = Field(description="Rows exported.", examples=[1987])
+    file_size: Number = Field(
+        description="Total size of the data files on disk, in bytes.", examples=[81231]
     )
     files: list[DataFile] = Field(description="Empty for a day without rows.", examples=[[{}]])
     counts: Counts = Field(
@@ -291,7 +297,7 @@ class Manifest(BaseModel):
     quarantine: Quarantine | None = Field(
         description="The rejected rows; null when there are none.", examples=[None]
     )
-    data_quality_metrics: dict[str, float | int] = Field(
+    data_quality_metrics: dict[str, Metric] = Field(
         description="Metric -> number. `rejected_pct` and `validity_pct` refer to the rows read, "
         "`completeness_pct` to the rows exported.",
         examples=[{"rejected_pct": 0.65, "completeness_pct.level": 100.0}],
@@ -322,12 +328,11 @@ class Manifest(BaseModel):
         examples=[[{}]],
         exclude_if=lambda value: not value,
     )
-    manifest_sha256: str | None = Field(
+    manifest_sha256: Sha256 | None = Field(
         None,
         description="SHA-256 of this file with these 64 digits replaced by zeros; absent in "
         "manifests of earlier versions.",
         examples=["2c26b46b68ffc68f..."],
-        pattern="^[0-9a-f]{64}$",
     )
 
     @model_validator(mode="after")
@@ -355,6 +360,12 @@ class Manifest(BaseModel):
         if hashlib.sha256(data.replace(stated.encode(), _UNSEALED.encode())).hexdigest() != stated:
             raise ValueError("manifest_sha256 does not match: the file was changed after writing")
         return self
+
+    def source_setting(self, name: str) -> str | None:
+        """A text below `source:` in the configuration, such as `key`; None if it has none."""
+        source = self.export_config.get("source")
+        value = source.get(name) if isinstance(source, dict) else None
+        return value if isinstance(value, str) else None
 
     def sealed(self) -> Manifest:
         """A copy with its `manifest_sha256`; call this last."""

@@ -21,6 +21,7 @@ from exporter_pipelines.errors import ConfigurationError, UnknownNameError
 Kind = Literal["ip", "user", "host", "email", "mac"]
 KeyAction = Literal["ip", "user", "host", "email", "mac", "hash", "redact"]
 Unit = Literal["minute", "hour", "day"]
+AddressScheme = Literal["prefix", "whole", "token"]
 
 REDACTED = "[redacted]"
 
@@ -90,7 +91,7 @@ class PrivacyConfig(Strict):
         description="When pseudonyms change: `none`, `month`, `quarter`, or a text of your own, "
         "which you change to rotate them.",
     )
-    addresses: Literal["prefix", "whole", "token"] = Field(
+    addresses: AddressScheme = Field(
         "prefix",
         description="Pseudonyms of IP addresses. `prefix` (ipcrypt-pfx) keeps which addresses are "
         "in one network. `whole` (ipcrypt-deterministic) does not; each becomes an IPv6 address. "

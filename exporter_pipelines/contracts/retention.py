@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from exporter_pipelines.contracts.checked_values import Moment, Number
 from exporter_pipelines.contracts.strict import Strict
 
 Part = Literal["day", "quarantine"]
@@ -38,12 +39,12 @@ class Removed(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     what: Part = Field(description="`day`: data and manifest. `quarantine`: the rejected rows.")
-    removed_at: dt.datetime = Field(description="When, in UTC.")
+    removed_at: Moment = Field(description="When, in UTC.")
     reason: str = Field(description="The setting that required it.")
-    size_bytes: int = Field(description="Bytes of the removed files.")
-    record_count: int | None = Field(None, description="Rows of the day, from its manifest.")
+    size_bytes: Number = Field(description="Bytes of the removed files.")
+    record_count: Number | None = Field(None, description="Rows of the day, from its manifest.")
     data_version: str | None = Field(None, description="Version of the data, from the manifest.")
-    export_timestamp: dt.datetime | None = Field(None, description="When the day was published.")
+    export_timestamp: Moment | None = Field(None, description="When the day was published.")
 
 
 class Tombstone(BaseModel):

@@ -187,13 +187,21 @@ class Store(Protocol):
         """Keep the rejected rows of a day that is not published, and return where they are."""
         ...
 
-    def remove(self, entry: Entry, *, tombstone: NewTombstone) -> bool:
+    def remove(
+        self,
+        entry: Entry,
+        *,
+        tombstone: NewTombstone,
+        dataset_files: Callable[[], Mapping[str, bytes]] = dict,
+    ) -> bool:
         """Remove a part of a day, and write its tombstone.
 
         Args:
             entry: A `removing` entry for the ledger: what to remove from which day and why.
                 `generation` is that of the day when the removal was decided.
             tombstone: Makes the day's tombstone, which is written before anything is removed.
+            dataset_files: Called when the entry is in the ledger; the files that it makes are
+                written before anything is removed, too.
 
         Returns:
             False when nothing was removed: the day was published again, or the part is gone.

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import hashlib
 import json
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from exporter_pipelines.contracts.checked_values import DayName, Moment, Number, Sha256
+from exporter_pipelines.contracts.dataset_name import DatasetName
 from exporter_pipelines.contracts.training_set import TrainingSetConfig
 
 BUILD_VERSION = 1
@@ -23,27 +24,27 @@ class SetFile(_Part):
     """A data file."""
 
     path: str = Field(description="Relative to the manifest.")
-    rows: int
-    size_bytes: int
-    sha256: str
+    rows: Number
+    size_bytes: Number
+    sha256: Sha256
 
 
 class OtherFile(_Part):
     """A file that is not a data file: card, `croissant.json`, sample, templates, layouts."""
 
     path: str = Field(description="Relative to the manifest.")
-    size_bytes: int
-    sha256: str
+    size_bytes: Number
+    sha256: Sha256
 
 
 class SplitSummary(_Part):
     """One split: its files, and what they hold."""
 
-    rows: int = Field(description="Examples.")
-    positives: int = Field(description="Examples with label 1.")
-    unlabelled: int = Field(description="Examples whose label is null.")
-    first: dt.datetime | None = Field(description="Begin of its first example, UTC.")
-    last: dt.datetime | None = Field(description="Begin of its last example, UTC.")
+    rows: Number = Field(description="Examples.")
+    positives: Number = Field(description="Examples with label 1.")
+    unlabelled: Number = Field(description="Examples whose label is null.")
+    first: Moment | None = Field(description="Begin of its first example, UTC.")
+    last: Moment | None = Field(description="Begin of its last example, UTC.")
     files: list[SetFile]
 
 
@@ -69,21 +70,23 @@ class TrainingManifest(_Part):
     training_set_version: Literal[1] = 1
     name: str
     description: str
-    data_version: str = Field(
+    data_version: Sha256 = Field(
         description="Hash of settings, inputs and build version: the same version has the same "
         "data files, byte for byte."
     )
     code_version: str
-    built_at: dt.datetime
+    built_at: Moment
     config: dict[str, Any] = Field(description="The settings of its defs.yaml.")
-    inputs: dict[str, dict[str, str]] = Field(description="Dataset -> day -> data_version.")
-    left_out_days: dict[str, str] = Field(description="Day -> why it was not used.")
+    inputs: dict[DatasetName, dict[DayName, str]] = Field(
+        description="Dataset -> day -> data_version."
+    )
+    left_out_days: dict[DayName, str] = Field(description="Day -> why it was not used.")
     privacy: list[str] = Field([], description="Pseudonyms of the inputs: key id, epoch, scope.")
-    rows_read: int
-    rows_left_out: dict[str, int] = Field(description="Reason -> rows that are in no example.")
-    labels: dict[str, int] = Field(description="Label source -> rows that it labels.")
+    rows_read: Number
+    rows_left_out: dict[str, Number] = Field(description="Reason -> rows that are in no example.")
+    labels: dict[str, Number] = Field(description="Label source -> rows that it labels.")
     columns: list[SetColumn]
-    templates: int = Field(description="Different message templates, see templates.parquet.")
+    templates: Number = Field(description="Different message templates, see templates.parquet.")
     splits: dict[str, SplitSummary]
     other_files: list[OtherFile] = Field(
         [], description="Card, croissant.json, sample, templates and layouts."

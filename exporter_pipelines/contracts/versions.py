@@ -6,6 +6,7 @@ Does not belong here: what a version holds (`training`), and where it is stored 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -71,6 +72,13 @@ class Versions(Protocol):
 
     def stored(self) -> list[str]:
         """The names of all versions that are stored, sorted."""
+        ...
+
+    def left_behind(self) -> Sequence[Version]:
+        """Versions with files that no reader is told of: of a build that goes on or was killed.
+
+        A store that removes them with `lock` has none.
+        """
         ...
 
     def remove(self, version: str) -> None:

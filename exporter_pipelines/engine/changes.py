@@ -35,7 +35,7 @@ def changes_file(store: Store, dataset: str, day: str, pending: Entry | None = N
 
 
 def write_changes(store: Store, dataset: str, day: str) -> None:
-    """Bring the file up to date after a day was removed."""
+    """Bring the file up to date after a day was not removed."""
     store.write_dataset_files(dataset, lambda: {CHANGES_FILE: changes_file(store, dataset, day)})
 
 

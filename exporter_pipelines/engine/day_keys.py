@@ -22,7 +22,7 @@ from exporter_pipelines.contracts.source import NotComparedError
 from exporter_pipelines.contracts.staged_day import StagedDay
 from exporter_pipelines.contracts.store import Store
 from exporter_pipelines.engine.load import decoded, open_day
-from exporter_pipelines.formats import compression_of
+from exporter_pipelines.engine.quarantine import lines_of
 
 _PASS_ROWS = 4_000_000
 """Hashes of a pass: 32 MB."""
@@ -136,13 +136,14 @@ class _Sides:
             raise NotComparedError("the published day has another key or time column")
         if not same_pseudonyms(manifest.privacy, self.staged.privacy):
             raise NotComparedError("the published day has another privacy policy")
-        for batch in open_day(self.store, manifest.dataset, manifest.partition):
+        dataset, day = self.staged.dataset.name, self.staged.window.day
+        for batch in open_day(self.store, dataset, day):
             yield self._exported(batch)
         if manifest.quarantine and not self.with_time:
             name = manifest.quarantine.path.rpartition("/")[2]
             with suppress(FileNotFoundError):  # retention may remove it before its day
                 yield from self._rejected(
-                    lambda: self.store.open_quarantine(manifest.dataset, manifest.partition, name),
+                    lambda: self.store.open_quarantine(dataset, day, name),
                     name,
                 )
 
@@ -163,9 +164,10 @@ class _Sides:
         """Keys of rejected rows. A row without a usable key identifies nothing."""
         kind = self.staged.schema.arrow.field(self.key).type
         found: list[str] = []
-        with open_file() as file, compression_of(name).open(file) as content:
-            for line in content:
-                with suppress(ValueError):  # what Python's parser refuses, such as huge numbers
+        with open_file() as file:
+            for line in lines_of(file, name):
+                # What Python's parser refuses, such as huge numbers, or no line of an export.
+                with suppress(ValueError, AttributeError, RecursionError):
                     if (key := json.loads(line).get(self.key)) is not None:
                         found.append(str(key))
                 if len(found) >= _REJECTED_ROWS:

@@ -24,8 +24,12 @@ from exporter_pipelines.engine.erased_subjects import (
     secret_of_key,
     secret_of_output,
 )
-from exporter_pipelines.engine.subject_forms import KeyNotSetError
-from exporter_pipelines.errors import PublishedDayDamagedError, SupersededError
+from exporter_pipelines.errors import (
+    DayUnavailableError,
+    ExporterError,
+    OutputUnavailableError,
+    SupersededError,
+)
 
 _TRIES = 5
 
@@ -137,7 +141,14 @@ class Erase:
         """What a search finds; a day that cannot be searched is a problem, not the end."""
         try:
             yield from search(dataset, day)
-        except (PublishedDayDamagedError, KeyNotSetError, SupersededError) as error:
+        except OSError as error:
+            reason = (error.strerror or type(error).__name__).lower()
+            problem = f"Something at its place cannot be read: {reason}."
+            self.problems.append(Problem(dataset, day, problem))
+        except ExporterError as error:
+            is_of_all = isinstance(error, OutputUnavailableError)
+            if is_of_all and not isinstance(error, DayUnavailableError):
+                raise
             self.problems.append(Problem(dataset, day, str(error)))
 
     def _in_day(self, dataset: str, day: str) -> Iterator[Found]:
@@ -178,6 +189,7 @@ class Erase:
         versions = self.scope.store.versions(name)
         if self.scope.apply:
             finish_builds(versions)
-        for each in versions.stored():
-            search = partial(in_training_set, self.scope, versions)
-            yield from self._guarded(name, each, search)
+        stored = map(versions.version, versions.stored())
+        for each in [*filter(None, stored), *versions.left_behind()]:
+            search = partial(in_training_set, self.scope, versions, each)
+            yield from self._guarded(name, each.version, search)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import BinaryIO
 
 from exporter_pipelines.contracts.manifest import Manifest
 from exporter_pipelines.contracts.store import Store
-from exporter_pipelines.errors import ExporterError, PublishedDayDamagedError
-from exporter_pipelines.formats import compression_of
+from exporter_pipelines.engine.quarantine import lines_of
 from exporter_pipelines.privacy.erasing import Erased, Erasing
 
 _LINES = 20_000
@@ -36,29 +36,11 @@ def without_subjects(
     Raises:
         PublishedDayDamagedError: it cannot be unpacked.
     """
-    with compression_of(name).open(file) as content:
-        for lines in _blocks(content, name):
-            yield from _kept_lines(lines, erasing, erased)
-
-
-def _blocks(content: BinaryIO, name: str) -> Iterator[list[bytes]]:
-    lines: list[bytes] = []
-    try:
-        for line in content:
-            lines.append(line)
-            if len(lines) >= _LINES:
-                yield lines
-                lines = []
-    except ExporterError:
-        raise
-    except Exception as error:  # every library has its own
-        raise PublishedDayDamagedError(
-            f"The rejected rows {name} cannot be unpacked ({type(error).__name__}).",
-            "Export the day again.",
-        ) from None
-    yield lines
+    left = lines_of(file, name)
+    while lines := list(islice(left, _LINES)):
+        yield from _kept_lines(lines, erasing, erased)
 
 
 def _kept_lines(lines: list[bytes], erasing: Erasing, erased: Erased) -> Iterator[bytes]:
-    gone = erasing.quarantined_with_subjects(lines, erased) if lines else {}
+    gone = erasing.quarantined_with_subjects(lines, erased)
     yield from (line for number, line in enumerate(lines) if number not in gone)

@@ -87,10 +87,11 @@ def readable(data: bytes | None, dataset: str, day: str) -> Manifest | None:
     """The manifest of an export; None when there is none.
 
     Raises:
-        PublishedDayDamagedError: it is damaged.
+        PublishedDayDamagedError: it is damaged, or that of another day.
     """
     manifest = Manifest.if_readable(data)
-    if data is not None and manifest is None:
+    is_own = manifest and (manifest.dataset, manifest.partition) == (dataset, day)
+    if data is not None and not is_own:
         raise PublishedDayDamagedError(
             f"{MANIFEST_NAME} of {dataset} {day} cannot be read.", "Export the day again."
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 import pyarrow as pa
 from pydantic import ValidationError
@@ -220,10 +220,20 @@ def decoded(file: BinaryIO, entry: DataFile, schema: RowSchema) -> Iterator[pa.R
         file: At its beginning; the caller closes it.
         entry: Its entry in the manifest.
         schema: Of the day, see `row_schema`.
+
+    Raises:
+        PublishedDayDamagedError: it is not what the entry and the schema say.
     """
-    outer = outer_compression(entry.format, entry.compression)
-    with compression_named(outer).open(file) as unpacked:
-        yield from format_named(entry.format)(schema).decode(unpacked)
+    try:
+        outer = outer_compression(entry.format, entry.compression)
+        with compression_named(outer).open(file) as unpacked:
+            yield from format_named(entry.format)(schema).decode(unpacked)
+    except MemoryError:
+        raise
+    except Exception as error:  # every library has its own; their text may quote a row
+        raise PublishedDayDamagedError(
+            f"{entry.path} cannot be decoded ({type(error).__name__}).", "Export the day again."
+        ) from None
 
 
 def row_schema(manifest: Manifest) -> RowSchema:
@@ -240,6 +250,22 @@ def row_schema(manifest: Manifest) -> RowSchema:
         for c in manifest.columns
     )
     return RowSchema(model="", columns=columns, pandera=None)
+
+
+def source_column(manifest: Manifest, setting: Literal["key", "time_column"]) -> str:
+    """The exported key or time column of a day.
+
+    Raises:
+        PublishedDayDamagedError: the manifest does not name it.
+    """
+    name = manifest.source_setting(setting)
+    if name is None or name not in {column.name for column in manifest.columns}:
+        raise PublishedDayDamagedError(
+            f"{manifest.dataset} {manifest.partition}: {MANIFEST_NAME} does not name the "
+            f"{setting}.",
+            "Export the day again.",
+        )
+    return name
 
 
 def _may_be_null(column: ColumnSchema) -> bool:

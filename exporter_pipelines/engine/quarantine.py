@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from typing import BinaryIO
 
 import pyarrow as pa
 
@@ -14,7 +15,8 @@ from exporter_pipelines.contracts.row_schema import REASONS_COLUMN, Column, RowS
 from exporter_pipelines.contracts.staged_day import FileFacts, Staging
 from exporter_pipelines.engine.rejection import Rejection
 from exporter_pipelines.engine.staged_file import StagedFile
-from exporter_pipelines.formats import suffix_of
+from exporter_pipelines.errors import ExporterError, PublishedDayDamagedError
+from exporter_pipelines.formats import compression_of, suffix_of
 from exporter_pipelines.formats.compression import COMPRESSIONS
 from exporter_pipelines.formats.jsonl import JsonlFormat
 from exporter_pipelines.stores import layout
@@ -65,6 +67,28 @@ class QuarantineWriter:
     def finish(self) -> FileFacts | None:
         """Close the file; None when no row was rejected."""
         return self._file.finish()
+
+
+def lines_of(file: BinaryIO, name: str) -> Iterator[bytes]:
+    """The lines of a quarantine file, with their line breaks.
+
+    Args:
+        file: Open; the caller closes it.
+        name: Says how it is compressed.
+
+    Raises:
+        PublishedDayDamagedError: it cannot be unpacked.
+    """
+    try:
+        with compression_of(name).open(file) as content:
+            yield from content
+    except (ExporterError, MemoryError):
+        raise
+    except Exception as error:  # every library has its own
+        raise PublishedDayDamagedError(
+            f"The rejected rows {name} cannot be unpacked ({type(error).__name__}).",
+            "Export the day again.",
+        ) from None
 
 
 def _json(reasons: tuple[Reason, ...]) -> str:

@@ -12,12 +12,13 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
+from exporter_pipelines.contracts.changes import CHANGES_FILE
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.ledger import Entry
 from exporter_pipelines.contracts.manifest import Manifest
 from exporter_pipelines.contracts.retention import Part, Removed, RetentionConfig, Tombstone
 from exporter_pipelines.contracts.store import Store, generation_of
-from exporter_pipelines.engine.changes import write_changes
+from exporter_pipelines.engine.changes import changes_file, write_changes
 
 
 @dataclass(frozen=True)
@@ -80,11 +81,19 @@ def remove(store: Store, removal: Removal) -> bool:
         rows=removal.record_count,
         reason=removal.reason,
     )
+
+    def changes() -> dict[str, bytes]:
+        if removal.what != "day":
+            return {}
+        return {CHANGES_FILE: changes_file(store, removal.dataset, removal.day, entry)}
+
     done = store.remove(
         entry,
         tombstone=lambda earlier, published: _tombstone(removal, earlier, published).to_json(),
+        dataset_files=changes,
     )
-    if done and removal.what == "day":
+    if not done and removal.what == "day":
+        # The day was published again: a bucket may already say that it was removed.
         write_changes(store, removal.dataset, removal.day)
     return done
 

@@ -23,10 +23,11 @@ from exporter_pipelines.contracts.store import PublishedDay, Store
 from exporter_pipelines.contracts.tally import completeness_pct
 from exporter_pipelines.engine.erase_rejected import quarantined
 from exporter_pipelines.engine.erased_rows import uncount_values
-from exporter_pipelines.engine.load import decoded, row_schema
+from exporter_pipelines.engine.load import decoded, row_schema, source_column
 from exporter_pipelines.engine.rewritten_addresses import addresses_in
 from exporter_pipelines.engine.staged_file import StagedFile
 from exporter_pipelines.engine.verified_files import verified_files
+from exporter_pipelines.errors import PublishedDayDamagedError
 from exporter_pipelines.formats import (
     compression_named,
     compression_of,
@@ -56,7 +57,7 @@ class RewrittenDay:
     ) -> None:
         self._store, self._before, self._staging = store, manifest, staging
         self._erasing, self._schema = erasing, row_schema(manifest)
-        self._time = str(manifest.export_config["source"]["time_column"])
+        self._time = source_column(manifest, "time_column")
         self.exported, self.rejected = Erased(), Erased()
         self.quarantine: Quarantine | None = None
         self._quarantine_is_gone = False
@@ -273,6 +274,10 @@ def _header_of(file: BinaryIO, entry: DataFile) -> dict[str, Any]:
     outer = compression_named(outer_compression(entry.format, entry.compression))
     with outer.open(file) as content:
         first = content.readline()
-    document = json.loads(first + b"]}")
-    header: dict[str, Any] = document["export_metadata"]
+    try:
+        header: dict[str, Any] = json.loads(first + b"]}")["export_metadata"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise PublishedDayDamagedError(
+            f"{entry.path} does not begin as an export does.", "Export the day again."
+        ) from None
     return header

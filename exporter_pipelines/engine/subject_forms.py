@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import ValidationError
 
 from exporter_pipelines import settings
 from exporter_pipelines.contracts.dataset import Dataset
-from exporter_pipelines.contracts.manifest import Manifest
-from exporter_pipelines.contracts.privacy import PrivacyConfig
-from exporter_pipelines.errors import ConfigurationError
+from exporter_pipelines.contracts.manifest import MANIFEST_NAME, Manifest
+from exporter_pipelines.contracts.privacy import AddressScheme, PrivacyConfig
+from exporter_pipelines.errors import ConfigurationError, PublishedDayDamagedError
 from exporter_pipelines.privacy.erasing import Erasing
 from exporter_pipelines.privacy.keys import KeyRing, key_ring, master_key
 from exporter_pipelines.privacy.subject_lookup import KnownSubjects, add_masked
@@ -40,16 +43,29 @@ class Space:
     key_id: str
     scope: str
     epoch: str
-    addresses: str
+    addresses: AddressScheme
 
     @classmethod
     def of(cls, manifest: Manifest) -> Space | None:
-        """Of a published day; None if it was exported without a policy."""
-        privacy, policy = manifest.privacy, manifest.export_config.get("privacy") or {}
+        """Of a published day; None if it was exported without a policy.
+
+        Raises:
+            PublishedDayDamagedError: the manifest does not say which key and scheme were used.
+        """
+        privacy = manifest.privacy
         if privacy is None:
             return None
-        key, addresses = str(policy.get("key", "")), str(policy.get("addresses", "prefix"))
-        return cls(key, privacy.key_id, privacy.scope, privacy.epoch, addresses)
+        policy: Any = manifest.export_config.get("privacy")
+        try:
+            used = {name: policy[name] for name in ("key", "addresses") if name in policy}
+            stated = PrivacyConfig.model_validate(used)
+        except (TypeError, ValidationError):
+            raise PublishedDayDamagedError(
+                f"{MANIFEST_NAME} of {manifest.dataset} {manifest.partition} does not say which "
+                "privacy key was used.",
+                "Export the day again.",
+            ) from None
+        return cls(stated.key, privacy.key_id, privacy.scope, privacy.epoch, stated.addresses)
 
     def keys(self) -> KeyRing:
         """The keys of this space.
@@ -99,7 +115,7 @@ class SubjectForms:
         Raises:
             KeyNotSetError: its pseudonyms cannot be computed.
         """
-        key = str((manifest.export_config.get("source") or {}).get("key", ""))
+        key = manifest.source_setting("key") or ""
         space, privacy = Space.of(manifest), manifest.privacy
         if space is None or privacy is None:
             return Erasing(self._raw, key=key, whole_rows=self._whole)

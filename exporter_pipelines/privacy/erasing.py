@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -162,11 +163,14 @@ class Erasing:
     def _in_line(self, line: str) -> tuple[str, str] | None:
         """The column and the label of the first subject in a line."""
         try:
-            fields = json.loads(line)
-        except (ValueError, RecursionError):
-            # A number that Python refuses: nothing is known about the columns.
+            return next(self._in_fields(json.loads(line)), None)
+        except (ValueError, RecursionError, AttributeError, TypeError):
+            # A number that Python refuses, or no line of an export: the columns are not known.
             label = self._kept.first_in_json(line) or self._masked.first_in_json(line)
             return ("?", label) if label else None
+
+    def _in_fields(self, fields: dict[str, Any]) -> Iterator[tuple[str, str]]:
+        """The columns that have a subject, and its label."""
         for name, value in fields.items():
             if name == REASONS_COLUMN:
                 values = [(each.get("column") or "", each.get("value")) for each in value or ()]
@@ -174,8 +178,7 @@ class Erasing:
                 values = [(name, value)]
             for column, each in values:
                 if (label := self._in_value(column, each)) is not None:
-                    return column, label
-        return None
+                    yield column, label
 
     def _in_value(self, column: str, value: object) -> str | None:
         search = self._search_of(column)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
+from bisect import bisect_right
 from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
@@ -204,7 +205,7 @@ class SubjectSearch:
         if not found:
             return []
         if "@" in text:
-            found = [_whole_email(each, text) for each in found]
+            found = _with_whole_emails(found, text)
         return _joined(sorted(found))
 
     def _names(self, text: str) -> list[_Span]:
@@ -249,12 +250,16 @@ def _as_read(documents: pl.Series) -> pl.Series:
     return texts
 
 
-def _whole_email(span: _Span, text: str) -> _Span:
-    """The e-mail address around a subject, which would tell who it was; or the same span."""
-    for each in identifiers_in(text):
-        if each.kind == "email" and each.start < span.end and span.start < each.end:
-            return _Span(min(each.start, span.start), max(each.end, span.end), span.label)
-    return span
+def _with_whole_emails(spans: Iterable[_Span], text: str) -> list[_Span]:
+    """The spans, and of those in an e-mail address all of it: it would tell who it was."""
+    emails = [each for each in identifiers_in(text) if each.kind == "email"]
+    ends, found = [each.end for each in emails], []
+    for span in spans:
+        next_one = bisect_right(ends, span.start)
+        if next_one < len(emails) and (email := emails[next_one]).start < span.end:
+            span = _Span(min(email.start, span.start), max(email.end, span.end), span.label)
+        found.append(span)
+    return found
 
 
 def _joined(spans: Iterable[_Span]) -> list[_Span]:

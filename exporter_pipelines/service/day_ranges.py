@@ -119,7 +119,8 @@ def _suffix(dataset: str, days: Sequence[_Day]) -> str:
 
 
 def _suffix_of(file: DataFile) -> str:
-    return file.path[file.path.rindex(f".{_CONCATENABLE}") :]
+    _, found, rest = file.path.rpartition(f".{_CONCATENABLE}")
+    return f".{_CONCATENABLE}{rest if found else ''}"
 
 
 def _tar(days: Sequence[_Day]) -> Iterator[Part]:

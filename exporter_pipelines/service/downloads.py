@@ -23,7 +23,8 @@ _MEDIA_TYPES = {
     ".tar": "application/x-tar",
     ".md": "text/markdown; charset=utf-8",
 }
-MEDIA_TYPES = tuple(kind.partition(";")[0] for kind in _MEDIA_TYPES.values())
+_OTHER = "application/octet-stream"
+MEDIA_TYPES = (*(kind.partition(";")[0] for kind in _MEDIA_TYPES.values()), _OTHER)
 """All that a download may have."""
 
 
@@ -85,7 +86,7 @@ class Download:
     @property
     def media_type(self) -> str:
         """By the suffix of the name."""
-        return _MEDIA_TYPES[f".{self.name.rpartition('.')[2]}"]
+        return _MEDIA_TYPES.get(f".{self.name.rpartition('.')[2]}", _OTHER)
 
     def blocks(self, start: int, end: int) -> Iterator[bytes]:
         """The bytes from `start` to before `end`."""

@@ -85,8 +85,8 @@ def _days(config: TrainingSetConfig, published: dict[str, Manifest]) -> list[str
 
 
 def _input(dataset: str, days: dict[str, Manifest]) -> Input:
-    source = days[max(days)].export_config["source"]
-    columns = {column.name: column for column in days[max(days)].columns}
+    newest = days[max(days)]
+    columns = {column.name: column for column in newest.columns}
     for day, manifest in days.items():
         types = {column.name: column.type for column in manifest.columns}
         if types != {name: column.type for name, column in columns.items()}:
@@ -94,7 +94,8 @@ def _input(dataset: str, days: dict[str, Manifest]) -> Input:
                 f"{dataset} {day} was exported with other columns than {max(days)}.",
                 "Export one of the two days again, or choose other days.",
             )
-    return Input(dataset, source["key"], source["time_column"], columns, days)
+    key = load.source_column(newest, "key")
+    return Input(dataset, key, load.source_column(newest, "time_column"), columns, days)
 
 
 def _check_columns(config: TrainingSetConfig, inputs: Inputs) -> None:

@@ -55,6 +55,10 @@ def contradictions(manifest: Manifest, dataset: str, day: str) -> Iterator[str]:
         yield "quarantine.path is not a path that an export writes"
     yield from _metrics(manifest)
     yield from _columns(manifest)
+    names = {column.name for column in manifest.columns}
+    for setting in ("key", "time_column"):
+        if manifest.source_setting(setting) not in names:
+            yield f"export_config: source.{setting} is not an exported column"
 
 
 def _window(manifest: Manifest) -> Iterator[str]:
@@ -69,11 +73,7 @@ def _window(manifest: Manifest) -> Iterator[str]:
 
 
 def _version(manifest: Manifest) -> Iterator[str]:
-    try:
-        schema = row_schema(manifest)
-    except KeyError as unknown:
-        yield f"schema has the unknown type {unknown}"
-        return
+    schema = row_schema(manifest)
     if data_version(schema, (file.sha256 for file in manifest.files)) != manifest.data_version:
         yield "data_version does not match schema and files"
 

@@ -42,12 +42,12 @@ def pages() -> dict[str, Path]:
 @cache
 def rendered(file: Path) -> tuple[str, Markup]:
     """The title and the body of a page of docs/; each is rendered once."""
-    return html_of(file.read_text(encoding="utf-8"))
+    return html_of(_COMMENTS.sub("", file.read_text(encoding="utf-8")))
 
 
 def html_of(markdown: str) -> tuple[str, Markup]:
     """The title, which is the first heading, and the body."""
-    text = _COMMENTS.sub("", _FRONT_MATTER.sub("", markdown))
+    text = _FRONT_MATTER.sub("", markdown)
     parser = MarkdownIt("commonmark", {"html": False}).enable("table")
     tokens = parser.parse(text)
     ids: Counter[str] = Counter()

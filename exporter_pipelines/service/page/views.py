@@ -6,11 +6,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
+from markupsafe import Markup
+
 from exporter_pipelines.errors import ConfigurationError, ExporterError
-from exporter_pipelines.reporting.page import charts_of
 from exporter_pipelines.service.context import ServiceContext
 from exporter_pipelines.service.day_states import held_days
 from exporter_pipelines.service.models import Export, ExportSummary, Result
+from exporter_pipelines.service.page.charts import safe_charts
 from exporter_pipelines.service.principals import Principal, Role
 
 MARKS = {
@@ -182,13 +184,13 @@ def _download(context: ServiceContext, export: ExportSummary, dataset: str) -> s
     return context.url(f"/api/v1/datasets/{quote(dataset)}/rows?{days}&missing=skip&as={shape}")
 
 
-def charts(context: ServiceContext) -> str | None:
+def charts(context: ServiceContext) -> Markup | None:
     """The charts of the newest export report; None if there is none."""
     try:
         html = (context.store.read_report(None) or b"").decode()
     except (ExporterError, UnicodeDecodeError):
         return None  # the page says that there is no report
-    return charts_of(html) if html else None
+    return safe_charts(html) if html else None
 
 
 def reason_not(who: Principal | None, role: Role, what: str, *, read_only: bool) -> str:

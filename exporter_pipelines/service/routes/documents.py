@@ -25,9 +25,11 @@ Viewer = Annotated[Principal, needs("viewer")]
 
 _REPORT_POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; "
-    "frame-ancestors 'none'"
+    "frame-ancestors 'none'; sandbox allow-same-origin allow-popups allow-downloads"
 )
-"""The page itself allows only its own style sheet, by its hash."""
+"""The page itself allows only its own style sheet, by its hash. It is a file of the output folder,
+which others may write; in the sandbox it cannot lead its reader elsewhere by itself."""
+_LARGEST_CARD = 256 * 1024
 
 
 @router.get("/docs")
@@ -66,6 +68,12 @@ def card(request: Request, dataset: DatasetPath, _: Viewer) -> Response:
     content = context.store.read_dataset_file(dataset, CARD)
     if content is None:
         raise Problem(404, f"{dataset} has no card yet: its first published day writes it.")
+    if len(content) > _LARGEST_CARD:
+        raise Problem(
+            409,
+            f"The card of {dataset} is too large to be shown: {len(content):,} bytes. "
+            "Export a day again, which writes it again.",
+        )
     title, body = html_of(content.decode("utf-8", "replace"))
     trail = ("Exports", context.url("/exports"))
     return page(request, "document.html", title=title, body=body, trail=trail)

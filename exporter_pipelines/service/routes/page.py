@@ -13,7 +13,6 @@ from typing import Annotated, Any
 from urllib.parse import quote, urlencode
 
 from fastapi import APIRouter, Path, Request
-from markupsafe import Markup
 from pydantic import ValidationError
 from starlette.responses import RedirectResponse, Response
 
@@ -181,7 +180,6 @@ def _exports_page(
     is_newest = query == HistoryQuery() and not cursor
     newest = history if is_newest else history_of(request).page(HistoryQuery(), limit=_ROWS)
     cards, more = _cards(request, newest)
-    charts = views.charts(context)
     sets = training_sets(context)
     return page(
         request,
@@ -208,7 +206,7 @@ def _exports_page(
         builds=training_builds.newest_builds(context, [each.name for each in sets]),
         splits=SPLITS,
         metrics=request.app.state.recent_metrics.of(query, newest.items),
-        charts=Markup(charts) if charts else None,  # noqa: S704 - rendered by `reporting`
+        charts=views.charts(context),
     )
 
 

@@ -135,7 +135,13 @@ class LocalStore:
             remove_quarantine_of_earlier_holds(kept, self.root, dataset, day, published)
         return str(kept)
 
-    def remove(self, entry: Entry, *, tombstone: NewTombstone) -> bool:
+    def remove(
+        self,
+        entry: Entry,
+        *,
+        tombstone: NewTombstone,
+        dataset_files: Callable[[], Mapping[str, bytes]] = dict,
+    ) -> bool:
         """See `contracts.store.Store`."""
         dataset, day, part = entry.dataset, entry.day, entry.part
         assert day, entry
@@ -149,6 +155,7 @@ class LocalStore:
             ledger.append(self.root, entry)
             content = tombstone(self.read_tombstone(dataset, day), published)
             removal.write_tombstone(self.root, dataset, day, content)
+            self.write_dataset_files(dataset, dataset_files)
             if part == "day":
                 removal.remove_day(self.root, dataset, day)
                 drop_fingerprint(self.root, dataset, day)

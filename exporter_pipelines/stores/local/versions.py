@@ -9,11 +9,13 @@ A reader that opened a version keeps it: the one before the newest stays on disk
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import shutil
+import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -22,6 +24,7 @@ from exporter_pipelines.contracts.versions import BuildingElsewhereError
 from exporter_pipelines.stores import layout
 from exporter_pipelines.stores.local.files import make_folder, sync_folder, translate_os_errors
 from exporter_pipelines.stores.local.locks import FileLock
+from exporter_pipelines.stores.local.published_day import is_plain_name, open_file, open_folder
 
 LATEST = "latest"
 _BUILDING = ".building"
@@ -32,14 +35,15 @@ _KEPT = 2
 
 
 class LocalVersion:
-    """A `contracts.versions.Version`.
+    """A `contracts.versions.Version`. Below the output folder no link is followed.
 
     Args:
+        root: The output folder.
         folder: Of the version.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, root: Path, folder: Path) -> None:
+        self._root, self.folder = root, folder
 
     @property
     def version(self) -> str:
@@ -52,17 +56,25 @@ class LocalVersion:
         return str(self.folder)
 
     def open(self, path: str) -> BinaryIO:
-        """See `contracts.versions.Version`. No link is followed."""
-        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
-        return os.fdopen(os.open(self.folder / path, flags), "rb")
+        """See `contracts.versions.Version`."""
+        *folders, name = path.split("/")
+        if not all(map(is_plain_name, folders)):
+            raise OSError(errno.EINVAL, "not the path of a file", str(self.folder / repr(path)))
+        folder = self.folder.joinpath(*folders)
+        descriptor = open_folder(self._root, folder)
+        try:
+            return open_file(descriptor, name, folder)
+        finally:
+            os.close(descriptor)
 
     def size(self, path: str) -> int:
         """See `contracts.versions.Version`."""
-        return (self.folder / path).stat().st_size
+        with self.open(path) as file:
+            return os.fstat(file.fileno()).st_size
 
     def names(self) -> list[str]:
         """See `contracts.versions.Version`."""
-        files = (path for path in self.folder.rglob("*") if path.is_file())
+        files = (path for path in self.folder.rglob("*") if _is_own(path, stat.S_ISREG))
         return sorted(str(path.relative_to(self.folder)) for path in files)
 
 
@@ -90,17 +102,21 @@ class VersionedFolder:
             target = link.parent / link.readlink()
         except OSError:
             return None
-        is_version = target.parent == self.path and target.is_dir()
-        return LocalVersion(target) if is_version else None
+        is_version = target.parent == self.path and target.name.startswith(_PREFIX)
+        return self.version(target.name.removeprefix(_PREFIX)) if is_version else None
 
     def version(self, version: str) -> LocalVersion | None:
         """See `contracts.versions.Versions`."""
         folder = self.path / f"{_PREFIX}{version}"
-        return LocalVersion(folder) if folder.is_dir() else None
+        return LocalVersion(self._root, folder) if _is_own(folder, stat.S_ISDIR) else None
 
     def stored(self) -> list[str]:
         """See `contracts.versions.Versions`."""
         return sorted(each.name.removeprefix(_PREFIX) for each in self.path.glob(f"{_PREFIX}*"))
+
+    def left_behind(self) -> list[LocalVersion]:
+        """See `contracts.versions.Versions`: `lock` removes them."""
+        return []
 
     def unfinished(self) -> bool:
         """Whether a build is going on, or a killed one left files."""
@@ -170,7 +186,7 @@ class VersionedFolder:
             os.rename(link, self.path / LATEST)
             sync_folder(self.path)
         self._remove_old(target)
-        return LocalVersion(target)
+        return LocalVersion(self._root, target)
 
     def _remove_old(self, newest: Path) -> None:
         """Keep the version before the newest; a version that cannot be removed is left."""
@@ -181,6 +197,14 @@ class VersionedFolder:
                 shutil.rmtree(old, ignore_errors=True)
             for link in self.path.glob(f".{LATEST}.*"):
                 link.unlink(missing_ok=True)
+
+
+def _is_own(path: Path, is_kind: Callable[[int], bool]) -> bool:
+    """Whether a path is of a kind, `stat.S_ISREG` or `stat.S_ISDIR`, and no link to one."""
+    try:
+        return is_kind(path.lstat().st_mode)
+    except OSError:
+        return False
 
 
 def _sync_tree(folder: Path) -> None:

@@ -123,7 +123,13 @@ class ObjectStore(ObjectStoreReads):
         mine.discard()  # now, so that no sweep takes the held rows for those of a dead attempt
         return self.bucket.location.uri(f"{keys.quarantine(dataset, day)}/{quarantine_name}")
 
-    def remove(self, entry: Entry, *, tombstone: NewTombstone) -> bool:
+    def remove(
+        self,
+        entry: Entry,
+        *,
+        tombstone: NewTombstone,
+        dataset_files: Callable[[], Mapping[str, bytes]] = dict,
+    ) -> bool:
         """See `contracts.store.Store`."""
         dataset, day, part = entry.dataset, entry.day, entry.part
         assert day, entry
@@ -138,6 +144,7 @@ class ObjectStore(ObjectStoreReads):
         earlier = self.read_tombstone(dataset, day)
         key = keys.tombstone(dataset, day)
         self.bucket.write(key, tombstone(earlier, published.manifest))
+        self.write_dataset_files(dataset, dataset_files)
         if part == "quarantine":
             removal.remove_quarantine(self.bucket, dataset, day, published)
         elif not removal.remove_day(self.bucket, self.view, dataset, day, published):

@@ -86,6 +86,14 @@ class ObjectVersions:
         """See `contracts.versions.Versions`."""
         return sorted(self._named())
 
+    def left_behind(self) -> list[ObjectVersion]:
+        """See `contracts.versions.Versions`."""
+        named = self._named()
+        stored = [name.removeprefix(_PREFIX) for name in self._folders()]
+        others = [ObjectVersion(self._bucket, self._prefix, e) for e in stored if e not in named]
+        # The card is sent first and has no rows; some stores list folders that are empty.
+        return [each for each in others if {*each.names()} - {"README.md"}]
+
     def remove(self, version: str) -> None:
         """See `contracts.versions.Versions`. It is not named any more before its files are gone."""
         self._change_latest(lambda newest, named: (newest, [v for v in named if v != version]))
@@ -121,6 +129,10 @@ class ObjectVersions:
         self._remove_others(self._named(), before)
         return ObjectVersion(self._bucket, self._prefix, version)
 
+    def _folders(self) -> list[str]:
+        """`v-<version>` of all that is stored, also of what is not named."""
+        return [name for name in self._bucket.folders(self._prefix) if name.startswith(_PREFIX)]
+
     def _named(self) -> list[str]:
         """The newest versions, the newest first; none if the object cannot be read."""
         return self._latest()[1]
@@ -154,7 +166,7 @@ class ObjectVersions:
 
     def _remove_others(self, kept: list[str], before: list[str]) -> None:
         """Remove the versions that were named before, and what killed builds left."""
-        for name in self._bucket.folders(self._prefix):
+        for name in self._folders():
             version = name.removeprefix(_PREFIX)
             listed = self._bucket.listed(f"{self._prefix}/{name}") if version not in kept else []
             age = dt.datetime.now(dt.UTC) - _LEFT_BY_A_BUILD
