@@ -6,6 +6,7 @@ A feature raises an error when it is used without its extra; everything else wor
 from __future__ import annotations
 
 from importlib.util import find_spec
+from pathlib import Path
 
 from exporter_pipelines.errors import ConfigurationError
 
@@ -30,6 +31,9 @@ _NEEDED_BY = {
     "demo": "The sample backend (EXPORTER_SOURCE_URL=demo) needs",
 }
 
+_IN_SITE_PACKAGES = any(Path(__file__).parents[1].glob("exporter_pipelines-*.dist-info"))
+"""Whether the package was installed from a wheel. Otherwise it is in a clone."""
+
 
 class MissingExtraError(ConfigurationError):
     """A feature was used without its packages being installed.
@@ -43,8 +47,14 @@ class MissingExtraError(ConfigurationError):
     def __init__(self, extra: str) -> None:
         super().__init__(
             f"{_NEEDED_BY[extra]} the extra '{extra}', which is not installed.",
-            f"Run `pip install -e '.[{extra}]'` in the project folder.",
+            f"Run `{install_command(extra)}` in the project folder.",
         )
+
+
+def install_command(extra: str) -> str:
+    """The command that installs an extra; the `pip` is that of the virtual environment."""
+    wanted = "'exporter_pipelines[{}]'" if _IN_SITE_PACKAGES else "-e '.[{}]'"
+    return f"pip install {wanted.format(extra)}"
 
 
 def is_installed(extra: str) -> bool:

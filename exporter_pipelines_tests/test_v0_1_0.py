@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from contextlib import chdir
 from pathlib import Path
 
 import dagster as dg
 import pytest
 
+from exporter_pipelines.notifications.receivers import open_receivers
+from exporter_pipelines.orchestration.dagster_internals.stored_values import write_value
 from exporter_pipelines.orchestration.run_queue import PoolAwareRunCoordinator
+from exporter_pipelines_tests.support.alerting import Alerting
 from exporter_pipelines_tests.support.backends import Backend
 from exporter_pipelines_tests.support.dagster_history import history_of, materializations
 from exporter_pipelines_tests.support.projects import ROOT, Project, copy_project
@@ -110,3 +114,22 @@ def test_the_dagster_yaml_of_a_server_loads(
     with chdir(upgraded.path), dg.DagsterInstance.from_config(str(KEPT / "deploy")) as instance:
         assert isinstance(instance.run_coordinator, PoolAwareRunCoordinator)
         assert instance.get_runs() == []
+
+
+def test_open_alerts_are_neither_sent_again_nor_lost(alerting: Alerting, backend: Backend) -> None:
+    [receiver] = open_receivers([alerting.inbox.url])
+    text = (KEPT / "alerts.json").read_text().replace("RECEIVER", receiver.id)
+    for sensor, state in json.loads(text).items():
+        for waiting in state["outbox"]["waiting"]:
+            waiting["since"] = time.time() - 60  # a message is dropped after a week
+        write_value(alerting.instance, f"exporter_pipelines/alerts/{sensor}", json.dumps(state))
+    backend.add_logs(DAY, 50)
+    backend.run("UPDATE logs SET level = 'odd'")
+    alerting.run(DAY)  # held again, as before the upgrade
+    waited, disk = alerting.received()
+    assert waited["title"] == f"[exporter] logs {DAY}: held"
+    assert "That is more than" in waited["message"]  # the words of 0.1.0
+    assert disk["title"] == "[exporter] output: resolved"
+    backend.run("UPDATE logs SET level = 'INFO'")
+    alerting.run(DAY)
+    assert [post["title"] for post in alerting.received()] == [f"[exporter] logs {DAY}: resolved"]

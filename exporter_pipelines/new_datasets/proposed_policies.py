@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from exporter_pipelines.contracts.column_settings import extra_columns
 from exporter_pipelines.contracts.inspection import Inspection
 from exporter_pipelines.errors import NotAnsweredError
-from exporter_pipelines.extras import is_installed
+from exporter_pipelines.extras import install_command, is_installed
 from exporter_pipelines.new_datasets.plan import Plan
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ _COMMENTS = (
     "  # To use it, remove `# ` from the lines below, and create a key: docs/privacy.md\n"
 )
 _ACTIVE = _MARK + "{rows}: check each line. It needs a key: docs/privacy.md\n"
-_NOT_INSTALLED = "no policy is proposed without its packages: pip install -e '.[privacy]'"
+_NOT_INSTALLED = f"no policy is proposed without its packages: {install_command('privacy')}"
 _NOT_ANSWERED = "no policy is proposed: the database did not answer in time"
 
 
