@@ -10,7 +10,7 @@ import pytest
 
 from exporter_pipelines.contracts.ledger import Entry
 from exporter_pipelines.contracts.manifest import MANIFEST_NAME, Manifest, sealed_json
-from exporter_pipelines.contracts.store import generation_of
+from exporter_pipelines.contracts.publication import generation_of
 from exporter_pipelines.stores import LocalStore
 from exporter_pipelines.stores.local.files import replace_file
 from exporter_pipelines.verification.days import verify_day, verify_folders

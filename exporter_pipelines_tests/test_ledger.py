@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 from exporter_pipelines.cli import main
 from exporter_pipelines.contracts.ledger import DayRecord, Entry, Event
 from exporter_pipelines.contracts.manifest import MANIFEST_NAME
-from exporter_pipelines.contracts.store import Publication
+from exporter_pipelines.contracts.publication import Publication
 from exporter_pipelines.stores import LocalStore
 from exporter_pipelines.stores.local import ledger
 from exporter_pipelines_tests.support.backends import Backend

@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 from exporter_pipelines.cli import main
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.ledger import Entry
-from exporter_pipelines.contracts.store import Publication
+from exporter_pipelines.contracts.publication import Publication
 from exporter_pipelines.engine.prune import Prune, apply_prune, plan_prune
 from exporter_pipelines.stores import LocalStore
 from exporter_pipelines_tests.support.backends import Backend

@@ -1,146 +1,22 @@
 """The engine's interface to the storage of exports, which publishes a day in one step.
 
-Belongs here: the protocols of a store and of a published day. Does not belong here: any
-particular store; each one is a package in `stores/`.
+Does not belong here: any particular store; each one is a package in `stores/`.
 """
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from types import TracebackType
-from typing import BinaryIO, Protocol, Self
+from typing import BinaryIO, Protocol
 
 from exporter_pipelines.contracts.ledger import Entry
 from exporter_pipelines.contracts.output_marker import OutputMarker
+from exporter_pipelines.contracts.publication import NewTombstone, Publication
+from exporter_pipelines.contracts.published_day import PublishedDay
 from exporter_pipelines.contracts.retention import Part
 from exporter_pipelines.contracts.staged_day import Staging
 from exporter_pipelines.contracts.structure import Misplaced, Structure
 from exporter_pipelines.contracts.versions import Versions
-
-NewTombstone = Callable[[bytes | None, bytes | None], bytes]
-"""(earlier tombstone, published manifest) -> tombstone, the record of a removed day; None: none."""
-
-
-def generation_of(manifest: bytes | None) -> str | None:
-    """The identity of a published export: a hash of its manifest, which no two runs share.
-
-    Args:
-        manifest: Its bytes as published; None when the day is not published.
-
-    Returns:
-        64 hexadecimal digits, or None.
-    """
-    return None if manifest is None else hashlib.sha256(manifest).hexdigest()
-
-
-class GenerationChangedError(Exception):
-    """Another run published or removed the day after this attempt began.
-
-    The engine catches it and decides what to tell the user.
-
-    Attributes:
-        published: The manifest that is published now; None when the day was removed.
-    """
-
-    def __init__(self, published: bytes | None) -> None:
-        super().__init__("the published day changed")
-        self.published = published
-
-
-@dataclass(frozen=True)
-class Publication:
-    """What is published together with the data files of a staged day.
-
-    Attributes:
-        manifest: Bytes of `_manifest.json`.
-        entry: For the ledger. The store adds which generation was replaced, and by which.
-        quarantine: Name of the staged file with the rejected rows; None when there are none.
-        dataset_files: Makes name -> content of the files in the dataset's folder, card and schemas.
-            They describe all days together, so the store calls it while no other process writes
-            these files.
-        fingerprint: `SourceInfo.fingerprint`; stored privately, to detect late data.
-        keep_replaced: Whether the replaced export is kept for weeks instead of an hour.
-        drop_replaced: Whether every earlier export of the day is removed at once, also those that
-            are kept: they have what must not be read any more.
-    """
-
-    manifest: bytes
-    entry: Entry
-    quarantine: str | None = None
-    dataset_files: Callable[[], Mapping[str, bytes]] = dict
-    fingerprint: str | None = None
-    keep_replaced: bool = False
-    drop_replaced: bool = False
-
-
-class PublishedDay(Protocol):
-    """One generation of a published day; it may have been replaced while this object is open.
-
-    Every method may also raise `OutputUnavailableError` when the storage cannot be reached.
-    """
-
-    @property
-    def location(self) -> str:
-        """Where it was published, for messages: a folder or a URL, without a slash at its end."""
-        ...
-
-    @property
-    def is_remote(self) -> bool:
-        """Whether each read is a download. Who reads a file twice makes a local copy first."""
-        ...
-
-    def open(self, name: str) -> BinaryIO:
-        """Open a file of the day for reading; the caller closes it. The file can be sought.
-
-        Only a file of a store that is not remote has a descriptor.
-
-        Raises:
-            FileNotFoundError: there is no file of this name.
-            OSError: it may not be read, or is not a regular file (EINVAL, ELOOP).
-        """
-        ...
-
-    def read_small(self, name: str) -> bytes:
-        """The content of a small file, such as the manifest; empty if it is far too large.
-
-        Raises as `open` does.
-        """
-        ...
-
-    def size(self, name: str) -> int:
-        """Bytes of a file as it is stored. Raises as `open` does."""
-        ...
-
-    def names(self) -> list[str]:
-        """All names in the day's folder, sorted."""
-        ...
-
-    def irregular(self, name: str = "") -> Misplaced | None:
-        """What is wrong with the place of a file; without a name, of the day itself.
-
-        Only what the storage knows, such as permissions; the content is not read.
-        """
-        ...
-
-    def is_current(self) -> bool:
-        """Whether this generation is still the published one."""
-        ...
-
-    def close(self) -> None:
-        """Release the day. May be called twice."""
-        ...
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        stack: TracebackType | None,
-    ) -> None: ...
 
 
 class Store(Protocol):

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 from exporter_pipelines.contracts.ledger import DayRecord, Entry
 from exporter_pipelines.contracts.manifest import Manifest
-from exporter_pipelines.contracts.store import Store, generation_of
+from exporter_pipelines.contracts.publication import generation_of
+from exporter_pipelines.contracts.store import Store
 
 
 def day_record(store: Store, dataset: str, day: str) -> DayRecord:

@@ -14,7 +14,7 @@ from functools import partial
 from exporter_pipelines import settings
 from exporter_pipelines.contracts.ledger import Entry
 from exporter_pipelines.contracts.manifest import Manifest
-from exporter_pipelines.contracts.store import GenerationChangedError
+from exporter_pipelines.contracts.publication import GenerationChangedError
 from exporter_pipelines.engine.erase_day import search_day
 from exporter_pipelines.engine.erase_other_exports import in_other_rejected_rows, in_replaced_export
 from exporter_pipelines.engine.erase_scope import Found, Problem, Scope, found_in, readable

@@ -13,7 +13,9 @@ from dataclasses import dataclass, field
 from exporter_pipelines.contracts.changes import CHANGES_FILE
 from exporter_pipelines.contracts.ledger import Entry, new_id, now
 from exporter_pipelines.contracts.manifest import Manifest
-from exporter_pipelines.contracts.store import Publication, PublishedDay, Store, generation_of
+from exporter_pipelines.contracts.publication import Publication, generation_of
+from exporter_pipelines.contracts.published_day import PublishedDay
+from exporter_pipelines.contracts.store import Store
 from exporter_pipelines.engine.changes import changes_file
 from exporter_pipelines.engine.day_record import day_record
 from exporter_pipelines.engine.erase_rejected import quarantined

@@ -15,8 +15,9 @@ from exporter_pipelines.contracts.manifest import (
     DataFile,
     Manifest,
 )
+from exporter_pipelines.contracts.published_day import PublishedDay
 from exporter_pipelines.contracts.row_schema import Column, RowSchema
-from exporter_pipelines.contracts.store import PublishedDay, Store
+from exporter_pipelines.contracts.store import Store
 from exporter_pipelines.contracts.strict import first_problem
 from exporter_pipelines.engine.verified_files import VerifiedFiles, verified_files
 from exporter_pipelines.errors import (

@@ -25,13 +25,13 @@ from exporter_pipelines.contracts.manifest import (
     Window,
     same_pseudonyms,
 )
-from exporter_pipelines.contracts.staged_day import FileFacts, StagedDay
-from exporter_pipelines.contracts.store import (
+from exporter_pipelines.contracts.publication import (
     GenerationChangedError,
     Publication,
-    Store,
     generation_of,
 )
+from exporter_pipelines.contracts.staged_day import FileFacts, StagedDay
+from exporter_pipelines.contracts.store import Store
 from exporter_pipelines.engine.changes import changes_file, reason_of
 from exporter_pipelines.engine.dataset_card import dataset_files, loaded_files
 from exporter_pipelines.engine.erased_subjects import erased_ids

@@ -16,8 +16,9 @@ from exporter_pipelines.contracts.changes import CHANGES_FILE
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.ledger import Entry
 from exporter_pipelines.contracts.manifest import Manifest
+from exporter_pipelines.contracts.publication import generation_of
 from exporter_pipelines.contracts.retention import Part, Removed, RetentionConfig, Tombstone
-from exporter_pipelines.contracts.store import Store, generation_of
+from exporter_pipelines.contracts.store import Store
 from exporter_pipelines.engine.changes import changes_file, write_changes
 
 

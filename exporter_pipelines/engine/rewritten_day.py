@@ -18,8 +18,9 @@ import pyarrow.compute as pc
 
 from exporter_pipelines.contracts.erasure import Erasure, merged
 from exporter_pipelines.contracts.manifest import DataFile, Manifest, Quarantine
+from exporter_pipelines.contracts.published_day import PublishedDay
 from exporter_pipelines.contracts.staged_day import Staging, data_version
-from exporter_pipelines.contracts.store import PublishedDay, Store
+from exporter_pipelines.contracts.store import Store
 from exporter_pipelines.contracts.tally import completeness_pct
 from exporter_pipelines.engine.erase_rejected import quarantined
 from exporter_pipelines.engine.erased_rows import uncount_values

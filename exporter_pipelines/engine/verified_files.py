@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import BinaryIO, Protocol
 
 from exporter_pipelines.contracts.manifest import DataFile, Manifest
-from exporter_pipelines.contracts.store import PublishedDay
+from exporter_pipelines.contracts.published_day import PublishedDay
 from exporter_pipelines.engine.hashing import size_and_sha256
 from exporter_pipelines.engine.local_copy import local_copy
 from exporter_pipelines.errors import PublishedDayDamagedError

@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from typing import BinaryIO, TypeVar
 
 from exporter_pipelines.contracts.manifest import MANIFEST_NAME, DataFile, Manifest
-from exporter_pipelines.contracts.store import PublishedDay, Store, generation_of
+from exporter_pipelines.contracts.publication import generation_of
+from exporter_pipelines.contracts.published_day import PublishedDay
+from exporter_pipelines.contracts.store import Store
 from exporter_pipelines.engine.hashing import size_of
 from exporter_pipelines.errors import (
     DayNotPublishedError,

@@ -6,7 +6,7 @@ from typing import Any
 
 from exporter_pipelines.contracts.ledger import Entry
 from exporter_pipelines.contracts.manifest import Manifest
-from exporter_pipelines.contracts.store import generation_of
+from exporter_pipelines.contracts.publication import generation_of
 
 
 def adopted_entry(dataset: str, day: str, data: bytes) -> Entry:

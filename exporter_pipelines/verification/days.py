@@ -13,7 +13,9 @@ from collections.abc import Iterable
 
 from exporter_pipelines.contracts.dataset_name import DATASET_NAME
 from exporter_pipelines.contracts.manifest import MANIFEST_NAME, Manifest
-from exporter_pipelines.contracts.store import PublishedDay, Store, generation_of
+from exporter_pipelines.contracts.publication import generation_of
+from exporter_pipelines.contracts.published_day import PublishedDay
+from exporter_pipelines.contracts.store import Store
 from exporter_pipelines.engine.quarantine import quarantine_pattern
 from exporter_pipelines.stores import layout
 from exporter_pipelines.verification.files import (

@@ -10,7 +10,8 @@ from typing import BinaryIO
 import pyarrow.compute as pc
 
 from exporter_pipelines.contracts.manifest import DataFile, Manifest, Quarantine
-from exporter_pipelines.contracts.store import PublishedDay, Store
+from exporter_pipelines.contracts.published_day import PublishedDay
+from exporter_pipelines.contracts.store import Store
 from exporter_pipelines.engine.hashing import size_of
 from exporter_pipelines.engine.load import decoded, row_schema
 from exporter_pipelines.engine.local_copy import HashedFile, hashed

@@ -17,9 +17,9 @@ from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.dataset_config import DatasetConfig
 from exporter_pipelines.contracts.day_window import DayWindow
 from exporter_pipelines.contracts.manifest import Manifest
+from exporter_pipelines.contracts.publication import generation_of
 from exporter_pipelines.contracts.row_models import load_row_schema
 from exporter_pipelines.contracts.source import DaySnapshot, Session
-from exporter_pipelines.contracts.store import generation_of
 from exporter_pipelines.engine.export_day import DayOutcome, StoreWriter, export_day
 from exporter_pipelines.engine.publish import JudgedDay
 from exporter_pipelines.engine.retries import Retries

@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 
 from exporter_pipelines.contracts.ledger import Entry
 from exporter_pipelines.contracts.manifest import MANIFEST_NAME, Manifest
-from exporter_pipelines.contracts.store import Publication
+from exporter_pipelines.contracts.publication import Publication
 from exporter_pipelines.stores import layout
 from exporter_pipelines.stores.objects import keys
 from exporter_pipelines.stores.objects.store import ObjectStore

@@ -19,8 +19,9 @@ from exporter_pipelines import __version__
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.day_window import DayWindow
 from exporter_pipelines.contracts.manifest import Manifest
+from exporter_pipelines.contracts.publication import generation_of
 from exporter_pipelines.contracts.source import Session
-from exporter_pipelines.contracts.store import Store, generation_of
+from exporter_pipelines.contracts.store import Store
 from exporter_pipelines.engine.export_day import DayOutcome
 from exporter_pipelines.engine.judge import Verdict, checks_of
 from exporter_pipelines.engine.private_fingerprint import stored_fingerprint

@@ -20,8 +20,8 @@ from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.day_window import DayWindow
 from exporter_pipelines.contracts.ledger import source_state
 from exporter_pipelines.contracts.manifest import Manifest
+from exporter_pipelines.contracts.publication import generation_of
 from exporter_pipelines.contracts.source import Session
-from exporter_pipelines.contracts.store import generation_of
 from exporter_pipelines.defs_files import dataset_named, exported_names
 from exporter_pipelines.docs_links import linked
 from exporter_pipelines.engine.day_record import day_record

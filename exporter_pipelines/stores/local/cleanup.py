@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from exporter_pipelines.contracts.manifest import MANIFEST_NAME
-from exporter_pipelines.contracts.store import generation_of
+from exporter_pipelines.contracts.publication import generation_of
 from exporter_pipelines.errors import DayUnavailableError
 from exporter_pipelines.stores import layout
 from exporter_pipelines.stores.local.files import (

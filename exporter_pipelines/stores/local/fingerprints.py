@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from exporter_pipelines.contracts.manifest import MANIFEST_NAME, Manifest, sealed_json
-from exporter_pipelines.contracts.store import generation_of
+from exporter_pipelines.contracts.publication import generation_of
 from exporter_pipelines.stores import layout
 from exporter_pipelines.stores.local.cleanup import day_lock
 from exporter_pipelines.stores.local.files import (

@@ -27,7 +27,7 @@ million files a day."""
 
 
 class LocalPublishedDay:
-    """A `contracts.store.PublishedDay`: the folder of a day as it was when this was opened.
+    """A `contracts.published_day.PublishedDay`: the folder of a day as it was when this was opened.
 
     Publishing exchanges whole folders and never changes one, so all files that are opened through
     this object are of one generation. A replaced folder stays readable for `cleanup.GRACE_S`.
@@ -50,7 +50,7 @@ class LocalPublishedDay:
 
     @property
     def location(self) -> str:
-        """See `contracts.store.PublishedDay`."""
+        """See `contracts.published_day.PublishedDay`."""
         return str(self.path)
 
     def open(self, name: str) -> BinaryIO:
@@ -63,12 +63,12 @@ class LocalPublishedDay:
         return open_file(self._descriptor, name, self.path)
 
     def read_small(self, name: str) -> bytes:
-        """See `contracts.store.PublishedDay`."""
+        """See `contracts.published_day.PublishedDay`."""
         with self.open(name) as file:
             return content_of(file)
 
     def size(self, name: str) -> int:
-        """See `contracts.store.PublishedDay`."""
+        """See `contracts.published_day.PublishedDay`."""
         return os.stat(name, dir_fd=self._descriptor, follow_symlinks=False).st_size
 
     def names(self) -> list[str]:
@@ -76,7 +76,7 @@ class LocalPublishedDay:
         return sorted(os.listdir(self._descriptor))  # noqa: PTH208 - a descriptor has no path
 
     def irregular(self, name: str = "") -> Misplaced | None:
-        """See `contracts.store.PublishedDay`: a mode that others could use."""
+        """See `contracts.published_day.PublishedDay`: a mode that others could use."""
         if not name:
             facts, expected = os.fstat(self._descriptor), FOLDER_MODE
         else:

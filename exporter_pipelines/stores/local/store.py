@@ -19,14 +19,14 @@ from exporter_pipelines.contracts.dataset_name import DATASET_NAME
 from exporter_pipelines.contracts.ledger import DayRecord, Entry
 from exporter_pipelines.contracts.manifest import MANIFEST_NAME
 from exporter_pipelines.contracts.output_marker import OutputMarker
-from exporter_pipelines.contracts.retention import Part
-from exporter_pipelines.contracts.staged_day import Staging
-from exporter_pipelines.contracts.store import (
+from exporter_pipelines.contracts.publication import (
     GenerationChangedError,
     NewTombstone,
     Publication,
     generation_of,
 )
+from exporter_pipelines.contracts.retention import Part
+from exporter_pipelines.contracts.staged_day import Staging
 from exporter_pipelines.contracts.structure import Misplaced, Structure
 from exporter_pipelines.errors import OutputUnavailableError
 from exporter_pipelines.stores import layout

@@ -18,7 +18,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from exporter_pipelines.contracts.store import GenerationChangedError
+from exporter_pipelines.contracts.publication import GenerationChangedError
 from exporter_pipelines.errors import DayUnavailableError, OutputUnavailableError
 from exporter_pipelines.stores.objects.bucket import Bucket, ConditionFailedError, Object, Tag
 from exporter_pipelines.stores.objects.problems import BucketRefusedError

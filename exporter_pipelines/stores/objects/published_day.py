@@ -15,7 +15,7 @@ from exporter_pipelines.stores.objects.view import View
 
 
 class ObjectPublishedDay:
-    """A `contracts.store.PublishedDay`: the files that a pointer named when this was opened.
+    """A `contracts.published_day.PublishedDay`: the files that a pointer named at its opening.
 
     A replaced generation stays readable for `sweep.GRACE_S`.
 
@@ -35,36 +35,36 @@ class ObjectPublishedDay:
         self._pointer, self._manifest = pointer, pointer.manifest
 
     def open(self, name: str) -> BinaryIO:
-        """See `contracts.store.PublishedDay`."""
+        """See `contracts.published_day.PublishedDay`."""
         if name == MANIFEST_NAME:
             return io.BytesIO(self._manifest)
         return open_object(self._bucket, self._key(name), self._pointer.files[name])
 
     def size(self, name: str) -> int:
-        """See `contracts.store.PublishedDay`."""
+        """See `contracts.published_day.PublishedDay`."""
         return len(self._manifest) if name == MANIFEST_NAME else self._bucket.size(self._key(name))
 
     def read_small(self, name: str) -> bytes:
-        """See `contracts.store.PublishedDay`."""
+        """See `contracts.published_day.PublishedDay`."""
         with self.open(name) as file:
             content = file.read(MAX_SMALL_BYTES + 1)
         return content if len(content) <= MAX_SMALL_BYTES else b""
 
     def names(self) -> list[str]:
-        """See `contracts.store.PublishedDay`."""
+        """See `contracts.published_day.PublishedDay`."""
         return sorted([*self._pointer.files, MANIFEST_NAME])
 
     def irregular(self, name: str = "") -> Misplaced | None:
-        """See `contracts.store.PublishedDay`: a view that is not a copy of the day."""
+        """See `contracts.published_day.PublishedDay`: a view that is not a copy of the day."""
         return None if name else self._view.problem(self._dataset, self._day, self._pointer)
 
     def is_current(self) -> bool:
-        """See `contracts.store.PublishedDay`."""
+        """See `contracts.published_day.PublishedDay`."""
         now = read_pointer(self._bucket, keys.pointer(self._dataset, self._day))
         return (now.attempt, now.manifest) == (self._pointer.attempt, self._manifest)
 
     def close(self) -> None:
-        """See `contracts.store.PublishedDay`; nothing is held open."""
+        """See `contracts.published_day.PublishedDay`; nothing is held open."""
 
     def __enter__(self) -> Self:
         return self

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import secrets
 
-from exporter_pipelines.contracts.store import GenerationChangedError
+from exporter_pipelines.contracts.publication import GenerationChangedError
 from exporter_pipelines.stores import layout
 from exporter_pipelines.stores.objects import keys, quarantine
 from exporter_pipelines.stores.objects.bucket import Bucket

@@ -14,7 +14,7 @@ from exporter_pipelines.stores.objects.view import View
 
 
 class ObjectReplacedExport(ObjectPublishedDay):
-    """A `contracts.store.PublishedDay` that is not published any more.
+    """A `contracts.published_day.PublishedDay` that is not published any more.
 
     Raises:
         FileNotFoundError: it is gone.
@@ -29,11 +29,11 @@ class ObjectReplacedExport(ObjectPublishedDay):
         self._beside = listed - {keys.POINTER_COPY}
 
     def open(self, name: str) -> BinaryIO:
-        """See `contracts.store.PublishedDay`."""
+        """See `contracts.published_day.PublishedDay`."""
         if name in self._beside:
             return open_object(self._bucket, f"{self._folder}/{name}")
         return super().open(name)
 
     def names(self) -> list[str]:
-        """See `contracts.store.PublishedDay`."""
+        """See `contracts.published_day.PublishedDay`."""
         return sorted([*super().names(), *self._beside])

@@ -20,14 +20,14 @@ from contextlib import suppress
 
 from exporter_pipelines.contracts.ledger import DayRecord, Entry
 from exporter_pipelines.contracts.manifest import Manifest
-from exporter_pipelines.contracts.retention import Part
-from exporter_pipelines.contracts.staged_day import Staging
-from exporter_pipelines.contracts.store import (
+from exporter_pipelines.contracts.publication import (
     GenerationChangedError,
     NewTombstone,
     Publication,
     generation_of,
 )
+from exporter_pipelines.contracts.retention import Part
+from exporter_pipelines.contracts.staged_day import Staging
 from exporter_pipelines.errors import DayUnavailableError, OutputUnavailableError
 from exporter_pipelines.stores.adopted import adopted_entry
 from exporter_pipelines.stores.objects import keys, quarantine, removal

@@ -10,8 +10,8 @@ from typing import BinaryIO
 from exporter_pipelines.contracts.dataset_name import DATASET_NAME
 from exporter_pipelines.contracts.ledger import Entry
 from exporter_pipelines.contracts.output_marker import OutputMarker
+from exporter_pipelines.contracts.publication import generation_of
 from exporter_pipelines.contracts.retention import Part
-from exporter_pipelines.contracts.store import generation_of
 from exporter_pipelines.contracts.structure import Misplaced, Structure
 from exporter_pipelines.stores import layout
 from exporter_pipelines.stores.objects import keys, structure

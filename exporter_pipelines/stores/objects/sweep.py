@@ -14,7 +14,7 @@ import datetime as dt
 from collections import defaultdict
 from dataclasses import dataclass
 
-from exporter_pipelines.contracts.store import generation_of
+from exporter_pipelines.contracts.publication import generation_of
 from exporter_pipelines.stores import layout
 from exporter_pipelines.stores.objects import keys, quarantine
 from exporter_pipelines.stores.objects.attempts import Attempt, attempts_of
