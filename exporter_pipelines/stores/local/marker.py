@@ -10,8 +10,6 @@ import os
 import secrets
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from exporter_pipelines.contracts.output_marker import OutputMarker
 from exporter_pipelines.errors import OutputUnavailableError
 from exporter_pipelines.stores import layout
@@ -33,13 +31,7 @@ def read_marker(root: Path) -> OutputMarker | None:
     path = root / layout.MARKER
     with translate_os_errors(path, "read"):
         data = read_small_file(path, root)
-    try:
-        return OutputMarker.model_validate_json(data) if data is not None else None
-    except ValidationError:
-        raise OutputUnavailableError(
-            f"{path} is damaged.",
-            "Restore it from a backup, or remove it and run `exporter output adopt`.",
-        ) from None
+    return None if data is None else OutputMarker.read(data, str(path))
 
 
 def create_marker(root: Path) -> OutputMarker:
@@ -51,10 +43,10 @@ def create_marker(root: Path) -> OutputMarker:
     if marker := read_marker(root):
         return marker
     make_folder(root)
-    new = OutputMarker(id=secrets.token_hex(16), salt=secrets.token_hex(16))
+    new = OutputMarker.new()
     scratch, path = root / f"{layout.MARKER}.{secrets.token_hex(8)}", root / layout.MARKER
     with NewFile(scratch, private=True) as file:
-        file.write(new.model_dump_json(indent=2).encode() + b"\n")
+        file.write(new.to_json())
     try:
         with translate_os_errors(path):
             os.link(scratch, path)  # fails if another process was faster

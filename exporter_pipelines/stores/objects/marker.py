@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
-
-from pydantic import ValidationError
-
 from exporter_pipelines.contracts.output_marker import OutputMarker
-from exporter_pipelines.errors import OutputUnavailableError
 from exporter_pipelines.stores import layout
 from exporter_pipelines.stores.objects.bucket import Bucket
 from exporter_pipelines.stores.objects.conditions import check_conditions
@@ -20,13 +15,9 @@ def read_marker(bucket: Bucket) -> OutputMarker | None:
         OutputUnavailableError: it cannot be read, or is damaged.
     """
     found = bucket.read(layout.MARKER)
-    try:
-        return OutputMarker.model_validate_json(found.content) if found else None
-    except ValidationError:
-        raise OutputUnavailableError(
-            f"{bucket.location.uri(layout.MARKER)} is damaged.",
-            "Restore it, or remove it and run `exporter output adopt`.",
-        ) from None
+    if found is None:
+        return None
+    return OutputMarker.read(found.content, bucket.location.uri(layout.MARKER))
 
 
 def create_marker(bucket: Bucket) -> OutputMarker:
@@ -39,7 +30,7 @@ def create_marker(bucket: Bucket) -> OutputMarker:
     if marker := read_marker(bucket):
         return marker
     check_conditions(bucket)
-    new = OutputMarker(id=secrets.token_hex(16), salt=secrets.token_hex(16))
-    if bucket.create(layout.MARKER, new.model_dump_json(indent=2).encode() + b"\n"):
+    new = OutputMarker.new()
+    if bucket.create(layout.MARKER, new.to_json()):
         return new
     return read_marker(bucket) or new  # another process was faster
