@@ -154,6 +154,26 @@ def test_a_lost_answer_to_a_write_changes_nothing(
     assert number > 7
 
 
+@pytest.mark.parametrize(
+    ("key", "number"), [(".exporter-conditions", 2), ("/data/", 1)], ids=["refused write", "copy"]
+)
+def test_an_answer_to_a_write_that_is_cut_in_its_middle_changes_nothing(
+    key: str, number: int, proxy: HttpProxy, s3: ObjectServer, backend: Backend
+) -> None:
+    """A first export; only answers with content can be cut there."""
+    backend.add_logs(DAY, 5)
+    written = [0]
+
+    def fate(request: Request) -> str:
+        written[0] += request.method == "PUT" and key in request.path
+        return "half" if written[0] == number and key in request.path else "pass"
+
+    proxy.fate = fate
+    export(backend.url, dataset(), DAY, open_bucket(replace(s3, endpoint=proxy.url)))
+    assert written[0] >= number
+    assert not damage(open_bucket(s3), DAY)
+
+
 def _lost(proxy: HttpProxy, request: Request, number: int) -> str:
     """The answer to the n-th PUT is lost."""
     puts = sum(each.method == "PUT" for each in proxy.requests)

@@ -204,7 +204,11 @@ class Bucket:
             ConditionFailedError: the store refused it.
         """
         mode: PutMode = "create" if tag is None else tag.mode
-        return _tag(self._request("write", key, lambda: self._client.put(key, content, mode=mode)))
+
+        def request() -> Tag:
+            return _tag(self._client.put(key, content, mode=mode))
+
+        return self._request("write", key, request, once=True)
 
     def writer(self, key: str, part_bytes: int) -> WritableFile:
         """A new large object, written in parts; its methods raise errors of obstore."""
@@ -219,7 +223,7 @@ class Bucket:
 
     def finish(self, key: str, close: Callable[[], object]) -> None:
         """Send the last part of a writer, after which the object exists."""
-        self._written(key, close)
+        self._written(key, close, once=True)
 
     def upload(self, path: Path, key: str, part_bytes: int) -> None:
         """Write a file to an object, replacing another one at once."""
@@ -257,30 +261,41 @@ class Bucket:
 
     # Every request
 
-    def _written(self, key: str, request: Callable[[], _Result]) -> _Result:
+    def _written(self, key: str, request: Callable[[], _Result], *, once: bool = False) -> _Result:
         """Make a request that writes a new object, or over another one."""
         try:
-            return self._request("write", key, request)
+            return self._request("write", key, request, once=once)
         except FileNotFoundError:
             problem = no_bucket(self.location, key)
         raise problem
 
     def _request(
-        self, verb: str, key: str, request: Callable[[], _Result], **missing: _Result
+        self,
+        verb: str,
+        key: str,
+        request: Callable[[], _Result],
+        *,
+        once: bool = False,
+        **missing: _Result,
     ) -> _Result:
-        """Make a request; `missing` is the result when there is no such object."""
+        """Make a request.
+
+        Args:
+            verb, key: For messages.
+            request: Makes it.
+            once: Whether it has another effect when it is made again.
+            **missing: `missing`: the result when there is no such object.
+        """
         self.before_request(verb, key)
         try:
-            if verb in ("read", "list"):
-                return self._repeated(verb, key, request)
-            return self._translated(verb, key, request)
+            return (self._translated if once else self._repeated)(verb, key, request)
         except FileNotFoundError:
             if "missing" in missing:
                 return missing["missing"]
             raise
 
     def _repeated(self, verb: str, key: str, request: Callable[[], _Result]) -> _Result:
-        """Repeat a read whose answer was cut: obstore repeats only what got no answer."""
+        """Repeat a request whose answer was cut: obstore repeats only what got no answer."""
         for wait_s in (0.2, 1.0):
             began = time.monotonic()
             try:

@@ -11,6 +11,7 @@ from contextlib import suppress
 
 from exporter_pipelines.errors import ConfigurationError, OutputUnavailableError
 from exporter_pipelines.stores.objects.bucket import Bucket, ConditionFailedError, Tag
+from exporter_pipelines.stores.objects.problems import RequestRefusedError
 
 FOLDER = ".exporter-conditions"
 _TIMES = 2
@@ -29,6 +30,16 @@ def check_conditions(bucket: Bucket) -> None:
         ConditionsIgnoredError: the bucket ignores conditions.
         OutputUnavailableError: the bucket cannot be written or read.
     """
+    try:
+        _check_with_an_object(bucket)
+    except RequestRefusedError:
+        raise
+    except OutputUnavailableError:
+        # An answer was cut, so it is not known what is there now: once more, with another object.
+        _check_with_an_object(bucket)
+
+
+def _check_with_an_object(bucket: Bucket) -> None:
     key = f"{FOLDER}/{secrets.token_hex(8)}"
     try:
         _must_write(bucket, key, b"1", None)

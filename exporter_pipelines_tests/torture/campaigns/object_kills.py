@@ -67,17 +67,15 @@ class _Kills:
             self._check(what, part="every request")
 
     def at_random(self, share: float) -> None:
-        self._ended_killed(self._attempt(), self.name)  # imports
-        began = time.monotonic()
-        self._ended_killed(self._attempt(), self.name)
-        whole_s, landed = time.monotonic() - began, 0
+        whole_s, publishing_s = self._durations()
+        landed = 0
         goal = f"attempts for {_KILLS} kills, {self.name}"
         for number in self.trial.rounds(10 * _KILLS, goal, share=share):
             attempt = self._attempt()
             # Two of three while they publish, the others anywhere.
             if publishing := number % 3 > 0:
                 attempt.ready.wait(60)
-            time.sleep(self.trial.dice.uniform(0, whole_s / 2 if publishing else whole_s))
+            time.sleep(self.trial.dice.uniform(0, publishing_s if publishing else whole_s))
             attempt.kill()
             what = f"{self.name}, kill {landed + 1}"
             if not self._ended_killed(attempt, what):
@@ -108,6 +106,16 @@ class _Kills:
             (len(files) == 1, f"the quarantine has {files}"),
         ):
             self.trial.check(good, f"{self.name}, after the last sweep: {what}", part="sweep")
+
+    def _durations(self) -> tuple[float, float]:
+        """Seconds of an undisturbed attempt, and of its last step."""
+        self._ended_killed(self._attempt(), self.name)  # imports
+        began = time.monotonic()
+        attempt = self._attempt()
+        attempt.ready.wait(60)
+        staged = time.monotonic()
+        self._ended_killed(attempt, self.name)
+        return time.monotonic() - began, time.monotonic() - staged
 
     def _attempt(self, dies_at: int = 0) -> Attempt:
         self._variant = self.trial.dice.choice(VARIANTS)
