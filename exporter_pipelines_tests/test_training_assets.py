@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sqlite3
 from collections.abc import Iterator
@@ -183,6 +184,7 @@ def test_a_set_whose_newest_version_was_removed_is_built_again(sets: Sets) -> No
         ({"name": "training_sets"}, "is taken by the folder of the training sets"),
         ({"spilt": {}}, "spilt: there is no such setting"),
         ({"labels": [{"dataset": "events", "by": {"a": "b"}}]}, "labels[0]: dataset 'events'"),
+        ({"labels": [{"dataset": "anomalies", "by": {"ip": "ip"}, "within": "2h"}]}, "split.gap"),
     ],
 )
 def test_a_mistake_names_its_line_and_breaks_only_this_set(
@@ -191,5 +193,5 @@ def test_a_mistake_names_its_line_and_breaks_only_this_set(
     sets.define(**changes)
     [broken] = [each for each in TrainingSets() if each.mistake]
     assert message in str(broken.mistake)
-    assert "defs.yaml:" in str(broken.mistake)
+    assert re.search(r"defs\.yaml:\d+: \w", str(broken.mistake))
     assert not Definitions().broken()

@@ -55,7 +55,9 @@ def invalid(
         hint = URL_HINT if is_url or _is_url(given) else ""
     elif _is_harmless(given):
         hint = f"It is {given!r}."
-    return mistake_at(document.place("attributes", *place), f"{field}: {said}.", hint)
+    # What contradicts another setting has no field of its own.
+    sentence = f"{field}: {said}." if field else f"{said}."
+    return mistake_at(document.place("attributes", *place), sentence, hint)
 
 
 def _without(said: str, given: Any) -> str:

@@ -15,6 +15,8 @@ from exporter_pipelines.defs_files.documents import Document
 from exporter_pipelines.defs_files.mistakes import invalid, located
 from exporter_pipelines.errors import ConfigurationError, UnknownNameError
 
+_BESIDE = "A dataset needs its own folder among the definitions, also if it is only read here."
+
 
 @dataclass(frozen=True)
 class TrainingSetDefinition:
@@ -100,9 +102,10 @@ class TrainingSets:
                 )
         with located(document, "dataset"):
             if config.dataset not in known:
-                raise UnknownNameError("dataset", config.dataset, known)
+                raise UnknownNameError("dataset", config.dataset, known, _BESIDE)
         for number, source in enumerate(config.labels):
             with located(document, "labels", number):
                 if source.dataset not in known:
-                    raise UnknownNameError(f"labels[{number}]: dataset", source.dataset, known)
+                    what = f"labels[{number}]: dataset"
+                    raise UnknownNameError(what, source.dataset, known, _BESIDE)
         return config
