@@ -138,7 +138,7 @@ def test_counted_changes_are_documented() -> None:
 
 
 def test_names_of_the_first_specification_are_where_the_table_says() -> None:
-    page = (DOCS / "api.md").read_text().partition("## Names of the first specification")[2]
+    page = (DOCS / "first-specification.md").read_text().partition("## Names")[2]
     rows = dict(re.findall(r"^\| `(\w+(?:\.\w+)?)` \| (.*) \|$", page, re.MULTILINE))
     assert list(rows) == [
         "DataExporter.export_logs", "DataExporter.export_anomalies", "DataExporter.export_ips",
@@ -152,7 +152,7 @@ def test_names_of_the_first_specification_are_where_the_table_says() -> None:
 
 
 def test_the_fields_of_the_named_paths_are_those_of_the_table() -> None:
-    page = (DOCS / "api.md").read_text().partition("## `/export`")[2]
+    page = (DOCS / "first-specification.md").read_text().partition("## `/export`")[2]
     rows = re.findall(r"^\| `(?:POST|GET) /export.*?\| (.*?) \| (.*?) \|$", page, re.MULTILINE)
     started, status, history, metrics = (
         set(re.findall(r"`(\w+)`", f"{specified} {more}")) for specified, more in rows
