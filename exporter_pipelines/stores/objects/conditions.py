@@ -11,7 +11,7 @@ from contextlib import suppress
 
 from exporter_pipelines.errors import ConfigurationError, OutputUnavailableError
 from exporter_pipelines.stores.objects.bucket import Bucket, ConditionFailedError, Tag
-from exporter_pipelines.stores.objects.problems import RequestRefusedError
+from exporter_pipelines.stores.objects.problems import BucketRefusedError
 
 FOLDER = ".exporter-conditions"
 _TIMES = 2
@@ -32,7 +32,7 @@ def check_conditions(bucket: Bucket) -> None:
     """
     try:
         _check_with_an_object(bucket)
-    except RequestRefusedError:
+    except BucketRefusedError:
         raise
     except OutputUnavailableError:
         # An answer was cut, so it is not known what is there now: once more, with another object.
