@@ -9,7 +9,6 @@ pause_gc()
 
 import sys
 from functools import cache
-from pathlib import Path
 
 import dagster as dg
 
@@ -48,7 +47,7 @@ def build(*, for_ui: bool = True) -> dg.Definitions:
     refuse_long_range(sys.argv)
     end_like_terminate()
     exports = ExportIOManager()
-    datasets, partitions = load_datasets(Path(__file__).parent, for_ui=for_ui), daily_partitions()
+    datasets, partitions = load_datasets(for_ui=for_ui), daily_partitions()
     descriptions = exported(datasets)
     shared = dg.Definitions(
         # `io_manager` is also Dagster's default key: no pickling manager stays reachable.

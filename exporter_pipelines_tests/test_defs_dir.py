@@ -77,3 +77,15 @@ def test_a_command_says_so_in_one_sentence(project: Project) -> None:
     assert done.code in (1, 2, 3)
     assert "EXPORTER_DEFS_DIR='/nowhere/definitions' is not a folder." in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_an_installed_package_has_no_pyproject(
+    project: Project, outside: Path, backend: Backend
+) -> None:
+    """A wheel is installed without the files of the clone."""
+    for name in ("pyproject.toml", "workspace.yaml"):
+        (project.path / name).unlink()
+    backend.add_logs(DAY, 5)
+    done = project.exporter("export", "logs", DAY)
+    assert done.code == 0, done.stdout + done.stderr
+    assert project.manifest("logs", DAY)

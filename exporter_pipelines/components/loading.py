@@ -23,11 +23,10 @@ from exporter_pipelines.orchestration.exports.partitions import daily_partitions
 _log = logging.getLogger(__name__)
 
 
-def load_datasets(project: Path, *, for_ui: bool) -> dg.Definitions:
+def load_datasets(*, for_ui: bool) -> dg.Definitions:
     """The definitions of all datasets and presets, with those that are broken.
 
     Args:
-        project: A path within the project; pyproject.toml is looked for from there upwards.
         for_ui: Whether to add what only the UI shows: the description of all component types.
     """
     definitions = Definitions()
@@ -39,7 +38,7 @@ def load_datasets(project: Path, *, for_ui: bool) -> dg.Definitions:
     left_out = {file.parent for file in definitions.unreadable_files}
     loaded = dg.Definitions()
     if _has_more(definitions.folder, left_out):
-        loaded = _loaded(project, left_out, for_ui=for_ui)
+        loaded = _loaded(left_out, for_ui=for_ui)
     return dg.Definitions.merge(loaded, _broken_definitions(broken))
 
 
@@ -49,9 +48,9 @@ def _has_more(folder: Path, left_out: set[Path]) -> bool:
     return any(left_out.isdisjoint(file.parents) for file in files)
 
 
-def _loaded(project: Path, left_out: set[Path], *, for_ui: bool) -> dg.Definitions:
+def _loaded(left_out: set[Path], *, for_ui: bool) -> dg.Definitions:
     try:
-        return load_defs_folder(project, left_out, for_ui=for_ui)
+        return load_defs_folder(left_out, for_ui=for_ui)
     except Exception as error:
         # Dagster wraps what a component of ours said; a mistake of another's is shown as it is.
         for cause in _causes(error):

@@ -12,6 +12,7 @@ Test: test_definitions_agree.py::test_all_others_are_as_without_the_mistakes
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
@@ -21,13 +22,14 @@ from dagster._core.definitions.definitions_load_context import DefinitionsLoadCo
 from dagster._utils.warnings import suppress_dagster_warnings
 from dagster.components.core import decl
 
+_PACKAGE = __name__.partition(".")[0]
+
 
 @suppress_dagster_warnings  # as Dagster's own function: its warnings are about its own parts
-def load_defs_folder(project: Path, left_out: Collection[Path], *, for_ui: bool) -> dg.Definitions:
-    """What Dagster finds below the `defs/` of a project.
+def load_defs_folder(left_out: Collection[Path], *, for_ui: bool) -> dg.Definitions:
+    """What Dagster finds below `defs/`.
 
     Args:
-        project: A path within the project; pyproject.toml is looked for from there upwards.
         left_out: Folders below `defs/` that Dagster must not read.
         for_ui: Whether to add the description of all component types, which only the UI shows.
     """
@@ -39,7 +41,12 @@ def load_defs_folder(project: Path, left_out: Collection[Path], *, for_ui: bool)
     decl.build_filesystem_component_decl_from_context = look_into
     try:
         with DefinitionsLoadContext.scoped(DefinitionsLoadContext.get()):
-            tree = dg.ComponentTree.for_project(project)
+            # Not `for_project`: it reads pyproject.toml, which only a clone has.
+            tree = dg.ComponentTree(
+                defs_module=importlib.import_module(f"{_PACKAGE}.defs"),
+                project_root=Path(importlib.import_module(_PACKAGE).__path__[0]).parent,
+                code_location_name=_PACKAGE,
+            )
             return tree.build_defs() if for_ui else tree.build_defs(tree.defs_module_path)
     finally:
         decl.build_filesystem_component_decl_from_context = original
