@@ -18,13 +18,20 @@ from exporter_pipelines.demo.backend import start_server
 from exporter_pipelines.stores import LocalStore
 from exporter_pipelines_tests.support.alert_receivers import Inbox, inbox
 from exporter_pipelines_tests.support.alerting import Alerting, alerting_project
-from exporter_pipelines_tests.support.backends import ANOMALIES, IPS, LOGS, Backend, fresh_database
+from exporter_pipelines_tests.support.backends import (
+    ANOMALIES,
+    IPS,
+    LOGS,
+    Backend,
+    fresh_database,
+    make_databases_small,
+)
 from exporter_pipelines_tests.support.definitions import copy_definitions, install_definitions
 from exporter_pipelines_tests.support.doctor_runs import DAY, Doctor
 from exporter_pipelines_tests.support.markers import markers_of
 from exporter_pipelines_tests.support.memory_disk import memory_folder
 from exporter_pipelines_tests.support.object_servers import ObjectServer, seaweedfs, weed_program
-from exporter_pipelines_tests.support.projects import ROOT, Project, copy_project
+from exporter_pipelines_tests.support.projects import FORKED, ROOT, Project, copy_project
 
 install_definitions()
 
@@ -46,20 +53,38 @@ CREATE INDEX ON ip_addresses (last_seen)
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """One more than there are cores: some tests wait for Dagster's daemon."""
-    return min((os.cpu_count() or 1) + 1, 4)
+    """More than there are cores: many tests wait, for the daemon, for other processes, for time."""
+    return min((os.cpu_count() or 1) + 2, 6)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
-    """Mark each test by what it uses, and begin with the slow ones, so that none is last."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Function]) -> None:
+    """Mark each test by what it uses, and have each worker begin with slow ones.
+
+    `--dist worksteal` gives each worker a piece of the list.
+    """
+    slow, others = dict[Path, list[pytest.Function]](), list[pytest.Function]()
     for item in items:
         for marker in markers_of(item):
             item.add_marker(marker)
-    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+        is_slow = item.get_closest_marker("slow")
+        (slow.setdefault(item.path, []) if is_slow else others).append(item)
+    modules = list(slow.values())
+    workers = int(getattr(config, "workerinput", {}).get("workercount", 1))
+    piece = -(-len(others) // workers)
+    items[:] = [
+        item
+        for worker in range(workers)
+        for tests in (*modules[worker::workers], others[worker * piece : (worker + 1) * piece])
+        for item in tests
+    ]
 
 
 def pytest_configure() -> None:
-    """Have `tmp_path` in memory. pytest reads this variable; `--basetemp` wins over it."""
+    """Fork commands, and have `tmp_path` in memory.
+
+    pytest reads this variable; `--basetemp` wins over it.
+    """
+    FORKED.are_used = True
     if folder := memory_folder():
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", folder)
 
@@ -75,9 +100,10 @@ def postgres_url() -> Iterator[str]:
         url = start_server(Path(folder) / "data")
         with psycopg.connect(url, autocommit=True) as admin:
             # No test cuts the power, and each test makes and drops a database.
-            for setting in ("fsync", "full_page_writes", "synchronous_commit"):
+            for setting in ("fsync", "full_page_writes", "synchronous_commit", "autovacuum"):
                 admin.execute(f"ALTER SYSTEM SET {setting} = off")
             admin.execute("SELECT pg_reload_conf()")
+        make_databases_small(url)
         yield url
 
 

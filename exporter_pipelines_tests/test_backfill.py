@@ -8,7 +8,11 @@ import pytest
 
 from exporter_pipelines_tests.support.alert_receivers import Inbox, inbox
 from exporter_pipelines_tests.support.backends import Backend
-from exporter_pipelines_tests.support.dagster_history import history_of, materializations
+from exporter_pipelines_tests.support.dagster_history import (
+    create_history,
+    history_of,
+    materializations,
+)
 from exporter_pipelines_tests.support.projects import Project
 from exporter_pipelines_tests.support.servers import WebServer, daemon, web_server
 from exporter_pipelines_tests.support.waiting import wait_until
@@ -58,7 +62,7 @@ def poisoned(project: Project, backend: Backend) -> Project:
     backend.run("ALTER TABLE ip_addresses RENAME TO elsewhere")
     project.hurry_sensors()
     # Once, by one process: a first start of several at once corrupts an empty SQLite instance.
-    assert project.dagster("instance", "migrate").code == 0
+    create_history(project)
     return project
 
 

@@ -1,4 +1,7 @@
-"""EXPORTER_BACKFILL_DAYS_PER_RUN splits the backfills of the UI, and no range of a command."""
+"""EXPORTER_BACKFILL_DAYS_PER_RUN splits the backfills of the UI, and no range of a command.
+
+The same web server and daemon show a broken dataset, and which runs have a process.
+"""
 
 from __future__ import annotations
 
@@ -10,15 +13,31 @@ import pytest
 
 from exporter_pipelines.definitions import build
 from exporter_pipelines.errors import ConfigurationError
+from exporter_pipelines.orchestration.dagster_internals.run_processes import has_no_process
 from exporter_pipelines_tests.support.backends import Backend
-from exporter_pipelines_tests.support.dagster_history import history_of, materializations
+from exporter_pipelines_tests.support.dagster_history import (
+    create_history,
+    history_of,
+    materializations,
+)
 from exporter_pipelines_tests.support.projects import Project
-from exporter_pipelines_tests.support.servers import daemon, kill_process_of, web_server
+from exporter_pipelines_tests.support.servers import (
+    WebServer,
+    daemon,
+    kill_process_of,
+    web_server,
+)
 from exporter_pipelines_tests.support.waiting import wait_until
 
 VARIABLE = "EXPORTER_BACKFILL_DAYS_PER_RUN"
 DATASETS = ["anomalies", "logs"]
 DAYS = [f"2026-11-{day:02}" for day in range(1, 5)]
+_ASSETS = """
+query { assetNodes { assetKey { path } groupName description isPartitioned
+  metadataEntries { label ... on TextMetadataEntry { text } } } }"""
+_RUN = """
+query Run($id: ID!) { logsForRun(runId: $id, limit: 1000) { ... on EventConnection { events {
+  __typename ... on ExecutionStepFailureEvent { failureMetadata { description } } } } } }"""
 RANGE_TAGS = [f"dagster/asset_partition_range_{end}" for end in ("start", "end")]
 
 
@@ -69,18 +88,22 @@ def test_an_unusable_number_is_refused(
 
 
 @pytest.mark.slow
-def test_a_backfill_of_the_ui_is_split_into_runs(project: Project, backend: Backend) -> None:
+def test_a_backfill_of_the_ui_is_split_into_runs_next_to_a_broken_dataset(
+    project: Project, backend: Backend
+) -> None:
     for number, day in enumerate(DAYS):
         backend.add_logs(day, 20, first_id=1000 * number)
     project.set(**{VARIABLE: "2"})
+    project.edit("ips", "format: jsonl", "format: xml")
     project.hurry_sensors()
-    assert project.dagster("instance", "migrate").code == 0
+    create_history(project)
     with (
         history_of(project) as instance,
         web_server(project) as server,
         psycopg.connect(backend.url) as lock,
         daemon(project, seconds=2),
     ):
+        broken_is_listed(server, project)
         lock.execute("LOCK TABLE logs")  # the runs stay half done
         backfill = server.launch_backfill(DATASETS, DAYS)
         wait_until(
@@ -91,6 +114,7 @@ def test_a_backfill_of_the_ui_is_split_into_runs(project: Project, backend: Back
         runs = server.runs_of(backfill)
         assert list(runs.values()) == ["STARTED", "STARTED"]
         killed, other = sorted(runs, key=lambda run: first_day(instance, run))
+        assert not has_no_process(instance, run_of(instance, other))
         kill_process_of(project, killed)
         lock.rollback()
         ended = server.finished_backfill(backfill)
@@ -98,13 +122,17 @@ def test_a_backfill_of_the_ui_is_split_into_runs(project: Project, backend: Back
         statuses = {run["id"]: run["status"] for run in ended["runs"]}
         [retry] = statuses.keys() - {killed, other}
         assert statuses == {killed: "FAILURE", other: "SUCCESS", retry: "SUCCESS"}
+        wait_until(
+            lambda: has_no_process(instance, run_of(instance, other)),
+            "the process of a run has ended, shortly after its last event",
+        )
         for run in statuses:
-            selected = instance.get_run_by_id(run).asset_selection  # type: ignore[union-attr]
-            assert selected == {dg.AssetKey(name) for name in DATASETS}
+            assert run_of(instance, run).asset_selection == {dg.AssetKey(n) for n in DATASETS}
         assert publishers(project, "anomalies") == [killed, killed, other, other]
         assert publishers(project, "logs") == [retry, retry, other, other]
         for dataset in DATASETS:  # Dagster repeats only the dataset that had not ended
             assert {len(materializations(instance, dataset, day)) for day in DAYS} == {1}
+        broken_fails(server, project)
 
     done_by_command = project.materialize("logs", partition_range=f"{DAYS[0]}...{DAYS[-1]}")
     assert done_by_command.code == 0, done_by_command.stderr
@@ -113,10 +141,42 @@ def test_a_backfill_of_the_ui_is_split_into_runs(project: Project, backend: Back
         assert [newest.tags[tag] for tag in RANGE_TAGS] == [DAYS[0], DAYS[-1]]
 
 
-def first_day(instance: dg.DagsterInstance, run_id: str) -> str:
+def problem_of_ips(project: Project) -> str:
+    file = project.path / "exporter_pipelines" / "defs" / "ips" / "defs.yaml"
+    return f"{file}:20: format 'xml' does not exist (there are: jsonl, json, csv, parquet)."
+
+
+def broken_is_listed(server: WebServer, project: Project) -> None:
+    """With its message, between the others."""
+    nodes = {node["assetKey"]["path"][0]: node for node in server.ask(_ASSETS)["assetNodes"]}
+    assert set(nodes) == {
+        "anomalies", "export_report", "ips", "logs", "logs_errors", "logs_light", "logs_parquet",
+    }  # fmt: skip
+    assert nodes["ips"]["groupName"] == "exports"
+    assert problem_of_ips(project) in nodes["ips"]["description"]
+    problem = {"label": "problem", "text": problem_of_ips(project)}
+    assert problem in nodes["ips"]["metadataEntries"]
+
+
+def broken_fails(server: WebServer, project: Project) -> None:
+    """Its own run fails with the same message."""
+    broken = server.launch_backfill(["ips"], [DAYS[0]])
+    assert server.finished_backfill(broken)["status"] == "COMPLETED_FAILED"
+    [run] = server.runs_of(broken)
+    events = server.ask(_RUN, id=run)["logsForRun"]["events"]
+    [failure] = [e for e in events if e["__typename"] == "ExecutionStepFailureEvent"]
+    said = failure["failureMetadata"]["description"]
+    assert said == f"ips: {problem_of_ips(project)}"
+
+
+def run_of(instance: dg.DagsterInstance, run_id: str) -> dg.DagsterRun:
     run = instance.get_run_by_id(run_id)
     assert run
-    return run.tags[RANGE_TAGS[0]]
+    return run
+
+
+def first_day(instance: dg.DagsterInstance, run_id: str) -> str:
+    return run_of(instance, run_id).tags[RANGE_TAGS[0]]
 
 
 def publishers(project: Project, dataset: str) -> list[str]:

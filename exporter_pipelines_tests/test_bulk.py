@@ -6,7 +6,11 @@ import psycopg
 import pytest
 
 from exporter_pipelines_tests.support.backends import Backend
-from exporter_pipelines_tests.support.dagster_history import history_of, materializations
+from exporter_pipelines_tests.support.dagster_history import (
+    create_history,
+    history_of,
+    materializations,
+)
 from exporter_pipelines_tests.support.projects import Project
 from exporter_pipelines_tests.support.servers import daemon, kill_process_of, web_server
 from exporter_pipelines_tests.support.waiting import wait_until
@@ -31,7 +35,7 @@ def test_runs_are_held_back_killed_cancelled_and_gone_on_with(
     for number, day in enumerate(DAYS):
         backend.add_logs(day, 20, first_id=1000 * number)
     project.hurry_sensors()
-    assert project.dagster("instance", "migrate").code == 0
+    create_history(project)
     # Logs cannot be read for now, so a run stays half done.
     with (
         web_server(project) as server,

@@ -24,7 +24,11 @@ from exporter_pipelines.orchestration.exports.run_presence import (
 from exporter_pipelines.orchestration.upkeep.dead_runs import dead_runs_sensor
 from exporter_pipelines.stores.local import run_locks
 from exporter_pipelines_tests.support.backends import Backend
-from exporter_pipelines_tests.support.dagster_history import history_of, materializations
+from exporter_pipelines_tests.support.dagster_history import (
+    create_history,
+    history_of,
+    materializations,
+)
 from exporter_pipelines_tests.support.projects import Project, copy_project
 from exporter_pipelines_tests.support.waiting import wait_until
 from exporter_pipelines_tests.torture.commands import mortal_project, start
@@ -121,7 +125,7 @@ def test_projects_with_the_same_output_folder_judge_their_own_runs_only(
 ) -> None:
     other = copy_project(tmp_path / "other", settings)
     assert other.output == project.output
-    assert other.dagster("instance", "migrate").code == 0
+    create_history(other)
     with locked_logs(backend):
         process = project.start("logs", partition=DAY)
         with history_of(project) as instance:

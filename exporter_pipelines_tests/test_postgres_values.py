@@ -687,7 +687,7 @@ _ROWS = st.lists(
         }
     ),
     min_size=1,
-    max_size=8,
+    max_size=25,
 )
 
 
@@ -707,7 +707,7 @@ def any_store(tmp_path_factory: pytest.TempPathFactory) -> LocalStore:
     return LocalStore(tmp_path_factory.mktemp("round-trip"))
 
 
-@settings(max_examples=100)
+@settings(max_examples=35)
 @given(written=_ROWS)
 def test_any_row_arrives_equal_or_counted(
     any_values: Backend, any_store: LocalStore, written: list[dict[str, Any]]

@@ -34,6 +34,8 @@ DAY, HELD, MISSING = "2026-11-01", "2026-11-04", "2026-11-05"
 THREE_DAYS = ["2026-11-01", "2026-11-02", "2026-11-03"]
 ROWS = 500
 
+pytestmark = pytest.mark.slow
+
 
 @dataclass(frozen=True)
 class Service:
@@ -105,7 +107,8 @@ def by_curl(service: Service) -> None:
     assert f"```bash\n{lines}\n```" in (ROOT / "README.md").read_text()
     *start, follow, fetch = lines.replace("http://127.0.0.1:3000", service.server.url).splitlines()
     assert len(start) == 3
-    until = f"until {follow} > shown && jq -e '.progress_pct == 100' shown > /dev/null; do :; done"
+    ended = f"{follow} > shown && jq -e '.progress_pct == 100' shown > /dev/null"
+    until = f"until {ended}; do sleep 0.3; done"
     folder.mkdir()
     header = f'header = "Authorization: Bearer {service.server.token}"\n'
     (folder / ".curlrc").write_text(header)

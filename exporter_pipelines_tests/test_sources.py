@@ -708,7 +708,7 @@ _ROWS = st.lists(
         }
     ),
     min_size=1,
-    max_size=8,
+    max_size=20,
 )
 
 
@@ -730,7 +730,7 @@ def any_store(tmp_path_factory: pytest.TempPathFactory) -> LocalStore:
     return LocalStore(tmp_path_factory.mktemp("round-trip"))
 
 
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(written=_ROWS)
 def test_any_row_arrives_equal_or_counted(
     any_values: Database, any_store: LocalStore, written: list[dict[str, Any]]

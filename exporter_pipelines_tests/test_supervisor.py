@@ -27,6 +27,7 @@ from exporter_pipelines_tests.support.supervised import (
     DAEMON,
     WEB_SERVER,
     Supervised,
+    hurry_daemon,
     inner_code_server,
     living,
     supervised,
@@ -43,9 +44,12 @@ RUN = """mutation Run { launchRun(executionParams: {
                {key: "dagster/partition", value: "2026-11-01"}]}, runConfigData: {}})
   { __typename ... on PythonError { message } } }"""
 
-pytestmark = pytest.mark.skipif(
-    not Path("/proc/self/stat").exists(), reason="these tests look processes up in /proc"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not Path("/proc/self/stat").exists(), reason="these tests look processes up in /proc"
+    ),
+]
 
 
 def locations(running: Supervised) -> object:
@@ -66,19 +70,28 @@ def end_by(running: Supervised, number: signal.Signals) -> None:
     assert living(everything) == []
 
 
-def test_a_second_start_is_refused_the_first_goes_on_and_ctrl_c_ends_it(project: Project) -> None:
-    with supervised(project) as first:
+def test_a_second_start_is_refused_until_the_first_has_ended_with_all_its_processes(
+    project: Project,
+) -> None:
+    port = free_port()
+    with supervised(project, port=port) as first:
         first.wait_until_up()
-        assert first.said().splitlines()[-1] == f"http://127.0.0.1:{first.port}"
+        assert first.said().splitlines()[-1] == f"http://127.0.0.1:{port}"
         with supervised(project) as second:
             assert second.process.wait(timeout=60) == 1
             assert second.said().splitlines() == [
-                f"Error: This project is already running on http://127.0.0.1:{first.port} "
+                f"Error: This project is already running on http://127.0.0.1:{port} "
                 f"(process {first.process.pid}). Open that address, or stop it there with Ctrl-C."
             ]
         assert first.process.poll() is None
         assert locations(first) == LOADED
-        end_by(first, signal.SIGINT)
+        everything = first.everything()
+        first.process.kill()
+        first.process.wait()
+        with supervised(project, port=port + 1) as again:
+            again.wait_until_up()
+            assert living(everything) == [], "the next start waits until these have ended"
+            end_by(again, signal.SIGINT)
 
 
 def test_a_port_in_use_is_refused(project: Project) -> None:
@@ -91,22 +104,6 @@ def test_a_port_in_use_is_refused(project: Project) -> None:
                 f"Choose another port: make dev PORT={port + 1}, "
                 f"or exporter serve --port {port + 1}."
             ]
-
-
-def test_a_process_that_is_killed_is_started_again_and_a_hangup_ends_all(project: Project) -> None:
-    with supervised(project) as running:
-        running.wait_until_up()
-        for program, name in ((DAEMON, "daemon"), (WEB_SERVER, "web server")):
-            os.kill(killed := running.child(program), signal.SIGKILL)
-            running.wait_until(lambda: running.child(program) not in (0, killed), program)  # noqa: B023
-            assert f"The {name} ended with code -9; it starts again in 0.5 s." in running.said()
-        outer = running.child(CODE_SERVER)
-        os.kill(inner_code_server(outer), signal.SIGKILL)
-        running.wait_until(lambda: running.child(CODE_SERVER) not in (0, outer), CODE_SERVER)
-        running.wait_until(lambda: inner_code_server(running.child(CODE_SERVER)), "inner")
-        running.wait_until(lambda: locations(running) == LOADED, "the definitions are loaded")
-        assert running.process.poll() is None
-        end_by(running, signal.SIGHUP)
 
 
 def test_a_process_that_does_not_stay_up_ends_everything(project: Project) -> None:
@@ -125,31 +122,44 @@ def test_a_process_that_does_not_stay_up_ends_everything(project: Project) -> No
         assert living(everything) == []
 
 
-@pytest.mark.slow
-def test_a_backfill_and_the_sensors_outlive_a_killed_code_server(
+def test_killed_processes_come_back_and_a_hangup_ends_all(
     project: Project, backend: Backend
 ) -> None:
     backend.add_logs("2026-11-01", 10)
     project.hurry_sensors()
+    hurry_daemon(project)
     with supervised(project) as running, history_of(project) as instance:
         running.wait_until_up()
         web = WebServer(f"http://127.0.0.1:{running.port}")
+        outer = running.child(CODE_SERVER)
         with psycopg.connect(backend.url) as application:
             application.execute("LOCK TABLE logs IN ACCESS EXCLUSIVE MODE")
             backfill = web.launch_backfill(["logs"], ["2026-11-01"])
             running.wait_until(lambda: run_locks_of(project), "the run has begun")
-            # Without the supervisor the code server stays away for longer than the 30 s between
-            # two looks of the daemon at the backfill.
+            # Without the supervisor the code server stays away until the daemon has missed it.
             running.process.send_signal(signal.SIGSTOP)
-            os.kill(inner_code_server(running.child(CODE_SERVER)), signal.SIGKILL)
-        time.sleep(75)
+            os.kill(inner_code_server(outer), signal.SIGKILL)
+        running.wait_until(
+            lambda: f"Backfill {backfill} was unable to continue" in running.said(),
+            "the daemon has looked at the backfill without the code server",
+        )
         assert instance.get_backfill(backfill).status.value != "FAILED"  # type: ignore[union-attr]
         running.process.send_signal(signal.SIGCONT)
+        running.wait_until(lambda: running.child(CODE_SERVER) not in (0, outer), CODE_SERVER)
+        running.wait_until(lambda: inner_code_server(running.child(CODE_SERVER)), "inner")
         running.wait_until(lambda: locations(running) == LOADED, "the definitions are loaded")
         loaded = time.time()
         assert web.finished_backfill(backfill)["status"] == "COMPLETED_SUCCESS"
         assert project.manifest("logs", "2026-11-01")
         running.wait_until(lambda: alerts_ticked_at(instance) > loaded, "a sensor ticks again")
+
+        for program, name in ((DAEMON, "daemon"), (WEB_SERVER, "web server")):
+            os.kill(killed := running.child(program), signal.SIGKILL)
+            running.wait_until(lambda: running.child(program) not in (0, killed), program)  # noqa: B023
+            assert f"The {name} ended with code -9; it starts again in 0.5 s." in running.said()
+        running.wait_until(lambda: locations(running) == LOADED, "the web server answers again")
+        assert running.process.poll() is None
+        end_by(running, signal.SIGHUP)
 
 
 def alerts_ticked_at(instance: dg.DagsterInstance) -> float:
@@ -198,18 +208,6 @@ def open_files(pid: int) -> list[str]:
         with suppress(OSError):
             found.append(str(descriptor.readlink()))
     return found
-
-
-def test_what_a_killed_supervisor_started_ends_and_the_next_start_works(project: Project) -> None:
-    port = free_port()
-    with supervised(project, port=port) as killed:
-        killed.wait_until_up()
-        everything = killed.everything()
-        killed.process.kill()
-        killed.process.wait()
-        with supervised(project, port=port + 1) as again:
-            again.wait_until_up()
-            assert living(everything) == [], "the next start waits until these have ended"
 
 
 def test_a_start_that_fails_says_so_in_one_sentence(project: Project) -> None:

@@ -30,7 +30,7 @@ from exporter_pipelines.errors import (
 from exporter_pipelines.sources import open_inspection
 from exporter_pipelines.sources.postgres.connection import Limits, PostgresConnection
 from exporter_pipelines.stores import LocalStore
-from exporter_pipelines_tests.support.backends import Backend
+from exporter_pipelines_tests.support.backends import Backend, fresh_database
 from exporter_pipelines_tests.support.datasets import (
     databases,
     dataset,
@@ -550,3 +550,12 @@ def test_a_server_that_cannot_be_reached_is_named_as_libpq_looks_for_it(
     with pytest.raises(SourceUnavailableError, match="Cannot connect") as caught:
         export(url, dataset(), DAY, store)
     assert said in caught.value.message
+
+
+def test_tables_of_the_server_itself_are_not_offered(postgres_url: str) -> None:
+    # Encoded, and so a copy of template0: the databases of other tests have no information_schema.
+    with fresh_database(postgres_url, encoding="UTF8") as whole:
+        assert whole.run("SELECT 1 FROM pg_namespace WHERE nspname = 'information_schema'")
+        whole.run("CREATE TABLE mine (id int)")
+        with open_inspection(whole.url, "X") as inspection:
+            assert [relation.name for relation in inspection.relations()] == ["mine"]

@@ -7,6 +7,7 @@ Does not belong here: these facts themselves (`row_schema`).
 from __future__ import annotations
 
 import importlib
+from functools import cache
 from typing import Any
 
 import pandas as pd
@@ -44,7 +45,12 @@ def load_row_schema(path: str) -> RowSchema:
         ConfigurationError: the path cannot be imported, is not a Pandera model, or the model has a
             type or an option that exports do not support.
     """
-    schema = _import_model(path).to_schema()
+    return _row_schema(path, _import_model(path))
+
+
+@cache  # presets share the model of their dataset, and sensors read all definitions at each tick
+def _row_schema(path: str, model: type[pandera.DataFrameModel]) -> RowSchema:
+    schema = model.to_schema()
     if options := _evading_options(schema):
         raise ConfigurationError(
             f"{path} uses {', '.join(options)}, which makes Pandera change rows or accept invalid "

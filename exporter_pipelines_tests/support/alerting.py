@@ -61,7 +61,7 @@ class Alerting:
             said.append(tick.skip_message or "")
         return "\n".join(said)
 
-    def received(self, ticks: int = 4) -> list[dict[str, str]]:
+    def received(self, ticks: int = 2) -> list[dict[str, str]]:
         """The messages that the receiver got during some ticks."""
         for _ in range(ticks):
             self.tick()

@@ -28,6 +28,12 @@ def history_of(project: Project) -> Iterator[dg.DagsterInstance]:
         yield instance
 
 
+def create_history(project: Project) -> None:
+    """Make its files: if several processes start at once without them, they damage them."""
+    with history_of(project):
+        pass
+
+
 def materializations(
     instance: dg.DagsterInstance, asset: str, day: str
 ) -> list[dg.AssetMaterialization]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
+import psycopg
 import pytest
 
 from exporter_pipelines_tests.support.backends import Backend, fresh_database
@@ -62,13 +63,14 @@ class PostgresDatabase:
 
     def add(self, table: str, *rows: dict[str, Any]) -> None:
         """See `Database.add`."""
-        for row in rows:
-            names, values = (
-                ", ".join(f'"{name}"' for name in row),
-                [_stored(v) for v in row.values()],
-            )
-            marks = ", ".join("%s" for _ in row)
-            self.run(f"INSERT INTO {table} ({names}) VALUES ({marks})", values)
+        with psycopg.connect(self.url) as connection:
+            for row in rows:
+                names = ", ".join(f'"{name}"' for name in row)
+                marks = ", ".join("%s" for _ in row)
+                connection.execute(
+                    f"INSERT INTO {table} ({names}) VALUES ({marks})",
+                    [_stored(value) for value in row.values()],
+                )
 
 
 @dataclass(frozen=True)

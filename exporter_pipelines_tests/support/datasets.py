@@ -6,6 +6,8 @@ import gzip
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from copy import deepcopy
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +34,15 @@ install_definitions()
 
 def dataset(name: str = "logs", *, source: dict[str, Any] | None = None, **changes: Any) -> Dataset:
     """A dataset of the tests with some attributes (and some of its source's) replaced."""
-    attributes = yaml.safe_load((DEFS / name / "defs.yaml").read_text())["attributes"]
+    attributes = deepcopy(_attributes(name))
     attributes["source"] = {**attributes["source"], **(source or {})}
     config = DatasetConfig(**{**attributes, **changes})
     return Dataset(config, load_row_schema(config.row_schema))
+
+
+@cache
+def _attributes(name: str) -> dict[str, Any]:
+    return dict(yaml.safe_load((DEFS / name / "defs.yaml").read_text())["attributes"])
 
 
 def databases(url: str) -> Databases:

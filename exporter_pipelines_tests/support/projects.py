@@ -15,10 +15,13 @@ from pathlib import Path
 import exporter_pipelines
 from exporter_pipelines.contracts.manifest import MANIFEST_NAME, Manifest
 from exporter_pipelines_tests.support.definitions import copy_definitions
+from exporter_pipelines_tests.support.forked_commands import Forks
 
 ROOT = Path(exporter_pipelines.__file__).parent.parent
 _FILES = ("pyproject.toml", "workspace.yaml", "dagster.yaml")
 BIN = Path(sys.executable).parent
+FORKED = Forks()
+"""Of commands that a test waits for."""
 
 
 @dataclass(frozen=True)
@@ -110,10 +113,14 @@ class Project:
         timeout: float,
         shell: dict[str, str] | None = None,
     ) -> Finished:
+        env = {**self.environment, **(shell or {})}
+        is_usual = command != "python" and env["PYTHONPATH"] == str(self.path)
+        if is_usual and (ended := FORKED.run(command, arguments, self.path, env, timeout)):
+            return Finished(*ended)
         done = subprocess.run(
             [BIN / command, *arguments],
             cwd=self.path,
-            env={**self.environment, **(shell or {})},
+            env=env,
             capture_output=True,
             text=True,
             timeout=timeout,

@@ -55,13 +55,17 @@ query Status($id: String!) {
   }
 }"""
 
-_DAEMON = """
+HURRIED_DAEMON = """
 import sys
-from dagster._daemon import cli, controller
-controller.DEFAULT_DAEMON_INTERVAL_SECONDS = int(sys.argv.pop())
-sys.argv[1:] = ["run"]
+from dagster._daemon import cli, controller, sensor
+backfills, workspace = (int(sys.argv.pop(1)) for _ in range(2))
+controller.DEFAULT_DAEMON_INTERVAL_SECONDS = backfills
+controller.RELOAD_WORKSPACE_INTERVAL = workspace
+sensor.MIN_INTERVAL_LOOP_TIME = 1
 cli.main()
 """
+"""`dagster-daemon`, after two arguments: the seconds between two looks at the backfills, and at the
+code locations. Dagster's 30 and 60 are no settings."""
 
 
 @dataclass(frozen=True)
@@ -174,10 +178,10 @@ def daemon(project: Project, *, seconds: int = 30) -> Iterator[Path]:
     """`dagster-daemon run`, and where its log is.
 
     Args:
-        seconds: Between two looks at the backfills; Dagster's 30 are no setting.
+        seconds: Between two looks at the backfills.
     """
     log = project.path / "daemon.log"
-    with _running(project, log, "python", "-c", _DAEMON, str(seconds)):
+    with _running(project, log, "python", "-c", HURRIED_DAEMON, str(seconds), "60", "run"):
         yield log
 
 

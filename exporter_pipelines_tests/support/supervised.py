@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from exporter_pipelines_tests.support.projects import BIN, Project
-from exporter_pipelines_tests.support.servers import free_port
+from exporter_pipelines_tests.support.servers import HURRIED_DAEMON, free_port
 from exporter_pipelines_tests.support.waiting import wait_until
 
 WEB_SERVER, DAEMON, CODE_SERVER = "--ready", "dagster-daemon", "code-server"
@@ -53,6 +53,15 @@ class Supervised:
         """All processes that the supervisor started, and those that they started."""
         group = os.getpgid(self.child(WEB_SERVER))
         return [pid for pid in _processes() if _stat(pid)[2:3] == [str(group)]]
+
+
+def hurry_daemon(project: Project) -> None:
+    """Have the daemon look at backfills every 2 seconds, and at the code server every 5."""
+    (project.path / f"{DAEMON}.py").write_text(HURRIED_DAEMON)
+    file = project.path / "exporter_pipelines" / "supervisor.py"
+    text, old = file.read_text(), f'str(_BIN / "{DAEMON}"), "run"'
+    assert old in text, f"{old!r} is not in {file}"
+    file.write_text(text.replace(old, f'sys.executable, "{DAEMON}.py", "2", "5", "run"'))
 
 
 def inner_code_server(outer: int) -> int:

@@ -5,7 +5,7 @@ Reason: the command starts a process that loads the definitions, forwards reques
     `Ping` is forwarded, so this sends it, under the name in Dagster's gRPC service. The variable
     that keeps backfills going is read by the daemon and not documented.
 Upstream: none found.
-Test: test_supervisor.py::test_a_process_that_is_killed_is_started_again_and_a_hangup_ends_all
+Test: test_supervisor.py::test_killed_processes_come_back_and_a_hangup_ends_all
 """
 
 from __future__ import annotations
