@@ -88,9 +88,7 @@ def test_an_unusable_number_is_refused(
 
 
 @pytest.mark.slow
-def test_a_backfill_of_the_ui_is_split_into_runs_next_to_a_broken_dataset(
-    project: Project, backend: Backend
-) -> None:
+def test_a_backfill_of_the_ui_is_split_into_runs(project: Project, backend: Backend) -> None:
     for number, day in enumerate(DAYS):
         backend.add_logs(day, 20, first_id=1000 * number)
     project.set(**{VARIABLE: "2"})

@@ -45,10 +45,12 @@ def load_row_schema(path: str) -> RowSchema:
         ConfigurationError: the path cannot be imported, is not a Pandera model, or the model has a
             type or an option that exports do not support.
     """
-    return _row_schema(path, _import_model(path))
+    model: Any = _import_model(path)
+    return _row_schema(path, model)
 
 
-@cache  # presets share the model of their dataset, and sensors read all definitions at each tick
+# Presets share the model of their dataset, and sensors read all definitions at each tick.
+@cache
 def _row_schema(path: str, model: type[pandera.DataFrameModel]) -> RowSchema:
     schema = model.to_schema()
     if options := _evading_options(schema):

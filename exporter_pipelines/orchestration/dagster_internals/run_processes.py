@@ -3,7 +3,7 @@
 Reason: Dagster's run monitoring asks the run launcher, and the default launcher cannot tell. The
     tag of launched runs and the process id in their events are not documented.
 Upstream: none found.
-Test: test_backfill_runs.py::test_a_backfill_of_the_ui_is_split_into_runs_next_to_a_broken_dataset
+Test: test_backfill_runs.py::test_a_backfill_of_the_ui_is_split_into_runs
 """
 
 from __future__ import annotations
