@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from pydantic import TypeAdapter, ValidationError
 
+from exporter_pipelines.service.models import Day
 from exporter_pipelines.service.problems import Problem
 from exporter_pipelines.service.request_dates import first_day, last_day
 
@@ -72,3 +74,12 @@ def test_other_ends_are_refused(text: str) -> None:
     with pytest.raises(Problem) as caught:
         last_day(text, "UTC", "/end_date")
     assert caught.value.status == 422
+
+
+@pytest.mark.parametrize("day", ["0001-01-01", "9999-12-31"])
+def test_a_day_whose_midnights_are_in_no_year_is_refused(day: str) -> None:
+    with pytest.raises(ValidationError, match="0002 to 9998"):
+        TypeAdapter(Day).validate_python(day)
+    for read in (first_day, last_day):
+        with pytest.raises(Problem):
+            read(day, "UTC", "/start_date")

@@ -136,6 +136,8 @@ def test_a_viewer_reads_and_sees_that_nothing_is_allowed(users: Users) -> None:
         "", "{", "[]", "3", "null", '"x"', "[" * 5000, '{"query": 3}', '{"query": null}', "{}",
         '{"query": "{", "variables": {}}', '{"query": "{version}", "variables": [1]}',
         '{"query": "{version}", "operationName": {}}', "\x00", '{"query": "\\ud800"}',
+        '{"query": "query A{version} query B{version}", "operationName": "\\ud800"}',
+        '{"query": "{version}", "variables": {"a": ["\\udfff"]}}',
         json.dumps({"query": "{a" * 20_000}),
         json.dumps({"query": "{" + "version " * 30_000 + "}"}),
     ],

@@ -10,7 +10,7 @@ import datetime as dt
 import re
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 DayState = Literal["pending", "running", "published", "held", "failed", "cancelled"]
 ExportState = Literal["pending", "running", "completed", "held", "failed", "cancelled"]
@@ -30,7 +30,14 @@ def _day(value: object) -> object:
     raise ValueError("Write a day as YYYY-MM-DD.")
 
 
-Day = Annotated[dt.date, BeforeValidator(_day)]
+def _in_every_zone(day: dt.date) -> dt.date:
+    """Refuse days whose midnights are in no year that exists, in some zone."""
+    if not 1 < day.year < 9999:
+        raise ValueError("Write a day of the years 0002 to 9998.")
+    return day
+
+
+Day = Annotated[dt.date, BeforeValidator(_day), AfterValidator(_in_every_zone)]
 """A day in a request: `YYYY-MM-DD` and nothing else."""
 
 NO_CONTROL_CHARACTERS = r"^[^\x00-\x1f\x7f]*$"

@@ -65,13 +65,12 @@ _ADVICE = "Only whole days are exported. Write a day as YYYY-MM-DD."
 def _parsed(text: str, pointer: str) -> dt.date | dt.datetime:
     form = _FORM.fullmatch(text)
     try:
-        if form and form["time"]:
-            moment = dt.datetime.fromisoformat(text)
+        if form:
+            kind = dt.datetime if form["time"] else dt.date
+            found = kind.fromisoformat(text)
             # Conversions to other zones must not leave the years that exist.
-            if 1 < moment.year < 9999:
-                return moment
-        elif form:
-            return dt.date.fromisoformat(text)
+            if 1 < found.year < 9999:
+                return found
     except ValueError:
         pass  # as 2026-13-01; the same answer as for another form
     raise _problem(

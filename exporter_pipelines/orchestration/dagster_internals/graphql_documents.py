@@ -8,6 +8,8 @@ Test: test_service_dagster_ui.py::test_a_hidden_mutation_is_found
 
 from __future__ import annotations
 
+import json
+
 from graphql import (
     DocumentNode,
     FieldNode,
@@ -40,6 +42,15 @@ def refuse_malformed(body: object) -> None:
         raise UnusableRequestError("`operationName` is not a text.")
     if not isinstance(body.get("variables"), dict | None):
         raise UnusableRequestError("`variables` is not an object.")
+    refuse_half_characters(body)
+
+
+def refuse_half_characters(part: object) -> None:
+    """Raise an `UnusableRequestError` for a lone surrogate, which no answer can repeat."""
+    try:
+        json.dumps(part, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise UnusableRequestError("The body has one half of a surrogate pair.") from None
 
 
 def mutations_in(query: str) -> list[str]:

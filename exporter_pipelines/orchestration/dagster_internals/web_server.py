@@ -31,6 +31,7 @@ from starlette.websockets import WebSocket
 from exporter_pipelines.orchestration.dagster_internals.graphql_documents import (
     UnusableRequestError,
     mutations_in,
+    refuse_half_characters,
     refuse_malformed,
 )
 
@@ -129,6 +130,7 @@ class UserWebserver(DagsterWebserver[Workspace, WorkspaceRequestContext]):
     ) -> Any:
         """Answer with an error to what cannot be parsed; web sockets take subscriptions only."""
         try:
+            refuse_half_characters([query, variables, operation_name])
             refused = "A web socket takes subscriptions only." if mutations_in(query) else ""
         except UnusableRequestError as error:
             refused = str(error)
