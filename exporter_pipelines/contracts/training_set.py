@@ -205,12 +205,12 @@ class TrainingSetConfig(Strict):
         "negative",
         description="Rows without a label: `negative` (0), `unknown` (null), or left out.",
     )
-    dedup: Dedup = Field(Dedup(), description="Repeated rows to leave out, see below.")
-    sample: Sample | None = Field(None, description="Frequent rows to thin, see below.")
+    dedup: Dedup = Field(Dedup(), description="Repeated rows to leave out.")
+    sample: Sample | None = Field(None, description="Frequent rows to thin.")
     windows: Windows | None = Field(
-        None, description="Examples made of several rows, see below; null for one per row."
+        None, description="Examples made of several rows; null for one per row."
     )
-    split: SplitSettings = Field(SplitSettings(), description="How rows are divided, see below.")
+    split: SplitSettings = Field(SplitSettings(), description="How rows are divided.")
     rebuild: Literal["manual", "when_days_change"] = Field(
         "manual",
         description="`when_days_change`: `training_sets_sensor` builds the set again after one of "
@@ -222,7 +222,7 @@ class TrainingSetConfig(Strict):
     )
     checks: CheckSettings = Field(
         CheckSettings(),
-        description="`min_positives`: in each split. `max_overlap_pct`: see `exact_overlap` below.",
+        description="`min_positives`: in each split. `max_overlap_pct`: see the check `exact_overlap`.",
     )
 
     @model_validator(mode="after")
