@@ -222,7 +222,7 @@ class TrainingSetConfig(Strict):
     )
     checks: CheckSettings = Field(
         CheckSettings(),
-        description="`min_positives`: in each split. `max_overlap_pct`: see the check `exact_overlap`.",
+        description="`min_positives`: in each split. `max_overlap_pct`: of check `exact_overlap`.",
     )
 
     @model_validator(mode="after")
