@@ -463,6 +463,10 @@ def test_days_that_are_not_published_are_named(days: LocalStore, tmp_path: Path)
         build(config(ROWS, days={"first": "2027-01-01", "last": "2027-01-03"}), days)
     assert "no day from 2027-01-01 to 2027-01-03" in str(caught.value)
     assert "exporter export logs anomalies 2027-01-01 2027-01-03" in str(caught.value)
+    labels = [{"dataset": "ips", "by": {"address": "ip"}, "within": "5m"}]
+    with pytest.raises(DayNotPublishedError) as caught:
+        build(config(ROWS, labels=labels), days)
+    assert "has published ips at" in str(caught.value)
     empty = LocalStore(tmp_path / "elsewhere")
     with pytest.raises(DayNotPublishedError) as caught:
         build(config(ROWS, days={"trailing": 14}), empty)

@@ -49,10 +49,12 @@ def pin(config: TrainingSetConfig, store: Store) -> Inputs:
     if not used:
         days = f"no day from {wanted[0]} to {wanted[-1]}" if wanted else "no day"
         span = f"{wanted[0]} {wanted[-1]}" if wanted else "FIRST LAST"
+        lacking = [name for name, each in found.items() if each.keys().isdisjoint(wanted)]
+        names = lacking or [*found]
         raise DayNotPublishedError(
-            f"Training set {config.name!r}: {days} has published {' and '.join(found)} at "
+            f"Training set {config.name!r}: {days} has published {' and '.join(names)} at "
             f"{store.location}.",
-            f"Export them first: exporter export {' '.join(found)} {span}. Or set "
+            f"Export them first: exporter export {' '.join(names)} {span}. Or set "
             "EXPORTER_OUTPUT_URL to the folder or bucket that has them.",
         )
     inputs = {name: _input(name, {day: found[name][day] for day in used}) for name in found}
