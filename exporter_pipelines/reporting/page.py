@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import hashlib
-import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,7 +23,7 @@ DAYS_SHOWN = 62
 
 _NONE = "\N{EN DASH}"
 _REASON_CHARS = 240
-_CHARTS = re.compile(r"<!-- charts -->(.*?)<!-- end of charts -->", re.DOTALL)
+_CHARTS, _END_OF_CHARTS = "<!-- charts -->", "<!-- end of charts -->"
 _TO_EXPORTS = 'href="../'
 _WORST_FIRST = ("running", "queued", "cancelled", "failed", "held", "published")
 
@@ -89,8 +88,9 @@ def one_folder_deeper(html: str) -> str:
 
 def charts_of(html: str) -> str | None:
     """The legend and the figures of a rendered page; None if it has no charts."""
-    found = _CHARTS.search(html)
-    return found[1] if found else None
+    _, _, after = html.partition(_CHARTS)
+    found, end, _ = after.partition(_END_OF_CHARTS)
+    return found if end else None
 
 
 def _figures(report: Report) -> list[Figure]:

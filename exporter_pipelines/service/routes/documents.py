@@ -29,7 +29,7 @@ _REPORT_POLICY = (
 )
 """The page itself allows only its own style sheet, by its hash. It is a file of the output folder,
 which others may write; in the sandbox it cannot lead its reader elsewhere by itself."""
-_LARGEST_CARD = 256 * 1024
+_LARGEST_CARD = 128 * 1024
 
 
 @router.get("/docs")
