@@ -268,6 +268,14 @@ def test_rejected_rows_need_a_role_of_their_own(service: FastAPI) -> None:
     for name in ("other", "../../data/x", "."):
         assert client_of(service, "quarantine").get(url, params={"name": name}).status_code == 404
     assert client_of(service, "quarantine").get(f"{DAYS}/{LAST}/quarantine").status_code == 404
+    strange = store_of(service).quarantine_folder("logs", DAY) / "evil\n.txt"
+    strange.write_text("x")
+    try:
+        answer = client_of(service, "quarantine").get(url, params={"name": strange.name})
+    finally:
+        strange.unlink()
+    assert (answer.status_code, answer.content) == (200, b"x")
+    assert all(value.isprintable() for value in answer.headers.values()), answer.headers
 
 
 def test_a_symbolic_link_is_not_followed(service: FastAPI, tmp_path: Path) -> None:

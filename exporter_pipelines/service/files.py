@@ -8,6 +8,7 @@ followed. A name in a request is compared with those that exist, and never becom
 from __future__ import annotations
 
 import errno
+import hashlib
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -134,8 +135,10 @@ def quarantine_file(store: Store, dataset: str, day: str, name: str = "") -> Dow
             raise _unreadable(f"the rejected rows of {dataset} {day}", error) from None
         newest = max(files, key=lambda each: times.get(each, 0))
         part = Part(size_of(files[newest]), files[newest])
-        # Such a file is never written again, so that its name identifies its content.
-        version = f"{newest}-{times.get(newest, 0)}"
+        # Such a file is never written again, so that its name identifies its content. It may be
+        # a name that no header may have.
+        identity = f"{newest}-{times.get(newest, 0)}".encode("utf-8", "surrogateescape")
+        version = hashlib.sha256(identity).hexdigest()
         return Download(newest, [part], version, "", stack.pop_all())
 
 
