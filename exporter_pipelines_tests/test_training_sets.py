@@ -402,7 +402,6 @@ def test_a_full_disk_is_one_sentence(tmp_path: Path) -> None:
         raise full
 
 
-BY_ID = {"dataset": "anomalies", "by": {"log_id": "id"}}
 MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"message": "text"}, "message: column 'text' does not exist"),
     ({"features": ["nope"]}, "features: column 'nope' does not exist"),
