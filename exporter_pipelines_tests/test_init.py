@@ -149,7 +149,7 @@ def test_odd_tables_are_written_or_refused_with_what_to_do(init: Init, backend: 
     assert init.source("two_keys")["key"] == "row_key_"
     assert init.source("parts")["key"] == "event_id", "a partition key is not needed"
     assert init.source("epochs")["encodings"] == {"created_ms": "epoch_ms"}
-    assert "1 row without a usable logged belong" in said
+    assert "Without a usable logged: 1 row, in no day and never exported" in said
     assert "Error: no_key has no key" in init.run("no_key", code=1)
     init.run("v1.0.door.log", "--name", "doors")
     assert init.export("doors", DAY).record_count == 1

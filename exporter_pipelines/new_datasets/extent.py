@@ -10,7 +10,7 @@ from exporter_pipelines.errors import NotAnsweredError, printable
 from exporter_pipelines.new_datasets.plan import Zone
 
 _MANY = 1000
-_DAYLESS = "{rows} without a usable {column} belong to no day and are not exported"
+_DAYLESS = "Without a usable {column}: {rows}, in no day and never exported"
 
 
 def measured(
