@@ -166,7 +166,7 @@ def test_a_text_with_every_control_character_is_redacted() -> None:
 @pytest.mark.parametrize(
     "text",
     ["aa:" * 20_000, "a" * 100_000 + "@", "1." * 50_000, "ab:" * 20_000 + "x", "@" * 50_000,
-     "aa-" * 30_000, "%41" * 30_000, "\\" * 50_000],
+     "aa-" * 30_000, "%41" * 30_000, "\\" * 50_000, ":" * 100_000, "11:" * 50_000],
 )  # fmt: skip
 def test_long_texts_take_no_longer_than_their_length(text: str) -> None:
     identifiers_in(text)

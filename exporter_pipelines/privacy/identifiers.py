@@ -69,6 +69,8 @@ _ROUNDS = 4
 _GROUP = 4
 """Most digits of a group in IPv6."""
 _MOST_COLONS = 8
+_LONGEST_ADDRESS = 45
+"""Characters of `ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255`."""
 
 
 class Found(NamedTuple):
@@ -274,7 +276,9 @@ def _inside(text: str, end: int, *, glued: bool = False) -> list[Found]:
     for number, first in enumerate([0, *(i + 1 for i in colons)]):
         if first < done or (glued and first == 0):
             continue
-        ends = [*colons[number + 2 : number + 1 + _MOST_COLONS], end]
+        ends = colons[number + 2 : number + 1 + _MOST_COLONS]
+        if end - first <= _LONGEST_ADDRESS:  # otherwise a long run would take its length squared
+            ends = [*ends, end]
         for last in reversed(ends):
             piece = text[first:last]
             if piece != "::" and 2 <= piece.count(":") <= _MOST_COLONS and (
@@ -291,7 +295,7 @@ def _macs(text: str, start: int) -> list[Found]:
     return [
         Found(start + match.start(), start + match.end(), "mac")
         for match in _MAC_COLONS.finditer(text)
-        if _LETTER.search(match[0]) or not text[: match.start()][-1:].isdigit()
+        if _LETTER.search(match[0]) or not text[max(0, match.start() - 1) : match.start()].isdigit()
     ]
 
 
