@@ -210,6 +210,30 @@ def test_a_run_that_was_taken_for_dead_cannot_publish(s3: ObjectServer, backend:
     assert not damage(store, DAY)
 
 
+def test_a_run_that_is_overtaken_after_it_published_is_recorded_once(
+    s3: ObjectServer, backend: Backend
+) -> None:
+    """It stops before its last entry. The next run adds that entry, and publishes; it wakes up."""
+    backend.add_logs(DAY, 5)
+    export(backend.url, dataset(), DAY, open_bucket(s3))
+    backend.add_logs(DAY, 1, first_id=99)
+    store, overtaken = open_bucket(s3), [False]
+
+    def overtake(verb: str, key: str) -> None:
+        if verb == "write" and "/data/" in key and not overtaken[0]:
+            overtaken[0] = True
+            export(backend.url, dataset(), DAY, open_bucket(s3), run_id="f" * 16)
+
+    store.bucket.before_request = overtake
+    export(backend.url, dataset(), DAY, store)
+    assert overtaken[0]
+    entries = open_bucket(s3).entries("logs", DAY)
+    assert [entry.event for entry in entries] == ["publishing", "published"] * 3
+    published = [entry for entry in entries if entry.event == "published"]
+    assert [entry.replaces for entry in published[1:]] == [e.generation for e in published[:-1]]
+    assert not damage(open_bucket(s3), DAY)
+
+
 def test_a_sweep_leaves_a_run_alone(s3: ObjectServer, backend: Backend) -> None:
     backend.add_logs(DAY, 5)
     export(backend.url, dataset(), DAY, open_bucket(s3))

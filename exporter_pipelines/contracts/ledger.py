@@ -11,6 +11,7 @@ Does not belong here: storing entries; each store does that (`contracts.store.St
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -54,9 +55,12 @@ EVENTS: dict[Event, str] = {
 }
 
 
+_ID_DIGITS = 16
+
+
 def new_id() -> str:
     """A unique id of an entry."""
-    return secrets.token_hex(8)
+    return secrets.token_hex(_ID_DIGITS // 2)
 
 
 def now() -> dt.datetime:
@@ -121,9 +125,13 @@ class Entry(BaseModel):
         return self.event == "removing" and self.part == "day" and generation is None
 
     def done(self) -> Entry:
-        """The entry that follows `publishing` or `removing` when the step is completed."""
+        """The entry that follows `publishing` or `removing` when the step is completed.
+
+        Its id is always the same: in a bucket, a run and the one after it may both add it.
+        """
         event: Event = "published" if self.event == "publishing" else "removed"
-        return self.model_copy(update={"event": event, "entry": new_id(), "at": now()})
+        own_id = hashlib.sha256(f"{self.entry} done".encode()).hexdigest()[:_ID_DIGITS]
+        return self.model_copy(update={"event": event, "entry": own_id, "at": now()})
 
     def to_line(self) -> bytes:
         """The entry as one line of JSON, with its line break."""

@@ -57,7 +57,8 @@ class Ledger:
                 found = self._bucket.read(name.key)
                 self._learn(found.content if found else b"")
                 damaged += name.id not in self._known
-        return [self._known[name.id] for name in names if name.id in self._known], damaged
+        ids = dict.fromkeys(name.id for name in names)  # two runs may have recorded the same step
+        return [self._known[each] for each in ids if each in self._known], damaged
 
     def append(self, entry: Entry, before: Sequence[Entry] | None = None) -> None:
         """Add an entry.
