@@ -70,8 +70,9 @@ KINDS = {
     "broken_definition": Kind(
         "broken definition",
         "failure",
-        "Correct the file at the line that is named, check it with exporter doctor, then reload "
-        "the code location. Other datasets are exported as before (docs/failures.md).",
+        "Correct the file at the line that is named, check it with exporter doctor, then press "
+        "Reload definitions in the Catalog. Other datasets are exported as before "
+        "(docs/failures.md).",
         _DATASET,
     ),
     "low_disk": Kind(

@@ -43,7 +43,7 @@ def broken_asset(
         name=name,
         description=linked(
             "Broken: the definition has a mistake, so nothing is exported.\n\n"
-            f"{problem}\n\nCorrect the file, then reload the code location. "
+            f"{problem}\n\nCorrect the file, then press Reload definitions in the Catalog. "
             "See docs/failures.md#a-dataset-is-broken"
         ),
         group_name=group,
