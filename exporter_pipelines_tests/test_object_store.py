@@ -7,6 +7,7 @@ import gzip
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,7 @@ from exporter_pipelines_tests.support.datasets import databases, dataset, export
 from exporter_pipelines_tests.support.gcs_stub import gcs_stub
 from exporter_pipelines_tests.support.http_proxy import HttpProxy, http_proxy
 from exporter_pipelines_tests.support.object_servers import ObjectServer, azurite, azurite_program
+from exporter_pipelines_tests.support.runs import Runner
 
 DAY, NEXT_DAY = "2026-11-01", "2026-11-02"
 NOW = Times(grace_s=-60, abandoned_s=-60)
@@ -203,6 +205,33 @@ def test_a_small_day_takes_16_requests(
                 day = f"2026-11-0{number}"
                 export(backend.url, dataset(), day, store, trailing_days=trailing, session=session)
         assert len(proxy.requests) <= limit
+
+
+def test_a_run_of_dagster_takes_16_requests_per_small_day(
+    settings: dict[str, str],
+    proxy: HttpProxy,
+    s3: ObjectServer,
+    backend: Backend,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The first day of a process takes at most 40 more."""
+    days = [f"2026-11-0{number}" for number in range(1, 6)]
+    for number, day in enumerate(days):
+        backend.add_logs(day, 5, first_id=100 * number)
+    for name, value in replace(s3, endpoint=proxy.url).settings.items():
+        monkeypatch.setenv(name, value)
+    runner = Runner([dataset()])
+    for _ in ("first", "again"):
+        proxy.forget()
+        assert runner.run("logs", days[0], days[-1]).success
+        first, *others = [
+            request.number
+            for request in proxy.requests
+            if request.method == "PUT" and "/manifests/" in request.path
+        ]
+        assert first <= 16 + 40
+        assert max(after - before for before, after in pairwise([first, *others])) <= 16
+        assert len(others) == 4
 
 
 def test_a_bucket_that_ignores_conditions_is_refused(

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -138,6 +138,23 @@ def free_port() -> int:
 
 
 @contextmanager
+def code_server(project: Project) -> Iterator[None]:
+    """A gRPC server of the code location, which web server and daemon then share."""
+    port = free_port()
+    location = {"host": "127.0.0.1", "port": port, "location_name": "exporter_pipelines"}
+    workspace = {"load_from": [{"grpc_server": location}]}
+    (project.path / "workspace.yaml").write_text(json.dumps(workspace))
+    (project.path / "pyproject.toml").unlink()  # Dagster would prefer it
+    arguments = ["api", "grpc", "-h", "127.0.0.1", "-p", str(port)]
+    module = ["-m", "exporter_pipelines.definitions", "-d", str(project.path)]
+    log = project.path / "code_server.log"
+    with _running(project, log, "dagster", *arguments, *module) as process:
+        loaded = "the code server has loaded the definitions"
+        wait_until(lambda: _listens(port), loaded, seconds=180, process=process)
+        yield
+
+
+@contextmanager
 def web_server(project: Project) -> Iterator[WebServer]:
     """`dagster-webserver` on a free port of the loopback interface, ready to answer."""
     port = free_port()
@@ -183,6 +200,12 @@ def daemon(project: Project, *, seconds: int = 30) -> Iterator[Path]:
     log = project.path / "daemon.log"
     with _running(project, log, "python", "-c", HURRIED_DAEMON, str(seconds), "60", "run"):
         yield log
+
+
+def _listens(port: int) -> bool:
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=5):
+        return True
+    return False
 
 
 def _answers(server: WebServer, path: str = "server_info") -> bool:

