@@ -9,7 +9,7 @@ import socket
 import subprocess
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -139,28 +139,30 @@ def free_port() -> int:
 
 @contextmanager
 def code_server(project: Project) -> Iterator[None]:
-    """A gRPC server of the code location, which web server and daemon then share."""
-    port = free_port()
-    location = {"host": "127.0.0.1", "port": port, "location_name": "exporter_pipelines"}
+    """A gRPC server of the code location, which `-w workspace.yaml` then names."""
+    server = project.path / "code.sock"
+    location = {"socket": str(server), "location_name": "exporter_pipelines"}
     workspace = {"load_from": [{"grpc_server": location}]}
     (project.path / "workspace.yaml").write_text(json.dumps(workspace))
-    (project.path / "pyproject.toml").unlink()  # Dagster would prefer it
-    arguments = ["api", "grpc", "-h", "127.0.0.1", "-p", str(port)]
-    module = ["-m", "exporter_pipelines.definitions", "-d", str(project.path)]
+    arguments = ["api", "grpc", "--socket", str(server), "-d", str(project.path)]
     log = project.path / "code_server.log"
+    module = ["-m", "exporter_pipelines.definitions"]
     with _running(project, log, "dagster", *arguments, *module) as process:
-        loaded = "the code server has loaded the definitions"
-        wait_until(lambda: _listens(port), loaded, seconds=180, process=process)
+        try:
+            wait_until(server.exists, "the code server answers", seconds=180, process=process)
+        except ChildProcessError:
+            raise ChildProcessError(log.read_text()) from None
         yield
 
 
 @contextmanager
-def web_server(project: Project) -> Iterator[WebServer]:
+def web_server(project: Project, *options: str) -> Iterator[WebServer]:
     """`dagster-webserver` on a free port of the loopback interface, ready to answer."""
     port = free_port()
     server = WebServer(f"http://127.0.0.1:{port}")
     log = project.path / "webserver.log"
-    with _running(project, log, "dagster-webserver", "-h", "127.0.0.1", "-p", str(port)) as process:
+    arguments = ["-h", "127.0.0.1", "-p", str(port), *options]
+    with _running(project, log, "dagster-webserver", *arguments) as process:
         answers = "dagster-webserver answers"
         wait_until(lambda: _answers(server), answers, seconds=180, every=0.2, process=process)
         yield server
@@ -191,21 +193,18 @@ def kill_process_of(project: Project, run: str) -> None:
 
 
 @contextmanager
-def daemon(project: Project, *, seconds: int = 30) -> Iterator[Path]:
+def daemon(project: Project, *options: str, seconds: int = 30) -> Iterator[Path]:
     """`dagster-daemon run`, and where its log is.
 
     Args:
+        project: Its working directory.
+        *options: Of the command.
         seconds: Between two looks at the backfills.
     """
     log = project.path / "daemon.log"
-    with _running(project, log, "python", "-c", HURRIED_DAEMON, str(seconds), "60", "run"):
+    arguments = ["-c", HURRIED_DAEMON, str(seconds), "60", "run", *options]
+    with _running(project, log, "python", *arguments):
         yield log
-
-
-def _listens(port: int) -> bool:
-    with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=5):
-        return True
-    return False
 
 
 def _answers(server: WebServer, path: str = "server_info") -> bool:

@@ -39,6 +39,9 @@ ROWS = 50
 """Of a table and day."""
 
 
+_WORKSPACE = ("-w", "workspace.yaml")
+
+
 @dataclass(frozen=True)
 class Size:
     """How much is exported, and how fast a killed run must be found.
@@ -87,7 +90,7 @@ class Cluster:
 
     def launch_backfill(self, days: list[str]) -> str:
         """Start a backfill of all datasets as the UI does, and return its id."""
-        with web_server(self.project) as server:  # it is needed for that only
+        with web_server(self.project, *_WORKSPACE) as server:  # it is needed for that only
             return server.launch_backfill(DATASETS, days)
 
     def recorded(self) -> Counter[tuple[str, str]]:
@@ -119,7 +122,8 @@ def cluster(trial: Trial, size: Size) -> Iterator[Cluster]:
         instance = stack.enter_context(_instance(trial.folder, history))  # makes its tables
         stack.enter_context(code_server(project))
         fleet = stack.enter_context(_fleet(trial.folder, project))
-        stack.enter_context(daemon(project, seconds=2 if size.hurried else 30))
+        seconds = 2 if size.hurried else 30
+        stack.enter_context(daemon(project, *_WORKSPACE, seconds=seconds))
         yield Cluster(project, backend, history, instance, bucket, fleet)
 
 
