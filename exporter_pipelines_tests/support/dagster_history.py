@@ -50,6 +50,23 @@ def materialization_records(
     return list(instance.fetch_materializations(wanted, limit=100).records)
 
 
+def materialized_by_runs(
+    instance: dg.DagsterInstance, asset: str
+) -> Iterator[tuple[str, str, str | None]]:
+    """(day, run, data version) of all materializations by runs, newest first."""
+    cursor = None
+    while True:
+        found = instance.fetch_materializations(dg.AssetKey(asset), limit=1000, cursor=cursor)
+        for record in found.records:
+            event = record.asset_materialization
+            if record.run_id and event:
+                version = (event.tags or {}).get("dagster/data_version")
+                yield str(event.partition), record.run_id, version
+        if not found.has_more:
+            return
+        cursor = found.cursor
+
+
 def check_statuses(instance: dg.DagsterInstance, asset: str, check: str) -> dict[str | None, str]:
     """Day -> what the partition status bar of a check is drawn from; only current ones."""
     key = dg.AssetCheckKey(dg.AssetKey(asset), check)
