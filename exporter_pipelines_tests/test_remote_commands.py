@@ -164,6 +164,13 @@ def test_no_day_in_the_wanted_state_is_no_failure(service: ScriptedService) -> N
     assert (done.exit_code, done.stdout) == (0, "No day is held.\n")
 
 
+def test_an_argument_of_bytes_that_are_no_text_is_a_usage_error() -> None:
+    for command in ("init", "status", "export"):
+        refused = run(command, "\udcff\udcfe")
+        assert (refused.exit_code, refused.stderr.count("\n")) == (2, 4)
+        assert "An argument is not UTF-8." in refused.stderr
+
+
 def test_a_service_that_is_away_exits_with_3(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -16,6 +16,7 @@ from sqlalchemy import Engine, event
 from exporter_pipelines.orchestration.dagster_internals.web_server import Workspace
 from exporter_pipelines.orchestration.exports.run_summary import DatasetSummary, RunSummary
 from exporter_pipelines.service.context import ServiceContext
+from exporter_pipelines.service.export_scan import Scan
 from exporter_pipelines.service.export_status import StatusReader
 from exporter_pipelines.service.history import History, HistoryQuery
 from exporter_pipelines.service.models import ExportSummary
@@ -275,3 +276,8 @@ def test_numbers_over_nothing_are_null(past: Past) -> None:
     found = past.history.metrics(HistoryQuery())
     assert (found.totalExports, found.successRate, found.averageRecords) == (0, None, None)
     assert found.qualityMetrics.valid_pct is None
+
+
+def test_days_at_the_ends_of_the_calendar_restrict_nothing() -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        assert list(Scan(instance, None, dt.date.min, dt.date.max).runs(None)) == []

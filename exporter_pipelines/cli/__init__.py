@@ -97,6 +97,12 @@ class _Commands(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, entry.help) for name, entry in _COMMANDS.items()])
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Refuse bytes that are no text: databases, messages and files cannot have them."""
+        if any("\udc80" <= sign <= "\udcff" for argument in args for sign in argument):
+            raise click.UsageError("An argument is not UTF-8.", ctx)
+        return super().parse_args(ctx, args)
+
     def invoke(self, ctx: click.Context) -> object:
         """End with one sentence where a setting is wrong before a command begins, as in `.env`."""
         try:

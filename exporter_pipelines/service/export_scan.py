@@ -115,9 +115,13 @@ class Scan:
 
     @property
     def _moments(self) -> tuple[dt.datetime | None, dt.datetime | None]:
-        zone = settings.timezone()
-        begin = DayWindow.of(str(self.first), zone).start if self.first else None
-        return begin, DayWindow.of(str(self.last), zone).end if self.last else None
+        # A day at an end of the calendar restricts nothing, and has no midnight in some zones.
+        zone, begin, end = settings.timezone(), None, None
+        if self.first and self.first.year > 1:
+            begin = DayWindow.of(str(self.first), zone).start
+        if self.last and self.last.year < dt.MAXYEAR:
+            end = DayWindow.of(str(self.last), zone).end
+        return begin, end
 
     @property
     def _filter(self) -> dg.RunsFilter:
