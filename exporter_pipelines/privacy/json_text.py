@@ -17,8 +17,8 @@ import polars as pl
 import pyarrow as pa
 
 from exporter_pipelines.contracts.privacy import REDACTED, KeyAction
-from exporter_pipelines.privacy.signs import to_arrow
-from exporter_pipelines.privacy.spans import bytes_of
+from exporter_pipelines.privacy.signs import rows_with, with_rows
+from exporter_pipelines.privacy.spans import all_bytes, bytes_of, strings
 
 ESCAPES = {
     "\\\\": "\x10", "\\n": "\x11", "\\t": "\x12", "\\r": "\x13", '\\"': "\x14", "\\/": "\x15",
@@ -96,21 +96,22 @@ class KeyRules:
         return before + json.dumps(text, ensure_ascii=False)
 
     def without_containers(
-        self, texts: pl.Series, sign: str, mask: Mask
-    ) -> tuple[pl.Series, list[str]]:
+        self, texts: pa.Array, sign: str, mask: Mask
+    ) -> tuple[pa.Array, list[str]]:
         """Documents, not opened, with a sign in place of objects and arrays under these keys.
 
         Returns:
             The documents, and the masked objects and arrays in their order.
         """
         masked: list[str] = []
-        if not _may_be_nested(to_arrow(texts)):
+        if not _may_be_nested(texts):
             return texts, masked
-        rows = texts.str.contains(self._container).arg_true()
-        if len(rows):
-            cut = [self._cut(text, sign, mask, masked) for text in texts.gather(rows)]
-            texts = texts.clone().scatter(rows, cut)
-        return texts, masked
+        rows = rows_with(texts, self._container)
+        if not len(rows):
+            return texts, masked
+        some = texts.take(pa.array(rows)).to_pylist()
+        cut = [self._cut(text, sign, mask, masked) for text in some]
+        return with_rows(texts, rows, strings(cut)), masked
 
     def _cut(self, text: str, sign: str, mask: Mask, masked: list[str]) -> str:
         pieces, position = [], 0
@@ -134,9 +135,11 @@ class KeyRules:
 def _may_be_nested(texts: pa.Array) -> bool:
     """Whether a text has a bracket that opens, after its first character."""
     data, offsets = bytes_of(texts)
-    opens = (data == ord("[")) | (data == ord("{"))
-    first = offsets[:-1][offsets[1:] > offsets[:-1]]
-    return bool(np.count_nonzero(opens) > np.count_nonzero(opens[first]))
+    first = data[offsets[:-1][offsets[1:] > offsets[:-1]]]
+    return any(
+        np.count_nonzero(all_bytes(texts) == ord(sign)) > np.count_nonzero(first == ord(sign))
+        for sign in "[{"
+    )
 
 
 def _end_of(text: str, start: int) -> int:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import polars as pl
 import pyarrow as pa
 
 from exporter_pipelines.contracts.privacy import REDACTED, KeyAction, PrivacyConfig
 from exporter_pipelines.privacy.json_text import KeyRules, opened
 from exporter_pipelines.privacy.known_names import is_searched, ordinary_words
 from exporter_pipelines.privacy.pseudonyms import MOST_REMEMBERED, Pseudonyms, address_in
+from exporter_pipelines.privacy.signs import all_found, have, series, to_arrow
 
 _ORDER = ("user", "host", "email", "mac", "ip", "hash", "redact")
 """If two columns have the same name, the first kind of these stands for it in text."""
@@ -56,7 +56,7 @@ class DayNames:
                 self._add_keys(rules, batch[name])
 
     def _add_keys(self, rules: KeyRules, documents: pa.Array) -> None:
-        texts = pl.Series(values=documents.drop_null().cast(pa.large_string()))
+        texts = documents.drop_null().cast(pa.large_string())
         if not len(texts):
             return
 
@@ -65,8 +65,9 @@ class DayNames:
             return ""
 
         texts, _ = rules.without_containers(texts, _SIGN, note)
-        found = opened(texts).str.extract_all(rules.pattern).explode().drop_nulls().unique()
-        for match in self._new(rules, found.to_list()):
+        if have(texts, "\\"):
+            texts = to_arrow(opened(series(texts)))
+        for match in self._new(rules, all_found(texts, rules.pattern).unique().to_pylist()):
             action, value = rules.value(match)
             self._add_all(action, [value])
 

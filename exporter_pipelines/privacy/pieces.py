@@ -9,19 +9,17 @@ from __future__ import annotations
 from array import array
 
 import numpy as np
-import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from exporter_pipelines.privacy.addresses import Address, is_ipv4_text
 from exporter_pipelines.privacy.identifiers import ALONE, Found, address_alone, identifiers_in
 from exporter_pipelines.privacy.pseudonyms import MOST_REMEMBERED, Counts, Pseudonyms
-from exporter_pipelines.privacy.signs import all_parts, to_arrow
+from exporter_pipelines.privacy.signs import all_parts, series, to_arrow
 from exporter_pipelines.privacy.spans import (
     NO_PARTS,
     Parts,
     Positions,
-    bytes_of,
     joined,
     ranges,
     strings,
@@ -81,22 +79,20 @@ class Pieces:
         self._alone_known: dict[str, str | None] = {}
         self._remembered = _Remembered()
 
-    def find(self, texts: pl.Series, array: pa.Array, sign: str, counts: Counts) -> Parts:
+    def find(self, texts: pa.Array, sign: str, counts: Counts) -> Parts:
         """IP, MAC and e-mail addresses, with their pseudonyms.
 
         Args:
-            texts: To search.
-            array: The same texts.
+            texts: A `large_string` array without nulls.
             sign: Not in any text.
             counts: What was found is added.
         """
         begins, _, found = all_parts(texts, PIECES, sign)
         if not len(found):
             return NO_PARTS
-        begins += bytes_of(array)[1][0]
         distinct = found.dictionary_encode()
         pieces, which = distinct.dictionary, distinct.indices.to_numpy()
-        alone = to_arrow(pl.Series(values=pieces).str.extract(ALONE, 1))
+        alone = to_arrow(series(pieces).str.extract(ALONE, 1))
         addresses = alone.dictionary_encode()
         by = strings(self._pseudonyms_of(addresses.dictionary.to_pylist()))
         by = by.take(addresses.indices)

@@ -99,9 +99,8 @@ class Pseudonyms:
         if len(self._addresses) > MOST_REMEMBERED:
             self._addresses.clear()
         new = set(addresses).difference(self._addresses)
-        readable = {a for a in new if is_nobodys(a)}
-        self._addresses.update((a, printed(a)) for a in readable)
-        secret = list(new - readable)
+        secret = [address for address in new if not is_nobodys(address)]
+        self._addresses.update((a, printed(a)) for a in new.difference(secret))
         self._addresses.update(zip(secret, self._encrypted(secret), strict=True))
         self._raw.update(secret)
 
@@ -179,7 +178,7 @@ class Pseudonyms:
         address = address_in(text)
         if address is None:
             return None
-        rest = re.search(r"[%/].*", text)
+        rest = re.search(r"[%/].*", text) if "%" in text or "/" in text else None
         return self.address(address) + (rest[0] if rest else "")
 
     def email(self, text: str) -> str:
@@ -208,5 +207,7 @@ def address_in(value: str) -> Address | None:
     text = value.strip()
     if not _LIKE_AN_ADDRESS.match(text):
         return None
+    if "%" not in text and "/" not in text:
+        return parsed(text)
     match = _MASK.match(text)
     return parsed(match["address"]) if match else None

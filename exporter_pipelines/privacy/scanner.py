@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
-import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -27,8 +26,18 @@ from exporter_pipelines.privacy.json_text import ESCAPES, KeyRules, Mask, closed
 from exporter_pipelines.privacy.known_names import KnownNames
 from exporter_pipelines.privacy.pieces import Pieces
 from exporter_pipelines.privacy.pseudonyms import MOST_REMEMBERED, Counts, Pseudonyms
-from exporter_pipelines.privacy.signs import all_found, at_signs, free_signs, to_arrow, with_sign
-from exporter_pipelines.privacy.spans import Parts, blanked, replaced, strings
+from exporter_pipelines.privacy.signs import (
+    all_found,
+    at_signs,
+    free_signs,
+    have,
+    rows_with,
+    series,
+    to_arrow,
+    with_rows,
+    with_sign,
+)
+from exporter_pipelines.privacy.spans import Parts, all_bytes, blanked, replaced, strings
 
 _NEEDED_SIGNS = 6
 _ESCAPED = r"\\u[0-9A-Fa-f]{4}"
@@ -66,25 +75,25 @@ class Scanner:
             keys: Key in JSON -> what happens to its value.
             in_json: Whether each text is a JSON document; then each result is one as well.
         """
-        series = pl.Series(values=texts.cast(pa.large_string()).fill_null(""))
+        plain = texts.cast(pa.large_string()).fill_null("")
         rules = self._rules_of(keys) if keys else None
-        result = self._scan(series, counts, rules, in_json=in_json).cast(pa.string())
+        result = self._scan(plain, counts, rules, in_json=in_json).cast(pa.string())
         if not texts.null_count:
             return result
         return pc.if_else(texts.is_null(), pa.scalar(None, pa.string()), result)
 
     def _scan(
-        self, texts: pl.Series, counts: Counts, rules: KeyRules | None, *, in_json: bool
+        self, texts: pa.Array, counts: Counts, rules: KeyRules | None, *, in_json: bool
     ) -> pa.Array:
-        signs = free_signs(to_arrow(texts))
+        signs = free_signs(texts)
         if len(signs) < _NEEDED_SIGNS:
             return self._row_by_row(texts, counts, rules, in_json=in_json)
         fills: list[_Fill] = []
         if rules is not None:
             texts, containers = rules.without_containers(texts, signs[0], self._mask_into(counts))
             fills.append(_Fill(signs[0], strings(containers)))
-        if in_json:
-            texts = opened(texts)
+        if in_json and have(texts, "\\"):
+            texts = to_arrow(opened(series(texts)))
         if rules is not None:
             texts, values = self._keyed(texts, signs[1], rules, counts)
             fills.append(_Fill(signs[1], values))
@@ -95,36 +104,33 @@ class Scanner:
             fills.append(_Fill(signs[2], kept))
         if not len(rows):
             result = self._finish(texts, rest, fills, None, counts, in_json=in_json)
-            return to_arrow(closed(pl.Series(values=result))) if in_json else result
-        texts = texts.clone().scatter(rows, [text for text, _ in plain])
+            return _closed(result) if in_json else result
+        texts = with_rows(texts, rows, strings([text for text, _ in plain]))
         result = self._finish(texts, rest, fills, rules, counts, in_json=in_json)
         if not in_json:
             return result
-        masked = pl.Series(values=result)
-        again = [restored(t, base) for t, (_, base) in zip(masked.gather(rows), plain, strict=True)]
-        return to_arrow(closed(masked.scatter(rows, again)))
+        masked = result.take(pa.array(rows)).to_pylist()
+        again = [restored(t, base) for t, (_, base) in zip(masked, plain, strict=True)]
+        return _closed(with_rows(result, rows, strings(again)))
 
     def _hiding(
-        self, texts: pl.Series, signs: list[str], rules: KeyRules | None, *, in_json: bool
-    ) -> tuple[pl.Series, list[tuple[str, int]]]:
+        self, texts: pa.Array, signs: list[str], rules: KeyRules | None, *, in_json: bool
+    ) -> tuple[np.ndarray, list[tuple[str, int]]]:
         """Rows in which escapes hide an identifier, and their texts without escapes."""
         hiding = HIDING if in_json else HIDING_IN_TEXT
-        is_hiding = texts.str.contains(hiding) if _have(texts, "%", "\\") else pl.Series([False])
-        rows = is_hiding.arg_true()
+        rows = rows_with(texts, hiding) if have(texts, "%", "\\") else np.empty(0, np.int64)
         if not len(rows):
             return rows, []
-        decoded = [
-            unescaped_json(text) if in_json else (unescaped(text), 0) for text in texts.gather(rows)
-        ]
-        plain = pl.Series([text for text, _ in decoded], dtype=pl.String)
+        some = texts.take(pa.array(rows)).to_pylist()
+        decoded = [unescaped_json(text) if in_json else (unescaped(text), 0) for text in some]
+        plain = strings([text for text, _ in decoded])
         masked = self._finish(plain, signs, [], rules, Counts(), in_json=in_json)
-        hides = (pl.Series(values=masked) != plain).to_list()
-        kept = [each for each, hidden in zip(decoded, hides, strict=True) if hidden]
-        return rows.filter(pl.Series(hides)), kept
+        hides = np.asarray(pc.not_equal(masked, plain))
+        return rows[hides], [decoded[i] for i in np.flatnonzero(hides).tolist()]
 
     def _finish(
         self,
-        texts: pl.Series,
+        texts: pa.Array,
         signs: list[str],
         fills: list[_Fill],
         rules: KeyRules | None,
@@ -146,14 +152,13 @@ class Scanner:
             fills.append(_Fill(signs[0], values))
         texts, secrets = _secrets(texts, signs[1], counts)
         fills.append(_Fill(signs[1], secrets))
-        array = to_arrow(texts)
-        parts = [at_signs(array, fill.sign, fill.by) for fill in fills if len(fill.by)]
-        parts.append(self._pieces.find(texts, array, signs[2], counts))
-        parts.append(self._known(blanked(array, parts[-1]), counts, in_json=in_json))
-        return replaced(array, parts)
+        parts = [at_signs(texts, fill.sign, fill.by) for fill in fills if len(fill.by)]
+        parts.append(self._pieces.find(texts, signs[2], counts))
+        parts.append(self._known(blanked(texts, parts[-1]), counts, in_json=in_json))
+        return replaced(texts, parts)
 
     def _row_by_row(
-        self, texts: pl.Series, counts: Counts, rules: KeyRules | None, *, in_json: bool
+        self, texts: pa.Array, counts: Counts, rules: KeyRules | None, *, in_json: bool
     ) -> pa.Array:
         """For a batch with nearly all control characters; a text that has them is redacted."""
         if len(texts) == 1:
@@ -181,8 +186,8 @@ class Scanner:
         return mask
 
     def _keyed(
-        self, texts: pl.Series, sign: str, rules: KeyRules, counts: Counts
-    ) -> tuple[pl.Series, pa.Array]:
+        self, texts: pa.Array, sign: str, rules: KeyRules, counts: Counts
+    ) -> tuple[pa.Array, pa.Array]:
         found = all_found(texts, rules.pattern)
         if not len(found):
             return texts, strings([])
@@ -223,14 +228,15 @@ class Scanner:
         return Parts(starts, ends, by)
 
 
-def _have(texts: pl.Series, *signs: str) -> bool:
-    """Whether a text has one of these; much faster than a regular expression."""
-    return any(texts.str.contains(sign, literal=True).any() for sign in signs)
+def _closed(texts: pa.Array) -> pa.Array:
+    """The documents with their escapes again. Most have no control character, and so none."""
+    data = all_bytes(texts)
+    return to_arrow(closed(series(texts))) if len(data) and data.min() < ord(" ") else texts
 
 
 def _with_escapes_kept(
-    texts: pl.Series, sign: str, others: list[str], hiding: pl.Series
-) -> tuple[pl.Series, pa.Array]:
+    texts: pa.Array, sign: str, others: list[str], hiding: np.ndarray
+) -> tuple[pa.Array, pa.Array]:
     r"""Documents with a sign in place of what must stay, in rows whose `\u0040` hide nothing.
 
     The digits of an escape could be taken for those of an address, which would break the document.
@@ -241,28 +247,27 @@ def _with_escapes_kept(
         others: Signs that stand for other parts.
         hiding: The rows in which escapes hide an identifier.
     """
-    if not _have(texts, "\\u"):
+    if not have(texts, "\\"):
         return texts, strings([])
-    rows = texts.str.contains(_ESCAPED).arg_true()
-    rows = rows.filter(~rows.is_in(hiding.implode()))
+    rows = np.setdiff1d(rows_with(texts, _ESCAPED), hiding)
     if not len(rows):
         return texts, strings([])
-    pattern, some = f"[^{''.join(others)}]+", texts.gather(rows)
+    pattern, some = f"[^{''.join(others)}]+", texts.take(pa.array(rows))
     kept = all_found(some, pattern)
-    return texts.clone().scatter(rows, with_sign(some, pattern, sign)), kept
+    return with_rows(texts, rows, with_sign(some, pattern, sign)), kept
 
 
-def _secrets(texts: pl.Series, sign: str, counts: Counts) -> tuple[pl.Series, pa.Array]:
+def _secrets(texts: pa.Array, sign: str, counts: Counts) -> tuple[pa.Array, pa.Array]:
     """The texts with a sign in place of secrets, and what is written instead of each.
 
     Only texts with a hint are searched: what is found must not depend on other texts of the batch.
     """
-    rows = texts.str.contains_any(list(SECRET_HINTS), ascii_case_insensitive=True).arg_true()
-    some = texts.gather(rows)
+    has_hint = series(texts).str.contains_any(list(SECRET_HINTS), ascii_case_insensitive=True)
+    rows = has_hint.arg_true().to_numpy()
+    some = texts.take(pa.array(rows))
     found = all_found(some, SECRETS) if len(rows) else strings([])
     if not len(found):
         return texts, strings([])
     counts.replaced["secret"] += len(found)
     by = [without_secret(each) for each in found.to_pylist()]
-    # `scatter` changes its series, which a caller may still need.
-    return texts.clone().scatter(rows, with_sign(some, SECRETS, sign)), strings(by)
+    return with_rows(texts, rows, with_sign(some, SECRETS, sign)), strings(by)

@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 Positions = NDArray[np.int64]
@@ -47,6 +46,12 @@ def bytes_of(texts: pa.Array) -> tuple[Bytes, Positions]:
     return np.frombuffer(data if data is not None else b"", np.uint8), offsets
 
 
+def all_bytes(texts: pa.Array) -> Bytes:
+    """The bytes of all texts, one after the other; the arguments are those of `bytes_of`."""
+    data, offsets = bytes_of(texts)
+    return data[offsets[0] : offsets[-1]]
+
+
 def joined(*parts: Parts) -> Parts:
     """Parts of the same texts in one; they are in no order."""
     starts, ends = (np.concatenate([each[i] for each in parts]) for i in (0, 1))
@@ -64,13 +69,14 @@ def replaced(texts: pa.Array, parts: Sequence[Parts]) -> pa.Array:
     if not len(starts):
         return texts
     order = np.argsort(starts, kind="stable")
-    starts, ends, by = starts[order], ends[order], by.take(pa.array(order))
+    starts, ends = starts[order], ends[order]
     data, offsets = bytes_of(texts)
     # What stays and what is replaced, in turns.
     edges = np.concatenate(([offsets[0]], np.stack([starts, ends], 1).ravel(), [offsets[-1]]))
-    changes = np.arange(len(edges) - 1) % 2 == 1
-    result = pc.replace_with_mask(_texts(edges, data), pa.array(changes), by)
-    longer = np.diff(bytes_of(by)[1]) - (ends - starts)
+    pieces = np.arange(len(edges) - 1)
+    pieces[1::2] = len(pieces) + order
+    result = pa.concat_arrays([_texts(edges, data), by]).take(pa.array(pieces))
+    longer = np.diff(bytes_of(by)[1])[order] - (ends - starts)
     longer_before = np.concatenate(([0], np.cumsum(longer)))
     new_offsets = offsets - offsets[0] + longer_before[np.searchsorted(starts, offsets)]
     return _texts(new_offsets, bytes_of(result)[0])

@@ -33,8 +33,8 @@ class Totals:
         """Add texts, each of which was found so often."""
         if not len(texts):
             return
-        self._parts.append(_summed(texts, numbers))
-        self._rows += len(self._parts[-1].texts)
+        self._parts.append(_Part(texts, numbers))
+        self._rows += len(texts)
         if self._rows > 2 * self._distinct + _ROWS:
             self._sum_up()
 
@@ -45,7 +45,7 @@ class Totals:
             yield from zip(texts.to_pylist(), numbers.tolist(), strict=True)
 
     def _sum_up(self) -> None:
-        if len(self._parts) > 1:
+        if self._parts:
             texts = pa.concat_arrays([part.texts for part in self._parts])
             self._parts = [_summed(texts, np.concatenate([p.numbers for p in self._parts]))]
         self._distinct = self._rows = sum(len(part.texts) for part in self._parts)
