@@ -285,6 +285,12 @@ def test_a_long_text_with_many_subjects_takes_no_longer_than_its_length() -> Non
     assert time.process_time() - before < 10
 
 
+def test_an_output_folder_that_is_a_file_is_a_finding(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    [found] = LocalStore(tmp_path / "file").structure("logs").misplaced
+    assert (found.kind, found.path) == ("foreign", "logs")
+
+
 def test_a_manifest_of_this_version_is_read_as_before(day: LocalStore) -> None:
     data = day.read_manifest("logs", DAY)
     assert data

@@ -88,6 +88,9 @@ class _Look:
             facts = path.lstat()
         except FileNotFoundError:
             return False
+        except NotADirectoryError as error:  # the output folder is a file
+            self._add_error(path, error)
+            return False
         if stat.S_ISLNK(facts.st_mode):
             self._add("symbolic_link", path, "is a symbolic link", "Remove it.")
             return False
