@@ -87,7 +87,7 @@ def test_parquet_has_the_rows_and_layout_of_the_release_before(
 
 
 def test_every_format_has_its_bytes_here() -> None:
-    assert {"parquet", *(format_ for format_, _, _ in BYTES)} == {*FORMATS}
+    assert {"parquet", *(format_ for format_, _, _ in BYTES)} == {*FORMATS}, "complete BYTES"
 
 
 def test_settings_of_when_and_whether_change_no_byte(day: Backend, store: LocalStore) -> None:
