@@ -8,6 +8,7 @@ twice from the same snapshot. The bytes do not depend on the size of batches.
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 
@@ -54,6 +55,9 @@ class PrivateRows:
         self, dataset: Dataset, policy: PrivacyConfig, schema: RowSchema, window: DayWindow
     ) -> None:
         require("privacy")
+        # A variable of Polars, which it reads at its first use: a column is searched by one thread,
+        # and others only cost CPU time.
+        os.environ.setdefault("POLARS_MAX_THREADS", "1")  # noqa: TID251
         # Only here: without the extra, everything else works.
         from exporter_pipelines.privacy.keys import key_ring
         from exporter_pipelines.privacy.masking import Masking, shown_in_quarantine
