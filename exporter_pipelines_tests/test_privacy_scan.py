@@ -121,6 +121,7 @@ def test_text_without_separators_is_masked_and_holds_no_day(text: str) -> None:
         ("from2001:db8::1", ["2001:db8::1"]),
         ("IPv62001:db8::1,", ["2001:db8::1"]),
         ("2001:db8::1:error", ["2001:db8::1"]),
+        ("::1:255.255.255.255cam", ["::1:255.255.255.255"]),
         ("2001:db8::1error", ["2001:db8::1e"]),
         ("10.1.2.3aa:bb:cc:dd:ee:ff", ["10.1.2.3", "aa:bb:cc:dd:ee:ff"]),
         ("macAA-BB-CC-DD-EE-FFx", ["AA-BB-CC-DD-EE-FF"]),
@@ -223,6 +224,7 @@ def test_every_planted_value_is_found() -> None:
         "1.2.3.4.5Bearer abcdefghijklmnopqrstu",
         "1.2.3.4.5password=geheim",
         "é2001:DB8:0:0:0:0:0:1:anna.k",
+        "::1:255.255.255.255anna.k",
     ],
 )
 def test_what_follows_directly_is_no_leak(text: str) -> None:

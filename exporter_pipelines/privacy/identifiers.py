@@ -224,7 +224,7 @@ def _end_of_words(text: str) -> int:
     colon = text.rfind(":") + 1
     if ipv4 := list(_IPV4.finditer(text, colon)):
         # Letters that follow an IPv4 address directly do not belong to it.
-        return len(text) if ipv4[-1].end() == len(text) else colon
+        return ipv4[-1].end() if ipv4[-1].start() == colon else colon
     cut = max(colon, text.rfind(".") + 1)
     if cut > 0 and text[cut - 1] == ":":
         cut -= 2 if text.endswith("::", 0, cut) else 1
