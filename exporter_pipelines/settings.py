@@ -226,8 +226,12 @@ def _zones() -> set[str]:
 
 
 def ui_url() -> str:
-    """`EXPORTER_UI_URL`: address of the Dagster UI, for links; without a trailing slash."""
-    return service_url() or "http://127.0.0.1:3000"
+    """`EXPORTER_UI_URL`: address of the Dagster UI, for links; without a trailing slash.
+
+    When it is not set, where `exporter serve` listens on this machine.
+    """
+    port, prefix = text("EXPORTER_SERVE_PORT") or "3000", text("EXPORTER_SERVE_PREFIX")
+    return service_url() or f"http://127.0.0.1:{port}{prefix.rstrip('/')}"
 
 
 def service_url() -> str | None:

@@ -52,6 +52,8 @@ def test_output_is_a_path_or_a_file_url(
         ("EXPORTER_END_DATE", "\t", settings.end_date, None),
         ("EXPORTER_TIMEZONE", "Europe/Berlin ", settings.timezone, "Europe/Berlin"),
         ("EXPORTER_UI_URL", "http://ui/\n", settings.ui_url, "http://ui"),
+        ("EXPORTER_SERVE_PORT", " 8080\n", settings.ui_url, "http://127.0.0.1:8080"),
+        ("EXPORTER_SERVE_PREFIX", "/exporter/", settings.ui_url, "http://127.0.0.1:3000/exporter"),
         ("EXPORTER_ALERT_SLOW_FACTOR", "4\n", alert_settings.alert_slow_factor, 4.0),
         ("EXPORTER_ALERT_REJECTED_PCT", " ", alert_settings.alert_rejected_pct, None),
     ],

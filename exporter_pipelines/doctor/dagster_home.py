@@ -17,7 +17,7 @@ _OURS = "SqliteHistory"
 _LOW_BYTES = 256 * 2**20
 _NO_BYTES = 2**20
 """A run writes some hundred kilobytes of history."""
-_COPY = "Copy .env.example to .env. It sets DAGSTER_HOME to the project folder."
+_COPY = "Set DAGSTER_HOME to the project folder in its .env; a clone has .env.example to copy."
 
 
 def examine_dagster_home() -> Iterator[Finding]:
