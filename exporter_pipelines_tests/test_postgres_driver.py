@@ -141,6 +141,7 @@ def test_a_refused_driver_is_never_loaded_and_no_server_is_asked(
     old = driver_of_version(tmp_path / "old.so", b"108")
     monkeypatch.setenv("EXPORTER_POSTGRES_DRIVER", str(old))
     monkeypatch.setenv("EXPORTER_SOURCE_URL", "postgresql://nobody@127.0.0.1:1/none")
+    monkeypatch.setenv("EXPORTER_OUTPUT_URL", str(tmp_path / "exports"))
     with pytest.raises(ConfigurationError, match=r"has the version 1\.8"):
         api.export_day(dataset(), DAY)
     assert str(old) not in loaded_files()

@@ -91,6 +91,7 @@ def test_the_command_names_the_version_in_the_bucket(
     publish(backend, bucket)
     for name, value in s3.settings.items():
         monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path)  # away from the .env of the checkout
     home = tmp_path / "defs" / "windows"
     home.mkdir(parents=True)
     document = {"type": COMPONENT, "attributes": yaml.safe_load(WINDOWS)}
