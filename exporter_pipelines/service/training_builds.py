@@ -9,7 +9,6 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 from collections.abc import Iterable
-from contextlib import suppress
 from urllib.parse import quote
 
 import dagster as dg
@@ -68,7 +67,11 @@ def build_of(context: ServiceContext, name: str, build_id: str) -> TrainingSetBu
     records = context.instance.get_run_records(dg.RunsFilter(run_ids=[build_id]))
     if not records or not _builds(records[0].dagster_run, name):
         raise Problem(404, f"There is no build {build_id!r} of {name!r}.")
-    record, run = records[0], records[0].dagster_run
+    return _described(context, name, records[0])
+
+
+def _described(context: ServiceContext, name: str, record: dg.RunRecord) -> TrainingSetBuild:
+    run = record.dagster_run
     status, problem = _STATES[run.status], None
     if status == "failed":
         held, problem = _why(context.instance, run.run_id)
@@ -93,14 +96,16 @@ def build_of(context: ServiceContext, name: str, build_id: str) -> TrainingSetBu
 
 def newest_builds(context: ServiceContext, names: Iterable[str]) -> dict[str, TrainingSetBuild]:
     """Name -> the newest build that Dagster knows, whatever started it."""
-    records = context.instance.get_asset_records([dg.AssetKey(name) for name in names])
-    runs = {each.asset_entry.asset_key: each.asset_entry.last_run_id for each in records}
-    found: dict[str, TrainingSetBuild] = {}
-    for key, run_id in runs.items():
-        if run_id is not None:
-            with suppress(Problem):  # the run was deleted from the history
-                found[key.path[0]] = build_of(context, key.path[0], run_id)
-    return found
+    assets = context.instance.get_asset_records([dg.AssetKey(name) for name in names])
+    entries = [each.asset_entry for each in assets]
+    run_ids = [each.last_run_id for each in entries if each.last_run_id]
+    records = context.instance.get_run_records(dg.RunsFilter(run_ids=run_ids)) if run_ids else ()
+    by_id = {record.dagster_run.run_id: record for record in records}
+    return {
+        each.asset_key.path[0]: _described(context, each.asset_key.path[0], by_id[each.last_run_id])
+        for each in entries
+        if each.last_run_id in by_id  # a run may have been deleted from the history
+    }
 
 
 def _started(context: ServiceContext, digest: str) -> str | None:
