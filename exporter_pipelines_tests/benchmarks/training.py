@@ -6,6 +6,7 @@ measured, as a process of its own.
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -66,6 +67,8 @@ def grow(*, rows: Sequence[int], build: Path) -> None:
             text = _SET.format(
                 name=name, first=filled.day_names[0], last=filled.day_names[-1], more=more
             )
+            # A set of the same days would be left as it is.
+            shutil.rmtree(store.root / "training_sets" / name, ignore_errors=True)
             cost = measuring.run(
                 [sys.executable, "-c", _BUILD, str(store.root), text], server_cpu_s=lambda: 0.0
             )
