@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from exporter_pipelines_tests.support.projects import ROOT
 from exporter_pipelines_tests.torture.__main__ import campaign_names
 from exporter_pipelines_tests.torture.mutants import MUTANTS, Mutant
 from exporter_pipelines_tests.torture.trial import Trial
+from exporter_pipelines_tests.torture.turns import Task, take_turns
 
 
 def torture(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -83,3 +85,24 @@ def test_points_and_rounds_are_counted(tmp_path: Path) -> None:
     late = Trial(1, 0, tmp_path)
     assert list(late.rounds(3, "kills")) == [0]
     assert late.short == ["1 of 3 kills"]
+
+
+def test_tasks_take_turns_until_each_is_done(tmp_path: Path) -> None:
+    taken: list[str] = []
+
+    def steps(name: str) -> Iterator[int]:
+        for number in range(1, 5):
+            taken.append(name)
+            yield number
+
+    trial = Trial(1, 60, tmp_path)
+    short_one, long_one = Task(2, "short", steps("a")), Task(9, "long", steps("b"))
+    take_turns(trial, [short_one, long_one], turn_s=0)
+    assert "".join(taken) == "ababbb"
+    assert (short_one.reached, long_one.reached, trial.short) == (2, 4, [])
+
+
+def test_tasks_that_the_time_did_not_suffice_for_are_named(tmp_path: Path) -> None:
+    late = Trial(1, 0, tmp_path)
+    take_turns(late, [Task(1, "kills, here", iter([1])), Task(200, "kills, there", iter([1, 2]))])
+    assert late.short == ["1 of 200 kills, there"]

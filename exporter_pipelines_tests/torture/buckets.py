@@ -55,7 +55,7 @@ def servers(trial: Trial) -> Iterator[dict[str, ObjectServer]]:
 
 @contextmanager
 def reading(
-    trial: Trial, server: ObjectServer, variants: Variants, grace_s: float
+    trial: Trial, server: ObjectServer, name: str, variants: Variants, grace_s: float
 ) -> Iterator[None]:
     """Read the day all the time: two readers follow the pointer, one lists the view.
 
@@ -64,6 +64,7 @@ def reading(
     Args:
         trial: Counts.
         server: Of the output.
+        name: Of its program, for the figures.
         variants: What may be found.
         grace_s: For so long, the sweeps of the campaign leave a replaced export to its readers.
     """
@@ -98,6 +99,7 @@ def reading(
         for thread in threads:
             thread.join()
         for part, found in results.items():
+            trial.add(f"{name}: {part}", len(found))
             for problem in found:
                 trial.check(not problem, problem, part=part)
 

@@ -101,6 +101,10 @@ class Trial:
                 self.details.append(f"{part + ': ' if part else ''}{what}")
         return good
 
+    def add(self, figure: str, number: int) -> None:
+        """Add to a figure, which begins at 0."""
+        self.figures[figure] = int(str(self.figures.get(figure, 0))) + number
+
     @contextmanager
     def guarded(self, what: str, *, part: str = "") -> Iterator[None]:
         """One point; bad when the block raises."""

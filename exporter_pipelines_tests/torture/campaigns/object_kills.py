@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from exporter_pipelines.stores.objects.sweep import Times
@@ -19,6 +22,7 @@ from exporter_pipelines_tests.torture.buckets import not_a_variant, reading, ser
 from exporter_pipelines_tests.torture.promises import Promise
 from exporter_pipelines_tests.torture.readers import VARIANTS, Variants
 from exporter_pipelines_tests.torture.trial import Trial
+from exporter_pipelines_tests.torture.turns import Task, take_turns
 
 PROMISE = Promise.BUCKETS
 
@@ -32,16 +36,14 @@ def run(trial: Trial) -> None:
     """200 kills at random for each server, and one at every request."""
     with servers(trial) as running, trial.backend() as backend:
         variants = Variants(trial, backend, 300)
-        share = 1 / len(running)
+        servers_kills = []
         for name, server in running.items():
             output = server.below("kills")
             export(variants.url, dataset(**variants.changes("a")), DAY, open_bucket(output))
-            kills = _Kills(trial, output, variants, name)
-            with reading(trial, output, variants, _SOON.grace_s):
-                kills.at_every_request(share / 2)
-                kills.at_random(share)
+            servers_kills.append(_Kills(trial, output, variants, name))
+        take_turns(trial, [task for kills in servers_kills for task in kills.tasks()])
+        for kills in servers_kills:
             kills.end()
-            share = 1
 
 
 @dataclass
@@ -49,6 +51,7 @@ class _Kills:
     """The kills of exports to one server.
 
     Attributes:
+        landed: Kills at random that came before the end.
         swept: Exports that sweeps have removed.
     """
 
@@ -56,43 +59,56 @@ class _Kills:
     server: ObjectServer
     variants: Variants
     name: str
+    landed: int = 0
     swept: int = 0
 
-    def at_every_request(self, share: float) -> None:
-        for number in self.trial.rounds(99, f"requests, {self.name}", share=share):
-            what = f"{self.name}, killed at request {number + 1}"
-            if not self._ended_killed(self._attempt(dies_at=number + 1), what):
-                self.trial.figures[f"{self.name}: requests of an export"] = number
+    def tasks(self) -> list[Task]:
+        """Both kinds of kills, with readers beside them."""
+
+        def readers() -> AbstractContextManager[None]:
+            return reading(self.trial, self.server, self.name, self.variants, _SOON.grace_s)
+
+        return [
+            Task(99, f"requests, {self.name}", self._at_every_request(), readers),
+            Task(_KILLS, f"kills, {self.name}", self._at_random(), readers),
+        ]
+
+    def _at_every_request(self) -> Iterator[int]:
+        for number in itertools.count(1):
+            what = f"{self.name}, killed at request {number}"
+            if not self._ended_killed(self._attempt(dies_at=number), what):
+                self.trial.figures[f"{self.name}: requests of an export"] = number - 1
                 return
             self._check(what, part="every request")
+            yield number
 
-    def at_random(self, share: float) -> None:
+    def _at_random(self) -> Iterator[int]:
         whole_s, publishing_s = self._durations()
-        landed = 0
-        goal = f"attempts for {_KILLS} kills, {self.name}"
-        for number in self.trial.rounds(10 * _KILLS, goal, share=share):
+        for number in itertools.count():
             attempt = self._attempt()
             # Two of three while they publish, the others anywhere.
             if publishing := number % 3 > 0:
                 attempt.ready.wait(60)
             time.sleep(self.trial.dice.uniform(0, publishing_s if publishing else whole_s))
             attempt.kill()
-            what = f"{self.name}, kill {landed + 1}"
-            if not self._ended_killed(attempt, what):
-                continue  # it was faster
-            landed += 1
-            self._check(what)
-            if landed % _SWEEP_EVERY == 0:
-                self._sweep(what)
-            if self.trial.dice.random() < 0.5:
-                self._go_on(f"after {what}")
-            if landed == _KILLS:
-                break
-        self.trial.figures[f"{self.name}: kills"] = landed
-        self.trial.figures[f"{self.name}: exports that sweeps removed"] = self.swept
+            what = f"{self.name}, kill {self.landed + 1}"
+            if self._ended_killed(attempt, what):
+                self.landed += 1
+                self._after(what)
+            yield self.landed  # the same as before when it was faster
+
+    def _after(self, what: str) -> None:
+        """Look at the day after a kill, and sometimes sweep, or let the next run come."""
+        self._check(what)
+        if self.landed % _SWEEP_EVERY == 0:
+            self._sweep(what)
+        if self.trial.dice.random() < 0.5:
+            self._go_on(f"after {what}")
 
     def end(self) -> None:
         """A sweep leaves one generation, and nothing of any attempt."""
+        self.trial.figures[f"{self.name}: kills"] = self.landed
+        self.trial.figures[f"{self.name}: exports that sweeps removed"] = self.swept
         self._go_on(f"{self.name}, after the last kill")
         store = open_bucket(self.server, Times.at_once())
         store.clean_up("logs")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import random
 import signal
 import threading
 import time
+from collections.abc import Callable, Iterator
 
 from exporter_pipelines.errors import DayUnavailableError
 from exporter_pipelines.stores.objects.sweep import Times
@@ -24,6 +26,7 @@ from exporter_pipelines_tests.torture.buckets import SmallDay, chain_is_broken, 
 from exporter_pipelines_tests.torture.promises import Promise
 from exporter_pipelines_tests.torture.readers import VARIANTS, Variants
 from exporter_pipelines_tests.torture.trial import Trial
+from exporter_pipelines_tests.torture.turns import Task, take_turns
 
 PROMISE = Promise.BUCKETS
 
@@ -34,16 +37,41 @@ def run(trial: Trial) -> None:
     """For each server: 100 rounds of four, 50 zombies, 1,000 exports beside a sweep."""
     with servers(trial) as running, trial.backend() as backend:
         variants = Variants(trial, backend, 100)
-        share = 1 / len(running)
+        tasks, besides = [], []
         for name, server in running.items():
             output = server.below("writers")
-            export(variants.url, dataset(**variants.changes("a")), DAY, open_bucket(output))
-            for number in trial.rounds(_RACES, f"rounds of four writers, {name}", share=share / 3):
-                _race(trial, output, variants, f"{name}, round {number}")
-            for number in trial.rounds(_ZOMBIES, f"zombies, {name}", share=share / 2):
-                _zombie(trial, output, variants, f"{name}, zombie {number}")
-            _beside_a_sweep(trial, output, name, share)
-            share = 1
+            _export(variants, output)
+            races = _repeated(_race, trial, output, variants, f"{name}, round")
+            zombies = _repeated(_zombie, trial, output, variants, f"{name}, zombie")
+            beside = _BesideASweep(trial, server.below("sweeps"), name, variants)
+            besides.append(beside)
+            tasks += [
+                Task(_RACES, f"rounds of four writers, {name}", races),
+                Task(_ZOMBIES, f"zombies, {name}", zombies),
+                Task(_SWEEPS, f"exports beside a sweep, {name}", beside.exports(), beside.sweeping),
+            ]
+        take_turns(trial, tasks)
+        for beside in besides:
+            beside.end()
+        for task in tasks:
+            trial.figures[task.of] = task.reached
+
+
+def _export(variants: Variants, server: ObjectServer) -> None:
+    """The export that all others replace."""
+    export(variants.url, dataset(**variants.changes("a")), DAY, open_bucket(server))
+
+
+def _repeated(
+    step: Callable[[Trial, ObjectServer, Variants, str], None],
+    trial: Trial,
+    server: ObjectServer,
+    variants: Variants,
+    what: str,
+) -> Iterator[int]:
+    for number in itertools.count(1):
+        step(trial, server, variants, f"{what} {number}")
+        yield number
 
 
 def _race(trial: Trial, server: ObjectServer, variants: Variants, what: str) -> None:
@@ -95,8 +123,7 @@ def _check(
         won += published
     trial.check(won > 0, f"{what}: nobody published: {outcomes}", part=part, points=0)
     for figure, number in (("published", won), ("superseded", len(outcomes) - won)):
-        name = f"{part}: {figure}"
-        trial.figures[name] = int(str(trial.figures.get(name, 0))) + number
+        trial.add(f"{part}: {figure}", number)
     store = open_bucket(server)
     found = damage(store, DAY) or chain_is_broken(store)
     trial.check(not found, f"{what}: {found}", part="days")
@@ -117,7 +144,7 @@ class _Sweeper(threading.Thread):
         problems: Errors of sweeps.
     """
 
-    def __init__(self, server: ObjectServer, seed: int) -> None:
+    def __init__(self, server: ObjectServer, seed: float) -> None:
         super().__init__()
         self.sweeps = self.hasty = 0
         self.problems: list[str] = []
@@ -141,38 +168,64 @@ class _Sweeper(threading.Thread):
         self.join()
 
 
-def _beside_a_sweep(trial: Trial, server: ObjectServer, name: str, share: float) -> None:
-    """Small exports, while sweeps remove old exports and take runs for dead."""
-    store = open_bucket(server)
-    day, fenced = SmallDay(store), 0
-    sweeper = _Sweeper(server, trial.seed)
-    sweeper.start()
-    try:
-        for number in trial.rounds(_SWEEPS, f"exports beside a sweep, {name}", share=share):
-            what = f"{name}, export {number} beside a sweep"
-            before = sweeper.hasty
-            problem = ""
-            try:
-                day.publish(store)
-            except DayUnavailableError as error:  # taken for dead, which it says
-                fenced += 1
-                was_hasty = before % 2 or sweeper.hasty != before
-                problem = "" if was_hasty else f"no sweep took it for dead, and yet: {error}"
-            except Exception as error:  # whatever it is, the promise is broken
-                problem = f"{type(error).__name__}: {error}"
-            found = problem or damage(open_bucket(server), DAY, view=False)
-            trial.check(not found, f"{what}: {found}", part="sweeps")
-    finally:
-        sweeper.stop()
-    trial.figures[f"{name}: sweeps"] = sweeper.sweeps
-    trial.figures[f"{name}: runs taken for dead"] = fenced
-    for problem in sweeper.problems:
-        trial.check(False, f"{name}, a sweep: {problem}", part="sweeps")
-    day.publish(store)
-    store = open_bucket(server, Times.at_once())
-    store.clean_up("logs")
-    found = damage(store, DAY) or chain_is_broken(store)
-    trial.check(not found, f"{name}, at the end: {found}", part="sweeps")
-    left, kept = generations(store, DAY), kept_generations(store, DAY)
-    what = f"{name}, at the end: the generations {left}, kept {kept}"
-    trial.check(len(left) == 1 + len(kept) and kept < left, what, part="sweeps")
+class _BesideASweep:
+    """Small exports, while sweeps remove old exports and take runs for dead.
+
+    Args:
+        trial: Counts.
+        server: Of an output for these exports alone.
+        name: Of its program.
+        variants: What the first export is of.
+    """
+
+    def __init__(self, trial: Trial, server: ObjectServer, name: str, variants: Variants) -> None:
+        _export(variants, server)
+        self._trial, self._server, self._name = trial, server, name
+        self._store = open_bucket(server)
+        self._day = SmallDay(self._store)
+        self._sweeper: _Sweeper | None = None
+
+    @contextlib.contextmanager
+    def sweeping(self) -> Iterator[None]:
+        """Sweep all the time."""
+        sweeper = self._sweeper = _Sweeper(self._server, self._trial.dice.random())
+        sweeper.start()
+        try:
+            yield
+        finally:
+            sweeper.stop()
+        self._trial.add(f"{self._name}: sweeps", sweeper.sweeps)
+        for problem in sweeper.problems:
+            self._trial.check(False, f"{self._name}, a sweep: {problem}", part="sweeps")
+
+    def exports(self) -> Iterator[int]:
+        """Export; a run that was taken for dead says so, and publishes nothing."""
+        for number in itertools.count(1):
+            found = self._export() or damage(open_bucket(self._server), DAY, view=False)
+            what = f"{self._name}, export {number} beside a sweep"
+            self._trial.check(not found, f"{what}: {found}", part="sweeps")
+            yield number
+
+    def _export(self) -> str:
+        assert self._sweeper
+        before = self._sweeper.hasty
+        try:
+            self._day.publish(self._store)
+        except DayUnavailableError as error:  # taken for dead, which it says
+            self._trial.add(f"{self._name}: runs taken for dead", 1)
+            was_hasty = before % 2 or self._sweeper.hasty != before
+            return "" if was_hasty else f"no sweep took it for dead, and yet: {error}"
+        except Exception as error:  # whatever it is, the promise is broken
+            return f"{type(error).__name__}: {error}"
+        return ""
+
+    def end(self) -> None:
+        """One export is left, and those that are kept for their rows."""
+        self._day.publish(self._store)
+        store = open_bucket(self._server, Times.at_once())
+        store.clean_up("logs")
+        found = damage(store, DAY) or chain_is_broken(store)
+        self._trial.check(not found, f"{self._name}, at the end: {found}", part="sweeps")
+        left, kept = generations(store, DAY), kept_generations(store, DAY)
+        what = f"{self._name}, at the end: the generations {left}, kept {kept}"
+        self._trial.check(len(left) == 1 + len(kept) and kept < left, what, part="sweeps")
