@@ -277,7 +277,7 @@ def defs_folder() -> Path | None:
     if not folder.is_dir():
         raise ConfigurationError(
             f"EXPORTER_DEFS_DIR={value!r} is not a folder.",
-            "Create it, and move the folders of your datasets there: docs/deployment.md.",
+            "Create it, and move the folders of your datasets there: docs/own-definitions.md.",
         )
     return folder
 

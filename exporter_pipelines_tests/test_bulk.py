@@ -1,4 +1,4 @@
-"""Many exports at once: limits, killed processes, cancel and continue, as in docs/operations.md."""
+"""Many exports at once: limits, killed processes, cancel and continue, as in docs/runs.md."""
 
 from __future__ import annotations
 

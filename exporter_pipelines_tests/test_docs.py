@@ -68,9 +68,23 @@ def test_links_lead_somewhere(page: Path) -> None:
         linked = (page.parent / path).resolve() if path else page
         assert linked.exists(), f"{page.name} links to {target}"
         if anchor:
-            headings = re.findall(r"^#+ (.*)$", linked.read_text(), re.MULTILINE)
-            slugs = {re.sub(r"[^\w -]", "", h.lower()).replace(" ", "-") for h in headings}
-            assert anchor in slugs, f"{page.name} links to {target}"
+            assert anchor in _slugs(linked.read_text()), f"{page.name} links to {target}"
+
+
+def test_references_to_pages_in_the_code_lead_somewhere() -> None:
+    """In messages, descriptions and comments, whatever the kind of file."""
+    folders = (ROOT / "exporter_pipelines", ROOT / "deploy")
+    files = [file for folder in folders for file in folder.rglob("*") if file.is_file()]
+    found = {
+        reference
+        for file in [*files, ROOT / ".env.example", ROOT / "dagster.yaml", ROOT / "Makefile"]
+        if file.suffix != ".pyc"
+        for reference in re.findall(r"(?<![\w/])docs/([\w-]+)\.md(?:#([\w-]+))?", file.read_text())
+    }
+    assert len(found) > 20
+    for page, anchor in found:
+        headings = _slugs((DOCS / f"{page}.md").read_text())
+        assert not anchor or anchor in headings, f"docs/{page}.md#{anchor}"
 
 
 def test_every_setting_is_documented_and_in_the_example() -> None:
@@ -106,7 +120,7 @@ def test_checks_and_rules_are_documented() -> None:
         assert f"| `{check}` |" in (DOCS / "quality.md").read_text(), f"no row for {check}"
     for name in ("logs", "anomalies", "ips"):
         for rule, _ in dataset(name).schema.rules:
-            assert f"`{rule}`" in (DOCS / "datasets.md").read_text(), rule
+            assert f"`{rule}`" in (DOCS / "schema.md").read_text(), rule
     for rule in SOURCE_RULES:
         assert f"| `{rule}` |" in (DOCS / "types.md").read_text(), rule
 
@@ -133,8 +147,9 @@ def test_counted_changes_are_documented() -> None:
     names |= set(re.findall(r'changed\["(\w+)"\]', _source("formats/csv_table.py")))
     assert len(names) >= 3
     names |= {"numeric_rounded", "timestamp_truncated"}  # by the sources
+    pages = "".join((DOCS / page).read_text() for page in ("types.md", "formats.md"))
     for name in names:
-        assert f"`{name}`" in (DOCS / "types.md").read_text(), name
+        assert f"`{name}`" in pages, name
 
 
 def test_names_of_the_first_specification_are_where_the_table_says() -> None:
@@ -209,6 +224,11 @@ def test_tests_that_pages_name_exist() -> None:
 def test_each_module_of_tests_begins_with_what_it_covers() -> None:
     for file in Path(__file__).parent.glob("test_*.py"):
         assert re.match(r'""".{30,}[.:]', file.read_text()), f"{file.name} needs a first sentence"
+
+
+def _slugs(page: str) -> set[str]:
+    headings = re.findall(r"^#+ (.*)$", page, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", each.lower()).replace(" ", "-") for each in headings}
 
 
 def _source(path: str) -> str:

@@ -34,7 +34,9 @@ def load_datasets(*, for_ui: bool) -> dg.Definitions:
     for _, mistake in broken:
         _log.warning("A definition is broken, and its dataset cannot be exported: %s", mistake)
     if not list(definitions):
-        _log.warning("There is no dataset below %s. Add one: docs/datasets.md.", definitions.folder)
+        _log.warning(
+            "There is no dataset below %s. Add one: docs/new-dataset.md.", definitions.folder
+        )
     left_out = {file.parent for file in definitions.unreadable_files}
     loaded = dg.Definitions()
     if _has_more(definitions.folder, left_out):

@@ -40,7 +40,7 @@ attributes:
   schedule: "30 2 * * *"          # in EXPORTER_TIMEZONE; off until switched on
 """
 _SCHEMA = '''\
-"""What a row of {name} is. Types, nulls, JSON and rules: docs/datasets.md."""
+"""What a row of {name} is. Types, nulls, JSON and rules: docs/schema.md."""
 
 from __future__ import annotations
 

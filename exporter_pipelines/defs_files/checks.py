@@ -53,7 +53,7 @@ def check_document(document: Document) -> None:
         raise mistake_at(
             document.place(),
             "the document has no settings.",
-            "Begin with `type:`, as docs/datasets.md shows.",
+            "Begin with `type:`, as docs/new-dataset.md shows.",
         )
     for part in value:
         if part not in _PARTS:

@@ -277,7 +277,7 @@ def _read_file(file: Path) -> tuple[list[Document], ConfigurationError | None]:
         found += read_documents(file)
         if not found:
             raise mistake_at(
-                f"{file}:1", "the file is empty.", "docs/datasets.md shows an example."
+                f"{file}:1", "the file is empty.", "docs/new-dataset.md shows an example."
             )
         for document in found:
             check_document(document)

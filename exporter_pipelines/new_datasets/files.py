@@ -33,7 +33,7 @@ attributes:
   schedule: "30 2 * * *"          # in EXPORTER_TIMEZONE; off until switched on
 """
 _SCHEMA = '''\
-"""What a row of {table} is. Types, nulls, JSON and rules: docs/datasets.md.
+"""What a row of {table} is. Types, nulls, JSON and rules: docs/schema.md.
 
 Written by `exporter init`. Types, nulls and values in comments are those of {basis}.{unseen}
 """

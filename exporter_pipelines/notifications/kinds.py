@@ -78,7 +78,7 @@ KINDS = {
     "low_disk": Kind(
         "low disk space",
         "failure",
-        "Free some space: exporter prune, or see Files and folders in docs/operations.md.",
+        "Free some space: exporter prune, or see docs/operations.md#files-and-folders.",
         "/assets",
     ),
 }

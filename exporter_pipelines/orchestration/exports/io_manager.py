@@ -24,7 +24,7 @@ from exporter_pipelines.stores.opening import open_store
 
 
 class ExportIOManager(dg.ConfigurableIOManager):
-    """Publishes exports below EXPORTER_OUTPUT_URL, see docs/architecture.md.
+    """Publishes exports below EXPORTER_OUTPUT_URL, see docs/publishing.md.
 
     A downstream asset with a dataset as its input gets a `pyarrow.RecordBatchReader` over the rows
     of its day, or of its days in order. The rows are verified against the manifests. JSON columns

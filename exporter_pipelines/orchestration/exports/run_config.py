@@ -21,7 +21,7 @@ class ExportConfig(dg.Config):
         DEFAULT_BATCH_ROWS,
         description=linked(
             "Maximum number of rows in a batch, 1,000 to 500,000; 50,000 by default. Larger "
-            "batches are faster and take more memory. See docs/operations.md"
+            "batches are faster and take more memory. See docs/settings.md"
         ),
     )
     days: list[str] = Field(

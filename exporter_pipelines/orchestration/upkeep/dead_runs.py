@@ -60,7 +60,7 @@ _UNSEEN = (
     description=linked(
         "Fails runs whose process was killed, so that they do not stay `Started`. Records "
         "published days that such a run did not record or did not reach; `Failed and missing` "
-        "exports the others. See docs/operations.md, A run was killed."
+        "exports the others. See docs/runs.md#a-run-was-killed."
     ),
 )
 def dead_runs_sensor(context: dg.SensorEvaluationContext) -> dg.SkipReason:

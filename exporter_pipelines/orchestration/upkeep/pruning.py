@@ -40,7 +40,7 @@ class PruneConfig(dg.Config):
 @dg.op(
     description=linked(
         "Removes exports that are past the `retention` of their dataset, or only lists "
-        "them. See docs/operations.md, Keep tidy."
+        "them. See docs/retention.md."
     ),
     out=dg.Out(dg.Nothing),
 )
@@ -106,7 +106,7 @@ def _described(removal: Removal | Replaced) -> str:
 @dg.job(
     description=linked(
         "Removes exports that are past the `retention` of their dataset. Without "
-        "`apply: true` in its config it only lists them. See docs/operations.md."
+        "`apply: true` in its config it only lists them. See docs/retention.md."
     )
 )
 def prune_job() -> None:

@@ -41,7 +41,7 @@ class RepairConfig(dg.Config):
 @dg.op(
     description=linked(
         "Finds the published and held days with rows that a rule rejected, and starts a "
-        "backfill of these days. See docs/operations.md, Repair by rule."
+        "backfill of these days. See docs/operations.md#repair-by-rule."
     ),
     out=dg.Out(dg.Nothing),
 )
@@ -110,7 +110,7 @@ def _table(found: Repair) -> str:
     description=linked(
         "Exports all days with rows that a rule rejected again, for use after the rule was "
         "corrected. Without `apply: true` in its config it only lists the days. "
-        "See docs/operations.md, Repair by rule."
+        "See docs/operations.md#repair-by-rule."
     )
 )
 def repair_job() -> None:

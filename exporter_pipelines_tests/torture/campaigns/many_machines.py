@@ -41,7 +41,7 @@ from exporter_pipelines_tests.torture.trial import Trial
 PROMISE = Promise.ENDED
 
 _YEAR = Size(days=365, days_per_run=30, ends_s=360, hurried=False)
-"""A killed run ends within six minutes, see docs/scaling.md."""
+"""A killed run ends within six minutes, see docs/runs.md."""
 _SMALL = Size(days=15, days_per_run=5, ends_s=120, hurried=True)
 _LONG_S = 1200
 """With so much time, it is the year."""

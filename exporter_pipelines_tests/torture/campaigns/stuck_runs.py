@@ -30,7 +30,7 @@ SCENES = {
 }
 
 _ENDS_S = 240
-"""A run that was killed ends within 90 s of the daemon's start, see docs/operations.md; then its
+"""A run that was killed ends within 90 s of the daemon's start, see docs/runs.md; then its
 retry runs, and the daemon looks at backfills every 30 s. Generous, for a busy machine."""
 
 _RUNS = """{ runsOrError(limit: 100) { ... on Runs { results { runId status } } } }"""
