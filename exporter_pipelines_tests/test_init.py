@@ -155,6 +155,33 @@ def test_odd_tables_are_written_or_refused_with_what_to_do(init: Init, backend: 
     assert init.export("doors", DAY).record_count == 1
 
 
+def test_numbers_that_may_be_times_are_named_and_can_be_chosen(
+    init: Init, backend: Backend
+) -> None:
+    backend.run(
+        "CREATE TABLE beats (id int PRIMARY KEY, sampled bigint NOT NULL, bytes bigint);"
+        "INSERT INTO beats SELECT n, 1793523600 + n, 42 FROM generate_series(1, 5) n;"
+    )
+    said = init.run("beats", code=1)
+    assert "sampled: the numbers look like seconds or milliseconds since 1970" in said
+    assert "exporter init beats --time-column sampled" in said
+    assert "no time column, but sampled looks like one" in init.run()
+    assert "no column 'bytes' with times" in init.run("beats", "--time-column", "bytes", code=1)
+    init.run("beats", "--time-column", "sampled")
+    assert init.source("beats")["encodings"] == {"sampled": "epoch_s"}
+    assert init.export("beats", DAY).record_count == 5
+
+
+def test_a_chosen_time_column_comes_before_the_one_of_a_shipped_dataset(
+    init: Init, backend: Backend
+) -> None:
+    backend.run(STRANGER.replace("DROP TABLE logs, anomalies, ip_addresses;", ""))
+    init.run("ops.event_stream", "--time-column", "occurred_at", "--force")
+    assert init.source("logs")["columns"]["timestamp"] == "occurred_at"
+    init.run("ops.known_hosts", "--time-column", "first_seen_at")
+    assert init.source("known_hosts")["time_column"] == "first_seen_at"
+
+
 def test_local_times_ask_for_their_zone(init: Init, backend: Backend) -> None:
     backend.run(
         "CREATE TABLE visits (id int PRIMARY KEY, at timestamp NOT NULL);"

@@ -39,6 +39,7 @@ _SHOWN = 20
 @click.option("--schema", metavar="S", help="Only tables of this schema of the database.")
 @click.option("--name", metavar="N", help="Name of the dataset; only for one TABLE.")
 @click.option("--timezone", metavar="ZONE", help="Zone of times that are stored without one.")
+@click.option("--time-column", metavar="C", help="Decides the day of a row; only for one TABLE.")
 @click.option("--own-schema", is_flag=True, help="Do not use the schema of logs, anomalies or ips.")
 @click.option("--privacy", is_flag=True, help="Use the proposed privacy policy at once.")
 @click.option("--force", is_flag=True, help="Replace the files of datasets that exist.")
@@ -49,6 +50,7 @@ def init(
     schema: str | None,
     name: str | None,
     timezone: str | None,
+    time_column: str | None,
     own_schema: bool,
     privacy: bool,
     force: bool,
@@ -75,7 +77,7 @@ def init(
       2  the command was used incorrectly
     """  # noqa: D301 - click wants the character itself
     dotenv_file.load_dotenv()
-    _check(tables, every, name, timezone)
+    _check(tables, every, name, timezone, time_column)
     try:
         with databases.open_inspection(_VARIABLE) as inspection:
             click.echo(f"{inspection.described()}\n")
@@ -90,7 +92,9 @@ def init(
             done, failed = [], False
             for relation in relations:
                 try:
-                    done.append(_written(planner, relation, name, force=force, dry_run=dry_run))
+                    plan = planner.plan(relation, name, time_column)
+                    _write(plan, planner, force=force, dry_run=dry_run)
+                    done.append(plan)
                 except UnsuitableTableError as error:
                     click.echo(f"{'Skipped' if every else 'Error'}: {error}\n", err=True)
                     failed = failed or not every
@@ -105,25 +109,29 @@ def init(
     raise SystemExit(failed)
 
 
-def _written(
-    planner: Planner, relation: Relation, name: str | None, *, force: bool, dry_run: bool
-) -> Plan:
+def _write(plan: Plan, planner: Planner, *, force: bool, dry_run: bool) -> None:
     """Write the dataset of one table, or print its files."""
-    plan = planner.plan(relation, name)
     print_plan(plan)
     if dry_run:
         print_files(plan, planner.definitions)
     else:
         folder = write(plan, planner.definitions, force=force)
         click.echo(f"  wrote        {shown_path(folder)}\n")
-    return plan
 
 
-def _check(tables: Sequence[str], every: bool, name: str | None, timezone: str | None) -> None:
+def _check(
+    tables: Sequence[str],
+    every: bool,
+    name: str | None,
+    timezone: str | None,
+    time_column: str | None,
+) -> None:
     if every and tables:
         raise click.UsageError("Name tables or give --all, not both.")
     if name is not None and len(tables) != 1:
         raise click.UsageError("--name is for one TABLE.")
+    if time_column is not None and len(tables) != 1:
+        raise click.UsageError("--time-column is for one TABLE.")
     if name is not None and not re.fullmatch(DATASET_NAME, name):
         raise click.UsageError(
             f"{name!r} cannot be the name of a dataset. Use small letters, digits and "

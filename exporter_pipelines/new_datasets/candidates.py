@@ -14,7 +14,7 @@ from exporter_pipelines.new_datasets.extent import rows_of, source_of
 from exporter_pipelines.new_datasets.keys import chosen_key, unreadable_key
 from exporter_pipelines.new_datasets.plan import Zone
 from exporter_pipelines.new_datasets.shipped import best_match
-from exporter_pipelines.new_datasets.time_column import ranked_times
+from exporter_pipelines.new_datasets.time_column import ranked_times, unnamed_times
 from exporter_pipelines.new_datasets.unsuitable import require_readable
 
 BUDGET_S = 60.0
@@ -65,9 +65,13 @@ def _examined(inspection: Inspection, relation: Relation, shipped: list[Dataset]
     if match := best_match(shipped, inspection, relation):
         key, found = match.columns[match.dataset.config.source.key], match.time
     else:
-        times = ranked_times(inspection.time_candidates(relation))
+        found_times = inspection.time_candidates(relation)
+        times = ranked_times(found_times)
         if not times:
-            return Candidate(relation, rows, problem="no time column")
+            problem = "no time column"
+            if unnamed := unnamed_times(found_times):
+                problem += f", but {listed(unnamed)} looks like one: name the table"
+            return Candidate(relation, rows, problem=problem)
         found = times[0]
         identified = chosen_key(inspection, relation)
         if identified is None:

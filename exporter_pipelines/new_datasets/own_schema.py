@@ -10,13 +10,22 @@ from exporter_pipelines.new_datasets.keys import Key, chosen_key, query_for, unr
 from exporter_pipelines.new_datasets.naming import exported_names
 from exporter_pipelines.new_datasets.plan import Plan, PlannedColumn
 from exporter_pipelines.new_datasets.remarks import Remarks, remarks_on
-from exporter_pipelines.new_datasets.time_column import ranked_times
-from exporter_pipelines.new_datasets.unsuitable import no_key, no_time, require_readable
+from exporter_pipelines.new_datasets.time_column import ranked_times, unnamed_times
+from exporter_pipelines.new_datasets.unsuitable import (
+    no_key,
+    no_time,
+    not_a_time,
+    require_readable,
+)
 from exporter_pipelines.new_datasets.zones import chosen_zone
 
 
 def planned(
-    inspection: Inspection, relation: Relation, name: str, timezone: str | None = None
+    inspection: Inspection,
+    relation: Relation,
+    name: str,
+    timezone: str | None = None,
+    time_column: str | None = None,
 ) -> Plan:
     """Decide how a table or view is exported.
 
@@ -25,15 +34,14 @@ def planned(
         relation: The table or view.
         name: Of the dataset.
         timezone: Of its times without a zone, if a user says so.
+        time_column: Which one, if a user says so.
 
     Raises:
         UnsuitableTableError: it has no key or no time column, or this user may not read it.
         ExporterError: the database cannot be read.
     """
     require_readable(inspection, relation)
-    times = ranked_times(inspection.time_candidates(relation))
-    if not times:
-        raise no_time(relation)
+    times = _times(inspection, relation, time_column)
     key = chosen_key(inspection, relation)
     if key is None:
         raise no_key(relation, unreadable_key(inspection, relation))
@@ -50,6 +58,20 @@ def planned(
         name, relation, columns, key, time, others, zone, query, remarks.unseen, rows,
         basis_of(profile), span, tuple(said),
     )  # fmt: skip
+
+
+def _times(inspection: Inspection, relation: Relation, chosen: str | None) -> list[TimeCandidate]:
+    """Columns that can be the time column: the one to use, then the others."""
+    candidates = inspection.time_candidates(relation)
+    times = ranked_times(candidates)
+    if chosen is not None:
+        named = [each for each in candidates if each.column == chosen]
+        if not named:
+            raise not_a_time(relation, chosen)
+        return named + [each for each in times if each.column != chosen]
+    if not times:
+        raise no_time(relation, unnamed_times(candidates))
+    return times
 
 
 def _columns(

@@ -49,12 +49,15 @@ class Planner:
         self._with_policies = with_policies
         self._taken: set[str] = set()
 
-    def plan(self, relation: Relation, name: str | None = None) -> Plan:
+    def plan(
+        self, relation: Relation, name: str | None = None, time_column: str | None = None
+    ) -> Plan:
         """How a table is exported.
 
         Args:
             relation: The table or view.
             name: Of the dataset; made from the table if left out.
+            time_column: The column that decides the day of a row; chosen if left out.
 
         Raises:
             ConfigurationError: the table cannot be exported as it is, or the name is not possible.
@@ -63,13 +66,15 @@ class Planner:
         if name and (refused := refusal_of(name)):
             raise ConfigurationError(f"The name {name!r} {refused}.", "Choose another name.")
         match = best_match(self.shipped, self._inspection, relation) if relation.readable else None
+        if match and time_column not in (None, match.time.column):
+            match = None  # it takes another column for the time
         if name is None and match and match.dataset.name not in self._taken:
             name = match.dataset.name
         name = name or dataset_name(relation.name, self._taken)
         if match:
             plan = planned_like(match, self._inspection, relation, name, self._timezone)
         else:
-            plan = planned(self._inspection, relation, name, self._timezone)
+            plan = planned(self._inspection, relation, name, self._timezone, time_column)
         self._taken.add(name)
         return with_proposal(plan, self._inspection, active=self._with_policies)
 

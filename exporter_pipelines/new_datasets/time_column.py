@@ -16,6 +16,7 @@ _UNSUITABLE = {
     "expiry", "closed", "finished", "modified", "mtime", "next", "removed", "scheduled",
     "until", "updated", "valid",
 }  # fmt: skip
+_USUAL_UNITS = {"epoch_s", "epoch_ms"}
 _TIME_WORDS = {
     "at", "date", "datetime", "day", "epoch", "moment", "ms", "on", "since", "stamp", "time",
     "timestamp", "ts", "utc", "when", "zeit", "zeitpunkt", "datum", "created", "logged",
@@ -25,6 +26,18 @@ _TIME_WORDS = {
 def ranked_times(candidates: Iterable[TimeCandidate]) -> list[TimeCandidate]:
     """Candidates that can be the time column, the most likely first."""
     return sorted(filter(_is_possible, candidates), key=_suitability, reverse=True)
+
+
+def unnamed_times(candidates: Iterable[TimeCandidate]) -> list[str]:
+    """Columns whose integers look like times, but that are not called like one.
+
+    `ranked_times` leaves them out: they may as well count something.
+    """
+    return [
+        each.column
+        for each in candidates
+        if each.encoding in _USUAL_UNITS and each.kind == "number" and not is_time_name(each.column)
+    ]
 
 
 def is_time_name(column: str) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 from exporter_pipelines.contracts.inspection import Inspection, Relation
 from exporter_pipelines.contracts.sql_names import quoted
 from exporter_pipelines.errors import ConfigurationError, listed, printable
@@ -36,8 +38,13 @@ def require_readable(inspection: Inspection, relation: Relation) -> None:
             raise UnsuitableTableError(f"{concern.message}.", concern.hint)
 
 
-def no_time(relation: Relation) -> UnsuitableTableError:
-    """The error for a table without a time column."""
+def no_time(relation: Relation, unnamed: list[str]) -> UnsuitableTableError:
+    """The error for a table without a time column.
+
+    Args:
+        relation: The table or view.
+        unnamed: Its columns with numbers that look like times.
+    """
     called = [name for name in relation.types if is_time_name(name)]
     unreadable = ""
     if called:
@@ -46,11 +53,28 @@ def no_time(relation: Relation) -> UnsuitableTableError:
             "reasons: it holds values of several types, most of its first values are no times, or "
             "the unit of its numbers cannot be guessed. See docs/types.md."
         )
+    hint = (
+        "Create a view with a timestamp column and name the view, or write the dataset by hand "
+        "with `query:`: docs/datasets.md."
+    )
+    if unnamed:
+        unreadable += f" {listed(unnamed)}: the numbers look like seconds or milliseconds since "
+        unreadable += "1970, but the name does not say that they are times."
+        command = _with_time_column(relation, unnamed[0])
+        hint = f"If it is the time of a row: {command}. Otherwise c{hint.removeprefix('C')}"
     return UnsuitableTableError(
         f"{printable(relation.name)} has no time column that could decide the day of a row "
         f"(there are: {_types(relation)}).{unreadable}",
-        "Create a view with a timestamp column and name the view, or write the dataset by hand "
-        "with `query:`: docs/datasets.md.",
+        hint,
+    )
+
+
+def not_a_time(relation: Relation, column: str) -> UnsuitableTableError:
+    """The error for a time column that a user named, and that has no times."""
+    return UnsuitableTableError(
+        f"{printable(relation.name)} has no column {column!r} with times "
+        f"(there are: {_types(relation)}).",
+        "Name another one; case matters. docs/types.md lists what is read as a time.",
     )
 
 
@@ -70,6 +94,11 @@ def no_key(relation: Relation, unreadable: list[str]) -> UnsuitableTableError:
         "Add a primary key, or create a view with a column that identifies a row and name the "
         "view, or write the dataset by hand with `query:`: docs/datasets.md.",
     )
+
+
+def _with_time_column(relation: Relation, column: str) -> str:
+    table, name = shlex.quote(printable(relation.name)), shlex.quote(printable(column))
+    return f"exporter init {table} --time-column {name}"
 
 
 def _types(relation: Relation) -> str:
