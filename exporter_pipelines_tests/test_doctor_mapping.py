@@ -44,10 +44,17 @@ def test_a_missing_column_without_a_substitute_is_listed(doctor: Doctor, backend
     assert found["message"].startswith("logs has no message (there are: id, timestamp, level,")
 
 
-def test_an_absent_optional_column_is_no_fault(doctor: Doctor, backend: Backend) -> None:
+def test_an_absent_optional_column_is_no_fault_and_has_no_personal_data(
+    doctor: Doctor, backend: Backend
+) -> None:
+    doctor.run("--dataset", "logs")
+    assert "device (by its name)" in doctor.found("ok", "personal data")["message"]
     backend.run("ALTER TABLE logs DROP device, DROP ip")
-    doctor.run()
+    doctor.run("--dataset", "logs", "--privacy")
     assert "exported as null: device, ip" in doctor.found("ok", "columns")["message"]
+    personal = doctor.found("ok", "personal data")
+    assert personal["message"].startswith("None found")
+    assert "device: {action: pseudonym" in personal["hint"], "the table may get the column"
 
 
 def test_a_strangers_backend_is_exported_with_what_is_proposed(

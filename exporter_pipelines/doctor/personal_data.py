@@ -45,7 +45,7 @@ def examine_personal_data(
         yield Finding("FAIL", dataset.name, CHECK, error.message.rstrip("."), error.hint)
         return
     if dataset.config.privacy is None:
-        yield _without_policy(dataset, columns, propose=propose)
+        yield _without_policy(dataset, relation, columns, propose=propose)
     else:
         yield _under(dataset, dataset.config.privacy, columns)
 
@@ -55,13 +55,20 @@ def _unavailable(dataset: Dataset) -> Finding:
     return Finding("warn", dataset.name, CHECK, error.message.rstrip("."), error.hint)
 
 
-def _without_policy(dataset: Dataset, columns: list[SampledColumn], *, propose: bool) -> Finding:
+def _without_policy(
+    dataset: Dataset, relation: Relation, columns: list[SampledColumn], *, propose: bool
+) -> Finding:
     from exporter_pipelines.policy_proposals import proposed_policy
 
     proposal = proposed_policy(columns)
-    found = listed(f"{name} ({why})" for name, why in proposal.personal.items())
+    # A policy names these as well, since the table may get them.
+    lacking = {
+        c.name for c in dataset.schema.columns if dataset.source_name(c.name) not in relation.types
+    }
+    personal = {name: why for name, why in proposal.personal.items() if name not in lacking}
+    found = listed(f"{name} ({why})" for name, why in personal.items())
     message = f"Exported as it is, without a privacy policy: {found}"
-    if not proposal.personal:
+    if not personal:
         message = "None found in names, types and values of the columns"
     hint = f"`exporter doctor --dataset {dataset.name} --privacy` prints a policy."
     if propose:
