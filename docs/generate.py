@@ -1,9 +1,9 @@
 """Writes the parts of the documentation that follow from code: `make docs`.
 
-Between `<!-- table: NAME -->` and `<!-- end -->` of a page stands a table of the fields of a
-model, with `endpoints` as the name that of the endpoints of the service, and with
-`fields_NAME` that of a model of the API. docs/manifest.schema.json is the JSON Schema of the
-manifest. A test fails when one of them is not what the code says.
+A page has a table between `<!-- table: NAME -->` and `<!-- end -->`. NAME is a model whose fields
+it lists, `endpoints` for the endpoints of the service, or `fields_NAME` for a model of the API.
+docs/manifest.schema.json is the JSON Schema of the manifest. A test fails when one of them
+differs from the code.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ _MARKED = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def rendered(page: str) -> str:
-    """The text of a page with its tables made anew."""
+    """The text of a page with its tables generated again."""
     return _MARKED.sub(lambda match: match[1] + _table_named(match[2]) + match[3], page)
 
 
