@@ -198,6 +198,12 @@ def test_the_readme_fits_on_three_screens() -> None:
     assert max(map(len, lines)) <= 150
 
 
+@pytest.mark.parametrize("page", sorted(DOCS.glob("*.md")), ids=lambda page: page.stem)
+def test_a_page_has_at_most_200_lines(page: Path) -> None:
+    # Each error links to its entry in failures.md, so that page grows with the errors.
+    assert len(page.read_text().splitlines()) <= 200 or page.name == "failures.md"
+
+
 def test_one_version_is_stated_everywhere() -> None:
     version = exporter_pipelines.__version__
     assert f'version="{version}"' in (ROOT / "setup.py").read_text()
