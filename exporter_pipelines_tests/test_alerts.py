@@ -156,6 +156,29 @@ def test_a_failed_check_is_resolved_when_the_day_passes_it(
     assert [p["title"] for p in alerting.received()] == ["[exporter] logs 2026-11-08: resolved"]
 
 
+def test_rows_without_a_time_are_a_problem_of_the_table_and_not_of_each_day(
+    alerting: Alerting, backend: Backend
+) -> None:
+    backend.add_logs(DAY, 5)
+    backend.run(
+        "ALTER TABLE logs ALTER timestamp DROP NOT NULL;"
+        "INSERT INTO logs (id, level, message, source) VALUES (999, 'INFO', 'm', 's')"
+    )
+    alerting.run(DAY)
+    [warned] = alerting.received()
+    assert warned["title"] == "[exporter] logs: check failed"
+    assert "rows_outside_every_day: In the table, 1 row without a time." in warned["message"]
+    alerting.run("2026-11-04", "2026-11-05")
+    assert alerting.received() == []
+    backend.add_logs("2026-11-06", 50, first_id=100)
+    backend.run("UPDATE logs SET level = 'odd' WHERE id BETWEEN 100 AND 200")
+    alerting.run("2026-11-06")
+    assert [p["title"] for p in alerting.received()] == ["[exporter] logs 2026-11-06: held"]
+    backend.run("DELETE FROM logs WHERE timestamp IS NULL")
+    alerting.run("2026-11-07")
+    assert [p["title"] for p in alerting.received()] == ["[exporter] logs: resolved"]
+
+
 def test_the_failed_check_of_a_held_day_stays_open(alerting: Alerting, backend: Backend) -> None:
     for day in range(1, 9):
         backend.add_logs(f"2026-11-{day:02}", 5 if day == 8 else 100, first_id=1000 * day)

@@ -178,8 +178,15 @@ def test_days_are_recorded_as_in_a_run_of_the_ui(story: Story) -> None:
     with story.history() as instance:
         assert failed_days(instance) == set()
         assert check_statuses(instance, "logs", "rejection_limits")[HELD] == "SUCCEEDED"
+    story.backend.run(
+        "ALTER TABLE logs ALTER timestamp DROP NOT NULL;"
+        "INSERT INTO logs (id, level, message, source) VALUES (99, 'INFO', 'm', 's')"
+    )
     third = export("logs", ONE, "2026-11-03", "--only", "missing")
     assert third.exit_code == 0
+    counts, about_table, _ = third.stdout.splitlines()
+    assert counts == "logs  2 of 2 days published; 0 rows, 0 rejected, 0.0 MB", "no day is at fault"
+    assert about_table.startswith("logs: In the table, 1 row without a time. Rows without a usable")
     assert story.published("logs") == [
         ONE, "2026-11-02", "2026-11-03", HELD, NINE, TWELVE,
     ]  # fmt: skip

@@ -91,6 +91,8 @@ def print_summary(
         if outcome.days:
             click.echo(f"{outcome.dataset:<{width}}  {_counts(totals, outcome)}")
     for outcome in done:
+        if outcome.about_table:
+            click.echo(f"{outcome.dataset}: {outcome.about_table}")
         _print_problems(outcome)
     for name in set(failures) - {outcome.dataset for outcome in totals.outcomes}:
         click.echo(f"{name}: no day was tried: {failures[name]}, see its log in the Dagster UI.")

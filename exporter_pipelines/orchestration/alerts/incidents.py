@@ -12,10 +12,16 @@ from typing import NamedTuple
 import dagster as dg
 
 from exporter_pipelines import alert_settings
+from exporter_pipelines.engine import outside_days
 from exporter_pipelines.orchestration.alerts.ended_run import EndedRun
 
 _QUIET = {"rejected_rows", "required_fields"}
 """Checks that warn for every rejected row; `rejected_rate` and `day_held` cover them."""
+
+
+_OF_THE_TABLE = {outside_days.CHECK}
+"""Checks whose warning is about the table. All days share one incident: rows without a time would
+otherwise send an alert about each new day."""
 
 
 class Incident(NamedTuple):
@@ -48,6 +54,12 @@ def resolved_by(
 ) -> Callable[..., bool]:
     """A function that says whether this run resolves an open incident."""
     materialized, succeeded = ended.materialized(), ended.run.status == dg.DagsterRunStatus.SUCCESS
+    checked = {
+        (asset, _day_of(check, day), check)
+        for (asset, day, check), each in ended.evaluations.items()
+        # A day that this check holds says nothing about the table.
+        if each.passed or check not in _OF_THE_TABLE
+    }
 
     def is_resolved(incident: Incident) -> bool:
         kind, subject, day, check = incident
@@ -60,7 +72,7 @@ def resolved_by(
             return subject in datasets and (subject, day) in ended.published
         # A held day leaves the published export unchanged, so its failed checks stay open.
         held = Incident("day_held", subject, day) in found
-        return kind == "check_failed" and (subject, day, check) in ended.evaluations and not held
+        return kind == "check_failed" and (subject, day, check) in checked and not held
 
     return is_resolved
 
@@ -98,7 +110,12 @@ def _checks(
         if not found.passed and not quiet:
             # Descriptions of other people's checks may quote rows.
             reason = f"{check}: {found.description}" if ours else f"{check} failed."
-            yield Incident("check_failed", asset, day, check), reason
+            yield Incident("check_failed", asset, _day_of(check, day), check), reason
+
+
+def _day_of(check: str, day: str) -> str:
+    """The day of an incident: empty for a check that is about the table."""
+    return "" if check in _OF_THE_TABLE else day
 
 
 def _rates(

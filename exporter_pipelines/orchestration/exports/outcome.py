@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
+from exporter_pipelines.engine import outside_days
 from exporter_pipelines.engine.judge import Verdict
 from exporter_pipelines.errors import DayHeldError, ExporterError
 
@@ -63,12 +64,23 @@ class RunOutcome:
 
     @property
     def warned(self) -> list[str]:
-        """Published days with a check that warned."""
+        """Published days with a check that warned about the day."""
         return [
             day
             for day in self.published
-            if any(not verdict.passed for verdict in self.verdicts.get(day, ()))
+            if any(
+                not verdict.passed and verdict.check != outside_days.CHECK
+                for verdict in self.verdicts.get(day, ())
+            )
         ]
+
+    @property
+    def about_table(self) -> str:
+        """The warning about rows that belong to no day, which all days share; empty for none."""
+        verdicts = (verdict for day in self.published for verdict in self.verdicts.get(day, ()))
+        return next(
+            (v.reason for v in verdicts if v.check == outside_days.CHECK and not v.passed), ""
+        )
 
     @property
     def unfinished(self) -> list[str]:
