@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -12,6 +13,7 @@ import pytest
 
 from exporter_pipelines.contracts.manifest import MANIFEST_NAME, Manifest
 from exporter_pipelines.errors import OutputUnavailableError, SupersededError
+from exporter_pipelines.stores.objects.staging import ObjectFile
 from exporter_pipelines.stores.objects.sweep import Times
 from exporter_pipelines_tests.support.backends import Backend
 from exporter_pipelines_tests.support.bucket_days import (
@@ -280,3 +282,24 @@ def test_a_store_that_fails_all_the_time(
         assert private not in shown
     proxy.fate = lambda _request: "pass"
     assert store.read_manifest("logs", DAY) == before
+
+
+def test_rows_are_taken_while_a_part_is_sent(proxy: HttpProxy, s3: ObjectServer) -> None:
+    """Otherwise the batches before it wait, and take more memory than the part."""
+    bucket = open_bucket(replace(s3, endpoint=proxy.url)).bucket
+    part, taken = bytes(5 * 1024**2), threading.Event()
+    waited_for = []
+
+    def fate(request: Request) -> str:
+        if "partNumber=1" in request.path:
+            waited_for.append(taken.wait(10))
+        return "pass"
+
+    proxy.fate = fate
+    file = ObjectFile(bucket, "large", len(part))
+    file.write(part)
+    file.write(part[1:])
+    taken.set()
+    file.close()
+    assert waited_for == [True]
+    assert bucket.size("large") == 2 * len(part) - 1

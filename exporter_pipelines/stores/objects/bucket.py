@@ -214,8 +214,9 @@ class Bucket:
         """A new large object, written in parts; its methods raise errors of obstore."""
         import obstore
 
-        # One part is filled while one is sent: more would need more memory.
-        return obstore.open_writer(self._client, key, buffer_size=part_bytes, max_concurrency=1)
+        # One part is filled while one is sent. With 1, a write waits while a part is sent, and the
+        # batches that wait before it take more memory than a part; more would need more memory.
+        return obstore.open_writer(self._client, key, buffer_size=part_bytes, max_concurrency=2)
 
     def feed(self, key: str, write: Callable[[Data], object], data: Data) -> None:
         """Give bytes to a writer, which may send a part."""
