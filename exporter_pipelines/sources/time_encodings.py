@@ -59,6 +59,8 @@ ZONE_SLACK = dt.timedelta(hours=28)
 """More than the difference between any two offsets, of zones at any time and in text."""
 DATE_SLACK = ZONE_SLACK + dt.timedelta(days=1)
 """The same behind a window, for a border that is a date: its day begins before the time."""
+MOST_OFFSET = dt.timedelta(hours=16)
+"""All offsets from UTC are smaller, those of zones at any time and in text."""
 
 _EPOCH = dt.datetime(1970, 1, 1)  # noqa: DTZ001 - compared with other naive times
 _MICROSECOND = dt.timedelta(microseconds=1)

@@ -15,6 +15,7 @@ from exporter_pipelines.sources.comparing import DayBorders, comparable, found, 
 from exporter_pipelines.sources.sqlite.cells import INT64, number_text
 from exporter_pipelines.sources.sqlite.connection import Row, SqliteConnection
 from exporter_pipelines.sources.sqlite.notes import Notes
+from exporter_pipelines.sources.sqlite.plain_table import PlainTable
 from exporter_pipelines.sources.sqlite.query import (
     chosen,
     limit_of,
@@ -82,6 +83,35 @@ class SqliteComparison:
         """See `contracts.source.Session.count_days`."""
         if not borders.spans:
             return borders.counts({})
+        plain = self._plain_counts(borders)
+        return borders.counts(self._counted(borders) if plain is None else plain)
+
+    def _plain_counts(self, borders: DayBorders) -> dict[int, int] | None:
+        """Part -> rows, if all times near the days are plain; else None."""
+        table = PlainTable(self._connection, self._dataset)
+        found, time = {}, self._time + self._connection.binary
+        for span in borders.spans:
+            plain = table.times(span)
+            if plain is None:
+                return None
+            for number, part in borders.parts():
+                if not span.start <= part.start < span.end:
+                    continue
+                of_part = table.like(plain.example, part)
+                if of_part is None:
+                    return None
+                statement = (
+                    f"SELECT count(*), {of_part.dated(self._time)} "  # noqa: S608
+                    f"FROM {self._relation} WHERE {of_part.inside(time)}"
+                )
+                ((rows, dated),) = self._connection.rows(statement)
+                if rows != dated:
+                    return None
+                found[number] = rows
+        return found
+
+    def _counted(self, borders: DayBorders) -> dict[int, int]:
+        """Part -> rows."""
         source = self._dataset.config.source
         encoding = source.encoding(source.time_column)
 
@@ -111,7 +141,7 @@ class SqliteComparison:
             f"count(*) FROM {self._relation} WHERE {' OR '.join(conditions)} GROUP BY 1",
             parameters,
         )
-        return borders.counts(dict(rows))
+        return dict(rows)
 
     def _delivered(self, column: Column, rows: list[Row], position: int) -> pa.Array:
         """A column as an export delivers it; values that cannot be delivered are null."""

@@ -131,6 +131,11 @@ class SqliteConnection:
             for row in self.stream(statement, parameters)
         ]
 
+    def uses_index(self, statement: str, parameters: Sequence[Any] = ()) -> bool:
+        """Whether SQLite runs a query without reading a whole table."""
+        plan = self.rows(f"EXPLAIN QUERY PLAN {statement}", parameters)
+        return not any(step.startswith("SCAN") for *_, step in plan)
+
     def stream(self, statement: str, parameters: Sequence[Any] = ()) -> Iterator[Row]:
         """The rows of a query one by one, text as bytes.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
@@ -15,8 +16,8 @@ from exporter_pipelines.contracts.outside_days import (
     OutsideRows,
 )
 from exporter_pipelines.sources.sqlite.connection import SqliteConnection, SqliteTimeoutError
-from exporter_pipelines.sources.sqlite.query import small
-from exporter_pipelines.sources.sqlite.usual_times import minute_of
+from exporter_pipelines.sources.sqlite.query import quoted, small
+from exporter_pipelines.sources.sqlite.usual_times import minute_of, usual_between
 from exporter_pipelines.sources.sqlite.values import SqliteValues
 from exporter_pipelines.sources.time_encodings import (
     EARLIEST_US,
@@ -28,6 +29,7 @@ from exporter_pipelines.sources.time_encodings import (
 
 _KIND = "exporter_kind"
 _IS_INSIDE = "exporter_is_inside"
+_EARLIEST = dt.datetime.min.replace(tzinfo=dt.UTC)
 
 
 class SqliteOutside:
@@ -57,24 +59,28 @@ class SqliteOutside:
         self._connection.define(_KIND, self._kinds(days), 1)
         self._connection.define(_IS_INSIDE, lru_cache(1024)(self._is_inside(days)), 1)
         try:
-            return self._counted("", timeout_s)
+            return self._counted(days, "", timeout_s)
         except SqliteTimeoutError:
             pass
         try:
-            return self._counted(f" LIMIT {SAMPLE_ROWS}", timeout_s)
+            return self._counted(days, f" LIMIT {SAMPLE_ROWS}", timeout_s)
         except SqliteTimeoutError:
             return OutsideRows({}, is_sample=True, has_usable=True)
 
-    def _counted(self, limit: str, timeout_s: float) -> OutsideRows:
+    def _counted(self, days: ExportableDays, limit: str, timeout_s: float) -> OutsideRows:
+        times = f"(SELECT {self._time} AS v FROM {self._relation}{limit}) AS t"  # noqa: S608
+        encoding, time = self._values.encoding, quoted("t", "v") + self._connection.binary
+        usual = usual_between(time, days.start or _EARLIEST, days.end, encoding)
         with self._connection.time_limit(timeout_s):
             rows = self._connection.rows(
-                f"SELECT CASE WHEN {_IS_INSIDE}(minute) THEN '' ELSE {_KIND}(v) END, "  # noqa: S608
-                f"count(*) FROM (SELECT {minute_of(self._time, self._values.encoding)} AS minute, "
-                f"{small(self._time)} AS v FROM {self._relation}{limit}) GROUP BY 1"
+                f"SELECT CASE WHEN {_IS_INSIDE}({minute_of(time, encoding)}) THEN '' "  # noqa: S608
+                f"ELSE {_KIND}({small(time)}) END, count(*) FROM {times} "
+                f"WHERE {usual} IS NOT TRUE GROUP BY 1"
             )
+            is_inside = self._connection.rows(f"SELECT 1 FROM {times} WHERE {usual} LIMIT 1")  # noqa: S608
         found = {str(kind): int(number) for kind, number in rows}
         counts = {kind: min(found.get(kind, 0), MOST_COUNTED) for kind in KINDS}
-        has_usable = bool(found.keys() - set(UNUSABLE))
+        has_usable = bool(is_inside or found.keys() - set(UNUSABLE))
         return OutsideRows(counts, bool(limit), has_usable)
 
     def _kinds(self, days: ExportableDays) -> Callable[[Any], str | None]:

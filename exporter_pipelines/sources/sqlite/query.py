@@ -18,12 +18,12 @@ from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.day_window import DayWindow
 from exporter_pipelines.contracts.row_schema import Column, RowSchema
 from exporter_pipelines.contracts.source_config import SourceConfig
+from exporter_pipelines.sources.sqlite.plain_times import PlainTimes
 from exporter_pipelines.sources.sqlite.usual_times import UsualTimes
 from exporter_pipelines.sources.sqlite.values import FITS, IS_BLOB, TOO_LARGE
 from exporter_pipelines.sources.time_encodings import (
-    DATE_SLACK,
+    MOST_OFFSET,
     NUMBERS,
-    ZONE_SLACK,
     since_epoch_us,
 )
 from exporter_pipelines.sources.time_spellings import DATE_SEPARATORS
@@ -34,6 +34,7 @@ INSTANT = "exporter_instant"
 # Longer than any time; and for a rejected number or boolean, no more is kept as a reason.
 _SMALL_BYTES = 200
 _CUT_CHARS = 1_000
+_DAY, _MICROSECOND = dt.timedelta(days=1), dt.timedelta(microseconds=1)
 
 MOST_COLUMNS = 2_000
 """SQLite's limit of columns in a result and in ORDER BY, and of columns in a table."""
@@ -137,18 +138,18 @@ def _grouped(names: list[str], size: int) -> list[list[str]]:
     return [names[start : start + size] for start in range(0, len(names), size)]
 
 
-def roughly(
-    source: SourceConfig, time: str, window: DayWindow, encoding: str, binary: str = ""
+def near(
+    source: SourceConfig, time: str, window: DayWindow, binary: str = ""
 ) -> tuple[str, list[Any]]:
     """A condition on the stored time, and its parameters, that holds for all rows of a window.
 
-    It may hold for other rows, but it can use an index. Numbers and text have separate conditions,
-    because a column may contain both. `encoding` is that of the database, `binary` that of
-    `OwnCollations`.
+    It also holds for rows of the days around it, but it can use an index. Numbers and text have
+    separate conditions, because a column may contain both. The first two parameters are the borders
+    of text with hyphens. `binary` is that of `OwnCollations`.
     """
     time += binary
-    zone = ZoneInfo(source.timezone or "UTC")
-    ends = _date(window.start, -ZONE_SLACK, zone), _date(window.end, DATE_SLACK, zone)
+    # Before the first instant, because 24:00:00 is of the next day.
+    ends = _date(window.start, -MOST_OFFSET - _MICROSECOND), _date(window.end, MOST_OFFSET + _DAY)
     # With digits alone, a column that prefers numbers would compare a number. The sign sorts before
     # all that may follow a date.
     dates = [
@@ -163,9 +164,19 @@ def roughly(
         start, end = (unit.of_us(since_epoch_us(t)) for t in (window.start, window.end))
         ranges.append(f"({time} >= ? AND {time} <= ?)")
         parameters += [_int64(math.floor(start) - 1), _int64(math.ceil(end) + 1)]
-    rough = f"({' OR '.join(ranges)})"
-    of_other_days = UsualTimes(window, zone, encoding).of_other_days(time)
-    return f"{rough} AND NOT {of_other_days}", parameters
+    return f"({' OR '.join(ranges)})", parameters
+
+
+def roughly(
+    source: SourceConfig, time: str, window: DayWindow, encoding: str, binary: str = ""
+) -> tuple[str, list[Any]]:
+    """Like `near`, but does not hold for most rows of other days.
+
+    `encoding` is that of the database.
+    """
+    condition, parameters = near(source, time, window, binary)
+    usual = UsualTimes(window, ZoneInfo(source.timezone or "UTC"), encoding)
+    return f"{condition} AND NOT {usual.of_other_days(time + binary)}", parameters
 
 
 def _int64(number: int) -> int:
@@ -220,6 +231,27 @@ class SqliteDayQuery:
         self._rough, self.parameters = roughly(source, self._time, window, encoding, binary)
         self._borders_us = since_epoch_us(window.start), since_epoch_us(window.end) - 1
 
+    def plain_counts(self, plain: PlainTimes) -> str:
+        """What `counts` finds, if all times near the day are plain; has no parameters.
+
+        Then the rows whose date exists, and whether the times of all have the same length.
+        """
+        key = f"{self._key} COLLATE BINARY"
+        repeated = "0" if self._key_is_unique else f"count({key}) - count(DISTINCT {key})"
+        largest = ", ".join(
+            f"max(CAST({column} AS TEXT) COLLATE BINARY)" for column in (self._key, self._latest())
+        )
+        length = f"length(CAST({self._time} AS BLOB))"
+        return (
+            f"SELECT count(*), {repeated}, 0, 0, {largest}, "  # noqa: S608
+            f"{plain.dated(self._time)}, min({length}) IS max({length}) "
+            f"FROM {self._relation} WHERE {plain.inside(self._time + self._binary)}"
+        )
+
+    def _latest(self) -> str:
+        updated = self._dataset.config.source.updated_column
+        return quoted("t", updated) if updated else "NULL"
+
     def counts(self) -> str:
         """Rows, repeated keys, unreadable and unusual times, largest key and latest update.
 
@@ -230,8 +262,6 @@ class SqliteDayQuery:
         inside = f"i BETWEEN {start_us} AND {end_us}"
         key = f"CASE WHEN {inside} THEN k END COLLATE BINARY"
         repeated = "0" if self._key_is_unique else f"count({key}) - count(DISTINCT {key})"
-        updated = self._dataset.config.source.updated_column
-        latest = quoted("t", updated) if updated else "NULL"
         largest = ", ".join(
             f"max(CASE WHEN {inside} THEN CAST({column} AS TEXT) END COLLATE BINARY)"
             for column in ("k", "u")
@@ -243,7 +273,7 @@ class SqliteDayQuery:
             f"count(CASE WHEN i IS NULL AND {self._begins_with_the_date('v')} THEN 1 END), "
             f"count(CASE WHEN {inside} AND NOT {usual} THEN 1 END), "
             f"{largest} FROM ("
-            f"SELECT {self._key} AS k, {latest} AS u, {self._time} AS v, "
+            f"SELECT {self._key} AS k, {self._latest()} AS u, {self._time} AS v, "
             f"{self._instant} AS i FROM {self._relation} WHERE {self._rough} LIMIT -1)"
         )
 
@@ -252,12 +282,21 @@ class SqliteDayQuery:
         begins = (f"CAST(substr({time}, 1, {len(date)}) AS TEXT) = '{date}'" for date in dates)
         return f"(typeof({time}) IN ('text', 'blob') AND ({' OR '.join(begins)}))"
 
-    def rows(self, *, are_usual: bool = False) -> str:
+    def rows(
+        self,
+        *,
+        are_usual: bool = False,
+        plain: PlainTimes | None = None,
+        sorts_by_text: bool = False,
+    ) -> str:
         """The rows of the day in a total order.
 
         Args:
             are_usual: Whether `counts` found no unusual times. A smaller part of the table is then
                 read, and the statement has no parameters.
+            plain: How all times near the day are written, if alike. The statement has no parameters
+                then.
+            sorts_by_text: Whether all these times have one length. Their order is that of an index.
 
         The value of each column that the table has, then the packed states (see `values`) of the
         text columns, then for each of the dataset's `sql_rules` whether it is broken. A wide table
@@ -269,12 +308,19 @@ class SqliteDayQuery:
             _packed([self._state(column) for column in columns])
             for columns in self._packed_columns()
         ]
-        near = self._usual.dates(self._time + self._binary) if are_usual else self._rough
-        # BETWEEN calls the function only once.
-        exact = "{} BETWEEN {} AND {}".format(self._instant, *self._borders_us)
+        time = self._time + self._binary
+        if plain:
+            condition = plain.inside(time)
+        else:
+            rough = self._usual.dates(time) if are_usual else self._rough
+            # BETWEEN calls the function only once.
+            condition = "{} AND {} BETWEEN {} AND {}".format(
+                rough, self._instant, *self._borders_us
+            )
+        order = self._order(time if sorts_by_text else self._instant)
         return (
             f"SELECT {', '.join([*values, *states, *rules])} FROM {self._relation} "  # noqa: S608
-            f"WHERE {near} AND {exact} ORDER BY {', '.join(self._order())}"
+            f"WHERE {condition} ORDER BY {', '.join(order)}"
         )
 
     def divided(
@@ -312,22 +358,22 @@ class SqliteDayQuery:
     def _state(self, column: str) -> str:
         return state(self._reference(column), self._limit_bytes)
 
-    def _order(self) -> list[str]:
-        """Instant, then key. Without a unique key also every column, for a total order.
+    def _order(self, time: str) -> list[str]:
+        """Time, then key. Without a unique key also every column, for a total order.
 
         This includes the type of each value, because 1 equals 1.0 in SQLite.
         """
-        order = [self._instant, f"{self._key} IS NULL", f"{self._key} COLLATE BINARY"]
-        if not self._key_is_unique:
-            others = [self._reference(column.name) for column in self._stored]
-            if 2 * len(others) + len(order) <= MOST_COLUMNS:
-                order += [f"typeof({name}), {name} COLLATE BINARY" for name in others]
-            else:
-                order += [
-                    "||','||".join(f"quote({name})" for name in group) + " COLLATE BINARY"
-                    for group in _grouped(others, _GROUPED)
-                ]
-        return order
+        key = f"{self._key} COLLATE BINARY"
+        if self._key_is_unique:  # and never null
+            return [time, key]
+        order = [time, f"{self._key} IS NULL", key]
+        others = [self._reference(column.name) for column in self._stored]
+        if 2 * len(others) + len(order) <= MOST_COLUMNS:
+            return [*order, *(f"typeof({name}), {name} COLLATE BINARY" for name in others)]
+        return order + [
+            "||','||".join(f"quote({name})" for name in group) + " COLLATE BINARY"
+            for group in _grouped(others, _GROUPED)
+        ]
 
     def _has(self, column: str) -> bool:
         return self._dataset.source_name(column) in self._names
@@ -355,12 +401,12 @@ def small(value: str) -> str:
     )
 
 
-def _date(instant: dt.datetime, slack: dt.timedelta, zone: ZoneInfo) -> str:
-    """A local date before or after all text of a day in the sort order.
+def _date(instant: dt.datetime, slack: dt.timedelta) -> str:
+    """A date before or after all text of a day in the sort order.
 
     Text starts with the digits of its date, so a date that is far enough away is a safe border.
     """
     try:
-        return (instant + slack).astimezone(zone).date().isoformat()
+        return (instant + slack).date().isoformat()
     except OverflowError:
         return "0000" if slack < dt.timedelta() else "9999-99"

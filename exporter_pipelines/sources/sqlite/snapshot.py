@@ -6,6 +6,7 @@ import hashlib
 import math
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from typing import Any
 
 import pyarrow as pa
 
@@ -21,6 +22,7 @@ from exporter_pipelines.contracts.source import (
 from exporter_pipelines.sources.sqlite.connection import Row, SqliteConnection
 from exporter_pipelines.sources.sqlite.notes import Notes
 from exporter_pipelines.sources.sqlite.outside import SqliteOutside
+from exporter_pipelines.sources.sqlite.plain_table import PlainTable
 from exporter_pipelines.sources.sqlite.query import INSTANT, SqliteDayQuery, quoted, relation
 from exporter_pipelines.sources.sqlite.table import SqliteTable
 from exporter_pipelines.sources.sqlite.values import SqliteValues
@@ -43,6 +45,9 @@ class SqliteDaySnapshot:
         url, variable, ends: See `SqliteConnection`.
         dataset, window: What to read.
     """
+
+    _statement: tuple[str, list[Any]]
+    """Of the rows, with its parameters."""
 
     def __init__(
         self, url: str, variable: str, dataset: Dataset, window: DayWindow, ends: float = math.inf
@@ -77,9 +82,14 @@ class SqliteDaySnapshot:
             self._values.encoding,
             connection.binary,
         )
-        counts = connection.rows(self._query.counts(), self._query.parameters)[0]
-        self.row_count, self.repeated_keys, self.unreadable_times, unusual, *largest = counts
-        self._are_usual = not unusual
+        counts = self._plain_counts(window)
+        if counts is None:
+            counts = connection.rows(self._query.counts(), self._query.parameters)[0]
+            if not counts[3]:
+                self._statement = self._query.rows(are_usual=True), []
+            else:
+                self._statement = self._query.rows(), self._query.parameters
+        self.row_count, self.repeated_keys, self.unreadable_times, _, *largest = counts
         self.identity = SourceIdentity("sqlite", None, str(connection.file), table.resolved)
         self.info = SourceInfo(
             "sqlite",
@@ -89,6 +99,20 @@ class SqliteDaySnapshot:
             _fingerprint(self.row_count, largest),
             tuple(table.names),
         )
+
+    def _plain_counts(self, window: DayWindow) -> Row | None:
+        """The counts, if all times near the day are plain; else None."""
+        plain = PlainTable(self._connection, self._dataset).times(window)
+        if plain is None:
+            return None
+        statement = self._query.plain_counts(plain)
+        *counts, dated, have_one_length = self._connection.rows(statement)[0]
+        if dated != counts[0]:
+            return None
+        self._statement = (
+            self._query.rows(plain=plain, sorts_by_text=bool(have_one_length)), []
+        )  # fmt: skip
+        return tuple(counts)
 
     def __enter__(self) -> SqliteDaySnapshot:
         return self
@@ -104,9 +128,7 @@ class SqliteDaySnapshot:
         """See `contracts.source.DaySnapshot.batches`."""
         rows: list[Row] = []
         size_bytes = 0
-        statement = self._query.rows(are_usual=self._are_usual)
-        parameters = () if self._are_usual else self._query.parameters
-        for row in self._connection.stream(statement, parameters):
+        for row in self._connection.stream(*self._statement):
             rows.append(row)
             size_bytes += sum([len(value) for value in row if type(value) is bytes])
             if len(rows) >= max_rows or size_bytes > BATCH_BYTES:
