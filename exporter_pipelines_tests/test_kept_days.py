@@ -74,6 +74,9 @@ def test_a_day_that_changes_after_it_was_kept_is_judged_again(
     assert "20 rows are gone" in failure(held)
     with pytest.raises(DayHeldError):
         api.export_day("logs", ONE)
+    again = exporter("keep", "logs", ONE)
+    assert (again.exit_code, again.exception) == (0, None)
+    assert partitions(runner) == {TWO}
 
 
 @pytest.mark.parametrize(

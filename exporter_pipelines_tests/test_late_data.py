@@ -218,13 +218,16 @@ def test_an_unreachable_source_is_said_and_forgets_nothing(
     assert judged(sensor.tick()) == {}
 
 
-def test_a_sensor_reports_at_the_page_of_the_day(twenty_days: Backend, project: Project) -> None:
+def test_a_sensor_reports_at_the_page_of_the_day_as_often_as_the_day_changes(
+    twenty_days: Backend, project: Project
+) -> None:
     """Through Dagster's own command, with the project's definitions and history."""
     project.set(EXPORTER_START_DATE=DAYS[0], EXPORTER_END_DATE="")
     project.edit("logs", "  schedule:", "  late_data: {settle_minutes: 0}\n  schedule:")
     assert project.materialize("logs", partition=DAYS[-1]).code == 0
-    add_late_rows(twenty_days, DAYS[-1:], 1)
-    done = project.python(_TICK)
-    assert done.code == 0, done.stderr
-    with history_of(project) as instance:
-        assert check_statuses(instance, "logs", "source_unchanged") == {DAYS[-1]: "FAILED"}
+    for rows in (1, 2):
+        twenty_days.add_logs(DAYS[-1], rows, first_id=900_000 + rows)
+        done = project.python(_TICK)
+        assert done.code == 0, done.stderr
+        with history_of(project) as instance:
+            assert check_statuses(instance, "logs", "source_unchanged") == {DAYS[-1]: "FAILED"}

@@ -10,6 +10,7 @@ from exporter_pipelines.contracts.manifest import Manifest
 from exporter_pipelines.contracts.store import Store
 from exporter_pipelines.engine.judge import CHECKS, PRIVACY_CHECKS
 from exporter_pipelines.engine.kept_days import KeptDay
+from exporter_pipelines.orchestration.dagster_internals.reported_checks import forget_reported
 from exporter_pipelines.orchestration.exports.checks import day_evaluations
 from exporter_pipelines.orchestration.exports.metadata import day_materialization
 
@@ -41,4 +42,5 @@ def record_kept_days_in(
         checks = {**CHECKS, **(PRIVACY_CHECKS if manifest.privacy else {})}
         verdicts = KeptDay(manifest, _REASON, tuple(checks)).verdicts()
         for event in day_evaluations(instance, dataset, day, verdicts, None):
+            forget_reported(instance, event)
             instance.report_runless_asset_event(event)

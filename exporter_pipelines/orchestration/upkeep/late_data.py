@@ -32,6 +32,7 @@ from exporter_pipelines.orchestration.dagster_internals.partitioned_events impor
     check_evaluation,
     newest_materialization,
 )
+from exporter_pipelines.orchestration.dagster_internals.reported_checks import forget_reported
 from exporter_pipelines.orchestration.exports.assets import GROUP, PRESETS_GROUP
 from exporter_pipelines.stores.opening import open_store
 
@@ -170,18 +171,18 @@ class _Tick:
                 f"{abs(more)} {'more' if more > 0 else 'fewer'} rows" if more else "different rows"
             )
             description = f"The source now has {what} than when the day was exported."
-        self.events.append(
-            check_evaluation(
-                newest_materialization(self.instance, key, day),
-                asset_key=key,
-                check_name=CHECK,
-                partition=day,
-                passed=not changed,
-                severity=dg.AssetCheckSeverity.WARN,
-                description=description,
-                metadata={"rows_more": more},
-            )
+        event = check_evaluation(
+            newest_materialization(self.instance, key, day),
+            asset_key=key,
+            check_name=CHECK,
+            partition=day,
+            passed=not changed,
+            severity=dg.AssetCheckSeverity.WARN,
+            description=description,
+            metadata={"rows_more": more},
         )
+        forget_reported(self.instance, event)
+        self.events.append(event)
 
 
 def _is_kept(dataset: str, day: str, state: str) -> bool:
