@@ -1,7 +1,7 @@
 """Makes room for the evaluation of a check that is reported without a run.
 
-Reason: a table of Dagster has room for one such evaluation per check and partition, and a second one
-    is an error. A sensor whose event is refused fails in each tick from then on.
+Reason: a table of Dagster has room for one such evaluation per check and partition, and a second
+    one is an error. A sensor whose event is refused fails in each tick from then on.
 Upstream: none found.
 Test: test_late_data.py::test_a_sensor_reports_at_the_page_of_the_day_as_often_as_the_day_changes
 """
