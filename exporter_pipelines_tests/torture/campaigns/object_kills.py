@@ -149,9 +149,10 @@ class _Kills:
 
     def _check(self, what: str, part: str = "") -> None:
         """The day is whole; its view may be that of the export before."""
-        store = open_bucket(self.server)
-        found = damage(store, DAY, view=False) or not_a_variant(store, self.variants)
-        self.trial.check(not found, f"{what}: {found}", part=part)
+        with self.trial.guarded(what, part=part):
+            store = open_bucket(self.server)
+            found = damage(store, DAY, view=False) or not_a_variant(store, self.variants)
+            assert not found, found
 
     def _sweep(self, what: str) -> None:
         """A sweep removes what dead runs left and what was replaced, and only that."""

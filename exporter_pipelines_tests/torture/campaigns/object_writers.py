@@ -124,9 +124,10 @@ def _check(
     trial.check(won > 0, f"{what}: nobody published: {outcomes}", part=part, points=0)
     for figure, number in (("published", won), ("superseded", len(outcomes) - won)):
         trial.add(f"{part}: {figure}", number)
-    store = open_bucket(server)
-    found = damage(store, DAY) or chain_is_broken(store)
-    trial.check(not found, f"{what}: {found}", part="days")
+    with trial.guarded(what, part="days"):
+        store = open_bucket(server)
+        found = damage(store, DAY) or chain_is_broken(store)
+        assert not found, found
 
 
 def _signal(attempt: Attempt, number: signal.Signals) -> None:
@@ -201,9 +202,10 @@ class _BesideASweep:
     def exports(self) -> Iterator[int]:
         """Export; a run that was taken for dead says so, and publishes nothing."""
         for number in itertools.count(1):
-            found = self._export() or damage(open_bucket(self._server), DAY, view=False)
             what = f"{self._name}, export {number} beside a sweep"
-            self._trial.check(not found, f"{what}: {found}", part="sweeps")
+            with self._trial.guarded(what, part="sweeps"):
+                found = self._export() or damage(open_bucket(self._server), DAY, view=False)
+                assert not found, found
             yield number
 
     def _export(self) -> str:
@@ -215,8 +217,6 @@ class _BesideASweep:
             self._trial.add(f"{self._name}: runs taken for dead", 1)
             was_hasty = before % 2 or self._sweeper.hasty != before
             return "" if was_hasty else f"no sweep took it for dead, and yet: {error}"
-        except Exception as error:  # whatever it is, the promise is broken
-            return f"{type(error).__name__}: {error}"
         return ""
 
     def end(self) -> None:
