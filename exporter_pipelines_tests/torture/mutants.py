@@ -124,10 +124,17 @@ MUTANTS = (
     ),
     Mutant(
         "the end of the day belongs to the day",
+        "sources/postgres/times.py",
+        "({column} >= {start} AND {column} < {end})",
+        "({column} >= {start} AND {column} <= {end})",
+        "test_day_windows::test_an_aware_row_at_a_border_is_found_in_one_day",
+    ),
+    Mutant(
+        "the end of a day by another clock belongs to the day",
         "sources/postgres/query.py",
         "{time} >= {start} AND {time} < {end}",
         "{time} >= {start} AND {time} <= {end}",
-        "test_day_windows::test_an_aware_row_at_a_border_is_found_in_one_day",
+        "test_day_windows::test_a_naive_row_at_a_border_is_found_in_one_day",
     ),
     Mutant(
         "rows that do not add up are not noticed",
