@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import json
 import os
 import shutil
 import socket
@@ -137,10 +138,24 @@ def azurite(folder: Path) -> Iterator[ObjectServer]:
     ]  # fmt: skip
     endpoint = f"http://127.0.0.1:{port}/{_ACCOUNT}"
     environment = {"AZURE_STORAGE_ACCOUNT_NAME": _ACCOUNT, "AZURE_STORAGE_ACCOUNT_KEY": _KEY}
-    with _running(command, folder / "azurite.log", {}):
+    with _running(command, folder / "azurite.log", _without_clean_up(command[0], folder)):
         url = f"{endpoint}/exports?restype=container"
         _until_made(url, _signed(f"/{_ACCOUNT}/{_ACCOUNT}/exports\nrestype:container"))
         yield ObjectServer("az://exports", endpoint, environment)
+
+
+def _without_clean_up(program: str, folder: Path) -> dict[str, str]:
+    """The environment in which azurite does not look for unused data every ten minutes.
+
+    After some thousand exports that takes longer than a minute, in which it answers nobody. It has
+    no option for it.
+    """
+    found = Path(shutil.which(program) or program).resolve().parent / "utils" / "constants.js"
+    if not found.exists():  # another version
+        return {}
+    script = folder / "without_clean_up.js"
+    script.write_text(f"require({json.dumps(str(found))}).DEFAULT_GC_INTERVAL_MS = 2 ** 31 - 1;")
+    return {"NODE_OPTIONS": f"--require={script}"}
 
 
 def _signed(resource: str) -> dict[str, str]:
