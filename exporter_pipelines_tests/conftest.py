@@ -144,11 +144,19 @@ def empty_db(postgres_url: str) -> Iterator[Backend]:
         yield backend
 
 
+@pytest.fixture(scope="session")
+def empty_tables(postgres_url: str) -> Iterator[Backend]:
+    """What `backend` is a copy of."""
+    with fresh_database(postgres_url) as backend:
+        backend.run(";".join((LOGS, ANOMALIES, IPS)))
+        yield backend
+
+
 @pytest.fixture
-def backend(empty_db: Backend) -> Backend:
+def backend(postgres_url: str, empty_tables: Backend) -> Iterator[Backend]:
     """A database with the three tables, empty."""
-    empty_db.run(";".join((LOGS, ANOMALIES, IPS)))
-    return empty_db
+    with fresh_database(postgres_url, empty_tables) as backend:
+        yield backend
 
 
 @pytest.fixture

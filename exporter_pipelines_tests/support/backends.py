@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import psycopg
@@ -72,24 +73,42 @@ def make_databases_small(server_url: str) -> None:
 
 
 @contextmanager
-def fresh_database(server_url: str, **options: str) -> Iterator[Backend]:
-    """An empty database on a server, dropped afterwards.
+def fresh_database(
+    server_url: str, copy_of: Backend | None = None, **options: str
+) -> Iterator[Backend]:
+    """A database on a server, dropped afterwards; it is empty, or a copy of another.
 
     Args:
         server_url: URL of a database whose user may create others.
+        copy_of: A database of the same server that nobody is connected to.
         **options: Of CREATE DATABASE, such as `encoding="SQL_ASCII"`.
     """
     name = f"test_{secrets.token_hex(6)}"
     clauses = "".join(f" {key} '{value}'" for key, value in options.items())
     if options:
         clauses += " TEMPLATE template0"
-    with psycopg.connect(server_url, autocommit=True) as admin:
-        admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)) + sql.SQL(clauses))
+    elif copy_of:
+        clauses += f" TEMPLATE {conninfo_to_dict(copy_of.url)['dbname']}"
+    database = sql.Identifier(name)
+    _administer(server_url, sql.SQL("CREATE DATABASE {}").format(database) + sql.SQL(clauses))
     try:
         yield Backend(_url(server_url, name))
     finally:
-        with psycopg.connect(server_url, autocommit=True) as admin:
-            admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+        _administer(server_url, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(database))
+
+
+def _administer(server_url: str, statement: sql.Composed) -> None:
+    """Execute a statement over a connection that is kept: to connect takes longer than the rest."""
+    try:
+        _connection(server_url).execute(statement)
+    except psycopg.OperationalError:  # the server was restarted
+        _connection.cache_clear()
+        _connection(server_url).execute(statement)
+
+
+@cache
+def _connection(server_url: str) -> psycopg.Connection[Any]:
+    return psycopg.connect(server_url, autocommit=True)
 
 
 def _url(server_url: str, database: str) -> str:
