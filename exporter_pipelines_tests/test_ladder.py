@@ -183,43 +183,55 @@ def may_import(room: str, name: str) -> bool:
     )
 
 
-@pytest.mark.parametrize("module", MODULES, ids=lambda m: str(m.relative_to(PACKAGE)))
-def test_a_package_imports_only_what_is_above_it(module: Path) -> None:
+def test_a_package_imports_only_what_is_above_it() -> None:
+    assert [problem for module in MODULES for problem in misplaced_imports(module)] == []
+
+
+def misplaced_imports(module: Path) -> Iterator[str]:
+    """What is wrong with the imports of a module, and what to do about it."""
     name = dotted(module)
-    if not name:  # the map of the package
-        assert imports(module) == []
-        return
     room = room_of(name)
+    outer = room.partition(".")[0]
     for imported in imports(module):
         top, _, rest = imported.partition(".")
-        if top == "exporter_pipelines" and rest:
-            assert may_import(room, rest), (
-                f"{room} must not import {rest}. Move the shared noun to contracts/, or let the "
-                "caller in a lower package pass it in."
+        if not name:
+            yield f"The map of the package must not import {imported}."
+        elif top == "exporter_pipelines" and rest and not may_import(room, rest):
+            yield (
+                f"{name}: {room} must not import {rest}. Move the shared noun to contracts/, or "
+                "let the caller in a lower package pass it in."
             )
-        outer = room.partition(".")[0]
-        assert not top.startswith("dagster") or outer in MAY_IMPORT_DAGSTER, (
-            f"{room} must not know Dagster. Pass in what it needs, from orchestration/."
-        )
-        assert top not in DRIVERS or outer in MAY_IMPORT_DRIVERS, (
-            f"{room} must not talk to a database. Ask for it in contracts/source.py and read it "
-            "in sources/."
-        )
+        elif top.startswith("dagster") and outer not in MAY_IMPORT_DAGSTER:
+            yield (
+                f"{name}: {room} must not know Dagster. Pass in what it needs, from orchestration/."
+            )
+        elif top in DRIVERS and outer not in MAY_IMPORT_DRIVERS:
+            yield (
+                f"{name}: {room} must not talk to a database. Ask for it in contracts/source.py "
+                "and read it in sources/."
+            )
 
 
-@pytest.mark.parametrize("module", MODULES, ids=lambda m: str(m.relative_to(PACKAGE)))
-def test_private_parts_of_dagster_are_used_in_one_package_only(module: Path) -> None:
+def test_private_parts_of_dagster_are_used_in_one_package_only() -> None:
+    assert [problem for module in MODULES for problem in private_parts(module)] == []
+
+
+def private_parts(module: Path) -> Iterator[str]:
+    """Private parts of Dagster that a module must not use, and where they belong."""
     room = room_of(dotted(module))
-    outer = room.partition(".")[0]
-    if room == DAGSTER_INTERNALS or outer not in MAY_IMPORT_DAGSTER:
+    if room == DAGSTER_INTERNALS or room.partition(".")[0] not in MAY_IMPORT_DAGSTER:
         return
-    private = [name for name in imports(module) if name.startswith(PRIVATE_DAGSTER)]
-    assert not private, (
-        f"import {private} only in {DAGSTER_INTERNALS}, behind a function with its reason and test."
-    )
-    assert not list(private_attributes(module)), (
-        f"move the use of a private attribute to {DAGSTER_INTERNALS}, with its reason and test."
-    )
+    for name in imports(module):
+        if name.startswith(PRIVATE_DAGSTER):
+            yield (
+                f"{dotted(module)}: import {name} only in {DAGSTER_INTERNALS}, behind a function "
+                "with its reason and test."
+            )
+    for attribute in private_attributes(module):
+        yield (
+            f"{dotted(module)}:{attribute}: move the use of a private attribute to "
+            f"{DAGSTER_INTERNALS}, with its reason and test."
+        )
 
 
 def private_attributes(module: Path) -> Iterator[str]:
