@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from zoneinfo import ZoneInfo, available_timezones
 
+import psycopg
 import pytest
 
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.day_window import DayWindow
+from exporter_pipelines.contracts.manifest import Manifest
 from exporter_pipelines.sources.postgres.query import PostgresDayQuery
 from exporter_pipelines.sources.postgres.times import zone_literal
 from exporter_pipelines.sources.time_encodings import NotAnInstantError, of_text
 from exporter_pipelines.stores import LocalStore
 from exporter_pipelines_tests.support.backends import Backend
-from exporter_pipelines_tests.support.datasets import dataset, export, rows
+from exporter_pipelines_tests.support.datasets import databases, dataset, export, rows
 from exporter_pipelines_tests.test_postgres_values import set_oddly
 
 ZONES = (
@@ -116,11 +118,29 @@ def instants_dataset(column: str, zone: str = "UTC") -> Dataset:
 def found(backend: Backend, store: LocalStore, exported: Dataset, *windows: DayWindow) -> list[str]:
     """`id day` of every exported row, in order of id."""
     found = []
-    for window in windows:
-        manifest = export(backend.url, exported, window.day, store, timezone=window.timezone)
+    for window, manifest in zip(windows, manifests(backend, store, exported, windows), strict=True):
         assert manifest.data_quality_metrics["rows_outside_window"] == 0
         found += [f"{row['id']} {window.day}" for row in rows(store, manifest)]
     return sorted(found)
+
+
+def manifests(
+    backend: Backend, store: LocalStore, exported: Dataset, windows: Sequence[DayWindow]
+) -> list[Manifest]:
+    """Export the days over one connection."""
+    with databases(backend.url) as session:
+        return [
+            export(backend.url, exported, w.day, store, timezone=w.timezone, session=session)
+            for w in windows
+        ]
+
+
+def insert(backend: Backend, column: str, moments: Iterable[dt.datetime]) -> None:
+    """Rows with the ids 0, 1, ..."""
+    with psycopg.connect(backend.url) as connection:
+        connection.cursor().executemany(
+            f"INSERT INTO instants (id, {column}) VALUES (%s, %s)", list(enumerate(moments))
+        )
 
 
 BORDERS = [
@@ -142,11 +162,10 @@ def test_an_aware_row_at_a_border_is_found_in_one_day(
     instants: Backend, store: LocalStore, zone: str, day: str
 ) -> None:
     windows = _with_neighbours(day, zone)
-    expected = []
-    for number, (instant, belongs_to) in enumerate(_around_borders(windows)):
-        instants.run("INSERT INTO instants (id, aware) VALUES (%s, %s)", [number, instant])
-        expected.append(f"{number} {belongs_to}")
-    assert found(instants, store, instants_dataset("aware"), *windows) == sorted(expected)
+    borders = list(_around_borders(windows))
+    insert(instants, "aware", [instant for instant, _ in borders])
+    expected = sorted(f"{number} {day}" for number, (_, day) in enumerate(borders))
+    assert found(instants, store, instants_dataset("aware"), *windows) == expected
 
 
 @pytest.mark.parametrize(("zone", "day"), BORDERS)
@@ -155,13 +174,12 @@ def test_a_naive_row_at_a_border_is_found_in_one_day(
     instants: Backend, store: LocalStore, zone: str, day: str, stored_in: str
 ) -> None:
     windows = _with_neighbours(day, zone)
-    expected = []
-    for number, (instant, belongs_to) in enumerate(_around_borders(windows)):
-        naive = instant.astimezone(ZoneInfo(stored_in)).replace(tzinfo=None)
-        instants.run("INSERT INTO instants (id, naive) VALUES (%s, %s)", [number, naive])
-        expected.append(f"{number} {belongs_to}")
+    borders = list(_around_borders(windows))
+    stored = ZoneInfo(stored_in)
+    insert(instants, "naive", [at.astimezone(stored).replace(tzinfo=None) for at, _ in borders])
+    expected = sorted(f"{number} {day}" for number, (_, day) in enumerate(borders))
     exported = instants_dataset("naive", stored_in)
-    assert found(instants, store, exported, *windows) == sorted(expected)
+    assert found(instants, store, exported, *windows) == expected
 
 
 def _with_neighbours(day: str, zone: str) -> list[DayWindow]:
@@ -203,8 +221,8 @@ def test_a_naive_time_is_one_instant_and_found_in_its_day(
     day = naive[:10]
     windows = _with_neighbours(day, zone if day_zone == "own" else "UTC")
     exported = instants_dataset("naive", zone)
-    manifests = [export(instants.url, exported, w.day, store, timezone=w.timezone) for w in windows]
-    times = [row["at"] for manifest in manifests for row in rows(store, manifest)]
+    exports = manifests(instants, store, exported, windows)
+    times = [row["at"] for manifest in exports for row in rows(store, manifest)]
     assert times == [instant]
 
 

@@ -9,6 +9,7 @@ import io
 import json
 import random
 from collections import Counter
+from itertools import cycle
 from typing import Any
 
 import pyarrow as pa
@@ -24,7 +25,9 @@ from exporter_pipelines.formats import FORMATS, compression_named, format_named,
 from exporter_pipelines.formats.compression import COMPRESSIONS
 from exporter_pipelines.formats.timestamps import iso8601_utc
 
-EVERY = [(f, c) for f in FORMATS for c in COMPRESSIONS]
+# Parquet packs itself; what the others write is packed as any bytes are.
+PACKED = [*zip((f for f in FORMATS if f != "parquet"), cycle(COMPRESSIONS)),
+          *(("parquet", c) for c in COMPRESSIONS)]  # fmt: skip
 every_format = pytest.mark.parametrize("name", FORMATS)
 every_json = pytest.mark.parametrize("name", ["jsonl"])
 every_compression = pytest.mark.parametrize("compression", COMPRESSIONS)
@@ -162,7 +165,7 @@ def refuse(constant: str) -> None:
     raise AssertionError(f"{constant} is not JSON")
 
 
-@pytest.mark.parametrize(("name", "compression"), EVERY)
+@pytest.mark.parametrize(("name", "compression"), PACKED)
 @given(rows=ROWS)
 @examples
 def test_rows_come_back_as_they_went(name: str, compression: str, rows: list[Any]) -> None:

@@ -7,6 +7,7 @@ import json
 import random
 import shutil
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from exporter_pipelines.stores.layout import report_index, report_page
 from exporter_pipelines.stores.local.pages import write_page
 from exporter_pipelines.verification.days import verify_day, verify_folders
 from exporter_pipelines.verification.report import KINDS, VerifyFinding
-from exporter_pipelines_tests.support.backends import Backend
+from exporter_pipelines_tests.support.backends import Backend, fresh_database
 from exporter_pipelines_tests.support.databases import sqlite_database, with_shipped_tables
 from exporter_pipelines_tests.support.datasets import dataset, export
 from exporter_pipelines_tests.support.definitions import copy_definitions
@@ -46,17 +47,39 @@ FORMS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.fixture
-def days(backend: Backend, settings: dict[str, str], tmp_path: Path) -> LocalStore:
-    """Three published days: two with rejected rows, one of them in parts, and one without rows."""
-    store = LocalStore(tmp_path / "exports")
+@pytest.fixture(scope="module")
+def published(
+    postgres_url: str, empty_tables: Backend, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Backend, LocalStore]]:
+    """The three days of `publish` and their source, neither of which a test changes."""
+    with fresh_database(postgres_url, empty_tables) as source:
+        store = LocalStore(tmp_path_factory.mktemp("published") / "exports")
+        publish(source, store)
+        yield source, store
+
+
+def publish(source: Backend, store: LocalStore) -> None:
+    """Three days: two with rejected rows, one of them in parts, and one without rows."""
     for number, day in enumerate((DAY, NEXT)):
-        backend.add_logs(day, 50, first_id=1 + number * 1000)
-        backend.add_logs(day, 2, first_id=500 + number * 1000, level="odd")
-    export(backend.url, dataset(), DAY, store)
-    export(backend.url, dataset(max_file_records=20), NEXT, store)
-    export(backend.url, dataset(), EMPTY, store)
-    return store
+        source.add_logs(day, 50, first_id=1 + number * 1000)
+        source.add_logs(day, 2, first_id=500 + number * 1000, level="odd")
+    export(source.url, dataset(), DAY, store)
+    export(source.url, dataset(max_file_records=20), NEXT, store)
+    export(source.url, dataset(), EMPTY, store)
+
+
+@pytest.fixture
+def days(
+    published: tuple[Backend, LocalStore],
+    settings: dict[str, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> LocalStore:
+    """A copy of the published days."""
+    source, store = published
+    monkeypatch.setenv("EXPORTER_SOURCE_URL", source.url)
+    shutil.copytree(store.root, tmp_path / "exports", symlinks=True)
+    return LocalStore(tmp_path / "exports")
 
 
 def findings(store: LocalStore, name: str = "logs") -> list[VerifyFinding]:
@@ -95,13 +118,14 @@ def test_every_form_of_a_day_is_in_order(
     assert report.files == len(manifest.files) + 1
 
 
-def test_a_held_day_beside_it_is_in_order(backend: Backend, days: LocalStore) -> None:
+def test_a_held_day_beside_it_is_in_order(backend: Backend, store: LocalStore) -> None:
+    publish(backend, store)
     backend.run("UPDATE logs SET level = 'odd'")
     for day in (DAY, EMPTY):
         backend.add_logs(day, 20, first_id=10_000 + int(day[-2:]) * 100, level="odd")
         with pytest.raises(DayHeldError):
-            export(backend.url, dataset(), day, days)
-    assert findings(days) == []
+            export(backend.url, dataset(), day, store)
+    assert findings(store) == []
 
 
 def test_days_that_are_replaced_meanwhile_give_no_false_alarm(
@@ -300,8 +324,8 @@ def test_repeated_keys_are_told_apart(
     assert [f["kind"] for f in verified("--source")[1]["findings"]] == ["source_extra"]
 
 
-def test_other_columns_are_said(backend: Backend, days: LocalStore) -> None:
-    export(backend.url, dataset(select=["id", "timestamp"]), DAY, days)
+def test_other_columns_are_said(published: tuple[Backend, LocalStore], days: LocalStore) -> None:
+    export(published[0].url, dataset(select=["id", "timestamp"]), DAY, days)
     (finding,) = verified("--source", "--day", DAY)[1]["findings"]
     assert finding["kind"] == "source_columns"
 
