@@ -23,6 +23,7 @@ from exporter_pipelines.definitions import build
 from exporter_pipelines.defs_files import definitions
 from exporter_pipelines.engine.prune import Prune
 from exporter_pipelines.orchestration.alerts import condition_alerts as condition_alerts_module
+from exporter_pipelines.orchestration.dagster_internals.deferred_plans import DEFERRED
 from exporter_pipelines_tests.support.alert_receivers import Inbox
 from exporter_pipelines_tests.support.alerting import Alerting
 from exporter_pipelines_tests.support.backends import Backend
@@ -68,6 +69,18 @@ def test_a_failed_run_names_its_days_and_is_resolved_when_they_are_published(
     backend.run("ALTER TABLE elsewhere RENAME TO logs")
     alerting.run(DAY)
     assert [post["title"] for post in alerting.received()] == [f"[exporter] logs {DAY}: resolved"]
+
+
+def test_the_alert_names_the_days_that_a_run_gave_up(alerting: Alerting, backend: Backend) -> None:
+    backend.run("ALTER TABLE logs RENAME TO elsewhere")
+    alerting.run(DAY, "2026-11-05", tags=DEFERRED)
+    [failed] = alerting.received()
+    assert failed["title"] == f"[exporter] logs {DAY}: run failed"
+    assert "Not tried: 2026-11-04, 2026-11-05." in failed["message"]
+    alerting.run("2026-11-06", "2026-11-08")
+    [planned] = alerting.received()
+    assert planned["title"] == "[exporter] logs 3 days: run failed"
+    assert "2026-11-07, 2026-11-08: Not tried, since the run gave up." in planned["message"]
 
 
 def test_a_run_that_failed_without_a_step_sends_an_alert_and_a_cancelled_one_does_not(

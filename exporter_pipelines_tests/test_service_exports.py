@@ -23,6 +23,7 @@ from exporter_pipelines.orchestration.exports.run_presence import forget
 from exporter_pipelines.service import previews
 from exporter_pipelines.service.history import HistoryQuery
 from exporter_pipelines.service.models import Export, ExportRequest, RerunRequest
+from exporter_pipelines.service.page.views import card_of
 from exporter_pipelines.service.problems import Problem
 from exporter_pipelines_tests.support.backends import (
     ANOMALIES,
@@ -331,6 +332,22 @@ def sha256(running: Service, day: str) -> list[str]:
     manifest = Manifest.if_readable(running.context.store.read_manifest("logs", day))
     assert manifest
     return [file.sha256 for file in manifest.files]
+
+
+def test_days_that_a_run_gave_up_say_after_which_day(running: Service, backend: Backend) -> None:
+    backend.run("ALTER TABLE anomalies RENAME TO elsewhere")
+    try:
+        started = running.exports.start(request("anomalies"), EXPORTER).export
+        running.work_off()
+    finally:
+        backend.run("ALTER TABLE elsewhere RENAME TO anomalies")
+    failed = running.exports.get(started.id)
+    first, *others = [result.problem or "" for result in failed.results]
+    assert "does not exist" in first
+    assert others == [f"Not tried: the run gave up anomalies when {ONE} failed."] * 2
+    card = card_of(running.context, failed)
+    assert [str(each.day) for each in card.first_reasons] == [ONE], "the cause comes first"
+    assert [str(each.day) for each in card.more_reasons] == [TWO, THREE]
 
 
 @pytest.mark.usefixtures("ended")

@@ -6,6 +6,7 @@ what it has read, and asks Dagster for the newer ones.
 
 from __future__ import annotations
 
+import re
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ import dagster as dg
 
 from exporter_pipelines.errors import DayHeldError
 from exporter_pipelines.orchestration.exports.day_events import NOT_PUBLISHED
+from exporter_pipelines.orchestration.exports.outcome import not_tried_in
 from exporter_pipelines.service.models import DayState
 
 _KEPT_RUNS = 500
@@ -67,9 +69,12 @@ class RunResults:
     unrecorded: dict[tuple[str, str], bool] = field(default_factory=dict)
 
     def why(self, dataset: str) -> str | None:
-        """Why a day without a result of its own was not exported; the first sentence."""
-        text = self.failures.get(dataset) or self.failures.get("")
-        return text.strip().partition("\n")[0] if text else None
+        """Why a day without a result of its own was not exported; one sentence."""
+        text = self.failures.get(dataset) or self.failures.get("") or ""
+        failed = re.findall(rf"(?m)^{re.escape(dataset)} (\d{{4}}-\d\d-\d\d): ", text)
+        if failed and not_tried_in(text, dataset):
+            return f"Not tried: the run gave up {dataset} when {failed[-1]} failed."
+        return text.strip().partition("\n")[0] or None
 
 
 @dataclass

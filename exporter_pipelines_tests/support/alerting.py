@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import atexit
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,13 +38,19 @@ class Alerting:
     inbox: Inbox
 
     def run(
-        self, first: str, last: str = "", *, job: str = "logs_job"
+        self,
+        first: str,
+        last: str = "",
+        *,
+        job: str = "logs_job",
+        tags: Mapping[str, str] | None = None,
     ) -> dg.ExecuteInProcessResult:
-        """Export a day, or a range of days."""
+        """Export a day, or a range of days; `tags` are further tags of a range."""
         days: dict[str, Any] = {"partition_key": first}
         if last:
-            tags = {"start": first, "end": last}
-            days = {"tags": {f"dagster/asset_partition_range_{k}": v for k, v in tags.items()}}
+            ends = {"start": first, "end": last}
+            of_range = {f"dagster/asset_partition_range_{k}": v for k, v in ends.items()}
+            days = {"tags": {**of_range, **(tags or {})}}
         done = self.repository.get_job(job).execute_in_process(
             instance=self.instance, raise_on_error=False, **days
         )

@@ -14,6 +14,7 @@ import dagster as dg
 from exporter_pipelines import alert_settings
 from exporter_pipelines.engine import outside_days
 from exporter_pipelines.orchestration.alerts.ended_run import EndedRun
+from exporter_pipelines.orchestration.exports.outcome import not_tried_in
 
 _QUIET = {"rejected_rows", "required_fields"}
 """Checks that warn for every rejected row; `rejected_rate` and `day_held` cover them."""
@@ -22,6 +23,10 @@ _QUIET = {"rejected_rows", "required_fields"}
 _OF_THE_TABLE = {outside_days.CHECK}
 """Checks whose warning is about the table. All days share one incident: rows without a time would
 otherwise send an alert about each new day."""
+
+
+NOT_TRIED = "Not tried, since the run gave up."
+"""The reason of a day that was planned, but that the run did not reach after a failure."""
 
 
 class Incident(NamedTuple):
@@ -149,6 +154,8 @@ def _reason_of_day(reason: str, asset: str, day: str) -> str:
     """The line about this day, if the failure has a line per day; otherwise the whole text."""
     prefix = f"{asset} {day}: "
     line = next((line for line in reason.splitlines() if line.startswith(prefix)), None)
+    if line is None and not_tried_in(reason, asset):
+        return NOT_TRIED
     return line.removeprefix(prefix) if line else reason
 
 

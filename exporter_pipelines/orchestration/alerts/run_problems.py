@@ -14,7 +14,12 @@ from exporter_pipelines.errors import ExporterError
 from exporter_pipelines.notifications.kinds import KINDS
 from exporter_pipelines.notifications.message import Problem
 from exporter_pipelines.orchestration.alerts.ended_run import EndedRun
-from exporter_pipelines.orchestration.alerts.incidents import Incident, holding_checks
+from exporter_pipelines.orchestration.alerts.incidents import (
+    NOT_TRIED,
+    Incident,
+    holding_checks,
+)
+from exporter_pipelines.orchestration.exports.outcome import not_tried_in
 
 
 def without_history(found: Mapping[Incident, str], datasets: set[str]) -> dict[Incident, str]:
@@ -49,10 +54,18 @@ def problems_of(
     for incident, why in begun.items():
         found = slow.get(incident, [(incident.day, why)])
         reasons.setdefault((incident.kind, incident.subject), []).extend(found)
-    return [
-        _held(ended, subject, found) if kind == "day_held" else Problem(kind, subject, found)
-        for (kind, subject), found in reasons.items()
-    ]
+    return [_problem(ended, kind, subject, found) for (kind, subject), found in reasons.items()]
+
+
+def _problem(ended: EndedRun, kind: str, subject: str, reasons: list[tuple[str, str]]) -> Problem:
+    if kind == "day_held":
+        return _held(ended, subject, reasons)
+    note = ""
+    if kind == "run_failed" and NOT_TRIED not in dict(reasons).values():
+        # A run that plans its days as it reaches them has no incident for the others.
+        days = not_tried_in(ended.failed_steps.get(subject, ""), subject)
+        note = f"Not tried: {days}" if days else ""
+    return Problem(kind, subject, reasons, note)
 
 
 def _held(ended: EndedRun, subject: str, reasons: list[tuple[str, str]]) -> Problem:

@@ -143,6 +143,13 @@ class RunOutcome:
         return [f"{self.dataset} {day}: {why}" for day, why in self.problems.items()]
 
 
+def not_tried_in(failure: str, dataset: str) -> str:
+    """The days that `RunOutcome.failure` names as not tried, as it spells them; empty for none."""
+    before = f"{dataset} not tried: "
+    found = (line for line in failure.splitlines() if line.startswith(before))
+    return next(found, "").removeprefix(before)
+
+
 def spans(days: Sequence[str], among: Sequence[str]) -> str:
     """Days as text: `2026-11-01, 2026-11-03 to 2026-11-09`.
 

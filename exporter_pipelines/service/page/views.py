@@ -82,22 +82,28 @@ class Card:
 
     @property
     def reasons(self) -> list[Result]:
-        """The days that were held or failed."""
-        return [
+        """The days that were held or failed; last those that share the reason of another day."""
+        found = [
             each
             for each in self.export.results
             if each.status in ("held", "failed") and each.problem
         ]
+        return sorted(found, key=lambda each: each.docs_entry is None)
 
     @property
     def first_reasons(self) -> list[Result]:
         """Those that are shown at once."""
-        return self.reasons[:_REASONS_SHOWN]
+        return self.reasons[: self._shown]
 
     @property
     def more_reasons(self) -> list[Result]:
         """Those that are shown on demand."""
-        return self.reasons[_REASONS_SHOWN:]
+        return self.reasons[self._shown :]
+
+    @property
+    def _shown(self) -> int:
+        own = sum(each.docs_entry is not None for each in self.reasons)
+        return min(own or _REASONS_SHOWN, _REASONS_SHOWN)
 
     def problem_of(self, result: Result) -> str:
         """Why a day is not published, without what `action` says again."""
