@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -18,6 +20,7 @@ from exporter_pipelines.contracts.outside_days import ExportableDays
 from exporter_pipelines.sources.sqlite.connection import SqliteConnection
 from exporter_pipelines.sources.sqlite.plain_table import PlainTable
 from exporter_pipelines.sources.sqlite.query import SqliteDayQuery
+from exporter_pipelines.sources.time_encodings import MOST_OFFSET, NotAnInstantError, of_text
 from exporter_pipelines_tests.support.databases import SqliteDatabase, sqlite_database
 from exporter_pipelines_tests.support.datasets import databases, open_day
 from exporter_pipelines_tests.test_postgres_values import values_dataset
@@ -87,7 +90,7 @@ def _counts(database: SqliteDatabase, exported: Dataset, zone: str) -> dict[str,
         return session.count_days(exported, windows, timeout_s=30)
 
 
-@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(times=_written(), key=st.sampled_from(sorted(_KEYS)), zone=st.sampled_from(ZONES),
        of_day=st.sampled_from(ZONES), encoding=st.sampled_from(["UTF-8", "UTF-16le"]))  # fmt: skip
 @example(["2026-11-01 12:00:00", "2026-11-01 12:00:00.000000", "2026-11-01 12:00:00"],
@@ -177,6 +180,17 @@ def test_dates_that_do_not_exist_are_in_no_day(tmp_path: Path, other: str) -> No
     with open_day(database.url, exported, windows[0]) as day:
         outside = day.rows_outside(exportable, timeout_s=30)
     assert outside.counts["unreadable"] == (1 if "24:00" in other else 2)
+
+
+def test_no_clock_is_sixteen_hours_from_utc() -> None:
+    for name in available_timezones():
+        for year in (1, 1700, 1850, 1900, 1950, 2026):
+            offset = dt.datetime(year, 1, 1, tzinfo=ZoneInfo(name)).utcoffset()
+            assert offset is not None
+            assert abs(offset) < MOST_OFFSET, name
+    assert of_text(f"{NOON}-15:59", ZoneInfo("UTC"))
+    with pytest.raises(NotAnInstantError):
+        of_text(f"{NOON}-16:00", ZoneInfo("UTC"))
 
 
 def test_plain_rows_are_not_sorted(tmp_path: Path) -> None:

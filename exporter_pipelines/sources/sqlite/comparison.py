@@ -14,6 +14,7 @@ from exporter_pipelines.contracts.row_schema import Column
 from exporter_pipelines.sources.comparing import DayBorders, comparable, found, most_rows
 from exporter_pipelines.sources.sqlite.cells import INT64, number_text
 from exporter_pipelines.sources.sqlite.connection import Row, SqliteConnection
+from exporter_pipelines.sources.sqlite.near import roughly
 from exporter_pipelines.sources.sqlite.notes import Notes
 from exporter_pipelines.sources.sqlite.plain_table import PlainTable
 from exporter_pipelines.sources.sqlite.query import (
@@ -21,7 +22,6 @@ from exporter_pipelines.sources.sqlite.query import (
     limit_of,
     quoted,
     relation,
-    roughly,
     small,
     state,
 )

@@ -7,8 +7,9 @@ from zoneinfo import ZoneInfo
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.day_window import DayWindow
 from exporter_pipelines.sources.sqlite.connection import SqliteConnection
+from exporter_pipelines.sources.sqlite.near import near
 from exporter_pipelines.sources.sqlite.plain_times import PlainTimes
-from exporter_pipelines.sources.sqlite.query import near, quoted, relation
+from exporter_pipelines.sources.sqlite.query import quoted, relation
 from exporter_pipelines.sources.sqlite.usual_times import UsualTimes
 
 
