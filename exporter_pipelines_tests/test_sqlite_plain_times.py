@@ -1,4 +1,4 @@
-"""Times that are written alike are read as a range of an index, with the same rows as without."""
+"""Times that are stored alike are read as a range of an index, with the same rows as without."""
 
 from __future__ import annotations
 
@@ -53,7 +53,10 @@ def _written(draw: st.DrawFn) -> list[object]:
         lambda date, clock, fraction: f"{date}{separator}{clock}{fraction}{suffix}",
         _DATES, _CLOCKS, st.sampled_from(fractions),
     )  # fmt: skip
-    times: list[object] = [*draw(st.lists(plain, min_size=1, max_size=12))]
+    numbers = st.builds(lambda day, second: day * 86_400 + second, st.integers(20_755, 20_761),
+                        st.sampled_from([-1, 0, 1, 3_600, 10_800, 39_600]))  # fmt: skip
+    stored = draw(st.sampled_from([plain, plain, numbers]))
+    times: list[object] = [*draw(st.lists(stored, min_size=1, max_size=12))]
     return draw(st.permutations(times + draw(st.lists(_ODD, max_size=1))))
 
 
@@ -95,6 +98,8 @@ def _counts(database: SqliteDatabase, exported: Dataset, zone: str) -> dict[str,
        of_day=st.sampled_from(ZONES), encoding=st.sampled_from(["UTF-8", "UTF-16le"]))  # fmt: skip
 @example(["2026-11-01 12:00:00", "2026-11-01 12:00:00.000000", "2026-11-01 12:00:00"],
          "TEXT NOT NULL UNIQUE", "UTC", "UTC", "UTF-8")  # fmt: skip
+@example([1_793_491_199, 1_793_491_200, 1_793_577_599, 1_793_577_600], "INTEGER PRIMARY KEY", "UTC",
+         "UTC", "UTF-8")  # fmt: skip
 def test_an_index_changes_nothing_that_is_read(
     tmp_path: Path, times: list[object], key: str, zone: str, of_day: str, encoding: str
 ) -> None:
@@ -133,7 +138,10 @@ NOON = "2026-11-01 12:00:00"
         ([NOON, f"{NOON}\0"], "UTC", False),
         (["2026-10-25 12:00:00", NOON, None, "soon", 7], "UTC", True),  # far from the day
         (["2026-11-01T12:00:00-05:00"], "UTC", False),
-        ([], "UTC", False),
+        ([1_793_534_400, 1_793_534_401], "UTC", True),
+        ([1_793_534_400, 1_793_534_400.5], "UTC", False),
+        ([1_793_534_400, "2026/11/01"], "UTC", False),
+        ([], "UTC", True),
     ],
 )
 def test_only_times_that_sort_by_time_are_plain(
@@ -147,6 +155,25 @@ def test_only_times_that_sort_by_time_are_plain(
     database.run("CREATE INDEX by_time ON v (at)")
     with _table(database, exported) as table:
         assert (table.times(window) is not None) == is_plain
+
+
+@pytest.mark.parametrize(
+    ("encoding", "number", "is_plain"),
+    [("epoch_us", 1_793_534_400_000_000, True), ("core_data", 815_227_200, True),
+     ("epoch_ns", 1_793_534_400_000_000_000, False), ("julian_day", 2_461_346, False)],
+)  # fmt: skip
+def test_only_numbers_of_whole_microseconds_are_plain(
+    tmp_path: Path, encoding: str, number: int, is_plain: bool
+) -> None:
+    database = _filled(tmp_path, [number - 1, number, number + 1])
+    exported = values_dataset(source={"timezone": "UTC", "encodings": {"at": encoding}})
+    window = DayWindow.of("2026-11-01", "UTC")
+    expected = _read(database, exported, window)
+    assert 1 <= expected[1] <= 3
+    database.run("CREATE INDEX by_time ON v (at)")
+    with _table(database, exported) as table:
+        assert (table.times(window) is not None) == is_plain
+    assert _read(database, exported, window) == expected
 
 
 def test_local_times_are_not_plain_where_the_clock_changes(tmp_path: Path) -> None:
@@ -202,6 +229,6 @@ def test_plain_rows_are_not_sorted(tmp_path: Path) -> None:
         plain = table.times(window)
     names = ("id", "at", "text")
     query = SqliteDayQuery(exported, window, names, exported.schema, True, "utf-8")
-    statement = query.rows(plain=plain, sorts_by_text=True)
+    statement = query.rows(plain=plain, is_sorted=True)
     plan = [step for *_, step in database.run(f"EXPLAIN QUERY PLAN {statement}")]
     assert plan == ["SEARCH t USING INDEX by_time (at>? AND at<?)"]

@@ -1,4 +1,4 @@
-"""Finds out whether the times of a SQLite table are written alike near a day."""
+"""Finds out whether the times of a SQLite table are stored alike near a day."""
 
 from __future__ import annotations
 
@@ -8,9 +8,14 @@ from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.day_window import DayWindow
 from exporter_pipelines.sources.sqlite.connection import SqliteConnection
 from exporter_pipelines.sources.sqlite.near import near
-from exporter_pipelines.sources.sqlite.plain_times import PlainTimes
+from exporter_pipelines.sources.sqlite.plain_times import (
+    PlainNumbers,
+    PlainText,
+    PlainTimes,
+)
 from exporter_pipelines.sources.sqlite.query import quoted, relation
 from exporter_pipelines.sources.sqlite.usual_times import UsualTimes
+from exporter_pipelines.sources.time_encodings import NUMBERS
 
 
 class PlainTable:
@@ -28,13 +33,13 @@ class PlainTable:
         self._time = quoted("t", dataset.source_name(self._source.time_column))
 
     def times(self, window: DayWindow) -> PlainTimes | None:
-        """How all times near a window are written.
+        """How all times near a window are stored.
 
         None if they are not plain, or if SQLite would read the whole table to find out.
         """
         condition, parameters = near(self._source, self._time, window, self._connection.binary)
         example = self._example(parameters[:2])
-        plain = self.like(example, window) if example else None
+        plain = None if example is None else self.like(example, window)
         if plain is None:
             return None
         other = self._connection.rows(
@@ -45,15 +50,18 @@ class PlainTable:
         return None if other else plain
 
     def like(self, example: str, window: DayWindow) -> PlainTimes | None:
-        """See `PlainTimes.like`."""
-        usual = UsualTimes(window, self._zone, self._connection.encoding)
-        return PlainTimes.like(example, window, usual)
+        """Times near a window that are stored like an example; numbers, if it is empty."""
+        if example:
+            usual = UsualTimes(window, self._zone, self._connection.encoding)
+            return PlainText.like(example, window, usual)
+        unit = NUMBERS.get(self._source.encoding(self._source.time_column))
+        return PlainNumbers.of(unit, window) if unit else None
 
-    def _example(self, borders: list[str]) -> str:
-        """One text between two dates; empty if there is none."""
+    def _example(self, borders: list[str]) -> str | None:
+        """One text between two dates, or empty; None if SQLite would read the whole table."""
         time = self._time + self._connection.binary
         statement = f"SELECT {time} FROM {self._relation} WHERE {time} >= ? AND {time} < ? LIMIT 1"  # noqa: S608
         if not self._connection.uses_index(statement, borders):
-            return ""
+            return None
         found = self._connection.rows(statement, borders)
         return str(found[0][0]) if found else ""

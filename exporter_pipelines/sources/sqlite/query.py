@@ -183,17 +183,16 @@ class SqliteDayQuery:
     def plain_counts(self, plain: PlainTimes) -> str:
         """What `counts` finds, if all times near the day are plain; has no parameters.
 
-        Then the rows whose date exists, and whether the times of all have the same length.
+        Then the rows whose date exists, and whether the stored times sort by time.
         """
         key = f"{self._key} COLLATE BINARY"
         repeated = "0" if self._key_is_unique else f"count({key}) - count(DISTINCT {key})"
         largest = ", ".join(
             f"max(CAST({column} AS TEXT) COLLATE BINARY)" for column in (self._key, self._latest())
         )
-        length = f"length(CAST({self._time} AS BLOB))"
         return (
             f"SELECT count(*), {repeated}, 0, 0, {largest}, "  # noqa: S608
-            f"{plain.dated(self._time)}, min({length}) IS max({length}) "
+            f"{plain.dated(self._time)}, {plain.are_sorted(self._time)} "
             f"FROM {self._relation} WHERE {plain.inside(self._time + self._binary)}"
         )
 
@@ -236,16 +235,16 @@ class SqliteDayQuery:
         *,
         are_usual: bool = False,
         plain: PlainTimes | None = None,
-        sorts_by_text: bool = False,
+        is_sorted: bool = False,
     ) -> str:
         """The rows of the day in a total order.
 
         Args:
             are_usual: Whether `counts` found no unusual times. A smaller part of the table is then
                 read, and the statement has no parameters.
-            plain: How all times near the day are written, if alike. The statement has no parameters
+            plain: How all times near the day are stored, if alike. The statement has no parameters
                 then.
-            sorts_by_text: Whether all these times have one length. Their order is that of an index.
+            is_sorted: Whether the stored times sort by time. Their order is that of an index.
 
         The value of each column that the table has, then the packed states (see `values`) of the
         text columns, then for each of the dataset's `sql_rules` whether it is broken. A wide table
@@ -266,7 +265,7 @@ class SqliteDayQuery:
             condition = "{} AND {} BETWEEN {} AND {}".format(
                 rough, self._instant, *self._borders_us
             )
-        order = self._order(time if sorts_by_text else self._instant)
+        order = self._order(time if is_sorted else self._instant)
         return (
             f"SELECT {', '.join([*values, *states, *rules])} FROM {self._relation} "  # noqa: S608
             f"WHERE {condition} ORDER BY {', '.join(order)}"

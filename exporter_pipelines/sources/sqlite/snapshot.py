@@ -106,12 +106,10 @@ class SqliteDaySnapshot:
         if plain is None:
             return None
         statement = self._query.plain_counts(plain)
-        *counts, dated, have_one_length = self._connection.rows(statement)[0]
+        *counts, dated, is_sorted = self._connection.rows(statement)[0]
         if dated != counts[0]:
             return None
-        self._statement = (
-            self._query.rows(plain=plain, sorts_by_text=bool(have_one_length)), []
-        )  # fmt: skip
+        self._statement = self._query.rows(plain=plain, is_sorted=bool(is_sorted)), []
         return tuple(counts)
 
     def __enter__(self) -> SqliteDaySnapshot:
