@@ -37,10 +37,12 @@ class _Known:
     Attributes:
         id: Of its marker.
         sample: Whether it was chosen for exports of the sample backend.
+        location: Where it was when it was chosen.
     """
 
     id: str
     sample: bool
+    location: str
 
 
 def problem(store: Store) -> str | None:
@@ -54,6 +56,8 @@ def problem(store: Store) -> str | None:
     if marker:
         return "is another output folder than the one that was exported to before"
     if not store.exists():
+        if known.location not in ("", store.location):
+            return f"does not exist. Days were exported to {known.location} before"
         return "does not exist, but days were exported to it before"
     return "is not the output folder that was exported to before: its marker is missing"
 
@@ -114,7 +118,9 @@ def _known() -> _Known | None:
         return None
     try:
         document = json.loads(data)
-        return _Known(str(document["id"]), bool(document.get("sample")))
+        return _Known(
+            str(document["id"]), bool(document.get("sample")), str(document.get("path") or "")
+        )
     except (ValueError, KeyError, TypeError, AttributeError):
         raise OutputUnavailableError(
             f"{path} is damaged.", "Run `exporter output adopt` to write it again."

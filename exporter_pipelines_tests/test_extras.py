@@ -53,10 +53,14 @@ def test_the_sample_backend_says_what_it_needs(bare: Project) -> None:
     bare.set(EXPORTER_SOURCE_URL="demo")
     code = f"from exporter_pipelines import api; api.export_day('logs', {DAY!r})"
     assert bare.python(code).stderr.rstrip().endswith(NEEDS_DEMO.format("demo"))
+    bare.set(EXPORTER_SERVE_PORT="3999")
     tour = bare.python(
-        "from exporter_pipelines.demo.__main__ import main; raise SystemExit(main())"
+        "import os; from exporter_pipelines.demo.__main__ import main\n"
+        "os.environ.pop('EXPORTER_SERVE_PORT')\n"
+        "print(main(), os.environ['EXPORTER_SERVE_PORT'])"
     )
-    assert (tour.code, tour.stdout.strip()) == (2, NEEDS_DEMO.format("demo"))
+    says = NEEDS_DEMO.format("demo")
+    assert (tour.code, tour.stdout.splitlines()) == (0, [says, "2 3999"]), "it reads .env itself"
 
 
 def test_commands_say_what_they_need(bare: Project) -> None:

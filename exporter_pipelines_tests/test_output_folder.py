@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -91,7 +92,8 @@ def test_another_folder_is_refused_and_adopted(
     exported: LocalStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("EXPORTER_OUTPUT_URL", str(tmp_path / "other"))
-    with pytest.raises(WrongOutputFolderError):
+    before = f"other does not exist. Days were exported to {exported.root} before."
+    with pytest.raises(WrongOutputFolderError, match=re.escape(before)):
         api.export_day("logs", NEXT)
     assert exporter("output", "adopt").exit_code == 0
     assert api.export_day("logs", NEXT).record_count == 5

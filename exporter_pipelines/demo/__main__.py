@@ -20,6 +20,7 @@ TRAINING_SET = "failed_logins"
 def main() -> int:
     """Run the tour; 0 when the exports match the story of the sample."""
     try:
+        dotenv_file.load_dotenv()
         is_demo = _points_at_demo()
     except ConfigurationError as error:
         print(error)
