@@ -20,16 +20,42 @@ import sys
 import tempfile
 import threading
 import time
+from contextlib import suppress
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
-_LIBRARIES = (
-    "adbc_driver_manager", "adbc_driver_postgresql", "alembic", "dagster", "dagster._cli", "grpc",
-    "pandera.backends.pandas.builtin_checks", "pandera.pandas", "psycopg", "pyarrow.parquet",
-    "sqlalchemy",
+LIBRARIES = (
+    "adbc_driver_manager", "adbc_driver_postgresql", "alembic.command", "arro3.io", "dagster",
+    "dagster._cli", "dagster._core.definitions.antlr_asset_selection.antlr_asset_selection",
+    "dagster._core.execution.execute_in_process", "dagster._core.instance.factory",
+    "dagster._core.storage.local_compute_log_manager", "dagster._core.storage.root",
+    "dagster._core.storage.noop_compute_log_manager", "dagster._core.storage.sqlite_storage",
+    "dagster._core.workspace.autodiscovery", "dagster._daemon.controller", "dagster._grpc.server",
+    "dagster._utils.test.definitions", "dagster.components.core.snapshot", "grpc", "isal.igzip",
+    "pandera.accessors.pandas_accessor", "pandera.backends.pandas.array",
+    "pandera.backends.pandas.builtin_checks", "pandera.backends.pandas.container",
+    "pandera.backends.pandas.hypotheses", "pandera.pandas", "pandera.typing.pyspark", "psycopg",
+    "pyarrow.csv", "pyarrow.json", "pyarrow.parquet", "rich.console", "sqlalchemy.dialects.mysql",
+    "sqlalchemy.dialects.sqlite", "structlog", "tenacity", "zstandard",
 )  # fmt: skip
 """None belongs to an extra: tests hide those."""
+
+
+def read_migrations_once() -> None:
+    """Have this process read Dagster's migrations once. It reads them for each history and run."""
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+
+    read, kept = ScriptDirectory.from_config, dict[str | None, ScriptDirectory]()
+
+    def read_once(config: Config) -> ScriptDirectory:
+        place = config.get_main_option("script_location")
+        if place not in kept:
+            kept[place] = read(config)
+        return kept[place]
+
+    ScriptDirectory.from_config = read_once  # type: ignore[assignment, method-assign]
 
 
 class Forks:
@@ -95,8 +121,11 @@ def _started() -> subprocess.Popen[str]:
 
 
 def _serve() -> None:
-    for library in _LIBRARIES:
-        importlib.import_module(library)
+    for library in LIBRARIES:
+        with suppress(ImportError):  # a private module that another version of Dagster lacks
+            importlib.import_module(library)
+    with suppress(ImportError):
+        _read_migrations()
     gc.collect()
     gc.freeze()
     answers = os.fdopen(os.dup(1), "w", buffering=1)
@@ -107,6 +136,17 @@ def _serve() -> None:
             _become(**json.loads(line))
         answers.write(f"{pid}\n")
         answers.write(f"{os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])}\n")
+
+
+def _read_migrations() -> None:
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+    from dagster._core.storage.sql import ALEMBIC_SCRIPTS_LOCATION
+
+    read_migrations_once()
+    config = Config()
+    config.set_main_option("script_location", ALEMBIC_SCRIPTS_LOCATION)
+    ScriptDirectory.from_config(config).as_revision_number("head")
 
 
 def _become(argv: list[str], cwd: str, env: dict[str, str], printed: list[str]) -> None:
