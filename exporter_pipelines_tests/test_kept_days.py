@@ -6,6 +6,7 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+import yaml
 from click.testing import CliRunner, Result
 
 from exporter_pipelines import api
@@ -13,7 +14,7 @@ from exporter_pipelines.cli import main
 from exporter_pipelines.errors import DayHeldError
 from exporter_pipelines.stores import LocalStore
 from exporter_pipelines_tests.support.backends import Backend
-from exporter_pipelines_tests.support.dagster_history import check_statuses
+from exporter_pipelines_tests.support.dagster_history import check_statuses, quick_instance
 from exporter_pipelines_tests.support.datasets import dataset
 from exporter_pipelines_tests.support.runs import Runner, failure
 
@@ -31,6 +32,7 @@ def runner(
     """Three published days, of which the first two are held since."""
     home = tmp_path / "home"
     home.mkdir()
+    (home / "dagster.yaml").write_text(yaml.safe_dump(quick_instance(home)))
     monkeypatch.setenv("DAGSTER_HOME", str(home))
     for number, day in enumerate((ONE, TWO, THREE)):
         backend.add_logs(day, 20, first_id=1000 * number)
@@ -79,21 +81,16 @@ def test_a_day_that_changes_after_it_was_kept_is_judged_again(
     assert partitions(runner) == {TWO}
 
 
-@pytest.mark.parametrize(
-    ("arguments", "code", "said"),
-    [
+def test_a_command_names_a_mistake(runner: Runner) -> None:
+    for arguments, code, said in (
         (["keep", "lgs", ONE], 2, "does not exist"),
         (["keep", "logs", "yesterday"], 2, "does not match the format"),
         (["keep", "logs", TWO, ONE], 1, "is before the first day"),
         (["accept-source", "lgs"], 2, "does not exist"),
         (["accept-source", "logs"], 0, "already is the accepted source"),
-    ],
-)
-def test_a_command_names_a_mistake(
-    runner: Runner, arguments: list[str], code: int, said: str
-) -> None:
-    result = exporter(*arguments)
-    assert (result.exit_code, said in result.output) == (code, True), result.output
+    ):
+        result = exporter(*arguments)
+        assert (result.exit_code, said in result.output) == (code, True), result.output
 
 
 def test_an_accepted_source_warns_no_more(runner: Runner, backend: Backend) -> None:

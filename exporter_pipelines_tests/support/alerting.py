@@ -17,6 +17,7 @@ from exporter_pipelines import settings
 from exporter_pipelines.definitions import build
 from exporter_pipelines.orchestration.exports.exit_messages import print_messages
 from exporter_pipelines_tests.support.alert_receivers import Inbox
+from exporter_pipelines_tests.support.dagster_history import quick_instance
 
 TODAY = dt.date(2026, 11, 10)
 """Warnings about days before the 3rd are history: seven days is the late-data window."""
@@ -85,17 +86,7 @@ def alerting_project(
     monkeypatch.setenv("EXPORTER_ALERT_MIN_FREE_GIB", "0")
     home = folder / "dagster"
     home.mkdir()
-    with dg.DagsterInstance.local_temp(str(home), overrides=_fast_history(home)) as instance:
+    with dg.DagsterInstance.local_temp(str(home), overrides=quick_instance(home)) as instance:
         found = Alerting(build(for_ui=False).get_repository_def(), instance, receiver)
         assert found.received(1) == []
         yield found
-
-
-def _fast_history(home: Path) -> dict[str, Any]:
-    """What `exporter export` uses. Dagster's own takes a third longer for these tests."""
-    custom = {
-        "module": "exporter_pipelines.orchestration.sqlite_history",
-        "class": "SqliteHistory",
-        "config": {"base_dir": str(home)},
-    }
-    return {"storage": {"custom": custom}}

@@ -20,8 +20,9 @@ from exporter_pipelines.service.context import ServeOptions, ServiceContext
 from exporter_pipelines.service.principals import Role
 from exporter_pipelines.stores import LocalStore
 from exporter_pipelines_tests.support.api_clients import client_of
+from exporter_pipelines_tests.support.dagster_history import quick_instance
 from exporter_pipelines_tests.support.definitions import use_definitions
-from exporter_pipelines_tests.support.projects import copy_project
+from exporter_pipelines_tests.support.projects import copy_project, with_forked_runs
 
 SETTINGS = {
     "EXPORTER_START_DATE": "2026-11-01",
@@ -103,10 +104,11 @@ def in_process_service(
                 patch.delenv(name)
         for name, value in {**values, "DAGSTER_HOME": str(project.path)}.items():
             patch.setenv(name, value)
-        patch.setenv("PYTHONPATH", str(project.path))
+        patch.setenv("PYTHONPATH", with_forked_runs(project.path))
         with (
             dg.DagsterInstance.local_temp(
-                str(project.path), overrides=_QUEUE if queue else _NO_QUEUE
+                str(project.path),
+                overrides={**quick_instance(project.path), **(_QUEUE if queue else _NO_QUEUE)},
             ) as instance,
             open_workspace(instance, workspace_file) as workspace,
         ):

@@ -134,6 +134,11 @@ class Project:
         return Manifest.from_json(file.read_bytes()) if file.exists() else None
 
 
+def with_forked_runs(folder: Path) -> str:
+    """A PYTHONPATH with which a code server forks its runs, see `forked_runs/sitecustomize.py`."""
+    return os.pathsep.join((str(Path(__file__).parent / "forked_runs"), str(folder)))
+
+
 def run_locks_of(project: Project) -> list[Path]:
     """Lock files of the runs of a project."""
     return sorted((project.path / ".dagster/storage/run_locks").glob("*.lock"))

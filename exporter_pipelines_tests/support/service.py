@@ -24,7 +24,8 @@ from exporter_pipelines.service.exports import Exports
 from exporter_pipelines.service.history import History
 from exporter_pipelines.service.principals import Principal
 from exporter_pipelines.stores import LocalStore
-from exporter_pipelines_tests.support.projects import ROOT
+from exporter_pipelines_tests.support.dagster_history import quick_instance
+from exporter_pipelines_tests.support.projects import ROOT, with_forked_runs
 from exporter_pipelines_tests.support.waiting import wait_until
 
 OPERATOR = Principal("olga", frozenset({"operator"}), "bearer")
@@ -92,12 +93,10 @@ def service(
     """
     home.mkdir(parents=True)
     config = yaml.safe_load((ROOT / "dagster.yaml").read_text())
-    config["storage"] = storage or {"sqlite": {"base_dir": str(home / "storage")}}
+    config.update(quick_instance(home / "storage"))
+    if storage:
+        config["storage"] = storage
     config["local_artifact_storage"]["config"]["base_dir"] = str(home / "artifacts")
-    config["compute_logs"] = {
-        "module": "dagster.core.storage.noop_compute_log_manager",
-        "class": "NoOpComputeLogManager",
-    }
     (home / "dagster.yaml").write_text(yaml.safe_dump(config))
     module = {
         "module_name": f"{__package__}.{code_location}", "location_name": "exporter_pipelines",
@@ -110,7 +109,8 @@ def service(
     ):
         patch.chdir(home)
         patch.setenv("DAGSTER_HOME", str(home))
-        patch.setenv("PYTHONPATH", str(ROOT))  # the code server imports `code_location`
+        # The code server imports `code_location`.
+        patch.setenv("PYTHONPATH", with_forked_runs(ROOT))
         for name, value in settings.items():
             patch.setenv(name, value)
         with open_workspace(instance, workspace_file) as workspace:
