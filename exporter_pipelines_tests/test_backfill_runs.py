@@ -22,7 +22,9 @@ from exporter_pipelines_tests.support.dagster_history import (
 )
 from exporter_pipelines_tests.support.projects import Project
 from exporter_pipelines_tests.support.servers import (
+    WORKSPACE,
     WebServer,
+    code_server,
     daemon,
     kill_process_of,
     web_server,
@@ -97,9 +99,10 @@ def test_a_backfill_of_the_ui_is_split_into_runs(project: Project, backend: Back
     create_history(project)
     with (
         history_of(project) as instance,
-        web_server(project) as server,
+        code_server(project),
+        web_server(project, *WORKSPACE) as server,
         psycopg.connect(backend.url) as lock,
-        daemon(project, seconds=2),
+        daemon(project, *WORKSPACE, seconds=2),
     ):
         broken_is_listed(server, project)
         lock.execute("LOCK TABLE logs")  # the runs stay half done

@@ -12,7 +12,13 @@ from exporter_pipelines_tests.support.dagster_history import (
     materializations,
 )
 from exporter_pipelines_tests.support.projects import Project
-from exporter_pipelines_tests.support.servers import daemon, kill_process_of, web_server
+from exporter_pipelines_tests.support.servers import (
+    WORKSPACE,
+    code_server,
+    daemon,
+    kill_process_of,
+    web_server,
+)
 from exporter_pipelines_tests.support.waiting import wait_until
 
 DAYS = [f"2026-11-{day:02}" for day in range(1, 4)]
@@ -38,9 +44,10 @@ def test_runs_are_held_back_killed_cancelled_and_gone_on_with(
     create_history(project)
     # Logs cannot be read for now, so a run stays half done.
     with (
-        web_server(project) as server,
+        code_server(project),
+        web_server(project, *WORKSPACE) as server,
         psycopg.connect(backend.url) as lock,
-        daemon(project, seconds=2) as log,
+        daemon(project, *WORKSPACE, seconds=2) as log,
     ):
         server.ask(_LIMIT, pool=POOL, runs=0)
         lock.execute("LOCK TABLE logs")

@@ -21,6 +21,8 @@ from exporter_pipelines_tests.support.dagster_history import history_of
 from exporter_pipelines_tests.support.projects import BIN, Project
 from exporter_pipelines_tests.support.waiting import wait_until
 
+WORKSPACE = ("-w", "workspace.yaml")
+"""Options of the web server and the daemon."""
 ENDING = {"REQUESTED", "COMPLETING", "CANCELING", "FAILING"}
 """Statuses of a backfill that has not ended."""
 ENDED_RUN = {"SUCCESS", "FAILURE", "CANCELED"}
@@ -139,7 +141,10 @@ def free_port() -> int:
 
 @contextmanager
 def code_server(project: Project) -> Iterator[None]:
-    """A gRPC server of the code location, which `-w workspace.yaml` then names."""
+    """A gRPC server of the code location, which the web server and the daemon share by `WORKSPACE`.
+
+    Without it each of them starts its own.
+    """
     server = project.path / "code.sock"
     location = {"socket": str(server), "location_name": "exporter_pipelines"}
     workspace = {"load_from": [{"grpc_server": location}]}

@@ -25,7 +25,7 @@ from exporter_pipelines_tests.support.backends import Backend
 from exporter_pipelines_tests.support.bucket_days import open_bucket
 from exporter_pipelines_tests.support.object_servers import ObjectServer, seaweedfs
 from exporter_pipelines_tests.support.projects import BIN, ROOT, Project, copy_project
-from exporter_pipelines_tests.support.servers import code_server, daemon, web_server
+from exporter_pipelines_tests.support.servers import WORKSPACE, code_server, daemon, web_server
 from exporter_pipelines_tests.torture import machines
 from exporter_pipelines_tests.torture.machines import QUEUE, Machine
 from exporter_pipelines_tests.torture.trial import Trial
@@ -37,9 +37,6 @@ POOL_LIMIT = 3
 """Runs that read the source at the same time."""
 ROWS = 50
 """Of a table and day."""
-
-
-_WORKSPACE = ("-w", "workspace.yaml")
 
 
 @dataclass(frozen=True)
@@ -90,7 +87,7 @@ class Cluster:
 
     def launch_backfill(self, days: list[str]) -> str:
         """Start a backfill of all datasets as the UI does, and return its id."""
-        with web_server(self.project, *_WORKSPACE) as server:  # it is needed for that only
+        with web_server(self.project, *WORKSPACE) as server:  # it is needed for that only
             return server.launch_backfill(DATASETS, days)
 
     def recorded(self) -> Counter[tuple[str, str]]:
@@ -126,7 +123,7 @@ def cluster(trial: Trial, size: Size) -> Iterator[Cluster]:
         stack.enter_context(code_server(project))
         fleet = stack.enter_context(_fleet(trial.folder, project))
         seconds = 2 if size.hurried else 30
-        stack.enter_context(daemon(project, *_WORKSPACE, seconds=seconds))
+        stack.enter_context(daemon(project, *WORKSPACE, seconds=seconds))
         yield Cluster(project, backend, history, instance, bucket, fleet)
 
 
