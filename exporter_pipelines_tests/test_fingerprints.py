@@ -15,7 +15,7 @@ from exporter_pipelines.stores import LocalStore
 from exporter_pipelines.stores.local.files import replace_file
 from exporter_pipelines.verification.days import verify_day, verify_folders
 from exporter_pipelines_tests.support.backends import Backend
-from exporter_pipelines_tests.support.datasets import dataset, export
+from exporter_pipelines_tests.support.datasets import dataset, export, export_days
 
 DAYS = ("2026-11-01", "2026-11-02", "2026-11-03")
 
@@ -25,7 +25,7 @@ def published(backend: Backend, store: LocalStore) -> Backend:
     """Three published days."""
     for number, day in enumerate(DAYS):
         backend.add_logs(day, 10, first_id=1000 * number)
-        export(backend.url, dataset(), day, store)
+    export_days(backend.url, dataset(), DAYS, store)
     return backend
 
 

@@ -14,7 +14,13 @@ from exporter_pipelines.orchestration.upkeep.late_data import late_data_sensor
 from exporter_pipelines.stores import LocalStore
 from exporter_pipelines_tests.support.backends import Backend
 from exporter_pipelines_tests.support.dagster_history import check_statuses, history_of
-from exporter_pipelines_tests.support.datasets import dataset, export, fingerprint_of, open_day
+from exporter_pipelines_tests.support.datasets import (
+    dataset,
+    export,
+    export_days,
+    fingerprint_of,
+    open_day,
+)
 from exporter_pipelines_tests.support.projects import Project
 
 TODAY = dt.datetime.now(dt.UTC).date()
@@ -36,7 +42,7 @@ def twenty_days(backend: Backend, store: LocalStore, settings: dict[str, str]) -
     """Twenty published days of logs, up to yesterday."""
     for number, day in enumerate(DAYS):
         backend.add_logs(day, 10, first_id=1000 * number)
-        export(backend.url, dataset(), day, store)
+    export_days(backend.url, dataset(), DAYS, store)
     return backend
 
 

@@ -16,7 +16,7 @@ from exporter_pipelines.orchestration.exports.exit_messages import print_message
 from exporter_pipelines.stores import LocalStore
 from exporter_pipelines_tests.support.backends import Backend
 from exporter_pipelines_tests.support.dagster_history import history_of, materialization_records
-from exporter_pipelines_tests.support.datasets import dataset, export
+from exporter_pipelines_tests.support.datasets import dataset, export, export_days
 from exporter_pipelines_tests.support.projects import Project
 from exporter_pipelines_tests.support.runs import failure
 from exporter_pipelines_tests.support.servers import ENDING, daemon
@@ -40,11 +40,10 @@ def broken(backend: Backend) -> Backend:
 
 
 def export_all(backend: Backend, store: LocalStore, **changes: str) -> None:
-    for day in DAYS:
-        try:
-            export(backend.url, dataset(**changes), day, store)
-        except DayHeldError:
-            assert day == HELD
+    exported = dataset(**changes)
+    export_days(backend.url, exported, [day for day in DAYS if day != HELD], store)
+    with pytest.raises(DayHeldError):
+        export(backend.url, exported, HELD, store)
 
 
 @pytest.mark.parametrize("compression", ["none", "gzip", "zstd"])

@@ -20,7 +20,7 @@ from exporter_pipelines.stores import LocalStore
 from exporter_pipelines.stores.local import removal
 from exporter_pipelines_tests.support.backends import Backend
 from exporter_pipelines_tests.support.dagster_history import history_of
-from exporter_pipelines_tests.support.datasets import dataset, export
+from exporter_pipelines_tests.support.datasets import dataset, export, export_days
 from exporter_pipelines_tests.support.processes import FORKS, die_at_rename_to
 from exporter_pipelines_tests.support.projects import Project
 
@@ -39,8 +39,7 @@ def six_days(backend: Backend, store: LocalStore) -> Backend:
         backend.add_logs(day, 50, first_id=int(day[-2:]) * 1000)
         bad = 50 if day == "2026-10-31" else 2
         backend.add_logs(day, bad, first_id=int(day[-2:]) * 1000 + 500, level="odd")
-    for day in DAYS:
-        export(backend.url, logs(keep_days=1), day, store)
+    export_days(backend.url, logs(keep_days=1), DAYS, store)
     with pytest.raises(DayHeldError):
         export(backend.url, logs(keep_days=1), "2026-10-31", store)
     return backend

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from copy import deepcopy
 from functools import cache
@@ -111,6 +111,14 @@ def export(url: str, exported: Dataset, day: str, store: LocalStore, **options: 
         DayHeldError: a check failed with ERROR.
     """
     return outcome_of(url, exported, day, store, **options).published()
+
+
+def export_days(
+    url: str, exported: Dataset, days: Iterable[str], store: LocalStore
+) -> list[Manifest]:
+    """Export days over one connection, as a run over a range does."""
+    with databases(url) as session:
+        return [export(url, exported, day, store, session=session) for day in days]
 
 
 def export_patiently(
