@@ -24,6 +24,7 @@ from exporter_pipelines_tests.support.backends import (
     IPS,
     LOGS,
     Backend,
+    disconnect,
     fresh_database,
     make_databases_small,
 )
@@ -124,6 +125,7 @@ def postgres_url() -> Iterator[str]:
             admin.execute("SELECT pg_reload_conf()")
         make_databases_small(url)
         yield url
+        disconnect(url)
 
 
 @pytest.fixture(scope="session")

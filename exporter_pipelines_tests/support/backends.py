@@ -106,6 +106,12 @@ def _administer(server_url: str, statement: sql.Composed) -> None:
         _connection(server_url).execute(statement)
 
 
+def disconnect(server_url: str) -> None:
+    """Close the connection that is kept: a server that is told to stop waits for it."""
+    _connection(server_url).close()
+    _connection.cache_clear()
+
+
 @cache
 def _connection(server_url: str) -> psycopg.Connection[Any]:
     return psycopg.connect(server_url, autocommit=True)
