@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import time
 from pathlib import Path
 
 import dagster as dg
@@ -16,8 +17,12 @@ from dagster._core.scheduler.instigation import (
     InstigatorStatus,
     InstigatorType,
     ScheduleInstigatorData,
+    SensorInstigatorData,
+    TickData,
+    TickStatus,
 )
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
+from dagster._utils.error import SerializableErrorInfo
 
 from exporter_pipelines.definitions import build
 from exporter_pipelines.defs_files import definitions
@@ -289,6 +294,39 @@ def switched_on(
     instance.add_instigator_state(
         InstigatorState(origin, InstigatorType.SCHEDULE, InstigatorStatus.RUNNING, data)
     )
+
+
+def ticked(instance: dg.DagsterInstance, sensor: str, *statuses: TickStatus) -> None:
+    """As the daemon stores the ticks of a sensor that is on."""
+    origin = repository_origin().get_instigator_origin(sensor)
+    state = InstigatorState(
+        origin, InstigatorType.SENSOR, InstigatorStatus.RUNNING, SensorInstigatorData()
+    )
+    if not instance.get_instigator_state(state.instigator_origin_id, state.selector_id):
+        instance.add_instigator_state(state)
+    for status in statuses:
+        error = None
+        if status == TickStatus.FAILURE:
+            error = SerializableErrorInfo("canary-of-a-row", [], "IntegrityError")
+        instance.create_tick(
+            TickData(
+                state.instigator_origin_id, sensor, InstigatorType.SENSOR, status, time.time(),
+                error=error, selector_id=state.selector_id,
+            )
+        )  # fmt: skip
+
+
+def test_a_sensor_whose_ticks_fail_sends_an_alert_and_is_resolved(alerting: Alerting) -> None:
+    sensor, failure = "late_data_sensor", TickStatus.FAILURE
+    ticked(alerting.instance, sensor, TickStatus.SKIPPED, failure, failure)
+    assert alerting.received(1) == []
+    ticked(alerting.instance, sensor, failure, TickStatus.STARTED)
+    [failing] = alerting.received()
+    assert failing["title"] == f"[exporter] {sensor}: sensor failing"
+    assert "Its last 3 ticks failed: IntegrityError." in failing["message"]
+    assert "canary" not in str(failing)
+    ticked(alerting.instance, sensor, TickStatus.SKIPPED)
+    assert [p["title"] for p in alerting.received()] == [f"[exporter] {sensor}: resolved"]
 
 
 def test_an_unreachable_source_sends_an_alert_and_is_resolved(

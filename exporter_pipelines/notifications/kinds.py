@@ -75,6 +75,13 @@ KINDS = {
         "(docs/failures.md).",
         _DATASET,
     ),
+    "sensor_failing": Kind(
+        "sensor failing",
+        "failure",
+        "Open the sensor under Automation: each failed tick has its error. Until a tick succeeds, "
+        "the sensor does nothing.",
+        "/automation",
+    ),
     "low_disk": Kind(
         "low disk space",
         "failure",

@@ -37,8 +37,8 @@ _SILENT_S = 600.0
     minimum_interval_seconds=60,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description=linked(
-        "Sends alerts about missing exports, unreachable databases, low disk space and "
-        "broken definitions, and a message when they are resolved. Then pings "
+        "Sends alerts about missing exports, unreachable databases, low disk space, failing "
+        "sensors and broken definitions, and a message when they are resolved. Then pings "
         "EXPORTER_ALERT_HEARTBEAT_URL. See docs/alerts.md."
     ),
 )

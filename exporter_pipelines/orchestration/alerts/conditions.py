@@ -1,4 +1,4 @@
-"""Problems outside of runs: missing exports, unreachable databases, low disk space.
+"""Problems outside of runs: missing exports, unreachable databases, low disk, failing sensors.
 
 To watch something else, add a function to `WATCHED`; see docs/extending.md.
 """
@@ -15,6 +15,10 @@ from exporter_pipelines.contracts.store import Store
 from exporter_pipelines.defs_files import Definitions, exported_names
 from exporter_pipelines.errors import ExporterError, SourceUnavailableError
 from exporter_pipelines.orchestration.alerts.incidents import Incident
+from exporter_pipelines.orchestration.dagster_internals.failing_sensors import (
+    TICKS,
+    failing_sensors,
+)
 from exporter_pipelines.orchestration.dagster_internals.schedules_on import days_due
 from exporter_pipelines.orchestration.exports.partitions import daily_partitions
 from exporter_pipelines.sources import open_inspection
@@ -116,9 +120,18 @@ def low_disk(_instance: dg.DagsterInstance, unresolved: Set[Incident]) -> dict[I
     return {incident: f"{free_at}; the limit is {limit_gib:g} GiB."}
 
 
+def failed_sensors(instance: dg.DagsterInstance, _open: Set[Incident]) -> dict[Incident, str]:
+    """Sensors whose newest ticks have all failed."""
+    return {
+        Incident("sensor_failing", name): f"Its last {TICKS} ticks failed: {error}."
+        for name, error in failing_sensors(instance)
+    }
+
+
 WATCHED: Mapping[str, Callable[[dg.DagsterInstance, Set[Incident]], dict[Incident, str]]] = {
     "low_disk": low_disk,
     "broken_definition": broken_definitions,
+    "sensor_failing": failed_sensors,
 }
 """Kind -> what finds its incidents, with the reason of each, from the instance and the open ones.
 
