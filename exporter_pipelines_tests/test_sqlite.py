@@ -551,12 +551,72 @@ def test_nothing_is_left_beside_the_file_nor_among_temporary_ones(
     with open_day(database.url, dataset(), UTC_DAY) as snapshot:
         assert next(iter(snapshot.batches(10))).num_rows == 10
         # The private copy has no name that could be left behind.
-        (copy,) = {file for file in open_files() if "etilqs" in file}
+        (copy,) = open_copies()
         assert copy.endswith("(deleted)")
         assert names_in(tmp_path) == ["app.db"]
-    assert not [file for file in open_files() if "etilqs" in file]
+    assert not open_copies()
     assert names_in(tmp_path) == ["app.db"]
     assert database.path.read_bytes() == before
+
+
+def settled(path: Path) -> None:
+    """Let the last change of a file be long ago, as that of a file between two days usually is."""
+    time.sleep(max(0.0, path.stat().st_ctime + 2.1 - time.time()))
+
+
+@pytest.mark.parametrize("wal", [True, False])
+def test_an_unchanged_file_is_copied_once_for_all_days(tmp_path: Path, wal: bool) -> None:
+    database = sqlite_database(tmp_path / "app.db", wal=wal)
+    with_shipped_tables(database)
+    database.add("logs", *(log(n, message="x" * 50_000) for n in range(200)))
+    settled(database.path)
+    with databases(database.url) as session:
+        copies = set()
+        for _ in range(3):
+            with session.day(dataset(), UTC_DAY) as snapshot:
+                assert snapshot.info.snapshot.startswith("copy")
+                assert sum(batch.num_rows for batch in snapshot.batches(10)) == 200
+                copies |= open_copies()
+            assert len(session.times_of(dataset(), pa.array([1, 500]), timeout_s=10)) == 1
+            assert session.count_days(dataset(), [UTC_DAY], timeout_s=10) == {DAY: 200}
+            copies |= open_copies()
+        assert len(copies) == 1
+    assert not open_copies()
+
+
+@pytest.mark.parametrize("is_settled", [True, False])
+@pytest.mark.parametrize("wal", [True, False])
+def test_a_changed_file_is_copied_again(tmp_path: Path, wal: bool, is_settled: bool) -> None:
+    database = sqlite_database(tmp_path / "app.db", wal=wal)
+    with_shipped_tables(database)
+    database.add("logs", log(1))
+    if is_settled:
+        settled(database.path)
+    with databases(database.url) as session:
+        for number in (1, 2, 3):
+            with session.day(dataset(), UTC_DAY) as snapshot:
+                assert snapshot.row_count == number
+                assert sum(batch.num_rows for batch in snapshot.batches(10)) == number
+            # The size stays: the page has room.
+            database.add("logs", log(number + 1))
+
+
+def test_a_copy_whose_day_was_not_read_to_its_end_is_not_kept(tmp_path: Path) -> None:
+    database = sqlite_database(tmp_path / "app.db")
+    with_shipped_tables(database)
+    database.add("logs", *(log(n, message="x" * 50_000) for n in range(200)))
+    settled(database.path)
+    with databases(database.url) as session:
+        with session.day(dataset(), UTC_DAY) as snapshot:
+            assert next(iter(snapshot.batches(10))).num_rows == 10
+        assert not open_copies()
+        with session.day(dataset(), UTC_DAY) as snapshot:
+            assert sum(batch.num_rows for batch in snapshot.batches(10)) == 200
+
+
+def open_copies() -> set[str]:
+    """The private copies that this process has open; SQLite keeps small ones in memory."""
+    return {file for file in open_files() if "etilqs" in file}
 
 
 def open_files() -> Iterator[str]:

@@ -21,7 +21,8 @@ from exporter_pipelines.errors import (
     SourceUnavailableError,
 )
 from exporter_pipelines.sources.sqlite.collations import OwnCollations
-from exporter_pipelines.sources.sqlite.copy import SqliteBusyError, open_snapshot
+from exporter_pipelines.sources.sqlite.copy import SqliteBusyError
+from exporter_pipelines.sources.sqlite.kept_copy import KeptCopy
 
 _MAY_PASS = ("SQLITE_BUSY", "SQLITE_IOERR", "SQLITE_LOCKED", "SQLITE_NOMEM", "SQLITE_PROTOCOL")
 _DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
@@ -44,6 +45,7 @@ class SqliteConnection:
         url: `sqlite:///relative.db` or `sqlite:////absolute.db`.
         variable: The environment variable with this URL, for messages.
         ends: `time.monotonic()` after which every statement fails.
+        copies: Has a private copy of an earlier snapshot, and may keep this one's; see `release`.
 
     Attributes:
         how: The file was read directly, `wal`, or as a `copy`.
@@ -57,12 +59,15 @@ class SqliteConnection:
     _raised: BaseException | None = None
     """What an SQL function in Python raised last."""
 
-    def __init__(self, url: str, variable: str, ends: float = math.inf) -> None:
-        self._variable = variable
+    def __init__(
+        self, url: str, variable: str, ends: float = math.inf, copies: KeptCopy | None = None
+    ) -> None:
+        self._variable, self._copies = variable, copies or KeptCopy()
+        self._is_kept = False
         self._path = path_of(url, variable)
         self.file = self._path.resolve()
         try:
-            self._connection, self.how = open_snapshot(self._path, ends)
+            self._connection, self.how = self._copies.open(self._path, ends)
         except SqliteBusyError:
             raise self._busy() from None
         except (sqlite3.Error, OSError) as error:
@@ -183,9 +188,18 @@ class SqliteConnection:
         """Make a running statement fail immediately. May be called from any thread."""
         self._connection.interrupt()
 
+    def release(self) -> None:
+        """Like `close`, but a private copy may be kept for the next snapshot.
+
+        Only if all statements have ended without an error.
+        """
+        self._is_kept = self._copies.keep(self._connection)
+        self.close()
+
     def close(self) -> None:
-        """End the transaction and remove the private copy, if there is one."""
-        self._connection.close()
+        """End the transaction and remove the private copy, if there is one that is not kept."""
+        if not self._is_kept:
+            self._connection.close()
 
     def _busy(self) -> SourceUnavailableError:
         return SourceUnavailableError(

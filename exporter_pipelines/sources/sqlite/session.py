@@ -16,14 +16,19 @@ from exporter_pipelines.errors import ConfigurationError
 from exporter_pipelines.sources.comparing import DayBorders, TimeLimit
 from exporter_pipelines.sources.sqlite.comparison import SqliteComparison
 from exporter_pipelines.sources.sqlite.connection import SqliteConnection
+from exporter_pipelines.sources.sqlite.kept_copy import KeptCopy
 from exporter_pipelines.sources.sqlite.snapshot import SqliteDaySnapshot
 
 
 class SqliteSession:
-    """A `contracts.source.Session`. Opening a file is fast, so each day opens it again."""
+    """A `contracts.source.Session`. Opening a file is fast, so each day opens it again.
+
+    A file that must be copied is copied again only after it has changed.
+    """
 
     def __init__(self, url: str, variable: str) -> None:
         self._url, self._variable = url, variable
+        self._copies = KeptCopy()
 
     def day(
         self,
@@ -41,7 +46,7 @@ class SqliteSession:
                 "Remove `slices`; it needs PostgreSQL.",
             )
         ends = math.inf if timeout_s is None else time.monotonic() + timeout_s
-        return SqliteDaySnapshot(self._url, self._variable, dataset, window, ends)
+        return SqliteDaySnapshot(self._url, self._variable, dataset, window, ends, self._copies)
 
     def times_of(self, dataset: Dataset, keys: pa.Array, *, timeout_s: float) -> pa.Table:
         """See `contracts.source.Session.times_of`."""
@@ -59,12 +64,16 @@ class SqliteSession:
     def _comparison(self, dataset: Dataset, timeout_s: float) -> Iterator[SqliteComparison]:
         with (
             TimeLimit(timeout_s) as time_limit,
-            closing(SqliteConnection(self._url, self._variable, time_limit.ends)) as connection,
+            closing(
+                SqliteConnection(self._url, self._variable, time_limit.ends, self._copies)
+            ) as connection,
         ):
             yield SqliteComparison(connection, dataset)
+            connection.release()
 
     def close(self) -> None:
         """See `contracts.source.Session.close`."""
+        self._copies.close()
 
     def __enter__(self) -> SqliteSession:
         return self

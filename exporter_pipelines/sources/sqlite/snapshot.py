@@ -20,6 +20,7 @@ from exporter_pipelines.contracts.source import (
     SourceInfo,
 )
 from exporter_pipelines.sources.sqlite.connection import Row, SqliteConnection
+from exporter_pipelines.sources.sqlite.kept_copy import KeptCopy
 from exporter_pipelines.sources.sqlite.notes import Notes
 from exporter_pipelines.sources.sqlite.outside import SqliteOutside
 from exporter_pipelines.sources.sqlite.plain_table import PlainTable
@@ -42,7 +43,7 @@ class SqliteDaySnapshot:
     The caller closes it. See `contracts.source.Session.day` for what it raises.
 
     Args:
-        url, variable, ends: See `SqliteConnection`.
+        url, variable, ends, copies: See `SqliteConnection`.
         dataset, window: What to read.
     """
 
@@ -50,10 +51,16 @@ class SqliteDaySnapshot:
     """Of the rows, with its parameters."""
 
     def __init__(
-        self, url: str, variable: str, dataset: Dataset, window: DayWindow, ends: float = math.inf
+        self,
+        url: str,
+        variable: str,
+        dataset: Dataset,
+        window: DayWindow,
+        ends: float = math.inf,
+        copies: KeptCopy | None = None,
     ) -> None:
-        self._dataset = dataset
-        self._connection = SqliteConnection(url, variable, ends)
+        self._dataset, self._is_streaming = dataset, False
+        self._connection = SqliteConnection(url, variable, ends, copies)
         try:
             self._values = SqliteValues.of(dataset, self._connection.encoding)
             self._open(window)
@@ -116,7 +123,10 @@ class SqliteDaySnapshot:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        self._connection.close()
+        if exc_info[0] is None and not self._is_streaming:
+            self._connection.release()
+        else:
+            self._connection.close()
 
     def batches(
         self,
@@ -124,6 +134,7 @@ class SqliteDaySnapshot:
         part: DayWindow | None = None,  # noqa: ARG002 - datasets with parts are refused
     ) -> Iterator[pa.RecordBatch]:
         """See `contracts.source.DaySnapshot.batches`."""
+        self._is_streaming = True
         rows: list[Row] = []
         size_bytes = 0
         for row in self._connection.stream(*self._statement):
@@ -134,6 +145,7 @@ class SqliteDaySnapshot:
                 rows, size_bytes = [], 0
         if rows:
             yield self._delivered(rows)
+        self._is_streaming = False
 
     def share(self) -> SharedSnapshot:
         """See `contracts.source.DaySnapshot.share`; `SqliteSession.day` refuses before."""
