@@ -202,12 +202,17 @@ def test_days_are_recorded_as_in_a_run_of_the_ui(story: Story) -> None:
 
 
 def test_check_only_finds_what_an_export_would_find_and_leaves_nothing(story: Story) -> None:
+    story.backend.run(
+        "ALTER TABLE logs ALTER timestamp DROP NOT NULL;"
+        "INSERT INTO logs (id, level, message, source) VALUES (99, 'INFO', 'm', 's')"
+    )
     found = export("logs", "anomalies", ONE, HELD, "--check-only", "--days-with-rows")
     assert found.exit_code == 1
     text = found.stdout
     assert "logs: 1 days would be published, 1 held, 0 failed; 60 rows read, 30 valid, 30" in text
     assert f"{HELD} held: 30 of 30 rows rejected (100.00 %): 30 x known_level (level)." in text
     assert "          30  known_level (level)" in text
+    assert "  warning rows_outside_every_day: In the table, 1 row without a time." in text
     assert "        50.0  validity_pct" in text
     assert "anomalies: 1 days would be published" in text
     assert text.splitlines()[-1] == "3 of 3 days checked. Nothing was published."

@@ -20,6 +20,7 @@ from exporter_pipelines.contracts.store import Store
 from exporter_pipelines.contracts.tally import Tally
 from exporter_pipelines.defs_files import dataset_named
 from exporter_pipelines.engine.check_day import CheckedDay, check_day
+from exporter_pipelines.engine.outside_days import CHECK as OUTSIDE
 from exporter_pipelines.engine.outside_days import OutsideDays
 from exporter_pipelines.engine.trailing_days import TrailingDays
 from exporter_pipelines.errors import (
@@ -160,7 +161,9 @@ def _print(found: _Found) -> None:
     for check_name, days in found.warned.items():
         day, reason = next(iter(days.items()))
         others = f" (and {len(days) - 1:,} more days)" if len(days) > 1 else ""
-        click.echo(f"  warning {check_name}, {day}{others}: {reason}")
+        # This check warns about the table, and so on every day.
+        where = "" if check_name == OUTSIDE else f", {day}{others}"
+        click.echo(f"  warning {check_name}{where}: {reason}")
     if not found.days:
         return
     if failures := Counter({key: n for key, n in total.failures.items() if n}):
