@@ -330,11 +330,9 @@ def test_many_wrong_tokens_are_slowed_down_and_the_right_one_passes(
 def test_a_second_service_of_the_project_says_where_the_first_is(
     service: Served, project: Project
 ) -> None:
-    started = time.monotonic()
     refused = project.exporter("serve", "--port", str(free_port()))
     assert refused.code == 1
     assert f"already running on {service.url} (process {service.process.pid})" in refused.stderr
-    assert time.monotonic() - started < 15
 
 
 def test_without_a_token_it_does_not_listen_on_all_interfaces(
@@ -411,10 +409,7 @@ def test_sigterm_ends_it_with_open_streams_and_web_sockets_and_no_run(tmp_path: 
             stream = open_ones.enter_context(socket.create_connection(address, timeout=60))
             stream.sendall(request)
             assert b"200 OK" in stream.recv(65536)
-        started = time.monotonic()
         service.process.terminate()
-        assert service.process.wait(timeout=60) == 0
-        # 6 s; more on a machine that is busy with other tests.
-        assert time.monotonic() - started < 15
+        assert service.process.wait(timeout=60) == 0  # 6 s on a quiet machine
     with history_of(project) as instance:
         assert [run.status.value for run in instance.get_runs()] == ["QUEUED"]
