@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,15 @@ from exporter_pipelines_tests.support.doctor_runs import STRANGER, Doctor
 from exporter_pipelines_tests.support.init_runs import Init, initiated
 
 DAY = "2026-11-01"
+_TRAINING_SET = """\
+type: exporter_pipelines.components.TrainingSet
+attributes:
+  name: {name}
+  dataset: {uses}
+  days: {{trailing: 3}}
+  labels:
+    - {{dataset: {uses}, by: {{id: id}}}}
+"""
 
 
 @pytest.fixture
@@ -76,6 +86,30 @@ def test_a_backend_with_other_names_is_mapped(
         assert init.export(name, DAY).record_count == 1
     doctor.run()
     assert [f for f in doctor.said if f["level"] == "FAIL"] == []
+
+
+def test_the_removal_of_samples_leaves_no_training_set_without_its_dataset(
+    init: Init, doctor: Doctor, backend: Backend
+) -> None:
+    for name, uses in [("of_anomalies", "anomalies"), ("of_logs", "logs")]:
+        (init.defs / name).mkdir()
+        (init.defs / name / "defs.yaml").write_text(_TRAINING_SET.format(name=name, uses=uses))
+    backend.run("DROP TABLE anomalies, ip_addresses")
+    said = init.run("logs", "--force")
+    assert "database: anomalies, ips. Training sets that use them: of_anomalies. If not" in said
+    [command] = [line for line in said.splitlines() if "rm -r" in line]
+    removed = [Path(folder) for folder in command.split()[2:]]
+    assert {folder.name for folder in removed} == {"anomalies", "ips", "of_anomalies"}
+    for folder in removed[:-1]:
+        shutil.rmtree(folder)
+    doctor.run()
+    found = doctor.found("FAIL", "defs.yaml", "of_anomalies")
+    assert found["message"].startswith(f"{init.defs / 'of_anomalies' / 'defs.yaml'}:4: ")
+    assert "dataset 'anomalies' does not exist" in found["message"]
+    assert "remove the folder of this training set" in found["hint"]
+    shutil.rmtree(removed[-1])
+    doctor.run()
+    assert [f for f in doctor.said if f["check"] == "defs.yaml"] == []
 
 
 def test_a_second_table_of_the_same_kind_gets_its_own_folder(init: Init, backend: Backend) -> None:

@@ -87,15 +87,24 @@ def next_steps(plans: list[Plan], planner: Planner, *, dry_run: bool) -> Iterato
         return
     yield "Next:"
     yield from _range(plans)
-    if missing := list(planner.without_table()):
-        yield f"  # not in this database: {', '.join(name for name, _ in missing)}. If not needed:"
-        yield f"  rm -r {' '.join(shown_path(folder) for _, folder in missing)}"
+    yield from _removal(planner)
     yield "  exporter doctor"
     first, last = _days(plans)
     names = " ".join(plan.name for plan in plans)
     yield f"  exporter export {names} {last}"
     if first != last:
         yield f"  exporter export {names} {first} {last} --days-with-rows"
+
+
+def _removal(planner: Planner) -> Iterator[str]:
+    """The command that removes what this database has no rows for."""
+    if not (missing := dict(planner.without_table())):
+        return
+    sets = dict(planner.training_sets_of(set(missing)))
+    using = f" Training sets that use them: {', '.join(sets)}." if sets else ""
+    yield f"  # not in this database: {', '.join(missing)}.{using} If not needed:"
+    folders = dict.fromkeys([*missing.values(), *sets.values()])
+    yield f"  rm -r {' '.join(map(shown_path, folders))}"
 
 
 def _range(plans: list[Plan]) -> Iterator[str]:

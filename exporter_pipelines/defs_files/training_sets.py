@@ -15,7 +15,10 @@ from exporter_pipelines.defs_files.documents import Document
 from exporter_pipelines.defs_files.mistakes import invalid, located
 from exporter_pipelines.errors import ConfigurationError, UnknownNameError
 
-_BESIDE = "A dataset needs its own folder among the definitions, also if it is only read here."
+_BESIDE = (
+    "A dataset needs its own folder among the definitions, also if it is only read here. "
+    "If you removed the dataset, remove the folder of this training set as well."
+)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from exporter_pipelines import databases
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.inspection import Finding
 from exporter_pipelines.defs_files import Definitions
+from exporter_pipelines.defs_files.training_sets import TrainingSets
 from exporter_pipelines.doctor.connections import Connections
 from exporter_pipelines.doctor.dagster_home import examine_dagster_home
 from exporter_pipelines.doctor.dataset import examine_dataset, examine_preset
@@ -56,6 +57,8 @@ def examine(
                 yield from examine_preset(read, connections, rows)
             yield from examine_privacy(read)
             yield from examine_leftovers(name)
+    if only is None:
+        yield from _broken_training_sets()
 
 
 def _datasets(only: str | None) -> Iterator[tuple[str, Dataset | ConfigurationError]]:
@@ -67,6 +70,15 @@ def _datasets(only: str | None) -> Iterator[tuple[str, Dataset | ConfigurationEr
                 yield definition.name, definitions.checked(definition)
             except ConfigurationError as error:
                 yield definition.name, error
+
+
+def _broken_training_sets() -> Iterator[Finding]:
+    """The training sets whose definition has a mistake, such as a dataset that was removed."""
+    for each in TrainingSets():
+        if mistake := each.mistake:
+            yield Finding(
+                "FAIL", each.name, "defs.yaml", mistake.message.rstrip("."), mistake.hint
+            )  # fmt: skip
 
 
 def _source_of(dataset: Dataset) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from exporter_pipelines.contracts.inspection import Inspection, Relation
 from exporter_pipelines.defs_files import Definitions
 from exporter_pipelines.defs_files.definitions import refusal_of
+from exporter_pipelines.defs_files.training_sets import TrainingSets
 from exporter_pipelines.errors import ConfigurationError
 from exporter_pipelines.new_datasets.mapped import planned_like
 from exporter_pipelines.new_datasets.naming import dataset_name
@@ -91,4 +92,15 @@ class Planner:
             if not is_read or not has_shipped_schema(dataset):
                 continue
             if self._inspection.find(source) is None:
+                yield each.name, each.file.parent
+
+    def training_sets_of(self, datasets: set[str]) -> Iterator[tuple[str, Path]]:
+        """Training sets that cannot be built without one of these datasets."""
+        definitions = Definitions(self.definitions.folder)
+        kept = {each.file.parent for each in definitions if each.name not in datasets}
+        for each in TrainingSets(definitions):
+            if each.config is None or each.file.parent in kept:
+                continue  # the doctor reports a mistake
+            used = {each.config.dataset, *(source.dataset for source in each.config.labels)}
+            if used & datasets:
                 yield each.name, each.file.parent
