@@ -113,6 +113,8 @@ def in_process_service(
             ) as instance,
             open_workspace(instance, workspace_file) as workspace,
         ):
+            # For the audit file; `exporter serve` creates it as well.
+            (project.path / ".dagster").mkdir(exist_ok=True)
             context = ServiceContext(workspace, LocalStore(folder / "exports"), ServeOptions())
             yield InProcessService(context, create_api(context))
         wait_until(
