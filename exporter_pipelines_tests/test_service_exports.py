@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
@@ -13,18 +14,23 @@ from typing import Any
 import dagster as dg
 import psycopg
 import pytest
+from click.testing import CliRunner
+from dagster._daemon.daemon import SensorDaemon
+from dagster._daemon.types import DaemonHeartbeat
 
-from exporter_pipelines import definitions
+from exporter_pipelines import cli, definitions
 from exporter_pipelines.contracts.manifest import Manifest
 from exporter_pipelines.orchestration.dagster_internals.web_server import WebUser
 from exporter_pipelines.orchestration.exports.command_run import CommandRuns
 from exporter_pipelines.orchestration.exports.live_progress import live_progress
 from exporter_pipelines.orchestration.exports.run_presence import forget
 from exporter_pipelines.service import previews
+from exporter_pipelines.service.app import create_api
 from exporter_pipelines.service.history import HistoryQuery
 from exporter_pipelines.service.models import Export, ExportRequest, RerunRequest
 from exporter_pipelines.service.page.views import card_of
 from exporter_pipelines.service.problems import Problem
+from exporter_pipelines_tests.support.api_clients import client_of
 from exporter_pipelines_tests.support.backends import (
     ANOMALIES,
     IPS,
@@ -163,6 +169,30 @@ def test_a_queued_export_is_cancelled_at_once_without_a_daemon(running: Service)
     cancelled = running.exports.cancel(started.id, EXPORTER)
     assert (cancelled.status, cancelled.days["cancelled"]) == ("cancelled", 6)
     assert cancelled.progress_pct == 0
+
+
+@pytest.mark.usefixtures("nothing_queued")
+def test_a_pending_export_says_that_no_daemon_runs(running: Service) -> None:
+    export_id = running.exports.start(request(), EXPORTER).export.id
+    viewer = client_of(create_api(running.context), "viewer")
+
+    def answers() -> list[str]:
+        pages = [viewer.get(path).text for path in ("/exports", f"/exports/{export_id}")]
+        return [*pages, CliRunner().invoke(cli.main, ["status", export_id]).output]
+
+    said = "No daemon is running, so exports wait. Start it with `exporter serve --daemon`"
+    assert [said in answer for answer in answers()] == [True] * 3
+    assert 'href="/docs/deployment"' in answers()[0]
+    beat = DaemonHeartbeat(time.time(), SensorDaemon.daemon_type(), "one", [])
+    running.instance.add_daemon_heartbeat(beat)
+    try:
+        with_daemon = answers()
+    finally:
+        running.instance.wipe_daemon_heartbeats()
+    assert [said in answer for answer in with_daemon] == [False] * 3
+    assert all("pending" in answer for answer in with_daemon)
+    running.exports.cancel(export_id, EXPORTER)
+    assert not any(said in answer for answer in answers())
 
 
 @pytest.mark.usefixtures("nothing_queued")

@@ -6,12 +6,23 @@ import threading
 import time
 from collections.abc import Callable
 
+import dagster as dg
+
 from exporter_pipelines import output_folder
 from exporter_pipelines.errors import ExporterError
-from exporter_pipelines.orchestration.dagster_internals.health import code_locations, daemons
+from exporter_pipelines.orchestration.dagster_internals.health import (
+    code_locations,
+    daemons,
+    is_daemon_running,
+)
 from exporter_pipelines.service.context import ServiceContext
+from exporter_pipelines.service.models import Export
 
 OK = "ok"
+NO_DAEMON = (
+    "No daemon is running, so exports wait. Start it with `exporter serve --daemon` or `make dev`, "
+    "or as a service: docs/deployment.md."
+)
 _FRESH_S = 2.0
 """Everybody may ask, so the checks are not made for each question."""
 
@@ -54,6 +65,12 @@ class ReadinessChecks:
     def _check_output(self) -> str | None:
         self._context.store.require_writable()
         return output_folder.problem(self._context.store)
+
+
+def why_waiting(instance: dg.DagsterInstance, *exports: Export) -> str:
+    """`NO_DAEMON` if one of the exports is pending and no daemon starts it; otherwise empty."""
+    is_pending = any(each.status == "pending" for each in exports)
+    return NO_DAEMON if is_pending and not is_daemon_running(instance) else ""
 
 
 def _outcome(check: Callable[[], str | None]) -> str:

@@ -22,3 +22,9 @@ def daemons(instance: dg.DagsterInstance) -> dict[str, bool]:
     """Each daemon that the instance needs -> whether it has run lately, without an error."""
     statuses = instance.get_daemon_statuses()
     return {name: bool(status.healthy) for name, status in sorted(statuses.items())}
+
+
+def is_daemon_running(instance: dg.DagsterInstance) -> bool:
+    """Whether a daemon has run lately, or none is needed."""
+    found = daemons(instance)
+    return any(found.values()) or not found

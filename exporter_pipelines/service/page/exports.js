@@ -71,7 +71,10 @@ function show(card, now) {
     const place = card.querySelector(`[data-is=${name}]`);
     if (place) place.textContent = text(now);
   }
-  showState(card.querySelector("[data-is=state] .state"), now.status);
+  const state = card.querySelector("[data-is=state] .state");
+  if (state?.textContent === "pending" && now.status === "running")
+    document.getElementById("no-daemon")?.remove();
+  showState(state, now.status);
   const table = document.getElementById("days");
   for (const result of now.results) {
     showDay(card, result);
