@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
+from pathlib import Path
 
 import dagster as dg
 import pytest
 
 from exporter_pipelines import settings as settings_module
+from exporter_pipelines.definitions import build
 from exporter_pipelines.notifications.message import Problem, alert, resolution
 from exporter_pipelines_tests.support.alerting import Alerting
 from exporter_pipelines_tests.support.backends import Backend
+from exporter_pipelines_tests.support.definitions import copy_definitions, use_definitions
 
 LINK = "http://ui/runs/1"
 
@@ -42,6 +45,23 @@ def test_a_range_sends_one_message_with_its_days_grouped(held: Alerting) -> None
         "max_rejected_rows=10 and max_rejected_pct=1 allow." in sent["message"]
     )
     assert "These days have no published export." in sent["message"]
+
+
+def test_days_that_a_threshold_holds_are_not_told_to_raise_the_limits(
+    alerting: Alerting, backend: Backend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy_definitions(tmp_path / "defs")
+    file = tmp_path / "defs" / "logs" / "defs.yaml"
+    changed = "  thresholds: {known_level: hold}\n  format: jsonl"
+    file.write_text(file.read_text().replace("  format: jsonl", changed))
+    use_definitions(tmp_path / "defs", monkeypatch)
+    alerting.repository = build(for_ui=False).get_repository_def()
+    backend.add_logs("2026-11-01", 5, first_id=100)
+    backend.run("UPDATE logs SET level = 'odd' WHERE id = 100")
+    alerting.run("2026-11-01")
+    [sent] = alerting.received()
+    assert "change `hold` of the rule in `thresholds` there" in sent["message"]
+    assert "raise max_rejected_rows" not in sent["message"]
 
 
 def test_a_range_is_resolved_once_when_all_its_days_are(held: Alerting, backend: Backend) -> None:

@@ -12,7 +12,7 @@ import pytest
 import exporter_pipelines
 from exporter_pipelines import api
 from exporter_pipelines.contracts.manifest import Manifest
-from exporter_pipelines.engine.actions import ACTIONS
+from exporter_pipelines.engine.actions import ACTIONS, action
 from exporter_pipelines.engine.judge import CHECKS, PRIVACY_CHECKS
 from exporter_pipelines.errors import DayHeldError, ExporterError
 from exporter_pipelines.orchestration.exports.outcome import HELD
@@ -123,7 +123,7 @@ def test_a_day_that_is_not_published_says_so_on_its_own_page(
     says = "held; this day has no published export. 50 of 50 rows rejected"
     assert (seen.description or "").startswith(says)
     assert seen.metadata["reason"].value.startswith("50 of 50 rows rejected")
-    assert seen.metadata["action"].value == ACTIONS["rejection_limits"], "said once for two checks"
+    assert seen.metadata["action"].value == action("rejection_limits", "logs", [ONE])
     assert seen.metadata["published_export"].value == "none"
     assert seen.metadata["see"].value == f"docs/failures.md#{HELD}"
     assert seen.metadata["failed.known_level.level"].value == 50
@@ -156,6 +156,29 @@ def test_a_day_with_lost_rows_names_the_commands_of_both_ways_out(
     todo = shown[ONE, "no_lost_rows"].metadata["action"].value
     assert f"accept_loss_days: [{ONE}]" in todo
     assert f"`exporter keep logs {ONE}`" in todo
+
+
+@pytest.mark.parametrize(
+    ("bad", "says_limits"), [(1, False), (50, True)], ids=["one row", "above the limits too"]
+)
+def test_a_day_that_a_threshold_holds_names_the_threshold(
+    logs: Runner, backend: Backend, bad: int, *, says_limits: bool
+) -> None:
+    logs.datasets = [dataset(thresholds={"known_level": "hold"})]
+    backend.run("UPDATE logs SET level = 'odd' WHERE id < %s AND timestamp::date = %s", [bad, ONE])
+    result = logs.run("logs", ONE)
+    [seen] = [
+        event.asset_observation_data.asset_observation
+        for event in result.all_events
+        if event.is_asset_observation
+    ]
+    shown = [e for e in result.get_asset_check_evaluations() if "action" in e.metadata]
+    held_by = [e for e in shown if e.check_name in ("rejected_rows", "rejection_limits")]
+    assert len(held_by) == 2
+    for metadata in (seen.metadata, *(each.metadata for each in held_by)):
+        text = str(metadata["action"].value)
+        assert text.count("`thresholds`") == 1, text
+        assert ("max_rejected_rows" in text) == says_limits, text
 
 
 def test_every_check_has_an_action() -> None:

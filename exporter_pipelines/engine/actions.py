@@ -6,16 +6,15 @@ Does not belong here: why a check failed; that is the `reason` of its `Verdict`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 _SEE_HELD = "See docs/failures.md#a-day-is-held"
 _SEE_QUALITY = "See docs/quality.md"
 
 _FIX_ROWS = (
     "Look at the rejected rows in the quarantine file. Correct them in the backend, or correct the "
-    "rule or an alias in defs.yaml. If the rows are right, raise max_rejected_rows or "
-    "max_rejected_pct there. Then export the day again; Failed and missing does it for all held "
-    f"days. {_SEE_HELD}"
+    "rule or an alias in defs.yaml. If the rows are right, {way_to_allow}. Then export the day "
+    f"again; Failed and missing does it for all held days. {_SEE_HELD}"
 )
 _REPORT_BUG = (
     "Run the day again. If it fails again, check the view or query that the dataset reads, and "
@@ -52,25 +51,51 @@ ACTIONS = {
     "value, or, if a name is an ordinary word, add it to ordinary_words. Then export the day "
     "again. See docs/privacy.md",
 }
-"""Check -> what to do. `action` replaces `{dataset}` and `{ways_out}`."""
+"""Check -> what to do. `action` replaces `{dataset}`, `{ways_out}` and `{way_to_allow}`."""
 
 PROTECTING = ("no_lost_rows", "same_source")
 """Checks that hold a day to protect its published export."""
 
+RULES_THAT_HOLD = "rules_that_hold"
+"""Number of a verdict: broken rules with the threshold `hold`. Absent if there are none."""
+
+ABOVE_LIMITS = "above_limits"
+"""Number beside `RULES_THAT_HOLD`: 1 if the rejected rows are above both limits too."""
+
 _MAX_LISTED_DAYS = 3
 
 
-def action(check: str, dataset: str, days: Sequence[str], *, held: bool = True) -> str:
+def action(
+    check: str,
+    dataset: str,
+    days: Sequence[str],
+    numbers: Sequence[Mapping[str, float | int]] = (),
+    *,
+    held: bool = True,
+) -> str:
     """What to do about a check of a dataset that failed for these days.
 
     Args:
         check: A name in `CHECKS`.
         dataset: Its name, for commands to copy.
         days: Partition keys.
+        numbers: Of the verdict of each day.
         held: Whether the check holds them; otherwise they are published with a warning.
     """
     text = ACTIONS[check].replace("{dataset}", dataset)
+    text = text.replace("{way_to_allow}", _way_to_allow(numbers))
     return text.replace("{ways_out}", f" {ways_out(dataset, days)}" if held else "")
+
+
+def _way_to_allow(numbers: Sequence[Mapping[str, float | int]]) -> str:
+    """What lets days with these rejected rows be published."""
+    by_rules = any(each.get(RULES_THAT_HOLD) for each in numbers)
+    by_limits = not numbers or any(
+        each.get(ABOVE_LIMITS) or not each.get(RULES_THAT_HOLD) for each in numbers
+    )
+    rules = ["change `hold` of the rule in `thresholds` there (docs/rules.md)"] if by_rules else []
+    limits = ["raise max_rejected_rows or max_rejected_pct there"] if by_limits else []
+    return ", and ".join(rules + limits)
 
 
 def ways_out(dataset: str, days: Sequence[str]) -> str:

@@ -11,6 +11,7 @@ from typing import Literal
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.dataset_config import DatasetConfig
 from exporter_pipelines.contracts.tally import Tally
+from exporter_pipelines.engine.actions import ABOVE_LIMITS, RULES_THAT_HOLD
 
 CHECKS = {
     "rejected_rows": "Rows that broke a rule and were quarantined. Warns if there are any. The day "
@@ -138,16 +139,24 @@ def _rejected_rows(tally: Tally, limits: Verdict) -> Verdict:
     for (rule, column), count in tally.failures.items():
         if count:
             numbers[f"failed.{rule}" + (f".{column}" if column else "")] = count
+    causes = (RULES_THAT_HOLD, ABOVE_LIMITS)
+    numbers |= {name: limits.numbers[name] for name in causes if name in limits.numbers}
     passed = tally.rows_rejected == 0
     return Verdict(
         "rejected_rows", passed, "ERROR" if limits.holds else "WARN", reason + ".", numbers
     )
 
 
+def above_limits(config: DatasetConfig, rejected: int, rows_read: int) -> bool:
+    """Whether rejected rows that count are above both limits."""
+    rejected_pct = 100 * rejected / rows_read if rows_read else 0.0
+    return rejected > config.max_rejected_rows and rejected_pct > config.max_rejected_pct
+
+
 def _rejection_limits(config: DatasetConfig, tally: Tally) -> Verdict:
     counted = tally.rows_against_limits
     counted_pct = 100 * counted / tally.rows_read if tally.rows_read else 0.0
-    above = counted > config.max_rejected_rows and counted_pct > config.max_rejected_pct
+    above = above_limits(config, counted, tally.rows_read)
     holding = {
         rule: count
         for (rule, _), count in tally.failures.items()
@@ -172,6 +181,8 @@ def _rejection_limits(config: DatasetConfig, tally: Tally) -> Verdict:
         "max_rejected_rows": config.max_rejected_rows,
         "max_rejected_pct": config.max_rejected_pct,
     }
+    if holding:
+        numbers |= {RULES_THAT_HOLD: len(holding), ABOVE_LIMITS: int(above)}
     passed = not above and not holding
     return Verdict("rejection_limits", passed, "ERROR", " ".join(reasons), numbers)
 

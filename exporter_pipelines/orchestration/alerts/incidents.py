@@ -91,6 +91,16 @@ def holding_checks(ended: EndedRun, subject: str, days: Sequence[str]) -> dict[s
     return found
 
 
+def numbers_of(ended: EndedRun, subject: str, day: str, check: str) -> dict[str, float | int]:
+    """The numbers of a check of a day."""
+    return {
+        name: value.value
+        for name, value in ended.evaluations[subject, day, check].metadata.items()
+        if isinstance(value, dg.IntMetadataValue | dg.FloatMetadataValue)
+        and value.value is not None
+    }
+
+
 def _holds(found: dg.AssetCheckEvaluation) -> bool:
     return not found.passed and found.severity == dg.AssetCheckSeverity.ERROR
 

@@ -18,6 +18,7 @@ from exporter_pipelines.orchestration.alerts.incidents import (
     NOT_TRIED,
     Incident,
     holding_checks,
+    numbers_of,
 )
 from exporter_pipelines.orchestration.exports.outcome import not_tried_in
 
@@ -71,7 +72,10 @@ def _problem(ended: EndedRun, kind: str, subject: str, reasons: list[tuple[str, 
 def _held(ended: EndedRun, subject: str, reasons: list[tuple[str, str]]) -> Problem:
     days = [day for day, _ in reasons]
     held_by = holding_checks(ended, subject, days)
-    todo = dict.fromkeys(action(check, subject, held_by[check]) for check in held_by)
+    todo = dict.fromkeys(
+        action(check, subject, held, [numbers_of(ended, subject, day, check) for day in held])
+        for check, held in held_by.items()
+    )
     return Problem("day_held", subject, reasons, _what_stays(ended, subject, days), [*todo])
 
 

@@ -130,7 +130,9 @@ def _listed(what: str, days: Sequence[str]) -> str:
 def held_metadata(outcome: DayOutcome) -> dict[str, Any]:
     """What the page of a held day shows: reason, numbers, what to do, and what stays published."""
     holding = [verdict for verdict in outcome.verdicts if verdict.holds]
-    actions = dict.fromkeys(action(v.check, outcome.dataset, [outcome.day]) for v in holding)
+    actions = dict.fromkeys(
+        action(v.check, outcome.dataset, [outcome.day], [v.numbers]) for v in holding
+    )
     shown: dict[str, Any] = {
         "reason": " ".join(outcome.reasons),
         "action": with_links(" ".join(actions)),
@@ -154,7 +156,7 @@ def _metadata(verdict: Verdict, dataset: str, day: str, quarantine: str | None) 
     shown: dict[str, Any] = dict(verdict.numbers)
     if verdict.passed:
         return shown
-    todo = with_links(action(verdict.check, dataset, [day], held=verdict.holds))
+    todo = with_links(action(verdict.check, dataset, [day], [verdict.numbers], held=verdict.holds))
     if quarantine and verdict.check in _QUARANTINE_CHECKS:
         shown["quarantine"] = place(quarantine)
     if verdict.holds:
