@@ -53,6 +53,40 @@ def test_days_that_would_be_held_are_predicted_and_the_block_publishes_them(
     assert held_days(backend, store) == []
 
 
+def test_a_rule_gets_only_the_days_that_it_would_hold_itself(
+    doctor: Doctor, backend: Backend, store: LocalStore
+) -> None:
+    for number, day in enumerate(DAYS[:2]):
+        backend.add_logs(day, 100, first_id=1000 * (number + 1))
+    backend.run("UPDATE logs SET level = 'odd' WHERE id IN (1001, 2001)")
+    backend.run("UPDATE logs SET message = NULL WHERE id IN (1002, 2002)")
+    backend.run("UPDATE logs SET ip = 'host' WHERE id BETWEEN 1003 AND 1005")
+    backend.run("UPDATE logs SET ip = 'host' WHERE id BETWEEN 2003 AND 2030")
+    doctor.edit("logs", "  format: jsonl", "  thresholds: {known_level: hold}\n  format: jsonl")
+    doctor.run("--dataset", "logs")
+    said = {f["message"].partition(" 203 rows ")[2]: f for f in doctor.said if f["check"] == "rows"}
+    assert {message: f["level"] for message, f in said.items()} == {
+        "break the rule valid_address of ip: 1 day would be held": "FAIL",
+        "break the rule known_level of level: 2 days would be held": "FAIL",
+        "have no message: 1 day would be held": "FAIL",
+    }
+    block = said["break the rule valid_address of ip: 1 day would be held"]["hint"]
+    assert "# rows that break valid_address are still rejected, but hold no day" in block
+    backend.run("UPDATE logs SET ip = NULL WHERE id >= 2003")
+    doctor.run("--dataset", "logs")
+    found = [f for f in doctor.said if f["check"] == "rows"]
+    assert {f["message"].partition(" 203 rows ")[2]: f["level"] for f in found} == {
+        "break the rule valid_address of ip and would be rejected, but hold no day": "warn",
+        "break the rule known_level of level: 2 days would be held": "FAIL",
+        "have no message and would be rejected, but hold no day": "warn",
+    }
+    [hint] = [f["hint"] for f in found if f["hint"]]
+    assert yaml.safe_load(hint.partition("\n")[2]).keys() == {"transforms"}
+    assert held_days(backend, store) == DAYS[:2]
+    accept(doctor, "logs", hint)
+    assert held_days(backend, store) == []
+
+
 def test_each_kind_of_rejection_has_its_remedy(
     doctor: Doctor, backend: Backend, store: LocalStore
 ) -> None:

@@ -71,7 +71,10 @@ def _change(
         settings["unreadable_json"] = "text"
         return "unreadable_json"
     settings["thresholds"][rule] = "warn"
-    notes["thresholds"] = "such rows are still rejected, but hold no day"
+    tolerated = [each for each, value in settings["thresholds"].items() if value == "warn"]
+    notes["thresholds"] = (
+        f"rows that break {' or '.join(tolerated)} are still rejected, but hold no day"
+    )
     return "thresholds"
 
 

@@ -136,13 +136,21 @@ def _findings(dataset: Dataset, found: Forecast) -> Iterator[Finding]:
         return
     if count := found.failures.pop(UNREADABLE_TIMES, 0):
         yield _unreadable(name, found, count)
-    remedied = [reason for reason in found.failures if _level(found, reason) != "ok"]
+    remedied = _remedied(found)
     remedy = remedy_for(dataset, remedied)
     for reason, count in found.failures.most_common():
         hint = remedy if reason in remedied else ""
         yield Finding(_level(found, reason), name, "rows", _problem(found, reason, count), hint)
         if hint:
             remedy = "See the block above."
+
+
+def _remedied(found: Forecast) -> list[Reason]:
+    """The reasons for which settings are proposed."""
+    if any(rule in found.holding for rule, _ in found.held_by):
+        # The user wants these rows to hold days, so only what publishes the days is proposed.
+        return [reason for reason in found.failures if found.held_by[reason]]
+    return [reason for reason in found.failures if _level(found, reason) != "ok"]
 
 
 def _unreadable(name: str, found: Forecast, count: int) -> Finding:

@@ -23,7 +23,7 @@ from exporter_pipelines.contracts.row_schema import UTC_MICROSECONDS
 from exporter_pipelines.contracts.source import NotComparedError, Session
 from exporter_pipelines.contracts.tally import Tally
 from exporter_pipelines.engine.account_for_rows import RowAccount
-from exporter_pipelines.engine.judge import judge
+from exporter_pipelines.engine.judge import above_limits, judge
 from exporter_pipelines.engine.outside_days import CHECK
 from exporter_pipelines.engine.rejection import Rejection
 from exporter_pipelines.engine.stage import DEFAULT_BATCH_ROWS
@@ -58,7 +58,9 @@ class Forecast:
         failures: Reason -> rows.
         tolerated: Rules whose rows do not count towards the limits of a day.
         held: Days that would be held, in order.
-        held_by: Reason -> held days that have such rows.
+        holding: Rules of which a single row holds a day.
+        held_by: Reason -> days that its rule holds: by a single row, or with others by the limits.
+            Days that only rules of `holding` hold are not counted for the other rules.
         knows_unreadable_times: Whether all days with unreadable times are among the held ones.
     """
 
@@ -69,6 +71,7 @@ class Forecast:
     rows_rejected: int = 0
     failures: Counter[Reason] = field(default_factory=Counter)
     tolerated: frozenset[str] = frozenset()
+    holding: frozenset[str] = frozenset()
     held: list[str] = field(default_factory=list)
     held_by: Counter[Reason] = field(default_factory=Counter)
     knows_unreadable_times: bool = False
@@ -83,8 +86,18 @@ class Forecast:
         """Whether every other day would be published."""
         return self.read_all and self.knows_unreadable_times
 
-    def add(self, dataset: Dataset, day: str, tally: Tally, *, is_whole: bool) -> None:
-        """Add the rows of a day, and its verdict if it was read to its end."""
+    def add(
+        self, dataset: Dataset, day: str, tally: Tally, against_limits: int, *, is_whole: bool
+    ) -> None:
+        """Add the rows of a day, and its verdict if it was read to its end.
+
+        Args:
+            dataset: Whose day.
+            day: Its partition key.
+            tally: Its counts.
+            against_limits: Rows that break a rule that is neither tolerated nor in `holding`.
+            is_whole: Whether the day was read to its end.
+        """
         self.rows_read += tally.rows_read
         self.rows_rejected += tally.rows_rejected
         broken = {reason: count for reason, count in tally.failures.items() if count}
@@ -97,7 +110,12 @@ class Forecast:
         tally.rows_exported = tally.rows_read - tally.rows_rejected
         if any(verdict.holds for verdict in judge(dataset, tally)):
             self.held.append(day)
-            self.held_by.update(reason for reason in broken if reason[0] not in self.tolerated)
+            by_limits = above_limits(dataset.config, against_limits, tally.rows_read)
+            self.held_by.update(
+                (rule, column)
+                for rule, column in broken
+                if rule in self.holding or (by_limits and rule not in self.tolerated)
+            )
 
     def add_unreadable_times(self, day: str, count: int) -> None:
         """Add rows that hold a day because they may belong to it."""
@@ -121,7 +139,8 @@ def forecast(
     Raises:
         ExporterError: these days cannot be exported at all; not for lack of time.
     """
-    found = Forecast(tolerated=dataset.config.rules_that("warn"))
+    config = dataset.config
+    found = Forecast(tolerated=config.rules_that("warn"), holding=config.rules_that("hold"))
     rows_of_days = _counted(dataset, windows, session, ends)
     with_rows = [w for w in windows if rows_of_days is None or rows_of_days[w.day]]
     if rows_of_days is not None:
@@ -243,7 +262,7 @@ def _read(
             raise
     unfinished = None if is_finished else max(days.tallies, default=None)
     for day, tally in days.tallies.items():
-        found.add(dataset, day, tally, is_whole=day != unfinished)
+        found.add(dataset, day, tally, days.against_limits[day], is_whole=day != unfinished)
     return is_finished
 
 
@@ -255,9 +274,11 @@ class _Days:
 
     def __init__(self, dataset: Dataset, chunk: list[DayWindow]) -> None:
         self.tallies: dict[str, Tally] = {}
+        self.against_limits: Counter[str] = Counter()
         self._chunk = chunk
         self._time_column = dataset.config.source.time_column
         self._tolerated = dataset.config.rules_that("warn")
+        self._apart = self._tolerated | dataset.config.rules_that("hold")
         self._borders = [int(pa.scalar(w.start, UTC_MICROSECONDS).value) for w in chunk]
 
     def count(self, batch: pa.RecordBatch) -> None:
@@ -272,6 +293,8 @@ class _Days:
         days = self._days_of(batch)
         rejected = {r.row for r in rejections}
         serious = {r.row for r in rejections if r.rule not in self._tolerated}
+        for row in {r.row for r in rejections if r.rule not in self._apart}:
+            self.against_limits[self._chunk[days[row]].day] += 1
         for row in rejected:
             tally = self._tally(days[row])
             tally.rows_rejected += 1
