@@ -101,11 +101,16 @@ class NotAnsweredError(ExporterError):
 
     docs_anchor = "a-question-was-given-up"
 
-    def __init__(self, limit_s: float) -> None:
-        super().__init__(
-            f"no answer within {limit_s:g} s",
-            "The table is large. With an index on the column, the query is fast.",
-        )
+    NEEDS_INDEX = "The table is large. With an index on the column, the query is fast."
+    CONVERTS_TIMES = (
+        "Converting the values of the column to times takes longer than that. An index does not "
+        "make this faster."
+    )
+    UNKNOWN = "An index starts with the column. The table is very large, or the database is busy."
+
+    def __init__(self, limit_s: float, hint: str = NEEDS_INDEX) -> None:
+        super().__init__(f"no answer within {limit_s:g} s", hint)
+        self.limit_s = limit_s
 
 
 class UnknownTableError(ConfigurationError):

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import re
 
+import psycopg
 import pytest
 from click.testing import CliRunner
 
 from exporter_pipelines import cli
+from exporter_pipelines.errors import NotAnsweredError
+from exporter_pipelines.sources.postgres import inspection
 from exporter_pipelines.stores import LocalStore
 from exporter_pipelines_tests.support.backends import Backend
 from exporter_pipelines_tests.support.datasets import dataset, export
@@ -117,7 +120,37 @@ def test_a_question_that_takes_too_long_is_given_up(doctor: Doctor, backend: Bac
     said = {f["check"]: f for f in json.loads(done.output)}
     assert said["days"]["level"] == "warn"
     assert "no answer within 1 s" in said["days"]["message"]
+    assert "With an index on the column" in said["days"]["hint"]
     assert said["privileges"]["level"] == "warn"
+
+
+def test_an_index_is_missed_only_where_it_would_help(
+    doctor: Doctor, backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend.add_logs(DAY, 20_000, first_id=10)
+    backend.run("ALTER TABLE logs ALTER timestamp TYPE text")
+    monkeypatch.setattr(inspection, "TEXT_TIMEOUT_MS", 5)
+    doctor.run("--dataset", "logs")
+    assert doctor.found("ok", "index")
+    for check in ("dayless rows", "days"):
+        found = doctor.found("warn", check)
+        assert found["message"] == "Could not be checked: no answer within 0.005 s"
+        assert found["hint"].startswith("Converting the values of the column to times takes longer")
+
+
+def test_an_index_that_exists_is_not_missed(backend: Backend) -> None:
+    backend.run("CREATE INDEX ON logs (timestamp)")
+    source = dataset("logs").config.source
+    with (
+        psycopg.connect(backend.url) as other,
+        inspection.PostgresInspection(backend.url, "EXPORTER_SOURCE_URL") as asked,
+    ):
+        relation = asked.find(source)
+        assert relation
+        other.execute("LOCK TABLE logs")
+        with pytest.raises(NotAnsweredError) as caught:
+            asked.span(relation, "timestamp", source, "UTC")
+    assert caught.value.hint.startswith("An index starts with the column.")
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter_pipelines.sources.postgres import profile
+from exporter_pipelines.sources.postgres import inspection, profile
 from exporter_pipelines.stores import LocalStore
 from exporter_pipelines_tests.support.backends import Backend
 from exporter_pipelines_tests.support.datasets import rows
@@ -279,6 +279,31 @@ def test_a_large_table_is_read_in_part(
     said = init.run("big")
     assert "big, about 110,000 rows" in said
     assert "are those of a sample of " in init.text("big")
+
+
+def test_a_table_whose_days_are_not_known_gets_its_own_command(
+    init: Init, backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend.run(
+        "CREATE TABLE journal (id int PRIMARY KEY, happened text NOT NULL);"
+        "INSERT INTO journal SELECT n, '2019-11-01 01:00' FROM generate_series(1, 20000) n;"
+        "CREATE INDEX ON journal (happened);"
+        "CREATE TABLE visits (id int PRIMARY KEY, at timestamptz NOT NULL);"
+        "INSERT INTO visits VALUES (1, '2026-11-01'), (2, '2026-11-03')"
+    )
+    monkeypatch.setattr(inspection, "TEXT_TIMEOUT_MS", 5)
+    said = init.run("journal", "visits", "--timezone", "UTC")
+    assert (
+        "The first and last day of happened could not be read: no answer within 0.005 s. "
+        "Converting the values of the column to times takes longer than that."
+    ) in said
+    assert said.partition("  exporter doctor\n")[2].splitlines() == [
+        "  exporter export visits 2026-11-03",
+        "  exporter export visits 2026-11-01 2026-11-03 --days-with-rows",
+        "  # The days of journal could not be read in time. Replace FIRST and LAST",
+        "  # with the first and last day of the table:",
+        "  exporter export journal FIRST LAST --days-with-rows",
+    ]
 
 
 KEYS_OF_OTHERS = """

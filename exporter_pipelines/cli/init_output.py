@@ -89,11 +89,17 @@ def next_steps(plans: list[Plan], planner: Planner, *, dry_run: bool) -> Iterato
     yield from _range(plans)
     yield from _removal(planner)
     yield "  exporter doctor"
-    first, last = _days(plans)
-    names = " ".join(plan.name for plan in plans)
-    yield f"  exporter export {names} {last}"
-    if first != last:
-        yield f"  exporter export {names} {first} {last} --days-with-rows"
+    if known := [plan for plan in plans if plan.days_known]:
+        first, last = _days(known)
+        names = " ".join(plan.name for plan in known)
+        yield f"  exporter export {names} {last}"
+        if first != last:
+            yield f"  exporter export {names} {first} {last} --days-with-rows"
+    if unknown := [plan.name for plan in plans if not plan.days_known]:
+        yield f"  # The days of {listed(unknown)} could not be read in time. Replace FIRST and LAST"
+        yield "  # with the first and last day of the table:"
+        for name in unknown:
+            yield f"  exporter export {name} FIRST LAST --days-with-rows"
 
 
 def _removal(planner: Planner) -> Iterator[str]:

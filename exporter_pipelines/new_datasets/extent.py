@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from exporter_pipelines import settings
 from exporter_pipelines.contracts.inspection import DaySpan, Inspection, Relation
 from exporter_pipelines.contracts.source_config import SourceConfig
@@ -13,27 +15,44 @@ _MANY = 1000
 _DAYLESS = "Without a usable {column}: {rows}, in no day and never exported"
 
 
-def measured(
-    inspection: Inspection, relation: Relation, time: TimeCandidate, zone: Zone
-) -> tuple[DaySpan | None, list[str]]:
+@dataclass(frozen=True)
+class Extent:
+    """The days of a table.
+
+    Attributes:
+        span: First and last day; None without rows, or if they are not known.
+        is_known: False if the database did not answer in time.
+        warnings: About the times.
+    """
+
+    span: DaySpan | None
+    is_known: bool
+    warnings: list[str]
+
+
+def measured(inspection: Inspection, relation: Relation, time: TimeCandidate, zone: Zone) -> Extent:
     """First and last day of a table, and warnings about its times."""
     source = source_of(relation, time, zone)
-    warnings = []
-    span = None
+    column = printable(time.column)
     try:
         span = inspection.span(relation, time.column, source, settings.timezone())
+    except NotAnsweredError as error:
+        return Extent(None, False, [_unread(f"The first and last day of {column}", error)])
+    warnings = []
+    try:
         count = inspection.dayless_rows(relation, time.column, source)
         if count:
             shown = f"{_MANY:,} or more rows" if count >= _MANY else counted(count)
-            warnings.append(_DAYLESS.format(rows=shown, column=printable(time.column)))
-    except NotAnsweredError:
-        warnings.append(
-            f"{printable(time.column)} could not be examined in time. Most likely no index starts "
-            "with it; then each day reads the whole table"
-        )
+            warnings.append(_DAYLESS.format(rows=shown, column=column))
+    except NotAnsweredError as error:
+        warnings.append(_unread(f"The number of rows without a usable {column}", error))
     if span and span.ends_in_future:
         warnings.append(f"The newest row is in the future, on {span.last}. Check `timezone:`")
-    return span, warnings
+    return Extent(span, True, warnings)
+
+
+def _unread(what: str, error: NotAnsweredError) -> str:
+    return f"{what} could not be read: {error.message}. {error.hint.rstrip('.')}"
 
 
 def source_of(relation: Relation, time: TimeCandidate, zone: Zone) -> SourceConfig:

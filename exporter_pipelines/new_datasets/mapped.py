@@ -45,15 +45,16 @@ def planned_like(
     source_key = match.columns[dataset.config.source.key]
     key = Key((source_key,), _uniqueness(inspection, relation, source_key))
     zone = chosen_zone(inspection, relation, match.time, columns, timezone)
-    span, warnings = measured(inspection, relation, match.time, zone)
+    extent = measured(inspection, relation, match.time, zone)
     return Plan(
         name, relation, columns, key, match.time, (), zone,
         query=query_for(inspection, relation, key),
         unseen=(),
         rows=rows_of(inspection, relation, profile),
         basis=basis_of(profile),
-        span=span,
-        warnings=tuple(filter(None, [zone.warning, *warnings])),
+        span=extent.span,
+        days_known=extent.is_known,
+        warnings=tuple(filter(None, [zone.warning, *extent.warnings])),
         like=dataset,
         left_out=tuple(c for c in relation.types if c not in match.columns.values()),
         with_nulls=tuple(

@@ -50,13 +50,13 @@ def planned(
     remarks = remarks_on(inspection, relation, profile, {*key.columns, time.column})
     columns = _columns(profile, key, time, remarks)
     zone = chosen_zone(inspection, relation, time, columns, timezone)
-    span, warnings = measured(inspection, relation, time, zone)
+    extent = measured(inspection, relation, time, zone)
     query = query_for(inspection, relation, key)
-    said = [warning for warning in (zone.warning, key.warning, *warnings) if warning]
+    said = [warning for warning in (zone.warning, key.warning, *extent.warnings) if warning]
     rows = rows_of(inspection, relation, profile)
     return Plan(
         name, relation, columns, key, time, others, zone, query, remarks.unseen, rows,
-        basis_of(profile), span, tuple(said),
+        basis_of(profile), extent.span, tuple(said), days_known=extent.is_known,
     )  # fmt: skip
 
 

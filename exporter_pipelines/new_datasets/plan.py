@@ -64,7 +64,7 @@ class Plan:
         unseen: Columns whose values were not read, because they may be personal.
         rows: Of the table, as text.
         basis: The rows from which types and nulls are known, as text.
-        span: Its first and last day; None without rows, or if the database did not answer in time.
+        span: Its first and last day; None without rows, or if they are not known.
         warnings: What a user should know before the first export.
         like: The dataset whose schema it has; None if it gets its own.
         left_out: Columns of the table that this schema lacks.
@@ -72,6 +72,7 @@ class Plan:
         proposal: A privacy policy; None if there is none, for the reason in `no_proposal`.
         no_proposal: Why; empty for no reason.
         with_policy: Whether the policy is written as a setting, and not as comments.
+        days_known: False if the database did not answer in time which days it has.
     """
 
     name: str
@@ -93,6 +94,7 @@ class Plan:
     proposal: Proposal | None = None
     no_proposal: str = ""
     with_policy: bool = False
+    days_known: bool = True
 
     def exported(self, source: str) -> str:
         """The exported name of a column of the table."""

@@ -48,6 +48,9 @@ from exporter_pipelines.sources.time_spellings import FORM_ROWS, form_of
 TIMEOUT_MS = 1000
 """Timeout of one query. Slower ones would put load on a production database."""
 
+TEXT_TIMEOUT_MS = 5000
+"""Timeout of a query that converts each text of a column to a time."""
+
 CONNECT_TIMEOUT_S = 5
 
 # Limits of the connection; the server cancels a query after TIMEOUT_MS.
@@ -161,7 +164,8 @@ class PostgresInspection:
     def dayless_rows(self, relation: Relation, column: str, source: SourceConfig) -> int:
         """See `contracts.inspection.Inspection.dayless_rows`."""
         question = questions.DAYLESS_TEXT if relation.types[column] in TEXTS else questions.DAYLESS
-        (row,) = self._ask(question, **self._time_parts(relation, column, source))
+        parts = self._time_parts(relation, column, source)
+        row = self._asked_of_times(question, relation, column, parts)
         return int(row["found"])
 
     def time_forms(self, relation: Relation, column: str, source: SourceConfig) -> TimeForms:
@@ -177,8 +181,24 @@ class PostgresInspection:
         """See `contracts.inspection.Inspection.span`."""
         question = questions.SPAN_TEXT if relation.types[column] in TEXTS else questions.SPAN
         parts = self._time_parts(relation, column, source)
-        (row,) = self._ask(question, zone=zone_literal(timezone), **parts)
+        row = self._asked_of_times(
+            question, relation, column, {"zone": zone_literal(timezone), **parts}
+        )
         return DaySpan(row["first"], row["last"], row["future"]) if row["first"] else None
+
+    def _asked_of_times(
+        self, question: str, relation: Relation, column: str, parts: dict[str, sql.Composable]
+    ) -> dict[str, Any]:
+        """The only row of a query on the time column; if it takes too long, with the cause."""
+        is_text = relation.types[column] in TEXTS
+        try:
+            (row,) = self._ask(question, TEXT_TIMEOUT_MS if is_text else TIMEOUT_MS, **parts)
+        except NotAnsweredError as error:
+            hint = NotAnsweredError.CONVERTS_TIMES if is_text else error.hint
+            if not is_text and self.missing_index(relation, column) is None:
+                hint = NotAnsweredError.UNKNOWN
+            raise NotAnsweredError(error.limit_s, hint) from None
+        return row
 
     def _time_parts(
         self, relation: Relation, column: str, source: SourceConfig
@@ -323,7 +343,7 @@ class PostgresInspection:
             self._connection.execute("ROLLBACK TO asked")
             # By the clock, because the server's message depends on its language.
             if time.monotonic() - began > 0.9 * timeout_ms / 1000:
-                raise NotAnsweredError(timeout_ms // 1000) from None
+                raise NotAnsweredError(timeout_ms / 1000) from None
             raise
         if timeout_ms != TIMEOUT_MS:  # a rollback to the savepoint would restore it as well
             self._connection.execute(f"SET LOCAL statement_timeout = {TIMEOUT_MS}")

@@ -75,7 +75,7 @@ SELECT left(stored::text, 100) AS found, instant IS NULL AS unusable
 FROM (SELECT stored, {instant} AS instant
       FROM (SELECT {inner} AS stored FROM {table} LIMIT {limit}) AS rows OFFSET 0) AS times
 """
-# Text does not sort exactly like its instants, so each value is read.
+# Text does not sort exactly like its instants, so each value is read; with OFFSET 0, once.
 DAYLESS_TEXT = """
 SELECT count(*) AS found FROM (SELECT FROM (SELECT {inner} AS stored FROM {table}) AS texts
     WHERE CASE WHEN stored IS NULL THEN NULL ELSE {instant} END IS NULL LIMIT 1000) AS rows
@@ -83,8 +83,10 @@ SELECT count(*) AS found FROM (SELECT FROM (SELECT {inner} AS stored FROM {table
 SPAN_TEXT = """
 SELECT (first AT TIME ZONE {zone})::date::text AS first,
     (last AT TIME ZONE {zone})::date::text AS last, last > now() AS future
-FROM (SELECT min({instant}) AS first, max({instant}) AS last
-      FROM (SELECT {inner} AS stored FROM {table} WHERE {column} IS NOT NULL) AS texts) AS span
+FROM (SELECT min(instant) AS first, max(instant) AS last
+      FROM (SELECT {instant} AS instant
+            FROM (SELECT {inner} AS stored FROM {table} WHERE {column} IS NOT NULL) AS texts
+            OFFSET 0) AS times) AS span
 """
 POWERS = """
 SELECT r.rolsuper AS superuser,

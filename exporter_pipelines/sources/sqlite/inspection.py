@@ -185,10 +185,13 @@ class SqliteInspection:
         read = _reader(source)
         self._connection.create_function("is_time", 1, lambda value: read(value) is not None)
         table, name = self._handles[relation.native], quoted(column)
-        found = self._rows(
-            "SELECT count(*) FROM (SELECT 1 "  # noqa: S608
-            f"FROM {table} WHERE NOT is_time({name}) LIMIT {_MAX_COUNTED})"
-        )
+        try:
+            found = self._rows(
+                "SELECT count(*) FROM (SELECT 1 "  # noqa: S608
+                f"FROM {table} WHERE NOT is_time({name}) LIMIT {_MAX_COUNTED})"
+            )
+        except NotAnsweredError as error:
+            raise NotAnsweredError(error.limit_s, NotAnsweredError.CONVERTS_TIMES) from None
         return int(found[0][0])
 
     def time_forms(self, relation: Relation, column: str, source: SourceConfig) -> TimeForms:
