@@ -135,7 +135,11 @@ def test_killed_processes_come_back_and_a_hangup_ends_all(
         with psycopg.connect(backend.url) as application:
             application.execute("LOCK TABLE logs IN ACCESS EXCLUSIVE MODE")
             backfill = web.launch_backfill(["logs"], ["2026-11-01"])
-            running.wait_until(lambda: run_locks_of(project), "the run has begun")
+            running.wait_until(backend.someone_waits_for_a_lock, "the run waits for the table")
+            [lock] = run_locks_of(project)
+            [run] = [pid for pid in running.everything() if str(lock) in open_files(pid)]
+            # If the run ended, the backfill might end without the code server.
+            os.kill(run, signal.SIGSTOP)
             # Without the supervisor the code server stays away until the daemon has missed it.
             running.process.send_signal(signal.SIGSTOP)
             os.kill(inner_code_server(outer), signal.SIGKILL)
@@ -144,6 +148,7 @@ def test_killed_processes_come_back_and_a_hangup_ends_all(
             "the daemon has looked at the backfill without the code server",
         )
         assert instance.get_backfill(backfill).status.value != "FAILED"  # type: ignore[union-attr]
+        os.kill(run, signal.SIGCONT)
         running.process.send_signal(signal.SIGCONT)
         running.wait_until(lambda: running.child(CODE_SERVER) not in (0, outer), CODE_SERVER)
         running.wait_until(lambda: inner_code_server(running.child(CODE_SERVER)), "inner")
