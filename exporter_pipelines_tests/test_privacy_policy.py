@@ -173,7 +173,8 @@ def test_the_doctor_checks_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
     level, message = found()
     assert (level, message) == (
         "ok",
-        "Key 3a5fa754, epoch none. Masked: ip, device, message, attributes. "
+        "Key 3a5fa754, epoch none. Masked: ip, device; scanned for identifiers: message, "
+        "attributes (names that are in no column are not found). "
         "Unchanged: id, timestamp, level, source",
     )
     assert not list(examine_privacy(dataset()))

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from exporter_pipelines import settings
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.inspection import Finding, Level
+from exporter_pipelines.contracts.privacy import PrivacyConfig
 from exporter_pipelines.errors import ConfigurationError, MissingSettingError
 from exporter_pipelines.extras import MissingExtraError, require
 from exporter_pipelines.privacy.keys import KeyRing, master_key
@@ -31,11 +32,23 @@ def examine_privacy(dataset: Dataset) -> Iterator[Finding]:
         yield Finding(level, dataset.name, CHECK, error.message.rstrip("."), error.hint)
         return
     key_id = KeyRing(key, "shared", "none").key_id
-    masked = ", ".join(policy.masked) or "none"
     kept = [c.name for c in dataset.schema.columns if c.name not in policy.masked]
     yield Finding(
         "ok",
         dataset.name,
         CHECK,
-        f"Key {key_id}, epoch {policy.epoch}. Masked: {masked}. Unchanged: {', '.join(kept)}",
+        f"Key {key_id}, epoch {policy.epoch}. Masked: {_masked(policy)}. "
+        f"Unchanged: {', '.join(kept)}",
+    )
+
+
+def _masked(policy: PrivacyConfig) -> str:
+    """`ip; scanned for identifiers: message`: a scanned text may still name persons."""
+    scanned = [name for name, column in policy.masked.items() if column.action == "scan"]
+    masked = ", ".join(name for name in policy.masked if name not in scanned) or "none"
+    if not scanned:
+        return masked
+    return (
+        f"{masked}; scanned for identifiers: {', '.join(scanned)} "
+        "(names that are in no column are not found)"
     )
