@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from exporter_pipelines.engine.threads import WriteBehind, read_ahead
+from exporter_pipelines.sources.postgres.watchdog import Watchdog
 
 
 @pytest.fixture(autouse=True)
@@ -204,3 +205,30 @@ def test_write_behind_that_is_left_by_an_error_abandons_what_waits() -> None:
     with pytest.raises(ValueError, match="reader"):
         produce()
     assert written in ([0], [0, 1])
+
+
+@pytest.mark.parametrize("begins", [True, False])
+def test_a_signal_while_a_thread_is_started_surfaces(
+    monkeypatch: pytest.MonkeyPatch, begins: bool
+) -> None:
+    done: list[int] = []
+    real = threading.Thread.start
+    late: list[threading.Thread] = []
+
+    def start(thread: threading.Thread) -> None:
+        late.append(thread)
+        if begins:
+            real(thread)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    with pytest.raises(KeyboardInterrupt):
+        Watchdog().call(lambda: done.append(1), 10)
+    with pytest.raises(KeyboardInterrupt):
+        list(read_ahead(iter(lambda: done.append(2), 3)))
+    if not begins:  # as a thread that the system has created and not run yet
+        for thread in late:
+            real(thread)
+            thread.join(10)
+        assert not done
+    assert not any(thread.is_alive() for thread in late)

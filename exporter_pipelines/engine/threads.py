@@ -34,6 +34,8 @@ def read_ahead(
     stopped = threading.Event()
 
     def read() -> None:
+        if stopped.is_set():  # a signal came while this thread was started
+            return
         try:
             _hand_over(items, handover, stopped)
         except BaseException as error:  # raised again in the caller's thread
@@ -42,8 +44,8 @@ def read_ahead(
             _offer(handover, _END, stopped)
 
     thread = threading.Thread(target=read, name="read-ahead", daemon=True)
-    thread.start()
     try:
+        thread.start()
         while (item := handover.get()) is not _END:
             handed = [item]
             del item
@@ -53,7 +55,8 @@ def read_ahead(
         stop()
         raise
     finally:
-        thread.join()
+        if thread.is_alive():  # otherwise it has ended, or has not begun
+            thread.join()
     if failure:
         raise failure[0]
 

@@ -95,8 +95,12 @@ class Watchdog:
             NoAnswerError: it took longer than `limit_s` seconds; the connection is closed.
         """
         answers: queue.SimpleQueue[tuple[Any, BaseException | None]] = queue.SimpleQueue()
+        has_begun, is_given_up = threading.Event(), threading.Event()
 
         def run() -> None:
+            has_begun.set()
+            if is_given_up.is_set():
+                return
             try:
                 answers.put((function(), None))
             except BaseException as error:  # raised again in the caller's thread
@@ -110,9 +114,12 @@ class Watchdog:
             if isinstance(failure, NoAnswerError):
                 raise failure
         except BaseException as error:
-            # Also for a signal: a cancel must not wait for the server.
+            # Also for a signal: a cancel must not wait for the server. It may come while the thread
+            # is started, which then does nothing and cannot be joined yet.
+            is_given_up.set()
             self._shut_down_socket()
-            self._running.join(GRACE_S)
+            if has_begun.is_set():
+                self._running.join(GRACE_S)
             if isinstance(error, queue.Empty):
                 raise NoAnswerError from None
             raise
