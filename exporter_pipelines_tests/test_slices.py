@@ -150,7 +150,7 @@ def test_rows_that_are_committed_meanwhile_are_in_no_slice(
 
 def _children() -> list[int]:
     listed = subprocess.run(
-        ["ps", "-o", "pid=,args=", "--ppid", str(os.getpid())],
+        ["ps", "-ww", "-o", "pid=,args=", "--ppid", str(os.getpid())],
         capture_output=True, text=True, check=True,
     ).stdout.splitlines()  # fmt: skip
     return [int(line.split()[0]) for line in listed if "slice_reader" in line]

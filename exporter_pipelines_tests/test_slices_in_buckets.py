@@ -30,7 +30,7 @@ def hashes(store: ObjectStore | LocalStore) -> list[str]:
 def readers_of(pid: int) -> list[int]:
     """The processes that read slices for this one."""
     listed = subprocess.run(
-        ["ps", "-o", "pid=,args=", "--ppid", str(pid)],
+        ["ps", "-ww", "-o", "pid=,args=", "--ppid", str(pid)],
         capture_output=True, text=True, check=False,
     ).stdout.splitlines()  # fmt: skip
     return [int(line.split()[0]) for line in listed if "slice_reader" in line]
