@@ -107,7 +107,7 @@ def _administer(server_url: str, statement: sql.Composed) -> None:
 
 
 def disconnect(server_url: str) -> None:
-    """Close the connection that is kept: a server that is told to stop waits for it."""
+    """Close the connection that is kept. A server waits for open connections before it stops."""
     _connection(server_url).close()
     _connection.cache_clear()
 
