@@ -36,7 +36,7 @@ def messages(count: int) -> list[Message]:
 
 
 def deliver(box: Outbox, receivers: list[Receiver]) -> tuple[Outbox, list[str]]:
-    """One tick of a daemon that was started anew: everything went through storage."""
+    """One tick of a daemon that was started again, with its state from storage."""
     box = Outbox.from_json(box.to_json())
     assert box.drop_expired(receivers) == 0
     return box, box.deliver(receivers, lambda: None)

@@ -135,8 +135,8 @@ def test_a_run_that_dagster_cannot_retry_sends_an_alert_despite_its_tag(
         remote_job_origin=origin if launched else None,
     )
     alerting.instance.report_run_failed(killed, "The process of this run has ended.")
-    told = [post["title"] for post in alerting.received()]
-    assert told == ([] if launched else ["[exporter] prune_job: run failed"])
+    titles = [post["title"] for post in alerting.received()]
+    assert titles == ([] if launched else ["[exporter] prune_job: run failed"])
 
 
 def test_the_text_of_other_assets_is_not_quoted(alerting: Alerting) -> None:

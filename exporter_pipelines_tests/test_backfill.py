@@ -102,7 +102,7 @@ def wait_for_alerts(receiver: Inbox, count: int) -> list[str]:
 
 
 def wait_for_first_tick(project: Project) -> None:
-    """What ended before the alerts' first tick is history and not told."""
+    """Runs that ended before the first tick of the alerts are not reported."""
     with history_of(project) as instance:
         cursors = instance.daemon_cursor_storage
         wait_until(lambda: cursors.get_cursor_values({ALERTS}), "the alerts have ticked")

@@ -1,10 +1,10 @@
 """The bytes of a small day, as a checksum per format: they never change by accident.
 
-A test fails here when the same rows give other bytes than in the release before: then every
-unchanged day that is exported again looks changed to whoever compares checksums. When the change is
-intended, say so in CHANGELOG.md and put the checksum of the failure message in its place. An
-update of pyarrow, arro3 or isal may be the cause as well: look at the difference before you accept
-it. Parquet names the version of its writer in the file, so its rows and layout are compared.
+A test fails here when the same rows give other bytes than in the release before. Then every
+unchanged day that is exported again looks changed to everyone who compares checksums. When the
+change is intended, say so in CHANGELOG.md and put the checksum of the failure message in its place.
+An update of pyarrow, arro3 or isal may be the cause as well: look at the difference before you
+accept it. Parquet names the version of its writer in the file, so its rows and layout are compared.
 """
 
 from __future__ import annotations

@@ -53,7 +53,7 @@ def instance() -> Iterator[dg.DagsterInstance]:
 
 
 class Sensor:
-    """The sensor, ticked by hand, with the logs of the project configured as told."""
+    """The sensor, ticked by hand, with its own settings for the logs."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, instance: dg.DagsterInstance) -> None:
         self._monkeypatch, self._instance, self.cursor = monkeypatch, instance, None
@@ -114,7 +114,7 @@ def test_a_hundred_late_rows_in_ten_days_are_found_there_and_nowhere_else(
 
     for day in late:
         assert export(twenty_days.url, dataset(), day, store).record_count == 20
-    # The run of each day has judged it anew; here the sensor says that it is well again.
+    # The run of each day has judged it again, and the sensor reports that the day is complete.
     sensor.cursor = None
     assert judged(sensor.tick()) == {}
 

@@ -36,7 +36,7 @@ def proxy(s3: ObjectServer) -> Iterator[HttpProxy]:
 
 
 class KilledError(BaseException):
-    """Stands for SIGKILL: from one request on, none reaches the store, whoever makes it."""
+    """Stands for SIGKILL: after one request, no other reaches the store, from any thread."""
 
 
 def test_an_export_killed_at_any_request_leaves_a_whole_day(

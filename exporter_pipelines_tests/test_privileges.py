@@ -196,9 +196,9 @@ def test_no_secret_is_in_what_a_refused_connection_says(
     once_more = dataset(source={"retries": 1})
     with pytest.raises(ExporterError) as caught:
         export_patiently(url.format(passfile=passfile), once_more, DAY, store, notify=said.append)
-    told = "".join([*said, *traceback.format_exception(caught.value)])
-    assert "127.0.0.1:1" in told
-    assert CANARY not in told
+    text = "".join([*said, *traceback.format_exception(caught.value)])
+    assert "127.0.0.1:1" in text
+    assert CANARY not in text
 
 
 @pytest.mark.parametrize("given", ["user", "options"])
@@ -210,9 +210,9 @@ def test_no_secret_is_in_what_a_server_answers(
         url = f"{backend.url}&options=-c%20datestyle%3D{CANARY}"
     with pytest.raises(ExporterError) as caught:
         export(url, dataset(), DAY, store)
-    told = "".join(traceback.format_exception(caught.value))
-    assert CANARY not in told
-    assert "***" in told
+    text = "".join(traceback.format_exception(caught.value))
+    assert CANARY not in text
+    assert "***" in text
 
 
 def test_no_terminal_obeys_a_name_in_a_url(store: LocalStore) -> None:

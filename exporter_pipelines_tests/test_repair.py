@@ -79,9 +79,9 @@ def test_a_day_that_is_published_and_held_later_counts_both(
 
 def test_what_a_row_says_is_not_taken_for_its_reasons(backend: Backend, store: LocalStore) -> None:
     backend.add_logs(DAYS[0], 50)
-    told = '{"rejections": [{"rule": "known_level", "column": "level", "value": null}]}'
+    text = '{"rejections": [{"rule": "known_level", "column": "level", "value": null}]}'
     backend.run(
-        "UPDATE logs SET message = NULL, source = %s, attributes = %s WHERE id = 1", [told, told]
+        "UPDATE logs SET message = NULL, source = %s, attributes = %s WHERE id = 1", [text, text]
     )
     export(backend.url, dataset(), DAYS[0], store)
     assert days_to_repair(store, dataset(), "known_level").days == []

@@ -82,7 +82,7 @@ def test_a_kill_while_a_tombstone_is_written_leaves_nothing_that_stays(
 def test_consumers_hear_of_a_removed_day_also_if_the_prune_is_killed(
     six_days: Backend, store: LocalStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def told() -> list[str]:
+    def removed_days() -> list[str]:
         lines = map(json.loads, (store.root / "logs" / CHANGES_FILE).read_bytes().splitlines())
         return [each["day"] for each in lines if each["reason"] == "prune"]
 
@@ -93,9 +93,9 @@ def test_consumers_hear_of_a_removed_day_also_if_the_prune_is_killed(
         killed.setattr(removal, "remove_day", die)
         with pytest.raises(KeyboardInterrupt):
             prune(store, logs(keep_days=3))
-    assert told() == DAYS[:1]
+    assert removed_days() == DAYS[:1]
     prune(store, logs(keep_days=3))
-    assert told() == sorted(set(DAYS) - set(published(store)))
+    assert removed_days() == sorted(set(DAYS) - set(published(store)))
 
 
 def test_days_past_their_time_go_with_their_rejected_rows_and_nothing_else(
@@ -279,9 +279,9 @@ def test_the_job_removes_only_when_told_and_notes_it_at_the_day(
     assert project.dagster(*job).code == 0
     assert project.manifest("logs", "2026-11-01")
 
-    told = project.path / "apply.yaml"
-    told.write_text("ops: {prune: {config: {apply: true}}}")
-    assert project.dagster(*job, "-c", str(told)).code == 0
+    config = project.path / "apply.yaml"
+    config.write_text("ops: {prune: {config: {apply: true}}}")
+    assert project.dagster(*job, "-c", str(config)).code == 0
     assert project.manifest("logs", "2026-11-01") is None
     assert project.manifest("logs", "2026-11-02")
     with history_of(project) as instance:

@@ -134,10 +134,10 @@ def test_the_asset_the_command_and_the_api_say_so(
 
     with pytest.raises(DifferentPseudonymsError):
         api.build_training_set("rows")
-    told = CliRunner().invoke(train_set, ["rows"])
-    assert told.exit_code == 1
-    assert f"epoch b, scope shared: logs {LATE[0]} to {LATE[-1]}" in told.output
-    assert "Traceback" not in told.output
+    built = CliRunner().invoke(train_set, ["rows"])
+    assert built.exit_code == 1
+    assert f"epoch b, scope shared: logs {LATE[0]} to {LATE[-1]}" in built.output
+    assert "Traceback" not in built.output
     with dg.DagsterInstance.ephemeral() as instance:
         done = dg.materialize(
             [training_set_asset(config(ROWS))],

@@ -75,7 +75,7 @@ class Versions(Protocol):
         ...
 
     def left_behind(self) -> Sequence[Version]:
-        """Versions with files that no reader is told of: of a build that goes on or was killed.
+        """Versions whose files no reader sees: their build still runs or was killed.
 
         A store that removes them with `lock` has none.
         """

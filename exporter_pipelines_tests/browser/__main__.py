@@ -85,7 +85,7 @@ class Session:
         self._open("/automation", "automation")
 
     def mend(self) -> None:
-        """Raise the limit of the dataset and load it anew."""
+        """Raise the limit of the dataset and reload the definitions."""
         file = self._project / "exporter_pipelines/defs/logs/defs.yaml"
         text, count = _LIMIT.subn(r"\g<1>50.0", file.read_text())
         assert count == 1, f"no max_rejected_pct in {file}"

@@ -1,4 +1,4 @@
-"""Secrets and hostile texts that can be told from anything else, and the hunt for them.
+"""Secrets and hostile texts that occur nowhere else, and the search for them.
 
 Each has a mark of letters and digits only, which no escaping, quoting or encoding changes.
 """

@@ -24,7 +24,7 @@ _ROOM = 8192
 
 @dataclass
 class Attempt:
-    """One attempt at the logs of `DAY`, in a process that waits where it is told to.
+    """One attempt at the logs of `DAY`, in a process that waits at the point that the test names.
 
     Attributes:
         url, root: Where from and where to: a folder, or a server of buckets.

@@ -1,4 +1,4 @@
-"""`dagster asset materialize` in a copy of the project whose runs die when they are told to."""
+"""`dagster asset materialize` in a copy of the project whose runs are killed at a chosen point."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The rejected rows of a day in a bucket.
 
 An attempt writes them to their final place, so files of attempts that are still running are there,
-too. They are told apart by the attempt in their name, and never removed here.
+too. The attempt in their name tells which is which; nothing is removed here.
 """
 
 from __future__ import annotations

@@ -169,7 +169,7 @@ class _Sequence:
         if not held and not outcome.kept:
             known = self.archive.days[day]
             known.tampered = ""
-            # What the filter left out is out of the model's sight: begin anew.
+            # The model does not know the rows that the filter left out, so it starts again.
             self._export([day], "after a filter", accept=True)
 
     def wrong_database(self) -> None:

@@ -213,11 +213,11 @@ def _check_history(trial: Trial, found: Cluster, size: Size) -> None:
 def _check_rows(trial: Trial, found: Cluster, size: Size) -> None:
     """Every row of every day is as in the source."""
     done = found.project.exporter("verify", *DATASETS, "--source", "--json", timeout=900)
-    told = json.loads(done.stdout or "{}")
-    days, rows = (told.get("checked", {}).get(name) for name in ("days", "rows"))
+    answer = json.loads(done.stdout or "{}")
+    days, rows = (answer.get("checked", {}).get(name) for name in ("days", "rows"))
     expected = len(DATASETS) * size.days
     good = done.code == 0 and (days, rows) == (expected, expected * ROWS)
-    what = f"exporter verify: {days} days, {rows} rows, {told.get('findings')} {done.stderr}"
+    what = f"exporter verify: {days} days, {rows} rows, {answer.get('findings')} {done.stderr}"
     trial.check(good, what, part="rows", points=expected)
     trial.figures |= {"days verified against the source": days, "rows": rows}
 
