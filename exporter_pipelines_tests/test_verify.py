@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+import io
 import json
 import random
+import re
 import shutil
+import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,8 +18,10 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from exporter_pipelines.cli import main
+from exporter_pipelines.cli import export_progress, main
+from exporter_pipelines.cli.verify_progress import VerifyDisplay
 from exporter_pipelines.contracts.manifest import MANIFEST_NAME
+from exporter_pipelines.contracts.progress import Meter
 from exporter_pipelines.defs_files import Definitions, dataset_named, definitions
 from exporter_pipelines.engine.load import open_day
 from exporter_pipelines.engine.retention import plan, remove
@@ -30,6 +36,7 @@ from exporter_pipelines.stores.layout import report_index, report_page
 from exporter_pipelines.stores.local.pages import write_page
 from exporter_pipelines.verification.days import verify_day, verify_folders
 from exporter_pipelines.verification.report import KINDS, VerifyFinding
+from exporter_pipelines.verification.run import Summary
 from exporter_pipelines_tests.support.backends import Backend, fresh_database
 from exporter_pipelines_tests.support.databases import sqlite_database, with_shipped_tables
 from exporter_pipelines_tests.support.datasets import dataset, export
@@ -279,6 +286,67 @@ def test_what_cannot_be_checked_is_said(
 def test_wrong_settings_are_said(settings: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EXPORTER_OUTPUT_URL", "ftp://host")
     assert verified()[0] == 2
+
+
+# --- its progress ---
+
+
+def test_the_progress_says_how_far_it_is() -> None:
+    summary, seconds = Summary("exports"), [0.0]
+    display = VerifyDisplay(summary)
+    assert display.line() == "listing the days"
+    display.follow(meter := Meter(4, clock=lambda: seconds[0]))
+    assert display.line() == "0 of 4 days, verify 0 %"
+    meter.begin("logs", DAY)
+    meter.batch(1000, 2000)
+    assert display.line().startswith(f"0 of 4 days, verify 12 %, logs {DAY}, day 50 %")
+    seconds[0] = 9.0
+    summary.findings.append(VerifyFinding("FAIL", "logs", DAY, "foreign", "x", "is odd", ""))
+    meter.end()
+    assert display.line() == f"1 of 4 days, verify 25 %, logs {DAY}, 1 finding, 27 s left"
+
+
+@pytest.mark.parametrize("arguments", [(), ("--source", "--json")], ids=["plain", "source"])
+def test_a_long_verification_shows_its_progress_beside_its_results(
+    days: LocalStore, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+) -> None:
+    batches: list[tuple[int, int]] = []
+    monkeypatch.setattr(export_progress, "_LINE_EVERY_S", 0.001)
+    monkeypatch.setattr(Meter, "batch", lambda _, *rows: batches.append(rows))
+    result = run(*arguments)
+    assert re.search(r"^\d of 3 days, verify \d+ %, logs 2026", result.stderr, re.MULTILINE)
+    assert "verify" not in result.stdout
+    expected = [(52, 52), (52, 52)] if "--source" in arguments else []
+    assert batches == expected, "the rows that are read from the database"
+
+
+class Terminal(io.StringIO):
+    """A slow one, so that what two threads write mixes."""
+
+    def isatty(self) -> bool:
+        """See `io`."""
+        return True
+
+    def write(self, text: str) -> int:
+        """See `io`."""
+        time.sleep(0.001)
+        return super().write(text)
+
+
+def test_a_finding_on_a_terminal_is_on_a_line_without_the_bar(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stdout", terminal)
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setattr(export_progress, "_BAR_EVERY_S", 0.0005)
+    with VerifyDisplay(Summary("exports")) as display:
+        for _ in range(50):
+            display.result("a finding")
+            time.sleep(0.001)
+    *lines, end = terminal.getvalue().split("\n")
+    assert {line.rpartition("\r\x1b[K")[2] for line in lines} == {"a finding"}
+    assert end.endswith("listing the days\r\x1b[K")
 
 
 # --- against the database ---

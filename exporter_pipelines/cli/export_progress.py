@@ -1,9 +1,9 @@
-"""Shows the progress of `exporter export`: a bar on a terminal, elsewhere one line per 10 s.
+"""Shows the progress of a command: a bar on a terminal, elsewhere one line per 10 s.
 
 The numbers are those of the run's log and of the service, see `contracts.progress`.
 
 A thread writes it, so that it also moves while the database counts rows. It writes to standard
-error; standard output has only the summary.
+error; standard output has only results.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ import threading
 import time
 from collections.abc import Callable
 from typing import Self
+
+import click
 
 from exporter_pipelines.contracts import progress as numbers
 from exporter_pipelines.contracts.progress import Meter, duration, percent
@@ -32,7 +34,7 @@ class Display:
 
     def __init__(self, look: Callable[[], tuple[float, str]]) -> None:
         self._look, self._is_bar = look, sys.stderr.isatty()
-        self._stopped = threading.Event()
+        self._stopped, self._writing = threading.Event(), threading.Lock()
         self._thread = threading.Thread(target=self._write_on, name="progress", daemon=True)
 
     def __enter__(self) -> Self:
@@ -45,10 +47,18 @@ class Display:
         if self._is_bar:
             self._write(_ERASE)
 
+    def result(self, line: str) -> None:
+        """Print a line to standard output, which the bar on the same terminal does not break."""
+        with self._writing:
+            if self._is_bar:
+                self._write(_ERASE)
+            click.echo(line)
+
     def _write_on(self) -> None:
         while not self._stopped.wait(_BAR_EVERY_S if self._is_bar else _LINE_EVERY_S):
             share, line = self._look()
-            self._write(_ERASE + _bar(share, line) if self._is_bar else line + "\n")
+            with self._writing:
+                self._write(_ERASE + _bar(share, line) if self._is_bar else line + "\n")
 
     @staticmethod
     def _write(text: str) -> None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import sys
 
 import click
 
 from exporter_pipelines import dotenv_file, settings
-from exporter_pipelines.errors import ExporterError, printable
+from exporter_pipelines.cli.verify_progress import VerifyDisplay
+from exporter_pipelines.errors import ExporterError
 from exporter_pipelines.stores.opening import open_store
-from exporter_pipelines.verification.report import VerifyFinding, VerifyReport
+from exporter_pipelines.verification.report import VerifyFinding
 from exporter_pipelines.verification.run import Summary, selection_of
 from exporter_pipelines.verification.run import verify as verify_all
 
@@ -62,14 +62,14 @@ def verify(
             source=source,
             privacy=privacy,
         )
-        for report in verify_all(selection, summary, _progress):
-            if not as_json:
-                _print_findings(report)
+        with VerifyDisplay(summary) as progress:
+            for report in verify_all(selection, summary, progress.follow):
+                for finding in () if as_json else report.findings:
+                    progress.result(_line(finding))
         if not quick:
             summary.notes += _history_notes(selection.datasets)
     except ExporterError as error:
         summary.errors.append(str(error))
-    _clear_progress()
     if as_json:
         click.echo(json.dumps(summary.as_json(), indent=2))
     else:
@@ -105,13 +105,6 @@ def _key(day: dt.datetime | None) -> str | None:
     return day.date().isoformat() if day else None
 
 
-def _print_findings(report: VerifyReport) -> None:
-    if report.findings:
-        _clear_progress()
-    for finding in report.findings:
-        click.echo(_line(finding))
-
-
 def _line(finding: VerifyFinding) -> str:
     subject = f"{finding.level}  {finding.dataset}  {finding.day or '-'}  {finding.kind}"
     return f"{subject}  {finding.path} {finding.message}. {finding.hint}".rstrip()
@@ -129,13 +122,3 @@ def _summary(summary: Summary, *, quick: bool) -> str:
         f"{summary.rows:,} rows, {megabytes:,.1f} MB {rate}, {seconds:.1f} s: "
         f"{failed} findings in {summary.bad_days} days"
     )
-
-
-def _progress(dataset: str, day: str, number: int, days: int) -> None:
-    if sys.stderr.isatty():
-        click.echo(f"\r\x1b[K{printable(dataset)} {day} ({number} of {days})", err=True, nl=False)
-
-
-def _clear_progress() -> None:
-    if sys.stderr.isatty():
-        click.echo("\r\x1b[K", err=True, nl=False)

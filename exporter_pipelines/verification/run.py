@@ -17,6 +17,7 @@ from typing import Any
 from exporter_pipelines import databases, output_folder, settings
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.manifest import Manifest
+from exporter_pipelines.contracts.progress import Meter
 from exporter_pipelines.contracts.source import Session
 from exporter_pipelines.contracts.store import Store
 from exporter_pipelines.defs_files import Definitions
@@ -37,8 +38,8 @@ from exporter_pipelines.verification.privacy import verify_privacy
 from exporter_pipelines.verification.report import VerifyFinding, VerifyReport
 from exporter_pipelines.verification.source import compare_day
 
-OnDay = Callable[[str, str, int, int], None]
-"""Called before each day with (dataset, day, its number, number of days)."""
+OnBegin = Callable[[Meter], None]
+"""Called before the first day, with the meter of all days."""
 
 
 @dataclass(frozen=True)
@@ -112,13 +113,13 @@ class Summary:
         }
 
 
-def verify(selection: Selection, summary: Summary, progress: OnDay) -> Iterator[VerifyReport]:
+def verify(selection: Selection, summary: Summary, on_begin: OnBegin) -> Iterator[VerifyReport]:
     """Verify the selected days, and count the results in `summary`.
 
     Args:
         selection: What to verify.
         summary: Filled while this is iterated.
-        progress: Called before each day.
+        on_begin: Receives the meter, which tells how far it is.
 
     Returns:
         A report per dataset with findings on its folders, and one per day.
@@ -151,9 +152,10 @@ def verify(selection: Selection, summary: Summary, progress: OnDay) -> Iterator[
         raise _not_published(store, selection.datasets, found, selection.first)
     not_compared: set[str] = set()
     read = lru_cache(definitions.named)  # checked once, not for each day
+    on_begin(meter := Meter(len(days)))
     with databases.open_session() as session:
-        for number, (dataset, day) in enumerate(days, 1):
-            progress(dataset, day, number, len(days))
+        for dataset, day in days:
+            meter.begin(dataset, day)
             report, manifest = verify_day(store, dataset, day, quick=selection.quick)
             verify_recorded(store, dataset, day, report)
             if manifest and dataset not in not_compared:
@@ -162,10 +164,11 @@ def verify(selection: Selection, summary: Summary, progress: OnDay) -> Iterator[
                         current = read(dataset) if dataset in known else None
                         _search(store, current, manifest, report)
                     if selection.source:
-                        _compare(store, read(manifest.dataset), manifest, session, report)
+                        _compare(store, read(manifest.dataset), manifest, session, report, meter)
                 except ExporterError as error:  # the same for each day of the dataset
                     not_compared.add(dataset)
                     summary.errors.append(f"{printable(dataset)} {day}: {error}")
+            meter.end()
             summary.add(report)
             summary.duration_s = round(time.monotonic() - began, 3)
             yield report
@@ -199,7 +202,12 @@ def _not_published(
 
 
 def _compare(
-    store: Store, dataset: Dataset, manifest: Manifest, session: Session, report: VerifyReport
+    store: Store,
+    dataset: Dataset,
+    manifest: Manifest,
+    session: Session,
+    report: VerifyReport,
+    meter: Meter,
 ) -> None:
     """Compare a day with the database; skips a day that was replaced after it was verified."""
     if source_keeps_no_longer(dataset, manifest.partition, settings.today()):
@@ -209,7 +217,7 @@ def _compare(
         report.add("not_kept", folder, message, "", level="warn")
         return
     with suppress(FileNotFoundError):
-        compare_day(store, dataset, manifest, session, report)
+        compare_day(store, dataset, manifest, session, report, meter.batch)
 
 
 def _search(

@@ -32,7 +32,7 @@ from exporter_pipelines.engine.erased_subjects import ErasedSubjects, erased_sub
 from exporter_pipelines.engine.load import decoded, row_schema
 from exporter_pipelines.engine.local_copy import local_copy
 from exporter_pipelines.engine.retention import read_tombstone
-from exporter_pipelines.engine.stage import stage_day
+from exporter_pipelines.engine.stage import OnBatch, stage_day
 from exporter_pipelines.errors import printable
 from exporter_pipelines.formats.jsonl import JsonlFormat
 from exporter_pipelines.stores import layout
@@ -111,6 +111,7 @@ def compare_day(
     manifest: Manifest,
     session: Session,
     report: VerifyReport,
+    progress: OnBatch = lambda _read, _total: None,
 ) -> None:
     """Report which rows differ between a published day and the database.
 
@@ -120,6 +121,7 @@ def compare_day(
         manifest: Of the day, verified.
         session: Reads the database.
         report: Receives the findings, which name keys and no other value.
+        progress: Called after each batch of the database.
 
     Raises:
         ExporterError: the database could not be read.
@@ -133,7 +135,7 @@ def compare_day(
         gone = manifest.quarantine is not None and rejected is None
         erased = erased_subjects(store, manifest.dataset)
         current = _staged(
-            dataset, manifest, session, staging, report, erased, with_rejected=not gone
+            dataset, manifest, session, staging, report, erased, progress, with_rejected=not gone
         )
         if current is None:
             return
@@ -190,6 +192,7 @@ def _staged(
     staging: _UnnamedStaging,
     report: VerifyReport,
     erased: ErasedSubjects | None,
+    progress: OnBatch,
     *,
     with_rejected: bool,
 ) -> _Side | None:
@@ -207,7 +210,9 @@ def _staged(
             folder = layout.day_path(manifest.dataset, manifest.partition)
             report.add("source_columns", folder, "has other columns than a new export would have")
             return None
-        staged = stage_day(dataset, window, snapshot, staging, run_id="verify", erased=erased)
+        staged = stage_day(
+            dataset, window, snapshot, staging, run_id="verify", progress=progress, erased=erased
+        )
     if not same_pseudonyms(manifest.privacy, staged.privacy):
         folder = layout.day_path(manifest.dataset, manifest.partition)
         message = "has another privacy policy, key or epoch than a new export would have"
