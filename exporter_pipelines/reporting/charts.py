@@ -30,7 +30,7 @@ _VARIABLES = {
 _BARS_UP_TO_DAYS = 62
 # 5.4 inches are 389 units. Text of 10 units is legible at 560 px on a screen and 340 px on a phone.
 _WIDTH_IN, _HEIGHT_IN = 5.4, 2.5
-_RULES_SHOWN = 10
+RULES_SHOWN = 10
 _JOINS = 'stroke-linejoin="round" stroke-linecap="butt"'
 """What Matplotlib's style sheet says about every element."""
 _STYLE: dict[str, Any] = {
@@ -38,6 +38,7 @@ _STYLE: dict[str, Any] = {
     "font.size": 10,
     "text.color": _TEXT,
     "text.parse_math": False,
+    "path.simplify": False,  # it leaves out days of a line of hundreds
     "axes.edgecolor": _GRID,
     "axes.labelcolor": _TEXT,
     "axes.spines.top": False,
@@ -62,7 +63,7 @@ def series_of(position: int) -> int:
 
 
 def volume(report: Report) -> str:
-    """Rows exported by day, stacked by dataset; a cross marks days without an export."""
+    """Rows exported by day, stacked by dataset; a cross marks each of `Report.bad_days`."""
     return _by_day(report, "volume", lambda day: day.rows_exported, stacked=True, bad=True)
 
 
@@ -83,7 +84,7 @@ def completeness(report: Report) -> str:
 
 def rejected_by_rule(report: Report) -> str:
     """Rejected rows per rule, highest first."""
-    rules = report.rejected_by_rule[:_RULES_SHOWN][::-1]
+    rules = report.rejected_by_rule[:RULES_SHOWN][::-1]
     with _Figure("rules", height=0.5 + 0.3 * len(rules)) as (figure, axes):
         names = [f"{dataset} · {rule}" for dataset, rule, _ in rules]
         bars = axes.barh(names, [count for *_, count in rules], color=_RULES, height=0.6)
@@ -161,15 +162,28 @@ def _lines(
 ) -> None:
     for position, values in enumerate(series.values()):
         color = f"#0a000{position % SERIES + 1}"
-        marker = "o" if len(dates) <= _BARS_UP_TO_DAYS else ""
         known = [float("nan") if value is None else value for value in values]
-        axes.plot(
-            dates, known, marker=marker, color=color, markersize=4, linewidth=1.8 if marker else 1.1
-        )
+        if len(dates) <= _BARS_UP_TO_DAYS:
+            axes.plot(dates, known, marker="o", color=color, markersize=4, linewidth=1.8)
+        else:
+            axes.plot(
+                dates, known, marker="o", markevery=_alone(values), color=color,
+                markersize=1.5, linewidth=1.1,
+            )  # fmt: skip
     bottom = min((v for values in series.values() for v in values if v is not None), default=0)
     # From below the worst day to a little above 100.
     spread = max(100 - bottom, 0.5)
     axes.set_ylim(max(bottom - 0.15 * spread, 0), 100 + 0.08 * spread)
+
+
+def _alone(values: Sequence[float | None]) -> list[int]:
+    """Positions of values without a neighbour, which a line does not show."""
+    around = [None, *values, None]
+    return [
+        number
+        for number, value in enumerate(values)
+        if value is not None and around[number] is None and around[number + 2] is None
+    ]
 
 
 def _midnight(date: dt.date) -> dt.datetime:

@@ -97,7 +97,7 @@ def _figures(report: Report) -> list[Figure]:
     if not report.states:
         return []
     span = f"{min(report.states)} to {max(report.states)}"
-    bad = "; a cross marks a day without an export" if report.bad_days else ""
+    bad = "; a cross marks a day that was held, failed or cancelled" if report.bad_days else ""
     found = [
         Figure("volume", "Volume by day", f"Rows exported, {span}{bad}.", charts.volume(report)),
     ]
@@ -119,6 +119,8 @@ def _figures(report: Report) -> list[Figure]:
         ]  # fmt: skip
     if report.rejected_by_rule:
         caption = "Rejected rows of the published days; a row may break several rules."
+        if (rules := len(report.rejected_by_rule)) > charts.RULES_SHOWN:
+            caption += f" The {charts.RULES_SHOWN} of {rules} rules with the most rows."
         found.append(Figure("rules", "Rejected by rule", caption, charts.rejected_by_rule(report)))
     return found
 
