@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -63,6 +64,7 @@ def test_every_charted_value_is_that_of_the_manifest(
     assert len(manifests) == 9
     assert manifests["logs", TWO].record_count == 1532
     of_exports_page = charts(str(safe_charts(html)))
+    assert re.search(r"<li>as of 20\d\d-\d\d-\d\d \d\d:\d\d UTC</li>", str(safe_charts(html)))
     for shown in (charts(html), of_exports_page):
         rules = labelled_bars(shown.pop("rules").svg)
         assert {name: chart.days for name, chart in shown.items()} == dict.fromkeys(
