@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import secrets
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -228,6 +229,40 @@ def test_a_folder_is_replaced_only_with_force(init: Init, backend: Backend) -> N
     init.run("doors", "--name", "gates")
     assert init.dataset("gates").name == "gates"
     assert sorted(each.name for each in init.defs.parent.iterdir()) == ["defs"]
+
+
+def test_a_dry_run_ends_with_the_command_that_writes(init: Init, backend: Backend) -> None:
+    backend.run(
+        'CREATE SCHEMA "Old Data"; CREATE TABLE "Old Data".doors (id int PRIMARY KEY, at timestamp)'
+    )
+    options = ("--schema", "Old Data", "--name", "gates", "--timezone", "Asia/Tokyo")
+    said = init.run("doors", *options, "--dry-run").splitlines()
+    command = "exporter init doors --schema 'Old Data' --name gates --timezone Asia/Tokyo"
+    assert said[-2:] == ["Nothing was written. Next:", f"  {command}"]
+    init.run(*shlex.split(command)[2:])
+    assert init.source("gates")["timezone"] == "Asia/Tokyo"
+    said = init.run("doors", *options, "--dry-run").splitlines()
+    assert said[-2].startswith("  # --force replaces the files of ")
+    assert said[-1] == f"  {command} --force"
+    init.run(*shlex.split(said[-1])[2:])
+
+
+def test_another_database_is_named_by_its_variable(
+    init: Init, backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend.run("CREATE TABLE doors (id int PRIMARY KEY, at timestamptz)")
+    monkeypatch.setenv("DOORS_URL", init.url)
+    monkeypatch.delenv("EXPORTER_SOURCE_URL")
+    said = init.run("--url", "DOORS_URL")
+    assert "exporter init --url DOORS_URL doors" in said
+    said = init.run("--url", "DOORS_URL", "doors")
+    assert "not in this database" not in said, "the samples are in the other one"
+    assert init.source("doors")["url"] == "DOORS_URL"
+    assert init.export("doors", DAY).record_count == 0
+    assert "variable NO_URL is not set" in init.run("--url", "NO_URL", code=1)
+    said = init.run("--url", "postgresql://ada:secret@db/x", code=2)
+    assert "--url takes the name of an environment variable" in said
+    assert "secret" not in said
 
 
 def _written_in(folder: Path) -> list[Path]:

@@ -10,15 +10,17 @@ import click
 
 from exporter_pipelines import databases, dotenv_file
 from exporter_pipelines.cli.init_output import (
+    again,
     next_steps,
     print_candidates,
     print_files,
     print_plan,
     shown_path,
+    steps_to_write,
 )
 from exporter_pipelines.contracts.dataset_name import DATASET_NAME
 from exporter_pipelines.contracts.inspection import Inspection, Relation
-from exporter_pipelines.contracts.source_config import SourceConfig
+from exporter_pipelines.contracts.source_config import DEFAULT_URL, VARIABLE_NAME, SourceConfig
 from exporter_pipelines.defs_files import Definitions
 from exporter_pipelines.errors import ExporterError, UnknownTableError, listed, printable
 from exporter_pipelines.new_datasets import (
@@ -29,12 +31,13 @@ from exporter_pipelines.new_datasets import (
     write,
 )
 
-_VARIABLE = "EXPORTER_SOURCE_URL"
 _SHOWN = 20
 
 
 @click.command()
 @click.argument("tables", nargs=-1, metavar="[TABLE]...")
+@click.option("--url", "variable", metavar="VARIABLE", default=DEFAULT_URL,
+              help=f"Environment variable with the URL, instead of {DEFAULT_URL}.")  # fmt: skip
 @click.option("--all", "every", is_flag=True, help="Write a dataset for every table that can be.")
 @click.option("--schema", metavar="S", help="Only tables of this schema of the database.")
 @click.option("--name", metavar="N", help="Name of the dataset; only for one TABLE.")
@@ -44,8 +47,11 @@ _SHOWN = 20
 @click.option("--privacy", is_flag=True, help="Use the proposed privacy policy at once.")
 @click.option("--force", is_flag=True, help="Replace the files of datasets that exist.")
 @click.option("--dry-run", is_flag=True, help="Print the files instead of writing them.")
+@click.pass_context
 def init(
+    context: click.Context,
     tables: tuple[str, ...],
+    variable: str,
     every: bool,
     schema: str | None,
     name: str | None,
@@ -77,17 +83,17 @@ def init(
       2  the command was used incorrectly
     """  # noqa: D301 - click wants the character itself
     dotenv_file.load_dotenv()
-    _check(tables, every, name, timezone, time_column)
+    _check(tables, variable, every, name, timezone, time_column)
     try:
-        with databases.open_inspection(_VARIABLE) as inspection:
+        with databases.open_inspection(variable) as inspection:
             click.echo(f"{inspection.described()}\n")
             planner = Planner(
-                inspection, Definitions(), timezone,
+                inspection, Definitions(), timezone, variable,
                 use_shipped=not own_schema, with_policies=privacy,
             )  # fmt: skip
             relations = _relations(inspection, tables, schema)
             if not tables and not every:
-                print_candidates(candidates(inspection, relations, planner.shipped))
+                print_candidates(candidates(inspection, relations, planner.shipped), again(context))
                 return
             done, failed = [], False
             for relation in relations:
@@ -102,7 +108,11 @@ def init(
                     said = f"{error.message.rstrip('.')}. {error.hint}"
                     click.echo(f"Error: {printable(relation.name)}: {said}\n", err=True)
                     failed = True
-            for line in next_steps(done, planner, dry_run=dry_run):
+            if dry_run:
+                steps = steps_to_write(done, planner, again(context))
+            else:
+                steps = next_steps(done, planner)
+            for line in steps:
                 click.echo(line)
     except ExporterError as error:
         raise click.ClickException(str(error)) from None
@@ -121,11 +131,17 @@ def _write(plan: Plan, planner: Planner, *, force: bool, dry_run: bool) -> None:
 
 def _check(
     tables: Sequence[str],
+    variable: str,
     every: bool,
     name: str | None,
     timezone: str | None,
     time_column: str | None,
 ) -> None:
+    if not re.fullmatch(VARIABLE_NAME, variable):  # without the value: it may be a URL
+        raise click.UsageError(
+            f"--url takes the name of an environment variable, such as {DEFAULT_URL}. Set the "
+            "variable in .env to the URL of the database."
+        )
     if every and tables:
         raise click.UsageError("Name tables or give --all, not both.")
     if name is not None and len(tables) != 1:

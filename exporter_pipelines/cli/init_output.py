@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from exporter_pipelines import settings
 from exporter_pipelines.defs_files import Definitions
@@ -17,8 +18,24 @@ from exporter_pipelines.new_datasets import Candidate, Plan, Planner, files_of, 
 _WIDTHS = (32, 20, 24, 16, 16)
 
 
-def print_candidates(found: Iterable[Candidate]) -> None:
-    """The list of tables, each as soon as it is known."""
+def again(context: click.Context) -> str:
+    """The command that was called, without `--dry-run`."""
+    words = ["exporter", "init", *context.params["tables"]]
+    for option in context.command.params:
+        name = str(option.name)
+        is_given = context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+        if isinstance(option, click.Option) and is_given and name != "dry_run":
+            words += [option.opts[0]] if option.is_flag else [option.opts[0], context.params[name]]
+    return shlex.join(map(printable, words))
+
+
+def print_candidates(found: Iterable[Candidate], command: str) -> None:
+    """The list of tables, each as soon as it is known.
+
+    Args:
+        found: The tables.
+        command: The command that lists them.
+    """
     click.echo(_row("table", "rows", "days", "key", "time column", "dataset"))
     names = []
     for each in found:
@@ -33,8 +50,8 @@ def print_candidates(found: Iterable[Candidate]) -> None:
         click.echo(_row(*(cell or "-" for cell in cells), dataset))
     if names:
         click.echo(
-            f"\nNext: exporter init TABLE..., such as `exporter init {_quoted(names[0])}`, or "
-            "`exporter init --all`."
+            f"\nNext: {command} TABLE..., such as `{command} {_quoted(names[0])}`, or "
+            f"`{command} --all`."
         )
     else:
         click.echo("\nNo table can be exported as it is: docs/first-backend.md.")
@@ -78,12 +95,22 @@ def print_files(plan: Plan, definitions: Definitions) -> None:
     click.echo("")
 
 
-def next_steps(plans: list[Plan], planner: Planner, *, dry_run: bool) -> Iterator[str]:
-    """The commands that follow."""
+def steps_to_write(plans: list[Plan], planner: Planner, command: str) -> Iterator[str]:
+    """The command that follows `--dry-run`."""
     if not plans:
         return
-    if dry_run:
-        yield "Nothing was written. Run it again without --dry-run."
+    yield "Nothing was written. Next:"
+    folders = (folder_of(plan, planner.definitions) for plan in plans)
+    there = [shown_path(folder) for folder in folders if folder.exists()]
+    if there and "--force" not in command.split():
+        yield f"  # --force replaces the files of {', '.join(there)}"
+        command += " --force"
+    yield f"  {command}"
+
+
+def next_steps(plans: list[Plan], planner: Planner) -> Iterator[str]:
+    """The commands that follow."""
+    if not plans:
         return
     yield "Next:"
     yield from _range(plans)

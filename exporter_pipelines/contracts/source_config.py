@@ -17,7 +17,9 @@ from pydantic import Field, field_validator, model_validator
 from exporter_pipelines.contracts.strict import Strict
 from exporter_pipelines.errors import ColumnMismatchError, listed
 
-EnvironmentName = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*$")]
+DEFAULT_URL = "EXPORTER_SOURCE_URL"
+VARIABLE_NAME = r"^[A-Z][A-Z0-9_]*$"
+EnvironmentName = Annotated[str, Field(pattern=VARIABLE_NAME)]
 TimeEncoding = Literal[
     "iso8601", "epoch_s", "epoch_ms", "epoch_us", "epoch_ns", "julian_day", "core_data",
     "webkit_us", "filetime", "dotnet_ticks",
@@ -28,7 +30,7 @@ class SourceConfig(Strict):
     """Where the rows of a dataset are."""
 
     url: EnvironmentName = Field(
-        "EXPORTER_SOURCE_URL",
+        DEFAULT_URL,
         description="Name of the environment variable that holds the database URL; never a URL.",
     )
     table: str | None = Field(

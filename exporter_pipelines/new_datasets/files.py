@@ -76,7 +76,7 @@ def source_block(plan: Plan) -> str:
     columns = {c.name: c.source for c in plan.columns if c.name != c.source}
     time = plan.exported(plan.time.column)
     lines = [
-        ("url: EXPORTER_SOURCE_URL", "the NAME of an environment variable, never a URL"),
+        (f"url: {plan.variable}", "the NAME of an environment variable, never a URL"),
         *_origin(plan),
         (f"key: {_scalar(plan.key_name)}", plan.key.why),
         (f"time_column: {_scalar(time)}", f"decides the day of a row{others}"),

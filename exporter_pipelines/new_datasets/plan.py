@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.inspection import DaySpan, Relation
+from exporter_pipelines.contracts.source_config import DEFAULT_URL
 from exporter_pipelines.contracts.table_profile import Kind, TimeCandidate
 from exporter_pipelines.new_datasets.keys import Key
 
@@ -73,6 +74,7 @@ class Plan:
         no_proposal: Why; empty for no reason.
         with_policy: Whether the policy is written as a setting, and not as comments.
         days_known: False if the database did not answer in time which days it has.
+        variable: Environment variable with the URL of the database.
     """
 
     name: str
@@ -95,6 +97,7 @@ class Plan:
     no_proposal: str = ""
     with_policy: bool = False
     days_known: bool = True
+    variable: str = DEFAULT_URL
 
     def exported(self, source: str) -> str:
         """The exported name of a column of the table."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from exporter_pipelines.contracts.inspection import Inspection, Relation
+from exporter_pipelines.contracts.source_config import DEFAULT_URL
 from exporter_pipelines.defs_files import Definitions
 from exporter_pipelines.defs_files.definitions import refusal_of
 from exporter_pipelines.defs_files.training_sets import TrainingSets
@@ -21,8 +23,6 @@ from exporter_pipelines.new_datasets.shipped import (
     shipped_datasets,
 )
 
-_VARIABLE = "EXPORTER_SOURCE_URL"
-
 
 class Planner:
     """Gives each table its plan, and no two the same name.
@@ -31,6 +31,7 @@ class Planner:
         inspection: Of the database.
         definitions: Of the project.
         timezone: Of times without a zone, if a user says so.
+        variable: Environment variable with the URL of the database.
         use_shipped: Whether a table with logs, anomalies or IP records gets their schema.
         with_policies: Whether the proposed privacy policies are settings, and not comments.
     """
@@ -40,13 +41,14 @@ class Planner:
         inspection: Inspection,
         definitions: Definitions,
         timezone: str | None,
+        variable: str = DEFAULT_URL,
         *,
         use_shipped: bool = True,
         with_policies: bool = False,
     ) -> None:
         self.definitions = definitions
         self.shipped = shipped_datasets(definitions) if use_shipped else []
-        self._inspection, self._timezone = inspection, timezone
+        self._inspection, self._timezone, self._variable = inspection, timezone, variable
         self._with_policies = with_policies
         self._taken: set[str] = set()
 
@@ -77,6 +79,7 @@ class Planner:
         else:
             plan = planned(self._inspection, relation, name, self._timezone, time_column)
         self._taken.add(name)
+        plan = replace(plan, variable=self._variable)
         return with_proposal(plan, self._inspection, active=self._with_policies)
 
     def without_table(self) -> Iterator[tuple[str, Path]]:
@@ -88,7 +91,7 @@ class Planner:
             except ConfigurationError:
                 continue  # the doctor reports it
             source = dataset.config.source
-            is_read = source.url == _VARIABLE and source.table is not None
+            is_read = source.url == self._variable and source.table is not None
             if not is_read or not has_shipped_schema(dataset):
                 continue
             if self._inspection.find(source) is None:
