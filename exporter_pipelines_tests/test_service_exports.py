@@ -15,7 +15,10 @@ import dagster as dg
 import psycopg
 import pytest
 from click.testing import CliRunner
-from dagster._daemon.daemon import SensorDaemon
+from dagster._daemon.daemon import BackfillDaemon, DagsterDaemon, SensorDaemon
+from dagster._daemon.run_coordinator.queued_run_coordinator_daemon import (
+    QueuedRunCoordinatorDaemon,
+)
 from dagster._daemon.types import DaemonHeartbeat
 
 from exporter_pipelines import cli, definitions
@@ -30,6 +33,7 @@ from exporter_pipelines.service.history import HistoryQuery
 from exporter_pipelines.service.models import Export, ExportRequest, RerunRequest
 from exporter_pipelines.service.page.views import card_of
 from exporter_pipelines.service.problems import Problem
+from exporter_pipelines.service.readiness import why_waiting
 from exporter_pipelines_tests.support.api_clients import client_of
 from exporter_pipelines_tests.support.backends import (
     ANOMALIES,
@@ -171,8 +175,25 @@ def test_a_queued_export_is_cancelled_at_once_without_a_daemon(running: Service)
     assert cancelled.progress_pct == 0
 
 
+NO_DAEMON = "so exports wait. Start it with `exporter serve --daemon`"
+
+
+@pytest.fixture
+def heartbeat(running: Service) -> Iterator[Callable[[type[DagsterDaemon], float], None]]:
+    """Writes a daemon's heartbeat of so many seconds ago."""
+
+    def write(daemon: type[DagsterDaemon], ago_s: float) -> None:
+        beat = DaemonHeartbeat(time.time() - ago_s, daemon.daemon_type(), "one", [])
+        running.instance.add_daemon_heartbeat(beat)
+
+    yield write
+    running.instance.wipe_daemon_heartbeats()
+
+
 @pytest.mark.usefixtures("nothing_queued")
-def test_a_pending_export_says_that_no_daemon_runs(running: Service) -> None:
+def test_a_pending_export_says_that_no_daemon_runs(
+    running: Service, heartbeat: Callable[[type[DagsterDaemon], float], None]
+) -> None:
     export_id = running.exports.start(request(), EXPORTER).export.id
     viewer = client_of(create_api(running.context), "viewer")
 
@@ -180,19 +201,19 @@ def test_a_pending_export_says_that_no_daemon_runs(running: Service) -> None:
         pages = [viewer.get(path).text for path in ("/exports", f"/exports/{export_id}")]
         return [*pages, CliRunner().invoke(cli.main, ["status", export_id]).output]
 
-    said = "No daemon is running, so exports wait. Start it with `exporter serve --daemon`"
-    assert [said in answer for answer in answers()] == [True] * 3
+    assert [f"No daemon is running, {NO_DAEMON}" in answer for answer in answers()] == [True] * 3
     assert 'href="/docs/deployment"' in answers()[0]
-    beat = DaemonHeartbeat(time.time(), SensorDaemon.daemon_type(), "one", [])
-    running.instance.add_daemon_heartbeat(beat)
-    try:
-        with_daemon = answers()
-    finally:
-        running.instance.wipe_daemon_heartbeats()
-    assert [said in answer for answer in with_daemon] == [False] * 3
+    heartbeat(SensorDaemon, 0)
+    heartbeat(QueuedRunCoordinatorDaemon, 900)
+    ago = f"No daemon is running (last seen 15 min ago), {NO_DAEMON}"
+    assert [ago in answer for answer in answers()] == [True] * 3
+    heartbeat(QueuedRunCoordinatorDaemon, 120)
+    with_daemon = answers()
+    assert [NO_DAEMON in answer for answer in with_daemon] == [False] * 3
     assert all("pending" in answer for answer in with_daemon)
+    running.instance.wipe_daemon_heartbeats()
     running.exports.cancel(export_id, EXPORTER)
-    assert not any(said in answer for answer in answers())
+    assert not any(NO_DAEMON in answer for answer in answers())
 
 
 @pytest.mark.usefixtures("nothing_queued")
@@ -329,7 +350,9 @@ mutation Launch($backfill: LaunchBackfillParams!) {
 }"""
 
 
-def test_a_backfill_that_waits_for_the_daemon_is_listed_and_cancelled(running: Service) -> None:
+def test_a_backfill_that_waits_for_the_daemon_is_listed_and_cancelled(
+    running: Service, heartbeat: Callable[[type[DagsterDaemon], float], None]
+) -> None:
     backfill = {
         "assetSelection": [{"path": ["logs"]}], "partitionNames": [ONE, THREE], "title": "Two days",
     }  # fmt: skip
@@ -341,7 +364,12 @@ def test_a_backfill_that_waits_for_the_daemon_is_listed_and_cancelled(running: S
     assert (newest.title, newest.user) == ("Two days", "olga")
     assert newest.days["pending"] == 2
     assert newest.links.dagster == f"/runs/b/{id_}"
-    assert running.exports.get(id_).progress_pct == 0
+    waiting = running.exports.get(id_)
+    assert waiting.progress_pct == 0
+    heartbeat(QueuedRunCoordinatorDaemon, 0)
+    assert NO_DAEMON in why_waiting(running.instance, waiting)
+    heartbeat(BackfillDaemon, 0)
+    assert why_waiting(running.instance, waiting) == ""
     assert running.exports.cancel(id_, OPERATOR).status == "cancelled"
 
 

@@ -9,20 +9,25 @@ from collections.abc import Callable
 import dagster as dg
 
 from exporter_pipelines import output_folder
+from exporter_pipelines.contracts.progress import duration
 from exporter_pipelines.errors import ExporterError
 from exporter_pipelines.orchestration.dagster_internals.health import (
+    BACKFILLS,
+    QUEUE,
     code_locations,
     daemons,
-    is_daemon_running,
+    silent_s,
 )
 from exporter_pipelines.service.context import ServiceContext
 from exporter_pipelines.service.models import Export
 
 OK = "ok"
-NO_DAEMON = (
-    "No daemon is running, so exports wait. Start it with `exporter serve --daemon` or `make dev`, "
-    "or as a service: docs/deployment.md."
+_NO_DAEMON = (
+    "No daemon is running{since}, so exports wait. Start it with `exporter serve --daemon` or "
+    "`make dev`, or as a service: docs/deployment.md."
 )
+_SILENT_S = 300
+"""Dagster's daemon writes its heartbeat every 30 s, a busy one after a minute or two."""
 _FRESH_S = 2.0
 """Everybody may ask, so the checks are not made for each question."""
 
@@ -68,9 +73,21 @@ class ReadinessChecks:
 
 
 def why_waiting(instance: dg.DagsterInstance, *exports: Export) -> str:
-    """`NO_DAEMON` if one of the exports is pending and no daemon starts it; otherwise empty."""
-    is_pending = any(each.status == "pending" for each in exports)
-    return NO_DAEMON if is_pending and not is_daemon_running(instance) else ""
+    """A sentence if one of the exports is pending and no daemon starts it; otherwise empty."""
+    for daemon in sorted({_daemon_of(each) for each in exports if each.status == "pending"} - {""}):
+        silent = silent_s(instance, daemon)
+        if silent is None:
+            return _NO_DAEMON.format(since="")
+        if silent > _SILENT_S:
+            return _NO_DAEMON.format(since=f" (last seen {duration(silent)} ago)")
+    return ""
+
+
+def _daemon_of(export: Export) -> str:
+    """The daemon that a pending export waits for; empty if its run is already being started."""
+    if not export.runs:
+        return BACKFILLS
+    return QUEUE if any(run.status == "QUEUED" for run in export.runs) else ""
 
 
 def _outcome(check: Callable[[], str | None]) -> str:
