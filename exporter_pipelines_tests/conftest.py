@@ -6,6 +6,7 @@ import gc
 import os
 import secrets
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,9 +32,10 @@ from exporter_pipelines_tests.support.backends import (
 from exporter_pipelines_tests.support.definitions import copy_definitions, install_definitions
 from exporter_pipelines_tests.support.doctor_runs import DAY, Doctor
 from exporter_pipelines_tests.support.forked_commands import read_migrations_once
-from exporter_pipelines_tests.support.markers import markers_of
+from exporter_pipelines_tests.support.markers import in_order, markers_of
 from exporter_pipelines_tests.support.memory_disk import memory_folder
 from exporter_pipelines_tests.support.object_servers import ObjectServer, seaweedfs, weed_program
+from exporter_pipelines_tests.support.open_output import kept_open
 from exporter_pipelines_tests.support.projects import FORKED, ROOT, Project, copy_project
 
 install_definitions()
@@ -61,25 +63,11 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Function]) -> None:
-    """Mark each test by what it uses, and have each worker begin with slow ones.
-
-    `--dist worksteal` gives each worker a piece of the list.
-    """
-    slow, others = dict[Path, list[pytest.Function]](), list[pytest.Function]()
+    """Mark each test by what it uses, and have each worker begin with slow ones."""
     for item in items:
         for marker in markers_of(item):
             item.add_marker(marker)
-        is_slow = item.get_closest_marker("slow")
-        (slow.setdefault(item.path, []) if is_slow else others).append(item)
-    modules = list(slow.values())
-    workers = int(getattr(config, "workerinput", {}).get("workercount", 1))
-    piece = -(-len(others) // workers)
-    items[:] = [
-        item
-        for worker in range(workers)
-        for tests in (*modules[worker::workers], others[worker * piece : (worker + 1) * piece])
-        for item in tests
-    ]
+    items[:] = in_order(items, int(getattr(config, "workerinput", {}).get("workercount", 1)))
 
 
 def pytest_configure() -> None:
@@ -107,6 +95,13 @@ def _environment() -> Iterator[None]:
     for name in os.environ.keys() - before.keys():
         del os.environ[name]
     os.environ.update(before)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _output() -> Iterator[None]:
+    """No test closes the standard output or error of this process."""
+    with kept_open(sys.stdout, sys.stderr):
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -1,10 +1,14 @@
-"""Which markers a test gets: found by what its code and its fixtures name, so none is forgotten."""
+"""Which markers a test gets: found by what its code and its fixtures name, so none is forgotten.
+
+Also the order in which workers get the tests, which follows from them.
+"""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
+from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
@@ -34,6 +38,25 @@ def markers_of(test: pytest.Function) -> Iterator[pytest.MarkDecorator]:
         yield pytest.mark.dagster
     if not uses_postgres and not uses_dagster:
         yield pytest.mark.unit
+
+
+def in_order(items: Sequence[pytest.Function], workers: int) -> list[pytest.Function]:
+    """The tests, so that each worker begins with modules of slow ones.
+
+    `--dist worksteal` gives each worker a piece of the list.
+    """
+    slow, others = dict[Path, list[pytest.Function]](), list[pytest.Function]()
+    for item in items:
+        is_slow = item.get_closest_marker("slow")
+        (slow.setdefault(item.path, []) if is_slow else others).append(item)
+    modules = list(slow.values())
+    piece = -(-len(others) // workers)
+    return [
+        item
+        for worker in range(workers)
+        for tests in (*modules[worker::workers], others[worker * piece : (worker + 1) * piece])
+        for item in tests
+    ]
 
 
 @cache
