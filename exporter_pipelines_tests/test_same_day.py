@@ -125,6 +125,24 @@ def by_curl(service: Service) -> None:
         assert len(rows.readlines()) == ROWS
 
 
+def test_curl_shows_which_days_of_a_range_are_not_published(service: Service) -> None:
+    lines, folder = example("curl-409").strip(), service.project.path / "curl-409"
+    folder.mkdir()
+    header = f'header = "Authorization: Bearer {service.server.token}"\n'
+    (folder / ".curlrc").write_text(header)
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", f"API={service.server.url}/api/v1\n{lines}"],
+        cwd=folder, env={**os.environ, "CURL_HOME": str(folder)}, capture_output=True,
+        text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done
+    assert "logs is not published on " in done.stdout
+    assert "missing=skip" in done.stdout
+    assert [file.name.partition(".")[0] for file in folder.glob("logs*")] == [
+        "logs-2026-11-01_2026-12-31"
+    ]
+
+
 def by_client(service: Service) -> None:
     """The example of docs/api.md, as written."""
     known: dict[str, Any] = {"url": service.server.url, "token": service.server.token}

@@ -20,6 +20,7 @@ from starlette.testclient import TestClient
 
 from exporter_pipelines import api
 from exporter_pipelines.contracts.manifest import Manifest
+from exporter_pipelines.errors import DayHeldError
 from exporter_pipelines.service.context import ServiceContext
 from exporter_pipelines.stores import LocalStore
 from exporter_pipelines_tests.support.api_clients import asynchronous, client_of
@@ -223,12 +224,27 @@ def test_parquet_comes_as_an_archive_only(viewer: TestClient) -> None:
     assert viewer.get(url, params={**days, "as": "tar"}).status_code == 200
 
 
-def test_missing_days_of_a_range(viewer: TestClient) -> None:
-    days = {"start_date": DAY, "end_date": MISSING}
+def test_missing_days_of_a_range(service: FastAPI, viewer: TestClient, source: Backend) -> None:
+    source.add_logs("2026-11-04", 100, first_id=5000, level="odd")
+    with pytest.raises(DayHeldError):
+        api.export_day("logs", "2026-11-04")
+    days = {"start_date": DAY, "end_date": "2026-12-31"}
     refused = viewer.get(ROWS, params=days)
     assert refused.status_code == 409
-    assert "2026-11-04, 2026-11-05" in refused.json()["detail"]
-    assert viewer.get(ROWS, params={**days, "missing": "skip"}).status_code == 200
+    assert refused.json()["detail"] == (
+        "logs is not published on 58 of 61 days: 2026-11-04 (held); 2026-11-05 to 2026-12-31 "
+        "(not exported). Export these days, or leave them out with missing=skip. An export with "
+        "--days-with-rows publishes no day without rows."
+    )
+    assert refused.json()["type"].endswith("#a-day-is-not-published")
+    left = viewer.get(ROWS, params={**days, "missing": "skip"})
+    assert left.status_code == 200
+    assert len(gzip.decompress(left.content).splitlines()) == 700
+
+
+def test_a_day_that_is_published_without_rows_is_not_missing(viewer: TestClient) -> None:
+    answer = viewer.get(ROWS, params={"start_date": EMPTY, "end_date": EMPTY})
+    assert (answer.status_code, answer.content) == (200, b"")
 
 
 def test_a_range_has_limits(viewer: TestClient) -> None:

@@ -15,6 +15,8 @@ from typing import Literal
 from exporter_pipelines.contracts.manifest import MANIFEST_NAME, DataFile, Manifest
 from exporter_pipelines.contracts.store import Store
 from exporter_pipelines.errors import DayNotPublishedError, listed
+from exporter_pipelines.orchestration.exports.outcome import spans
+from exporter_pipelines.service.day_states import held_days
 from exporter_pipelines.service.downloads import Download, Part
 from exporter_pipelines.service.files import OpenDay, in_one_generation
 from exporter_pipelines.service.problems import FieldError, Problem
@@ -40,8 +42,9 @@ def day_range(
         ExporterError: as `files.in_one_generation`.
     """
     published = set(store.published_days(dataset))
-    if missing == "fail":
-        _require(dataset, [day for day in days if day not in published])
+    absent = [day for day in days if day not in published]
+    if absent and missing == "fail":
+        raise _not_published(store, dataset, absent, days)
     with ExitStack() as stack:
         opened: list[_Day] = []
         files = 0
@@ -52,7 +55,7 @@ def day_range(
                 found = in_one_generation(store, dataset, day, _Day)
             except DayNotPublishedError:  # removed a moment ago
                 if missing == "fail":
-                    _require(dataset, [day])
+                    raise _not_published(store, dataset, [day], days) from None
                 continue
             stack.callback(found.close)
             opened.append(found)
@@ -83,15 +86,27 @@ class _Day:
             self.close = stack.pop_all().close
 
 
-def _require(dataset: str, absent: Sequence[str]) -> None:
-    if absent:
-        more = f" and {len(absent) - _MOST_NAMED:,} more" if len(absent) > _MOST_NAMED else ""
-        raise Problem(
-            409,
-            f"{dataset} is not published on {listed(absent[:_MOST_NAMED])}{more}. Export these "
-            "days, or leave them out with missing=skip.",
-            anchor="a-day-is-not-published",
-        )
+def _not_published(
+    store: Store, dataset: str, absent: Sequence[str], days: Sequence[str]
+) -> Problem:
+    held = held_days(store, dataset, absent)
+    groups = {
+        "held": [day for day in absent if day in held],
+        "not exported": [day for day in absent if day not in held],
+    }
+    named = "; ".join(f"{_named(found, days)} ({why})" for why, found in groups.items() if found)
+    detail = (
+        f"{dataset} is not published on {len(absent):,} of {len(days):,} days: {named}. Export "
+        "these days, or leave them out with missing=skip."
+    )
+    if groups["not exported"]:
+        detail += " An export with --days-with-rows publishes no day without rows."
+    return Problem(409, detail, anchor="a-day-is-not-published")
+
+
+def _named(some: Sequence[str], days: Sequence[str]) -> str:
+    named = spans(some, days).split(", ")
+    return ", ".join(named[:_MOST_NAMED]) + (" and more" if named[_MOST_NAMED:] else "")
 
 
 def _concatenated(dataset: str, days: Sequence[_Day]) -> Iterator[Part]:
