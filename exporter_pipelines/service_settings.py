@@ -7,7 +7,7 @@ how variables are read, are in `settings`.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -47,6 +47,10 @@ class Provider:
     redirect_url: str
     groups_claim: str
     roles: Mapping[str, frozenset[str]]
+
+    def roles_of(self, groups: Iterable[str]) -> frozenset[str]:
+        """What the settings give to some groups; nothing to those that they do not name."""
+        return frozenset().union(*(self.roles.get(group, frozenset()) for group in groups))
 
 
 def serve_host() -> str:

@@ -19,6 +19,7 @@ from itsdangerous import TimestampSigner
 from starlette.testclient import TestClient
 
 from exporter_pipelines.errors import ConfigurationError
+from exporter_pipelines.service import provider_answers
 from exporter_pipelines.service.access import Access
 from exporter_pipelines.service.app import create_api
 from exporter_pipelines.service.context import ServeOptions, ServiceContext
@@ -28,8 +29,10 @@ from exporter_pipelines.service.routes import ROUTERS, unknown
 from exporter_pipelines.service.tokens import add_token, read_tokens
 from exporter_pipelines_tests.support.in_process_service import in_process_service
 from exporter_pipelines_tests.support.oidc_provider import (
+    BROKEN,
     CLIENT,
     FAULTS,
+    ODD_GROUPS,
     SECRET,
     oidc_provider,
 )
@@ -197,9 +200,11 @@ class _Stay(urllib.request.HTTPRedirectHandler):
         return None
 
 
-def through_the_provider(visitor: TestClient, user: str, next_path: str = "/runs/abc") -> str:
+def through_the_provider(
+    visitor: TestClient, user: str, next_path: str = "/runs/abc", prefix: str = ""
+) -> str:
     """The address at which the provider sends a user back, as a path."""
-    begun = visitor.get(f"/login/oidc?next={next_path}")
+    begun = visitor.get(f"{prefix}/login/oidc?next={next_path}")
     assert begun.status_code == 303, begun.text
     try:
         urllib.request.build_opener(_Stay).open(f"{begun.headers['location']}&user={user}")
@@ -240,7 +245,16 @@ def test_who_has_no_group_with_a_role_is_not_let_in(
     assert visitor.get("/api/v1/me").status_code == 401
 
 
-@pytest.mark.parametrize("user", [*FAULTS, "unsigned", "shared-secret", "other-key"])
+@pytest.mark.parametrize("user", ODD_GROUPS)
+def test_groups_that_are_no_names_give_no_role(
+    context: ServiceContext, with_provider: str, user: str
+) -> None:
+    visitor = browser(context)
+    answer = visitor.get(through_the_provider(visitor, user), headers=CROSS)
+    assert answer.status_code == 403, answer.text
+
+
+@pytest.mark.parametrize("user", [*FAULTS, "nonces", "unsigned", "shared-secret", "other-key"])
 def test_an_answer_that_is_not_the_provider_s_for_this_login_is_refused(
     context: ServiceContext, with_provider: str, user: str
 ) -> None:
@@ -271,6 +285,101 @@ def test_a_provider_that_does_not_answer_is_named(
     answer = browser(context).get("/login/oidc")
     assert answer.status_code == 502
     assert "The provider does not answer" in answer.text
+
+
+@pytest.mark.parametrize("mode", BROKEN)
+def test_whatever_a_broken_provider_answers_is_one_sentence(
+    context: ServiceContext, with_provider: str, monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    monkeypatch.setenv("EXPORTER_OIDC_ISSUER", f"{with_provider}/{mode}")
+    monkeypatch.setattr(provider_answers, "MOST_SECONDS", 1.0)
+    visitor = browser(context)
+    answer = visitor.get("/login/oidc")
+    if answer.status_code == 303:
+        answer = visitor.get(through_the_provider(visitor, "alice"), headers=CROSS)
+    assert answer.status_code in (400, 502), answer.text
+    assert 'role="alert"' in answer.text
+    assert SECRET not in answer.text
+
+
+def test_a_provider_whose_name_ends_with_a_slash_can_be_used(
+    context: ServiceContext, with_provider: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As that of Auth0 does. With or without it in the settings."""
+    for issuer in (f"{with_provider}/slash", f"{with_provider}/slash/"):
+        monkeypatch.setenv("EXPORTER_OIDC_ISSUER", issuer)
+        visitor = browser(context)
+        visitor.get(through_the_provider(visitor, "alice"), headers=CROSS)
+        assert visitor.get("/api/v1/me").json()["name"] == "alice"
+
+
+def test_behind_a_prefix_the_provider_can_send_users_back(
+    context: ServiceContext, with_provider: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EXPORTER_UI_URL", f"{URL}/e")
+    visitor = browser(context, prefix="/e")
+    back = through_the_provider(visitor, "alice", "/e/runs/abc", prefix="/e")
+    answer = visitor.get(back, headers=CROSS)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/e/runs/abc")
+    link = visitor.get("/e/exports?dataset=logs", headers=CROSS)
+    assert link.status_code != 403, link.text
+
+
+def test_an_answer_that_names_another_provider_is_refused(
+    context: ServiceContext, with_provider: str
+) -> None:
+    """https://www.rfc-editor.org/rfc/rfc9207."""
+    visitor = browser(context)
+    back = through_the_provider(visitor, "alice")
+    answer = visitor.get(f"{back}&iss=https://login.other.example", headers=CROSS)
+    assert answer.status_code == 400
+    own = f"{through_the_provider(visitor, 'alice')}&iss={with_provider}"
+    assert visitor.get(own, headers=CROSS).status_code == 303
+
+
+def test_another_host_cannot_plant_a_login_that_it_has_begun(
+    context: ServiceContext, with_provider: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A host of the same domain may set cookies for all of it, but none with these names."""
+    for prefix, name in (("", "__Host-exporter_login"), ("/e", "__Secure-exporter_login")):
+        monkeypatch.setenv("EXPORTER_UI_URL", f"{TLS}{prefix}")
+        mallory, victim = browser(context, TLS, prefix), browser(context, TLS, prefix)
+        begun = mallory.get(f"{prefix}/login/oidc")
+        cookie = begun.headers["set-cookie"]
+        assert cookie.startswith(f"{name}=")
+        assert "Secure" in cookie
+        assert f"Path={prefix}/login/oidc;" in cookie or (not prefix and "Path=/;" in cookie)
+        value = cookie.partition("=")[2].partition(";")[0]
+        state = dict(parse_qsl(urlsplit(begun.headers["location"]).query))["state"]
+        planted = victim.get(
+            f"{prefix}/login/oidc/callback?code=x&state={state}",
+            headers={**CROSS, "Cookie": f"exporter_login={value}"},
+        )
+        assert planted.status_code == 400
+        assert "did not begin here" in planted.text
+
+
+def test_roles_of_a_session_follow_the_settings(
+    context: ServiceContext, with_provider: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A start with other settings: a group loses its role, or the provider is another one."""
+    visitor = browser(context)
+    visitor.get(through_the_provider(visitor, "alice"), headers=CROSS)
+
+    def roles_with(**settings: str) -> list[str] | None:
+        with monkeypatch.context() as patch:
+            for name, value in settings.items():
+                patch.setenv(f"EXPORTER_OIDC_{name}", value)
+            other = browser(context)
+            other.cookies.update(visitor.cookies)
+            answer = other.get("/api/v1/me")
+        return answer.json()["roles"] if answer.status_code == 200 else None
+
+    assert roles_with() == ["operator", "quarantine", "viewer"]
+    assert roles_with(ROLES="staff:viewer") == ["viewer"]
+    assert roles_with(ROLES="*:exporter, staff:viewer") == ["exporter", "viewer"]
+    assert roles_with(ROLES="visitors:operator") is None
+    assert roles_with(ISSUER="https://login.other.example") is None
 
 
 @pytest.mark.parametrize(

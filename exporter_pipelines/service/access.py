@@ -52,7 +52,7 @@ class Access:
         read_tokens(tokens_file)
         tokens = TokenFile(tokens_file)
         key_file = tokens_file.with_name(f"{tokens_file.name}.session_key")
-        sessions = Sessions(service_settings.session_key(), key_file, tokens, prefix)
+        sessions = Sessions(service_settings.session_key(), key_file, tokens, prefix, provider)
         _refuse_unknown_roles("EXPORTER_OIDC_ROLES", provider.roles if provider else {})
         identity = Identity(tokens, sessions, _proxy(), provider is not None, read_only)
         addresses = Addresses.of(service_settings.serve_addresses(), host, port)

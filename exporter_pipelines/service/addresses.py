@@ -42,8 +42,8 @@ class Addresses:
         origins = {_origin(url if "://" in url else f"https://{url}") for url in (*own, *urls)}
         return cls(frozenset(origin.partition("://")[2] for origin in origins), frozenset(origins))
 
-    def refuse_foreign(self, head: Head) -> None:
-        """Raise a `Refusal` for another host, and for what a page of another site causes."""
+    def refuse_other_host(self, head: Head) -> None:
+        """Raise a `Refusal` for a host name that is not one of the service."""
         if head.host not in self.hosts:
             raise Refusal(
                 421,
@@ -51,6 +51,9 @@ class Addresses:
                 "The service does not answer to this host name. EXPORTER_SERVE_HOSTS lists the "
                 "names that it has.",
             )
+
+    def refuse_foreign(self, head: Head) -> None:
+        """Raise a `Refusal` for what a page of another site causes; the path has no prefix."""
         origin = head.one("origin")
         foreign = bool(origin) and not self.is_own(head)
         site = head.one("sec-fetch-site").lower()

@@ -65,8 +65,9 @@ class Guard:
         send = with_secure_headers(send, https=https)
         try:
             head.refuse_what_is_unclear()
-            self._addresses.refuse_foreign(head)
+            self._addresses.refuse_other_host(head)
             head = head.below(self._prefix)
+            self._addresses.refuse_foreign(head)
             if head.path != _ALIVE:
                 who = self._identity.of(head, https=https)
             self._refuse_endpoint(head, who)

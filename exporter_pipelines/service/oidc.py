@@ -8,25 +8,27 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
 from authlib.common.security import generate_token
 from authlib.integrations.base_client import OAuthError
-from authlib.integrations.httpx_client import AsyncOAuth2Client
 from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
 from exporter_pipelines.service.principals import ROLES
+from exporter_pipelines.service.provider_answers import MOST_SECONDS, BoundedClient
 from exporter_pipelines.service.proxy_users import EVERYBODY
 from exporter_pipelines.service_settings import Provider
 
 _ALGORITHMS = ("RS256", "PS256", "ES256", "EdDSA")
 """Signatures of the provider; never one with a shared secret or none."""
-_SECONDS, _KEPT_SECONDS, _LEEWAY_SECONDS = 10.0, 600.0, 60
+_KEPT_SECONDS, _LEEWAY_SECONDS = 600.0, 60
 _MAX_NAME = 128
+_NOT_VALID = "The provider's answer is not valid. Log in again."
 
 
 class LoginError(Exception):
@@ -79,7 +81,7 @@ class OpenIdLogin:
     async def finish(
         self, attempt: Attempt, answer: Mapping[str, str]
     ) -> tuple[str, frozenset[str]]:
-        """Name and roles of the user whom the provider has sent back.
+        """Name of the user whom the provider has sent back, and the groups with a role here.
 
         Raises:
             LoginError: the answer belongs to another login, or the user has no role.
@@ -89,6 +91,8 @@ class OpenIdLogin:
         if "error" in answer or not answer.get("code"):
             raise LoginError(403, "The provider did not let you in. Log in again.")
         metadata = await self._metadata()
+        if answer.get("iss", metadata["issuer"]) != metadata["issuer"]:  # RFC 9207
+            raise LoginError(400, "This answer is from another provider. Log in again.")
         try:
             async with self._client() as client:
                 token = await client.fetch_token(
@@ -102,45 +106,49 @@ class OpenIdLogin:
         except Exception as error:  # whatever the network and its libraries raise
             raise LoginError(502, _no_answer(error)) from None
         claims = await self._claims(str(token.get("id_token", "")), attempt.nonce)
-        return _name_of(claims), self._roles_of(claims)
+        return _name_of(claims), self._groups_of(claims)
 
     async def _claims(self, id_token: str, nonce: str) -> Mapping[str, Any]:
         """What the provider says of the user, if it says it to us, now, and about this login."""
+        issuer = (await self._metadata())["issuer"]
         wanted = jwt.JWTClaimsRegistry(
             leeway=_LEEWAY_SECONDS,
-            iss={"essential": True, "value": self.provider.issuer},
+            iss={"essential": True, "value": issuer},
             aud={"essential": True, "value": self.provider.client_id},
             exp={"essential": True},
             sub={"essential": True},
             nonce={"essential": True, "value": nonce},
         )
+        claims = await self._signed(id_token)
         try:
-            for fresh in (False, True):  # the provider may have new keys
-                try:
-                    keys = KeySet.import_key_set(await self._keys(fresh=fresh))
-                    claims = jwt.decode(id_token, keys, algorithms=_ALGORITHMS).claims
-                except (JoseError, ValueError):
-                    if fresh:
-                        raise
-                else:
-                    break
             wanted.validate(claims)
         except (JoseError, ValueError):
-            raise LoginError(400, "The provider's answer is not valid. Log in again.") from None
-        if claims.get("azp", self.provider.client_id) != self.provider.client_id:
+            raise LoginError(400, _NOT_VALID) from None
+        if claims["nonce"] != nonce:  # joserfc is content with a list that has it
+            raise LoginError(400, _NOT_VALID)
+        is_shared = claims["aud"] not in (self.provider.client_id, [self.provider.client_id])
+        us = "" if is_shared else self.provider.client_id
+        if claims.get("azp", us) != self.provider.client_id:
             raise LoginError(400, "The provider's answer is for another program.")
-        return dict(claims)
+        return claims
 
-    def _roles_of(self, claims: Mapping[str, Any]) -> frozenset[str]:
-        given = claims.get(self.provider.groups_claim) or []
-        groups = {given} if isinstance(given, str) else {str(group) for group in given}
-        roles: set[str] = set()
-        for group, granted in self.provider.roles.items():
-            if group == EVERYBODY or group in groups:
-                roles |= granted
-        if not roles & set(ROLES):
+    async def _signed(self, id_token: str) -> dict[str, Any]:
+        """What a token says, if a key of the provider signed it."""
+        for fresh in (False, True):  # the provider may have new keys
+            keys = await self._keys(fresh=fresh)
+            with suppress(Exception):  # joserfc lets through what odd keys and tokens raise
+                known = KeySet.import_key_set(keys)
+                return dict(jwt.decode(id_token, known, algorithms=_ALGORITHMS).claims)
+        raise LoginError(400, _NOT_VALID)
+
+    def _groups_of(self, claims: Mapping[str, Any]) -> frozenset[str]:
+        given = claims.get(self.provider.groups_claim)
+        listed = given if isinstance(given, list) else [given]
+        named = {group for group in listed if isinstance(group, str)}
+        groups = frozenset({*(self.provider.roles.keys() & named), EVERYBODY})
+        if not self.provider.roles_of(groups) & set(ROLES):
             raise LoginError(403, "None of your groups has a role here. Ask who runs the service.")
-        return frozenset(roles)
+        return groups
 
     async def _metadata(self) -> Mapping[str, Any]:
         url = f"{self.provider.issuer}/.well-known/openid-configuration"
@@ -149,7 +157,7 @@ class OpenIdLogin:
             raise LoginError(502, "The provider calls itself by another name than in the settings.")
         schemes = {"https", self.provider.issuer.partition(":")[0]}
         for name in ("authorization_endpoint", "token_endpoint", "jwks_uri"):
-            if urlsplit(str(found.get(name))).scheme not in schemes:
+            if not _is_address(found.get(name), schemes):
                 raise LoginError(502, f"The provider has no usable {name}.")
         return found
 
@@ -172,15 +180,26 @@ class OpenIdLogin:
         self._known[url] = (time.monotonic(), found)
         return found
 
-    def _client(self) -> AsyncOAuth2Client:
-        return AsyncOAuth2Client(
+    def _client(self) -> BoundedClient:
+        return BoundedClient(
             self.provider.client_id,
             self.provider.client_secret,
             scope="openid profile email",
             redirect_uri=self.provider.redirect_url,
             code_challenge_method="S256",
-            timeout=_SECONDS,
+            timeout=MOST_SECONDS,
         )
+
+
+def _is_address(url: Any, schemes: set[str]) -> bool:
+    """Whether a browser and the service can be sent there."""
+    if not isinstance(url, str) or not url.isascii() or not url.isprintable():
+        return False
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    return parts.scheme in schemes and bool(parts.hostname)
 
 
 def _name_of(claims: Mapping[str, Any]) -> str:

@@ -1,7 +1,8 @@
 """The session of a browser: a signed cookie that says with what its user logged in.
 
-It holds no roles of a token, only the begin of its hash: a revoked or expired token ends its
-sessions at once.
+It holds no roles: of a token only the begin of its hash, of a user of an OpenID provider only the
+groups. A revoked or expired token ends its sessions at once, and other roles of groups count from
+the next start.
 """
 
 from __future__ import annotations
@@ -23,9 +24,10 @@ from exporter_pipelines.service.heads import Head
 from exporter_pipelines.service.principals import ROLES, Principal
 from exporter_pipelines.service.refusals import Refusal
 from exporter_pipelines.service.tokens import Token, TokenFile
+from exporter_pipelines.service_settings import Provider
 
 SESSION_SECONDS = 12 * 3600
-_NAME = "exporter_session"
+_NAME, _HOST = "exporter_session", "__Host-"
 _MIN_KEY = 32
 _ENDED = 10_000
 
@@ -34,7 +36,12 @@ class Sessions:
     """Makes, reads and ends sessions."""
 
     def __init__(
-        self, key: str | None, key_file: Path, tokens: TokenFile, prefix: str = ""
+        self,
+        key: str | None,
+        key_file: Path,
+        tokens: TokenFile,
+        prefix: str = "",
+        provider: Provider | None = None,
     ) -> None:
         """Prepare; nothing is read or written before a session begins.
 
@@ -43,8 +50,10 @@ class Sessions:
             key_file: Is made on first use.
             tokens: What sessions depend on.
             prefix: Path of the service.
+            provider: Where users log in; sessions of another one do not count.
         """
         self._key, self._key_file, self._tokens = key, key_file, tokens
+        self._provider = provider
         self._path = prefix or "/"
         self._ended: OrderedDict[str, None] = OrderedDict()
 
@@ -57,9 +66,11 @@ class Sessions:
         """A session of somebody who logged in with a token."""
         return self._sign({"token": token.prefix})
 
-    def of_provider(self, name: str, roles: frozenset[str]) -> str:
-        """A session of somebody whom an OpenID provider knows."""
-        return self._sign({"name": name, "roles": sorted(roles)})
+    def of_provider(self, name: str, groups: frozenset[str]) -> str:
+        """A session of somebody whom the OpenID provider knows."""
+        assert self._provider
+        of = {"issuer": self._provider.issuer, "groups": sorted(groups)}
+        return self._sign({"name": name, **of})
 
     def who(self, head: Head, *, https: bool) -> Principal | None:
         """Whose session a request has. Over TLS only the cookie counts that nobody else can set.
@@ -89,14 +100,15 @@ class Sessions:
     def cookie(self, value: str, *, https: bool) -> str:
         """The header Set-Cookie that starts a session; an empty value ends it."""
         name = self._cookie_names[0] if https else _NAME
-        parts = [f"{name}={value}", f"Path={'/' if https and name[2:6] == 'Host' else self._path}"]
+        path = "/" if https and name.startswith(_HOST) else self._path
+        parts = [f"{name}={value}", f"Path={path}"]
         parts += ["HttpOnly", "SameSite=Lax", f"Max-Age={SESSION_SECONDS if value else 0}"]
         return "; ".join([*parts, "Secure"] if https else parts)
 
     @property
     def _cookie_names(self) -> tuple[str, str]:
         """Over TLS a name that other hosts and insecure pages cannot set, and the plain one."""
-        return (f"__Secure-{_NAME}" if self._path != "/" else f"__Host-{_NAME}", _NAME)
+        return (guarded_name(_NAME, self._path), _NAME)
 
     def _sign(self, what: dict[str, object]) -> str:
         what = {**what, "id": secrets.token_urlsafe(8)}  # so that each can end by itself
@@ -116,7 +128,19 @@ class Sessions:
         if "token" in what:
             token = self._tokens.with_prefix(what["token"])
             return token.principal("session") if token else None
-        return Principal(what["name"], frozenset(what["roles"]) & set(ROLES), "oidc")
+        if self._provider is None or what.get("issuer") != self._provider.issuer:
+            return None  # before the settings were changed
+        roles = self._provider.roles_of(what["groups"]) & set(ROLES)
+        return Principal(what["name"], roles, "oidc") if roles else None
+
+
+def guarded_name(name: str, path: str) -> str:
+    """The name of a cookie over TLS: other hosts of the domain and insecure pages cannot set it.
+
+    `__Host-` needs the path `/`; below a prefix only `__Secure-` is possible, which other hosts of
+    the domain can set over TLS.
+    """
+    return f"{_HOST}{name}" if path == "/" else f"__Secure-{name}"
 
 
 def _cookies(head: Head, names: tuple[str, ...]) -> list[str]:

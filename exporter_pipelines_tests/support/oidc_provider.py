@@ -3,7 +3,8 @@
     python -m exporter_pipelines_tests.support.oidc_provider PORT
 
 `/authorize` lets in the user of the parameter `user` without asking. Some users get an answer that
-a client has to refuse; `FAULTS` says how.
+a client has to refuse; `FAULTS` says how. The provider itself is broken at the issuers `/MODE`,
+with the modes of `BROKEN`, and ends its name with a slash at the issuer `/slash/`.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -38,31 +39,54 @@ FAULTS: dict[str, dict[str, object]] = {
     "wrong-audience": {"aud": "another-client"},
     "wrong-issuer": {"iss": "http://127.0.0.1:1"},
     "for-another": {"aud": [CLIENT, "other"], "azp": "other"},
+    "for-two": {"aud": [CLIENT, "other"]},
     "expired": {"exp": 1},
     "no-end": {"exp": None},
 }
+ODD_GROUPS: dict[str, object] = {
+    "number": 7, "truth": True, "fraction": 1.5, "mapping": {"data-team": True},
+    "nested": [["data-team"]], "star": ["*"],
+}  # fmt: skip
 _KEY = RSAKey.generate_key(2048, {"kid": "one", "use": "sig", "alg": "RS256"})
 _OTHER = RSAKey.generate_key(2048, {"kid": "one", "use": "sig", "alg": "RS256"})
 _CODES: dict[str, dict[str, str]] = {}
+_METADATA, _KEYS, _TOKEN = "/.well-known/openid-configuration", "/keys", "/token"
+_HUGE = {"padding": "x" * 3_000_000}
+BROKEN: dict[str, tuple[str, Any]] = {
+    "no-address": (_METADATA, {"token_endpoint": "http://[::1"}),
+    "half-a-character": (_METADATA, {"authorization_endpoint": "http://127.0.0.1/\ud800"}),
+    "a-script": (_METADATA, {"authorization_endpoint": "javascript:alert(1)"}),
+    "no-keys": (_KEYS, b"{}"),
+    "null-keys": (_KEYS, {"keys": None}),
+    "odd-key": (_KEYS, {"keys": [{"kty": ["RSA"]}]}),
+    "odd-curve": (_KEYS, {"keys": [{"kty": "EC", "crv": "P-9", "x": "AA", "y": "AA"}]}),
+    "deep-keys": (_KEYS, b"[" * 100_000),
+    "huge-metadata": (_METADATA, _HUGE),
+    "huge-keys": (_KEYS, _HUGE),
+    "huge-token": (_TOKEN, _HUGE),
+    "slow-token": (_TOKEN, None),
+}
+"""Mode -> path and what is wrong there: entries, a body, or None for an answer without an end."""
 
 
 class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         parts = urlsplit(self.path)
         query = dict(parse_qsl(parts.query))
-        issuer = f"http://127.0.0.1:{self.server.server_port}"  # type: ignore[attr-defined]
-        if parts.path == "/.well-known/openid-configuration":
+        issuer, path = self._issuer_and_path(parts.path)
+        if path == _METADATA:
             self._json({
-                "issuer": issuer, "authorization_endpoint": f"{issuer}/authorize",
-                "token_endpoint": f"{issuer}/token", "jwks_uri": f"{issuer}/keys",
+                "issuer": issuer, "authorization_endpoint": f"{issuer.rstrip('/')}/authorize",
+                "token_endpoint": f"{issuer.rstrip('/')}/token",
+                "jwks_uri": f"{issuer.rstrip('/')}/keys",
             })  # fmt: skip
-        elif parts.path == "/keys":
+        elif path == _KEYS:
             self._json({"keys": [_KEY.as_dict(private=False)]})
-        elif parts.path == "/authorize":
+        elif path == "/authorize":
             assert query["response_type"] == "code"
             assert query["code_challenge_method"] == "S256"
             code = secrets.token_urlsafe(16)
-            _CODES[code] = query
+            _CODES[code] = {**query, "issuer": issuer}
             answer = {"code": code, "state": query["state"]}
             self._answer(303, b"", {"Location": f"{query['redirect_uri']}?{urlencode(answer)}"})
         else:
@@ -87,10 +111,13 @@ class _Handler(BaseHTTPRequestHandler):
         user = asked.get("user", "alice")
         now = int(time.time())
         claims: dict[str, Any] = {
-            "iss": f"http://127.0.0.1:{self.server.server_port}",  # type: ignore[attr-defined]
+            "iss": asked["issuer"],
             "aud": CLIENT, "sub": f"id-{user}", "preferred_username": user, "iat": now,
             "exp": now + 300, "nonce": asked["nonce"], "groups": USERS.get(user, ["data-team"]),
         } | FAULTS.get(user, {})  # fmt: skip
+        claims["groups"] = ODD_GROUPS.get(user, claims["groups"])
+        if user == "nonces":
+            claims["nonce"] = [asked["nonce"]]
         claims = {name: value for name, value in claims.items() if value is not None}
         if user == "unsigned":
             parts = (json.dumps(part).encode() for part in ({"alg": "none"}, claims))
@@ -104,7 +131,24 @@ class _Handler(BaseHTTPRequestHandler):
         key = _OTHER if user == "other-key" else _KEY
         return jwt.encode({"alg": "RS256", "kid": "one"}, claims, key)
 
+    def _issuer_and_path(self, path: str) -> tuple[str, str]:
+        """`/MODE` is a part of the issuer."""
+        issuer = f"http://127.0.0.1:{self.server.server_port}"  # type: ignore[attr-defined]
+        mode = path.split("/")[1]
+        if mode in BROKEN or mode == "slash":
+            return f"{issuer}/{mode}{'/' * (mode == 'slash')}", path.removeprefix(f"/{mode}")
+        return issuer, path
+
     def _json(self, body: object, status: int = 200) -> None:
+        at, wrong = BROKEN.get(self.path.split("/")[1], ("-", {}))
+        if self._issuer_and_path(self.path)[1] == at:
+            if wrong is None:
+                self._trickle()
+                return
+            if isinstance(wrong, bytes):
+                self._answer(200, wrong)
+                return
+            body = {**body, **wrong}  # type: ignore[dict-item]
         self._answer(status, json.dumps(body).encode(), {"Content-Type": "application/json"})
 
     def _answer(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
@@ -113,6 +157,15 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(body)
+
+    def _trickle(self) -> None:
+        """A byte now and then, so that no single read takes long."""
+        self.send_response(200)
+        self.end_headers()
+        with suppress(OSError):
+            for _ in range(100):
+                self.wfile.write(b" ")
+                time.sleep(0.1)
 
     def log_message(self, *_: object) -> None:
         """Be silent."""

@@ -11,11 +11,11 @@ from exporter_pipelines.service.oidc import Attempt, LoginError, OpenIdLogin
 from exporter_pipelines.service.passed_requests import audit_details, head_of, is_https
 from exporter_pipelines.service.problems import Problem
 from exporter_pipelines.service.routes.login import login_form, own_path
-from exporter_pipelines.service.sessions import cookie_of
+from exporter_pipelines.service.sessions import cookie_of, guarded_name
 
 router = APIRouter(tags=["login"], include_in_schema=False)
 
-_COOKIE, _SECONDS = "exporter_login", 600
+_NAME, _SECONDS = "exporter_login", 600
 
 
 @router.get("/login/oidc")
@@ -36,13 +36,13 @@ async def from_provider(request: Request) -> Response:
     login = _login(request)
     try:
         attempt = _attempt(request)
-        name, roles = await login.finish(attempt, dict(request.query_params))
+        name, groups = await login.finish(attempt, dict(request.query_params))
     except LoginError as error:
         audit_details(request)["login"] = "refused by the provider or for want of a role"
         return _failed(request, error)
     audit_details(request)["login"] = name
     sessions = access_of(request).identity.sessions
-    value = sessions.of_provider(name, roles)
+    value = sessions.of_provider(name, groups)
     response = RedirectResponse(attempt.next, 303, {"cache-control": "no-store"})
     response.headers.append("set-cookie", sessions.cookie(value, https=is_https(request)))
     _set_cookie(request, response, "", 0)
@@ -64,7 +64,8 @@ def _login(request: Request) -> OpenIdLogin:
 def _attempt(request: Request) -> Attempt:
     """The login that this browser has begun here, and no other."""
     try:
-        found = _serializer(request).loads(cookie_of(head_of(request), _COOKIE), max_age=_SECONDS)
+        value = cookie_of(head_of(request), _cookie(request)[0])
+        found = _serializer(request).loads(value, max_age=_SECONDS)
         return Attempt(**found)
     except (BadData, TypeError):
         raise LoginError(400, "This login did not begin here, or took too long.") from None
@@ -75,12 +76,21 @@ def _serializer(request: Request) -> URLSafeTimedSerializer:
     return URLSafeTimedSerializer(secret, salt="exporter.login")
 
 
+def _cookie(request: Request) -> tuple[str, str]:
+    """Name and path of the cookie. Over TLS no other host can plant a login that it has begun."""
+    prefix = access_of(request).prefix
+    if not is_https(request):
+        return _NAME, f"{prefix}/login/oidc"
+    return guarded_name(_NAME, prefix or "/"), f"{prefix}/login/oidc" if prefix else "/"
+
+
 def _set_cookie(request: Request, response: Response, value: str, seconds: int) -> None:
+    name, path = _cookie(request)
     response.set_cookie(
-        _COOKIE,
+        name,
         value,
         max_age=seconds,
-        path=f"{access_of(request).prefix}/login/oidc",
+        path=path,
         secure=is_https(request),
         httponly=True,
         samesite="lax",
