@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import zoneinfo
+from collections.abc import Iterator
+from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import psycopg
 import pytest
@@ -65,6 +69,36 @@ def test_a_naive_time_needs_a_zone(doctor: Doctor, backend: Backend, pg_type: st
     doctor.edit("logs", "timezone: UTC", "# no zone")
     doctor.run()
     assert "`timezone:`" in doctor.found("FAIL", "types")["message"]
+
+
+@pytest.fixture
+def other_rules(tmp_path: Path) -> Iterator[None]:
+    """This process has the rules of Moscow for Berlin, as if a country had changed its clocks."""
+    rules = next(
+        path for folder in map(Path, zoneinfo.TZPATH) if (path := folder / "Europe/Moscow").exists()
+    )
+    (tmp_path / "Europe").mkdir()
+    (tmp_path / "Europe/Berlin").write_bytes(rules.read_bytes())
+    before = zoneinfo.TZPATH
+    zoneinfo.reset_tzpath([str(tmp_path), *before])
+    ZoneInfo.clear_cache()
+    yield
+    zoneinfo.reset_tzpath(before)
+    ZoneInfo.clear_cache()
+
+
+@pytest.mark.parametrize("pg_type", ["timestamp", "text"])
+def test_other_rules_of_a_zone_on_the_server_are_noticed(
+    doctor: Doctor, backend: Backend, other_rules: None, pg_type: str
+) -> None:
+    backend.run(f"ALTER TABLE logs ALTER timestamp TYPE {pg_type}")
+    doctor.run()
+    assert not [finding for finding in doctor.said if finding["check"] == "zone rules"]
+    doctor.edit("logs", "timezone: UTC", "timezone: Europe/Berlin")
+    doctor.run()
+    message = doctor.found("warn", "zone rules")["message"]
+    assert "different rules for Europe/Berlin: in 3 of 3 weeks, first on 2026-11-01" in message
+    assert message.endswith("with UTC+01:00 and UTC+03:00")
 
 
 def test_rows_without_a_day_are_counted(doctor: Doctor, backend: Backend) -> None:

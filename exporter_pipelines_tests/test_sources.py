@@ -349,7 +349,7 @@ def test_local_text_is_the_later_instant_of_a_changed_clock(
 ) -> None:
     create(empty, "v", id="int64 PRIMARY KEY", t="string")
     changed = {"Europe/Berlin": ("2026-03-29", "2026-10-25"),
-               "America/Havana": ("2026-03-08", "2026-11-01"),
+               "America/Havana": ("2024-03-10", "2024-11-03"),
                "Australia/Lord_Howe": ("2026-04-05", "2026-10-04")}[zone]  # fmt: skip
     texts = [f"{day}T{hour:02}:{minute:02}" for day in changed for hour in range(5)
              for minute in (0, 15, 30, 45)]  # fmt: skip

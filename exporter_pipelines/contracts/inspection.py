@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -143,6 +144,13 @@ class Inspection(Protocol):
 
     def is_naive(self, type_name: str) -> bool:
         """Whether this type stores times without a time zone."""
+        ...
+
+    def utc_offsets(self, timezone: str, instants: Sequence[dt.datetime]) -> list[int] | None:
+        """The zone's offset from UTC at each instant by the database's rules, in seconds.
+
+        None if times without a zone are not converted by the database.
+        """
         ...
 
     def guessed_encoding(self, relation: Relation, column: str) -> TimeEncoding | None:

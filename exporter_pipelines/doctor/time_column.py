@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable, Iterator
+from zoneinfo import ZoneInfo
 
 from exporter_pipelines import settings
 from exporter_pipelines.contracts.dataset import Dataset
@@ -17,6 +19,7 @@ from exporter_pipelines.errors import printable
 
 _MANY = 1000
 _FORMS = 5
+_WEEKS = 2000
 TimeCheck = tuple[str, Callable[[], Iterator[Finding]]]
 
 
@@ -32,6 +35,9 @@ def examine_time(
         return  # reported by the checks `columns` and `types`
     if inspection.is_naive(found):
         yield "zone", lambda: _zone(dataset, name, found)
+    if source.timezone is not None:
+        zone = source.timezone
+        yield "zone rules", lambda: _zone_rules(dataset.name, inspection, zone)
     if not relation.is_view:
         yield "index", lambda: _index(dataset, inspection, relation, name)
     yield "dayless rows", lambda: _dayless(dataset, inspection, relation, name)
@@ -45,6 +51,46 @@ def _zone(dataset: Dataset, name: str, type_name: str) -> Iterator[Finding]:
         f"{name} is {type_name} without a time zone and is read as {zone}",
         "If the times are in another zone, set `timezone:`.",
     )  # fmt: skip
+
+
+def _zone_rules(dataset: str, inspection: Inspection, zone: str) -> Iterator[Finding]:
+    """Countries change their clocks, so releases of the time zone data differ.
+
+    The server converts local times to instants, and this process divides instants into days.
+    """
+    instants = _weeks(settings.start_date(), settings.end_date())
+    expected = [_offset(instant, zone) for instant in instants]
+    found = inspection.utc_offsets(zone, instants) or expected
+    differing = [each for each in zip(instants, found, expected, strict=True) if each[1] != each[2]]
+    if not differing:
+        return
+    instant, server, here = differing[0]
+    yield Finding(
+        "warn", dataset, "zone rules",
+        f"The database server and this machine have different rules for {zone}: in "
+        f"{len(differing):,} of {len(instants):,} weeks, first on {instant.date()}, with "
+        f"{_shown(server)} and {_shown(here)}",
+        "The server converts the times, so one of the two is wrong by the difference. Install the "
+        "same release of the time zone data (often a package `tzdata`) on both.",
+    )  # fmt: skip
+
+
+def _weeks(start: str, end: str | None) -> list[dt.datetime]:
+    """A noon in UTC of each week of the configured range, at most the newest `_WEEKS`."""
+    last = dt.date.fromisoformat(end) if end else dt.datetime.now(dt.UTC).date()
+    count = min((last - dt.date.fromisoformat(start)).days // 7, _WEEKS)
+    noon = dt.datetime.combine(last, dt.time(12), dt.UTC)
+    return [noon - dt.timedelta(weeks=week) for week in range(max(count, 0), -1, -1)]
+
+
+def _offset(instant: dt.datetime, zone: str) -> int:
+    offset = instant.astimezone(ZoneInfo(zone)).utcoffset()
+    return round(offset.total_seconds()) if offset else 0
+
+
+def _shown(seconds: int) -> str:
+    sign, minutes = "-" if seconds < 0 else "+", abs(seconds) // 60
+    return f"UTC{sign}{minutes // 60:02}:{minutes % 60:02}"
 
 
 def _index(

@@ -6,6 +6,7 @@ Does not belong here: what a result means for a dataset (`doctor`).
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import math
 import time
@@ -39,6 +40,7 @@ from exporter_pipelines.sources.postgres.times import (
     NAIVE_TIMES,
     NUMERIC_TYPES,
     TEXTS,
+    instant_literal,
     zone_literal,
 )
 from exporter_pipelines.sources.postgres.types import Projection, project, type_of
@@ -129,6 +131,12 @@ class PostgresInspection:
     def is_naive(self, type_name: str) -> bool:
         """See `contracts.inspection.Inspection.is_naive`."""
         return type_name in NAIVE_TIMES
+
+    def utc_offsets(self, timezone: str, instants: Sequence[dt.datetime]) -> list[int]:
+        """See `contracts.inspection.Inspection.utc_offsets`."""
+        listed = sql.SQL(", ").join(instant_literal(instant) for instant in instants)
+        rows = self._ask(questions.OFFSETS, zone=zone_literal(timezone), instants=listed)
+        return [row["seconds"] for row in rows]
 
     def guessed_encoding(self, relation: Relation, column: str) -> TimeEncoding | None:
         """See `contracts.inspection.Inspection.guessed_encoding`."""

@@ -69,6 +69,12 @@ SELECT ({first} AT TIME ZONE {zone})::date::text AS first,
 FROM (SELECT min({column}) AS first, max({column}) AS last FROM {table}
       WHERE {column} BETWEEN {low} AND {high}) AS span
 """
+# The offsets of a zone from UTC, by the time zone data of the server.
+OFFSETS = """
+SELECT extract(epoch FROM (instant AT TIME ZONE {zone}) - (instant AT TIME ZONE 'UTC'))::int
+    AS seconds
+FROM unnest(ARRAY[{instants}]) WITH ORDINALITY AS t (instant, place) ORDER BY place
+"""
 # The times of the first rows, and whether they can be used.
 FORMS = """
 SELECT left(stored::text, 100) AS found, instant IS NULL AS unusable

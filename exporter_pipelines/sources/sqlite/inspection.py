@@ -151,6 +151,10 @@ class SqliteInspection:
         """See `contracts.inspection.Inspection.is_naive`."""
         return stored(type_name) in {"text", "blob"}
 
+    def utc_offsets(self, timezone: str, instants: Sequence[dt.datetime]) -> None:  # noqa: ARG002
+        """See `contracts.inspection.Inspection.utc_offsets`. This process converts the times."""
+        return
+
     def guessed_encoding(self, relation: Relation, column: str) -> TimeEncoding | None:
         """See `contracts.inspection.Inspection.guessed_encoding`."""
         name, table = quoted(column), self._handles[relation.native]
