@@ -57,6 +57,7 @@ def test_the_page_is_followed_to_the_letter(
     for day in DAYS:
         exported = [project.manifest(name, day) for name in ("orders", "measurements")]
         assert [manifest and manifest.record_count for manifest in exported] == [3, 2]
+    assert "all 4 rows of measurements; all 6 rows of orders" in said["doctor"]
     assert "4 days of 2 datasets, 4 files, 10 rows" in said["verify"]
 
 

@@ -17,7 +17,13 @@ _ALL_ROWS_S = 7 * 24 * 3600.0
 
 
 @click.command()
-@click.option("--dataset", metavar="NAME", help="Check only this dataset and the shared settings.")
+@click.option(
+    "--dataset",
+    "datasets",
+    metavar="NAME",
+    multiple=True,
+    help="Check only this dataset and the shared settings. Can be repeated.",
+)
 @click.option(
     "--seconds",
     type=click.FloatRange(0, _ALL_ROWS_S),
@@ -29,7 +35,7 @@ _ALL_ROWS_S = 7 * 24 * 3600.0
 @click.option("--privacy", is_flag=True, help="Print a privacy policy for datasets without one.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list of findings.")
 def doctor(
-    dataset: str | None, seconds: float, all_rows: bool, privacy: bool, as_json: bool
+    datasets: tuple[str, ...], seconds: float, all_rows: bool, privacy: bool, as_json: bool
 ) -> None:
     """Check everything that an export needs. Changes nothing.
 
@@ -47,10 +53,11 @@ def doctor(
       2  the command was used incorrectly
     """  # noqa: D301 - click wants the character itself
     replaced = dotenv_file.load_dotenv()
-    require_known(dataset)
+    for dataset in datasets:
+        require_known(dataset)
     findings, width = [], max(map(len, exported_names()), default=1)
     rows = RowCheck(_ALL_ROWS_S if all_rows else seconds, privacy)
-    for finding in examine(dataset, replaced, rows):
+    for finding in examine(datasets, replaced, rows):
         findings.append(finding)
         if not as_json:
             click.echo(_line(finding, width))

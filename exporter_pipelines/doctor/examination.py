@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from exporter_pipelines import databases
 from exporter_pipelines.contracts.dataset import Dataset
@@ -24,12 +24,12 @@ from exporter_pipelines.errors import ConfigurationError
 
 
 def examine(
-    only: str | None = None, replaced: Sequence[str] = (), rows: RowCheck | None = None
+    only: Collection[str] = (), replaced: Sequence[str] = (), rows: RowCheck | None = None
 ) -> Iterator[Finding]:
     """Yield each finding as soon as it is known.
 
     Args:
-        only: Check only this dataset; the project is always checked.
+        only: Check only these datasets, without any all; the project is always checked.
         replaced: Variables whose value in `.env` differs from the shell.
         rows: How long rows are read; afterwards, what was read.
     """
@@ -57,15 +57,15 @@ def examine(
                 yield from examine_preset(read, connections, rows)
             yield from examine_privacy(read)
             yield from examine_leftovers(name)
-    if only is None:
+    if not only:
         yield from _broken_training_sets()
 
 
-def _datasets(only: str | None) -> Iterator[tuple[str, Dataset | ConfigurationError]]:
+def _datasets(only: Collection[str]) -> Iterator[tuple[str, Dataset | ConfigurationError]]:
     """Each dataset and preset by its name, or what is wrong with its definition."""
     definitions = Definitions()
     for definition in sorted(definitions, key=lambda each: each.name):
-        if only in (None, definition.name):
+        if not only or definition.name in only:
             try:
                 yield definition.name, definitions.checked(definition)
             except ConfigurationError as error:
