@@ -228,7 +228,7 @@ def test_another_bucket_than_before_is_refused_until_it_is_adopted(
 def test_a_check_writes_nothing_to_the_bucket(store: ObjectStore, backend: Backend) -> None:
     backend.add_logs(DAY, 5)
     done = exporter("export", "logs", DAY, "--check-only")
-    assert "1 days would be published" in done.output
+    assert "1 day would be published" in done.output
     assert store.bucket.listed("") == []
 
 

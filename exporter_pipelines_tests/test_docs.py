@@ -57,6 +57,10 @@ def test_a_real_manifest_fits_the_published_schema(backend, store) -> None:  # t
     manifest: Manifest = export(backend.url, dataset(), "2026-11-01", store)
     schema = json.loads((DOCS / "manifest.schema.json").read_text())
     jsonschema.validate(json.loads(manifest.to_json()), schema)
+    page = (DOCS / "manifest.md").read_text()
+    for name in manifest.data_quality_metrics:
+        plain, _, of = name.partition(".")
+        assert f"`{plain}.<" in page if of else f"`{plain}`" in page, f"explain the metric {name}"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -69,6 +73,18 @@ def test_links_lead_somewhere(page: Path) -> None:
         assert linked.exists(), f"{page.name} links to {target}"
         if anchor:
             assert anchor in _slugs(linked.read_text()), f"{page.name} links to {target}"
+
+
+def test_output_folders_of_the_pages_are_not_committed() -> None:
+    if not (ROOT / ".git").exists():
+        pytest.skip("not a clone")
+    pages = [ROOT / "README.md", ROOT / ".env.example", DOCS / "first-backend.md"]
+    text = "\n".join(page.read_text() for page in pages)
+    folders = set(re.findall(r"^ *EXPORTER_OUTPUT_URL=\./(\S+)$", text, re.MULTILINE))
+    assert folders == {"exports", "exports-backend"}
+    for folder in folders:
+        ignored = subprocess.run(["git", "check-ignore", "-q", f"{folder}/x"], cwd=ROOT)
+        assert ignored.returncode == 0, f"add {folder} to .gitignore: exports have personal data"
 
 
 def test_references_to_pages_in_the_code_lead_somewhere() -> None:

@@ -199,6 +199,10 @@ def test_days_are_recorded_as_in_a_run_of_the_ui(story: Story) -> None:
     fifth = export("logs", "2026-11-02", "2026-11-03", "--days-with-rows")
     assert "logs: no row belongs to one of these days. `exporter doctor" in fifth.stderr
     assert "no day to export: only days with rows" in fifth.stdout
+    both = export("logs", ONE, "2026-11-03", "--only", "missing", "--days-with-rows")
+    assert "no row belongs" not in both.stderr, "its rows are published"
+    which = "no day to export: only days that are missing, and of these only days with rows"
+    assert which in both.stdout
 
 
 def test_check_only_finds_what_an_export_would_find_and_leaves_nothing(story: Story) -> None:
@@ -209,12 +213,12 @@ def test_check_only_finds_what_an_export_would_find_and_leaves_nothing(story: St
     found = export("logs", "anomalies", ONE, HELD, "--check-only", "--days-with-rows")
     assert found.exit_code == 1
     text = found.stdout
-    assert "logs: 1 days would be published, 1 held, 0 failed; 60 rows read, 30 valid, 30" in text
+    assert "logs: 1 day would be published, 1 held, 0 failed; 60 rows read, 30 valid, 30" in text
     assert f"{HELD} held: 30 of 30 rows rejected (100.00 %): 30 x known_level (level)." in text
     assert "          30  known_level (level)" in text
     assert "  warning rows_outside_every_day: In the table, 1 row without a time." in text
     assert "        50.0  validity_pct" in text
-    assert "anomalies: 1 days would be published" in text
+    assert "anomalies: 1 day would be published" in text
     assert text.splitlines()[-1] == "3 of 3 days checked. Nothing was published."
     left = {path.name for path in story.home.iterdir()} - {"working_directory"}
     assert left == {"dagster.yaml"}, "no output folder, no ledger and no history"

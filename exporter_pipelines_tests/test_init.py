@@ -239,6 +239,7 @@ def test_a_dry_run_ends_with_the_command_that_writes(init: Init, backend: Backen
     said = init.run("doors", *options, "--dry-run").splitlines()
     command = "exporter init doors --schema 'Old Data' --name gates --timezone Asia/Tokyo"
     assert said[-2:] == ["Nothing was written. Next:", f"  {command}"]
+    assert "  privacy      no personal data was found. A policy" in "\n".join(said)
     init.run(*shlex.split(command)[2:])
     assert init.source("gates")["timezone"] == "Asia/Tokyo"
     said = init.run("doors", *options, "--dry-run").splitlines()

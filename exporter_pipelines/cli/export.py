@@ -92,7 +92,8 @@ def _export(request: Request) -> int:
 
     freeze_gc()
     days = days_of(request)
-    for name in [name for name, wanted in days.items() if request.days_with_rows and not wanted]:
+    all_with_rows = request.days_with_rows and not request.only
+    for name in [name for name, wanted in days.items() if all_with_rows and not wanted]:
         click.echo(
             f"{name}: no row belongs to one of these days. `exporter doctor --dataset {name}` "
             "shows where its rows are, and those without a usable time.",

@@ -57,9 +57,10 @@ class Request:
 
     def restriction(self) -> str:
         """How the options restrict the days, as text."""
-        parts = [state for state in ONLY if state in self.only]
-        text = f": only days that are {' or '.join(parts)}" if parts else ""
-        return text + (": only days with rows" if self.days_with_rows else "")
+        states = [state for state in ONLY if state in self.only]
+        parts = [f"days that are {' or '.join(states)}"] if states else []
+        parts += ["days with rows"] if self.days_with_rows else []
+        return f": only {', and of these only '.join(parts)}" if parts else ""
 
     def again(self, only: str) -> str:
         """The command that exports the rest."""

@@ -145,10 +145,10 @@ def _check(
 
 def _print(found: _Found) -> None:
     """Print days that would not be published, then warnings, errors per rule, and metrics."""
-    name, total = found.dataset, found.total
+    name, total, good = found.dataset, found.total, found.days - len(found.held)
     rest = f", {found.not_checked:,} not checked" if found.not_checked else ""
     click.echo(
-        f"{name}: {found.days - len(found.held):,} days would be published, {len(found.held):,} "
+        f"{name}: {good:,} day{'s' * (good != 1)} would be published, {len(found.held):,} "
         f"held, {len(found.failed):,} failed{rest}; {total.rows_read:,} rows read, "
         f"{total.rows_exported:,} valid, {total.rows_rejected:,} rejected, "
         f"{total.rows_filtered.total():,} filtered, {found.size_bytes / 1e6:,.1f} MB"

@@ -81,9 +81,10 @@ def _policy(plan: Plan) -> str:
         return plan.no_proposal
     if plan.like and plan.like.config.privacy:
         return "as the policy in its defs.yaml says"
-    personal = listed(plan.proposal.personal)
+    personal = plan.proposal.personal
+    found = f"personal data in {listed(personal)}" if personal else "no personal data was found"
     how = "active; it needs a key" if plan.with_policy else "as comments in defs.yaml"
-    return f"personal data in {personal}. A policy is proposed, {how}: docs/privacy.md"
+    return f"{found}. A policy is proposed, {how}: docs/privacy.md"
 
 
 def print_files(plan: Plan, definitions: Definitions) -> None:

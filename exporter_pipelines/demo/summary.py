@@ -31,7 +31,7 @@ def print_summary(store: Store, summary: str, report: str | None = None) -> int:
         "Next: `make dev` starts the Dagster UI on the same data. The days and checks of logs: "
         f"{settings.ui_url()}/assets/logs?view=partitions, this export is under Runs. The first "
         "page, Overview, shows only runs of jobs and schedules. README.md says how to point the "
-        "project at your own database. docs/training.md has twenty lines that train a model on "
+        "project at your own database. docs/training.md has a short program that trains a model on "
         "the training set."
     )
     return 0 if missing == [("logs", HELD_DAY.isoformat())] else 1
