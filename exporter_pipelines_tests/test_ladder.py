@@ -50,7 +50,7 @@ LADDER = {
     "reporting": {"extras", "contracts"},
     "demo": {"errors", "settings", "dotenv_file", "extras", "contracts", "stores"},
     "databases": {"errors", "settings", "contracts", "sources", "demo"},
-    "notifications": {"extras", "docs_links"},
+    "notifications": {"extras", "docs_links", "contracts"},
     "output_folder": {"errors", "settings", "contracts", "stores"},
     "defs_files": {"errors", "settings", "contracts", "transforms", "formats", "stores"},
     "orchestration": {"orchestration.dagster_internals", "orchestration.exports"},

@@ -404,8 +404,8 @@ def test_days_that_a_run_gave_up_say_after_which_day(running: Service, backend: 
     assert "does not exist" in first
     assert others == [f"Not tried: the run gave up anomalies when {ONE} failed."] * 2
     card = card_of(running.context, failed)
-    assert [str(each.day) for each in card.first_reasons] == [ONE], "the cause comes first"
-    assert [str(each.day) for each in card.more_reasons] == [TWO, THREE]
+    assert [each.days for each in card.first_reasons] == [ONE], "the cause comes first"
+    assert [each.days for each in card.more_reasons] == [f"{TWO}, {THREE}"]
 
 
 @pytest.mark.usefixtures("ended")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from fastapi.routing import APIRoute
@@ -16,6 +18,7 @@ from exporter_pipelines.service.app import create_api
 from exporter_pipelines.service.context import ServeOptions
 from exporter_pipelines.service.models import Export
 from exporter_pipelines.service.openapi import role_of
+from exporter_pipelines.service.page import views
 from exporter_pipelines.service.page.charts import safe_charts
 from exporter_pipelines.service.page.documents import html_of, pages
 from exporter_pipelines.service.page.forms import ExportForm
@@ -131,6 +134,55 @@ def test_the_page_of_an_export_says_why_a_day_is_held_and_what_to_do(
     assert page.problems() == []
 
 
+def test_a_reason_that_many_days_share_is_told_once(
+    running: InProcessService, held: Export, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half of the days are rejected, with other numbers and files, and half have lost rows."""
+    days = [dt.date(2026, 6, 1) + dt.timedelta(days=n) for n in range(152)]
+    rejected = [
+        held.results[1].model_copy(
+            update={
+                "day": day,
+                "problem": f"held; this day has no published export. {n} of {n} rows rejected "
+                f"(100.00 %). Rejected rows: /srv/ex ports/logs/quarantine/date={day}/l{n}.gz.",
+            }
+        )
+        for n, day in enumerate(days[:76], 20)
+    ]
+    lost = [
+        held.results[1].model_copy(
+            update={
+                "day": day,
+                "problem": f"held; the published export of 2026-11-29 07:2{n % 10}:00 UTC stays. "
+                f"39 rows are gone. To keep it, run `exporter keep logs {day}`.",
+                "action": f"Find out why. To keep it, run `exporter keep logs {day}`.",
+                "lost_rows": 39,
+            }
+        )
+        for n, day in enumerate(days[76:])
+    ]
+    many = held.model_copy(update={"results": [*rejected, *lost], "end_date": days[-1]})
+    monkeypatch.setattr(page_routes, "exports_of", lambda _: SimpleNamespace(get=lambda _: many))
+    monkeypatch.setattr(views, "held_days", lambda _store, _dataset, days: days)
+    html = browser(running, "operator", "quarantine").get(f"/exports/{held.id}").text
+    page = WebPage(html)
+    assert page.problems() == []
+    reasons = [e for e in page.elements("li") if e.attributes.get("id", "").startswith("day-")]
+    assert [" ".join(each.text.split())[:31] for each in reasons] == [
+        "logs 76 days held 2026-06-01 to", "logs 76 days held 2026-08-16 to",
+    ]  # fmt: skip
+    assert "20 to 95 of 20 to 95 rows rejected (100.00 %). What to do" in page.text
+    assert "2026-11-29 07:20:00 to 2026-11-29 07:29:00 UTC stays. 39 rows are gone." in page.text
+    assert page.text.count("Find out why.") == 1
+    ids = {each.attributes["id"] for each in reasons}
+    assert {f"#{id_}" for id_ in ids} == {link for link in page.links if link.startswith("#day-")}
+    for day in map(str, days[:76]):
+        assert f"/api/v1/datasets/logs/days/{day}/quarantine" in page.links
+    kept = [form for form in page.elements("form") if form.attributes["action"].endswith("/keep")]
+    assert len(kept) == 76
+    assert len(html) < 1_700 * 152 + 20_000
+
+
 def test_history_and_numbers_are_on_the_page(running: InProcessService, held: Export) -> None:
     page = WebPage(browser(running).get("/exports").text)
     row = next(row for row in page.rows("history") if "First <b>try</b>" in row[0])
@@ -200,7 +252,9 @@ def test_an_operator_keeps_or_accepts_a_day_that_lost_rows(
     lost = ended(running, browser(running).post("/exports", data=form()).headers["location"])
     assert [each.lost_rows for each in lost.results] == [200, None, 30]
     page = WebPage(browser(running).get(f"/exports/{lost.id}").text)
-    assert "200 rows of the published export are not in the source any more." in page.text
+    assert f"{ONE}: 200 rows Keep" in page.text
+    assert f"{THREE}: 30 rows Keep" in page.text
+    assert f"exporter keep logs {ONE} {THREE} keeps all of them." in page.text
     assert page.problems() == []
     disabled = WebPage(browser(running, "exporter").get(f"/exports/{lost.id}").text)
     assert "This decision needs the role operator. alice has exporter." in disabled.text
@@ -212,7 +266,8 @@ def test_an_operator_keeps_or_accepts_a_day_that_lost_rows(
     assert kept.headers["location"] == f"/exports/{lost.id}?done=kept"
     after = WebPage(browser(running).get(kept.headers["location"]).text)
     assert "The published export is kept." in after.text
-    assert "200 rows of the published export" not in after.text
+    assert f"{ONE}: 200 rows" not in after.text
+    assert f"{ONE} is not held any more." in after.text
     again = browser(running).post("/exports/held/keep", data=decision | {"confirm": "yes"})
     assert again.status_code == 409
 

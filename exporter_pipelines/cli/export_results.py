@@ -9,12 +9,12 @@ import click
 
 from exporter_pipelines.cli.exit_codes import NOT_PUBLISHED, OUT_OF_REACH, PUBLISHED, UNREACHABLE
 from exporter_pipelines.cli.export_progress import progress_line
+from exporter_pipelines.cli.problem_lines import problem_lines
 from exporter_pipelines.contracts import progress as numbers
 from exporter_pipelines.errors import printable, printable_lines
 from exporter_pipelines.service.models import Export, ExportSummary, Result
 
 ENDED = frozenset({"completed", "held", "failed", "cancelled"})
-_MOST_PROBLEMS = 10
 
 
 def exit_code(export: Export) -> int:
@@ -69,7 +69,8 @@ def results_of(export: Export, order: Sequence[str] = ()) -> Iterator[str]:
         if results:
             yield f"{name:<{width}}  {_counts(results)}"
     for name, results in by_dataset.items():
-        yield from _problems(name, results)
+        problems = [(str(each.day), each.problem) for each in results if each.problem]
+        yield from problem_lines(name, problems)
     if not any(each.problem for each in export.results):
         yield from export.errors
     anchors = dict.fromkeys(each.docs_entry for each in export.results if each.docs_entry)
@@ -113,11 +114,3 @@ def _counts(results: list[Result]) -> str:
         f"{len(done)} of {len(results)} days published{bad}; "
         f"{rows:,} rows, {rejected:,} rejected, {megabytes:,.1f} MB"
     )
-
-
-def _problems(name: str, results: list[Result]) -> Iterator[str]:
-    bad = [each for each in results if each.problem]
-    for each in bad[:_MOST_PROBLEMS]:
-        yield f"{name} {each.day}: {each.problem}"
-    if (more := len(bad) - _MOST_PROBLEMS) > 0:
-        yield f"{name}: {more:,} more days are held or failed, see the Dagster UI."

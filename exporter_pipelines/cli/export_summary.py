@@ -11,12 +11,10 @@ import click
 
 from exporter_pipelines.cli.exit_codes import OUT_OF_REACH
 from exporter_pipelines.cli.export_arguments import Request
+from exporter_pipelines.cli.problem_lines import problem_lines
 from exporter_pipelines.contracts.manifest import Manifest
 from exporter_pipelines.contracts.progress import duration
 from exporter_pipelines.orchestration.exports.outcome import HELD, RunOutcome
-
-_MOST_PROBLEMS = 10
-"""Days with a problem that are listed per dataset; the UI has all of them."""
 
 
 @dataclass
@@ -116,10 +114,8 @@ def _counts(totals: Totals, outcome: RunOutcome) -> str:
 
 
 def _print_problems(outcome: RunOutcome) -> None:
-    for day, why in [*outcome.problems.items()][:_MOST_PROBLEMS]:
-        click.echo(f"{outcome.dataset} {day}: {why}")
-    if (more := len(outcome.problems) - _MOST_PROBLEMS) > 0:
-        click.echo(f"{outcome.dataset}: {more:,} more days are held or failed, see the Dagster UI.")
+    for line in problem_lines(outcome.dataset, [*outcome.problems.items()]):
+        click.echo(line)
 
 
 def _print_next(request: Request, done: Sequence[RunOutcome], *, interrupted: bool) -> None:

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from exporter_pipelines.contracts.similar_days import Reasons, grouped, spans
 from exporter_pipelines.docs_links import linked
-from exporter_pipelines.notifications.days import Reasons, grouped, spans
 from exporter_pipelines.notifications.kinds import KINDS, Kind, Level
 
 _MOST_IN_TITLE = 3

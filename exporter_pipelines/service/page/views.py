@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from urllib.parse import quote
 
 from markupsafe import Markup
@@ -13,6 +15,7 @@ from exporter_pipelines.service.context import ServiceContext
 from exporter_pipelines.service.day_states import held_days
 from exporter_pipelines.service.models import Export, ExportSummary, Result
 from exporter_pipelines.service.page.charts import safe_charts
+from exporter_pipelines.service.page.reasons import Reason, reasons_of
 from exporter_pipelines.service.principals import Principal, Role
 
 MARKS = {
@@ -80,39 +83,44 @@ class Card:
             days = [each for each in self.export.results if each.dataset == dataset]
             yield dataset, sorted(days, key=lambda each: each.day)
 
-    @property
-    def reasons(self) -> list[Result]:
-        """The days that were held or failed; last those that share the reason of another day."""
-        found = [
-            each
-            for each in self.export.results
-            if each.status in ("held", "failed") and each.problem
-        ]
-        return sorted(found, key=lambda each: each.docs_entry is None)
+    @cached_property
+    def reasons(self) -> list[Reason]:
+        """Why days were held or failed."""
+        return reasons_of(self.export.results)
 
     @property
-    def first_reasons(self) -> list[Result]:
+    def first_reasons(self) -> list[Reason]:
         """Those that are shown at once."""
         return self.reasons[: self._shown]
 
     @property
-    def more_reasons(self) -> list[Result]:
+    def more_reasons(self) -> list[Reason]:
         """Those that are shown on demand."""
         return self.reasons[self._shown :]
 
     @property
     def _shown(self) -> int:
-        own = sum(each.docs_entry is not None for each in self.reasons)
+        own = sum(each.first.docs_entry is not None for each in self.reasons)
         return min(own or _REASONS_SHOWN, _REASONS_SHOWN)
 
-    def problem_of(self, result: Result) -> str:
-        """Why a day is not published, without what `action` says again."""
-        problem, action = result.problem or "", result.action or ""
-        first, dot, last = problem.rpartition(". ")
-        while dot and last.rstrip(".") in action:
-            problem = f"{first}."
-            first, dot, last = first.rpartition(". ")
-        return problem
+    @property
+    def days_not_published(self) -> int:
+        """How many days have a reason."""
+        return len(self._first_days)
+
+    def anchor_of(self, result: Result) -> str:
+        """The id of the element that says why a day is not published."""
+        first = self._first_days[result.dataset, result.day]
+        return f"day-{self.export.id}-{result.dataset}-{first}"
+
+    @cached_property
+    def _first_days(self) -> dict[tuple[str, dt.date], dt.date]:
+        """(dataset, day) -> the first day with the same reason."""
+        return {
+            (each.dataset, each.day): reason.first.day
+            for reason in self.reasons
+            for each in reason.results
+        }
 
     def is_still_held(self, result: Result) -> bool:
         """Whether the hold of a day has not ended."""
