@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,10 +20,10 @@ from exporter_pipelines.service.context import ServeOptions, ServiceContext
 from exporter_pipelines.service.principals import Role
 from exporter_pipelines.stores import LocalStore
 from exporter_pipelines_tests.support.api_clients import client_of
+from exporter_pipelines_tests.support.code_servers import wait_for_code_servers
 from exporter_pipelines_tests.support.dagster_history import quick_instance
 from exporter_pipelines_tests.support.definitions import use_definitions
 from exporter_pipelines_tests.support.projects import copy_project, with_forked_runs
-from exporter_pipelines_tests.support.waiting import wait_until
 
 SETTINGS = {
     "EXPORTER_START_DATE": "2026-11-01",
@@ -117,19 +117,4 @@ def in_process_service(
             (project.path / ".dagster").mkdir(exist_ok=True)
             context = ServiceContext(workspace, LocalStore(folder / "exports"), ServeOptions())
             yield InProcessService(context, create_api(context))
-        wait_until(
-            lambda: not list(_code_servers(project.path)), "the code server and its runs have ended"
-        )
-
-
-def _code_servers(folder: Path) -> Iterator[str]:
-    """Code servers with this working directory.
-
-    A code server reads the history when its last run ends. If the folder is gone by then, the
-    thread that would end the server dies, and the server stays.
-    """
-    for process in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):  # it has ended, or is of another user
-            is_server = b"\0api\0grpc\0" in (process / "cmdline").read_bytes()
-            if is_server and (process / "cwd").readlink() == folder:
-                yield process.name
+        wait_for_code_servers(project.path)

@@ -24,6 +24,7 @@ from exporter_pipelines.service.exports import Exports
 from exporter_pipelines.service.history import History
 from exporter_pipelines.service.principals import Principal
 from exporter_pipelines.stores import LocalStore
+from exporter_pipelines_tests.support.code_servers import wait_for_code_servers
 from exporter_pipelines_tests.support.dagster_history import quick_instance
 from exporter_pipelines_tests.support.projects import ROOT, with_forked_runs
 from exporter_pipelines_tests.support.waiting import wait_until
@@ -119,3 +120,4 @@ def service(
             ui = dagster_ui(context)
             exports = Exports(context, ui)
             yield Service(context, ui, exports, History(context, exports.reader))
+        wait_for_code_servers(home)
