@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from exporter_pipelines.defs_files import dataset_named
+from exporter_pipelines.doctor import rows
 from exporter_pipelines.engine import forecast
 from exporter_pipelines.stores import LocalStore
 from exporter_pipelines_tests.support.backends import Backend
@@ -132,9 +133,8 @@ def test_a_preset_is_read_if_it_judges_otherwise(doctor: Doctor, backend: Backen
     assert found == {"anomalies": "ok", "ips": "ok", "logs": "ok", "logs_light": "warn"}
 
 
-def test_a_sample_says_so(
-    doctor: Doctor, backend: Backend, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def slow_logs(backend: Backend) -> None:
+    """203 rows on five days, each of which takes 20 ms."""
     for number, day in enumerate(DAYS):
         backend.add_logs(day, 50, first_id=1000 * (number + 1))
     backend.run("""
@@ -144,11 +144,38 @@ def test_a_sample_says_so(
         CREATE VIEW logs AS
         SELECT id, timestamp, level, slowly(message) AS message, source FROM stored
     """)
+
+
+def test_a_sample_says_so(
+    doctor: Doctor, backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow_logs(backend)
     monkeypatch.setattr(forecast, "CHUNK_ROWS", 50)
     doctor.run("--dataset", "logs", "--seconds", "2")
     message = doctor.found("ok", "rows")["message"]
     assert message.startswith("No row would be rejected: a sample of ")
     assert " of 203 rows on " in message
+
+
+def test_days_are_read_one_by_one_if_counting_their_rows_takes_too_long(
+    doctor: Doctor, backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow_logs(backend)
+    monkeypatch.setattr(forecast, "_COUNTING_SHARE", 0)
+    doctor.run("--dataset", "logs", "--seconds", "2")
+    message = doctor.found("ok", "rows")["message"]
+    assert message.startswith("No row would be rejected: a sample of "), "not: no row was read"
+
+
+def test_an_index_is_asked_for_only_if_there_is_none(
+    doctor: Doctor, backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rows, "forecast", lambda *_: forecast.Forecast())
+    doctor.run("--dataset", "logs")
+    assert doctor.found("warn", "rows")["hint"].startswith("`exporter doctor --seconds 60`")
+    backend.run("DROP INDEX logs_timestamp_idx")
+    doctor.run("--dataset", "logs")
+    assert doctor.found("warn", "rows")["hint"].startswith("Create an index, or: ")
 
 
 def test_days_outside_the_settings_are_read_if_no_others_have_rows(

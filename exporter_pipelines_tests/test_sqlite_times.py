@@ -51,6 +51,34 @@ def _instant(text: str, zone: str) -> Instant | None:
         return None
 
 
+_CLOCK_CHANGES = {
+    "Europe/Berlin": ("2026-03-28", "2026-03-29", "2026-03-30", "2026-10-25", "1893-04-01"),
+    "Australia/Lord_Howe": ("2026-04-05", "2026-10-04"),  # by half an hour
+    "America/Sao_Paulo": ("2018-11-03", "2018-11-04"),  # at midnight
+    "Pacific/Apia": ("2011-12-29", "2011-12-30", "2011-12-31"),  # one day was left out
+    "Africa/Monrovia": ("1972-01-06", "1972-01-07"),
+    "UTC": ("0001-01-01", "0001-12-31", "9999-12-31", "0000-01-01", "2026-02-29", "2026-13-01"),
+    "Pacific/Kiritimati": ("0001-01-01", "9999-12-31"),
+    "America/St_Johns": ("9999-12-31", "0002-01-01"),
+}
+
+
+@pytest.mark.parametrize("zone", _CLOCK_CHANGES)
+def test_text_without_separators_is_the_instant_that_it_is_with_them(zone: str) -> None:
+    minutes = [f"{n // 60:02}:{n % 60:02}" for n in range(24 * 60)]
+    clocks = [
+        *(f"{minute}:{second}" for minute in minutes for second in ("00", "59.25")),
+        "23:59:60", "24:00:00", "24:00:01", "12:60:00", "00:00:00Z", "23:30:00.000001Z",
+        "12:00:00.1234567", "12:00:00+05:30",
+    ]  # fmt: skip
+    for day in _CLOCK_CHANGES[zone]:
+        for clock in clocks:
+            expected = _instant(f"{day} {clock}", zone)
+            date, digits = day.replace("-", ""), clock.replace(":", "")
+            for between in ("T", " ", ""):
+                assert _instant(f"{date}{between}{digits}", zone) == expected, (day, clock, between)
+
+
 @pytest.fixture(scope="module", params=["utf-8", "utf-16le"])
 def texts(request: pytest.FixtureRequest) -> Iterator[tuple[sqlite3.Connection, str]]:
     """A database with a table of texts, and its encoding."""

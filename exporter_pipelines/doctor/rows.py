@@ -57,10 +57,12 @@ class RowCheck:
             yield Finding("FAIL", dataset.name, "rows", message, error.hint)
             return
         if found.rows_read == 0 and not found.is_complete:
-            yield Finding(
-                "warn", dataset.name, "rows",
-                f"No row could be read in {self.seconds:g} s", f"Create an index, or: {_MORE}",
-            )  # fmt: skip
+            time = dataset.source_name(dataset.config.source.time_column)
+            # The tables below a view are not known.
+            lacks_index = relation.is_view or inspection.missing_index(relation, time) is not None
+            hint = f"Create an index, or: {_MORE}" if lacks_index else _MORE
+            message = f"No row could be read in {self.seconds:g} s"
+            yield Finding("warn", dataset.name, "rows", message, hint)
             return
         self.basis[dataset.name] = _basis(found)
         if found.rows_read or found.failures:

@@ -224,7 +224,7 @@ def _chunks(
     rows = 0
     for window in windows:
         rows += rows_of_days.get(window.day, 0)
-        if chunk and rows > at_once:
+        if chunk and (rows > at_once or not at_once):  # without counts, no rows are known
             yield chunk
             chunk, rows = [], rows_of_days.get(window.day, 0)
         chunk.append(window)

@@ -15,6 +15,7 @@ from functools import lru_cache
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
+from exporter_pipelines.sources.compact_times import compact_us
 from exporter_pipelines.sources.time_spellings import iso8601_of
 
 
@@ -129,6 +130,8 @@ def of_text(text: str, zone: ZoneInfo) -> Instant:
         begin_us = minute_us(text[:TO_MINUTES] + offset, zone)
         if begin_us is not None:
             return Instant(begin_us + int((seconds + fraction).ljust(8, "0")))
+    if (us := compact_us(text, zone)) is not None:
+        return Instant(us)
     if not _ISO8601.fullmatch(text):
         text = iso8601_of(text)
         if not _ISO8601.fullmatch(text):
