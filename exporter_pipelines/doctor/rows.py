@@ -57,9 +57,9 @@ class RowCheck:
             yield Finding("FAIL", dataset.name, "rows", message, error.hint)
             return
         if found.rows_read == 0 and not found.is_complete:
-            time = dataset.source_name(dataset.config.source.time_column)
+            column = dataset.source_name(dataset.config.source.time_column)
             # The tables below a view are not known.
-            lacks_index = relation.is_view or inspection.missing_index(relation, time) is not None
+            lacks_index = relation.is_view or inspection.missing_index(relation, column) is not None
             hint = f"Create an index, or: {_MORE}" if lacks_index else _MORE
             message = f"No row could be read in {self.seconds:g} s"
             yield Finding("warn", dataset.name, "rows", message, hint)
