@@ -69,6 +69,11 @@ def build(*, for_ui: bool = True) -> dg.Definitions:
     return dg.Definitions.merge(datasets, shared)
 
 
+def descriptions() -> dict[str, str]:
+    """Name -> description of everything that is exported, as the report has it."""
+    return exported(load_datasets(for_ui=False))
+
+
 _build_once = cache(build)
 
 freeze_gc()

@@ -38,6 +38,10 @@ _COMMANDS = {
         "history", "history",
         "List the exports, newest first: of commands, schedules, the Dagster UI and the REST API.",
     ),
+    "report": _Entry(
+        "report", "report",
+        "Write the export report and print its path: numbers, charts and history of all exports.",
+    ),
     "download": _Entry(
         "download", "download",
         "Download the published days of DATASET from FIRST to LAST, with their manifests.",

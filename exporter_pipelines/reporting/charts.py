@@ -31,6 +31,7 @@ _BARS_UP_TO_DAYS = 62
 # 5.4 inches are 389 units. Text of 10 units is legible at 560 px on a screen and 340 px on a phone.
 _WIDTH_IN, _HEIGHT_IN = 5.4, 2.5
 RULES_SHOWN = 10
+_MOST_TICKS = 6
 _JOINS = 'stroke-linejoin="round" stroke-linecap="butt"'
 """What Matplotlib's style sheet says about every element."""
 _STYLE: dict[str, Any] = {
@@ -197,8 +198,14 @@ def _axes(axes: Any, dates: Sequence[dt.date], unit: str) -> None:
     if len(dates) == 1:
         axes.set_xticks(dates, [dates[0].isoformat()])
         axes.set_xlim(dates[0] - dt.timedelta(days=2), dates[0] + dt.timedelta(days=2))
+    elif len(dates) <= _MOST_TICKS:
+        # Otherwise Matplotlib has ticks of half a day, or warns that it found none.
+        axes.set_xticks(dates, [f"{date:%b %d}" for date in dates])
+        axes.margins(x=0.01)
     else:
-        locator = ticks.AutoDateLocator(minticks=3, maxticks=6, interval_multiples=len(dates) > 14)  # type: ignore[no-untyped-call]
+        locator = ticks.AutoDateLocator(
+            minticks=3, maxticks=_MOST_TICKS, interval_multiples=len(dates) > 14
+        )  # type: ignore[no-untyped-call]
         axes.xaxis.set_major_locator(locator)
         formatter = ticks.ConciseDateFormatter(locator, show_offset=False)  # type: ignore[no-untyped-call]
         formatter.formats = ["%Y", "%b %Y", "%b %d", "%H:%M", "%H:%M", "%S.%f"]

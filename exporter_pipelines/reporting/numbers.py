@@ -72,6 +72,8 @@ class Report:
         rendered_at: Time of rendering, UTC.
         output: The output folder.
         service: Address of the service, for links; None if it is not known.
+        earlier_days: Published days before the first one, in order.
+        older_runs_left_out: Whether the history may have more of these runs.
     """
 
     first: str
@@ -83,6 +85,13 @@ class Report:
     rendered_at: dt.datetime
     output: str
     service: str | None = None
+    earlier_days: Sequence[str] = ()
+    older_runs_left_out: bool = False
+
+    @property
+    def most_days(self) -> int:
+        """Days that it has at most."""
+        return (dt.date.fromisoformat(self.last) - dt.date.fromisoformat(self.first)).days + 1
 
     @cached_property
     def attempts(self) -> list[Attempt]:

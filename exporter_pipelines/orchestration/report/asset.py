@@ -10,7 +10,6 @@ No `from __future__ import annotations` here: Dagster reads the annotations of t
 as classes.
 """
 
-import datetime as dt
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -20,20 +19,17 @@ from exporter_pipelines import __version__, settings
 from exporter_pipelines.contracts.reserved_names import EXPORT_REPORT
 from exporter_pipelines.contracts.store import Store
 from exporter_pipelines.docs_links import linked
-from exporter_pipelines.engine.day_summaries import day_summaries, storage_use
 from exporter_pipelines.orchestration.exports.backfill_policy import backfill_policy
 from exporter_pipelines.orchestration.exports.exit_messages import errors_repeated_at_exit
 from exporter_pipelines.orchestration.exports.io_manager import ExportIOManager
 from exporter_pipelines.orchestration.exports.metadata import place
 from exporter_pipelines.orchestration.exports.partitions import days_of_run
-from exporter_pipelines.orchestration.report.run_history import exported_runs
-from exporter_pipelines.reporting.numbers import Report
-from exporter_pipelines.reporting.page import one_folder_deeper, preview, render
+from exporter_pipelines.orchestration.report.rendering import Written, write_reports
+from exporter_pipelines.reporting.page import preview
 
 NAME = EXPORT_REPORT
 GROUP = "report"
 
-_DAYS = 400
 _DESCRIPTION = """\
 A page about the exports: number and success rate, records, duration, quality and storage by day,
 rejected rows by rule, and a history that includes held, failed and cancelled exports.
@@ -86,35 +82,12 @@ def _rendered(
 ) -> Iterator[object]:
     """Write the report of the run's last day and the newest report, and record every day."""
     days = days_of_run(context)
-    last = days[-1]
-    newest = max([last, *(d for name in descriptions for d in store.published_days(name)[-1:])])
-    report = _report(context.instance, store, descriptions, last)
-    html = render(report)
-    page = store.write_report(last, one_folder_deeper(html).encode())
-    if newest != last:
-        html = render(_report(context.instance, store, descriptions, newest))
-    store.write_report(None, html.encode())
-    context.log.info(f"{NAME} {last}: {page}")
+    written = write_reports(context.instance, store, descriptions, days[-1])
+    context.log.info(f"{NAME} {days[-1]}: {written.page}")
     for day in days:
-        metadata = _metadata(report, day, page, store.report_location(None))
-        yield dg.AssetMaterialization(asset_key=NAME, partition=day, metadata=metadata)
-
-
-def _report(
-    instance: dg.DagsterInstance, store: Store, descriptions: dict[str, str], last: str
-) -> Report:
-    first = (dt.date.fromisoformat(last) - dt.timedelta(days=_DAYS - 1)).isoformat()
-    return Report(
-        first=first,
-        last=last,
-        descriptions=descriptions,
-        published=day_summaries(store, descriptions, first, last),
-        runs=exported_runs(instance, descriptions, first, last),
-        storage=[storage_use(store, name) for name in descriptions],
-        rendered_at=dt.datetime.now(dt.UTC),
-        output=store.location,
-        service=settings.service_url(),
-    )
+        yield dg.AssetMaterialization(
+            asset_key=NAME, partition=day, metadata=_metadata(written, day)
+        )
 
 
 def _opened(last: str) -> dict[str, Any]:
@@ -128,16 +101,17 @@ def _opened(last: str) -> dict[str, Any]:
     }
 
 
-def _metadata(report: Report, day: str, page: str, newest_page: str) -> dict[str, Any]:
+def _metadata(written: Written, day: str) -> dict[str, Any]:
     """The numbers of the day, where the page is, and a preview of it."""
+    report = written.report
     states = report.states.get(day, [])
     published = [state.published for state in states if state.published]
     rows_read = sum(each.rows_read for each in published)
     rejected = sum(each.rows_rejected for each in published)
     metadata: dict[str, Any] = {
         **_opened(report.last),
-        "report": place(page),
-        "newest_report": place(newest_page),
+        "report": place(written.page),
+        "newest_report": place(written.newest_page),
         "preview": dg.MetadataValue.md(preview(report)),
         "datasets_published": len(published),
         "datasets_not_exported": sum(state.is_bad for state in states),

@@ -19,7 +19,7 @@ from exporter_pipelines.orchestration.dagster_internals.check_history import che
 from exporter_pipelines.orchestration.exports.day_events import NOT_PUBLISHED
 
 _PAGE = 100
-_MAX_ATTEMPTS = 5_000
+MOST_EXPORTS = 5_000
 """Four times 400 days of three datasets. Older runs are left out."""
 
 _OF_A_RUN: dict[dg.DagsterRunStatus, Status] = {
@@ -46,7 +46,7 @@ def exported_runs(
         if planned:
             found.append(_run(instance, record, planned))
             attempts += len(planned)
-        if attempts >= _MAX_ATTEMPTS:
+        if attempts >= MOST_EXPORTS:
             break
     return found
 

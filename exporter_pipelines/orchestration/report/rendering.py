@@ -1,0 +1,73 @@
+"""Renders reports and writes them to the output, for the asset and for `exporter report`."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import dagster as dg
+
+from exporter_pipelines import settings
+from exporter_pipelines.contracts.store import Store
+from exporter_pipelines.engine.day_summaries import day_summaries, storage_use
+from exporter_pipelines.orchestration.report.run_history import MOST_EXPORTS, exported_runs
+from exporter_pipelines.reporting.numbers import Report
+from exporter_pipelines.reporting.page import one_folder_deeper, render
+
+DAYS = 400
+"""Of a report. Charts of more days have less than a pixel for each, and reading takes longer."""
+
+
+@dataclass(frozen=True)
+class Written:
+    """The report of a day, and where it and the newest report are."""
+
+    report: Report
+    page: str
+    newest_page: str
+
+
+def write_reports(
+    instance: dg.DagsterInstance, store: Store, descriptions: Mapping[str, str], last: str
+) -> Written:
+    """Write the report of a day and the newest report.
+
+    Args:
+        instance: Has the history of the exports.
+        store: Has the exports.
+        descriptions: Name -> description of the datasets, in order.
+        last: The day.
+
+    Raises:
+        MissingExtraError: the extra `report` is not installed.
+        OutputUnavailableError: the output cannot be read or written.
+    """
+    newest = max([last, *(d for name in descriptions for d in store.published_days(name)[-1:])])
+    report = _report(instance, store, descriptions, last)
+    html = render(report)
+    page = store.write_report(last, one_folder_deeper(html).encode())
+    if newest != last:
+        html = render(_report(instance, store, descriptions, newest))
+    return Written(report, page, store.write_report(None, html.encode()))
+
+
+def _report(
+    instance: dg.DagsterInstance, store: Store, descriptions: Mapping[str, str], last: str
+) -> Report:
+    first = (dt.date.fromisoformat(last) - dt.timedelta(days=DAYS - 1)).isoformat()
+    runs = exported_runs(instance, descriptions, first, last)
+    days = {day for name in descriptions for day in store.published_days(name)}
+    return Report(
+        first=first,
+        last=last,
+        descriptions=dict(descriptions),
+        published=day_summaries(store, descriptions, first, last),
+        earlier_days=sorted(day for day in days if day < first),
+        runs=runs,
+        older_runs_left_out=sum(len(run.attempts) for run in runs) >= MOST_EXPORTS,
+        storage=[storage_use(store, name) for name in descriptions],
+        rendered_at=dt.datetime.now(dt.UTC),
+        output=store.location,
+        service=settings.service_url(),
+    )
