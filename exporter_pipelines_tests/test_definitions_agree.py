@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
 import pytest
+import yaml
 from click.testing import CliRunner
 from dagster._core.definitions.utils import DISALLOWED_NAMES
 
@@ -16,6 +19,8 @@ from exporter_pipelines import cli
 from exporter_pipelines.definitions import build
 from exporter_pipelines.defs_files import Definitions, dataset_named, definitions
 from exporter_pipelines.defs_files.definitions import refusal_of
+from exporter_pipelines.defs_files.documents import read_documents
+from exporter_pipelines.defs_files.sentences import mistake_at
 from exporter_pipelines.errors import ConfigurationError
 from exporter_pipelines.orchestration.exports.jobs import EXPORT_REPORT_JOB, all_exports_job
 from exporter_pipelines.orchestration.upkeep.pruning import prune_job
@@ -90,6 +95,37 @@ def test_all_others_are_as_without_the_mistakes(
     for name in GOOD:
         assert "problem" not in assets[name].metadata
     assert {dataset.name for dataset in Definitions().usable()} == GOOD
+
+
+def test_a_long_word_is_said_shortly_and_soon() -> None:
+    """Looking for a URL in it took time with the square of its length."""
+    started = time.process_time()
+    said = mistake_at("file:1", "a." * 500_000).message
+    assert time.process_time() - started < 5
+    assert len(said) < 5000
+
+
+def test_a_file_that_is_a_device_or_a_pipe_is_not_read(tmp_path: Path) -> None:
+    (tmp_path / "zeros").symlink_to("/dev/zero")
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("zeros", "pipe"):
+        with pytest.raises(ConfigurationError, match="not a regular file"):
+            read_documents(tmp_path / name)
+
+
+def test_a_mistake_is_looked_for_once_and_a_correction_is_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, calls = tmp_path / "defs.yaml", []
+    compose = yaml.compose_all
+    monkeypatch.setattr(yaml, "compose_all", lambda *a, **k: calls.append(1) or compose(*a, **k))
+    file.write_text("a: [")
+    for _ in range(3):
+        with pytest.raises(ConfigurationError, match="not valid YAML"):
+            read_documents(file)
+    assert len(calls) == 1
+    file.write_text("a: []")
+    assert read_documents(file)[0].value == {"a": []}
 
 
 def test_the_table_is_large_enough() -> None:

@@ -7,6 +7,7 @@ Does not belong here: what the settings mean (`checks`).
 from __future__ import annotations
 
 import re
+import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -21,17 +22,66 @@ from exporter_pipelines.errors import ConfigurationError
 _MOST_BYTES = 1_000_000
 _MOST_VALUES = 20_000
 """A file with more is a mistake, or an alias bomb: a few lines that expand to gigabytes."""
+_MOST_DOCUMENTS, _MOST_LEVELS, _MOST_CHARACTERS = 100, 50, 20_000
+"""Of a file, of its nesting, of one text. Python allows some 200 levels, less in Dagster."""
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
+_ONE_FILE = "Define one dataset in one file, with what it needs."
 _TIMESTAMP = "tag:yaml.org,2002:timestamp"
 
 
-class _Loader(yaml.SafeLoader):  # type: ignore[misc] # PyYAML has no types
-    """Leaves times as text, as Dagster does; a filter over a time column reads them itself."""
+class _LimitError(yaml.MarkedYAMLError):  # type: ignore[misc] # PyYAML has no types
+    """The file is larger than a definition can be, or has a text that no file can hold."""
+
+
+class _Loader(yaml.SafeLoader):  # type: ignore[misc]
+    """Ends at the limits, before it has read the rest.
+
+    Leaves times as text, as Dagster does; a filter over a time column reads them itself.
+    """
 
     yaml_implicit_resolvers = {  # noqa: RUF012 - PyYAML's own way
         first: [(tag, pattern) for tag, pattern in resolvers if tag != _TIMESTAMP]
         for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self._documents = self._levels = self._values = 0
+
+    def compose_document(self) -> yaml.Node:
+        """As in PyYAML, within the limit."""
+        self._documents += 1
+        if self._documents > _MOST_DOCUMENTS:
+            self._end(f"the file has more than {_MOST_DOCUMENTS} documents")
+        return super().compose_document()
+
+    def compose_node(self, parent: yaml.Node, index: Any) -> yaml.Node:
+        """As in PyYAML, within the limits."""
+        self._levels += 1
+        self._values += 1
+        if self._levels > _MOST_LEVELS:
+            self._end(f"it is nested more than {_MOST_LEVELS} levels deep")
+        if self._values > _MOST_VALUES:
+            self._end(f"the file has more than {_MOST_VALUES:,} values")
+        node = super().compose_node(parent, index)
+        if isinstance(node, yaml.ScalarNode):
+            _check_text(node)
+        self._levels -= 1
+        return node
+
+    def _end(self, problem: str) -> None:
+        raise _LimitError(problem=problem, problem_mark=self.peek_event().start_mark)
+
+
+def _check_text(node: yaml.ScalarNode) -> None:
+    problem = ""
+    if len(node.value) > _MOST_CHARACTERS:
+        problem = f"a text has {len(node.value):,} characters; the limit is {_MOST_CHARACTERS:,}"
+    elif _SURROGATE.search(node.value):
+        problem = "half of a surrogate pair is no character"
+    if problem:
+        raise _LimitError(problem=problem, problem_mark=node.start_mark)
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,26 +119,45 @@ def read_documents(file: Path) -> tuple[Document, ...]:
     """
     try:
         status = file.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(0, "it is not a regular file")
+        found = _read(file, status.st_mtime_ns, status.st_size)
     except OSError as error:
         raise _unreadable(file, error) from None
-    return _read(file, status.st_mtime_ns, status.st_size)
+    if isinstance(found, ConfigurationError):
+        raise found.with_traceback(None)
+    return found
 
 
 @lru_cache(maxsize=256)
-def _read(file: Path, changed_ns: int, size: int) -> tuple[Document, ...]:  # noqa: ARG001
-    if size > _MOST_BYTES:
-        raise mistake_at(
-            f"{file}:1",
-            f"the file has {size:,} bytes; the limit is {_MOST_BYTES:,}.",
-            "Define one dataset in one file.",
-        )
-    text = _text(file)
+def _read(
+    file: Path,
+    changed_ns: int,  # noqa: ARG001
+    size: int,
+) -> tuple[Document, ...] | ConfigurationError:
+    """The documents, or what is wrong with the file; a file that cannot be read is tried again."""
+    try:
+        if size > _MOST_BYTES:
+            raise mistake_at(
+                f"{file}:1",
+                f"the file has {size:,} bytes; the limit is {_MOST_BYTES:,}.",
+                _ONE_FILE,
+            )
+        return _parsed(file, _text(file, file.read_bytes()))
+    except ConfigurationError as mistake:
+        return mistake
+
+
+def _parsed(file: Path, text: str) -> tuple[Document, ...]:
     try:
         nodes = list(yaml.compose_all(text, Loader=_Loader))
         for node in nodes:
             _check_size(file, node)
             _check_keys(file, node)
         values = [_Loader("").construct_document(node) for node in nodes]
+    except _LimitError as error:
+        line = error.problem_mark.line + 1
+        raise mistake_at(f"{file}:{line}", f"{error.problem}.", _ONE_FILE) from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
@@ -96,20 +165,16 @@ def _read(file: Path, changed_ns: int, size: int) -> tuple[Document, ...]:  # no
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         raise _not_yaml(file, line, "a control character is not allowed") from None
-    except RecursionError:
-        raise _not_yaml(file, 1, "it is nested too deeply") from None
-    except (ValueError, TypeError, OverflowError):
-        # PyYAML passes on what Python says of a number such as `0x_`, without a line.
-        raise _not_yaml(file, 1, "a number in it cannot be read") from None
+    except ConfigurationError:
+        raise
+    except Exception:
+        # PyYAML passes on what Python says of `0x_` or `!!bool x`, without a line.
+        raise _not_yaml(file, 1, "a value is not of the type that it should have") from None
     parts = enumerate(zip(values, nodes, strict=True))
     return tuple(Document(file, number, value, node) for number, (value, node) in parts)
 
 
-def _text(file: Path) -> str:
-    try:
-        content = file.read_bytes()
-    except OSError as error:
-        raise _unreadable(file, error) from None
+def _text(file: Path, content: bytes) -> str:
     try:
         return content.decode()
     except UnicodeDecodeError as error:
