@@ -48,7 +48,11 @@ MODELS: dict[str, type[BaseModel]] = {
     "ColumnPolicy": privacy.ColumnPolicy,
     "RetentionConfig": retention.RetentionConfig,
     "TrainingSetConfig": training_set.TrainingSetConfig,
+    "Days": training_set.Days,
     "LabelSource": training_set.LabelSource,
+    "Condition": training_set.Condition,
+    "Dedup": training_set.Dedup,
+    "Sample": training_set.Sample,
     "Windows": training_set.Windows,
     "SplitSettings": training_set.SplitSettings,
     "Removed": retention.Removed,
@@ -134,10 +138,15 @@ def _default(info: FieldInfo) -> str:
         return "generated"
     default = info.get_default(call_default_factory=True, validated_data={})
     if isinstance(default, dt.timedelta):
-        return f"`{default.total_seconds() / 3600:g}h`"
+        return f"`{_duration(default)}`"
     if isinstance(default, BaseModel):
-        default = default.model_dump(mode="json")
-    return f"`{json.dumps(default)}`"
+        default = default.model_dump()
+    return f"`{json.dumps(default, default=_duration)}`"
+
+
+def _duration(value: dt.timedelta) -> str:
+    """As `defs.yaml` has it; all defaults are whole hours."""
+    return f"{value.total_seconds() / 3600:g}h"
 
 
 def main() -> None:

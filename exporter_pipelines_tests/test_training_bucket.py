@@ -99,6 +99,9 @@ def test_the_command_names_the_version_in_the_bucket(
     for name in ("logs", "anomalies"):
         home.with_name(name).symlink_to(definitions.DEFS / name)
     monkeypatch.setattr(definitions, "DEFS", home.parent)
+    unknown = CliRunner().invoke(train_set, ["window"])
+    assert "training set 'window' does not exist (there are: windows)" in unknown.output
+    assert unknown.exit_code == 2, "as of every command with an unknown name"
     built = CliRunner().invoke(train_set, ["windows"])
     assert built.exit_code == 0, built.output
     newest = bucket.versions("windows").newest()
@@ -114,6 +117,11 @@ def test_the_command_names_the_version_in_the_bucket(
     assert [len(loaded[split]) for split in ("train", "test")] == [
         splits[split].rows for split in ("train", "test")
     ]
+    with newest.open("README.md") as card:
+        first_code = card.read().decode().partition("```python\n")[2].partition("```")[0]
+    of_card: dict[str, Any] = {}
+    exec(first_code, of_card)
+    assert len(of_card["train"]) == splits["train"].rows, "its code reads the bucket"
 
 
 def test_builds_and_removals_at_once_lose_nothing(s3: ObjectServer, tmp_path: Path) -> None:

@@ -321,7 +321,7 @@ def test_repeated_rows_are_left_out(days: LocalStore) -> None:
     assert len(found) == len(set(found))
 
 
-def test_published_loaders_read_the_set(days: LocalStore) -> None:
+def test_published_loaders_read_the_set(days: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
     import duckdb
     import pandas as pd
     import polars as pl
@@ -341,6 +341,19 @@ def test_published_loaders_read_the_set(days: LocalStore) -> None:
     assert duckdb.sql(f"SELECT count(*) FROM '{pattern}'").fetchall() == [(rows,)]
     files = sorted(built.folder.glob("data/train-*.parquet"))
     assert len(pd.concat(map(pd.read_parquet, files))) == rows
+
+    card = (built.folder / "README.md").read_text()
+    monkeypatch.chdir(built.folder.parent)
+    for code, expected in zip(
+        re.findall(r"```python\n(.*?)```", card, re.DOTALL), (len(SPLITS), rows), strict=True
+    ):
+        found: dict[str, Any] = {}
+        exec(code, found)
+        assert len(found.get("sets", found.get("train"))) == expected, code
+    monkeypatch.chdir("/")
+    first_code = card.partition("```python\n")[2].partition("```")[0]
+    with pytest.raises(Exception, match=r"\./v-"):  # and no question to the Hugging Face Hub
+        exec(first_code, {})
 
 
 READ_BY_CROISSANT = """

@@ -7,13 +7,19 @@ from pathlib import Path
 import click
 
 from exporter_pipelines import dotenv_file
+from exporter_pipelines.cli.exit_codes import exit_code_of
 from exporter_pipelines.cli.service_options import (
     errors_as_exit_codes,
     service_address,
     service_options,
 )
 from exporter_pipelines.cli.train_set_lines import print_set
-from exporter_pipelines.errors import ExporterError
+from exporter_pipelines.errors import (
+    ExporterError,
+    MissingSettingError,
+    OutputUnavailableError,
+    UnknownNameError,
+)
 
 
 @click.command("train-set")
@@ -47,7 +53,7 @@ def train_set(
       0    success, also if nothing had to be built
       1    a check holds the set, or it cannot be built; the version before it stays
       2    the command was used incorrectly, the token may not do this, or a setting is wrong
-      3    the service cannot be reached
+      3    the output folder or the service cannot be reached
       130  interrupted; a build by the service goes on
     """  # noqa: D301 - click wants the character itself
     dotenv_file.load_dotenv()
@@ -73,6 +79,9 @@ def _build_here(name: str, threads: int) -> None:
 
     try:
         built = api.build_training_set(name, threads=threads)
+    except (UnknownNameError, MissingSettingError, OutputUnavailableError) as error:
+        click.echo(f"Error: {error}", err=True)
+        raise SystemExit(exit_code_of(error)) from None
     except ExporterError as error:
         raise click.ClickException(str(error)) from None
     if built.unchanged:

@@ -40,7 +40,10 @@ class Days(Strict):
     first: dt.date | None = Field(None, description="First day.")
     last: dt.date | None = Field(None, description="Last day, included.")
     trailing: int | None = Field(
-        None, ge=1, le=3660, description="Instead: the newest published day and those before it."
+        None,
+        ge=1,
+        le=3660,
+        description="Instead: this number of days up to the newest published one.",
     )
 
     @model_validator(mode="after")
@@ -58,7 +61,9 @@ class Condition(Strict):
     """Which rows of a label dataset count: one column, an operator, a value."""
 
     column: str = Field(description="A column of the label dataset.")
-    op: Literal["eq", "ne", "lt", "le", "gt", "ge", "in", "not_in", "is_null", "not_null"]
+    op: Literal["eq", "ne", "lt", "le", "gt", "ge", "in", "not_in", "is_null", "not_null"] = Field(
+        description="`eq`, `ne`, `lt`, `le`, `gt`, `ge`, `in`, `not_in`, `is_null` or `not_null`."
+    )
     value: Any = Field(None, description="Of the column's type; a list for `in` and `not_in`.")
 
     @model_validator(mode="after")
@@ -97,7 +102,9 @@ class Dedup(Strict):
         [], description="Columns; of rows equal in all of them the first one stays."
     )
     near: Literal["template"] | None = Field(
-        None, description="Of rows with the same group and message template the first one stays."
+        None,
+        description="`template`: of rows with the same group and message template the first one "
+        "stays.",
     )
     per: Literal["split", "set"] = Field(
         "split",
@@ -203,7 +210,7 @@ class TrainingSetConfig(Strict):
     labels: list[LabelSource] = Field(min_length=1, max_length=20, description="Label sources.")
     unlabelled: Literal["negative", "unknown", "drop"] = Field(
         "negative",
-        description="Rows without a label: `negative` (0), `unknown` (null), or left out.",
+        description="Rows without a label: `negative` (0), `unknown` (null) or `drop` (left out).",
     )
     dedup: Dedup = Field(Dedup(), description="Repeated rows to leave out.")
     sample: Sample | None = Field(None, description="Frequent rows to thin.")

@@ -5,6 +5,7 @@ Belongs here: what a trainer reads first. The counts come from the manifest.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ _MEANINGS = {
     "event_id": "Template of the message, see templates.parquet.",
     "events": "Templates of the messages in the window, in order.",
     "label": "1: a label source matches. 0: none does.",
-    "start": "Begin of the window.",
+    "start": "Beginning of the window.",
     "end": "End of the window, exclusive.",
     "rows": "Rows in the window.",
 }
@@ -47,9 +48,18 @@ def write_cards(
     config: TrainingSetConfig,
     manifest: TrainingManifest,
     folder: Path,
+    location: str,
 ) -> None:
-    """Write `README.md`, `croissant.json` and `sample.jsonl` into the folder of a set."""
-    (folder / "README.md").write_text(_card(config, manifest), encoding="utf-8")
+    """Write `README.md`, `croissant.json` and `sample.jsonl` into the folder of a set.
+
+    Args:
+        connection: Has the written examples as views.
+        config: Of the set.
+        manifest: Of the version.
+        folder: Of the files that are written.
+        location: Where all versions of the set will be: a folder or a URL.
+    """
+    (folder / "README.md").write_text(_card(config, manifest, location), encoding="utf-8")
     files = [
         File(file.path, file.sha256, split)
         for split, summary in manifest.splits.items()
@@ -76,17 +86,17 @@ def _field(name: str, arrow: str) -> Field:
     return Field(name, "string" if repeated else arrow, _MEANINGS.get(name, ""), repeated)
 
 
-def _card(config: TrainingSetConfig, manifest: TrainingManifest) -> str:
+def _card(config: TrainingSetConfig, manifest: TrainingManifest, location: str) -> str:
     header = yaml.safe_dump(_hugging_face(manifest), sort_keys=False)
     parts = [
         f"---\n{header}---\n\n# {manifest.name}\n",
         f"{manifest.description}\n" if manifest.description else "",
         *_splits(manifest),
-        *_columns(manifest),
+        *_columns(config, manifest),
         *_sources(config, manifest),
         *_left_out(manifest),
         *_checks(manifest),
-        *_loading(manifest),
+        *_loading(manifest, location),
     ]
     return "\n".join(parts)
 
@@ -129,12 +139,13 @@ def _splits(manifest: TrainingManifest) -> Iterator[str]:
     yield f"\nVersion `{manifest.data_version}`. The same version has the same bytes.\n"
 
 
-def _columns(manifest: TrainingManifest) -> Iterator[str]:
+def _columns(config: TrainingSetConfig, manifest: TrainingManifest) -> Iterator[str]:
     yield "## Columns\n"
     yield "| column | type | meaning |\n|---|---|---|"
+    of_rows = f"As in `{config.dataset}`; its card explains it."
     for column in manifest.columns:
         name = column.name.replace("|", "\\|")
-        yield f"| `{name}` | {column.type} | {_MEANINGS.get(column.name, '')} |"
+        yield f"| `{name}` | {column.type} | {_MEANINGS.get(column.name, of_rows)} |"
 
 
 def _sources(config: TrainingSetConfig, manifest: TrainingManifest) -> Iterator[str]:
@@ -175,13 +186,24 @@ def _checks(manifest: TrainingManifest) -> Iterator[str]:
         yield f"| {result.check} | {'passed' if result.passed else 'warns'} | {result.sentence} |"
 
 
-def _loading(manifest: TrainingManifest) -> Iterator[str]:
+def _loading(manifest: TrainingManifest, location: str) -> Iterator[str]:
     folder = f"v-{manifest.data_version[:12]}"
-    yield "\n## Loading\n\nRun the code in the folder that holds this one.\n"
+    yield "\n## Loading\n"
+    if "://" in location:
+        yield (
+            "From the bucket. Credentials come from the environment, such as AWS_ACCESS_KEY_ID. "
+            "For a server other than the cloud's own, set AWS_ENDPOINT_URL.\n"
+        )
+        pattern = json.dumps(f"{location}/{folder}/data/train-*.parquet", ensure_ascii=False)
+        yield f"```python\nimport polars as pl\ntrain = pl.read_parquet({pattern})\n```\n"
+        yield f"From a copy: run the code in the folder that contains `{folder}`.\n"
+    else:
+        yield f"Run the code in the folder that contains `{folder}`.\n"
+    # Without ./ and without such a folder, `load_dataset` would ask the Hugging Face Hub.
     yield (
         "```python\n"
         "from datasets import load_dataset\n"
-        f'sets = load_dataset("{folder}")  # train, validation, test\n'
+        f'sets = load_dataset("./{folder}")  # train, validation, test\n'
         "```\n"
     )
     yield (

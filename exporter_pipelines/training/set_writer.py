@@ -91,7 +91,8 @@ class SetWriter:
         outcomes = run_checks(written)
         counted = Counted(labelled, left_out, templates)
         manifest = described(written, version, self.folder, shards, counted, outcomes)
-        write_cards(connection, config, manifest, self.folder)
+        location = self.store.versions(config.name).location
+        write_cards(connection, config, manifest, self.folder, location)
         manifest = manifest.model_copy(update={"other_files": other_files(self.folder)})
         (self.folder / MANIFEST_NAME).write_bytes(manifest.to_json())
         return manifest, outcomes
