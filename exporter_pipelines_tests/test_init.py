@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 import secrets
 import shlex
 from collections.abc import Iterator
@@ -14,8 +15,10 @@ from exporter_pipelines.sources.postgres import inspection, profile
 from exporter_pipelines.stores import LocalStore
 from exporter_pipelines_tests.support.backends import Backend
 from exporter_pipelines_tests.support.datasets import rows
+from exporter_pipelines_tests.support.doc_examples import example
 from exporter_pipelines_tests.support.doctor_runs import STRANGER
 from exporter_pipelines_tests.support.init_runs import Init, initiated
+from exporter_pipelines_tests.support.projects import ROOT
 
 DAY = "2026-11-01"
 
@@ -211,6 +214,85 @@ def test_personal_values_are_not_written(init: Init, backend: Backend) -> None:
     assert "may be personal data: username, target, handled_by, note." in text
     for value in ("ada", "bob", "remark"):
         assert value not in text + said + init.text("actions", "defs.yaml")
+
+
+def _with_rules(text: str) -> str:
+    """A schema in which a user removed `# ` from the lines of the proposed rules."""
+    fields, mark, rest = text.partition("    # A rule, proposed")
+    fields = re.sub(r"^    # (?=\w+: pa.string = .*isin=)", "    ", fields, flags=re.MULTILINE)
+    note, _, rule = rest.partition("\n")
+    return f"{fields}{mark}{note}\n" + re.sub("^    # ?", "    ", rule, flags=re.MULTILINE)
+
+
+RULES = """
+CREATE TABLE visits (id int PRIMARY KEY, at timestamptz NOT NULL, peer text, via text, door text,
+    state varchar(9) NOT NULL, place inet);
+INSERT INTO visits SELECT n, '2026-11-01'::timestamptz + n * interval '1 minute',
+    '10.0.0.' || n, '10.0.0.' || n || ':80', CASE WHEN n > 1 THEN E'"a"\\n\u00e4#' END,
+    CASE WHEN n % 2 = 0 THEN 'open' ELSE 'shut' END, '10.0.0.1' FROM generate_series(1, 50) n;
+"""
+
+
+def test_rules_are_proposed_as_comments_that_only_need_to_be_activated(
+    init: Init, backend: Backend
+) -> None:
+    backend.run(RULES)
+    said = init.run("visits")
+    assert "rules        proposed for peer, door, state, as comments in schema.py" in said
+    assert {rule for rule, _ in init.dataset("visits").schema.rules} == {"required"}
+    file = init.defs / "visits" / "schema.py"
+    file.write_text(_with_rules(file.read_text()))
+    backend.run(
+        "INSERT INTO visits SELECT 60 + n, '2026-11-01', CASE WHEN n < 3 THEN 'nowhere' END, NULL,"
+        "  CASE WHEN n > 4 THEN 'c' END, CASE WHEN n > 2 THEN 'odd' ELSE 'open' END, NULL"
+        " FROM generate_series(1, 5) n"
+    )
+    manifest = init.export("visits", DAY)
+    assert manifest.counts.exported == 50
+    failed = {(r.rule, r.column): r.failed for r in manifest.validation.rules if r.failed}
+    assert failed == {("valid_address", "peer"): 2, ("isin", "door"): 1, ("isin", "state"): 3}
+
+
+OWN_RULES = """
+CREATE SCHEMA billing;
+CREATE TABLE billing.gateway_events (ev int PRIMARY KEY, begun timestamptz NOT NULL,
+    ended timestamptz, peer text, severity text NOT NULL, score real, country text);
+INSERT INTO billing.gateway_events SELECT n, '2026-11-01T01:00Z', '2026-11-01T02:00Z', '10.0.0.1',
+    'low', 0.5, 'DE' FROM generate_series(1, 90) n;
+INSERT INTO billing.gateway_events VALUES
+    (101, '2026-11-01T01:00Z', NULL, NULL, 'mid', NULL, NULL),
+    (102, '2026-11-01T01:00Z', '2026-11-01T00:00Z', '10.0.0', 'none', 1.5, 'Germany'),
+    (103, '2026-11-01T01:00Z', '2026-11-01T01:00Z', '::1', 'high', -1, 'AT');
+"""
+
+
+def test_the_class_of_the_page_has_the_rules_that_it_names(init: Init, backend: Backend) -> None:
+    backend.run(OWN_RULES)
+    init.run("billing.gateway_events")
+    file = init.defs / "gateway_events" / "schema.py"
+    written = file.read_text()
+    assert "class GatewayEventsRow" in written
+    file.write_text(written.partition("class ")[0] + example("own-rules.py"))
+    manifest = init.export("gateway_events", DAY)
+    failed = {rule.rule: rule.failed for rule in manifest.validation.rules if rule.failed}
+    assert failed == {
+        "isin": 1, "greater_than_or_equal_to": 1, "less_than_or_equal_to": 1, "str_matches": 1,
+        "valid_address": 1, "ended_after_begun": 1,
+    }  # fmt: skip
+    assert manifest.counts.exported == 91
+    page = (ROOT / "docs" / "rules.md").read_text()
+    assert all(f"`{name}`" in page for name in failed)
+
+
+def test_proposed_rules_reject_no_value_that_they_were_proposed_for(
+    init: Init, backend: Backend
+) -> None:
+    backend.run(ALL_TYPES)
+    init.run("readings")
+    file = init.defs / "readings" / "schema.py"
+    assert file.read_text().count("isin=[") == 2, "letter and mood"
+    file.write_text(_with_rules(file.read_text()))
+    assert init.export("readings", DAY).counts.exported == 101
 
 
 def test_a_folder_is_replaced_only_with_force(init: Init, backend: Backend) -> None:

@@ -70,6 +70,9 @@ def print_plan(plan: Plan) -> None:
         click.echo(f"  nullable     {', '.join(plan.with_nulls)}: rows have no value there")
     if plan.left_out:
         click.echo(f"  kept         {listed(plan.left_out)}: not in the schema of {plan.like_name}")
+    if plan.with_rules:
+        about = f"proposed for {listed(plan.with_rules)}, as comments in schema.py"
+        click.echo(f"  rules        {about}: docs/first-backend.md")
     click.echo(f"  privacy      {_policy(plan)}")
     for warning in plan.warnings:
         click.echo(f"  WARN         {warning}.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import yaml
@@ -13,6 +13,7 @@ from exporter_pipelines.errors import listed, printable
 from exporter_pipelines.formats import FORMATS
 from exporter_pipelines.new_datasets.naming import class_name
 from exporter_pipelines.new_datasets.plan import Plan, PlannedColumn
+from exporter_pipelines.new_datasets.proposed_rules import addresses_rule, values_rule
 
 _DEFS = """\
 # Where {name} comes from and how it is exported. Every setting: docs/datasets.md
@@ -50,7 +51,7 @@ class {model}(pandera.DataFrameModel):
     """One row of {table}."""
 
 {columns}
-'''
+{rules}'''
 _TYPES: dict[Kind, str] = {
     "int64": "pa.int64", "float64": "pa.float64", "bool": "pa.bool_", "string": "pa.string",
     "json": "pa.string", "timestamp": 'Annotated[pa.timestamp, "us", "UTC"]',
@@ -117,6 +118,7 @@ def schema_py(plan: Plan) -> str:
         unseen=_in_docstring(unseen, keep_lines=True),
         model=class_name(plan.name),
         columns=columns,
+        rules=addresses_rule(plan.addresses),
     )
 
 
@@ -155,8 +157,16 @@ def _column(column: PlannedColumn, plan: Plan) -> list[str]:
         given.append("nullable=True")
     if column.kind == "json":
         given.append('metadata={"json": True}')
+    lines = [*comments, f"    {_declared(column, given)}"]
+    if column.values:
+        with_rule = _declared(column, [*given, values_rule(column.values)])
+        lines.append(f"    # {with_rule}  # allows no other value")
+    return lines
+
+
+def _declared(column: PlannedColumn, given: Sequence[str]) -> str:
     field = f" = pandera.Field({', '.join(given)})" if given else ""
-    return [*comments, f"    {column.name}: {_TYPES[column.kind]}{field}"]
+    return f"{column.name}: {_TYPES[column.kind]}{field}"
 
 
 def _commented(text: str, comment: str) -> str:

@@ -9,6 +9,7 @@ from exporter_pipelines.new_datasets.extent import basis_of, measured, rows_of
 from exporter_pipelines.new_datasets.keys import Key, chosen_key, query_for, unreadable_key
 from exporter_pipelines.new_datasets.naming import exported_names
 from exporter_pipelines.new_datasets.plan import Plan, PlannedColumn
+from exporter_pipelines.new_datasets.proposed_rules import address_columns
 from exporter_pipelines.new_datasets.remarks import Remarks, remarks_on
 from exporter_pipelines.new_datasets.time_column import ranked_times, unnamed_times
 from exporter_pipelines.new_datasets.unsuitable import (
@@ -57,6 +58,7 @@ def planned(
     return Plan(
         name, relation, columns, key, time, others, zone, query, remarks.unseen, rows,
         basis_of(profile), extent.span, tuple(said), days_known=extent.is_known,
+        addresses=address_columns(inspection, relation, columns),
     )  # fmt: skip
 
 
@@ -87,6 +89,7 @@ def _columns(
             "timestamp" if column.name == time.column else column.kind,
             nullable=column.name != time.column and _may_be_null(column.kind, column.not_null),
             remarks=remarks.lines[column.name],
+            values=remarks.values.get(column.name, ()),
         )
         for column in profile.columns
     ]

@@ -40,6 +40,7 @@ class PlannedColumn:
         kind: Its type in the schema.
         nullable: Whether a row without a value is valid.
         remarks: Lines for a comment.
+        values: Of a text column with few values, for the proposal of a rule.
     """
 
     name: str
@@ -47,6 +48,7 @@ class PlannedColumn:
     kind: Kind
     nullable: bool
     remarks: tuple[str, ...] = ()
+    values: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,7 @@ class Plan:
         with_policy: Whether the policy is written as a setting, and not as comments.
         days_known: False if the database did not answer in time which days it has.
         variable: Environment variable with the URL of the database.
+        addresses: Exported names of text columns with IP addresses, for the proposal of a rule.
     """
 
     name: str
@@ -98,10 +101,16 @@ class Plan:
     with_policy: bool = False
     days_known: bool = True
     variable: str = DEFAULT_URL
+    addresses: tuple[str, ...] = ()
 
     def exported(self, source: str) -> str:
         """The exported name of a column of the table."""
         return next(column.name for column in self.columns if column.source == source)
+
+    @property
+    def with_rules(self) -> list[str]:
+        """The columns for which a rule is proposed."""
+        return [c.name for c in self.columns if c.values or c.name in self.addresses]
 
     @property
     def like_name(self) -> str:

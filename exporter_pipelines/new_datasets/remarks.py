@@ -29,10 +29,12 @@ class Remarks:
 
     Attributes:
         lines: Column -> lines of a comment.
+        values: Text column -> its values, if they are few, short and frequent.
         unseen: Text columns whose values are not shown, because they may be personal.
     """
 
     lines: dict[str, tuple[str, ...]]
+    values: dict[str, tuple[str, ...]]
     unseen: tuple[str, ...]
 
 
@@ -49,21 +51,23 @@ def remarks_on(
     """
     texts = [c.name for c in profile.columns if c.has_words and c.name not in without]
     personal = [name for name in texts if is_personal_name(name)]
-    values: dict[str, str] = {}
+    shown: dict[str, str] = {}
+    values: dict[str, tuple[str, ...]] = {}
     ends = time.monotonic() + _BUDGET_S
     for name in texts:
         if name in personal or time.monotonic() > ends:
             continue
-        shown = _values(inspection, relation, profile, name)
-        if shown is None:
+        found = _values(inspection, relation, profile, name)
+        if found is None:
             personal.append(name)
-        elif shown:
-            values[name] = shown
-    lines = {column.name: _lines(column, profile, values) for column in profile.columns}
-    return Remarks(lines, tuple(name for name in texts if name in personal))
+        elif found[0]:
+            values[name], of = found
+            shown[name] = listed(values[name]) + of
+    lines = {column.name: _lines(column, profile, shown) for column in profile.columns}
+    return Remarks(lines, values, tuple(name for name in texts if name in personal))
 
 
-def _lines(column: ColumnProfile, profile: TableProfile, values: dict[str, str]) -> tuple[str, ...]:
+def _lines(column: ColumnProfile, profile: TableProfile, shown: dict[str, str]) -> tuple[str, ...]:
     facts = [printable(column.type_name) + (" NOT NULL" if column.not_null else "")]
     if column.note:
         facts.append(column.note)
@@ -72,22 +76,25 @@ def _lines(column: ColumnProfile, profile: TableProfile, values: dict[str, str])
         share = "all" if column.nulls == profile.rows else f"{column.nulls:,} {of} {profile.rows:,}"
         facts.append(f"null in {share} rows")
     line = ", ".join(facts)
-    return (line, f"Values: {values[column.name]}") if column.name in values else (line,)
+    return (line, f"Values: {shown[column.name]}") if column.name in shown else (line,)
 
 
 def _values(
     inspection: Inspection, relation: Relation, profile: TableProfile, name: str
-) -> str | None:
-    """The values of a column; None if they may be personal, empty if there are too many."""
+) -> tuple[tuple[str, ...], str] | None:
+    """The values of a column, and where they were seen.
+
+    None if they may be personal; no values if there are too many.
+    """
     try:
         found = inspection.small_values(relation, name)
     except NotAnsweredError:
-        return ""  # the values are only for a comment
+        return (), ""  # the values are only for comments
     if found is None or not found.values or not repeat_enough(len(found.values), found.rows):
-        return ""
+        return (), ""
     if are_personal_values(found.values):
         return None
     (nulls,) = (column.nulls for column in profile.columns if column.name == name)
     in_sample = found.rows < profile.rows - nulls or not profile.is_complete
     sample = f" (in a sample of {found.rows:,} rows)" if in_sample else ""
-    return listed(found.values) + sample
+    return found.values, sample
