@@ -15,6 +15,10 @@ from exporter_pipelines.contracts.manifest import Manifest
 from exporter_pipelines.definitions import build
 from exporter_pipelines.engine import retries as attempts
 from exporter_pipelines.engine.judge import HOLDING
+from exporter_pipelines.orchestration.dagster_internals.partitioned_events import (
+    check_evaluation,
+    newest_materialization,
+)
 from exporter_pipelines.orchestration.exports.partitions import daily_partitions
 from exporter_pipelines.orchestration.report.asset import NAME, export_report
 from exporter_pipelines.reporting.numbers import Report
@@ -353,3 +357,67 @@ def test_a_dataset_cannot_take_its_folder_or_its_name(project: Project) -> None:
         done = project.materialize("logs", partition=ONE)
         assert f"the name {name!r} is taken by the export report" in done.last_words
         project.edit("ips", f"name: {name}", "name: ips")
+
+
+def test_the_page_lists_published_days_that_a_check_warned_about(
+    runner: Runner, backend: Backend, store: LocalStore
+) -> None:
+    days = [f"2026-11-{day:02}" for day in range(1, 10)]
+    for number, day in enumerate(days):
+        backend.add_logs(day, 1000 if day == days[7] else 100, first_id=10_000 * number)
+    backend.run("UPDATE logs SET level = 'odd' WHERE id IN (3, 10003, 20003)")
+    backend.run("UPDATE logs SET level = 'odd' WHERE timestamp::date = %s", [days[8]])
+    assert not runner.run("logs", days[0], days[8]).success
+    runner.run(NAME, days[8])
+    head, *rows = index(store).tables["warned"]
+    assert head == ["Dataset", "Check", "Days", "Which days, and why"]
+    assert [row[:3] for row in rows] == [
+        ["logs", "row_count_drift", "1"], ["logs", "rejected_rows", "3"],
+    ]  # fmt: skip
+    assert rows[0][3].startswith(f"{days[7]} {days[7]}: 1000 rows")
+    assert rows[1][3] == f"{ONE} to {THREE} " + " ".join(
+        f"{day}: 1 of 100 rows rejected (1.00 %): 1 x known_level (level)."
+        for day in (THREE, TWO, ONE)
+    )
+
+    backend.run("UPDATE logs SET level = 'INFO' WHERE id < 30000")  # corrected, and exported again
+    backend.run("UPDATE logs SET level = 'odd' WHERE timestamp::date = %s", [THREE])
+    assert not runner.run("logs", ONE, THREE).success  # the older export of the third day stays
+    runner.run(NAME, days[8])
+    assert index(store).tables["warned"][1] == [
+        "logs", "rejected_rows", "1",
+        f"{THREE} {THREE}: 1 of 100 rows rejected (1.00 %): 1 x known_level (level).",
+    ]  # fmt: skip
+
+
+def test_late_data_is_a_warning_until_the_day_is_exported_again(
+    runner: Runner, backend: Backend, store: LocalStore
+) -> None:
+    backend.add_logs(ONE, 10)
+    runner.run("logs", ONE)
+    late = check_evaluation(
+        newest_materialization(runner.instance, dg.AssetKey("logs"), ONE),
+        asset_key=dg.AssetKey("logs"),
+        check_name="source_unchanged",
+        partition=ONE,
+        passed=False,
+        severity=dg.AssetCheckSeverity.WARN,
+        description="The source has 5 more rows.",
+    )
+    runner.instance.report_runless_asset_event(late)
+    runner.run(NAME, ONE)
+    assert index(store).tables["warned"][1:] == [
+        ["logs", "source_unchanged", "1", f"{ONE} {ONE}: The source has 5 more rows."]
+    ]
+    runner.run("logs", ONE)
+    runner.run(NAME, ONE)
+    assert "warned" not in index(store).tables
+
+
+def test_a_report_without_warnings_says_so(
+    runner: Runner, backend: Backend, store: LocalStore
+) -> None:
+    backend.add_logs(ONE, 10)
+    runner.run("logs", ONE)
+    runner.run(NAME, ONE)
+    assert "No check warned about a published day." in index(store).text

@@ -26,6 +26,8 @@ class DaySummary:
         repeated_keys: Rows whose key another row has.
         rejected: Rule -> rows that broke it, over all columns.
         files: Names of the data files.
+        run_id: The run that published it.
+        published_at: When it did.
     """
 
     dataset: str
@@ -40,6 +42,8 @@ class DaySummary:
     repeated_keys: int
     rejected: Mapping[str, int] = field(default_factory=dict)
     files: tuple[str, ...] = ()
+    run_id: str = ""
+    published_at: dt.datetime | None = None
 
     @property
     def valid_pct(self) -> float | None:
@@ -88,3 +92,19 @@ class ExportedRun:
     started_at: dt.datetime
     ended_at: dt.datetime | None
     attempts: tuple[Attempt, ...]
+
+
+@dataclass(frozen=True)
+class DayWarning:
+    """A check that warned about a published day.
+
+    Attributes:
+        dataset, day: The published day.
+        check: Name of the check.
+        reason: One sentence, with the numbers.
+    """
+
+    dataset: str
+    day: str
+    check: str
+    reason: str

@@ -57,6 +57,8 @@ def _summary(dataset: str, day: str, data: bytes | None) -> DaySummary | None:
         repeated_keys=int(metrics.get("repeated_keys", 0)),
         rejected=dict(rejected),
         files=tuple(file.path for file in manifest.files),
+        run_id=manifest.run.run_id,
+        published_at=manifest.export_timestamp,
     )
 
 

@@ -12,11 +12,14 @@ from statistics import median
 from exporter_pipelines.contracts.export_attempts import (
     Attempt,
     DaySummary,
+    DayWarning,
     ExportedRun,
     Status,
     StorageUse,
 )
+from exporter_pipelines.contracts.similar_days import spans
 
+_MOST_SPANS = 20
 _FINISHED: tuple[Status, ...] = ("published", "held", "failed", "cancelled")
 
 
@@ -60,6 +63,25 @@ class DatasetNumbers:
 
 
 @dataclass(frozen=True)
+class Warned:
+    """The days of a dataset about which a check warned.
+
+    Attributes:
+        dataset, check: Names.
+        warnings: One for each day, newest first.
+    """
+
+    dataset: str
+    check: str
+    warnings: Sequence[DayWarning]
+
+    @property
+    def days(self) -> str:
+        """The days as text."""
+        return spans((each.day for each in self.warnings), _MOST_SPANS)
+
+
+@dataclass(frozen=True)
 class Report:
     """Everything that the page shows.
 
@@ -74,6 +96,7 @@ class Report:
         service: Address of the service, for links; None if it is not known.
         earlier_days: Published days before the first one, in order.
         older_runs_left_out: Whether the history may have more of these runs.
+        warnings: About published days, the newest day of each dataset and check first.
     """
 
     first: str
@@ -87,6 +110,7 @@ class Report:
     service: str | None = None
     earlier_days: Sequence[str] = ()
     older_runs_left_out: bool = False
+    warnings: Sequence[DayWarning] = ()
 
     @property
     def most_days(self) -> int:
@@ -175,6 +199,16 @@ class Report:
                 )
             )
         return lines
+
+    @cached_property
+    def warned(self) -> list[Warned]:
+        """The warnings by dataset and check; those about the fewest days first."""
+        found: dict[tuple[str, str], list[DayWarning]] = {}
+        for each in self.warnings:
+            found.setdefault((each.dataset, each.check), []).append(each)
+        return sorted(
+            (Warned(*key, days) for key, days in found.items()), key=lambda each: len(each.warnings)
+        )
 
     @cached_property
     def rejected_by_rule(self) -> list[tuple[str, str, int]]:

@@ -20,6 +20,7 @@ from exporter_pipelines.reporting.numbers import Report
 
 RUNS_SHOWN = 100
 DAYS_SHOWN = 62
+WARNINGS_SHOWN = 3
 
 _NONE = "\N{EN DASH}"
 _REASON_CHARS = 240
@@ -74,6 +75,7 @@ def render(report: Report) -> str:
         reason_of=reason_of,
         runs=report.runs[:RUNS_SHOWN],
         days=list(report.states.items())[:DAYS_SHOWN],
+        warnings_shown=WARNINGS_SHOWN,
         status_of=status_of,
         datasets_of=datasets_of,
         days_of=days_of,

@@ -7,10 +7,13 @@ Test: test_report.py::test_the_page_tells_published_held_failed_and_cancelled_ex
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import datetime as dt
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 
 import dagster as dg
 from dagster._core.event_api import PartitionKeyFilter
+from dagster._core.instance.utils import RUNLESS_RUN_ID
 from dagster._core.storage.asset_check_execution_record import (
     COMPLETED_ASSET_CHECK_EXECUTION_RECORD_STATUSES,
     AssetCheckExecutionRecordStatus,
@@ -18,6 +21,23 @@ from dagster._core.storage.asset_check_execution_record import (
 
 _LATEST = 20
 """Number of executions of a day that are read, newest first."""
+
+
+@dataclass(frozen=True)
+class FailedCheck:
+    """What a check found that failed for a day.
+
+    Attributes:
+        day: Partition key.
+        run_id: The run that evaluated it; None if it was reported without a run.
+        at: When.
+        evaluation: With severity and reason.
+    """
+
+    day: str
+    run_id: str | None
+    at: dt.datetime
+    evaluation: dg.AssetCheckEvaluation
 
 
 def check_failed(
@@ -47,3 +67,28 @@ def evaluations(
     return [
         event.dagster_event.asset_check_evaluation_data for event in events if event.dagster_event
     ]
+
+
+def failed_checks(
+    instance: dg.DagsterInstance, asset: str, check: str, limit: int
+) -> Iterator[FailedCheck]:
+    """What the check found whenever it failed for a day, newest first.
+
+    Args:
+        instance: Has the history.
+        asset, check: Their names.
+        limit: Most executions that are read.
+    """
+    for found in instance.event_log_storage.get_asset_check_execution_history(
+        dg.AssetCheckKey(dg.AssetKey(asset), check),
+        limit=limit,
+        status={AssetCheckExecutionRecordStatus.FAILED},
+    ):
+        event = found.event.dagster_event if found.event else None
+        if found.partition and event:
+            yield FailedCheck(
+                day=found.partition,
+                run_id=None if found.run_id == RUNLESS_RUN_ID else found.run_id,
+                at=dt.datetime.fromtimestamp(found.create_timestamp, dt.UTC),
+                evaluation=event.asset_check_evaluation_data,
+            )

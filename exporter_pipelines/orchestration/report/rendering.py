@@ -11,6 +11,7 @@ import dagster as dg
 from exporter_pipelines import settings
 from exporter_pipelines.contracts.store import Store
 from exporter_pipelines.engine.day_summaries import day_summaries, storage_use
+from exporter_pipelines.orchestration.report.day_warnings import day_warnings
 from exporter_pipelines.orchestration.report.run_history import MOST_EXPORTS, exported_runs
 from exporter_pipelines.reporting.numbers import Report
 from exporter_pipelines.reporting.page import one_folder_deeper, render
@@ -56,13 +57,15 @@ def _report(
     instance: dg.DagsterInstance, store: Store, descriptions: Mapping[str, str], last: str
 ) -> Report:
     first = (dt.date.fromisoformat(last) - dt.timedelta(days=DAYS - 1)).isoformat()
+    published = day_summaries(store, descriptions, first, last)
     runs = exported_runs(instance, descriptions, first, last)
     days = {day for name in descriptions for day in store.published_days(name)}
     return Report(
         first=first,
         last=last,
         descriptions=dict(descriptions),
-        published=day_summaries(store, descriptions, first, last),
+        published=published,
+        warnings=day_warnings(instance, published),
         earlier_days=sorted(day for day in days if day < first),
         runs=runs,
         older_runs_left_out=sum(len(run.attempts) for run in runs) >= MOST_EXPORTS,
