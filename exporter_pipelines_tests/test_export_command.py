@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import shutil
 import signal
 import subprocess
@@ -15,10 +16,13 @@ from click.testing import CliRunner, Result
 from dagster._core.storage.partition_status_cache import get_and_update_asset_status_cache_value
 
 from exporter_pipelines.cli import main
+from exporter_pipelines.cli.export_arguments import Request
 from exporter_pipelines.cli.export_progress import ProgressDisplay
+from exporter_pipelines.cli.export_summary import Totals, print_summary
 from exporter_pipelines.contracts.manifest import Manifest
-from exporter_pipelines.engine.judge import CHECKS
+from exporter_pipelines.engine.judge import CHECKS, Verdict
 from exporter_pipelines.orchestration.exports.command_run import split
+from exporter_pipelines.orchestration.exports.outcome import RunOutcome
 from exporter_pipelines.orchestration.exports.partitions import daily_partitions
 from exporter_pipelines.stores import LocalStore
 from exporter_pipelines_tests.support.backends import Backend
@@ -90,6 +94,30 @@ def test_progress_says_how_far_it_is() -> None:
     assert progress.line().startswith(
         f"1 of 4 days, export 25 %, logs {ONE}, 2,000 rows, 1 held or failed"
     )
+
+
+def test_the_summary_says_what_it_warns_about(capsys: pytest.CaptureFixture[str]) -> None:
+    days = [ONE, HELD, "2026-11-14"]
+    outcome = RunOutcome("logs", days, published=days)
+    outcome.verdicts = {
+        ONE: [Verdict("row_count_drift", True, "WARN", "")],
+        HELD: [Verdict("row_count_drift", False, "WARN", "3 rows, far fewer than usual.")],
+        "2026-11-14": [
+            Verdict("row_count_drift", False, "WARN", "4 rows, far fewer than usual."),
+            Verdict("rows_outside_every_day", False, "WARN", "In the table, 1 row without a time."),
+        ],
+    }
+    totals, day = Totals({"logs": days}, [outcome]), dt.date(2026, 11, 1)
+    request = Request(
+        ("logs",), day, day, frozenset(), days_with_rows=False, check_only=False, accept_loss=False
+    )
+    print_summary(request, totals, {}, interrupted=False)
+    assert capsys.readouterr().out.splitlines()[:3] == [
+        "logs  3 of 3 days published (2 with warnings); 0 rows, 0 rejected, 0.0 MB",
+        "logs: In the table, 1 row without a time.",
+        f"logs {HELD} (and 1 more day): published with a warning, row_count_drift: 3 rows, far "
+        "fewer than usual.",
+    ]
 
 
 class Story:

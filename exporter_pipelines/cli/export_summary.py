@@ -91,6 +91,7 @@ def print_summary(
     for outcome in done:
         if outcome.about_table:
             click.echo(f"{outcome.dataset}: {outcome.about_table}")
+        _print_warnings(outcome)
         _print_problems(outcome)
     for name in set(failures) - {outcome.dataset for outcome in totals.outcomes}:
         click.echo(f"{name}: no day was tried: {failures[name]}, see its log in the Dagster UI.")
@@ -111,6 +112,15 @@ def _counts(totals: Totals, outcome: RunOutcome) -> str:
     megabytes = totals.size_bytes[name] / 1e6
     rows = f"{totals.rows[name]:,} rows, {totals.rejected[name]:,} rejected, {megabytes:,.1f} MB"
     return f"{outcome.summary().partition(': ')[2].rstrip('.')}; {rows}"
+
+
+def _print_warnings(outcome: RunOutcome) -> None:
+    """The first day of each kind of warning."""
+    for check, days in outcome.warnings.items():
+        day, reason = next(iter(days.items()))
+        more = len(days) - 1
+        others = f" (and {more:,} more day{'s' * (more > 1)})" if more else ""
+        click.echo(f"{outcome.dataset} {day}{others}: published with a warning, {check}: {reason}")
 
 
 def _print_problems(outcome: RunOutcome) -> None:

@@ -63,16 +63,19 @@ class RunOutcome:
         return [day for day in self.problems if day not in self.held]
 
     @property
-    def warned(self) -> list[str]:
+    def warnings(self) -> dict[str, dict[str, str]]:
+        """Check -> day -> reason, of the checks that warned about a published day."""
+        found: dict[str, dict[str, str]] = {}
+        for day in self.published:
+            for verdict in self.verdicts.get(day, ()):
+                if not verdict.passed and verdict.check != outside_days.CHECK:
+                    found.setdefault(verdict.check, {})[day] = verdict.reason
+        return found
+
+    @property
+    def warned(self) -> set[str]:
         """Published days with a check that warned about the day."""
-        return [
-            day
-            for day in self.published
-            if any(
-                not verdict.passed and verdict.check != outside_days.CHECK
-                for verdict in self.verdicts.get(day, ())
-            )
-        ]
+        return {day for days in self.warnings.values() for day in days}
 
     @property
     def about_table(self) -> str:
@@ -96,8 +99,8 @@ class RunOutcome:
     def summary(self) -> str:
         """One line about a finished run."""
         text = f"{self.dataset}: {len(self.published)} of {len(self.days)} days published"
-        if self.warned:
-            text += f" ({len(self.warned)} with warnings)"
+        if warned := self.warned:
+            text += f" ({len(warned)} with warnings)"
         if self.kept:
             text += f", {len(self.kept)} kept as they are"
         return ", ".join(filter(None, [text, self._bad_days()])) + "."
