@@ -15,7 +15,7 @@ from exporter_pipelines.sources.postgres import inspection, profile
 from exporter_pipelines.stores import LocalStore
 from exporter_pipelines_tests.support.backends import Backend
 from exporter_pipelines_tests.support.datasets import rows
-from exporter_pipelines_tests.support.doc_examples import example
+from exporter_pipelines_tests.support.doc_examples import example, indented
 from exporter_pipelines_tests.support.doctor_runs import STRANGER
 from exporter_pipelines_tests.support.init_runs import Init, initiated
 from exporter_pipelines_tests.support.projects import ROOT
@@ -311,6 +311,24 @@ def test_a_folder_is_replaced_only_with_force(init: Init, backend: Backend) -> N
     init.run("doors", "--name", "gates")
     assert init.dataset("gates").name == "gates"
     assert sorted(each.name for each in init.defs.parent.iterdir()) == ["defs"]
+
+
+def test_rows_that_are_marked_as_deleted_are_exported_until_a_filter_leaves_them_out(
+    init: Init, backend: Backend
+) -> None:
+    backend.run(
+        "CREATE TABLE doors (id int PRIMARY KEY, at timestamptz, deleted_at timestamptz,"
+        '  is_deleted boolean, "wasRemoved" boolean, deleted_by text, undeleted int);'
+        "INSERT INTO doors VALUES (1, '2026-11-01', NULL, NULL), (2, '2026-11-01', now(), NULL),"
+        "  (3, '2026-11-01', NULL, true), (4, '2026-11-01', NULL, false)"
+    )
+    said = init.run("doors", "--time-column", "at")
+    assert "deleted      deleted_at, is_deleted, wasRemoved may mark deleted rows" in said
+    assert init.export("doors", DAY).counts.exported == 4
+    file = init.defs / "doors" / "defs.yaml"
+    file.write_text(file.read_text() + indented(example("deleted.yaml")))
+    manifest = init.export("doors", DAY)
+    assert (manifest.counts.exported, manifest.counts.filtered) == (2, 2)
 
 
 def test_a_dry_run_ends_with_the_command_that_writes(init: Init, backend: Backend) -> None:

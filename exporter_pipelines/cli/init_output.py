@@ -13,7 +13,14 @@ from click.core import ParameterSource
 from exporter_pipelines import settings
 from exporter_pipelines.defs_files import Definitions
 from exporter_pipelines.errors import listed, printable
-from exporter_pipelines.new_datasets import Candidate, Plan, Planner, files_of, folder_of
+from exporter_pipelines.new_datasets import (
+    Candidate,
+    Plan,
+    Planner,
+    deletion_marks,
+    files_of,
+    folder_of,
+)
 
 _WIDTHS = (32, 20, 24, 16, 16)
 
@@ -70,6 +77,9 @@ def print_plan(plan: Plan) -> None:
         click.echo(f"  nullable     {', '.join(plan.with_nulls)}: rows have no value there")
     if plan.left_out:
         click.echo(f"  kept         {listed(plan.left_out)}: not in the schema of {plan.like_name}")
+    if marks := deletion_marks(plan.relation.types):
+        about = f"{listed(marks)} may mark deleted rows, which are exported like all others"
+        click.echo(f"  deleted      {about}: docs/presets.md")
     if plan.with_rules:
         about = f"proposed for {listed(plan.with_rules)}, as comments in schema.py"
         click.echo(f"  rules        {about}: docs/first-backend.md")

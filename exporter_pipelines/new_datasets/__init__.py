@@ -5,12 +5,13 @@ Does not belong here: database access (`sources`), or the output of the command 
 """
 
 from exporter_pipelines.new_datasets.candidates import Candidate, candidates
+from exporter_pipelines.new_datasets.deletion_marks import deletion_marks
 from exporter_pipelines.new_datasets.output import files_of, folder_of, write
 from exporter_pipelines.new_datasets.plan import Plan
 from exporter_pipelines.new_datasets.planner import Planner
 from exporter_pipelines.new_datasets.unsuitable import UnsuitableTableError
 
 __all__ = [
-    "Candidate", "Plan", "Planner", "UnsuitableTableError", "candidates", "files_of", "folder_of",
-    "write",
+    "Candidate", "Plan", "Planner", "UnsuitableTableError", "candidates", "deletion_marks",
+    "files_of", "folder_of", "write",
 ]  # fmt: skip
