@@ -148,7 +148,8 @@ def compare_day(
         names = _names(kinds, (published, current))
     for kind, difference in kinds.items():
         if difference.count:
-            _add_finding(report, kind, difference, names, manifest)
+            or_filtered = "or a filter leaves out now" if dataset.config.filters else ""
+            _add_finding(report, kind, difference, names, manifest, or_filtered)
 
 
 def _published(
@@ -316,10 +317,11 @@ def _add_finding(
     difference: _Difference,
     names: dict[int, str],
     manifest: Manifest,
+    or_filtered: str,
 ) -> None:
     what = {
         "source_missing": "lacks {} of the database",
-        "source_extra": "has {} that the database does not have",
+        "source_extra": f"has {{}} that the database does not have {or_filtered}".rstrip(),
         "source_changed": "has {} that differ in the database",
     }[kind]
     number = "1 row" if difference.count == 1 else f"{difference.count:,} rows"
