@@ -22,13 +22,14 @@ import pytest
 
 from exporter_pipelines.contracts.changes import CHANGES_FILE
 from exporter_pipelines.contracts.manifest import MANIFEST_NAME, Manifest, sealed_json
+from exporter_pipelines.contracts.tally import completeness_pct
 from exporter_pipelines.contracts.training_manifest import TrainingManifest
 from exporter_pipelines.engine.erase import Erase
 from exporter_pipelines.engine.erase_scope import Scope
 from exporter_pipelines.engine.load import open_day
 from exporter_pipelines.engine.prune import plan_prune
 from exporter_pipelines.engine.subject_forms import SubjectForms
-from exporter_pipelines.errors import ExporterError
+from exporter_pipelines.errors import ExporterError, PublishedDayDamagedError
 from exporter_pipelines.privacy.subject_lookup import KnownSubjects
 from exporter_pipelines.privacy.subject_search import SubjectSearch
 from exporter_pipelines.privacy.subjects import Subject
@@ -130,6 +131,88 @@ def test_a_hostile_manifest_is_reported_and_leads_nowhere(
     assert verify_day(day, "logs", DAY)[0].findings == []
     after = {path for path in tmp_path.rglob("*") if not path.is_relative_to(day.root)}
     assert after == before
+
+
+def _rows(document: dict[str, Any], more: int) -> None:
+    """Another number of rows, wherever it is stated."""
+    for part, name in (
+        (document, "record_count"), (document["files"][0], "record_count"),
+        (document["counts"], "exported"), (document["counts"], "read"),
+    ):  # fmt: skip
+        part[name] += more
+    _state_metrics(document)
+
+
+def _state_metrics(document: dict[str, Any]) -> None:
+    """Those that follow from the counts."""
+    counts, metrics = document["counts"], document["data_quality_metrics"]
+    metrics["rejected_pct"] = round(100 * counts["rejected"] / counts["read"], 4)
+    metrics["validity_pct"] = round(100 - metrics["rejected_pct"], 4)
+    for column in document["schema"]:
+        pct = completeness_pct(column["null_count"], document["record_count"])
+        metrics[f"completeness_pct.{column['name']}"] = pct
+
+
+def _rejected(document: dict[str, Any], more: int) -> None:
+    for part, name in (
+        (document["quarantine"], "record_count"), (document["counts"], "rejected"),
+        (document["counts"], "read"),
+    ):  # fmt: skip
+        part[name] += more
+
+
+LIES: dict[str, Change] = {
+    "a row more": lambda d: _rows(d, 1),
+    "a row less": lambda d: _rows(d, -1),
+    "countless rows": lambda d: _rows(d, 10**15),
+    "a rejected row more": lambda d: _rejected(d, 1),
+    "a time column that is a number": lambda d: d["export_config"]["source"].update(
+        time_column="id"
+    ),
+}
+
+
+@pytest.mark.parametrize("lie", LIES.values(), ids=LIES)
+def test_an_erasure_publishes_no_day_whose_manifest_is_not_true(
+    logs: str, day: LocalStore, lie: Change
+) -> None:
+    changed(day, lie)
+    before = day.read_manifest("logs", DAY)
+    run = erasure(day)
+    list(run.run())
+    assert {each.day for each in run.problems} == {DAY}
+    assert day.read_manifest("logs", DAY) == before
+
+
+@pytest.mark.parametrize("lie", ["a row more", "a row less"])
+def test_who_reads_a_day_gets_the_rows_of_its_manifest_or_an_error(
+    day: LocalStore, lie: str
+) -> None:
+    changed(day, LIES[lie])
+    with pytest.raises(PublishedDayDamagedError, match="rows instead of"):
+        open_day(day, "logs", DAY).read_all()
+    assert "rows_differ" in {found.kind for found in verify_day(day, "logs", DAY)[0].findings}
+
+
+@pytest.mark.parametrize("place", [f"logs/data/date={DAY}", "logs/data"])
+def test_an_erasure_says_what_it_did_not_search_since_it_is_a_link(
+    day: LocalStore, tmp_path: Path, place: str
+) -> None:
+    """A glob follows it, so whoever reads the files still finds the subject."""
+    (day.root / place).rename(tmp_path / "elsewhere")
+    (day.root / place).symlink_to(tmp_path / "elsewhere")
+    before = sorted(tmp_path.joinpath("elsewhere").rglob("*"))
+    run = erasure(day)
+    list(run.run())
+    assert any("symbolic link" in each.reason for each in run.problems), run.problems
+    assert sorted(tmp_path.joinpath("elsewhere").rglob("*")) == before
+
+
+def test_an_erasure_says_that_a_day_without_its_manifest_was_not_searched(day: LocalStore) -> None:
+    (day.day_folder("logs", DAY) / MANIFEST_NAME).unlink()
+    run = erasure(day)
+    list(run.run())
+    assert DAY in {each.day for each in run.problems}
 
 
 def test_other_files_of_a_dataset_that_cannot_be_used_count_as_damaged(

@@ -109,9 +109,8 @@ def erase(
     if not apply and not force:
         _warn_of_ordinary(subjects)
     for problem in run.problems:
-        click.echo(
-            f"Error: {problem.dataset} {problem.day} may still have it. {problem.reason}", err=True
-        )
+        place = f"{problem.dataset} {problem.day}".strip()
+        click.echo(f"Error: {place} may still have it. {problem.reason}", err=True)
     if not recorded:
         click.echo("DAGSTER_HOME is not set, so the Dagster UI shows the days as before.", err=True)
     raise SystemExit(bool(run.problems))

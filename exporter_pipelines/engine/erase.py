@@ -7,7 +7,7 @@ that dies leaves old days and new days; running it again finds and finishes the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -121,6 +121,7 @@ class Erase:
                 seen[day] = store.generation(dataset, day)
             if not changed or not self.scope.apply:
                 break
+        self._note_what_was_not_searched(dataset, seen)
         for day in self._chosen(store.quarantined_days(dataset)):
             yield from self._guarded(dataset, day, partial(in_other_rejected_rows, self.scope))
         for day, name in store.replaced_exports(dataset):
@@ -130,6 +131,18 @@ class Erase:
         if self.scope.apply:
             store.clean_up(dataset)
             store.remove_superseded(dataset)
+
+    def _note_what_was_not_searched(self, dataset: str, seen: Mapping[str, str | None]) -> None:
+        """Note what lies where an export should, such as a link: readers may follow it."""
+        places = self.scope.store.structure(dataset)
+        for each in places.misplaced:
+            if each.kind != "mode":
+                what = f"{each.path} {each.message}; it was not searched. {each.hint}"
+                self.problems.append(Problem(dataset, "", what))
+        for day in self._chosen(places.days):
+            if seen.get(day) is None:
+                what = "What lies at its place has no manifest or is a symbolic link, so it was not"
+                self.problems.append(Problem(dataset, day, f"{what} searched. Export it again."))
 
     def _chosen(self, days: Collection[str]) -> list[str]:
         first, last = self.days or ("", "9")

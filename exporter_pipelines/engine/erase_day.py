@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from exporter_pipelines.contracts.changes import CHANGES_FILE
 from exporter_pipelines.contracts.ledger import Entry, new_id, now
-from exporter_pipelines.contracts.manifest import Manifest
+from exporter_pipelines.contracts.manifest import MANIFEST_NAME, Manifest
 from exporter_pipelines.contracts.publication import Publication, generation_of
 from exporter_pipelines.contracts.published_day import PublishedDay
 from exporter_pipelines.contracts.store import Store
@@ -22,6 +22,7 @@ from exporter_pipelines.engine.erase_rejected import quarantined
 from exporter_pipelines.engine.load import decoded, row_schema
 from exporter_pipelines.engine.rewritten_day import RewrittenDay
 from exporter_pipelines.engine.verified_files import verified_files
+from exporter_pipelines.errors import PublishedDayDamagedError
 from exporter_pipelines.privacy.erasing import Erased, Erasing
 
 
@@ -96,6 +97,11 @@ def rewrite_day(
         rewritten = RewrittenDay(store, manifest, staging, erasing)
         rewritten.write(store.published_day(dataset, day))
         new = rewritten.manifest(request, at)
+        if Manifest.if_readable(new.to_json()) is None:
+            raise PublishedDayDamagedError(
+                f"{MANIFEST_NAME} of {dataset} {day} does not add up with its files.",
+                "Export the day again.",
+            )
         record = day_record(store, dataset, day)
         entry = _ledger_entry(record.published, new, request)
         publication = Publication(

@@ -223,8 +223,24 @@ def decoded(file: BinaryIO, entry: DataFile, schema: RowSchema) -> Iterator[pa.R
         schema: Of the day, see `row_schema`.
 
     Raises:
-        PublishedDayDamagedError: it is not what the entry and the schema say.
+        PublishedDayDamagedError: it is not what the entry and the schema say; with other rows than
+            stated, after the last one.
     """
+    rows = 0
+    for batch in decoded_as_it_is(file, entry, schema):
+        rows += len(batch)
+        yield batch
+    if rows != entry.record_count:
+        raise PublishedDayDamagedError(
+            f"{entry.path} has {rows:,} rows instead of {entry.record_count:,}.",
+            "Export the day again.",
+        )
+
+
+def decoded_as_it_is(
+    file: BinaryIO, entry: DataFile, schema: RowSchema
+) -> Iterator[pa.RecordBatch]:
+    """As `decoded`, whatever the entry says about the number of rows."""
     try:
         outer = outer_compression(entry.format, entry.compression)
         with compression_named(outer).open(file) as unpacked:
@@ -260,7 +276,9 @@ def source_column(manifest: Manifest, setting: Literal["key", "time_column"]) ->
         PublishedDayDamagedError: the manifest does not name it.
     """
     name = manifest.source_setting(setting)
-    if name is None or name not in {column.name for column in manifest.columns}:
+    types = {column.name: column.type for column in manifest.columns}
+    is_time = types.get(name or "", "").startswith("timestamp")
+    if name is None or name not in types or not (is_time or setting == "key"):
         raise PublishedDayDamagedError(
             f"{manifest.dataset} {manifest.partition}: {MANIFEST_NAME} does not name the "
             f"{setting}.",

@@ -13,7 +13,7 @@ from exporter_pipelines.contracts.manifest import DataFile, Manifest, Quarantine
 from exporter_pipelines.contracts.published_day import PublishedDay
 from exporter_pipelines.contracts.store import Store
 from exporter_pipelines.engine.hashing import size_of
-from exporter_pipelines.engine.load import decoded, row_schema
+from exporter_pipelines.engine.load import decoded_as_it_is, row_schema
 from exporter_pipelines.engine.local_copy import HashedFile, hashed
 from exporter_pipelines.engine.retention import read_tombstone
 from exporter_pipelines.engine.whole_dataset import SCHEMA_FILE, stored_nullable
@@ -106,7 +106,7 @@ def _span(
     """
     column = time_column(manifest)
     rows, first, last = 0, None, None
-    for batch in decoded(file, entry, row_schema(manifest)):
+    for batch in decoded_as_it_is(file, entry, row_schema(manifest)):
         rows += batch.num_rows
         nulls.update({name: batch[name].null_count for name in batch.schema.names})
         if column and batch.num_rows:
