@@ -186,6 +186,17 @@ def test_a_chosen_time_column_comes_before_the_one_of_a_shipped_dataset(
     assert init.source("known_hosts")["time_column"] == "first_seen_at"
 
 
+@pytest.mark.parametrize("written", ['"Old Data"."Doors"', "Old Data.doors", "doors", '"Doors"'])
+def test_the_table_that_was_meant_is_named(init: Init, backend: Backend, written: str) -> None:
+    backend.run(
+        'CREATE SCHEMA "Old Data"; CREATE TABLE "Old Data"."Doors" (id int PRIMARY KEY);'
+        "CREATE TABLE outdoors (id int PRIMARY KEY)"
+    )
+    said = init.run(written, code=1)
+    assert "Did you mean 'Old Data.Doors'? Write schema.table for another schema" in said
+    assert "Did you mean" not in init.run("windows", code=1)
+
+
 def test_local_times_ask_for_their_zone(init: Init, backend: Backend) -> None:
     backend.run(
         "CREATE TABLE visits (id int PRIMARY KEY, at timestamp NOT NULL);"

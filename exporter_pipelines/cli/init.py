@@ -181,12 +181,19 @@ def _found(inspection: Inspection, table: str, schema: str | None) -> Relation:
             if written in known:  # one that `find` cannot name
                 return relations[known.index(written)]
         more = f" and {len(known) - _SHOWN} more" if known[_SHOWN:] else ""
+        meant = [each for each in known if f".{_plain(each)}".endswith(f".{_plain(name)}")]
+        question = f"Did you mean {' or '.join(map(repr, meant[:3]))}? " if meant else ""
         raise UnknownTableError(
             f"The table {name!r} does not exist or is not visible to this user "
             f"(there are: {listed(known[:_SHOWN])}{more}).",
-            "Write schema.table for another schema; case matters.",
+            f"{question}Write schema.table for another schema, without SQL's quotes; case matters.",
         )
     return relation
+
+
+def _plain(name: str) -> str:
+    """A name without quotes, in small letters, to find the one that was meant."""
+    return name.replace('"', "").lower()
 
 
 def _named(table: str) -> SourceConfig:
