@@ -17,6 +17,9 @@ from exporter_pipelines.components.loading import exported, load_datasets
 from exporter_pipelines.hangups import end_like_terminate
 from exporter_pipelines.orchestration.alerts.condition_alerts import condition_alerts_sensor
 from exporter_pipelines.orchestration.alerts.run_alerts import run_alerts_sensor
+from exporter_pipelines.orchestration.dagster_internals.ended_executions import (
+    keep_looking_after_runs,
+)
 from exporter_pipelines.orchestration.exports.exit_messages import install_excepthook
 from exporter_pipelines.orchestration.exports.io_manager import ExportIOManager
 from exporter_pipelines.orchestration.exports.jobs import all_exports_job, export_report_job
@@ -46,6 +49,7 @@ def build(*, for_ui: bool = True) -> dg.Definitions:
     install_excepthook()
     refuse_long_range(sys.argv)
     end_like_terminate()
+    keep_looking_after_runs()
     exports = ExportIOManager()
     datasets, partitions = load_datasets(for_ui=for_ui), daily_partitions()
     descriptions = exported(datasets)

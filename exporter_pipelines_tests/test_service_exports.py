@@ -11,7 +11,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from typing import Any
 
-import dagster as dg
 import psycopg
 import pytest
 from click.testing import CliRunner
@@ -441,7 +440,7 @@ def test_a_killed_run_leaves_what_it_published(running: Service, backend: Backen
         connection.execute("LOCK TABLE logs IN ACCESS EXCLUSIVE MODE")
         [run_id] = running.launch()
         wait_until(lambda: running.exports.get(started.id).current_day, "the run reads a day")
-        os.kill(pid_of(running, run_id), signal.SIGKILL)
+        os.kill(running.pid_of(run_id), signal.SIGKILL)
     assert live_progress(running.instance, run_id), "a killed run removes nothing"
     run = running.instance.get_run_by_id(run_id)
     assert run
@@ -453,14 +452,3 @@ def test_a_killed_run_leaves_what_it_published(running: Service, backend: Backen
     failed = running.exports.cancel(started.id, EXPORTER)
     assert (failed.status, failed.days["failed"]) == ("failed", 2)
     assert failed.errors[0].startswith(f"logs {THREE}: The process of this run has ended.")
-
-
-def pid_of(running: Service, run_id: str) -> int:
-    """The process that executes a run."""
-    events = running.instance.all_logs(run_id, of_type=dg.DagsterEventType.ENGINE_EVENT)
-    pids = [
-        entry.dagster_event.engine_event_data.metadata["pid"].value
-        for entry in events
-        if entry.dagster_event and "pid" in entry.dagster_event.engine_event_data.metadata
-    ]
-    return int(pids[-1])

@@ -76,6 +76,16 @@ class Service:
         assert found
         return found
 
+    def pid_of(self, run_id: str) -> int:
+        """The process that executes a run."""
+        events = self.instance.all_logs(run_id, of_type=dg.DagsterEventType.ENGINE_EVENT)
+        pids = [
+            entry.dagster_event.engine_event_data.metadata["pid"].value
+            for entry in events
+            if entry.dagster_event and "pid" in entry.dagster_event.engine_event_data.metadata
+        ]
+        return int(pids[-1])
+
 
 @contextmanager
 def service(
