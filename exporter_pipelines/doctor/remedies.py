@@ -12,6 +12,7 @@ import yaml
 from exporter_pipelines.contracts.column_settings import check_default
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.row_schema import Column
+from exporter_pipelines.contracts.source_rules import SOURCE_RULES
 from exporter_pipelines.engine.forecast import Reason
 from exporter_pipelines.engine.unreadable_json import RULE as JSON_RULE
 from exporter_pipelines.errors import ConfigurationError
@@ -72,9 +73,10 @@ def _change(
         return "unreadable_json"
     settings["thresholds"][rule] = "warn"
     tolerated = [each for each, value in settings["thresholds"].items() if value == "warn"]
-    notes["thresholds"] = (
-        f"rows that break {' or '.join(tolerated)} are still rejected, but hold no day"
-    )
+    note = f"rows that break {' or '.join(tolerated)} are still rejected, but hold no day"
+    if not {"required", *SOURCE_RULES}.intersection(tolerated):
+        note += "; ignore instead of warn exports them"
+    notes["thresholds"] = note
     return "thresholds"
 
 
