@@ -134,3 +134,42 @@ def test_the_charts_of_many_days_show_each_day() -> None:
         complete = {day: each.completeness_pct for day, each in of.items()}
         assert shown["validity"].lines[color] == pytest.approx(valid, abs=1e-3)
         assert shown["completeness"].lines[color] == pytest.approx(complete, abs=1e-3)
+
+
+def test_the_charts_of_years_are_by_month() -> None:
+    """A sparse history: 500 days in 20 years, some months without any."""
+    first = dt.date(2005, 3, 15)
+    days = [str(first + dt.timedelta(days=n * 15)) for n in range(500) if n % 7 > 2]
+    published = [
+        DaySummary(name, day, 100 + n, 100 + n - n % 9, n % 9, 0, 5000, n / 100, 80 + n % 20, 0)
+        for name in COLORS
+        for n, day in enumerate(days)
+    ]
+    now = dt.datetime.now(dt.UTC)
+    report = Report(days[0], days[-1], dict.fromkeys(COLORS, ""), published, [], [], now, "/srv")
+    html = render(report)
+    assert re.findall(r"-title\">(\w+ by month)<", html) == [
+        "Volume by month", "Quality by month", "Completeness by month", "Duration by month",
+    ]  # fmt: skip
+    shown = charts(html)
+    for dataset_, color in COLORS.items():
+        months: dict[str, list[DaySummary]] = {}
+        for each in published:
+            if each.dataset == dataset_:
+                months.setdefault(f"{each.day[:7]}-01", []).append(each)
+        rows = {month: sum(e.rows_exported for e in of) for month, of in months.items()}
+        seconds = {month: sum(e.duration_s for e in of) for month, of in months.items()}
+        drawn = {m: v for m, v in shown["volume"].stacked[color].items() if v > 0.01}
+        assert drawn == pytest.approx(rows, abs=0.05)
+        drawn = {m: v for m, v in shown["duration"].stacked[color].items() if v > 1e-4}
+        assert drawn == pytest.approx({m: v for m, v in seconds.items() if v}, abs=1e-3)
+        valid = {
+            month: 100 - 100 * sum(e.rows_rejected for e in of) / sum(e.rows_read for e in of)
+            for month, of in months.items()
+        }
+        complete = {
+            month: sum((e.completeness_pct or 0) * e.rows_exported for e in of) / rows[month]
+            for month, of in months.items()
+        }
+        assert shown["validity"].lines[color] == pytest.approx(valid, abs=1e-3)
+        assert shown["completeness"].lines[color] == pytest.approx(complete, abs=1e-3)

@@ -73,11 +73,16 @@ def test_a_report_names_the_published_days_before_its_own(
     monkeypatch.setattr(rendering, "MOST_EXPORTS", 2)
     assert report(THREE).exit_code == 0
     page = Page(report_page(store.root, THREE).read_text())
+    assert "not in this report" not in page.text  # the newest two published days, and one between
+    assert "Older runs are left out, also in the number of exports" in page.text
+
+    monkeypatch.setattr(rendering, "DAYS", 1)
+    assert report(THREE).exit_code == 0
+    page = Page(report_page(store.root, THREE).read_text())
     assert (
-        f"1 published day before {TWO} is not in this report, which has 2 days at most. "
+        f"1 published day before {THREE} is not in this report, which has the newest 1. "
         f"exporter report {ONE} shows it." in " ".join(page.text.split())
     )
-    assert "Older runs are left out, also in the number of exports" in page.text
 
 
 @pytest.mark.usefixtures("runner")

@@ -15,8 +15,8 @@ from exporter_pipelines.cli.service_options import errors_as_exit_codes
 def report(day: dt.datetime | None) -> None:
     """Write the export report and print its path: numbers, charts and history of all exports.
 
-    It has DAY and the 399 days before it. Without DAY, it ends with the newest day that can be
-    exported. The newest report is written in any case. See docs/report.md.
+    It has the newest 400 published days up to DAY. Without DAY, it ends with the newest day that
+    can be exported. The newest report is written in any case. See docs/report.md.
 
     \b
     Exit codes:

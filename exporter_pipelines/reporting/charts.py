@@ -1,61 +1,28 @@
-"""Charts as SVG, drawn by Matplotlib, with the colors and the font of the page.
+"""The charts of the report, as SVG.
 
-Each dataset is one path, so a chart of 400 days stays small. Matplotlib cannot use CSS variables.
-Charts are drawn in placeholder colors, which are then replaced by CSS variables, so one chart
-serves the light and the dark page.
+Each dataset is one path, so a chart of 400 days stays small. A longer time is shown by month.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-import io
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from exporter_pipelines.contracts.export_attempts import DaySummary
+from exporter_pipelines.reporting.drawing import BAD, RULES, SERIES, Drawing, svg_of
+from exporter_pipelines.reporting.months import by_month, month_of
 from exporter_pipelines.reporting.numbers import Report
 
-SERIES = 8
-"""Number of colors; the ninth dataset uses the first color again."""
-
-_TEXT, _GRID, _BAD, _RULES = "#0b0001", "#0b0002", "#0b0003", "#0b0004"
-_VARIABLES = {
-    _TEXT: "var(--muted)",
-    _GRID: "var(--line)",
-    _BAD: "var(--bad)",
-    _RULES: "var(--warn)",
-    **{f"#0a000{number}": f"var(--series-{number})" for number in range(1, SERIES + 1)},
-}
-_BARS_UP_TO_DAYS = 62
-# 5.4 inches are 389 units. Text of 10 units is legible at 560 px on a screen and 340 px on a phone.
-_WIDTH_IN, _HEIGHT_IN = 5.4, 2.5
+_BARS_UP_TO = 62
+_DAYS_UP_TO = 400
 RULES_SHOWN = 10
 _MOST_TICKS = 6
-_JOINS = 'stroke-linejoin="round" stroke-linecap="butt"'
-"""What Matplotlib's style sheet says about every element."""
-_STYLE: dict[str, Any] = {
-    "svg.fonttype": "none",
-    "font.size": 10,
-    "text.color": _TEXT,
-    "text.parse_math": False,
-    "path.simplify": False,  # it leaves out days of a line of hundreds
-    "axes.edgecolor": _GRID,
-    "axes.labelcolor": _TEXT,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.spines.left": False,
-    "axes.grid": True,
-    "axes.grid.axis": "y",
-    "axes.axisbelow": True,
-    "grid.color": _GRID,
-    "grid.linewidth": 0.8,
-    "xtick.color": _GRID,
-    "ytick.color": _GRID,
-    "xtick.labelcolor": _TEXT,
-    "ytick.labelcolor": _TEXT,
-    "ytick.major.size": 0,
-}
+
+
+def period_of(report: Report) -> str:
+    """What a bar or a point of the charts stands for: `day` or `month`."""
+    return "day" if _days_between(report) < _DAYS_UP_TO else "month"
 
 
 def series_of(position: int) -> int:
@@ -86,15 +53,15 @@ def completeness(report: Report) -> str:
 def rejected_by_rule(report: Report) -> str:
     """Rejected rows per rule, highest first."""
     rules = report.rejected_by_rule[:RULES_SHOWN][::-1]
-    with _Figure("rules", height=0.5 + 0.3 * len(rules)) as (figure, axes):
+    with Drawing("rules", height=0.5 + 0.3 * len(rules)) as (figure, axes):
         names = [f"{dataset} · {rule}" for dataset, rule, _ in rules]
-        bars = axes.barh(names, [count for *_, count in rules], color=_RULES, height=0.6)
+        bars = axes.barh(names, [count for *_, count in rules], color=RULES, height=0.6)
         axes.bar_label(bars, [f"{count:,}" for *_, count in rules], padding=4)
         axes.grid(visible=False)
         axes.xaxis.set_visible(False)
         axes.spines["bottom"].set_visible(False)
         axes.margins(x=0.12)
-        return _svg(figure, "rules")
+        return svg_of(figure, "rules")
 
 
 def _by_day(
@@ -106,12 +73,13 @@ def _by_day(
     bad: bool = False,
     unit: str = "",
 ) -> str:
-    dates = _dates(report)
+    dates, is_monthly = _dates(report), period_of(report) == "month"
+    published = by_month(report.published) if is_monthly else report.published
     series = {
-        dataset: _values(dates, (d for d in report.published if d.dataset == dataset), value)
+        dataset: _values(dates, (d for d in published if d.dataset == dataset), value)
         for dataset in report.datasets
     }
-    with _Figure(name) as (figure, axes):
+    with Drawing(name) as (figure, axes):
         if stacked:
             _stack(axes, dates, series)
             axes.set_ylim(bottom=0)
@@ -120,19 +88,34 @@ def _by_day(
         if bad and report.bad_days:
             crosses = [dt.date.fromisoformat(day) for day in report.bad_days]
             axes.plot(
-                crosses, [0] * len(crosses), "x", color=_BAD,
-                markersize=7 if len(dates) <= _BARS_UP_TO_DAYS else 4,
+                crosses, [0] * len(crosses), "x", color=BAD,
+                markersize=7 if len(dates) <= _BARS_UP_TO else 4,
                 markeredgewidth=2, clip_on=False, zorder=5,
             )  # fmt: skip
         _axes(axes, dates, unit)
-        return _svg(figure, name)
+        return svg_of(figure, name)
+
+
+def _days_between(report: Report) -> int:
+    """Between the first and the last known day."""
+    first, last = (dt.date.fromisoformat(day) for day in (min(report.states), max(report.states)))
+    return (last - first).days
 
 
 def _dates(report: Report) -> list[dt.date]:
-    """Every day from the first to the last known day."""
+    """Every day, or the first day of every month, from the first to the last known day."""
     known = sorted(report.states)
-    first, last = (dt.date.fromisoformat(day) for day in (known[0], known[-1]))
-    return [first + dt.timedelta(days=n) for n in range((last - first).days + 1)]
+    if period_of(report) == "day":
+        first = dt.date.fromisoformat(known[0])
+        return [first + dt.timedelta(days=n) for n in range(_days_between(report) + 1)]
+    dates = [dt.date.fromisoformat(month_of(known[0]))]
+    while (following := _next_month(dates[-1])).isoformat() <= known[-1]:
+        dates.append(following)
+    return dates
+
+
+def _next_month(date: dt.date) -> dt.date:
+    return (date + dt.timedelta(days=31)).replace(day=1)
 
 
 def _values(dates: Sequence[dt.date], days: Iterable[DaySummary], value: Any) -> list[float | None]:
@@ -149,12 +132,10 @@ def _stack(
     for position, values in enumerate(series.values()):
         heights = np.array([value or 0 for value in values], dtype=float)
         color = f"#0a000{position % SERIES + 1}"
-        if len(dates) <= _BARS_UP_TO_DAYS:
+        if len(dates) <= _BARS_UP_TO and not _are_months(dates):
             axes.bar(dates, heights, bottom=base, color=color, width=0.75)
         else:
-            edges = [date - dt.timedelta(hours=12) for date in map(_midnight, dates)]
-            edges.append(edges[-1] + dt.timedelta(days=1))
-            axes.stairs(base + heights, edges, baseline=base, fill=True, color=color)
+            axes.stairs(base + heights, _edges(dates), baseline=base, fill=True, color=color)
         base += heights
 
 
@@ -164,7 +145,7 @@ def _lines(
     for position, values in enumerate(series.values()):
         color = f"#0a000{position % SERIES + 1}"
         known = [float("nan") if value is None else value for value in values]
-        if len(dates) <= _BARS_UP_TO_DAYS:
+        if len(dates) <= _BARS_UP_TO:
             axes.plot(dates, known, marker="o", color=color, markersize=4, linewidth=1.8)
         else:
             axes.plot(
@@ -177,6 +158,19 @@ def _lines(
     axes.set_ylim(max(bottom - 0.15 * spread, 0), 100 + 0.08 * spread)
 
 
+def _are_months(dates: Sequence[dt.date]) -> bool:
+    return len(dates) > 1 and dates[1] - dates[0] > dt.timedelta(days=1)
+
+
+def _edges(dates: Sequence[dt.date]) -> list[dt.datetime]:
+    """Where the areas of days or months begin, and the last one ends."""
+    midnights = [dt.datetime.combine(date, dt.time()) for date in dates]
+    if _are_months(dates):
+        return [*midnights, dt.datetime.combine(_next_month(dates[-1]), dt.time())]
+    edges = [midnight - dt.timedelta(hours=12) for midnight in midnights]
+    return [*edges, edges[-1] + dt.timedelta(days=1)]
+
+
 def _alone(values: Sequence[float | None]) -> list[int]:
     """Positions of values without a neighbour, which a line does not show."""
     around = [None, *values, None]
@@ -185,10 +179,6 @@ def _alone(values: Sequence[float | None]) -> list[int]:
         for number, value in enumerate(values)
         if value is not None and around[number] is None and around[number + 2] is None
     ]
-
-
-def _midnight(date: dt.date) -> dt.datetime:
-    return dt.datetime.combine(date, dt.time())
 
 
 def _axes(axes: Any, dates: Sequence[dt.date], unit: str) -> None:
@@ -216,62 +206,3 @@ def _axes(axes: Any, dates: Sequence[dt.date], unit: str) -> None:
     shown = EngFormatter(sep="") if not unit else FuncFormatter(lambda y, _: f"{y:g}{unit}")
     axes.yaxis.set_major_formatter(shown)
     axes.tick_params(axis="x", length=3)
-
-
-class _Figure:
-    """A figure in the style of the page, without changing Matplotlib's global state."""
-
-    def __init__(self, name: str, height: float = _HEIGHT_IN) -> None:
-        from matplotlib import rc_context
-
-        style: Any = {**_STYLE, "svg.hashsalt": name}
-        self._style = rc_context(style)
-        self._height = height
-
-    def __enter__(self) -> tuple[Any, Any]:
-        from matplotlib.figure import Figure
-
-        self._style.__enter__()
-        figure = Figure(figsize=(_WIDTH_IN, self._height), layout="constrained")
-        figure.patch.set_alpha(0)
-        axes = figure.subplots()
-        axes.patch.set_alpha(0)
-        return figure, axes
-
-    def __exit__(self, *error: Any) -> None:
-        self._style.__exit__(*error)
-
-
-def _svg(figure: Any, name: str) -> str:
-    """The `<svg>` element; ids start with the name, because a page has several charts.
-
-    It has no style sheet and no style attributes, so that a page with a strict Content-Security-
-    Policy can show it. Its accessible name is the title and the caption of its figure.
-    """
-    buffer = io.StringIO()
-    nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-    figure.savefig(buffer, format="svg", metadata=nothing)
-    svg = buffer.getvalue()
-    svg = svg[svg.index("<svg") :]
-    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    svg = re.sub(r'\bid="', f'id="{name}-', svg)
-    svg = re.sub(r'(href="#|url\(#)', rf"\1{name}-", svg)
-    svg = re.sub(r"<style[^>]*>.*?</style>", "", svg, flags=re.DOTALL)
-    svg = re.sub(r'\bstyle="([^"]*)"', _as_attributes, svg)
-    svg = re.sub(r'<svg ([^>]*?)width="[^"]*"', r"<svg \1", svg)
-    named = f'role="img" aria-labelledby="{name}-title {name}-caption" {_JOINS}'
-    svg = re.sub(r'<svg ([^>]*?)height="[^"]*"', rf"<svg {named} \1", svg)
-    svg = re.sub(r"\n\s*", "\n", svg)
-    for color, variable in _VARIABLES.items():
-        svg = svg.replace(color, variable)
-    return svg
-
-
-def _as_attributes(style: re.Match[str]) -> str:
-    """A style attribute as one attribute for each property; the font is that of the page."""
-    properties = dict(part.split(":", 1) for part in style[1].split(";") if ":" in part)
-    return " ".join(
-        f'{name.strip()}="{value.strip()}"'
-        for name, value in properties.items()
-        if name.strip() != "font-family"
-    )

@@ -95,6 +95,7 @@ class Report:
         output: The output folder.
         service: Address of the service, for links; None if it is not known.
         earlier_days: Published days before the first one, in order.
+        most_days: Published days that a report has at most.
         older_runs_left_out: Whether the history may have more of these runs.
         warnings: About published days, the newest day of each dataset and check first.
     """
@@ -109,13 +110,9 @@ class Report:
     output: str
     service: str | None = None
     earlier_days: Sequence[str] = ()
+    most_days: int = 0
     older_runs_left_out: bool = False
     warnings: Sequence[DayWarning] = ()
-
-    @property
-    def most_days(self) -> int:
-        """Days that it has at most."""
-        return (dt.date.fromisoformat(self.last) - dt.date.fromisoformat(self.first)).days + 1
 
     @cached_property
     def attempts(self) -> list[Attempt]:

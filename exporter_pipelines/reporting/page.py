@@ -100,22 +100,23 @@ def _figures(report: Report) -> list[Figure]:
         return []
     span = f"{min(report.states)} to {max(report.states)}"
     bad = "; a cross marks a day that was held, failed or cancelled" if report.bad_days else ""
+    by = f"by {charts.period_of(report)}"
     found = [
-        Figure("volume", "Volume by day", f"Rows exported, {span}{bad}.", charts.volume(report)),
+        Figure("volume", f"Volume {by}", f"Rows exported, {span}{bad}.", charts.volume(report)),
     ]
     if report.published:
         found += [
             Figure(
-                "validity", "Quality by day", f"Percentage of valid rows, {span}.",
+                "validity", f"Quality {by}", f"Percentage of valid rows, {span}.",
                 charts.validity(report),
             ),
             Figure(
-                "completeness", "Completeness by day",
+                "completeness", f"Completeness {by}",
                 f"Percentage of values that are not null, {span}.",
                 charts.completeness(report),
             ),
             Figure(
-                "duration", "Duration by day", f"Seconds of staging, {span}.",
+                "duration", f"Duration {by}", f"Seconds of staging, {span}.",
                 charts.duration(report),
             ),
         ]  # fmt: skip

@@ -49,7 +49,9 @@ class Chart:
             for (left, value), (right, other) in pairwise([*corners, corners[0]]):
                 if left != right:
                     assert value == other
-                    edges.setdefault(self._day((left + right) / 2), []).append(value)
+                    start = min(left, right)
+                    middle = start if abs(right - left) > 2 else (left + right) / 2  # months: edge
+                    edges.setdefault(self._day(middle), []).append(value)
             for day, (one, two) in edges.items():
                 found.setdefault(color, {})[day] = abs(two - one)
         return found
@@ -88,7 +90,7 @@ class Chart:
     def _day(self, place: float) -> str:
         number = round(place)
         assert abs(place - number) < 0.01, place
-        return self.days[number]
+        return str(dt.date.fromisoformat(self.days[0]) + dt.timedelta(days=number))
 
     def _at(self, x: float, y: float) -> tuple[float, float]:
         """The place among the days and the value at a point of the drawing."""
@@ -142,7 +144,8 @@ def labelled_bars(svg: str) -> dict[str, tuple[float, str]]:
 def _names(day: str) -> set[str]:
     date = dt.date.fromisoformat(day)
     of_month = {f"{date:%b %Y}"} if date.day == 1 else set()
-    return {day, f"{date:%b %d}"} | of_month
+    of_year = {f"{date:%Y}"} if (date.month, date.day) == (1, 1) else set()
+    return {day, f"{date:%b %d}"} | of_month | of_year
 
 
 def _linear(ticks: list[tuple[float, float]], at: float) -> float:

@@ -34,7 +34,7 @@ _DESCRIPTION = """\
 A page about the exports: number and success rate, records, duration, quality and storage by day,
 rejected rows by rule, and a history that includes held, failed and cancelled exports.
 
-The report of a day covers this day and the 399 days before it. It is the file
+The report of a day has the newest 400 published days up to it. It is the file
 `report/date=<day>/export-report-<day>.html` in the output folder; `report/index.html` is always the
 newest report. A run of several days renders one report. See docs/report.md for the definitions of
 the numbers.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import dagster as dg
@@ -17,7 +17,7 @@ from exporter_pipelines.reporting.numbers import Report
 from exporter_pipelines.reporting.page import one_folder_deeper, render
 
 DAYS = 400
-"""Of a report. Charts of more days have less than a pixel for each, and reading takes longer."""
+"""Published days of a report. It reads the manifests of each of them, up to once a minute."""
 
 
 @dataclass(frozen=True)
@@ -56,17 +56,18 @@ def write_reports(
 def _report(
     instance: dg.DagsterInstance, store: Store, descriptions: Mapping[str, str], last: str
 ) -> Report:
-    first = (dt.date.fromisoformat(last) - dt.timedelta(days=DAYS - 1)).isoformat()
+    days = sorted({day for name in descriptions for day in store.published_days(name)})
+    first = _first_day([day for day in days if day <= last], last)
     published = day_summaries(store, descriptions, first, last)
     runs = exported_runs(instance, descriptions, first, last)
-    days = {day for name in descriptions for day in store.published_days(name)}
     return Report(
         first=first,
         last=last,
         descriptions=dict(descriptions),
         published=published,
         warnings=day_warnings(instance, published),
-        earlier_days=sorted(day for day in days if day < first),
+        earlier_days=[day for day in days if day < first],
+        most_days=DAYS,
         runs=runs,
         older_runs_left_out=sum(len(run.attempts) for run in runs) >= MOST_EXPORTS,
         storage=[storage_use(store, name) for name in descriptions],
@@ -74,3 +75,14 @@ def _report(
         output=store.location,
         service=settings.service_url(),
     )
+
+
+def _first_day(published: Sequence[str], last: str) -> str:
+    """The first day of a report: it has 400 days, or the newest 400 published ones if they are few.
+
+    Args:
+        published: Days up to the last one, in order.
+        last: The last day.
+    """
+    first = (dt.date.fromisoformat(last) - dt.timedelta(days=DAYS - 1)).isoformat()
+    return min([first, *published[-DAYS:]])
