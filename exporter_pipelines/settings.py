@@ -27,6 +27,8 @@ DEFAULT_START_DATE = "2026-11-01"
 DEFAULT_TIMEZONE = "UTC"
 DEFAULT_OUTPUT = "./exports"
 DEFAULT_MAX_DAYS = 366
+_MOST_NAME_BYTES, _MOST_PATH_BYTES = 255, 3000
+"""Linux allows 4,096 bytes; folders of days and their files are below."""
 MOST_READERS = 256
 DEFAULT_PART_MIB = 16
 BUCKET_URLS = ("s3://", "gs://", "az://")
@@ -119,7 +121,13 @@ def output_root() -> Path:
             f"EXPORTER_OUTPUT_URL={value!r} contains {odd[0]!r}, which is not replaced.",
             "Write the folder itself. In .env, ${HOME} with braces is replaced.",
         )
-    parts = urlsplit(value)
+    try:
+        parts = urlsplit(value)
+    except ValueError:
+        raise ConfigurationError(
+            f"EXPORTER_OUTPUT_URL={value!r} is neither a path nor a URL.",
+            "Use a folder, as a path or as file:///absolute/path.",
+        ) from None
     if parts.scheme not in ("", "file") or parts.netloc:
         raise ConfigurationError(
             f"EXPORTER_OUTPUT_URL has the scheme {parts.scheme!r}, which is not supported.",
@@ -294,6 +302,15 @@ def _value(variable: str) -> str:
 
 def _path(variable: str, value: str) -> Path:
     """An absolute path; `~` and `~name` are home folders."""
+    if "\0" in value:
+        raise ConfigurationError(f"{variable} has a NUL, which no path can have.", "Remove %00.")
+    longest = max(map(len, os.fsencode(value).split(b"/")))
+    if longest > _MOST_NAME_BYTES or len(os.fsencode(value)) > _MOST_PATH_BYTES:
+        raise ConfigurationError(
+            f"{variable} is too long for a path: {len(value):,} characters.",
+            f"A path may have {_MOST_PATH_BYTES:,} bytes here, and each name in it "
+            f"{_MOST_NAME_BYTES}.",
+        )
     if not value.startswith("~"):  # Path drops the dot of ./~
         return Path(value).absolute()
     try:

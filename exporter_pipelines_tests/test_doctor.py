@@ -165,6 +165,13 @@ def test_a_storage_that_is_not_initialised_is_named(doctor: Doctor, option: bool
     assert "make setup" in doctor.found("warn", "dagster", None)["hint"]
 
 
+@pytest.mark.parametrize("text", ["storage: [1]", "storage: 5", "x: !!bool x", "[" * 9999, "\0"])
+def test_a_dagster_yaml_that_cannot_be_used_is_named(doctor: Doctor, text: str) -> None:
+    Path("dagster.yaml").write_text(text)
+    doctor.run()
+    assert "is not valid YAML" in doctor.found("FAIL", "dagster", None)["message"]
+
+
 def test_a_history_disk_without_room_or_permission_is_named(doctor: Doctor, tmp_path: Path) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()

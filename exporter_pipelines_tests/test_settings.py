@@ -95,6 +95,10 @@ def test_a_tilde_is_the_home_folder(
 @pytest.mark.parametrize(
     ("name", "value", "read", "said"),
     [
+        ("EXPORTER_OUTPUT_URL", "/x" * 3000, settings.output_url, "too long for a path: 6,000"),
+        ("EXPORTER_OUTPUT_URL", f"/{'ä' * 200}/x", settings.output_root, "each name in it 255."),
+        ("EXPORTER_OUTPUT_URL", "file:///x%00y", settings.output_root, "has a NUL, which no path"),
+        ("EXPORTER_OUTPUT_URL", "//[x", settings.output_root, "is neither a path nor a URL"),
         ("EXPORTER_OUTPUT_URL", "ftp://host/x", settings.output_url, "scheme 'ftp'"),
         ("EXPORTER_OUTPUT_VIEW", "link", settings.output_view, "neither copy nor none"),
         ("EXPORTER_OUTPUT_PART_MIB", "1", settings.output_part_bytes, "from 5 to 4096"),

@@ -24,10 +24,13 @@ _MOST_VALUES = 20_000
 """A file with more is a mistake, or an alias bomb: a few lines that expand to gigabytes."""
 _MOST_DOCUMENTS, _MOST_LEVELS, _MOST_CHARACTERS = 100, 50, 20_000
 """Of a file, of its nesting, of one text. Python allows some 200 levels, less in Dagster."""
+_TAGS = frozenset({"str", "int", "float", "bool", "null", "map", "seq", "merge"})
+"""Of YAML's core. Dagster fails as a whole on others, such as !!omap."""
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 _ONE_FILE = "Define one dataset in one file, with what it needs."
-_TIMESTAMP = "tag:yaml.org,2002:timestamp"
+_CORE = "tag:yaml.org,2002:"
+_TIMESTAMP = f"{_CORE}timestamp"
 
 
 class _LimitError(yaml.MarkedYAMLError):  # type: ignore[misc] # PyYAML has no types
@@ -65,6 +68,9 @@ class _Loader(yaml.SafeLoader):  # type: ignore[misc]
         if self._values > _MOST_VALUES:
             self._end(f"the file has more than {_MOST_VALUES:,} values")
         node = super().compose_node(parent, index)
+        if node.tag.removeprefix(_CORE) not in _TAGS:
+            problem = "a tag such as !!set or !mine is not used here"
+            raise yaml.composer.ComposerError(problem=problem, problem_mark=node.start_mark)
         if isinstance(node, yaml.ScalarNode):
             _check_text(node)
         self._levels -= 1

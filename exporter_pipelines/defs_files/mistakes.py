@@ -49,7 +49,7 @@ def invalid(
         said, hint = "there is no such setting", f"There are: {known}."
     elif first["type"] == "missing":
         said = "is missing"
-    elif not _SECRET_FIELDS.isdisjoint(place) or _is_url(given):
+    elif not _SECRET_FIELDS.isdisjoint(place) or place == ("privacy",) or _is_url(given):
         said = said if _is_harmless(given) or isinstance(given, Mapping) else _without(said, given)
         is_url = place[-1:] in {("url",), ("source",)} and not isinstance(given, Mapping)
         hint = URL_HINT if is_url or _is_url(given) else ""

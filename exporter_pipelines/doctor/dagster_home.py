@@ -52,7 +52,7 @@ def _storage(file: Path) -> Finding:
     try:
         instance = yaml.safe_load(file.read_text()) or {}
         storage = dict(instance.get("storage") or {})
-    except (yaml.YAMLError, OSError, ValueError, AttributeError):
+    except Exception:  # PyYAML passes on what Python says of `!!bool x` and of deep nesting
         return _finding(
             "FAIL", f"{file} is not valid YAML", "Compare it with the file of the project."
         )

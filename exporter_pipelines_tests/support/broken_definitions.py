@@ -72,6 +72,8 @@ BROKEN = [
     Broken("levels", _FORMAT, f"  select: {'[' * 200}{']' * 200}", 21, "nested more than 50 levels"),
     Broken("no_end", _FORMAT, f"  select: {'[' * 50_000}", 21, "nested more than 50 levels deep."),
     Broken("odd_tag", "format: jsonl", f"format: !!bool {SECRET}", 1, "a value is not of the type"),
+    Broken("ordered", "columns: {}", "columns: !!omap [a: b]", 15, "a tag such as !!set or !mine is"),
+    Broken("pasted_key", _FORMAT, f"  privacy: {SECRET}", 21, "privacy: Input should be a valid dict"),
     Broken("half_character", "format: jsonl", 'format: "\\ud800"', 21, "half of a surrogate pair is no"),
     Broken("long_text", _ROW, "a." * 100_000, 7, "a text has 200,000 characters; the limit is 20,000."),
     Broken("many_values", _FORMAT, f"  select: [{'id, ' * 30_000}]", 21, "has more than 20,000 values"),
