@@ -15,6 +15,7 @@ from pathlib import Path
 
 from fastapi import FastAPI
 from pydantic import BaseModel
+from pydantic.json_schema import GenerateJsonSchema
 from pydantic.fields import FieldInfo
 
 from exporter_pipelines.contracts import (
@@ -87,7 +88,8 @@ def _table_named(name: str) -> str:
 def manifest_schema() -> str:
     """The JSON Schema of `_manifest.json`."""
     schema = manifest.Manifest.model_json_schema(by_alias=True, mode="serialization")
-    return json.dumps(schema, indent=2) + "\n"
+    dialect = {"$schema": GenerateJsonSchema.schema_dialect}
+    return json.dumps(dialect | schema, indent=2) + "\n"
 
 
 def _table(model: type[BaseModel]) -> str:

@@ -56,6 +56,7 @@ def test_a_real_manifest_fits_the_published_schema(backend, store) -> None:  # t
     backend.run("UPDATE logs SET level = 'odd' WHERE id = 1")
     manifest: Manifest = export(backend.url, dataset(), "2026-11-01", store)
     schema = json.loads((DOCS / "manifest.schema.json").read_text())
+    assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
     jsonschema.validate(json.loads(manifest.to_json()), schema)
     page = (DOCS / "manifest.md").read_text()
     for name in manifest.data_quality_metrics:
