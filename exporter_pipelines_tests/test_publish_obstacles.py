@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import resource
+import shutil
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
@@ -217,12 +218,22 @@ def test_a_read_only_disk_is_a_clear_error(logs: Backend, small_disk: Path) -> N
     assert_whole(store, published)
 
 
+needs_chattr = pytest.mark.skipif(
+    shutil.which("chattr") is None, reason="chattr is not installed (Debian: e2fsprogs)"
+)
+
+
+def make_immutable(*paths: str) -> None:
+    if subprocess.run(["chattr", "+i", *paths], check=False).returncode:
+        pytest.skip("chattr needs root and a file system that knows it")
+
+
+@needs_chattr
 def test_what_cannot_be_removed_hides_no_error_and_is_removed_later(
     logs: Backend, store: LocalStore, published: Manifest
 ) -> None:
     def freeze() -> None:
-        if subprocess.run(["chattr", "+i", staged_file(store).parent], check=False).returncode:
-            pytest.skip("chattr needs root and a file system that knows it")
+        make_immutable(str(staged_file(store).parent))
 
     before = open_descriptors()
     try:
@@ -237,14 +248,14 @@ def test_what_cannot_be_removed_hides_no_error_and_is_removed_later(
     assert hidden(store, ".staging") == []
 
 
+@needs_chattr
 @pytest.mark.parametrize("frozen", [".superseded", f"quarantine/date={DAY}/*"])
 def test_a_published_day_fails_no_run_because_of_what_could_not_be_cleared_away(
     logs: Backend, store: LocalStore, published: Manifest, frozen: str
 ) -> None:
     change(logs)
     paths = [str(path) for path in (store.root / "logs").glob(frozen)]
-    if subprocess.run(["chattr", "+i", *paths], check=False).returncode:
-        pytest.skip("chattr needs root and a file system that knows it")
+    make_immutable(*paths)
     try:
         manifest = export(logs.url, LOGS, DAY, store)
     finally:
@@ -255,13 +266,13 @@ def test_a_published_day_fails_no_run_because_of_what_could_not_be_cleared_away(
     assert len(hidden(store, f"quarantine/date={DAY}")) == 1
 
 
+@needs_chattr
 def test_a_day_that_cannot_be_switched_leaves_no_rejected_rows(
     logs: Backend, store: LocalStore, published: Manifest
 ) -> None:
     change(logs)
     data = str(store.root / "logs" / "data")
-    if subprocess.run(["chattr", "+i", data], check=False).returncode:
-        pytest.skip("chattr needs root and a file system that knows it")
+    make_immutable(data)
     try:
         with pytest.raises(OutputUnavailableError, match=r"date=2026-11-01: .*permitted"):
             export(logs.url, LOGS, DAY, store, run_id="failed-run")
