@@ -15,8 +15,8 @@ from pathlib import Path
 
 from fastapi import FastAPI
 from pydantic import BaseModel
-from pydantic.json_schema import GenerateJsonSchema
 from pydantic.fields import FieldInfo
+from pydantic.json_schema import GenerateJsonSchema
 
 from exporter_pipelines.contracts import (
     changes,
