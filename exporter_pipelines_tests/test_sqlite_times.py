@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import sqlite3
 from collections.abc import Iterator
@@ -63,8 +64,15 @@ _CLOCK_CHANGES = {
 }
 
 
+def _latest_us(local: dt.datetime, zone: str) -> int:
+    """The instant of a local time; if there are two, the later one."""
+    both = (local.replace(tzinfo=ZoneInfo(zone), fold=fold).utcoffset() for fold in (0, 1))
+    offset = min(each for each in both if each is not None)
+    return since_epoch_us((local - offset).replace(tzinfo=dt.UTC))
+
+
 @pytest.mark.parametrize("zone", _CLOCK_CHANGES)
-def test_text_without_separators_is_the_instant_that_it_is_with_them(zone: str) -> None:
+def test_text_is_the_same_instant_with_separators_and_without_them(zone: str) -> None:
     minutes = [f"{n // 60:02}:{n % 60:02}" for n in range(24 * 60)]
     clocks = [
         *(f"{minute}:{second}" for minute in minutes for second in ("00", "59.25")),
@@ -74,6 +82,9 @@ def test_text_without_separators_is_the_instant_that_it_is_with_them(zone: str) 
     for day in _CLOCK_CHANGES[zone]:
         for clock in clocks:
             expected = _instant(f"{day} {clock}", zone)
+            if expected is not None and clock[:5] in minutes and clock[6:] in ("00", "59.25"):
+                local = dt.datetime.fromisoformat(f"{day} {clock}{'0' * (len(clock) > 8)}")
+                assert expected.us == _latest_us(local, zone), (day, clock)
             date, digits = day.replace("-", ""), clock.replace(":", "")
             for between in ("T", " ", ""):
                 assert _instant(f"{date}{between}{digits}", zone) == expected, (day, clock, between)

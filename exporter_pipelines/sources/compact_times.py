@@ -28,16 +28,19 @@ def compact_us(text: str, zone: ZoneInfo) -> int | None:
     if not found:
         return None
     date, hour, minute, second, fraction, is_utc = found.groups("")
-    midnight_us = _midnight_us(date, _UTC if is_utc else zone)
-    if midnight_us is None:
+    midnight = midnight_us(date, _UTC if is_utc else zone)
+    if midnight is None:
         return None
     seconds = int(hour) * 3600 + int(minute) * 60 + int(second)
-    return midnight_us + seconds * 1_000_000 + int(fraction.ljust(6, "0"))
+    return midnight + seconds * 1_000_000 + int(fraction.ljust(6, "0"))
 
 
 @lru_cache(maxsize=1024)
-def _midnight_us(date: str, zone: ZoneInfo) -> int | None:
-    """The begin of a day; None if there is no such day, or the clock changes on it."""
+def midnight_us(date: str, zone: ZoneInfo) -> int | None:
+    """The instant at which a day begins, such as `20261101`.
+
+    None if there is no such day, if the clock changes on it, or at the ends of the calendar.
+    """
     try:
         midnight = dt.datetime(int(date[:4]), int(date[4:6]), int(date[6:]))  # noqa: DTZ001
         hours = [midnight + number * _HOUR for number in range(25)]
