@@ -154,7 +154,8 @@ def test_a_day_with_lost_rows_names_the_commands_of_both_ways_out(
     result = logs.run("logs", ONE, last)
     shown = {(e.partition, e.check_name): e for e in result.get_asset_check_evaluations()}
     todo = shown[ONE, "no_lost_rows"].metadata["action"].value
-    assert f"accept_loss_days: [{ONE}]" in todo
+    assert f"`exporter export logs {ONE} --accept-loss`" in todo
+    assert f"accept_loss_days: [{ONE}] in the run config" in todo
     assert f"`exporter keep logs {ONE}`" in todo
 
 

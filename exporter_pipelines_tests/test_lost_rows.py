@@ -40,7 +40,9 @@ def accept(*days: str) -> dict[str, object]:
 def test_a_purged_day_is_held_and_its_export_stays(published: Runner, store: LocalStore) -> None:
     result = published.run("logs", ONE)
     assert not result.success
-    assert "10 source rows" in failure(result)
+    assert "The source had 10 rows of the day when it was published, and has 0 now." in failure(
+        result
+    )
     assert "accept_loss_days" in failure(result)
     assert rows(store, ONE) == [10]
     assert check_statuses(published.instance, "logs", CHECK)[ONE] == "FAILED"
@@ -74,7 +76,7 @@ def test_a_loss_is_accepted_by_dates_only(published: Runner, store: LocalStore) 
 
 
 def test_python_holds_a_purged_day_as_well(published: Runner, store: LocalStore) -> None:
-    with pytest.raises(DayHeldError, match="10 source rows"):
+    with pytest.raises(DayHeldError, match="The source had 10 rows of the day"):
         api.export_day("logs", ONE)
     assert rows(store, ONE) == [10]
     assert api.export_day("logs", ONE, accept_loss=True).record_count == 0

@@ -157,6 +157,7 @@ def test_without_a_dagster_home_there_is_nothing_to_compare(
 def test_the_doctor_and_prune_name_the_wrong_folder(exported: LocalStore, tmp_path: Path) -> None:
     exported.root.rename(tmp_path / "unmounted")
     assert "does not exist, but days were exported to it before" in exporter("doctor").output
+    assert f"output_folder  {exported.root} does not exist" in exporter("verify").output
     pruned = exporter("prune", "--apply")
     assert (pruned.exit_code, "exporter output adopt" in pruned.output) == (1, True)
 

@@ -152,6 +152,12 @@ def test_days_are_named_in_spans() -> None:
     )
 
 
+def test_a_day_that_is_kept_counts_as_published() -> None:
+    """As in the last line of `exporter export`."""
+    outcome = RunOutcome("logs", [ONE, TWO], published=[ONE], kept=[TWO])
+    assert outcome.summary() == "logs: 2 of 2 days published, 1 of them kept as before."
+
+
 def test_a_stop_accounts_for_every_day() -> None:
     outcome = RunOutcome("logs", [*DAYS, "2026-11-04", "2026-11-05"])
     outcome.published.append(ONE)

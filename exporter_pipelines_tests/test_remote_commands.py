@@ -237,7 +237,8 @@ def test_ctrl_c_ends_what_only_reads(service: ScriptedService) -> None:
 def test_what_needs_the_database_is_refused(service: ScriptedService, option: str) -> None:
     done = run("export", "logs", DAY, option)
     assert done.exit_code == 2
-    assert f"{option} is not available with --server." in done.stderr
+    assert f"{option} needs the database" in done.stderr
+    assert "Run the command on the machine of the service" in done.stderr
     assert not service.asked
 
 

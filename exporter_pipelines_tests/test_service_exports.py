@@ -150,7 +150,9 @@ def test_held_days_are_exported_again(running: Service, ended: Export) -> None:
     refused = problem_of(
         lambda: running.exports.rerun(ended.id, RerunRequest(only=["failed"]), EXPORTER)
     )
-    assert refused.status == 409
+    assert (refused.status, refused.detail) == (
+        409, f"There is no day to export again: export {ended.id} has no failed day."
+    )  # fmt: skip
 
 
 @pytest.mark.usefixtures("nothing_queued", "ended")

@@ -340,6 +340,15 @@ def test_bodies_are_limited_in_size_time_and_form(local: Guarded) -> None:
     assert status(b"x", Content_Encoding="gzip") == 415
 
 
+def test_a_head_is_limited_in_size(local: Guarded) -> None:
+    def status(length: int) -> int:
+        return local.ask("GET", "/assets", {"X-Long": "x" * length}).status_code
+
+    assert status(30 * 1024) == 200
+    assert status(32 * 1024) == 431
+    assert [line["refused"] for line in local.audit()] == ["long_head"]
+
+
 def test_a_slow_or_endless_body_is_given_up() -> None:
     async def endless() -> dict[str, object]:
         return {"type": "http.request", "body": b"x" * 1000, "more_body": True}

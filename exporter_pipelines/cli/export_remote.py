@@ -53,7 +53,10 @@ def _refuse_what_needs_the_database(request: Request) -> None:
         ("--accept-loss", request.accept_loss),
     ):
         if is_set:
-            raise click.UsageError(f"{option} is not available with --server. Use it there.")
+            raise click.UsageError(
+                f"{option} needs the database and does not work through a service. Run the command "
+                "on the machine of the service, without --server and EXPORTER_API_URL."
+            )
 
 
 def _follow(request: Request, export: RemoteExport) -> int:

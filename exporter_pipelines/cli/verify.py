@@ -65,7 +65,7 @@ def verify(
         with VerifyDisplay(summary) as progress:
             for report in verify_all(selection, summary, progress.follow):
                 for finding in () if as_json else report.findings:
-                    progress.result(_line(finding))
+                    progress.result(_line(finding, summary.output))
         if not quick:
             summary.notes += _history_notes(selection.datasets)
     except ExporterError as error:
@@ -105,9 +105,10 @@ def _key(day: dt.datetime | None) -> str | None:
     return day.date().isoformat() if day else None
 
 
-def _line(finding: VerifyFinding) -> str:
+def _line(finding: VerifyFinding, output: str) -> str:
     subject = f"{finding.level}  {finding.dataset}  {finding.day or '-'}  {finding.kind}"
-    return f"{subject}  {finding.path} {finding.message}. {finding.hint}".rstrip()
+    where = output if finding.path == "." else finding.path
+    return f"{subject}  {where} {finding.message}. {finding.hint}".rstrip()
 
 
 def _summary(summary: Summary, *, quick: bool) -> str:

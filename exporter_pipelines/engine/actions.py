@@ -102,8 +102,10 @@ def ways_out(dataset: str, days: Sequence[str]) -> str:
     """How a hold ends that protects published rows: replace the exports, or keep them."""
     listed = ", ".join(sorted(days)) if len(days) <= _MAX_LISTED_DAYS else "DAY, DAY, ..."
     between = " ".join(sorted({min(days), max(days)}))
+    only = " --only held" if len(days) > 1 else ""
     return (
-        "To replace the published export anyway, run again with "
-        f"accept_loss_days: [{listed}] in the run config. "
+        "To replace the published export anyway, run "
+        f"`exporter export {dataset} {between}{only} --accept-loss`, "
+        f"or again with accept_loss_days: [{listed}] in the run config. "
         f"To keep it, run `exporter keep {dataset} {between}`."
     )

@@ -312,7 +312,7 @@ def _judge_change(staged: StagedDay, known: Entry, change: _Change, *, accepted:
 def _reason(staged: StagedDay, known: Entry, change: _Change, gone: int) -> str:
     now = staged.tally.source_rows
     text = (
-        f"The published export has {known.source_rows or 0:,} source rows, and the source has "
+        f"The source had {_rows(known.source_rows or 0)} of the day when it was published, and has "
         f"{now:,} now."
     )
     if change.gone or change.moved:

@@ -146,6 +146,11 @@ class Exports:
         for result in before.results:
             if result.status in request.only:
                 days.setdefault(result.dataset, []).append(str(result.day))
+        if not days:
+            states = " or ".join(request.only)
+            raise Problem(
+                409, f"There is no day to export again: export {before.id} has no {states} day."
+            )
         wanted = Start(
             principal=principal,
             body=f"rerun {before.id} {request.model_dump_json()}",

@@ -64,6 +64,7 @@ class Guard:
         https = self._addresses.is_https(head)
         send = with_secure_headers(send, https=https)
         try:
+            head.refuse_what_is_long()
             head.refuse_what_is_unclear()
             self._addresses.refuse_other_host(head)
             head = head.below(self._prefix)

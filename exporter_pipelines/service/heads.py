@@ -11,6 +11,7 @@ from starlette.types import Scope
 
 from exporter_pipelines.service.refusals import Refusal
 
+MAX_HEAD_BYTES = 32 * 1024
 _ONCE = (
     "authorization", "content-length", "content-type", "host", "origin", "sec-fetch-dest",
     "sec-fetch-mode", "sec-fetch-site", "sec-websocket-key", "transfer-encoding",
@@ -94,6 +95,15 @@ class Head:
             raise Refusal(404, "outside_prefix", f"The service is at {prefix}/.")
         path = self.path.removeprefix(prefix) or "/"
         return replace(self, path=path)
+
+    def refuse_what_is_long(self) -> None:
+        """Raise a `Refusal` for a head that is too long: the server limits only parts of it."""
+        headers = sum(
+            len(name) * len(all_) + len("".join(all_)) for name, all_ in self.headers.items()
+        )
+        if len(self.raw_path) + len(self.query) + headers > MAX_HEAD_BYTES:
+            limit = f"{MAX_HEAD_BYTES // 1024} KiB"
+            raise Refusal(431, "long_head", f"The address and the headers are longer than {limit}.")
 
     def refuse_what_is_unclear(self) -> None:
         """Raise a `Refusal` for what two programs could read differently, and for secrets."""

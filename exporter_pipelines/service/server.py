@@ -16,10 +16,10 @@ from exporter_pipelines.orchestration.dagster_internals.web_server import open_w
 from exporter_pipelines.service.access import Access
 from exporter_pipelines.service.app import create_app
 from exporter_pipelines.service.context import ServeOptions, ServiceContext
+from exporter_pipelines.service.heads import MAX_HEAD_BYTES
 from exporter_pipelines.service.limits import allow_many_open_files
 from exporter_pipelines.stores.opening import open_store
 
-_MAX_HEAD_BYTES = 32 * 1024
 _MAX_MESSAGE_BYTES = 64 * 1024
 _HEAD_SECONDS = 20.0
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -59,7 +59,7 @@ def configuration(context: ServiceContext) -> uvicorn.Config:
         create_app(context),
         # h11 refuses more of what proxies may read differently than httptools.
         http="h11",
-        h11_max_incomplete_event_size=_MAX_HEAD_BYTES,
+        h11_max_incomplete_event_size=MAX_HEAD_BYTES,
         ws="websockets-sansio",
         ws_max_size=_MAX_MESSAGE_BYTES,
         # The guard decides whom to believe about addresses; uvicorn would believe 127.0.0.1.

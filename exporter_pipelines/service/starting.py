@@ -133,7 +133,7 @@ def start(
         _refuse_too_many(context, wanted.principal)
     days = days_of()
     if not days and not before:
-        raise Problem(409, "There is no day to export: no day of the range is in such a state.")
+        raise Problem(409, "There is no day to export: no day of the range is in a chosen state.")
     total = sum(map(len, days.values()))
     if before:  # the service was killed between two of its runs
         total = total_days(before.tags)

@@ -98,11 +98,12 @@ class RunOutcome:
 
     def summary(self) -> str:
         """One line about a finished run."""
-        text = f"{self.dataset}: {len(self.published)} of {len(self.days)} days published"
+        published = len(self.published) + len(self.kept)
+        text = f"{self.dataset}: {published} of {len(self.days)} days published"
         if warned := self.warned:
             text += f" ({len(warned)} with warnings)"
         if self.kept:
-            text += f", {len(self.kept)} kept as they are"
+            text += f", {len(self.kept)} of them kept as before"
         return ", ".join(filter(None, [text, self._bad_days()])) + "."
 
     def failure(self) -> str:
