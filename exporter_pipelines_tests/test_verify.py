@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import importlib
 import io
 import json
 import random
@@ -310,11 +311,18 @@ def test_the_progress_says_how_far_it_is() -> None:
 def test_a_long_verification_shows_its_progress_beside_its_results(
     days: LocalStore, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
 ) -> None:
+    def slow(_datasets: tuple[str, ...]) -> list[str]:
+        time.sleep(0.1)
+        return []
+
     batches: list[tuple[int, int]] = []
+    verify_command = importlib.import_module("exporter_pipelines.cli.verify")
+    monkeypatch.setattr(verify_command, "_history_notes", slow)
     monkeypatch.setattr(export_progress, "_LINE_EVERY_S", 0.001)
     monkeypatch.setattr(Meter, "batch", lambda _, *rows: batches.append(rows))
     result = run(*arguments)
     assert re.search(r"^\d of 3 days, verify \d+ %, logs 2026", result.stderr, re.MULTILINE)
+    assert "comparing with Dagster's history\n" in result.stderr
     assert "verify" not in result.stdout
     expected = [(52, 52), (52, 52)] if "--source" in arguments else []
     assert batches == expected, "the rows that are read from the database"

@@ -66,8 +66,9 @@ def verify(
             for report in verify_all(selection, summary, progress.follow):
                 for finding in () if as_json else report.findings:
                     progress.result(_line(finding, summary.output))
-        if not quick:
-            summary.notes += _history_notes(selection.datasets)
+            if not quick:
+                progress.doing = "comparing with Dagster's history"
+                summary.notes += _history_notes(selection.datasets)
     except ExporterError as error:
         summary.errors.append(str(error))
     if as_json:

@@ -13,21 +13,24 @@ class VerifyDisplay(Display):
 
     Args:
         summary: Counts the findings.
+
+    Attributes:
+        doing: What is shown before and after the days; empty during them.
     """
 
     def __init__(self, summary: Summary) -> None:
         super().__init__(lambda: (self._meter.now().share, self.line()))
-        self._summary, self._meter = summary, Meter(0)
+        self._summary, self._meter, self.doing = summary, Meter(0), "listing the days"
 
     def follow(self, meter: Meter) -> None:
         """The days are known; `meter` tells how far they are."""
-        self._meter = meter
+        self._meter, self.doing = meter, ""
 
     def line(self) -> str:
         """`118 of 252 days, verify 46 %, logs 2026-11-05, day 50 %, 2 findings, 3 min left`."""
+        if self.doing:
+            return self.doing
         now = self._meter.now()
-        if not now.days:
-            return "listing the days"
         parts = [f"{now.ended:,} of {now.days:,} days", f"verify {percent(now.share)}"]
         if now.day:
             parts.append(f"{printable(now.dataset)} {now.day}")
