@@ -33,6 +33,10 @@ MOST_READERS = 256
 DEFAULT_PART_MIB = 16
 BUCKET_URLS = ("s3://", "gs://", "az://")
 """What EXPORTER_OUTPUT_URL begins with if the exports are in a bucket."""
+_OUTPUTS = (
+    "Use a folder, as a path or as file:///absolute/path, or a bucket: s3://bucket/prefix, "
+    "gs://bucket/prefix or az://container/prefix."
+)
 
 
 def start_date() -> str:
@@ -113,8 +117,7 @@ def output_root() -> Path:
     if separator and scheme != "file" and re.fullmatch(r"\w[\w+.-]*", scheme):
         raise ConfigurationError(  # without the value: it may have credentials
             f"EXPORTER_OUTPUT_URL has the scheme {scheme!r}, which is not supported here.",
-            "Use a folder, as a path or as file:///absolute/path, or a bucket: s3://bucket/prefix, "
-            "gs://bucket/prefix or az://container/prefix.",
+            _OUTPUTS,
         )
     if odd := re.search(r"\$\w+|[\u2018-\u201d]", value):
         raise ConfigurationError(
@@ -126,12 +129,12 @@ def output_root() -> Path:
     except ValueError:
         raise ConfigurationError(
             f"EXPORTER_OUTPUT_URL={value!r} is neither a path nor a URL.",
-            "Use a folder, as a path or as file:///absolute/path.",
+            _OUTPUTS,
         ) from None
     if parts.scheme not in ("", "file") or parts.netloc:
         raise ConfigurationError(
             f"EXPORTER_OUTPUT_URL has the scheme {parts.scheme!r}, which is not supported.",
-            "Use a folder, as a path or as file:///absolute/path.",
+            _OUTPUTS,
         )
     return _path("EXPORTER_OUTPUT_URL", unquote(parts.path) if parts.scheme else value)
 

@@ -100,6 +100,7 @@ def test_a_tilde_is_the_home_folder(
         ("EXPORTER_OUTPUT_URL", "file:///x%00y", settings.output_root, "has a NUL, which no path"),
         ("EXPORTER_OUTPUT_URL", "//[x", settings.output_root, "is neither a path nor a URL"),
         ("EXPORTER_OUTPUT_URL", "ftp://host/x", settings.output_url, "scheme 'ftp'"),
+        ("EXPORTER_OUTPUT_URL", "s3:/bucket/x", settings.output_url, "a bucket: s3://bucket/"),
         ("EXPORTER_OUTPUT_VIEW", "link", settings.output_view, "neither copy nor none"),
         ("EXPORTER_OUTPUT_PART_MIB", "1", settings.output_part_bytes, "from 5 to 4096"),
         ("EXPORTER_START_DATE", "1.11.2026", settings.start_date, "Write it as YYYY-MM-DD"),

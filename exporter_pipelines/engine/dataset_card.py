@@ -143,7 +143,10 @@ def _loading(format_: type[Format], export: Export) -> Iterator[str]:
             "than the cloud's own, set AWS_ENDPOINT_URL. Each reader gives these columns.\n"
         )
     else:
-        yield "Run the code in the folder that holds this one. Each reader gives these columns.\n"
+        yield (
+            f"Run the code in the folder that contains `{export.name}`. "
+            "Each reader gives these columns.\n"
+        )
     for reader, lines in format_.loading_code(export).items():
         yield f"With {reader}:\n\n```python\n{lines}\n```\n"
 
