@@ -51,7 +51,8 @@ def test_the_shipped_tables_keep_their_definitions(init: Init, doctor: Doctor) -
     before = {name: attributes(init, name) for name in ("logs", "anomalies", "ips")}
     listed = init.run()
     assert all(f"with the schema of {name}" in listed for name in before)
-    assert "logs exists. Nothing was written." in init.run("--all", code=1)
+    said = init.run("--all", code=1)
+    assert "logs exists and reads logs of EXPORTER_SOURCE_URL. Nothing was written." in said
     assert "key          address: has a unique index" in init.run("--all", "--force")
     for name, old in before.items():
         new = attributes(init, name)

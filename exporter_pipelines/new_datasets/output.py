@@ -6,6 +6,7 @@ from pathlib import Path
 
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.defs_files import Definitions
+from exporter_pipelines.errors import printable
 from exporter_pipelines.new_datasets.adapted import adapted
 from exporter_pipelines.new_datasets.files import (
     defs_yaml,
@@ -54,7 +55,8 @@ def write(plan: Plan, definitions: Definitions, *, force: bool) -> Path:
     files = files_of(plan, definitions)
     if plan.like and plan.name == plan.like.name:
         if not force:
-            raise existing(folder)
+            source = plan.like.config.source
+            raise existing(folder, f" and reads {printable(source.origin)} of {source.url}")
         replace_file(folder / "defs.yaml", files["defs.yaml"])
     else:
         write_folder(folder, files, force=force)

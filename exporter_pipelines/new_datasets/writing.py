@@ -56,10 +56,10 @@ def replace_file(file: Path, text: str) -> None:
             new.unlink(missing_ok=True)
 
 
-def existing(folder: Path) -> ConfigurationError:
-    """The error for a folder that is there already."""
+def existing(folder: Path, now: str = "") -> ConfigurationError:
+    """The error for a folder that is there already; `now` says what its dataset is."""
     return ConfigurationError(
-        f"The folder {folder} exists. Nothing was written.",
+        f"The folder {folder} exists{now}. Nothing was written.",
         "Choose another name with --name, or replace its files with --force.",
     )
 
