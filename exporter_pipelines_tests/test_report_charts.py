@@ -17,7 +17,7 @@ from exporter_pipelines.reporting.numbers import Report
 from exporter_pipelines.reporting.page import render
 from exporter_pipelines.service.page.charts import safe_charts
 from exporter_pipelines_tests.support.backends import Backend
-from exporter_pipelines_tests.support.charts import charts, labelled_bars
+from exporter_pipelines_tests.support.charts import Values, charts, labelled_bars
 from exporter_pipelines_tests.support.datasets import dataset
 from exporter_pipelines_tests.support.runs import Runner
 
@@ -58,6 +58,12 @@ def manifests(settings: dict[str, str], html: str) -> dict[tuple[str, str], Mani
     return {(each.dataset, each.partition): each for each in found}
 
 
+def sums(stacked: Values) -> dict[str, float]:
+    """Day -> sum of the bars."""
+    days = {day for values in stacked.values() for day in values}
+    return {day: sum(values.get(day, 0) for values in stacked.values()) for day in days}
+
+
 def test_every_charted_value_is_that_of_the_manifest(
     html: str, manifests: dict[tuple[str, str], Manifest]
 ) -> None:
@@ -66,6 +72,8 @@ def test_every_charted_value_is_that_of_the_manifest(
     of_exports_page = charts(str(safe_charts(html)))
     assert re.search(r"<li>as of 20\d\d-\d\d-\d\d \d\d:\d\d UTC</li>", str(safe_charts(html)))
     for shown in (charts(html), of_exports_page):
+        for name in ("volume", "duration"):
+            assert shown[name].tops == pytest.approx(sums(shown[name].stacked), abs=0.02)
         rules = labelled_bars(shown.pop("rules").svg)
         assert {name: chart.days for name, chart in shown.items()} == dict.fromkeys(
             ("volume", "validity", "completeness", "duration"), DAYS
@@ -122,6 +130,7 @@ def test_the_charts_of_many_days_show_each_day() -> None:
     shown = charts(
         render(Report(days[0], days[-1], dict.fromkeys(COLORS, ""), published, [], [], now, "/srv"))
     )
+    assert shown["volume"].tops == pytest.approx(sums(shown["volume"].stacked), abs=0.1)
     for dataset_, color in COLORS.items():
         of = {each.day: each for each in published if each.dataset == dataset_}
         rows = dict.fromkeys(shown["volume"].days, 0) | {

@@ -41,8 +41,25 @@ class Chart:
 
     @property
     def stacked(self) -> Values:
-        """Heights of the bars, also where neighbours are drawn as one area."""
-        found: Values = {}
+        """Heights of the bars."""
+        return {
+            color: {day: high - low for day, (low, high) in areas.items()}
+            for color, areas in self._areas.items()
+        }
+
+    @property
+    def tops(self) -> dict[str, float]:
+        """Day -> where its highest bar ends."""
+        found: dict[str, float] = {}
+        for areas in self._areas.values():
+            for day, (_, high) in areas.items():
+                found[day] = max(high, found.get(day, 0))
+        return found
+
+    @cached_property
+    def _areas(self) -> dict[int, dict[str, tuple[float, float]]]:
+        """Number of the color -> day -> both ends of its bar, also of neighbours in one area."""
+        found: dict[int, dict[str, tuple[float, float]]] = {}
         for color, path in self._colored("fill"):
             corners = [self._at(float(x), float(y)) for _, x, y in _POINT.findall(path)]
             edges: dict[str, list[float]] = {}
@@ -53,7 +70,7 @@ class Chart:
                     middle = start if abs(right - left) > 2 else (left + right) / 2  # months: edge
                     edges.setdefault(self._day(middle), []).append(value)
             for day, (one, two) in edges.items():
-                found.setdefault(color, {})[day] = abs(two - one)
+                found.setdefault(color, {})[day] = min(one, two), max(one, two)
         return found
 
     @property
