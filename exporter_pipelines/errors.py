@@ -99,7 +99,7 @@ class SourceStalledError(SourceLostError):
 class NotAnsweredError(ExporterError):
     """A database query was cancelled because it took longer than its limit."""
 
-    docs_anchor = "a-question-was-given-up"
+    docs_anchor = "a-query-took-too-long"
 
     NEEDS_INDEX = "The table is large. With an index on the column, the query is fast."
     CONVERTS_TIMES = (

@@ -67,7 +67,7 @@ def serve_port() -> int:
 
 
 def checked_prefix(given: str | None = None) -> str:
-    """`EXPORTER_SERVE_PREFIX`: begin of every path of the service; `given` replaces it."""
+    """`EXPORTER_SERVE_PREFIX`: prefix of every path of the service; `given` replaces it."""
     value = settings.text("EXPORTER_SERVE_PREFIX") if given is None else given
     if value and (not _PREFIX.fullmatch(value) or ".." in value):
         raise ConfigurationError(

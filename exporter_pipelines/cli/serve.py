@@ -23,7 +23,7 @@ from exporter_pipelines.supervised_processes import StoppedError
     type=click.IntRange(1, 65535),
     help="Port to listen on. Default: EXPORTER_SERVE_PORT, or 3000.",
 )
-@click.option("--prefix", help="Begin of every path. Default: EXPORTER_SERVE_PREFIX, or none.")
+@click.option("--prefix", help="Prefix of every path. Default: EXPORTER_SERVE_PREFIX, or none.")
 @click.option("--read-only", is_flag=True, help="Nobody may change anything.")
 @click.option("--daemon", is_flag=True, help="Run the daemon and the code server as well.")
 @click.option(
