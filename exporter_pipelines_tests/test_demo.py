@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from exporter_pipelines.demo import seed
+from exporter_pipelines.demo.backend import start_server
 from exporter_pipelines.demo.summary import print_summary
-from exporter_pipelines.errors import DayHeldError
+from exporter_pipelines.errors import DayHeldError, SourceUnavailableError
 from exporter_pipelines.stores import LocalStore
 from exporter_pipelines_tests.support.backends import Backend
 from exporter_pipelines_tests.support.datasets import dataset, export
@@ -18,6 +19,16 @@ def test_seeding_is_done_once(empty_db: Backend) -> None:
     assert seed.seed_once(empty_db.url)
     assert not seed.seed_once(empty_db.url)
     assert empty_db.run("SELECT count(*) FROM logs") == [(31_703,)]
+
+
+def test_a_sample_that_does_not_start_is_one_clear_error(tmp_path: Path) -> None:
+    home = tmp_path / "postgres"
+    home.mkdir()
+    (home / "PG_VERSION").write_text("18\n")  # as in a folder that was copied in part
+    with pytest.raises(
+        SourceUnavailableError, match=r"postgres does not start; .*remove it: `make"
+    ):
+        start_server(home)
 
 
 def test_exports_of_the_sample_tell_its_story(

