@@ -10,7 +10,7 @@ from exporter_pipelines.contracts.reserved_names import EXPORT_REPORT
 from exporter_pipelines.demo.backend import start_server
 from exporter_pipelines.demo.seed import STORY, days, seed_once
 from exporter_pipelines.demo.summary import DATASETS, print_summary
-from exporter_pipelines.errors import ConfigurationError
+from exporter_pipelines.errors import ConfigurationError, SourceUnavailableError
 from exporter_pipelines.extras import MissingExtraError, is_installed
 from exporter_pipelines.stores.opening import open_store
 
@@ -43,7 +43,11 @@ def main() -> int:
         )
         return 2
     print("1. Starting the embedded PostgreSQL ...")
-    url = start_server(settings.demo_home() / "postgres")
+    try:
+        url = start_server(settings.demo_home() / "postgres")
+    except SourceUnavailableError as error:
+        print(error)
+        return 2
     print("   Seeding 14 days ..." if seed_once(url) else "   The sample backend already exists.")
     for line in STORY:
         print(f"   - {line}")
