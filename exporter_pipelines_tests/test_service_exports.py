@@ -134,7 +134,9 @@ def test_the_list_has_the_same_line(running: Service, ended: Export) -> None:
 def test_an_export_answers_to_the_id_of_each_of_its_runs(running: Service, ended: Export) -> None:
     assert {running.exports.get(run.run_id).id for run in ended.runs} == {ended.id}
     refused = problem_of(lambda: running.exports.get("unknown"))
-    assert (refused.status, "unknown" in refused.detail) == (404, True)
+    assert (refused.status, refused.detail) == (
+        404, "There is no export 'unknown'. `exporter history` or GET /api/v1/exports lists them."
+    )  # fmt: skip
 
 
 def test_an_export_that_has_ended_cannot_be_cancelled(running: Service, ended: Export) -> None:

@@ -181,7 +181,8 @@ class Exports:
     def _find(self, export_id: str) -> ExportRuns:
         found = find(self._context.instance, export_id)
         if found is None:
-            raise Problem(404, f"There is no export {export_id!r}.")
+            listed = "`exporter history` or GET /api/v1/exports lists them."
+            raise Problem(404, f"There is no export {export_id!r}. {listed}")
         return found
 
     def _status(self, runs: ExportRuns) -> Export:
