@@ -1,4 +1,4 @@
-"""The process that loads the definitions: it ends, also after its history was away."""
+"""The process that loads the definitions and executes runs: how they and it end."""
 
 from __future__ import annotations
 
@@ -59,3 +59,24 @@ def test_a_code_server_ends_after_its_history_was_away(
             elsewhere.rename(storage)
             assert running.wait(run_id).status.value == "FAILURE"
     # `service` has waited until the code server ended.
+
+
+@pytest.mark.slow
+def test_a_run_that_dies_while_it_is_cancelled_is_cancelled_and_not_repeated(
+    backend: Backend, settings: dict[str, str], tmp_path: Path
+) -> None:
+    backend.add_logs(DAY, 20)
+    day = dt.date.fromisoformat(DAY)
+    request = ExportRequest(datasets=["logs"], start_date=day, end_date=day)
+    with service(tmp_path / "home", settings) as running:
+        export = running.exports.start(request, EXPORTER).export
+        with psycopg.connect(backend.url) as connection:
+            connection.execute("LOCK TABLE logs IN ACCESS EXCLUSIVE MODE")
+            [run_id] = running.launch()
+            wait_until(lambda: running.exports.get(export.id).current_day, "the run reads the day")
+            run = running.instance.get_run_by_id(run_id)
+            assert run
+            running.instance.report_run_canceling(run)
+            os.kill(running.pid_of(run_id), signal.SIGKILL)
+            assert running.wait(run_id).status.value == "CANCELED"
+        assert running.exports.get(export.id).status == "cancelled"
