@@ -13,6 +13,7 @@ from exporter_pipelines.engine.erased_subjects import own_tombstones
 from exporter_pipelines.stores import LocalStore
 from exporter_pipelines_tests.support.datasets import dataset, export
 from exporter_pipelines_tests.support.private_days import DAY, KEY, KEY_NAME, sqlite_logs
+from exporter_pipelines_tests.support.projects import ROOT
 
 ROWS = [
     ("login of anna.k", "edge-07", "10.1.2.3", {"user": "anna.k"}),
@@ -108,6 +109,19 @@ def test_a_usual_word_needs_force(exports: LocalStore, value: str) -> None:
     assert refused.exit_code == 1
     assert exports.read_manifest("logs", DAY) == before
     assert run(value, "--apply", "--force").exit_code == 0
+
+
+def test_the_key_of_a_dataset_that_was_never_exported_is_asked_for(
+    exports: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EXPORTER_DEFS_DIR", str(ROOT / "exporter_pipelines" / "defs"))
+    monkeypatch.delenv(KEY_NAME)
+    assert run("anna.k\n").exit_code == 0, "the list needs no key"
+    refused = run("anna.k\n", "--apply")
+    assert refused.exit_code == 2
+    assert f"logs_shareable has a privacy policy, and its key {KEY_NAME} is not" in refused.output
+    assert "remove its definition instead" in refused.output
+    assert "1 row to remove" in run("anna.k\n").output, "nothing was erased"
 
 
 def test_only_the_chosen_days_are_searched(exports: LocalStore) -> None:

@@ -205,7 +205,7 @@ class TrainingSetConfig(Strict):
     days: Days = Field(description="Published days; days that are not published are named.")
     message: str = Field("message", description="Text column; its templates become event ids.")
     features: list[str] | None = Field(
-        None, description="Columns of the rows that examples have; all by default."
+        None, description="Columns of the rows that the examples keep; all by default."
     )
     labels: list[LabelSource] = Field(min_length=1, max_length=20, description="Label sources.")
     unlabelled: Literal["negative", "unknown", "drop"] = Field(
@@ -223,7 +223,7 @@ class TrainingSetConfig(Strict):
         description="`when_days_change`: `training_sets_sensor` builds the set again after one of "
         "its days was exported again, added or removed.",
     )
-    seed: int = Field(7, ge=0, le=2**31 - 1, description="Of the shuffling, sampling and groups.")
+    seed: int = Field(7, ge=0, le=2**31 - 1, description="Decides shuffling, sampling and groups.")
     output: Output = Field(
         Output(), description="`rows_per_file`: most examples per file. `layouts`: `[loghub_csv]`."
     )

@@ -27,6 +27,7 @@ from exporter_pipelines.engine.erased_subjects import (
 from exporter_pipelines.errors import (
     DayUnavailableError,
     ExporterError,
+    MissingSettingError,
     OutputUnavailableError,
     SupersededError,
 )
@@ -87,7 +88,7 @@ class Erase:
         key, key_id, secret = None, None, secret_of_output(store)
         if policy is not None:
             key = policy.key
-            secret, key_id = secret_of_key(key, settings.privacy_key(key))
+            secret, key_id = secret_of_key(key, _key_of(name, key))
         whole = forms.whole_rows
         known = {
             (each.kind, each.digest)
@@ -206,3 +207,15 @@ class Erase:
         for each in [*filter(None, stored), *versions.left_behind()]:
             search = partial(in_training_set, self.scope, versions, each)
             yield from self._guarded(name, each.version, search)
+
+
+def _key_of(dataset: str, key: str) -> str:
+    """The privacy key of a dataset, also of one that was never exported."""
+    try:
+        return settings.privacy_key(key)
+    except MissingSettingError as error:
+        raise MissingSettingError(
+            f"{dataset} has a privacy policy, and its key {key} is not set. Without it, the "
+            "subject cannot be kept out of later exports of this dataset. Nothing was erased.",
+            f"{error.hint}. If {dataset} is not needed, remove its definition instead.",
+        ) from None
