@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from exporter_pipelines import settings
 from exporter_pipelines.errors import ConfigurationError, MissingSettingError
@@ -18,6 +18,7 @@ from exporter_pipelines.errors import ConfigurationError, MissingSettingError
 _YES, _NO = {"1", "true", "yes", "on"}, {"", "0", "false", "no", "off"}
 _MIN_SECRET = 16
 _PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)+")
+_HOST = re.compile(r"[A-Za-z0-9._:%-]+")
 _HEADER = re.compile(r"[a-z0-9-]+")
 
 
@@ -53,9 +54,15 @@ class Provider:
         return frozenset().union(*(self.roles.get(group, frozenset()) for group in groups))
 
 
-def serve_host() -> str:
-    """`EXPORTER_SERVE_HOST`: the interface that the service listens on."""
-    return settings.text("EXPORTER_SERVE_HOST") or "127.0.0.1"
+def serve_host(given: str | None = None) -> str:
+    """`EXPORTER_SERVE_HOST`: the interface that the service listens on; `given` replaces it."""
+    value = given or settings.text("EXPORTER_SERVE_HOST") or "127.0.0.1"
+    if not _HOST.fullmatch(value):
+        raise ConfigurationError(
+            f"The host {value!r} (EXPORTER_SERVE_HOST) is neither an address nor a name.",
+            "Write it as 127.0.0.1, ::1 or localhost, without a port.",
+        )
+    return value
 
 
 def serve_port() -> int:
@@ -133,11 +140,11 @@ def provider() -> Provider | None:
     issuer = settings.text("EXPORTER_OIDC_ISSUER").rstrip("/")
     if not issuer:
         return None
-    parts = urlsplit(issuer)
-    local = parts.hostname in ("localhost", "127.0.0.1", "::1")
-    if parts.scheme != "https" and not (parts.scheme == "http" and local):
+    parts = _parts(issuer)
+    local = parts is not None and parts.hostname in ("localhost", "127.0.0.1", "::1")
+    if parts is None or not (parts.scheme == "https" or (parts.scheme == "http" and local)):
         raise ConfigurationError(
-            f"EXPORTER_OIDC_ISSUER={issuer!r} does not begin with https://.",
+            f"EXPORTER_OIDC_ISSUER={_shown(issuer)} is not an address that begins with https://.",
             "Everything that it says about users would otherwise come unprotected.",
         )
     client_id, secret = (
@@ -189,13 +196,25 @@ def _secret(variable: str, characters: int) -> str | None:
 
 
 def _refuse_other_than_address(variable: str, entry: str) -> None:
-    parts = urlsplit(entry if "://" in entry else f"https://{entry}")
-    try:
-        good = bool(parts.hostname) and parts.scheme in ("http", "https") and parts.port != 0
-    except ValueError:  # the port is no number
-        good = False
-    if not good or "@" in parts.netloc or "*" in parts.netloc:
+    parts = _parts(entry if "://" in entry else f"https://{entry}")
+    good = parts is not None and parts.scheme in ("http", "https") and parts.port != 0
+    if parts is None or not good or "@" in parts.netloc or "*" in parts.netloc:
         raise ConfigurationError(
-            f"{variable} has {entry!r}, which is not an address.",
+            f"{variable} has {_shown(entry)}, which is not an address.",
             "Write https://exporter.example.org, or a host name with its port.",
         )
+
+
+def _parts(url: str) -> SplitResult | None:
+    """The parts of a URL with a host; None for one that cannot be read."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # may not be a number
+    except ValueError:
+        return None
+    return parts if parts.hostname else None
+
+
+def _shown(url: str) -> str:
+    """A wrong address, for messages; not one that may have a password."""
+    return repr(url) if "@" not in url else "a value with @, not shown"

@@ -386,6 +386,10 @@ def test_roles_of_a_session_follow_the_settings(
     ("name", "value", "said"),
     [
         ("EXPORTER_OIDC_ISSUER", "http://login.example.org", "https://"),
+        ("EXPORTER_OIDC_ISSUER", "https://[", "not an address"),
+        ("EXPORTER_SERVE_HOSTS", "[", "not an address"),
+        ("EXPORTER_UI_URL", "https://ann:secret@exports.example.org", "with @, not shown"),
+        ("EXPORTER_OIDC_ISSUER", "http://ann:secret@login.example.org", "with @, not shown"),
         ("EXPORTER_OIDC_ROLES", "data-team:admin", "does not exist"),
         ("EXPORTER_OIDC_ROLES", "data-team", "name:role"),
         ("EXPORTER_OIDC_CLIENT_ID", "", "EXPORTER_OIDC_CLIENT_ID"),
@@ -403,6 +407,7 @@ def test_a_wrong_setting_is_refused_at_the_start(
         Access.of(port=3000)
     assert said in str(caught.value)
     assert value == "" or "SECRET" not in name or value not in str(caught.value)
+    assert "secret@" not in str(caught.value)
 
 
 def test_tokens_have_names_roles_and_ends(context: ServiceContext, tmp_path: Path) -> None:

@@ -11,7 +11,14 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from exporter_pipelines import alert_settings, cli, databases, dotenv_file, settings
+from exporter_pipelines import (
+    alert_settings,
+    cli,
+    databases,
+    dotenv_file,
+    service_settings,
+    settings,
+)
 from exporter_pipelines.errors import ConfigurationError, MissingSettingError
 
 
@@ -221,3 +228,19 @@ def test_a_dotenv_with_line_ends_and_a_mark_of_windows_is_read(
     dotenv_file.load_dotenv()
     assert settings.timezone() == "Asia/Tokyo"
     assert settings.source_url("EXPORTER_SOURCE_URL") == "größe"
+
+
+@pytest.mark.parametrize("host", ["[x", "\x1b[31m", "a b", "http://x", "x/y", "x\n"])
+def test_a_host_to_listen_on_is_an_address_or_a_name(host: str) -> None:
+    with pytest.raises(ConfigurationError, match="EXPORTER_SERVE_HOST"):
+        service_settings.serve_host(host)
+    for good in ("127.0.0.1", "::1", "fe80::1%eth0", "localhost", "0.0.0.0"):
+        assert service_settings.serve_host(good) == good
+
+
+def test_what_a_command_repeats_of_its_arguments_is_printable() -> None:
+    """A name from another program may hold control characters of a terminal."""
+    done = CliRunner().invoke(cli.main, ["export", "\x1b]0;title\x07", "2026-11-01"])
+    assert done.exit_code == 2
+    assert "\x1b" not in done.output
+    assert "Exporting \\x1b]0;title" in done.output

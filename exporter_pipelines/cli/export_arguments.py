@@ -10,6 +10,7 @@ import click
 
 from exporter_pipelines import settings
 from exporter_pipelines.contracts.day_window import days_between
+from exporter_pipelines.errors import printable
 
 Only = Literal["missing", "held", "failed"]
 
@@ -53,7 +54,7 @@ class Request:
         """What the command begins with."""
         at = f" at {self.server}" if self.server else ""
         what = "Checking" if self.check_only else "Exporting"
-        return f"{what} {self.span}{at}{self.restriction()}"
+        return printable(f"{what} {self.span}{at}{self.restriction()}")
 
     def restriction(self) -> str:
         """How the options restrict the days, as text."""

@@ -50,7 +50,7 @@ def serve(
     dotenv_file.load_dotenv()
     try:
         project_home()
-        host = host or service_settings.serve_host()
+        host = service_settings.serve_host(host)
         port = port or service_settings.serve_port()
         prefix = service_settings.checked_prefix(prefix)
         read_only = read_only or service_settings.read_only()
