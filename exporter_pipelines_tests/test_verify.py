@@ -515,6 +515,9 @@ def test_a_sqlite_file_is_compared(
         ("source_extra", "5"),
         ("source_changed", "4"),
     ]
+    again = f"xport the day again: exporter export logs {DAY}"
+    only_copy = "If the source has lost them, leave the export: it is the only copy. Otherwise e"
+    assert [f["hint"] for f in found] == [only_copy + again, "E" + again]
 
 
 # --- names that lead elsewhere ---

@@ -330,4 +330,10 @@ def _add_finding(
     rest = difference.count - len(keys)
     more = f" and {rest:,} more" if rest else ""
     folder = layout.day_path(manifest.dataset, manifest.partition)
-    report.add(kind, folder, f"{what.format(number)}: {listed}{more}")
+    hint = report.export_again
+    if kind == "source_extra":
+        hint = (
+            "If the source has lost them, leave the export: it is the only copy. "
+            f"Otherwise {hint[0].lower()}{hint[1:]}"
+        )
+    report.add(kind, folder, f"{what.format(number)}: {listed}{more}", hint)

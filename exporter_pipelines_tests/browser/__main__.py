@@ -92,6 +92,8 @@ class Session:
         file.write_text(text)
         self._open("/locations/exporter_pipelines/asset-groups/exports", "graph, one day red")
         self._press("Reload definitions")
+        button = self._page.get_by_role("button", name="Reload definitions").first
+        self._wait(button.is_enabled, "the definitions are loaded again")
         time.sleep(10)
 
     def run_failed_and_missing(self, held: str) -> str:
