@@ -145,6 +145,17 @@ def test_an_export_that_has_ended_cannot_be_cancelled(running: Service, ended: E
 
 
 @pytest.mark.usefixtures("nothing_queued")
+def test_a_run_that_ends_while_it_is_cancelled_does_not_stay_so(running: Service) -> None:
+    started = running.exports.start(request("ips"), EXPORTER).export
+    [run_id] = running.launch()
+    run = running.wait(run_id)
+    running.instance.report_run_canceling(run)  # as Dagster does if it had asked just before
+    after = running.exports.cancel(started.id, OPERATOR)
+    assert [run.status for run in after.runs] == ["CANCELED"]
+    assert {result.status for result in after.results} == {"published"}
+
+
+@pytest.mark.usefixtures("nothing_queued")
 def test_held_days_are_exported_again(running: Service, ended: Export) -> None:
     again = running.exports.rerun(ended.id, RerunRequest(), EXPORTER).export
     assert again.rerun_of == ended.id

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 
 import dagster as dg
 
@@ -12,6 +13,11 @@ from exporter_pipelines.service.export_runs import ExportRuns, find
 from exporter_pipelines.service.launching import Launcher
 from exporter_pipelines.service.problems import Problem
 
+_FINISHED = {
+    dg.DagsterEventType.RUN_SUCCESS,
+    dg.DagsterEventType.RUN_FAILURE,
+    dg.DagsterEventType.RUN_CANCELED,
+}
 _STARTING_SECONDS = 20.0
 """How long a request waits for a run that is being started."""
 
@@ -43,6 +49,7 @@ def terminate(context: ServiceContext, launcher: Launcher, export: ExportRuns) -
     while True:
         active = [run.run_id for run in _now(context, export).runs if not run.is_finished]
         failures = launcher.terminate(active)
+        _end_finished(context.instance, failures)
         after = _now(context, export)
         stubborn = [run for run in after.runs if run.run_id in failures and not run.is_finished]
         if not stubborn:
@@ -51,6 +58,19 @@ def terminate(context: ServiceContext, launcher: Launcher, export: ExportRuns) -
         if not is_starting or time.monotonic() > deadline:
             raise _not_cancelled(stubborn[0].run_id, is_starting=is_starting)
         time.sleep(0.5)
+
+
+def _end_finished(instance: dg.DagsterInstance, runs: Iterable[str]) -> None:
+    """End runs that had finished just before Dagster marked them as `CANCELING`.
+
+    Dagster reads the status of a run, and then marks it. A run that finishes in between loses its
+    status, and would stay as it is until the daemon's run monitoring looks at it, after minutes.
+    """
+    for run_id in runs:
+        run = instance.get_run_by_id(run_id)
+        is_canceling = run and run.status == dg.DagsterRunStatus.CANCELING
+        if run and is_canceling and instance.all_logs(run_id, of_type=_FINISHED):
+            instance.report_run_canceled(run)
 
 
 def _not_cancelled(run_id: str, *, is_starting: bool) -> Problem:

@@ -7,7 +7,7 @@ Reason: a thread of the code server looks twice a second for runs whose process 
     2. A run whose process ends while it is cancelled, such as one that has just been started, is
        recorded as failed. Dagster then repeats a run that the user has cancelled.
 Upstream: none found.
-Test: test_code_server.py
+Test: test_code_server.py::test_a_code_server_ends_after_its_history_was_away
 """
 
 from __future__ import annotations
