@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from exporter_pipelines_tests.support.backends import Backend
+from exporter_pipelines_tests.support.object_servers import ObjectServer
 from exporter_pipelines_tests.support.projects import ROOT
 
 FEW, MANY = 80_000, 320_000
@@ -38,7 +39,7 @@ def large(backend: Backend) -> Backend:
     return backend
 
 
-def peak_mib(action: str, backend: Backend, output: Path, day: str, rows: int) -> int:
+def peak_mib(action: str, backend: Backend, output: Path | str, day: str, rows: int) -> int:
     done = subprocess.run(
         [
             sys.executable, "-m", "exporter_pipelines_tests.support.peak_memory",
@@ -64,6 +65,20 @@ def test_memory_does_not_grow_with_the_rows(large: Backend, tmp_path: Path) -> N
     assert slow < few * 1.2, figures  # a slow consumer makes nothing pile up before it
     assert loaded_many < loaded_few * 1.2, figures
     assert max(few, many, slow, parquet, loaded_few, loaded_many) < LIMIT_MIB, figures
+
+
+@pytest.mark.slow
+def test_an_export_to_a_bucket_has_two_parts_in_memory(
+    large: Backend, tmp_path: Path, s3: ObjectServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file of 110 MB. The client library takes 10 MiB, and more batches wait for the store."""
+    part_mib, others_mib = 32, 40
+    folder = peak_mib("plain", large, tmp_path, MANY_DAY, MANY)
+    for name, value in s3.settings.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("EXPORTER_OUTPUT_PART_MIB", str(part_mib))
+    bucket = peak_mib("plain", large, s3.url, MANY_DAY, MANY)
+    assert bucket < folder + 2 * part_mib + others_mib, f"{folder=} {bucket=} MiB"
 
 
 @pytest.mark.slow

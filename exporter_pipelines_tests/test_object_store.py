@@ -19,7 +19,7 @@ from exporter_pipelines.contracts.retention import RetentionConfig
 from exporter_pipelines.engine import retention
 from exporter_pipelines.engine.trailing_days import TrailingDays
 from exporter_pipelines.errors import ConfigurationError, DayHeldError, SupersededError
-from exporter_pipelines.stores import opening
+from exporter_pipelines.stores import LocalStore, opening
 from exporter_pipelines.stores.objects import keys
 from exporter_pipelines.stores.objects.location import Location
 from exporter_pipelines.stores.objects.store import ObjectStore
@@ -94,6 +94,22 @@ def test_a_format_change_replaces_the_name_in_the_view(
     export(backend.url, dataset(format="parquet", compression="none"), DAY, bucket)
     names = [each.name for each in bucket.bucket.listed(keys.view("logs", DAY))]
     assert names == [MANIFEST_NAME, f"logs-{DAY}.parquet"]
+
+
+@pytest.mark.parametrize("format_", ["jsonl", "csv", "json"])
+def test_a_day_without_compression_has_the_bytes_of_one_on_a_disk(
+    format_: str, bucket: ObjectStore, backend: Backend, tmp_path: Path
+) -> None:
+    """Uncompressed rows are written from Arrow's memory."""
+    backend.add_logs(DAY, 5)
+    backend.add_logs(DAY, 1, first_id=40, level="odd")
+    plain = dataset(format=format_, compression="none", max_rejected_pct=50)
+    manifest = export(backend.url, plain, DAY, bucket)
+    on_disk = export(backend.url, plain, DAY, LocalStore(tmp_path))
+    assert [file.sha256 for file in manifest.files] == [file.sha256 for file in on_disk.files]
+    assert manifest.quarantine is not None
+    assert manifest.quarantine.record_count == 1
+    assert not damage(bucket, DAY)
 
 
 def test_a_day_in_several_files(bucket: ObjectStore, backend: Backend) -> None:

@@ -2,7 +2,8 @@
 
     python -m exporter_pipelines_tests.support.peak_memory WHAT URL OUTPUT DAY
 
-WHAT is export, parquet, private, slow, load or monster.
+WHAT is export, plain, parquet, private, slow, load or monster. OUTPUT is a folder, or the URL of
+a bucket whose settings are in the environment.
 
 Prints the rows (of a monster, those exported and those rejected) and the largest resident set of
 the process in MiB.
@@ -22,14 +23,16 @@ from pathlib import Path
 from typing import Any
 
 from exporter_pipelines.engine.load import open_day
+from exporter_pipelines.settings import BUCKET_URLS
 from exporter_pipelines.stores import LocalStore
+from exporter_pipelines.stores.opening import open_store
 from exporter_pipelines_tests.support.datasets import dataset, export
 from exporter_pipelines_tests.support.private_days import KEY, KEY_NAME, POLICY
 
 
 def main(action: str, url: str, output: str, day: str) -> None:
     """Do it and print."""
-    store = LocalStore(Path(output))
+    store: Any = open_store() if output.startswith(BUCKET_URLS) else LocalStore(Path(output))
     if action == "load":
         rows = sum(batch.num_rows for batch in open_day(store, "logs", day))
     elif action == "monster":
@@ -40,6 +43,8 @@ def main(action: str, url: str, output: str, day: str) -> None:
         packed: dict[str, Any] = {}
         if action == "parquet":
             packed = {"format": "parquet", "compression": "zstd"}
+        if action == "plain":
+            packed = {"compression": "none"}
         if action == "private":
             os.environ[KEY_NAME] = KEY
             packed = {"privacy": POLICY}

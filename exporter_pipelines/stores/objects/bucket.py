@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from exporter_pipelines.contracts.staged_day import Data
 from exporter_pipelines.errors import OutputUnavailableError
 from exporter_pipelines.stores.objects.location import Location
+from exporter_pipelines.stores.objects.part_writer import PartWriter
 from exporter_pipelines.stores.objects.problems import (
     BucketRefusedError,
     no_bucket,
@@ -24,7 +25,7 @@ from exporter_pipelines.stores.objects.problems import (
 )
 
 if TYPE_CHECKING:
-    from obstore import PutMode, WritableFile
+    from obstore import PutMode
 
 MAX_SMALL_BYTES = 256 * 1024 * 1024
 """Limit of objects that are read as a whole, as on disk."""
@@ -33,7 +34,7 @@ COPY_LIMIT_BYTES = 4 * 1024**3
 """Above it, an object is copied through this process: S3 copies at most 5 GB in one request."""
 
 _SLOW_S = 5.0
-_STREAM_BYTES = 4 * 1024 * 1024
+_STREAM_BYTES = 1024 * 1024
 _Result = TypeVar("_Result")
 
 
@@ -210,13 +211,9 @@ class Bucket:
 
         return self._request("write", key, request, once=True)
 
-    def writer(self, key: str, part_bytes: int) -> WritableFile:
+    def writer(self, key: str, part_bytes: int) -> PartWriter:
         """A new large object, written in parts; its methods raise errors of obstore."""
-        import obstore
-
-        # One part is filled while one is sent. With 1, a write waits while a part is sent, and the
-        # batches that wait before it take more memory than a part; more would need more memory.
-        return obstore.open_writer(self._client, key, buffer_size=part_bytes, max_concurrency=2)
+        return PartWriter(self._client, key, part_bytes)
 
     def feed(self, key: str, write: Callable[[Data], object], data: Data) -> None:
         """Give bytes to a writer, which may send a part."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
-from typing import TYPE_CHECKING, BinaryIO, Self
+from typing import BinaryIO, Self
 
 from exporter_pipelines.contracts.ledger import Entry
 from exporter_pipelines.contracts.staged_day import Data
@@ -17,11 +17,9 @@ from exporter_pipelines.errors import DayUnavailableError, OutputUnavailableErro
 from exporter_pipelines.stores import layout
 from exporter_pipelines.stores.objects import keys
 from exporter_pipelines.stores.objects.bucket import Bucket
+from exporter_pipelines.stores.objects.part_writer import PartWriter
 from exporter_pipelines.stores.objects.pointers import Pointer
 from exporter_pipelines.stores.objects.reading import open_object
-
-if TYPE_CHECKING:
-    from obstore import WritableFile
 
 MAX_PARTS = 10_000
 """Of one object in S3 and Google Cloud Storage."""
@@ -33,7 +31,7 @@ class ObjectFile:
     def __init__(self, bucket: Bucket, key: str, part_bytes: int) -> None:
         self.key, self.size = key, 0
         self._bucket, self._limit = bucket, part_bytes * MAX_PARTS
-        self._writer: WritableFile | None = bucket.writer(key, part_bytes)
+        self._writer: PartWriter | None = bucket.writer(key, part_bytes)
 
     def write(self, data: Data) -> None:
         """Append bytes."""
