@@ -6,6 +6,7 @@ import _thread
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 
 import pytest
 
@@ -187,6 +188,32 @@ def test_write_behind_stays_a_few_items_behind() -> None:
             assert number - len(written) <= 3  # one being written, one in the queue, this one
         behind.finish()
     assert len(written) == 20
+
+
+def test_threads_that_share_their_room_hold_no_more_items_than_it_has() -> None:
+    source, room, most = Source(30), threading.Semaphore(4), []
+    written: list[int] = []
+
+    def slow(number: int) -> None:
+        time.sleep(0.005)
+        most.append(source.taken - len(written))
+        written.append(number)
+
+    with WriteBehind(slow, room) as behind, closing(read_ahead(source, room=room)) as items:
+        for number in items:
+            behind.put(number)
+        behind.finish()
+    assert written == list(range(30))
+    assert max(most) <= 4
+    assert source.closed
+
+
+def test_read_ahead_that_waits_for_room_can_be_closed() -> None:
+    source = Source(1000)
+    with closing(read_ahead(source, room=threading.Semaphore(2))) as items:
+        assert [next(items), next(items)] == [0, 1]
+        time.sleep(0.05)
+    assert (source.taken, source.closed) == (2, True)
 
 
 def test_write_behind_that_is_left_by_an_error_abandons_what_waits() -> None:

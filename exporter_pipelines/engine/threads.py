@@ -3,7 +3,8 @@
 Arrow, sha256, compression and file writes release the interpreter lock, so reading, encoding and
 writing overlap with validating. Queues are short, and both threads release an item before they
 wait for the next. So memory stays bounded when one side is slower: a day of a million rows peaks
-40 MiB lower than with items kept while waiting and two in each queue.
+40 MiB lower than with items kept while waiting and two in each queue. Full queues still take more
+than busy threads need; `room`, which both sides may share, limits the items of all three threads.
 """
 
 from __future__ import annotations
@@ -21,13 +22,19 @@ _END = object()
 
 
 def read_ahead(
-    items: Iterable[T], stop: Callable[[], None] = lambda: None
+    items: Iterable[T],
+    stop: Callable[[], None] = lambda: None,
+    room: threading.Semaphore | None = None,
 ) -> Generator[T, None, None]:
     """Iterate over `items` in a separate thread, at most two items ahead.
 
     An exception of the source is raised here, after the items before it. When the caller stops
-    early, closing this generator waits until the thread has released the source; `stop` interrupts
-    a wait of that thread.
+    early, closing this generator waits until the thread has released the source.
+
+    Args:
+        items: The source.
+        stop: Interrupts a wait of that thread.
+        room: Each item takes one before it is read. The caller gives it back.
     """
     handover: queue.Queue[object] = queue.Queue(_READ_DEPTH)
     failure: list[BaseException] = []
@@ -37,7 +44,7 @@ def read_ahead(
         if stopped.is_set():  # a signal came while this thread was started
             return
         try:
-            _hand_over(items, handover, stopped)
+            _hand_over(items, handover, stopped, room)
         except BaseException as error:  # raised again in the caller's thread
             failure.append(error)
         finally:
@@ -62,19 +69,31 @@ def read_ahead(
 
 
 def _hand_over(
-    items: Iterable[object], handover: queue.Queue[object], stopped: threading.Event
+    items: Iterable[object],
+    handover: queue.Queue[object],
+    stopped: threading.Event,
+    room: threading.Semaphore | None,
 ) -> None:
     """Put item by item until the end, or until the other side has stopped listening."""
     iterator = iter(items)
     try:
-        for item in iterator:
-            if not _offer(handover, item, stopped):
+        while _has_room(room, stopped):
+            item = next(iterator, _END)
+            if item is _END or not _offer(handover, item, stopped):
                 break
             del item
     finally:
         # Not left to garbage collection: a generator holds a cursor that this thread uses.
         if hasattr(iterator, "close"):
             iterator.close()
+
+
+def _has_room(room: threading.Semaphore | None, stopped: threading.Event) -> bool:
+    """Wait until there is room; False if the other side has stopped listening."""
+    while room is not None and not room.acquire(timeout=0.1):
+        if stopped.is_set():
+            return False
+    return True
 
 
 def _offer(handover: queue.Queue[object], item: object, stopped: threading.Event) -> bool:
@@ -93,10 +112,16 @@ class WriteBehind(Generic[T]):
 
     A failure there is raised by the next `put` or by `finish`. A context manager: leaving it
     without `finish` drops the waiting item.
+
+    Args:
+        write: Called with each item.
+        room: Gets one back after each item; see `read_ahead`.
     """
 
-    def __init__(self, write: Callable[[T], object]) -> None:
-        self._write = write
+    def __init__(
+        self, write: Callable[[T], object], room: threading.Semaphore | None = None
+    ) -> None:
+        self._write, self._room = write, room
         self._handover: queue.Queue[object] = queue.Queue(_WRITE_DEPTH)
         self._failure: BaseException | None = None
         self._stopped = threading.Event()
@@ -135,6 +160,8 @@ class WriteBehind(Generic[T]):
                 self._failure = error
                 self._stopped.set()
             del item
+            if self._room is not None:
+                self._room.release()
 
     def _raise_failure(self) -> None:
         if self._failure is not None:
