@@ -214,7 +214,7 @@ def retain(project: Project, newest: int) -> None:
     )
 
 
-def test_the_command_says_what_would_go_and_removes_when_told(
+def test_the_command_lists_what_would_go_and_removes_with_apply(
     six_days: Backend, project: Project
 ) -> None:
     retain(project, newest=4)
@@ -223,6 +223,8 @@ def test_the_command_says_what_would_go_and_removes_when_told(
     assert said.code == 0
     assert "would remove  logs 2026-11-01 day" in said.stdout
     assert project.manifest("logs", "2026-11-01")
+    both = project.exporter("prune", "--dataset", "logs", "--dataset", "ips")
+    assert "would remove  logs 2026-11-01 day" in both.stdout
 
     done = project.exporter("prune", "--apply")
     assert done.code == 0

@@ -18,11 +18,17 @@ from exporter_pipelines.stores.opening import open_store
 
 
 @click.command()
-@click.option("--dataset", metavar="NAME", help="Prune only this dataset.")
+@click.option(
+    "--dataset",
+    "datasets",
+    metavar="NAME",
+    multiple=True,
+    help="Prune only this dataset. Can be repeated.",
+)
 @click.option("--apply", is_flag=True, help="Remove the exports; without it, only list them.")
 @click.option("--force", is_flag=True, help="Remove them even if the prune is refused.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list of removals.")
-def prune(dataset: str | None, apply: bool, force: bool, as_json: bool) -> None:
+def prune(datasets: tuple[str, ...], apply: bool, force: bool, as_json: bool) -> None:
     """Remove exports that are past the `retention` of their dataset.
 
     Without --apply, it only lists what would be removed. A dataset without `retention` in its
@@ -40,16 +46,18 @@ def prune(dataset: str | None, apply: bool, force: bool, as_json: bool) -> None:
       2  the command was used incorrectly
     """  # noqa: D301 - click wants the character itself
     dotenv_file.load_dotenv()
-    require_known(dataset)
+    for dataset in datasets:
+        require_known(dataset)
     definitions = Definitions()
-    broken = [] if dataset else definitions.broken()
+    broken = [] if datasets else definitions.broken()
     store = open_store()
     now = dt.datetime.now(dt.UTC)
     try:
         output_folder.require(store)
+        chosen = [definitions.named(name) for name in dict.fromkeys(datasets)]
         plans = [
             plan_prune(store, each, settings.today(), now)
-            for each in ([definitions.named(dataset)] if dataset else definitions.usable())
+            for each in chosen or definitions.usable()
         ]
         refused = [plan for plan in plans if plan.refused and not force]
         done = [
