@@ -48,9 +48,40 @@ def test_days_that_would_be_held_are_predicted_and_the_block_publishes_them(
     assert held_days(backend, store) == DAYS[:3]
     accept(doctor, "logs", found[0]["hint"])
     doctor.run("--dataset", "logs")
+    assert doctor.found("warn", "rows")["message"] == found[1]["message"]
+    assert held_days(backend, store) == []
+    backend.run("UPDATE logs SET message = 'text' WHERE id = 4000")
+    doctor.run("--dataset", "logs")
     assert doctor.found("ok", "rows")["message"] == (
         "Every day would be published: all 403 rows on 5 days were read"
     )
+
+
+def test_a_cause_that_is_too_small_to_hold_a_day_gets_no_setting(
+    doctor: Doctor, backend: Backend, store: LocalStore
+) -> None:
+    for number, day in enumerate(DAYS[:2]):
+        backend.add_logs(day, 100, first_id=1000 * (number + 1))
+    backend.run("UPDATE logs SET level = 'odd' WHERE id % 1000 < 40 AND id >= 1000")
+    backend.run("UPDATE logs SET ip = 'host' WHERE id % 1000 IN (38, 41, 42)")
+    backend.run("UPDATE logs SET message = NULL WHERE id % 1000 = 50")
+    backend.run("UPDATE logs SET attributes = '[1e400]' WHERE id % 1000 = 51")
+    doctor.run("--dataset", "logs")
+    found = [f for f in doctor.said if f["check"] == "rows"]
+    assert {f["message"].partition(" 203 rows ")[2]: f["level"] for f in found} == {
+        "break the rule known_level of level: 2 days would be held": "FAIL",
+        "break the rule valid_address of ip and would be rejected, but hold no day": "warn",
+        "have no message and would be rejected, but hold no day": "warn",
+        "break the rule invalid_json of attributes and would be rejected, but hold no day": "warn",
+    }
+    block = found[0]["hint"]
+    assert yaml.safe_load(block.partition("\n")[2]).keys() == {"transforms"}
+    assert {f["hint"] for f in found[1:]} == {
+        "Such a row goes to the quarantine, the others of its day are published: "
+        "docs/quality.md#the-quarantine"
+    }
+    assert held_days(backend, store) == DAYS[:2]
+    accept(doctor, "logs", block)
     assert held_days(backend, store) == []
 
 
@@ -69,7 +100,7 @@ def test_a_rule_gets_only_the_days_that_it_would_hold_itself(
     assert {message: f["level"] for message, f in said.items()} == {
         "break the rule valid_address of ip: 1 day would be held": "FAIL",
         "break the rule known_level of level: 2 days would be held": "FAIL",
-        "have no message: 1 day would be held": "FAIL",
+        "have no message and would be rejected, but hold no day": "warn",
     }
     block = said["break the rule valid_address of ip: 1 day would be held"]["hint"]
     assert "# rows that break valid_address are still rejected, but hold no day; ignore" in block
@@ -81,7 +112,7 @@ def test_a_rule_gets_only_the_days_that_it_would_hold_itself(
         "break the rule known_level of level: 2 days would be held": "FAIL",
         "have no message and would be rejected, but hold no day": "warn",
     }
-    [hint] = [f["hint"] for f in found if f["hint"]]
+    [hint] = [f["hint"] for f in found if f["level"] == "FAIL"]
     assert yaml.safe_load(hint.partition("\n")[2]).keys() == {"transforms"}
     assert held_days(backend, store) == DAYS[:2]
     accept(doctor, "logs", hint)

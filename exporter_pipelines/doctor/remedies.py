@@ -13,7 +13,7 @@ from exporter_pipelines.contracts.column_settings import check_default
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.row_schema import Column
 from exporter_pipelines.contracts.source_rules import SOURCE_RULES
-from exporter_pipelines.engine.forecast import Reason
+from exporter_pipelines.engine.held_causes import Reason
 from exporter_pipelines.engine.unreadable_json import RULE as JSON_RULE
 from exporter_pipelines.errors import ConfigurationError
 from exporter_pipelines.transforms.level_aliases import LEVELS, LevelAliases

@@ -13,11 +13,16 @@ from exporter_pipelines.contracts.day_window import DayWindow
 from exporter_pipelines.contracts.inspection import DaySpan, Finding, Inspection, Level, Relation
 from exporter_pipelines.contracts.source import Session
 from exporter_pipelines.doctor.remedies import remedy_for
-from exporter_pipelines.engine.forecast import UNREADABLE_TIMES, Forecast, Reason, forecast
+from exporter_pipelines.engine.forecast import UNREADABLE_TIMES, Forecast, forecast
+from exporter_pipelines.engine.held_causes import Reason
 from exporter_pipelines.errors import ConfigurationError, ExporterError, printable
 
 DEFAULT_SECONDS = 10.0
 _MOST_DAYS = 20_000
+_QUARANTINED = (
+    "Such a row goes to the quarantine, the others of its day are published: "
+    "docs/quality.md#the-quarantine"
+)
 _MORE = "`exporter doctor --seconds 60` reads more; `--all-rows` reads everything."
 
 
@@ -138,21 +143,15 @@ def _findings(dataset: Dataset, found: Forecast) -> Iterator[Finding]:
         return
     if count := found.failures.pop(UNREADABLE_TIMES, 0):
         yield _unreadable(name, found, count)
-    remedied = _remedied(found)
+    # Rows that hold no day stay rejected: a setting for them would only hide them.
+    remedied = [reason for reason in found.failures if found.held_by[reason]]
     remedy = remedy_for(dataset, remedied)
     for reason, count in found.failures.most_common():
-        hint = remedy if reason in remedied else ""
-        yield Finding(_level(found, reason), name, "rows", _problem(found, reason, count), hint)
-        if hint:
+        level = _level(found, reason)
+        hint = remedy if reason in remedied else _QUARANTINED if level == "warn" else ""
+        yield Finding(level, name, "rows", _problem(found, reason, count), hint)
+        if reason in remedied and remedy:
             remedy = "See the block above."
-
-
-def _remedied(found: Forecast) -> list[Reason]:
-    """The reasons for which settings are proposed."""
-    if any(rule in found.holding for rule, _ in found.held_by):
-        # The user wants these rows to hold days, so only what publishes the days is proposed.
-        return [reason for reason in found.failures if found.held_by[reason]]
-    return [reason for reason in found.failures if _level(found, reason) != "ok"]
 
 
 def _unreadable(name: str, found: Forecast, count: int) -> Finding:

@@ -8,7 +8,7 @@ that what is read until the time is up is a sample of it.
 from __future__ import annotations
 
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -23,7 +23,8 @@ from exporter_pipelines.contracts.row_schema import UTC_MICROSECONDS
 from exporter_pipelines.contracts.source import NotComparedError, Session
 from exporter_pipelines.contracts.tally import Tally
 from exporter_pipelines.engine.account_for_rows import RowAccount
-from exporter_pipelines.engine.judge import above_limits, judge
+from exporter_pipelines.engine.held_causes import Reason, RejectedRows, days_per_cause
+from exporter_pipelines.engine.judge import judge
 from exporter_pipelines.engine.outside_days import CHECK
 from exporter_pipelines.engine.rejection import Rejection
 from exporter_pipelines.engine.stage import DEFAULT_BATCH_ROWS
@@ -38,9 +39,6 @@ _SMALL_CHUNK_ROWS = 20_000
 
 _COUNTING_SHARE = 0.4
 """Share of the time in which the rows of all days may be counted."""
-
-Reason = tuple[str, str | None]
-"""(rule, column) of a rejection."""
 
 UNREADABLE_TIMES: Reason = (CHECK, None)
 """Not a rejection: rows that begin with the date of a day, but whose time cannot be read."""
@@ -59,8 +57,9 @@ class Forecast:
         tolerated: Rules whose rows do not count towards the limits of a day.
         held: Days that would be held, in order.
         holding: Rules of which a single row holds a day.
-        held_by: Reason -> days that its rule holds: by a single row, or with others by the limits.
-            Days that only rules of `holding` hold are not counted for the other rules.
+        held_by: Reason -> days that its rule holds: by a single row, or by the limits, alone or
+            with others. A reason that is too small to hold a day is not counted.
+        above_limits: The days above the limits.
         knows_unreadable_times: Whether all days with unreadable times are among the held ones.
     """
 
@@ -74,6 +73,7 @@ class Forecast:
     holding: frozenset[str] = frozenset()
     held: list[str] = field(default_factory=list)
     held_by: Counter[Reason] = field(default_factory=Counter)
+    above_limits: list[RejectedRows] = field(default_factory=list)
     knows_unreadable_times: bool = False
 
     @property
@@ -87,7 +87,7 @@ class Forecast:
         return self.read_all and self.knows_unreadable_times
 
     def add(
-        self, dataset: Dataset, day: str, tally: Tally, against_limits: int, *, is_whole: bool
+        self, dataset: Dataset, day: str, tally: Tally, rejected: RejectedRows, *, is_whole: bool
     ) -> None:
         """Add the rows of a day, and its verdict if it was read to its end.
 
@@ -95,7 +95,7 @@ class Forecast:
             dataset: Whose day.
             day: Its partition key.
             tally: Its counts.
-            against_limits: Rows that break a rule that is neither tolerated nor in `holding`.
+            rejected: Rows that break a rule that is neither tolerated nor in `holding`.
             is_whole: Whether the day was read to its end.
         """
         self.rows_read += tally.rows_read
@@ -110,12 +110,9 @@ class Forecast:
         tally.rows_exported = tally.rows_read - tally.rows_rejected
         if any(verdict.holds for verdict in judge(dataset, tally)):
             self.held.append(day)
-            by_limits = above_limits(dataset.config, against_limits, tally.rows_read)
-            self.held_by.update(
-                (rule, column)
-                for rule, column in broken
-                if rule in self.holding or (by_limits and rule not in self.tolerated)
-            )
+            self.held_by.update(reason for reason in broken if reason[0] in self.holding)
+            if rejected.is_above(dataset.config):
+                self.above_limits.append(rejected)
 
     def add_unreadable_times(self, day: str, count: int) -> None:
         """Add rows that hold a day because they may belong to it."""
@@ -153,6 +150,7 @@ def forecast(
         found.rows_total, found.days_total = found.rows_read, found.days_read
     found.knows_unreadable_times = _find_unreadable_times(dataset, windows, session, ends, found)
     found.held.sort()
+    found.held_by.update(days_per_cause(config, found.above_limits))
     return found
 
 
@@ -262,7 +260,8 @@ def _read(
             raise
     unfinished = None if is_finished else max(days.tallies, default=None)
     for day, tally in days.tallies.items():
-        found.add(dataset, day, tally, days.against_limits[day], is_whole=day != unfinished)
+        rejected = RejectedRows(tally.rows_read, days.against_limits[day])
+        found.add(dataset, day, tally, rejected, is_whole=day != unfinished)
     return is_finished
 
 
@@ -274,7 +273,7 @@ class _Days:
 
     def __init__(self, dataset: Dataset, chunk: list[DayWindow]) -> None:
         self.tallies: dict[str, Tally] = {}
-        self.against_limits: Counter[str] = Counter()
+        self.against_limits: defaultdict[str, Counter[frozenset[Reason]]] = defaultdict(Counter)
         self._chunk = chunk
         self._time_column = dataset.config.source.time_column
         self._tolerated = dataset.config.rules_that("warn")
@@ -293,8 +292,12 @@ class _Days:
         days = self._days_of(batch)
         rejected = {r.row for r in rejections}
         serious = {r.row for r in rejections if r.rule not in self._tolerated}
-        for row in {r.row for r in rejections if r.rule not in self._apart}:
-            self.against_limits[self._chunk[days[row]].day] += 1
+        reasons: defaultdict[int, set[Reason]] = defaultdict(set)
+        for row, rule, column, _ in rejections:
+            if rule not in self._apart:
+                reasons[row].add((rule, column))
+        for row, found in reasons.items():
+            self.against_limits[self._chunk[days[row]].day][frozenset(found)] += 1
         for row in rejected:
             tally = self._tally(days[row])
             tally.rows_rejected += 1
