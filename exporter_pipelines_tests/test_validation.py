@@ -172,6 +172,48 @@ def test_a_batch_with_bad_rows_is_judged_once() -> None:
         validate(events([bad]), with_rules(EVENTS, [rule("raising")]))
 
 
+class AlwaysTrueRow(pandera.DataFrameModel):
+    """Rules that cannot reject a row; each is judged alone."""
+
+    id: pa.int64 = pandera.Field()
+    device: Optional[pa.string] = pandera.Field(nullable=True)
+
+    @pandera.check("device", name="one_of_column")
+    def _one_of_column(cls, device: pd.Series) -> bool:
+        return True
+
+    @pandera.check("device", name="too_few")
+    def _too_few(cls, device: pd.Series) -> pd.Series:
+        return device.head(1) != ""
+
+    @pandera.dataframe_check(name="one_of_rows")
+    def _one_of_rows(cls, rows: pd.DataFrame) -> bool:
+        return bool(len(rows) >= 1)
+
+    @pandera.dataframe_check(name="one_of_groups", groupby="device")
+    def _one_of_groups(cls, groups: dict[str, pd.DataFrame]) -> bool:
+        return len(groups) < 3
+
+
+TRUE_FOR_ALL = {
+    "one_of_column": "device", "too_few": "device", "one_of_rows": "whole rows",
+    "one_of_groups": "whole rows",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TRUE_FOR_ALL)
+@pytest.mark.parametrize("judge", [validate, by_whole_schema])
+def test_a_rule_that_is_true_for_all_rows_at_once_is_refused(name: str, judge: Any) -> None:
+    schema = load_row_schema(f"{__name__}.AlwaysTrueRow")
+    schema = without(schema, TRUE_FOR_ALL.keys() - {name})
+    batch = pa.RecordBatch.from_pylist(
+        [{"id": 1, "device": "a"}, {"id": 2, "device": "b"}], schema=schema.arrow
+    )
+    said = f"rule '{name}' on {TRUE_FOR_ALL[name]} returned one result for all rows"
+    with pytest.raises(RuleCrashedError, match=said):
+        judge(batch, schema)
+
+
 def test_columns_of_other_types_are_a_mismatch() -> None:
     batch = pa.RecordBatch.from_pylist([{**BLANK, "id": "1"}])
     with pytest.raises(ColumnMismatchError):

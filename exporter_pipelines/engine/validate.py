@@ -46,13 +46,35 @@ def validate(batch: pa.RecordBatch, schema: RowSchema) -> list[Rejection]:
 
 def by_whole_schema(batch: pa.RecordBatch, schema: RowSchema) -> list[Rejection]:
     """Like `validate`, but always with Pandera's `DataFrameSchema.validate`."""
+    frame, found = _frame(batch), list[Rejection]()
     try:
-        schema.pandera.validate(_frame(batch), lazy=True)
+        schema.pandera.validate(frame, lazy=True)
     except pandera.errors.SchemaErrors as errors:
         found = [rejection for error in errors.schema_errors for rejection in _rejections(error)]
-        # A rule over whole rows reports a row once per column.
-        return list(dict.fromkeys(found))
-    return []
+    _require_a_verdict_per_row(frame, schema.pandera)
+    # A rule over whole rows reports a row once per column.
+    return list(dict.fromkeys(found))
+
+
+def _require_a_verdict_per_row(frame: pd.DataFrame, judging: Any) -> None:
+    """Refuse a rule that has passed with one result: it could reject no single row.
+
+    Raises:
+        RuleCrashedError: a rule did so. Pandera accepts it.
+    """
+    for name, column in judging.columns.items():
+        for check in column.checks:
+            if name in frame and not _judges_each_row(check(frame, name)):
+                raise _one_verdict(check, name)
+    for check in judging.checks:
+        if not _judges_each_row(check(frame)):
+            raise _one_verdict(check, None)
+
+
+def _judges_each_row(result: Any) -> bool:
+    output, judged = result.check_output, result.checked_object
+    kinds = (pd.Series, pd.DataFrame)
+    return isinstance(output, kinds) and isinstance(judged, kinds) and len(output) == len(judged)
 
 
 class _UnusualVerdictError(Exception):
@@ -93,6 +115,8 @@ def _by_check(batch: pa.RecordBatch, judging: Any) -> Iterator[Rejection]:
 
 def _cases(result: Any, kind: type[Any]) -> Any:
     """The values or rows that a check found; raises for a verdict that is not one per row."""
+    if not _judges_each_row(result):
+        raise _UnusualVerdictError
     if result.check_passed:
         return kind(dtype=object)
     cases = result.failure_cases
@@ -114,12 +138,7 @@ def _rejections(error: Any) -> list[Rejection]:
             "Make it safe for nulls (end a comparison with .fillna(True)) and try it on one day.",
         )
     if error.reason_code is SchemaErrorReason.DATAFRAME_CHECK and _is_one_verdict(error):
-        raise RuleCrashedError(
-            f"The rule {rule_name(error.check)!r} on {column or 'whole rows'} returned one "
-            "result for all rows.",
-            "Return a boolean Series with one value per row. The rule sees a part of the day at a "
-            "time, and rows are rejected one by one.",
-        )
+        raise _one_verdict(error.check, column)
     cases = error.failure_cases
     if error.reason_code not in _PER_ROW or not isinstance(cases, pd.DataFrame):
         raise ColumnMismatchError(
@@ -135,6 +154,15 @@ def _rejections(error: Any) -> list[Rejection]:
         Rejection(int(row), rule, column, _shown(value))
         for row, value in zip(cases["index"], cases["failure_case"], strict=True)
     ]
+
+
+def _one_verdict(check: Any, column: str | None) -> RuleCrashedError:
+    return RuleCrashedError(
+        f"The rule {rule_name(check)!r} on {column or 'whole rows'} returned one result for all "
+        "rows.",
+        "Return a boolean Series with one value per row. The rule sees a part of the day at a "
+        "time, and rows are rejected one by one.",
+    )
 
 
 def _is_one_verdict(error: Any) -> bool:
