@@ -106,6 +106,10 @@ class NotAnsweredError(ExporterError):
         "Converting the values of the column to times takes longer than that. An index does not "
         "make this faster."
     )
+    LOCKED = (
+        "Another session has locked the table, as ALTER TABLE, VACUUM FULL and some migrations do. "
+        "Run the command again when it has ended: pg_stat_activity lists the sessions."
+    )
     UNKNOWN = "An index starts with the column. The table is very large, or the database is busy."
 
     def __init__(self, limit_s: float, hint: str = NEEDS_INDEX) -> None:

@@ -172,19 +172,33 @@ def test_an_index_is_missed_only_where_it_would_help(
         assert found["hint"].startswith("Converting the values of the column to times takes longer")
 
 
-def test_an_index_that_exists_is_not_missed(backend: Backend) -> None:
+def test_an_index_that_exists_is_not_missed(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
     backend.run("CREATE INDEX ON logs (timestamp)")
     source = dataset("logs").config.source
-    with (
-        psycopg.connect(backend.url) as other,
-        inspection.PostgresInspection(backend.url, "EXPORTER_SOURCE_URL") as asked,
-    ):
+    slow = f"SELECT pg_sleep(9), q.* FROM ({inspection.questions.SPAN}) AS q"
+    monkeypatch.setattr(inspection.questions, "SPAN", slow)
+    with inspection.PostgresInspection(backend.url, "EXPORTER_SOURCE_URL") as asked:
         relation = asked.find(source)
         assert relation
-        other.execute("LOCK TABLE logs")
         with pytest.raises(NotAnsweredError) as caught:
             asked.span(relation, "timestamp", source, "UTC")
     assert caught.value.hint.startswith("An index starts with the column.")
+
+
+@pytest.mark.parametrize("type_name", ["timestamptz", "text"])
+def test_a_table_that_another_session_has_locked_is_not_called_large(
+    doctor: Doctor, backend: Backend, type_name: str
+) -> None:
+    backend.run(f"ALTER TABLE logs ALTER timestamp TYPE {type_name}")
+    with psycopg.connect(backend.url) as other:
+        other.execute("LOCK TABLE logs")
+        done = CliRunner().invoke(cli.main, ["doctor", "--json", "--dataset", "logs"])
+    said = {f["check"]: f for f in json.loads(done.output)}
+    assert "no answer within" in said["days"]["message"]
+    assert "Another session has locked the table" in said["days"]["hint"]
+    assert "is large" not in done.output
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ CONNECT_TIMEOUT_S = 5
 _LIMITS = Limits(stall_timeout_s=15, answer_timeout_s=15)
 
 _QUERY = "query"
-_NO_COMPARISON = "42883"
+_NO_COMPARISON, _LOCK_NOT_AVAILABLE = "42883", "55P03"
 _GRANTS = 'Give it a role that may only read: docs/deployment.md, "A read-only database role".'
 
 
@@ -79,7 +79,7 @@ class PostgresInspection:
             url, variable, _LIMITS, row_security="on", driver=driver
         )
         self._handles: dict[str, tuple[str, sql.Composable]] = {}
-        self._connection.execute(f"SET LOCAL statement_timeout = {TIMEOUT_MS}")
+        self._set_limits(TIMEOUT_MS)
 
     def __enter__(self) -> PostgresInspection:
         return self
@@ -202,6 +202,8 @@ class PostgresInspection:
         try:
             (row,) = self._ask(question, TEXT_TIMEOUT_MS if is_text else TIMEOUT_MS, **parts)
         except NotAnsweredError as error:
+            if error.hint == NotAnsweredError.LOCKED:
+                raise
             hint = NotAnsweredError.CONVERTS_TIMES if is_text else error.hint
             if not is_text and self.missing_index(relation, column) is None:
                 hint = NotAnsweredError.UNKNOWN
@@ -343,18 +345,30 @@ class PostgresInspection:
         """Run a statement in a savepoint, so that the transaction stays usable when it fails."""
         self._connection.execute("SAVEPOINT asked")
         if timeout_ms != TIMEOUT_MS:
-            self._connection.execute(f"SET LOCAL statement_timeout = {timeout_ms}")
+            self._set_limits(timeout_ms)
         began = time.monotonic()
         try:
             yield
-        except ExporterError:
+        except ExporterError as error:
             self._connection.execute("ROLLBACK TO asked")
+            if getattr(error, "sqlstate", "") == _LOCK_NOT_AVAILABLE:
+                limit_s = _lock_timeout_ms(timeout_ms) / 1000
+                raise NotAnsweredError(limit_s, NotAnsweredError.LOCKED) from None
             # By the clock, because the server's message depends on its language.
             if time.monotonic() - began > 0.9 * timeout_ms / 1000:
                 raise NotAnsweredError(timeout_ms / 1000) from None
             raise
         if timeout_ms != TIMEOUT_MS:  # a rollback to the savepoint would restore it as well
-            self._connection.execute(f"SET LOCAL statement_timeout = {TIMEOUT_MS}")
+            self._set_limits(TIMEOUT_MS)
+
+    def _set_limits(self, timeout_ms: int) -> None:
+        self._connection.execute(f"SET LOCAL statement_timeout = {timeout_ms}")
+        self._connection.execute(f"SET LOCAL lock_timeout = {_lock_timeout_ms(timeout_ms)}")
+
+
+def _lock_timeout_ms(timeout_ms: int) -> int:
+    """Shorter than the limit of the statement, so that the server names a lock as the cause."""
+    return max(1, timeout_ms * 4 // 5)
 
 
 def _oid(relation: Relation) -> sql.Composable:
