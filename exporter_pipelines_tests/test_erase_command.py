@@ -120,6 +120,7 @@ def test_the_key_of_a_dataset_that_was_never_exported_is_asked_for(
     refused = run("anna.k\n", "--apply")
     assert refused.exit_code == 2
     assert f"logs_shareable has a privacy policy, and its key {KEY_NAME} is not" in refused.output
+    assert refused.stderr.startswith("Error: "), "a setting is wrong, not the usage"
     assert "remove its definition instead" in refused.output
     assert "1 row to remove" in run("anna.k\n").output, "nothing was erased"
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, get_args
 import click
 
 from exporter_pipelines import dotenv_file, output_folder, settings
+from exporter_pipelines.cli.exit_codes import USAGE
 from exporter_pipelines.contracts.erasure import REQUEST, SubjectKind
 from exporter_pipelines.defs_files import Definitions
 from exporter_pipelines.errors import ConfigurationError, ExporterError
@@ -79,7 +80,7 @@ def erase(
     Exit codes:
       0  success, also if nothing was found
       1  refused, or something could not be searched
-      2  the command was used incorrectly
+      2  the command was used incorrectly, or a setting is wrong
     """  # noqa: D301 - click wants the character itself
     try:
         dotenv_file.load_dotenv()
@@ -98,7 +99,8 @@ def erase(
         recorded = not apply or _record(run)
     except ConfigurationError as error:
         _clear_progress()
-        raise click.UsageError(str(error)) from None
+        click.echo(f"Error: {error}", err=True)
+        raise SystemExit(USAGE) from None
     except ExporterError as error:
         _clear_progress()
         raise click.ClickException(str(error)) from None
