@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.manifest import Manifest
@@ -94,6 +95,14 @@ def test_a_rule_that_nothing_broke_is_listed_and_shown(day: Backend, store: Loca
     assert message.constraints.other == ["short_enough"]
     assert shown.constraints.other == ["positive"]
     assert manifest.export_config["rules"][1]["sql"] == "id > 0"
+
+
+def test_text_that_is_no_json_is_rejected_as_on_the_page(day: Backend, store: LocalStore) -> None:
+    day.run("ALTER TABLE logs ADD note text; UPDATE logs SET note = '{a: 1}' WHERE id = 2; "
+            """UPDATE logs SET note = '{"a": 1}' WHERE id = 3""")  # fmt: skip
+    [rule] = yaml.safe_load(example("json-rule.yaml"))["rules"]
+    manifest = export(day.url, logs_with(rule), DAY, store)
+    assert reasons(store, manifest) == {2: [("note_is_json", None, None)]}
 
 
 def test_basic_validation_applies_none_of_them(day: Backend, store: LocalStore) -> None:
