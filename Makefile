@@ -69,7 +69,7 @@ clean: ## Remove generated files; exports, history, .env and demo data stay
 
 $(READY): setup.py constraints.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14) and "Python 3.11, 3.12 or 3.13 is needed; name one with make PYTHON=...")'
-	@echo "Installing into $(VENV) (half a minute or more) ..."
+	@echo "Installing into $(VENV) (about 1.9 GB; half a minute, a few minutes on a busy machine) ..."
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/pip install $(PIP) --constraint constraints.txt --editable '.[$(EXTRAS)]' > $(VENV)/install.log 2>&1 \
 		|| { cat $(VENV)/install.log; exit 1; }
