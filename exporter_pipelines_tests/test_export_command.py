@@ -264,6 +264,27 @@ def test_check_only_finds_what_an_export_would_find_and_leaves_nothing(story: St
     assert manifest.record_count == 0
 
 
+@pytest.mark.parametrize(
+    ("options", "days"),
+    [
+        (("--check-only",), "1,000 days will be read, also those without rows. --days-with-rows "),
+        ((), "1,000 days will be read, also those without rows. --days-with-rows "),
+        (("--check-only", "--days-with-rows"), None),
+    ],
+)
+def test_a_long_range_names_the_option_that_leaves_out_days_without_rows(
+    story: Story, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...], days: str | None
+) -> None:
+    monkeypatch.setenv("EXPORTER_START_DATE", "2020-01-01")
+    monkeypatch.setenv("EXPORTER_SOURCE_URL", "sqlite:////no/such/file.db")  # the first day ends it
+    done = export("logs", "anomalies", "2025-01-01", "2026-05-15", *options)
+    assert done.exit_code == 3
+    [_, *said] = done.stderr.splitlines()
+    assert said[0].startswith(days or "Error: Cannot read the SQLite database"), done.stderr
+    short = export("logs", "2025-01-01", "2026-02-04", *options)
+    assert "will be read" not in short.stderr, "400 days"
+
+
 @pytest.mark.parametrize("option", ["--check-only", "--accept-loss"])
 def test_a_database_out_of_reach_exits_with_3(
     story: Story, monkeypatch: pytest.MonkeyPatch, option: str

@@ -16,6 +16,9 @@ from exporter_pipelines.cli.service_options import service_address, service_opti
 from exporter_pipelines.errors import ExporterError
 from exporter_pipelines.process_memory import freeze_gc, pause_gc
 
+_LONG_DAYS = 400
+"""Above so many days of a dataset, the command says that it need not read days without rows."""
+
 
 @click.command()
 @click.argument("arguments", nargs=-1, required=True, metavar="DATASET... FIRST [LAST]")
@@ -102,6 +105,12 @@ def _export(request: Request) -> int:
     if not any(days.values()):
         click.echo(f"{request.span}: no day to export{request.restriction()}.")
         return PUBLISHED
+    if max(map(len, days.values())) > _LONG_DAYS and not request.days_with_rows:
+        click.echo(
+            f"{sum(map(len, days.values())):,} days will be read, also those without rows. "
+            "--days-with-rows leaves out days without rows.",
+            err=True,
+        )
     if request.check_only:
         from exporter_pipelines.cli.export_check import check
 
