@@ -229,7 +229,7 @@ def test_personal_values_are_not_written(init: Init, backend: Backend) -> None:
 
 def _with_rules(text: str) -> str:
     """A schema in which a user removed `# ` from the lines of the proposed rules."""
-    fields, mark, rest = text.partition("    # A rule, proposed")
+    fields, mark, rest = text.partition("    # To use it, remove")
     fields = re.sub(r"^    # (?=\w+: pa.string = .*isin=)", "    ", fields, flags=re.MULTILINE)
     note, _, rule = rest.partition("\n")
     return f"{fields}{mark}{note}\n" + re.sub("^    # ?", "    ", rule, flags=re.MULTILINE)
@@ -249,19 +249,22 @@ def test_rules_are_proposed_as_comments_that_only_need_to_be_activated(
 ) -> None:
     backend.run(RULES)
     said = init.run("visits")
-    assert "rules        proposed for peer, door, state, as comments in schema.py" in said
+    assert "rules        proposed for peer, door, state, place, as comments in schema.py" in said
     assert {rule for rule, _ in init.dataset("visits").schema.rules} == {"required"}
     file = init.defs / "visits" / "schema.py"
     file.write_text(_with_rules(file.read_text()))
     backend.run(
         "INSERT INTO visits SELECT 60 + n, '2026-11-01', CASE WHEN n < 3 THEN 'nowhere' END, NULL,"
-        "  CASE WHEN n > 4 THEN 'c' END, CASE WHEN n > 2 THEN 'odd' ELSE 'open' END, NULL"
-        " FROM generate_series(1, 5) n"
+        "  CASE WHEN n > 4 THEN 'c' END, CASE WHEN n > 2 THEN 'odd' ELSE 'open' END,"
+        "  CASE WHEN n > 4 THEN '10.0.0.0/24'::inet END FROM generate_series(1, 5) n"
     )
     manifest = init.export("visits", DAY)
     assert manifest.counts.exported == 50
     failed = {(r.rule, r.column): r.failed for r in manifest.validation.rules if r.failed}
-    assert failed == {("valid_address", "peer"): 2, ("isin", "door"): 1, ("isin", "state"): 3}
+    assert failed == {
+        ("valid_address", "peer"): 2, ("valid_address", "place"): 1, ("isin", "door"): 1,
+        ("isin", "state"): 3,
+    }  # fmt: skip
 
 
 OWN_RULES = """
@@ -426,6 +429,37 @@ def test_a_large_table_is_read_in_part(
     said = init.run("big")
     assert "big, about 110,000 rows" in said
     assert "are those of a sample of " in init.text("big")
+
+
+def test_a_rule_from_sampled_values_says_so(
+    init: Init, backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend.run(
+        "CREATE TABLE doors (id int PRIMARY KEY, at timestamptz, state text);"
+        "INSERT INTO doors SELECT n, '2026-11-01', 'open' FROM generate_series(1, 100) n"
+    )
+    init.run("doors")
+    assert "Types, nulls and values in comments are those of all 100 rows." in init.text("doors")
+    assert 'isin=["open"])  # allows no other value\n' in init.text("doors")
+    monkeypatch.setattr(profile, "_VALUE_ROWS", 50)
+    init.run("doors", "--force")
+    text = " ".join(init.text("doors").split())
+    assert "Types and nulls in comments are those of all 100 rows, values those of a sample" in text
+    assert "Values: open (in a sample of 50 rows)" in text
+    assert "# allows no other value; others may exist: only a sample was read" in text
+
+
+def test_a_time_column_is_not_called_a_text(init: Init, backend: Backend) -> None:
+    backend.run(
+        "CREATE TABLE doors (id int PRIMARY KEY, created_on timestamp, ends timestamp);"
+        "INSERT INTO doors VALUES (1, '2026-11-01', 'infinity'), (2, 'infinity', NULL)"
+    )
+    init.run("doors", "--timezone", "UTC")
+    text = init.text("doors")
+    as_time = 'created_on: Annotated[pa.timestamp, "us", "UTC"]'
+    as_text = "ends: pa.string = pandera.Field(nullable=True)"
+    assert f"# timestamp, rows without a usable time belong to no day\n    {as_time}\n" in text
+    assert "beyond year 9999, null in 1 of 2 rows\n    " + as_text in text
 
 
 def test_a_table_whose_days_are_not_known_gets_its_own_command(

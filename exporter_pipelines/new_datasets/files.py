@@ -36,7 +36,7 @@ attributes:
 _SCHEMA = '''\
 """What a row of {table} is. Types, nulls, JSON and rules: docs/schema.md.
 
-Written by `exporter init`. Types, nulls and values in comments are those of {basis}.{unseen}
+{written}{unseen}
 """
 
 from __future__ import annotations
@@ -114,12 +114,19 @@ def schema_py(plan: Plan) -> str:
         )
     return _SCHEMA.format(
         table=_in_docstring(plan.relation.name),
-        basis=plan.basis,
+        written=_wrapped(f"Written by `exporter init`. {_basis(plan)}"),
         unseen=_in_docstring(unseen, keep_lines=True),
         model=class_name(plan.name),
         columns=columns,
         rules=addresses_rule(plan.addresses),
     )
+
+
+def _basis(plan: Plan) -> str:
+    """The rows that the comments are about."""
+    if any(column.has_sampled_values for column in plan.columns):
+        return f"Types and nulls in comments are those of {plan.basis}, values those of a sample."
+    return f"Types, nulls and values in comments are those of {plan.basis}."
 
 
 def _description(plan: Plan) -> str:
@@ -160,7 +167,8 @@ def _column(column: PlannedColumn, plan: Plan) -> list[str]:
     lines = [*comments, f"    {_declared(column, given)}"]
     if column.values:
         with_rule = _declared(column, [*given, values_rule(column.values)])
-        lines.append(f"    # {with_rule}  # allows no other value")
+        but = "; others may exist: only a sample was read" if column.has_sampled_values else ""
+        lines.append(f"    # {with_rule}  # allows no other value{but}")
     return lines
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from exporter_pipelines.contracts.inspection import Inspection, Relation
 from exporter_pipelines.contracts.table_profile import Kind, TableProfile, TimeCandidate
 from exporter_pipelines.errors import listed
@@ -19,6 +21,8 @@ from exporter_pipelines.new_datasets.unsuitable import (
     require_readable,
 )
 from exporter_pipelines.new_datasets.zones import chosen_zone
+
+_NO_TIME = "rows without a usable time belong to no day"
 
 
 def planned(
@@ -47,7 +51,7 @@ def planned(
     if key is None:
         raise no_key(relation, unreadable_key(inspection, relation))
     time, others = times[0], tuple(each.column for each in times[1:])
-    profile = inspection.profile(relation)
+    profile = _with_time(inspection.profile(relation), time)
     remarks = remarks_on(inspection, relation, profile, {*key.columns, time.column})
     columns = _columns(profile, key, time, remarks)
     zone = chosen_zone(inspection, relation, time, columns, timezone)
@@ -76,6 +80,17 @@ def _times(inspection: Inspection, relation: Relation, chosen: str | None) -> li
     return times
 
 
+def _with_time(profile: TableProfile, time: TimeCandidate) -> TableProfile:
+    """The profile with the time column as it is exported: as a time, whatever some values are."""
+    columns = tuple(
+        replace(column, kind="timestamp", note=_NO_TIME if column.note else "")
+        if column.name == time.column
+        else column
+        for column in profile.columns
+    )
+    return replace(profile, columns=columns)
+
+
 def _columns(
     profile: TableProfile, key: Key, time: TimeCandidate, remarks: Remarks
 ) -> tuple[PlannedColumn, ...]:
@@ -86,10 +101,11 @@ def _columns(
         PlannedColumn(
             names[column.name],
             column.name,
-            "timestamp" if column.name == time.column else column.kind,
+            column.kind,
             nullable=column.name != time.column and _may_be_null(column.kind, column.not_null),
             remarks=remarks.lines[column.name],
             values=remarks.values.get(column.name, ()),
+            has_sampled_values=column.name in remarks.sampled,
         )
         for column in profile.columns
     ]

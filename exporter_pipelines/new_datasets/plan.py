@@ -41,6 +41,7 @@ class PlannedColumn:
         nullable: Whether a row without a value is valid.
         remarks: Lines for a comment.
         values: Of a text column with few values, for the proposal of a rule.
+        has_sampled_values: Whether they are those of a sample of the rows.
     """
 
     name: str
@@ -49,6 +50,7 @@ class PlannedColumn:
     nullable: bool
     remarks: tuple[str, ...] = ()
     values: tuple[str, ...] = ()
+    has_sampled_values: bool = False
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,10 @@ from exporter_pipelines.errors import NotAnsweredError
 from exporter_pipelines.new_datasets.plan import PlannedColumn
 
 _MIN_ADDRESSES = 20
+_ADDRESS_TYPE = "inet"
 _ADDRESSES = """
-    # A rule, proposed from sampled values. To use it, remove `# ` from the lines below.
+    # A rule, proposed from types and sampled values. It rejects networks such as 10.0.0.0/24.
+    # To use it, remove `# ` from the lines below.
     # @pandera.check({columns}, name="valid_address")
     # def _valid_address(cls, addresses):
     #     from exporter_pipelines.contracts.rules import parses_as_address
@@ -27,22 +29,25 @@ _ADDRESSES = """
 def address_columns(
     inspection: Inspection, relation: Relation, columns: Sequence[PlannedColumn]
 ) -> tuple[str, ...]:
-    """The exported names of the text columns in which every sampled value is an IP address.
+    """The exported names of the columns for addresses, and of texts that all are in a sample.
 
-    A column of PostgreSQL's type `inet` needs no rule.
+    PostgreSQL's type `inet` also stores addresses with the mask of their network.
 
     Raises:
         ExporterError: the database cannot be read.
     """
-    types = {name: type_ for name, type_ in relation.types.items() if type_ != "inet"}
+    types = relation.types  # without a joined key
     texts = [column for column in columns if column.kind == "string" and column.source in types]
-    if not texts:
-        return ()
+    names = [c.source for c in texts if types[c.source] != _ADDRESS_TYPE]
     try:
-        sampled = inspection.sampled_texts(relation, [c.source for c in texts])
+        sampled = inspection.sampled_texts(relation, names) if names else {}
     except NotAnsweredError:
-        return ()
-    return tuple(c.name for c in texts if _are_addresses(sampled.get(c.source, ())))
+        sampled = {}
+    return tuple(
+        column.name
+        for column in texts
+        if types[column.source] == _ADDRESS_TYPE or _are_addresses(sampled.get(column.source, ()))
+    )
 
 
 def values_rule(values: Sequence[str]) -> str:

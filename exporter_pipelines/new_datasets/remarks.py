@@ -30,12 +30,14 @@ class Remarks:
     Attributes:
         lines: Column -> lines of a comment.
         values: Text column -> its values, if they are few, short and frequent.
+        sampled: Those of them whose values are of a sample of the rows.
         unseen: Text columns whose values are not shown, because they may be personal.
     """
 
     lines: dict[str, tuple[str, ...]]
     values: dict[str, tuple[str, ...]]
     unseen: tuple[str, ...]
+    sampled: frozenset[str] = frozenset()
 
 
 def remarks_on(
@@ -53,6 +55,7 @@ def remarks_on(
     personal = [name for name in texts if is_personal_name(name)]
     shown: dict[str, str] = {}
     values: dict[str, tuple[str, ...]] = {}
+    sampled: set[str] = set()
     ends = time.monotonic() + _BUDGET_S
     for name in texts:
         if name in personal or time.monotonic() > ends:
@@ -63,8 +66,11 @@ def remarks_on(
         elif found[0]:
             values[name], of = found
             shown[name] = listed(values[name]) + of
+            if of:
+                sampled.add(name)
     lines = {column.name: _lines(column, profile, shown) for column in profile.columns}
-    return Remarks(lines, values, tuple(name for name in texts if name in personal))
+    unseen = tuple(name for name in texts if name in personal)
+    return Remarks(lines, values, unseen, frozenset(sampled))
 
 
 def _lines(column: ColumnProfile, profile: TableProfile, shown: dict[str, str]) -> tuple[str, ...]:
