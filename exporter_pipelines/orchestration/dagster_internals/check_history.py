@@ -84,11 +84,12 @@ def failed_checks(
         limit=limit,
         status={AssetCheckExecutionRecordStatus.FAILED},
     ):
-        event = found.event.dagster_event if found.event else None
-        if found.partition and event:
+        entry = found.event
+        if found.partition and entry and entry.dagster_event:
             yield FailedCheck(
                 day=found.partition,
                 run_id=None if found.run_id == RUNLESS_RUN_ID else found.run_id,
-                at=dt.datetime.fromtimestamp(found.create_timestamp, dt.UTC),
-                evaluation=event.asset_check_evaluation_data,
+                # The record's own time has whole seconds in SQLite.
+                at=dt.datetime.fromtimestamp(entry.timestamp, dt.UTC),
+                evaluation=entry.dagster_event.asset_check_evaluation_data,
             )
