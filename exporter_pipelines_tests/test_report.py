@@ -109,7 +109,7 @@ def test_the_page_tells_published_held_failed_and_cancelled_exports(
     assert held.startswith(f"Reason: logs {TWO}: held; ")
     assert page.figures["Exports"] == "5 2 published, 1 held, 1 failed, 1 cancelled"
     assert page.figures["Success rate"].startswith("40.00 % ")
-    assert page.figures["Published days"].startswith("2 ")
+    assert page.figures["Published days"] == "2 in 1 dataset"
     assert (
         page.figures["Average records"]
         == f"{records // 2:,} per published day, {records:,} in total"

@@ -232,7 +232,7 @@ def test_a_changed_manifest_is_refused_by_whoever_reads_the_day(days: LocalStore
 def test_all_is_well(days: LocalStore) -> None:
     result = run()
     assert result.exit_code == 0
-    assert "3 days of 1 datasets, 6 files, 100 rows" in result.output
+    assert "3 days of 1 dataset, 6 files, 100 rows" in result.output
     assert "0 findings in 0 days" in result.output
     code, document = verified("logs", "--from", DAY, "--to", NEXT)
     assert (code, document["status"]) == (0, "ok")

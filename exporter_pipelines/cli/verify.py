@@ -120,7 +120,13 @@ def _summary(summary: Summary, *, quick: bool) -> str:
         return f"No published days in {summary.output}: nothing to verify."
     rate = "checked" if quick else f"read, {megabytes / seconds:,.1f} MB/s"
     return (
-        f"{summary.days:,} days of {summary.datasets} datasets, {summary.files:,} files, "
-        f"{summary.rows:,} rows, {megabytes:,.1f} MB {rate}, {seconds:.1f} s: "
-        f"{failed} findings in {summary.bad_days} days"
+        f"{_count(summary.days, 'day')} of {_count(summary.datasets, 'dataset')}, "
+        f"{_count(summary.files, 'file')}, {_count(summary.rows, 'row')}, "
+        f"{megabytes:,.1f} MB {rate}, {seconds:.1f} s: "
+        f"{_count(failed, 'finding')} in {_count(summary.bad_days, 'day')}"
     )
+
+
+def _count(number: int, what: str) -> str:
+    """`1 day`, `1,002 days`."""
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
