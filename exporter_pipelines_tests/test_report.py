@@ -19,6 +19,7 @@ from exporter_pipelines.orchestration.dagster_internals.partitioned_events impor
     check_evaluation,
     newest_materialization,
 )
+from exporter_pipelines.orchestration.exports import run_progress
 from exporter_pipelines.orchestration.exports.partitions import daily_partitions
 from exporter_pipelines.orchestration.report.asset import NAME, export_report
 from exporter_pipelines.reporting.numbers import Report
@@ -146,6 +147,59 @@ def test_a_day_that_is_exported_after_all_is_well_again(
     page = index(store)
     assert page.tables["days"][1:] == [[ONE, "100 100 %"]]
     assert [row[1] for row in page.tables["history"][1:] if len(row) > 1] == ["published", "held"]
+
+
+@pytest.mark.parametrize(
+    ("version", "exports"),
+    [
+        ("now", "1 1 published, 0 held, 0 failed, 0 cancelled"),
+        # A run of 0.1.0 that published nothing does not say where it exported to.
+        ("0.1.0", "2 1 published, 1 held, 0 failed, 0 cancelled"),
+    ],
+)
+def test_exports_to_another_output_do_not_count(
+    version: str,
+    exports: str,
+    runner: Runner,
+    backend: Backend,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if version == "0.1.0":
+        monkeypatch.setattr(run_progress, "write_output", lambda *_: None)
+    backend.add_logs(ONE, 100)
+    backend.add_logs(TWO, 100, first_id=1000, level="odd")
+    backend.add_logs(THREE, 100, first_id=2000)
+    runner.run("logs", ONE, THREE)
+    runner.run("logs", TWO)
+    monkeypatch.setenv("EXPORTER_OUTPUT_URL", str(tmp_path / "other"))
+    runner.run("logs", ONE)
+    runner.run(NAME, THREE)
+    page = Page(report_index(tmp_path / "other").read_text())
+    assert page.figures["Exports"] == exports
+    assert page.tables["days"][-1] == [ONE, "100 100 %"]
+    assert THREE not in [row[0] for row in page.tables["days"]]
+
+
+@pytest.mark.parametrize("version", ["now", "0.1.0"])
+def test_the_exports_to_an_output_that_was_moved_count(
+    version: str,
+    runner: Runner,
+    backend: Backend,
+    store: LocalStore,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if version == "0.1.0":
+        monkeypatch.setattr(run_progress, "write_output", lambda *_: None)
+    backend.add_logs(ONE, 100)
+    runner.run("logs", ONE)  # replaced by the next run
+    runner.run("logs", ONE)
+    store.root.rename(tmp_path / "moved")
+    monkeypatch.setenv("EXPORTER_OUTPUT_URL", str(tmp_path / "moved"))
+    runner.run(NAME, ONE)
+    page = Page(report_index(tmp_path / "moved").read_text())
+    assert page.figures["Exports"].startswith("2 2 published")
 
 
 def test_no_text_of_a_user_becomes_markup(

@@ -13,6 +13,7 @@ import dagster as dg
 import pytest
 from sqlalchemy import Engine, event
 
+from exporter_pipelines.cli.export_lines import print_history
 from exporter_pipelines.orchestration.dagster_internals.web_server import Workspace
 from exporter_pipelines.orchestration.exports.run_summary import DatasetSummary, RunSummary
 from exporter_pipelines.service.context import ServiceContext
@@ -133,6 +134,18 @@ def test_a_run_with_a_summary_is_a_line_without_events(past: Past) -> None:
     assert (found.days["published"], found.days["held"]) == (1, 1)
     assert (str(found.start_date), str(found.end_date)) == (ONE, TWO)
     assert found.links.dagster == f"/runs/{run_id}"
+
+
+def test_an_export_to_another_output_says_where_it_went(
+    past: Past, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    past.add(summary=PUBLISHED, exporter__output="/srv/demo")
+    past.add(summary=PUBLISHED, exporter__output=str(tmp_path / "exports"))
+    past.add(summary=PUBLISHED)  # by an earlier version
+    lines = past.lines()
+    assert [line.output for line in lines] == [None, None, "/srv/demo"]
+    print_history(lines, as_json=False)
+    assert capsys.readouterr().out.splitlines()[-1] == "  to another output: /srv/demo"
 
 
 def test_the_runs_of_an_export_are_one_line(past: Past) -> None:

@@ -23,13 +23,15 @@ def print_export(export: Export, *, as_json: bool) -> None:
     title = f", {export.title}" if export.title else ""
     click.echo(printable(f"{head}{title}"))
     click.echo(printable(f"{_span(export)}, {_started(export)}"))
+    if export.output:
+        click.echo(printable(f"to another output than the present one: {export.output}"))
     print_results(export)
     days = sum(export.days.values())
     click.echo(f"{count(export, 'published'):,} of {days:,} days published{_took(export)}.")
 
 
 def print_history(exports: Iterable[ExportSummary], *, as_json: bool) -> None:
-    """Print a line per export, and one with the reason where there is one."""
+    """Print a line per export, and others with another output and with the reason, if any."""
     is_empty = True
     for export in exports:
         if as_json:
@@ -50,6 +52,8 @@ def _print_line(export: ExportSummary, *, with_head: bool) -> None:
     line = _row(export.id, moment, export.status, days, f"{export.rows_exported:,}", who,
                 _span(export))  # fmt: skip
     click.echo(printable(line))
+    if export.output:
+        click.echo(printable(f"  to another output: {export.output}"))
     if export.problem:
         click.echo(f"  {printable_lines(export.problem)}")
 

@@ -86,12 +86,20 @@ class Attempt:
 
 @dataclass(frozen=True)
 class ExportedRun:
-    """A run that was to export days: its attempts, and when it started and ended (UTC)."""
+    """A run that was to export days.
+
+    Attributes:
+        run_id: The run.
+        started_at, ended_at: UTC.
+        attempts: Its days.
+        output: Where it exported to; None if it does not say so.
+    """
 
     run_id: str
     started_at: dt.datetime
     ended_at: dt.datetime | None
     attempts: tuple[Attempt, ...]
+    output: str | None = None
 
 
 @dataclass(frozen=True)

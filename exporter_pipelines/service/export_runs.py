@@ -12,6 +12,7 @@ import dagster as dg
 
 from exporter_pipelines.orchestration.dagster_internals.backfills import Backfill, read_backfill
 from exporter_pipelines.orchestration.exports.export_group import EXPORT_TAG
+from exporter_pipelines.orchestration.exports.run_output import OUTPUT_TAG
 
 BACKFILL_TAG = "dagster/backfill"
 _ROOT_TAG = "dagster/root_run_id"
@@ -37,6 +38,12 @@ class ExportRuns:
     def runs(self) -> list[dg.DagsterRun]:
         """Its runs, oldest first."""
         return [record.dagster_run for record in self.records]
+
+    @property
+    def output(self) -> str | None:
+        """Where its newest run exported to; None if no run says so."""
+        places = (run.tags.get(OUTPUT_TAG) for run in reversed(self.runs))
+        return next(filter(None, places), None)
 
     @property
     def tags(self) -> dict[str, str]:

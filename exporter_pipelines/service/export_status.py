@@ -171,6 +171,7 @@ def line(
         user=tags.get(USER_TAG),
         source=source_of(runs),
         problem=problem,
+        output=None if runs.output == context.store.location else runs.output,
         links=_links(context, runs),
     )
 

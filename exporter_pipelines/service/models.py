@@ -152,6 +152,8 @@ class ExportSummary(Response):
     source: Source
     problem: str | None = None
     """The first reason of a day that was not published."""
+    output: str | None = None
+    """Where the days went, if that is another output than the present one."""
     links: Links
 
 

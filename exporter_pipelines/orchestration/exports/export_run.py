@@ -65,7 +65,7 @@ class ExportRun:
         self.outcome = RunOutcome(self.dataset.name, days)
         self.exported: dict[str, int] = {}
         self.events = day_events(self.context, store)
-        self.run = run_progress(self.context, self.dataset.name, days)
+        self.run = run_progress(self.context, self.dataset.name, days, store.location)
         self.progress = ProgressLog(self.context.log, self.dataset.name, days, self.run)
         self.trailing_days = TrailingDays(store, self.dataset.name)
         self.outside_days: OutsideDays | None = None

@@ -17,6 +17,7 @@ from exporter_pipelines.orchestration.dagster_internals.run_selection import sel
 from exporter_pipelines.orchestration.exports.export_group import ExportShare
 from exporter_pipelines.orchestration.exports.live_progress import LiveProgressWriter
 from exporter_pipelines.orchestration.exports.outcome import RunOutcome
+from exporter_pipelines.orchestration.exports.run_output import write_output
 from exporter_pipelines.orchestration.exports.run_summary import (
     DatasetSummary,
     RunSummary,
@@ -92,12 +93,20 @@ _current: list[RunProgress] = []
 
 
 def run_progress(
-    context: dg.AssetExecutionContext, dataset: str, days: Sequence[str]
+    context: dg.AssetExecutionContext, dataset: str, days: Sequence[str], output: str
 ) -> RunProgress:
-    """The progress of the run, when a dataset begins with its days."""
+    """The progress of the run, when a dataset begins with its days.
+
+    Args:
+        context: Of the run.
+        dataset: The dataset.
+        days: Its days.
+        output: Where the run exports to, which is written to the run when its first dataset begins.
+    """
     run = context.run
     if not _current or _current[0].run_id != run.run_id:
         end_run_progress()
+        write_output(context.instance, run.run_id, output)
         _current.append(RunProgress(context.instance, run, _planned(context, dataset, days)))
     return _current[0]
 

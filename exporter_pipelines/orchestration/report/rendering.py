@@ -11,6 +11,7 @@ import dagster as dg
 from exporter_pipelines import settings
 from exporter_pipelines.contracts.store import Store
 from exporter_pipelines.engine.day_summaries import day_summaries, storage_use
+from exporter_pipelines.orchestration.exports.run_output import exported_here
 from exporter_pipelines.orchestration.report.day_warnings import day_warnings
 from exporter_pipelines.orchestration.report.run_history import MOST_EXPORTS, exported_runs
 from exporter_pipelines.reporting.numbers import Report
@@ -59,7 +60,7 @@ def _report(
     days = sorted({day for name in descriptions for day in store.published_days(name)})
     first = _first_day([day for day in days if day <= last], last)
     published = day_summaries(store, descriptions, first, last)
-    runs = exported_runs(instance, descriptions, first, last)
+    runs = exported_runs(instance, store, descriptions, first, last)
     return Report(
         first=first,
         last=last,
@@ -68,7 +69,7 @@ def _report(
         warnings=day_warnings(instance, published),
         earlier_days=[day for day in days if day < first],
         most_days=DAYS,
-        runs=runs,
+        runs=exported_here(runs, store, published),
         older_runs_left_out=sum(len(run.attempts) for run in runs) >= MOST_EXPORTS,
         storage=[storage_use(store, name) for name in descriptions],
         rendered_at=dt.datetime.now(dt.UTC),

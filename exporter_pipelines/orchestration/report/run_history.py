@@ -14,9 +14,11 @@ from typing import Any
 import dagster as dg
 
 from exporter_pipelines.contracts.export_attempts import Attempt, ExportedRun, Status
+from exporter_pipelines.contracts.store import Store
 from exporter_pipelines.engine.judge import HOLDING
 from exporter_pipelines.orchestration.dagster_internals.check_history import check_failed
 from exporter_pipelines.orchestration.exports.day_events import NOT_PUBLISHED
+from exporter_pipelines.orchestration.exports.run_output import OUTPUT_TAG, output_of_day
 
 _PAGE = 100
 MOST_EXPORTS = 5_000
@@ -33,9 +35,12 @@ _OF_A_RUN: dict[dg.DagsterRunStatus, Status] = {
 
 
 def exported_runs(
-    instance: dg.DagsterInstance, datasets: Iterable[str], first: str, last: str
+    instance: dg.DagsterInstance, store: Store, datasets: Iterable[str], first: str, last: str
 ) -> list[ExportedRun]:
-    """The runs that exported, or planned to export, days from `first` to `last`; newest first."""
+    """The runs that exported, or planned to export, days from `first` to `last`; newest first.
+
+    They are those of all outputs, see `exports.run_output`.
+    """
     wanted, found, attempts = set(datasets), [], 0
     for record in _records(instance):
         planned = [
@@ -44,7 +49,7 @@ def exported_runs(
             if dataset in wanted and first <= day <= last
         ]
         if planned:
-            found.append(_run(instance, record, planned))
+            found.append(_run(instance, store, record, planned))
             attempts += len(planned)
         if attempts >= MOST_EXPORTS:
             break
@@ -69,14 +74,20 @@ def _records(instance: dg.DagsterInstance) -> Iterator[dg.RunRecord]:
 
 
 def _run(
-    instance: dg.DagsterInstance, record: dg.RunRecord, planned: list[tuple[str, str]]
+    instance: dg.DagsterInstance,
+    store: Store,
+    record: dg.RunRecord,
+    planned: list[tuple[str, str]],
 ) -> ExportedRun:
     run = record.dagster_run
-    published = {}
+    published, output = {}, run.tags.get(OUTPUT_TAG)
     for data in _events(instance, run.run_id, dg.DagsterEventType.ASSET_MATERIALIZATION):
         done = data.materialization
         rows = done.metadata.get("rows_exported")
-        published[done.asset_key.to_user_string(), done.partition] = rows.value if rows else None
+        key = done.asset_key.to_user_string(), done.partition
+        published[key] = rows.value if rows else None
+        if output is None and key in planned:
+            output = output_of_day(store, done)
     otherwise = _OF_A_RUN.get(run.status, "running")
     reasons = _reasons(instance, run.run_id) if len(published) < len(planned) else {}
     attempts = []
@@ -92,6 +103,7 @@ def _run(
         started_at=_moment(record.start_time) or record.create_timestamp,
         ended_at=_moment(record.end_time),
         attempts=tuple(attempts),
+        output=output,
     )
 
 
