@@ -26,10 +26,11 @@ _RESERVED = frozenset(_KEY_WORDS.split())
 
 def quoted(name: str) -> str:
     """A table as `name` or `schema.name`, with quotation marks where SQL needs them."""
-    return ".".join(map(_part, name.split(".")))
+    return ".".join(map(quoted_column, name.split(".")))
 
 
-def _part(name: str) -> str:
+def quoted_column(name: str) -> str:
+    """A column, with quotation marks where SQL needs them."""
     if re.fullmatch("[a-z_][a-z0-9_]*", name) and name not in _RESERVED:
         return name
     return '"' + name.replace('"', '""') + '"'

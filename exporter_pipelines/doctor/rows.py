@@ -12,10 +12,11 @@ from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.day_window import DayWindow
 from exporter_pipelines.contracts.inspection import DaySpan, Finding, Inspection, Level, Relation
 from exporter_pipelines.contracts.source import Session
+from exporter_pipelines.doctor.broken_rules import broken, counting
 from exporter_pipelines.doctor.remedies import remedy_for
 from exporter_pipelines.engine.forecast import UNREADABLE_TIMES, Forecast, forecast
 from exporter_pipelines.engine.held_causes import Reason
-from exporter_pipelines.errors import ConfigurationError, ExporterError, printable
+from exporter_pipelines.errors import ConfigurationError, ExporterError
 
 DEFAULT_SECONDS = 10.0
 _MOST_DAYS = 20_000
@@ -149,7 +150,10 @@ def _findings(dataset: Dataset, found: Forecast) -> Iterator[Finding]:
     for reason, count in found.failures.most_common():
         level = _level(found, reason)
         hint = remedy if reason in remedied else _QUARANTINED if level == "warn" else ""
-        yield Finding(level, name, "rows", _problem(found, reason, count), hint)
+        if level != "ok" and (statement := counting(dataset, reason)):
+            hint = f"The values: {statement} {hint}".strip()
+        message = _problem(found, reason, count, broken(dataset, reason))
+        yield Finding(level, name, "rows", message, hint)
         if reason in remedied and remedy:
             remedy = "See the block above."
 
@@ -170,13 +174,8 @@ def _level(found: Forecast, reason: Reason) -> Level:
     return "ok" if reason[0] in found.tolerated else "warn"
 
 
-def _problem(found: Forecast, reason: Reason, count: int) -> str:
+def _problem(found: Forecast, reason: Reason, count: int, fault: str) -> str:
     """`9,912 of 119,062 rows have no level: 46 days would be held`."""
-    rule, column = reason
-    if rule == "required":
-        fault = f"have no {printable(str(column))}"
-    else:
-        fault = f"break the rule {rule}" + (f" of {printable(column)}" if column else "")
     rows = _rows(found.rows_read)
     if not found.read_all:
         of_all = "" if found.rows_total is None else f" of {found.rows_total:,}"
