@@ -127,12 +127,36 @@ def test_a_second_table_of_the_same_kind_gets_its_own_folder(init: Init, backend
     assert init.export("own", DAY).record_count == 3
 
 
+def test_a_table_that_lacks_a_column_of_a_shipped_dataset_says_which(
+    init: Init, doctor: Doctor, backend: Backend
+) -> None:
+    backend.run(
+        "CREATE TABLE audit (nr int PRIMARY KEY, created_on timestamptz NOT NULL, lvl text,"
+        " msg text, client inet)"
+    )
+    assert "with its own schema (like logs, but without source)" in init.run()
+    said = init.run("audit")
+    assert (
+        "  schema       its own. The table is like logs, but without source. To export it" in said
+    )
+    doctor.edit("logs", "table: logs ", "table: audit ")
+    doctor.run("--dataset", "logs")
+    hint = doctor.found("FAIL", "columns")["hint"]
+    assert "level: lvl" in hint
+    assert "# source: no similar column" in hint
+    assert "like logs" not in init.run("audit", "--own-schema", "--force")
+
+
 def test_a_table_with_vague_names_is_not_taken_for_an_anomaly(init: Init, backend: Backend) -> None:
     backend.run(
         "CREATE TABLE orders (id int PRIMARY KEY, created_at timestamptz, name text, value float,"
         " metadata jsonb)"
     )
-    assert "with the schema" not in init.run("orders")
+    said = init.run() + init.run("orders")
+    [listed] = [line for line in said.splitlines() if line.startswith("orders  ")]
+    assert listed.endswith("  with its own schema")
+    assert "with the schema of" not in said.partition("\norders: ")[2]
+    assert "  schema  " not in said
 
 
 def test_a_definition_in_another_style_is_not_changed(init: Init) -> None:

@@ -17,6 +17,7 @@ from exporter_pipelines.new_datasets import (
     Candidate,
     Plan,
     Planner,
+    Resemblance,
     deletion_marks,
     files_of,
     folder_of,
@@ -48,6 +49,8 @@ def print_candidates(found: Iterable[Candidate], command: str) -> None:
     for each in found:
         days = f"{each.span.first}..{each.span.last}" if each.span else "-"
         dataset = f"with the schema of {each.like}" if each.like else "with its own schema"
+        if each.resembles:
+            dataset += f" ({each.resembles})"
         if each.problem:
             dataset = f"not as it is: {each.problem}"
         else:
@@ -73,6 +76,8 @@ def print_plan(plan: Plan) -> None:
     click.echo(f"{plan.name}: {table}, {plan.rows}{days}{schema}")
     click.echo(f"  key          {listed(plan.key.columns)}: {plan.key.why}")
     click.echo(f"  time column  {printable(plan.time.column)}{others}")
+    if plan.resembles:
+        click.echo(f"  schema       its own. {_way_to_map(plan.resembles)}")
     if plan.with_nulls:
         click.echo(f"  nullable     {', '.join(plan.with_nulls)}: rows have no value there")
     if plan.left_out:
@@ -86,6 +91,15 @@ def print_plan(plan: Plan) -> None:
     click.echo(f"  privacy      {_policy(plan)}")
     for warning in plan.warnings:
         click.echo(f"  WARN         {warning}.")
+
+
+def _way_to_map(near: Resemblance) -> str:
+    """How a table that lacks columns is exported like a dataset of the project all the same."""
+    name = near.dataset.name
+    return (
+        f"The table is {near}. To export it as {name}, write it as `table:` in the defs.yaml of "
+        f"{name}: `exporter doctor --dataset {name}` then proposes the rest"
+    )
 
 
 def _policy(plan: Plan) -> str:

@@ -9,9 +9,10 @@ from exporter_pipelines.new_datasets.deletion_marks import deletion_marks
 from exporter_pipelines.new_datasets.output import files_of, folder_of, write
 from exporter_pipelines.new_datasets.plan import Plan
 from exporter_pipelines.new_datasets.planner import Planner
+from exporter_pipelines.new_datasets.shipped import Resemblance
 from exporter_pipelines.new_datasets.unsuitable import UnsuitableTableError
 
 __all__ = [
-    "Candidate", "Plan", "Planner", "UnsuitableTableError", "candidates", "deletion_marks",
-    "files_of", "folder_of", "write",
+    "Candidate", "Plan", "Planner", "Resemblance", "UnsuitableTableError", "candidates",
+    "deletion_marks", "files_of", "folder_of", "write",
 ]  # fmt: skip

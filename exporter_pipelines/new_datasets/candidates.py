@@ -13,7 +13,7 @@ from exporter_pipelines.errors import ExporterError, NotAnsweredError, listed
 from exporter_pipelines.new_datasets.extent import rows_of, source_of
 from exporter_pipelines.new_datasets.keys import chosen_key, unreadable_key
 from exporter_pipelines.new_datasets.plan import Zone
-from exporter_pipelines.new_datasets.shipped import best_match
+from exporter_pipelines.new_datasets.shipped import Resemblance, best_match, resembled
 from exporter_pipelines.new_datasets.time_column import ranked_times, unnamed_times
 from exporter_pipelines.new_datasets.unsuitable import require_readable
 
@@ -32,6 +32,7 @@ class Candidate:
         key: Columns of the key, as text.
         time: The time column.
         like: The name of the shipped dataset whose schema fits; empty for none.
+        resembles: The shipped dataset that it is like, and what it lacks; None if it is like none.
         problem: Why it cannot be exported as it is; empty for no reason.
     """
 
@@ -41,6 +42,7 @@ class Candidate:
     key: str = ""
     time: str = ""
     like: str = ""
+    resembles: Resemblance | None = None
     problem: str = ""
 
 
@@ -85,5 +87,7 @@ def _examined(inspection: Inspection, relation: Relation, shipped: list[Dataset]
         span = inspection.span(relation, found.column, source, settings.timezone())
     except NotAnsweredError:
         span = None
-    like = match.dataset.name if match else ""
-    return Candidate(relation, rows, span, key, found.column, like)
+    if match:
+        return Candidate(relation, rows, span, key, found.column, match.dataset.name)
+    near = resembled(shipped, inspection, relation)
+    return Candidate(relation, rows, span, key, found.column, resembles=near)

@@ -12,6 +12,7 @@ from exporter_pipelines.contracts.table_profile import Kind, TimeCandidate
 from exporter_pipelines.new_datasets.keys import Key
 
 if TYPE_CHECKING:
+    from exporter_pipelines.new_datasets.shipped import Resemblance
     from exporter_pipelines.policy_proposals import Proposal
 
 
@@ -72,6 +73,7 @@ class Plan:
         span: Its first and last day; None without rows, or if they are not known.
         warnings: What a user should know before the first export.
         like: The dataset whose schema it has; None if it gets its own.
+        resembles: The shipped dataset that the table is like, and what it lacks; None for none.
         left_out: Columns of the table that this schema lacks.
         with_nulls: Columns that this schema requires, but of which rows have no value.
         proposal: A privacy policy; None if there is none, for the reason in `no_proposal`.
@@ -96,6 +98,7 @@ class Plan:
     span: DaySpan | None
     warnings: tuple[str, ...]
     like: Dataset | None = None
+    resembles: Resemblance | None = None
     left_out: tuple[str, ...] = ()
     with_nulls: tuple[str, ...] = ()
     proposal: Proposal | None = None

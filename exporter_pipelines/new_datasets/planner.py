@@ -20,6 +20,7 @@ from exporter_pipelines.new_datasets.proposed_policies import with_proposal
 from exporter_pipelines.new_datasets.shipped import (
     best_match,
     has_shipped_schema,
+    resembled,
     shipped_datasets,
 )
 
@@ -78,6 +79,8 @@ class Planner:
             plan = planned_like(match, self._inspection, relation, name, self._timezone)
         else:
             plan = planned(self._inspection, relation, name, self._timezone, time_column)
+            near = resembled(self.shipped, self._inspection, relation)
+            plan = replace(plan, resembles=near)
         self._taken.add(name)
         plan = replace(plan, variable=self._variable)
         return with_proposal(plan, self._inspection, active=self._with_policies)

@@ -14,7 +14,7 @@ from exporter_pipelines.contracts.table_profile import TimeCandidate
 from exporter_pipelines.defs_files import Definitions
 from exporter_pipelines.doctor.mapping import matched, unmatched
 from exporter_pipelines.doctor.synonyms import likeness
-from exporter_pipelines.errors import ConfigurationError
+from exporter_pipelines.errors import ConfigurationError, listed
 
 _NAMES = ("logs", "anomalies", "ips")
 _MIN_LIKENESS = 0.7
@@ -37,6 +37,22 @@ class Match:
     columns: dict[str, str]
     time: TimeCandidate
     likeness: float
+
+
+@dataclass(frozen=True)
+class Resemblance:
+    """A dataset of the project that a table is like, but cannot be exported as.
+
+    Attributes:
+        dataset: The dataset.
+        lacks: Exported names of the required columns that no column of the table is like.
+    """
+
+    dataset: Dataset
+    lacks: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"like {self.dataset.name}, but without {listed(self.lacks)}"
 
 
 def shipped_datasets(definitions: Definitions) -> list[Dataset]:
@@ -70,6 +86,25 @@ def best_match(datasets: list[Dataset], inspection: Inspection, relation: Relati
     return max(matches, key=lambda match: match.likeness, default=None)
 
 
+def resembled(
+    datasets: list[Dataset], inspection: Inspection, relation: Relation
+) -> Resemblance | None:
+    """The dataset that a table is most like, if required columns are missing; None if none is."""
+    found: list[tuple[float, Resemblance]] = []
+    for dataset in datasets:
+        blank = _without_names(dataset, relation)
+        columns = matched(blank, inspection, relation)
+        lacks = unmatched(blank, columns)
+        scores = [
+            _likeness_of(name, columns[name]) for name in _telling(dataset) if name in columns
+        ]
+        is_half = scores and 2 * len(scores) >= len(_telling(dataset))
+        has_time = dataset.config.source.time_column in columns
+        if lacks and has_time and is_half and sum(scores) / len(scores) >= _MIN_LIKENESS:
+            found.append((sum(scores) / len(_telling(dataset)), Resemblance(dataset, lacks)))
+    return max(found, key=lambda each: each[0], default=(0.0, None))[1]
+
+
 def _matches(
     dataset: Dataset, inspection: Inspection, relation: Relation, times: dict[str, TimeCandidate]
 ) -> Iterator[Match]:
@@ -92,14 +127,19 @@ def _without_names(dataset: Dataset, relation: Relation) -> Dataset:
 
 
 def _likeness(dataset: Dataset, columns: dict[str, str]) -> float:
-    """Mean over the columns that say what a row is: not key, not time, not optional."""
+    """Mean over the columns that say what a row is."""
+    scores = [_likeness_of(name, columns[name]) for name in _telling(dataset)]
+    return sum(scores) / len(scores)
+
+
+def _telling(dataset: Dataset) -> list[str]:
+    """The columns that say what a row is: not key, not time, not optional."""
     source = dataset.config.source
-    scores = [
-        _likeness_of(column.name, columns[column.name])
+    return [
+        column.name
         for column in dataset.schema.columns
         if column.required and column.name not in (source.key, source.time_column)
     ]
-    return sum(scores) / len(scores)
 
 
 def _likeness_of(exported: str, name: str) -> float:
