@@ -314,6 +314,20 @@ def test_history_lists_exports(service: ScriptedService) -> None:
     assert run("history", "--json").stdout == ""
 
 
+@pytest.mark.parametrize(
+    ("option", "values"),
+    [("--dataset", ("logs", "ips")), ("--status", ("held", "failed")), ("--user", ("a", "b"))],
+)
+def test_history_refuses_several_values_of_a_filter(
+    service: ScriptedService, option: str, values: tuple[str, str]
+) -> None:
+    first, last = values
+    done = run("history", option, first, option, last)
+    assert done.exit_code == 2
+    assert f"'{option}': Name one, not 2." in done.stderr
+    assert not service.asked
+
+
 def test_download_stores_the_days_and_names_those_that_are_not_published(
     service: ScriptedService, tmp_path: Path
 ) -> None:

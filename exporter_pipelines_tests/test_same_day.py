@@ -269,6 +269,11 @@ def test_every_way_is_in_the_history_with_and_without_the_service(
         unknown = command("status", "no-such-export")
         assert unknown.exit_code == 2
         assert "no-such-export" in unknown.stderr
+        nope = command("history", "--dataset", "nope")
+        assert (nope.exit_code, nope.stdout) == (2, "")
+        assert "dataset 'nope' does not exist (there are: anomalies, ips, logs" in nope.stderr
+        none_held = command("history", "--dataset", "logs_light", "--status", "held")
+        assert (none_held.exit_code, none_held.stdout) == (0, "There is no such export.\n")
 
 
 def test_nothing_to_export_is_no_failure(story: Story) -> None:

@@ -14,6 +14,7 @@ import pytest
 from sqlalchemy import Engine, event
 
 from exporter_pipelines.cli.export_lines import print_history
+from exporter_pipelines.errors import UnknownNameError
 from exporter_pipelines.orchestration.dagster_internals.web_server import Workspace
 from exporter_pipelines.orchestration.exports.run_summary import DatasetSummary, RunSummary
 from exporter_pipelines.service.context import ServiceContext
@@ -253,6 +254,14 @@ def test_days_and_events_are_read_from_postgresql(past_in_postgresql: Past) -> N
     assert (published.status, failed.status) == ("completed", "failed")
     assert past_in_postgresql.lines(user="olga") == [published]
     assert past_in_postgresql.lines(last=today - dt.timedelta(days=1)) == []
+
+
+def test_an_unknown_dataset_is_refused_unless_it_has_exports(past: Past) -> None:
+    past.add("removed_since", summary=PUBLISHED)
+    with pytest.raises(UnknownNameError, match=r"'nope' does not exist \(there are: anomalies, "):
+        past.lines(dataset="nope")
+    assert past.lines(dataset="anomalies") == []
+    assert [each.datasets for each in past.lines(dataset="removed_since")] == [["removed_since"]]
 
 
 def test_a_wrong_cursor_is_refused(past: Past) -> None:

@@ -197,6 +197,9 @@ def test_history_and_numbers_are_on_the_page(running: InProcessService, held: Ex
     wrong = browser(running).get("/exports?status=odd")
     assert wrong.status_code == 200
     assert "The filter status cannot have this value." in wrong.text
+    unknown = browser(running).get("/exports?dataset=nope")
+    assert unknown.status_code == 200
+    assert "does not exist (there are: anomalies, ips, logs" in WebPage(unknown.text).text
 
 
 def test_a_preview_shows_the_rows_of_each_day(running: InProcessService, held: Export) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -22,11 +23,24 @@ _STATES = ("pending", "running", "completed", "held", "failed", "cancelled")
 _SOURCES = ("rest", "page", "ui", "schedule", "sensor", "cli")
 
 
+def _only_one(
+    _context: click.Context, _option: click.Parameter, values: tuple[str, ...]
+) -> str | None:
+    """The value of an option; click would take the last of several without a word."""
+    if len(values) > 1:
+        raise click.BadParameter(f"Name one, not {len(values)}. Run the command once for each.")
+    return values[0] if values else None
+
+
+def _filter(name: str, says: str, type: click.Choice[str] | None = None) -> Callable[[Any], Any]:  # noqa: A002 - the name in click
+    return click.option(name, type=type, multiple=True, callback=_only_one, help=says)
+
+
 @click.command()
-@click.option("--dataset", help="Only exports of this dataset or preset.")
-@click.option("--status", type=click.Choice(_STATES), help="Only exports in this state.")
-@click.option("--user", help="Only exports that this user or token started.")
-@click.option("--source", type=click.Choice(_SOURCES), help="Only exports that were started there.")
+@_filter("--dataset", "Only exports of this dataset or preset.")
+@_filter("--status", "Only exports in this state.", click.Choice(_STATES))
+@_filter("--user", "Only exports that this user or token started.")
+@_filter("--source", "Only exports that were started there.", click.Choice(_SOURCES))
 @click.option("--from", "first", type=_DAY, help="Only exports started on this day or later.")
 @click.option("--to", "last", type=_DAY, help="Only exports started on this day or earlier.")
 @click.option(

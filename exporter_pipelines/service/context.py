@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections import Counter
 from dataclasses import dataclass, field
@@ -9,8 +10,10 @@ from dataclasses import dataclass, field
 import dagster as dg
 from starlette.requests import HTTPConnection
 
+from exporter_pipelines.contracts.dataset_name import DATASET_NAME
 from exporter_pipelines.contracts.store import Store
 from exporter_pipelines.defs_files import Definitions
+from exporter_pipelines.errors import UnknownNameError
 from exporter_pipelines.orchestration.dagster_internals.web_server import Workspace
 from exporter_pipelines.service.access import Access
 from exporter_pipelines.service.limits import Slots
@@ -64,6 +67,17 @@ class ServiceContext:
     def definitions(self) -> Definitions:
         """The definitions as their files are now."""
         return self._definitions.get()
+
+    def require_dataset(self, name: str) -> None:
+        """Require that a dataset or preset is defined or has published days.
+
+        Raises:
+            UnknownNameError: there is none of this name; the message lists the names.
+        """
+        names = self.definitions.exported_names()
+        is_name = re.fullmatch(DATASET_NAME, name)
+        if name not in names and not (is_name and self.store.published_days(name)):
+            raise UnknownNameError("dataset", name, sorted(names))
 
     def url(self, path: str) -> str:
         """A path of the service with its prefix; `path` begins with a slash."""

@@ -81,6 +81,8 @@ class History:
 
         Raises:
             Problem: 422 for a cursor that is none.
+            UnknownNameError: nothing was found, and there is no such dataset. A dataset that was
+                removed still has its exports in the history.
         """
         scan, definitions = self._scan(query), self._context.definitions
         waiting = [] if cursor else [self._reader.summary(each) for each in scan.waiting()]
@@ -91,6 +93,8 @@ class History:
                 items.append(found)
             if len(items) >= limit or number >= _MOST_RUNS_PER_PAGE:
                 return ExportPage(items=items, next_cursor=scanned.run_id)
+        if query.dataset is not None and not items and cursor is None:
+            self._context.require_dataset(query.dataset)
         return ExportPage(items=items, next_cursor=None)
 
     def metrics(self, query: HistoryQuery) -> ExportMetrics:

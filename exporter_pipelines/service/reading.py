@@ -58,7 +58,12 @@ class ExportReader:
         return why_waiting(self._instance, export)
 
     def history(self, query: HistoryQuery) -> Iterator[ExportSummary]:
-        """All exports, newest first. Raises as `get`."""
+        """All exports, newest first.
+
+        Raises:
+            UnknownNameError: there is no export and no dataset of the name in the query.
+            HistoryUnavailableError: the history cannot be read.
+        """
         cursor = None
         while True:
             read = partial(self._history.page, query, limit=_PAGE, cursor=cursor)

@@ -82,7 +82,7 @@ def preview(request: Request, body: ExportRequest, _: Viewer) -> Preview:
     return exports_of(request).preview(body)
 
 
-@router.get("", responses=documented(503))
+@router.get("", responses=documented(404, 503))
 def exports(
     request: Request,
     _: Viewer,

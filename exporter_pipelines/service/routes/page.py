@@ -8,6 +8,7 @@ fields.
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 from functools import partial
 from typing import Annotated, Any
 from urllib.parse import quote, urlencode
@@ -20,6 +21,7 @@ from exporter_pipelines import settings
 from exporter_pipelines.contracts.dataset_name import DATASET_NAME
 from exporter_pipelines.contracts.training_set import SPLITS
 from exporter_pipelines.engine.stage import DEFAULT_BATCH_ROWS
+from exporter_pipelines.errors import UnknownNameError
 from exporter_pipelines.service import held_days, training_builds
 from exporter_pipelines.service.context import context_of
 from exporter_pipelines.service.exports import exports_of
@@ -178,7 +180,13 @@ def _exports_page(
     first_day, last_day = exportable_days()
     query = HistoryQuery() if wanted.problem else wanted.query
     cursor = None if wanted.problem else wanted.cursor or None
-    history = history_of(request).page(query, limit=_ROWS, cursor=cursor)
+    try:
+        history = history_of(request).page(query, limit=_ROWS, cursor=cursor)
+    except UnknownNameError as error:
+        history, wanted = (
+            ExportPage(items=[], next_cursor=None),
+            replace(wanted, problem=str(error)),
+        )
     is_newest = query == HistoryQuery() and not cursor
     newest = history if is_newest else history_of(request).page(HistoryQuery(), limit=_ROWS)
     cards, more = _cards(request, newest)

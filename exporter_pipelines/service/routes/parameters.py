@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import re
 from typing import Annotated
 
 from fastapi import Path
@@ -11,7 +10,6 @@ from starlette.requests import Request
 
 from exporter_pipelines.contracts.dataset_name import DATASET_NAME
 from exporter_pipelines.contracts.day_window import days_between
-from exporter_pipelines.errors import UnknownNameError
 from exporter_pipelines.service.context import ServiceContext, context_of
 from exporter_pipelines.service.models import Day
 from exporter_pipelines.service.problems import FieldError, Problem
@@ -31,10 +29,7 @@ def exported_dataset(request: Request, dataset: str) -> tuple[ServiceContext, st
         UnknownNameError: there is none of this name; the message lists the names.
     """
     context = context_of(request)
-    names = context.definitions.exported_names()
-    is_name = re.fullmatch(DATASET_NAME, dataset)
-    if dataset not in names and not (is_name and context.store.published_days(dataset)):
-        raise UnknownNameError("dataset", dataset, sorted(names))
+    context.require_dataset(dataset)
     return context, dataset
 
 
