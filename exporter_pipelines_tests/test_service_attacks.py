@@ -400,6 +400,7 @@ def test_sigterm_ends_it_with_open_streams_and_web_sockets_and_no_run(tmp_path: 
     project = project_in(tmp_path)
     with served(project) as service, ExitStack() as open_ones:
         [run_id] = runs_of(project, service, 1)
+        assert "No daemon is running, so exports wait." in service.log.read_text()
         token = service.token("alice", "operator")
         address, target = ("127.0.0.1", service.port), Target(service.port)
         path = f"/api/v1/exports/{run_id}/events"

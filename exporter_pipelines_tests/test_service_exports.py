@@ -32,7 +32,6 @@ from exporter_pipelines.service.history import HistoryQuery
 from exporter_pipelines.service.models import Export, ExportRequest, RerunRequest
 from exporter_pipelines.service.page.views import card_of
 from exporter_pipelines.service.problems import Problem
-from exporter_pipelines.service.readiness import why_waiting
 from exporter_pipelines_tests.support.api_clients import client_of
 from exporter_pipelines_tests.support.backends import (
     ANOMALIES,
@@ -216,6 +215,11 @@ def test_a_pending_export_says_that_no_daemon_runs(
         return [*pages, CliRunner().invoke(cli.main, ["status", export_id]).output]
 
     assert [f"No daemon is running, {NO_DAEMON}" in answer for answer in answers()] == [True] * 3
+    shown = viewer.get(f"/api/v1/exports/{export_id}", headers={"Prefer": "wait=1"}).json()
+    [listed] = viewer.get("/api/v1/exports?limit=1").json()["items"]
+    for each in (shown, listed):
+        assert each["status"] == "pending"
+        assert each["why_waiting"].startswith(f"No daemon is running, {NO_DAEMON}")
     assert 'href="/docs/deployment"' in answers()[0]
     heartbeat(SensorDaemon, 0)
     heartbeat(QueuedRunCoordinatorDaemon, 900)
@@ -225,6 +229,7 @@ def test_a_pending_export_says_that_no_daemon_runs(
     with_daemon = answers()
     assert [NO_DAEMON in answer for answer in with_daemon] == [False] * 3
     assert all("pending" in answer for answer in with_daemon)
+    assert viewer.get(f"/api/v1/exports/{export_id}").json()["why_waiting"] is None
     running.instance.wipe_daemon_heartbeats()
     running.exports.cancel(export_id, EXPORTER)
     assert not any(NO_DAEMON in answer for answer in answers())
@@ -381,9 +386,9 @@ def test_a_backfill_that_waits_for_the_daemon_is_listed_and_cancelled(
     waiting = running.exports.get(id_)
     assert waiting.progress_pct == 0
     heartbeat(QueuedRunCoordinatorDaemon, 0)
-    assert NO_DAEMON in why_waiting(running.instance, waiting)
+    assert NO_DAEMON in (running.exports.get(id_).why_waiting or "")
     heartbeat(BackfillDaemon, 0)
-    assert why_waiting(running.instance, waiting) == ""
+    assert running.exports.get(id_).why_waiting is None
     assert running.exports.cancel(id_, OPERATOR).status == "cancelled"
 
 

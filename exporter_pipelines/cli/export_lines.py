@@ -28,6 +28,8 @@ def print_export(export: Export, *, as_json: bool) -> None:
     print_results(export)
     days = sum(export.days.values())
     click.echo(f"{count(export, 'published'):,} of {days:,} days published{_took(export)}.")
+    if export.why_waiting:
+        click.echo(printable(export.why_waiting))
 
 
 def print_history(exports: Iterable[ExportSummary], *, as_json: bool) -> None:

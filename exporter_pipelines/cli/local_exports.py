@@ -6,8 +6,6 @@ import time
 from itertools import islice
 from typing import Any
 
-import click
-
 from exporter_pipelines.cli.export_lines import print_export, print_history
 from exporter_pipelines.cli.export_progress import Display
 from exporter_pipelines.cli.export_results import ENDED, exit_code, look_at
@@ -24,10 +22,7 @@ def show_status(export_id: str, *, wait: bool, as_json: bool) -> int:
         export = reader.get(export_id)
         if wait:
             export = _follow(reader, export)
-        why_waiting = reader.why_waiting(export)
     print_export(export, as_json=as_json)
-    if why_waiting and not as_json:
-        click.echo(why_waiting)
     return exit_code(export)
 
 

@@ -71,7 +71,17 @@ def serve(
             from exporter_pipelines.service.server import serve as serve_here
 
             options = ServeOptions(host, port, prefix, read_only)
-            up = ready.touch if ready else partial(click.echo, url)
+            up = partial(_say_up, url, ready)
             serve_here(workspace, options, access, listener, up)
     except (ExporterError, StoppedError) as error:
         raise click.ClickException(str(error)) from None
+
+
+def _say_up(url: str, ready: Path | None, no_daemon: str | None) -> None:
+    """The service answers."""
+    if ready:  # the supervisor starts the daemon as well
+        ready.touch()
+        return
+    click.echo(url)
+    if no_daemon:
+        click.echo(no_daemon, err=True)

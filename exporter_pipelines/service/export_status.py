@@ -35,6 +35,7 @@ from exporter_pipelines.service.models import (
     RunLink,
     Source,
 )
+from exporter_pipelines.service.readiness import why_waiting
 from exporter_pipelines.service.run_plan import planned_days
 from exporter_pipelines.service.run_results import ResultsReader
 
@@ -172,6 +173,7 @@ def line(
         source=source_of(runs),
         problem=problem,
         output=None if runs.output == context.store.location else runs.output,
+        why_waiting=why_waiting(context.instance, runs) if status == "pending" else None,
         links=_links(context, runs),
     )
 

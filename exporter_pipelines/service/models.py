@@ -154,6 +154,8 @@ class ExportSummary(Response):
     """The first reason of a day that was not published."""
     output: str | None = None
     """Where the days went, if that is another output than the present one."""
+    why_waiting: str | None = None
+    """Why a pending export is not started: no daemon is running."""
     links: Links
 
 

@@ -19,7 +19,7 @@ from exporter_pipelines.orchestration.dagster_internals.health import (
     silent_s,
 )
 from exporter_pipelines.service.context import ServiceContext
-from exporter_pipelines.service.models import Export
+from exporter_pipelines.service.export_runs import ExportRuns
 
 OK = "ok"
 _NO_DAEMON = (
@@ -72,22 +72,22 @@ class ReadinessChecks:
         return output_folder.problem(self._context.store)
 
 
-def why_waiting(instance: dg.DagsterInstance, *exports: Export) -> str:
-    """A sentence if one of the exports is pending and no daemon starts it; otherwise empty."""
-    for daemon in sorted({_daemon_of(each) for each in exports if each.status == "pending"} - {""}):
-        silent = silent_s(instance, daemon)
-        if silent is None:
-            return _NO_DAEMON.format(since="")
-        if silent > _SILENT_S:
-            return _NO_DAEMON.format(since=f" (last seen {duration(silent)} ago)")
-    return ""
+def why_waiting(instance: dg.DagsterInstance, pending: ExportRuns) -> str | None:
+    """A sentence if no daemon starts a pending export; None if it is being started."""
+    if not pending.runs:
+        return no_daemon(instance, BACKFILLS)
+    queued = any(run.status == dg.DagsterRunStatus.QUEUED for run in pending.runs)
+    return no_daemon(instance, QUEUE) if queued else None
 
 
-def _daemon_of(export: Export) -> str:
-    """The daemon that a pending export waits for; empty if its run is already being started."""
-    if not export.runs:
-        return BACKFILLS
-    return QUEUE if any(run.status == "QUEUED" for run in export.runs) else ""
+def no_daemon(instance: dg.DagsterInstance, daemon: str = QUEUE) -> str | None:
+    """A sentence if a daemon does not run, by default the one that starts queued runs."""
+    silent = silent_s(instance, daemon)
+    if silent is None:
+        return _NO_DAEMON.format(since="")
+    if silent > _SILENT_S:
+        return _NO_DAEMON.format(since=f" (last seen {duration(silent)} ago)")
+    return None
 
 
 def _outcome(check: Callable[[], str | None]) -> str:

@@ -22,7 +22,6 @@ from exporter_pipelines.service.exports import Exports
 from exporter_pipelines.service.history import History, HistoryQuery
 from exporter_pipelines.service.models import Export, ExportSummary
 from exporter_pipelines.service.problems import Problem
-from exporter_pipelines.service.readiness import why_waiting
 from exporter_pipelines.stores.opening import open_store
 
 _PAGE = 100
@@ -39,7 +38,6 @@ class ExportReader:
     """Reads exports from Dagster's history on this machine."""
 
     def __init__(self, context: ServiceContext) -> None:
-        self._instance = context.instance
         # Reading needs no GraphQL.
         self._exports = Exports(context, cast(UserWebserver, None))
         self._history = History(context, self._exports.reader)
@@ -52,10 +50,6 @@ class ExportReader:
             HistoryUnavailableError: the history cannot be read.
         """
         return _without_problems(partial(self._exports.get, export_id))
-
-    def why_waiting(self, export: Export) -> str:
-        """A sentence if the export is pending and no daemon starts it; otherwise empty."""
-        return why_waiting(self._instance, export)
 
     def history(self, query: HistoryQuery) -> Iterator[ExportSummary]:
         """All exports, newest first.

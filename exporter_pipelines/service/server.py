@@ -18,6 +18,7 @@ from exporter_pipelines.service.app import create_app
 from exporter_pipelines.service.context import ServeOptions, ServiceContext
 from exporter_pipelines.service.heads import MAX_HEAD_BYTES
 from exporter_pipelines.service.limits import allow_many_open_files
+from exporter_pipelines.service.readiness import no_daemon
 from exporter_pipelines.stores.opening import open_store
 
 _MAX_MESSAGE_BYTES = 64 * 1024
@@ -32,7 +33,7 @@ def serve(
     options: ServeOptions,
     access: Access,
     listener: socket.socket,
-    up: Callable[[], object],
+    up: Callable[[str | None], object],
 ) -> None:
     """Serve until SIGINT or SIGTERM; blocks.
 
@@ -41,7 +42,7 @@ def serve(
         options: How to listen.
         access: Who may use it.
         listener: Bound to the address; begins to listen when Dagster is up.
-        up: Called when the service answers.
+        up: Called when the service answers, with a sentence if no daemon is running.
     """
     allow_many_open_files()
     with (
@@ -50,7 +51,7 @@ def serve(
     ):
         store = open_store()
         context = ServiceContext(workspace, store, options, access=access)
-        Server(configuration(context), up).run([listener])
+        Server(configuration(context), lambda: up(no_daemon(instance))).run([listener])
 
 
 def configuration(context: ServiceContext) -> uvicorn.Config:

@@ -34,7 +34,6 @@ from exporter_pipelines.service.page.rendering import page
 from exporter_pipelines.service.passed_requests import audit_details
 from exporter_pipelines.service.principals import Principal
 from exporter_pipelines.service.problems import Problem
-from exporter_pipelines.service.readiness import why_waiting
 from exporter_pipelines.service.roles import needs
 from exporter_pipelines.service.routes.datasets import exportable_days
 from exporter_pipelines.service.routes.parameters import exported_dataset
@@ -130,7 +129,7 @@ def export(request: Request, export_id: ExportId, _: Viewer, done: str = "") -> 
         **_shared(request),
         most_rows=_MOST_ROWS,
         card=views.card_of(context, found),
-        why_waiting=why_waiting(context.instance, found),
+        why_waiting=found.why_waiting,
         message=_MESSAGES.get(done, ""),
         downloads=views.downloads_of(context, found),
     )
@@ -204,7 +203,7 @@ def _exports_page(
         default_batch_rows=DEFAULT_BATCH_ROWS,
         preview=preview,
         cards=cards,
-        why_waiting=why_waiting(context.instance, *(card.export for card in cards)),
+        why_waiting=next(filter(None, (card.export.why_waiting for card in cards)), None),
         more_live=more,
         history=history,
         filter=wanted.query,
