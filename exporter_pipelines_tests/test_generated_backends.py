@@ -144,8 +144,14 @@ def examined(doctor: Doctor, made: Made) -> Doctor:
     return doctor.run("--dataset", "logs")
 
 
-def levels_of(doctor: Doctor) -> set[str]:
-    return {finding["level"] for finding in doctor.said}
+def left_to_do(doctor: Doctor) -> list[str]:
+    """Problems and warnings, without rejected rows that hold no day: they need no setting."""
+    return [
+        finding["message"]
+        for finding in doctor.said
+        if finding["level"] != "ok"
+        and not (finding["check"] == "rows" and re.search("holds? no day", finding["message"]))
+    ]
 
 
 @contextmanager
@@ -177,11 +183,10 @@ def test_what_the_doctor_calls_well_is_published(
             held_before += held
         for _ in range(3):
             obey(doctor, made)
-            if levels_of(examined(doctor, made)) == {"ok"}:
+            if not left_to_do(examined(doctor, made)):
                 break
-        assert levels_of(doctor) == {"ok"}, (seed, doctor.output)
-        total = f" {sum(made.rows.values())} rows "
-        assert all(total in f["message"] for f in doctor.said if f["check"] == "rows"), seed
+        assert not left_to_do(doctor), (seed, doctor.output)
+        assert f" {sum(made.rows.values())} rows " in doctor.output, seed
         with exported(made, tmp_path / f"after-{seed}") as outcomes:
             manifests = [outcome.published() for outcome in outcomes]
         assert {m.partition: m.counts.read for m in manifests} == made.rows, seed

@@ -229,7 +229,8 @@ def test_a_pending_export_says_that_no_daemon_runs(
     with_daemon = answers()
     assert [NO_DAEMON in answer for answer in with_daemon] == [False] * 3
     assert all("pending" in answer for answer in with_daemon)
-    assert viewer.get(f"/api/v1/exports/{export_id}").json()["why_waiting"] is None
+    address = f"/api/v1/exports/{export_id}"  # its answer may be 0.7 s old
+    wait_until(lambda: viewer.get(address).json()["why_waiting"] is None, "it waits for no daemon")
     running.instance.wipe_daemon_heartbeats()
     running.exports.cancel(export_id, EXPORTER)
     assert not any(NO_DAEMON in answer for answer in answers())
