@@ -118,7 +118,7 @@ class Stager:
 
     def read(self, batch_rows: int, progress: OnBatch, part: DayWindow | None = None) -> None:
         """Read the rows of the day, or of a part of it, into the files that were begun."""
-        # Under a privacy policy, rows are put together anew: a batch is not written as it was read.
+        # A privacy policy writes other batches than were read, so their numbers need not be equal.
         room = None if self._private else threading.Semaphore(_BATCHES)
         with WriteBehind(self._files.write, room) as behind, ExitStack() as opened:
 

@@ -20,7 +20,7 @@ OUTPUT_TAG = "exporter/output"
 def write_output(instance: dg.DagsterInstance, run_id: str, location: str) -> None:
     """Store where a run exports to. Raises nothing.
 
-    Dagster copies the tags of a run to a run that repeats it, so it is written in any case.
+    A run that repeats another has its tags, so an existing tag is replaced.
     """
     # Broad: without the tag, the run counts as one of the output that is asked for.
     with suppress(Exception):
