@@ -16,7 +16,6 @@ import pytest
 from hypothesis import settings
 
 from exporter_pipelines.defs_files import definitions
-from exporter_pipelines.demo.backend import start_server
 from exporter_pipelines.stores import LocalStore
 from exporter_pipelines_tests.support.alert_receivers import Inbox, inbox
 from exporter_pipelines_tests.support.alerting import Alerting, alerting_project
@@ -31,6 +30,7 @@ from exporter_pipelines_tests.support.backends import (
 )
 from exporter_pipelines_tests.support.definitions import copy_definitions, install_definitions
 from exporter_pipelines_tests.support.doctor_runs import DAY, Doctor
+from exporter_pipelines_tests.support.embedded_server import embedded_server
 from exporter_pipelines_tests.support.forked_commands import read_migrations_once
 from exporter_pipelines_tests.support.markers import in_order, markers_of
 from exporter_pipelines_tests.support.memory_disk import memory_folder
@@ -110,9 +110,7 @@ def postgres_url() -> Iterator[str]:
     if url := os.environ.get("EXPORTER_TEST_POSTGRES_URL"):
         yield url
         return
-    # Short: a Unix socket's path may have 107 bytes.
-    with tempfile.TemporaryDirectory(prefix="exporter-pg-", dir=memory_folder()) as folder:
-        url = start_server(Path(folder) / "data")
+    with embedded_server() as url:
         with psycopg.connect(url, autocommit=True) as admin:
             # No test cuts the power, and each test makes and drops a database.
             for setting in ("fsync", "full_page_writes", "synchronous_commit", "autovacuum"):

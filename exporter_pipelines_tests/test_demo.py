@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from exporter_pipelines.demo import seed
@@ -13,6 +14,8 @@ from exporter_pipelines.errors import DayHeldError, SourceUnavailableError
 from exporter_pipelines.stores import LocalStore
 from exporter_pipelines_tests.support.backends import Backend
 from exporter_pipelines_tests.support.datasets import dataset, export
+from exporter_pipelines_tests.support.embedded_server import embedded_server
+from exporter_pipelines_tests.support.supervised import living
 
 
 def test_seeding_is_done_once(empty_db: Backend) -> None:
@@ -29,6 +32,16 @@ def test_a_sample_that_does_not_start_is_one_clear_error(tmp_path: Path) -> None
         SourceUnavailableError, match=r"postgres does not start; .*remove it: `make"
     ):
         start_server(home)
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks a process up in /proc")
+def test_an_embedded_server_of_the_tests_has_ended_before_its_folder_is_removed() -> None:
+    with embedded_server() as url, psycopg.connect(url) as connection:
+        row = connection.execute("SELECT pg_read_file('postmaster.pid')").fetchone()
+        assert row
+        pid = int(row[0].split()[0])
+        assert living([pid])
+    assert not living([pid])
 
 
 def test_exports_of_the_sample_tell_its_story(

@@ -21,11 +21,11 @@ import dagster as dg
 
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.manifest import MANIFEST_NAME
-from exporter_pipelines.demo.backend import start_server
 from exporter_pipelines.stores import LocalStore
 from exporter_pipelines_tests.support.backends import ANOMALIES, IPS, LOGS, Backend, fresh_database
 from exporter_pipelines_tests.support.dagster_history import history_of
 from exporter_pipelines_tests.support.datasets import databases, dataset, export
+from exporter_pipelines_tests.support.embedded_server import embedded_server
 from exporter_pipelines_tests.support.projects import Project, copy_project
 from exporter_pipelines_tests.support.servers import daemon, web_server
 from exporter_pipelines_tests.support.waiting import wait_until
@@ -160,10 +160,10 @@ def _project(days: int, rows: int) -> Iterator[tuple[Project, Backend, list[str]
     today = dt.datetime.now(dt.UTC).date()
     first = today - dt.timedelta(days)
     names = [(first + dt.timedelta(number)).isoformat() for number in range(days)]
-    # Short: a Unix socket's path may have 107 bytes.
     with (
         tempfile.TemporaryDirectory(prefix="exporter-bf-") as folder,
-        fresh_database(start_server(Path(folder) / "data")) as backend,
+        embedded_server() as server,
+        fresh_database(server) as backend,
     ):
         for statement in (LOGS, ANOMALIES, IPS):
             backend.run(statement)
