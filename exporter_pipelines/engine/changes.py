@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import datetime as dt
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 
 from pydantic import ValidationError
 
@@ -25,13 +27,41 @@ def changes_file(store: Store, dataset: str, day: str, pending: Entry | None = N
         day: The day.
         pending: Entry of the step that is being taken; the ledger may have it already.
     """
-    known = _parsed(store.read_dataset_file(dataset, CHANGES_FILE))
-    days = {day} if known is not None else {day, *store.recorded_days(dataset)}
-    found = [change for change in known or () if change.day not in days]
-    for each in days:
-        found += _derived(store, dataset, each, pending if each == day else None)
+    data = store.read_dataset_file(dataset, CHANGES_FILE)
+    own = _derived(store, dataset, day, pending)
+    place = (store.location, dataset)
+    before = _returned.get(place)
+    if before and before.data == data and before.is_before(day, own):
+        text, newest = data + _text(own), own[-1].at if own else before.newest
+        _returned[place] = _Returned(text, newest)
+        return text
+    found = [*own, *_of_other_days(store, dataset, day, _parsed(data))]
     found.sort(key=lambda change: (change.at, change.day))
-    return b"".join(change.to_line() for change in found)
+    text = _text(found)
+    if found:
+        _returned[place] = _Returned(text, found[-1].at)
+    return text
+
+
+@dataclass(frozen=True)
+class _Returned:
+    """A file that this process has returned: undamaged, and in order.
+
+    A range of days writes the file once a day, and a day of it is usually the newest change. To
+    read all lines each time took a third of the time of a small day after twenty years of days.
+    """
+
+    data: bytes
+    newest: dt.datetime
+
+    def is_before(self, day: str, changes: Sequence[Change]) -> bool:
+        """Whether the changes of a day follow all lines, none of which is of this day."""
+        is_new = f'"day":"{day}"'.encode() not in self.data
+        return is_new and all(change.at > self.newest for change in changes)
+
+
+_returned: dict[tuple[str, str], _Returned] = {}
+"""The last file of each (output, dataset)."""
 
 
 def write_changes(store: Store, dataset: str, day: str) -> None:
@@ -58,11 +88,25 @@ def reason_of(before: Manifest | None, after: Manifest, *, source_is_unchanged: 
     return "definition" if source_is_unchanged else "late_data"
 
 
-def _derived(store: Store, dataset: str, day: str, pending: Entry | None) -> Iterable[Change]:
+def _of_other_days(
+    store: Store, dataset: str, day: str, known: list[Change] | None
+) -> Iterable[Change]:
+    if known is not None:
+        return (change for change in known if change.day != day)
+    others = {*store.recorded_days(dataset)} - {day}
+    return (change for each in others for change in _derived(store, dataset, each, None))
+
+
+def _derived(store: Store, dataset: str, day: str, pending: Entry | None) -> list[Change]:
+    """The changes of a day, oldest first."""
     entries = list(store.entries(dataset, day))
     if pending is not None and all(each.entry != pending.entry for each in entries):
         entries.append(pending)
-    return changes_of(entries)
+    return [*changes_of(entries)]
+
+
+def _text(changes: Iterable[Change]) -> bytes:
+    return b"".join(change.to_line() for change in changes)
 
 
 def _parsed(data: bytes | None) -> list[Change] | None:

@@ -285,9 +285,6 @@ class LocalStoreReads:
 def _days_below(home: Path) -> list[str]:
     if not home.is_dir() or home.is_symlink():
         return []
-    days = (
-        layout.day_of(entry.name)
-        for entry in home.iterdir()
-        if entry.is_dir() and not entry.is_symlink()
-    )
-    return sorted(day for day in days if day)
+    with os.scandir(home) as found:  # it knows what is a folder, without a look at each
+        days = (layout.day_of(each.name) for each in found if each.is_dir(follow_symlinks=False))
+        return sorted(day for day in days if day)
