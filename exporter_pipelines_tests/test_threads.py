@@ -11,7 +11,11 @@ from contextlib import closing
 import pytest
 
 from exporter_pipelines.engine.threads import WriteBehind, read_ahead
+from exporter_pipelines.errors import SourceUnavailableError
 from exporter_pipelines.sources.postgres.watchdog import Watchdog
+from exporter_pipelines.stores import LocalStore
+from exporter_pipelines_tests.support.backends import Backend
+from exporter_pipelines_tests.support.datasets import dataset, export
 
 
 @pytest.fixture(autouse=True)
@@ -249,8 +253,10 @@ def test_a_signal_while_a_thread_is_started_surfaces(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(threading.Thread, "start", start)
+    watchdog = Watchdog()
     with pytest.raises(KeyboardInterrupt):
-        Watchdog().call(lambda: done.append(1), 10)
+        watchdog.call(lambda: done.append(1), 10)
+    watchdog.close()
     with pytest.raises(KeyboardInterrupt):
         list(read_ahead(iter(lambda: done.append(2), 3)))
     if not begins:  # as a thread that the system has created and not run yet
@@ -259,3 +265,13 @@ def test_a_signal_while_a_thread_is_started_surfaces(
             thread.join(10)
         assert not done
     assert not any(thread.is_alive() for thread in late)
+
+
+def test_a_connection_that_is_refused_or_closed_leaves_no_thread(
+    backend: Backend, store: LocalStore
+) -> None:
+    backend.add_logs("2026-11-01", 10)
+    export(backend.url, dataset(), "2026-11-01", store)
+    with pytest.raises(SourceUnavailableError):
+        export(backend.url.replace("/test_", "/no_"), dataset(), "2026-11-01", store)
+    assert not [each.name for each in threading.enumerate() if each.name == "source"]

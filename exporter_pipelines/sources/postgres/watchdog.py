@@ -18,7 +18,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast
 
 T = TypeVar("T")
 
@@ -35,12 +35,45 @@ class NoAnswerError(Exception):
     """A call did not return within its limit."""
 
 
+class _Call(Generic[T]):
+    """A call that a thread of the watchdog runs.
+
+    Attributes:
+        answers: Gets its result or its error.
+        has_begun, has_ended: Set by that thread.
+        is_given_up: Set by the caller. A call that has not begun then does nothing.
+    """
+
+    def __init__(self, function: Callable[[], T]) -> None:
+        self._function: Callable[[], T] | None = function
+        self.answers: queue.SimpleQueue[tuple[Any, BaseException | None]] = queue.SimpleQueue()
+        self.has_begun, self.has_ended = threading.Event(), threading.Event()
+        self.is_given_up = threading.Event()
+
+    @property
+    def is_running(self) -> bool:
+        return self.has_begun.is_set() and not self.has_ended.is_set()
+
+    def run(self) -> None:
+        self.has_begun.set()
+        # No reference stays: what the call uses may be closed when it has returned.
+        function, self._function = self._function, None
+        try:
+            if function is not None and not self.is_given_up.is_set():
+                self.answers.put((function(), None))
+        except BaseException as error:  # raised again in the caller's thread
+            self.answers.put((None, error))
+        finally:
+            self.has_ended.set()
+
+
 class Watchdog:
     """Runs the calls of one connection, one at a time, each with a time limit.
 
-    Each call runs in a new thread. The calling thread waits for it and still handles signals, and
-    it can give up on a call that does not end. Timeouts of libpq and the kernel do not help:
-    the kernel of a stopped server process still acknowledges the data that it receives.
+    A thread of its own runs them, until `close`: a small day has twenty calls, and a thread for
+    each took a tenth of its time. The calling thread waits and still handles signals, and it can
+    give up on a call that does not end. Timeouts of libpq and the kernel do not help: the kernel
+    of a stopped server process still acknowledges the data that it receives.
     """
 
     def __init__(self) -> None:
@@ -51,13 +84,14 @@ class Watchdog:
         self._socket: socket.socket | None = None
         # Sockets that were open before connecting; None unless a connection is being opened.
         self._known_inodes: set[int] | None = None
-        self._running: threading.Thread | None = None
-        self._answers: queue.SimpleQueue[tuple[Any, BaseException | None]] = queue.SimpleQueue()
+        self._newest: _Call[Any] | None = None
+        self._calls: queue.SimpleQueue[_Call[Any] | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
 
     @property
     def is_waiting(self) -> bool:
         """Whether a call that was given up still runs; do not close what it uses."""
-        return self._running is not None and self._running.is_alive()
+        return self._newest is not None and self._newest.is_running
 
     @property
     def peer(self) -> tuple[str, str] | None:
@@ -74,7 +108,7 @@ class Watchdog:
         return folder, file.rpartition(".")[2]
 
     def connect(self, connect: Callable[[], T], limit_s: float) -> T:
-        """Open a connection, and find its socket."""
+        """Open a connection, and find its socket. Raises as `call` does, and is closed then."""
 
         def connect_alone() -> T:
             with _connecting:
@@ -86,7 +120,11 @@ class Watchdog:
                 finally:
                     self._known_inodes = None
 
-        return self.call(connect_alone, limit_s)
+        try:
+            return self.call(connect_alone, limit_s)
+        except BaseException:  # raised again; no one else can close it
+            self.close()
+            raise
 
     def call(self, function: Callable[[], T], limit_s: float) -> T:
         """Run `function`, and return its result or raise its error.
@@ -94,45 +132,45 @@ class Watchdog:
         Raises:
             NoAnswerError: it took longer than `limit_s` seconds; the connection is closed.
         """
-        answers: queue.SimpleQueue[tuple[Any, BaseException | None]] = queue.SimpleQueue()
-        has_begun, is_given_up = threading.Event(), threading.Event()
-
-        def run() -> None:
-            has_begun.set()
-            if is_given_up.is_set():
-                return
-            try:
-                answers.put((function(), None))
-            except BaseException as error:  # raised again in the caller's thread
-                answers.put((None, error))
-
-        self._answers = answers
-        self._running = threading.Thread(target=run, name="source", daemon=True)
+        call = self._newest = _Call(function)
         try:
-            self._running.start()
-            answer, failure = answers.get(timeout=limit_s)
+            self._start()
+            self._calls.put(call)
+            answer, failure = call.answers.get(timeout=limit_s)
             if isinstance(failure, NoAnswerError):
                 raise failure
         except BaseException as error:
-            # Also for a signal: a cancel must not wait for the server. It may come while the thread
-            # is started, which then does nothing and cannot be joined yet.
-            is_given_up.set()
+            # Also for a signal: a cancel must not wait for the server. It may come before the
+            # thread has the call.
+            call.is_given_up.set()
             self._shut_down_socket()
-            if has_begun.is_set():
-                self._running.join(GRACE_S)
+            if call.has_begun.is_set():
+                call.has_ended.wait(GRACE_S)
+            if call.is_running:
+                self._thread = None  # it would not run another call
             if isinstance(error, queue.Empty):
                 raise NoAnswerError from None
             raise
-        self._running.join()
+        call.has_ended.wait()
         if failure is not None:
             raise failure
         return cast(T, answer)
+
+    def _start(self) -> None:
+        """Start the thread, if there is none."""
+        if self._thread is None:
+            self._calls = queue.SimpleQueue()
+            self._thread = threading.Thread(
+                target=_run_all, args=(self._calls,), name="source", daemon=True
+            )
+            self._thread.start()
 
     def disconnect(self) -> None:
         """Close the connection, so that a waiting call fails. May be called from any thread."""
         self._shut_down_socket()
         # Also ends the wait in `call` if the socket was not found.
-        self._answers.put((None, NoAnswerError()))
+        if newest := self._newest:
+            newest.answers.put((None, NoAnswerError()))
 
     def _shut_down_socket(self) -> None:
         # While connecting, the call itself has not found the socket yet.
@@ -143,7 +181,12 @@ class Watchdog:
                 self._socket.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
-        """Close this handle on the socket; the driver closes its own."""
+        """Close this handle on the socket, and end the thread. The driver closes its own handle."""
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            self._calls.put(None)
+            if thread.is_alive() and not self.is_waiting:
+                thread.join(GRACE_S)
         if self._socket is not None:
             self._socket.close()
 
@@ -184,6 +227,12 @@ class Watchdog:
             )
         except OSError:  # not connected, or not TCP
             return "other"
+
+
+def _run_all(calls: queue.SimpleQueue[_Call[Any] | None]) -> None:
+    while (call := calls.get()) is not None:
+        call.run()
+        del call
 
 
 def _sockets() -> list[tuple[int, int]]:
