@@ -317,6 +317,20 @@ def test_a_run_of_too_many_days_fails_at_once_and_names_the_command(story: Story
     assert story.published("logs") == [ONE]
 
 
+@pytest.mark.parametrize(
+    ("only", "expected"),
+    [("missing,held", "--only missing,held --days-with-rows"), ("failed", "--only failed")],
+)
+def test_the_command_for_the_rest_does_not_export_days_without_rows(
+    only: str, expected: str
+) -> None:
+    days = dt.date(2026, 11, 1), dt.date(2026, 11, 3)
+    asked = Request(
+        ("logs",), *days, frozenset(), days_with_rows=True, check_only=False, accept_loss=False
+    )
+    assert asked.again(only) == f"exporter export logs {days[0]} {days[1]} {expected}"
+
+
 def test_ctrl_c_ends_the_command_within_seconds_and_keeps_finished_days(
     project: Project, backend: Backend
 ) -> None:

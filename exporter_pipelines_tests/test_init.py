@@ -521,6 +521,20 @@ def test_a_key_that_a_role_may_not_read_is_not_chosen(init: Init, backend: Backe
         backend.run(f"DROP OWNED BY {role}; DROP ROLE {role}")
 
 
+def test_a_unique_column_that_may_be_null_is_the_key_unless_a_row_is_null(
+    init: Init, backend: Backend
+) -> None:
+    for table, code in (("full_codes", "'b'"), ("gaps", "NULL")):
+        backend.run(
+            f"CREATE TABLE {table} (at timestamptz, code text UNIQUE);"
+            f"INSERT INTO {table} VALUES ('{DAY}T01:00Z', 'a'), ('{DAY}T02:00Z', {code})"
+        )
+    said = init.run("full_codes", "gaps", code=1)
+    assert "key          code: has a unique index, and no row is null in it" in said
+    assert "gaps has no key" in said
+    assert init.export("full_codes", DAY).record_count == 2
+
+
 def test_only_what_a_role_may_read_is_written(init: Init, backend: Backend) -> None:
     role = f"reader_{secrets.token_hex(6)}"
     backend.run(

@@ -97,7 +97,7 @@ def test_the_removal_of_samples_leaves_no_training_set_without_its_dataset(
         (init.defs / name / "defs.yaml").write_text(_TRAINING_SET.format(name=name, uses=uses))
     backend.run("DROP TABLE anomalies, ip_addresses")
     said = init.run("logs", "--force")
-    assert "database: anomalies, ips. Training sets that use them: of_anomalies. If not" in said
+    assert "database: anomalies, ips. Training sets that use them: of_anomalies. If no" in said
     [command] = [line for line in said.splitlines() if "rm -r" in line]
     removed = [Path(folder) for folder in command.split()[2:]]
     assert {folder.name for folder in removed} == {"anomalies", "ips", "of_anomalies"}

@@ -217,6 +217,25 @@ def test_a_table_whose_name_begins_like_a_schema_is_exported(init: Init, file: P
     assert init.export("a", DAY).record_count == 1
 
 
+def test_a_primary_key_that_may_be_null_is_the_key_unless_a_row_is_null(
+    init: Init, file: Path
+) -> None:
+    """SQLite's primary keys may be null, unless they are integers or declared NOT NULL."""
+    make(
+        file,
+        """
+        CREATE TABLE peers (peer TEXT PRIMARY KEY, seen_at TEXT);
+        INSERT INTO peers VALUES ('10.0.0.1', '2026-11-01'), ('10.0.0.2', '2026-11-01');
+        CREATE TABLE gaps (peer TEXT PRIMARY KEY, seen_at TEXT);
+        INSERT INTO gaps VALUES (NULL, '2026-11-01'), (NULL, '2026-11-01');
+        """,
+    )
+    said = init.run("peers", "gaps", code=1)
+    assert "key          peer: has a unique index, and no row is null in it" in said
+    assert "gaps has no key" in said
+    assert init.export("peers", DAY).record_count == 2
+
+
 def test_a_column_that_cannot_be_the_time_column_is_not_called_unreadable(
     init: Init, file: Path
 ) -> None:

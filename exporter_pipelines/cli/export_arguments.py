@@ -68,7 +68,10 @@ class Request:
         last = f" {self.last}" if self.last != self.first else ""
         is_set = self.server in (None, settings.api_url())
         at = "" if is_set else f" --server {self.server}"
-        return f"exporter export {' '.join(self.datasets)} {self.first}{last} --only {only}{at}"
+        # A day without rows is missing too, and was not wanted.
+        rows = " --days-with-rows" if self.days_with_rows and "missing" in only else ""
+        datasets = " ".join(self.datasets)
+        return f"exporter export {datasets} {self.first}{last} --only {only}{rows}{at}"
 
 
 def parse_only(_context: click.Context, _option: click.Parameter, value: str | None) -> set[str]:

@@ -163,7 +163,7 @@ def _removal(planner: Planner) -> Iterator[str]:
         return
     sets = dict(planner.training_sets_of(set(missing)))
     using = f" Training sets that use them: {', '.join(sets)}." if sets else ""
-    yield f"  # not in this database: {', '.join(missing)}.{using} If not needed:"
+    yield f"  # not in this database: {', '.join(missing)}.{using} If no other has them:"
     folders = dict.fromkeys([*missing.values(), *sets.values()])
     yield f"  rm -r {' '.join(map(shown_path, folders))}"
 

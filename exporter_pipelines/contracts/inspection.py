@@ -194,6 +194,13 @@ class Inspection(Protocol):
         """
         ...
 
+    def keys_without_null(self, relation: Relation) -> list[str]:
+        """Columns with a unique index that may be null, and that no row is null in.
+
+        SQLite's primary keys are such columns, unless they are declared NOT NULL.
+        """
+        ...
+
     def time_candidates(self, relation: Relation) -> list[TimeCandidate]:
         """Columns that may hold times, judged by the first rows, in the order of the table."""
         ...

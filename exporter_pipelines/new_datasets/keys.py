@@ -35,6 +35,8 @@ def chosen_key(inspection: Inspection, relation: Relation) -> Key | None:
     if relation.key is not None:
         return Key((relation.key,), "has a unique index")
     keys = inspection.unique_keys(relation)
+    if not keys and (nullable := inspection.keys_without_null(relation)):
+        return Key((nullable[0],), "has a unique index, and no row is null in it")
     composite = next((key for key in keys if not _unreadable(relation, key)), ())
     unproved = None
     for column in _candidates(relation, composite):

@@ -78,6 +78,13 @@ WHERE i.indrelid = {oid} AND i.indisunique AND i.indisvalid AND i.indpred IS NUL
       AND NOT a.attnotnull)
 ORDER BY i.indisprimary DESC, i.indexrelid
 """
+_NULLABLE_KEYS = """
+SELECT DISTINCT a.attname AS name, a.attnum
+FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
+WHERE i.indrelid = {oid} AND i.indisunique AND i.indisvalid AND i.indnkeyatts = 1
+  AND i.indpred IS NULL AND i.indexprs IS NULL AND NOT a.attnotnull
+ORDER BY a.attnum
+"""
 _VALUES = """
 SELECT value, count(*) AS number
 FROM (SELECT left({column}::text, {chars}) AS value FROM {rows} WHERE {column} IS NOT NULL
@@ -132,6 +139,15 @@ class PostgresProfiles:
     def unique_keys(self) -> list[tuple[str, ...]]:
         """See `Inspection.unique_keys`."""
         return [tuple(json.loads(row["columns"])) for row in self._ask(_UNIQUE_KEYS, oid=self._oid)]
+
+    def keys_without_null(self) -> list[str]:
+        """See `Inspection.keys_without_null`."""
+        names = [row["name"] for row in self._ask(_NULLABLE_KEYS, oid=self._oid)]
+        return [name for name in names if name in self._types and not self._has_null(name)]
+
+    def _has_null(self, name: str) -> bool:
+        question = "SELECT FROM {table} WHERE {column} IS NULL LIMIT 1"
+        return bool(self._ask(question, table=self._table, column=sql.Identifier(name)))
 
     def time_candidates(self) -> list[TimeCandidate]:
         """See `Inspection.time_candidates`."""

@@ -54,7 +54,11 @@ class SqliteCatalog:
         if self._is_rowid(column):
             return True
         never_null = any(c.not_null for c in self.columns if c.name == column)
-        return never_null and any(unique for (unique,) in self._indexes(column))
+        return never_null and self.has_unique_index(column)
+
+    def has_unique_index(self, column: str) -> bool:
+        """Whether there is one on this column alone, over all rows; nulls may repeat in it."""
+        return any(unique for (unique,) in self._indexes(column))
 
     def begins_an_index(self, column: str) -> bool:
         """Whether rows can be found by this column without reading the whole table."""

@@ -238,6 +238,10 @@ class SqliteInspection:
         """See `contracts.inspection.Inspection.unique_keys`."""
         return self._profiles(relation).unique_keys()
 
+    def keys_without_null(self, relation: Relation) -> list[str]:
+        """See `contracts.inspection.Inspection.keys_without_null`."""
+        return self._profiles(relation).keys_without_null()
+
     def time_candidates(self, relation: Relation) -> list[TimeCandidate]:
         """See `contracts.inspection.Inspection.time_candidates`."""
         return self._profiles(relation).time_candidates()

@@ -94,6 +94,15 @@ class SqliteProfiles:
         found = [tuple(c.name for c in keys), *single] if len(keys) > 1 else single
         return [key for key in found if all(name in self._relation.types for name in key)]
 
+    def keys_without_null(self) -> list[str]:
+        """See `Inspection.keys_without_null`."""
+        found = (c.name for c in self._catalog.columns if self._catalog.has_unique_index(c.name))
+        return [name for name in found if name in self._relation.types and not self._has_null(name)]
+
+    def _has_null(self, name: str) -> bool:
+        statement = f"SELECT 1 FROM {self._table} WHERE {quoted(name)} IS NULL LIMIT 1"  # noqa: S608
+        return bool(self._ask(statement))
+
     def time_candidates(self) -> list[TimeCandidate]:
         """See `Inspection.time_candidates`."""
         names = list(self._relation.types)[:_COLUMNS_AT_ONCE]
