@@ -1,8 +1,8 @@
 """The main loop: one pass over a day, from the database to files in a staging area.
 
 Three threads: one reads ahead, this one transforms and validates, and one encodes, compresses,
-hashes and writes. At most four batches are in memory, whatever the size of the day: three threads
-have one each, and one waits. Parquet also keeps the batches of a row group. With a privacy policy,
+hashes and writes. At most three batches are in memory, whatever the size of the day: one for each
+thread. Parquet also keeps the batches of a row group. With a privacy policy,
 six batches and up to 64 MiB of rows are in memory (`private_rows`).
 """
 
@@ -33,9 +33,9 @@ from exporter_pipelines.stores import layout
 
 DEFAULT_BATCH_ROWS = 50_000
 
-_BATCHES = 4
-"""In memory at the same time. Two more take up to 14 MiB when writing is the slowest thread, and
-2,000,000 rows take as long (docs/figures.md)."""
+_BATCHES = 3
+"""In memory at the same time. Each more takes 8 MiB when writing is the slowest thread, and
+2,000,000 rows take as long (docs/performance.md)."""
 
 OnBatch = Callable[[int, int], None]
 """Called after each batch with (rows read so far, rows of the day)."""
