@@ -11,6 +11,7 @@ import click
 from click.core import ParameterSource
 
 from exporter_pipelines import settings
+from exporter_pipelines.contracts.day_window import days_between
 from exporter_pipelines.defs_files import Definitions
 from exporter_pipelines.errors import listed, printable
 from exporter_pipelines.new_datasets import (
@@ -24,6 +25,8 @@ from exporter_pipelines.new_datasets import (
 )
 
 _WIDTHS = (32, 20, 24, 16, 16)
+_LONG_DAYS = 1_000
+"""Of several datasets. They take minutes, if each day has rows."""
 
 
 def again(context: click.Context) -> str:
@@ -148,6 +151,8 @@ def next_steps(plans: list[Plan], planner: Planner) -> Iterator[str]:
         first, last = _days(known)
         names = " ".join(plan.name for plan in known)
         yield f"  exporter export {names} {last}"
+        if len(known) > 1 and first != last and len(days_between(first, last)) > _LONG_DAYS:
+            yield "  # Several commands at once, each for other datasets, use more than one core:"
         if first != last:
             yield f"  exporter export {names} {first} {last} --days-with-rows"
     if unknown := [plan.name for plan in plans if not plan.days_known]:
