@@ -29,15 +29,15 @@ class PartWriter:
     def __init__(self, client: Any, key: str, part_bytes: int) -> None:
         import obstore
 
-        # One part is filled while one is sent. To send two takes as long, and the memory of a part
-        # more where the store is slower than the export.
+        # One part is filled while one is sent. With 1, a write waits while a part is sent; more would
+        # need more memory.
         self._file: WritableFile = obstore.open_writer(
-            client, key, buffer_size=part_bytes, max_concurrency=1
+            client, key, buffer_size=part_bytes, max_concurrency=2
         )
         self._piece: mmap.mmap | None = None
 
     def write(self, data: Data) -> None:
-        """Append bytes; when a part is full, waits until the one before was sent."""
+        """Append bytes; waits while two parts are being sent."""
         left = memoryview(data).cast("B")  # Arrow's have signed bytes
         while left:
             if self._piece is None:
