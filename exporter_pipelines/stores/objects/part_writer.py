@@ -29,8 +29,8 @@ class PartWriter:
     def __init__(self, client: Any, key: str, part_bytes: int) -> None:
         import obstore
 
-        # One part is filled while one is sent. With 1, a write waits while a part is sent; more would
-        # need more memory.
+        # One part is filled while one is sent. With 1, a write waits while a part is sent; more
+        # would need more memory.
         self._file: WritableFile = obstore.open_writer(
             client, key, buffer_size=part_bytes, max_concurrency=2
         )
