@@ -76,6 +76,10 @@ def test_runs_have_at_most_so_many_days_and_all_days_are_in_one_of_them() -> Non
         "logs": ["5"], "ips": ["5"],
     }]  # fmt: skip
     assert split(days, 9) == [days]
+    assert split(days, 9, most_of_all=3) == [
+        {"logs": ["1", "2"], "ips": ["3"]}, {"logs": ["4", "5"], "ips": ["5"]},
+    ]  # fmt: skip
+    assert split(days, 9, most_of_all=1)[-2:] == [{"logs": ["4"]}, {"logs": ["5"], "ips": ["5"]}]
 
 
 def test_progress_says_how_far_it_is() -> None:

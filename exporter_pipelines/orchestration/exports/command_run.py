@@ -10,7 +10,9 @@ from __future__ import annotations
 import os
 import signal
 import uuid
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any, Self
 
 import dagster as dg
@@ -33,10 +35,28 @@ DaysOf = Mapping[str, Sequence[str]]
 """Dataset -> days, in order."""
 
 
-def split(days: DaysOf, most: int) -> list[dict[str, list[str]]]:
-    """The days of each run: consecutive parts with at most `most` different days."""
-    every = sorted(set().union(*days.values()))
-    parts = (set(every[first : first + most]) for first in range(0, len(every), most))
+_MOST_OF_ALL_DATASETS = 1_500
+"""Days of all datasets together in one run. Dagster keeps the events of a run in the memory of this
+process until it ends: 0.1 MB for each day of a dataset."""
+
+
+def split(
+    days: DaysOf, most: int, most_of_all: int = _MOST_OF_ALL_DATASETS
+) -> list[dict[str, list[str]]]:
+    """The days of each run: consecutive parts of all days.
+
+    Args:
+        days: Of all runs together.
+        most: Most different days of a part.
+        most_of_all: Most days of all datasets together; a part has one day in any case.
+    """
+    parts, room = list[set[str]](), 0
+    for day, datasets in sorted(Counter(chain.from_iterable(days.values())).items()):
+        if not parts or len(parts[-1]) == most or room < datasets:
+            parts.append(set())
+            room = most_of_all
+        parts[-1].add(day)
+        room -= datasets
     return [
         {
             name: chosen
