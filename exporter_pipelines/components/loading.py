@@ -6,13 +6,12 @@ Each definition is read by `defs_files`. Dagster itself would refuse all of them
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from pathlib import Path
 
 import dagster as dg
 
+from exporter_pipelines.components.not_loaded import not_loaded
 from exporter_pipelines.defs_files import Definition, Definitions
-from exporter_pipelines.errors import ConfigurationError, ExporterError
+from exporter_pipelines.errors import ConfigurationError
 from exporter_pipelines.orchestration.dagster_internals.defs_folder import load_defs_folder
 from exporter_pipelines.orchestration.exports.assets import GROUP, PRESETS_GROUP
 from exporter_pipelines.orchestration.exports.broken_asset import broken_asset
@@ -30,41 +29,16 @@ def load_datasets(*, for_ui: bool) -> dg.Definitions:
         for_ui: Whether to add what only the UI shows: the description of all component types.
     """
     definitions = Definitions()
-    broken = definitions.broken()
+    loaded, failures = load_defs_folder(definitions.left_out, for_ui=for_ui)
+    # Dagster does not see the mistakes that `defs_files` finds, so these are others.
+    broken = [*definitions.broken(), *not_loaded(definitions, failures)]
     for _, mistake in broken:
         _log.warning("A definition is broken, and its dataset cannot be exported: %s", mistake)
     if not list(definitions):
         _log.warning(
             "There is no dataset below %s. Add one: docs/new-dataset.md.", definitions.folder
         )
-    left_out = {file.parent for file in definitions.unreadable_files}
-    loaded = dg.Definitions()
-    if _has_more(definitions.folder, left_out):
-        loaded = _loaded(left_out, for_ui=for_ui)
     return dg.Definitions.merge(loaded, _broken_definitions(broken))
-
-
-def _has_more(folder: Path, left_out: set[Path]) -> bool:
-    """Whether there is anything else for Dagster, which takes an empty `defs/` for an error."""
-    files = [*folder.rglob("*.py"), *folder.rglob("*.yaml"), *folder.rglob("*.yml")]
-    return any(left_out.isdisjoint(file.parents) for file in files)
-
-
-def _loaded(left_out: set[Path], *, for_ui: bool) -> dg.Definitions:
-    try:
-        return load_defs_folder(left_out, for_ui=for_ui)
-    except Exception as error:
-        # Dagster wraps what a component of ours said; a mistake of another's is shown as it is.
-        for cause in _causes(error):
-            if isinstance(cause, ExporterError):
-                raise cause from None
-        raise
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
 
 
 def _broken_definitions(broken: list[tuple[Definition, ConfigurationError]]) -> dg.Definitions:

@@ -6,7 +6,6 @@ Does not belong here: finding the files and the other documents (`definitions`).
 
 from __future__ import annotations
 
-import importlib.util
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -20,75 +19,13 @@ from exporter_pipelines.contracts.privacy import weakened
 from exporter_pipelines.contracts.reserved_names import check_column_names
 from exporter_pipelines.contracts.row_schema import RowSchema
 from exporter_pipelines.defs_files.cron import is_cron
+from exporter_pipelines.defs_files.document_parts import DATASET, PRESET
 from exporter_pipelines.defs_files.documents import Document
 from exporter_pipelines.defs_files.mistakes import invalid, located
 from exporter_pipelines.defs_files.sentences import mistake_at
-from exporter_pipelines.errors import ConfigurationError, UnknownNameError
+from exporter_pipelines.errors import ConfigurationError
 from exporter_pipelines.formats import compression_named, format_named
 from exporter_pipelines.transforms import RowFilter, transform_named
-
-DATASET = "exporter_pipelines.components.DatasetExport"
-PRESET = "exporter_pipelines.components.DatasetPreset"
-TRAINING_SET = "exporter_pipelines.components.TrainingSet"
-
-_OURS = "exporter_pipelines."
-_PARTS = {
-    "type": str,
-    "attributes": dict,
-    "template_vars_module": str,
-    "requirements": dict,
-    "post_processing": dict,
-}
-"""What a document may have, whichever component it is of; Dagster refuses anything else."""
-
-
-def check_document(document: Document) -> None:
-    """See that Dagster can find out whose component a document is.
-
-    Raises:
-        ConfigurationError: it cannot.
-    """
-    value = document.value
-    if not isinstance(value, dict):
-        raise mistake_at(
-            document.place(),
-            "the document has no settings.",
-            "Begin with `type:`, as docs/new-dataset.md shows.",
-        )
-    for part in value:
-        if part not in _PARTS:
-            known = ", ".join(_PARTS)
-            raise mistake_at(
-                document.place(str(part)), f"{part}: there is no such setting.",
-                f"There are: {known}.",
-            )  # fmt: skip
-    for part, kind in _PARTS.items():
-        if value.get(part) is not None and not isinstance(value[part], kind):
-            what = "text" if kind is str else "a mapping of settings"
-            raise mistake_at(document.place(part), f"{part}: is not {what}.")
-        for key in value[part] if isinstance(value.get(part), dict) else ():
-            if not isinstance(key, str):
-                raise mistake_at(document.place(part, str(key)), f"{part}: {key} is not text.")
-    _check_type(document, value.get("type"))
-
-
-def _check_type(document: Document, kind: str | None) -> None:
-    if kind is None:
-        raise mistake_at(document.place(), "type: is missing.", f"Write `type: {DATASET}`.")
-    known = (DATASET, PRESET, TRAINING_SET)
-    if kind in known:
-        return
-    package = kind.partition(".")[0]
-    if kind.startswith(_OURS) or "." not in kind or not _exists(package):
-        error = UnknownNameError("type", kind, known)
-        raise mistake_at(document.place("type"), error.message)
-
-
-def _exists(package: str) -> bool:
-    try:
-        return importlib.util.find_spec(package) is not None
-    except (ImportError, ValueError):
-        return False
 
 
 def is_ours(document: Document) -> bool:
@@ -234,7 +171,7 @@ def _imported(path: str) -> RowSchema:
         return load_row_schema(path)
     except ConfigurationError:
         raise
-    except Exception as error:  # a schema.py is user code, which may raise anything
+    except (Exception, SystemExit) as error:  # a schema.py may raise anything
         raise ConfigurationError(
             f"schema {path!r} cannot be imported: {type(error).__name__}.",
             "Import it in Python to see the stack trace.",

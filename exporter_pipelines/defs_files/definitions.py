@@ -14,14 +14,15 @@ from exporter_pipelines.contracts.dataset_name import DATASET_NAME
 from exporter_pipelines.contracts.reserved_names import EXPORT_REPORT, refused_dataset_name
 from exporter_pipelines.defs_files.checks import (
     attributes_of,
-    check_document,
     checked_dataset,
     checked_preset,
     is_ours,
     is_preset,
     preset_of,
 )
+from exporter_pipelines.defs_files.document_parts import check_document, needs_dagster
 from exporter_pipelines.defs_files.documents import Document, read_documents
+from exporter_pipelines.defs_files.folders import FILE_NAMES, Found, definition_files
 from exporter_pipelines.defs_files.mistakes import located
 from exporter_pipelines.defs_files.sentences import mistake_at
 from exporter_pipelines.errors import ConfigurationError, UnknownNameError
@@ -35,8 +36,6 @@ _OF_THE_REPORT = (EXPORT_REPORT, layout.REPORT)
 
 _OF_TRAINING_SETS = (layout.TRAINING_SETS,)
 """The folder of the training sets."""
-
-FILE_NAMES = ("defs.yaml", "defs.yml", "component.yaml")
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +68,9 @@ class Definitions:
 
     def __init__(self, folder: Path | None = None) -> None:
         self.folder = folder or settings.defs_folder() or DEFS
-        self._files = {file: _read_file(file) for file in _files_below(self.folder)}
+        self._files = {
+            found.path: _read_file(found) for found in definition_files(self.folder, _goes_on)
+        }
         self._results: dict[Definition, Dataset | ConfigurationError] = {}
 
     def __iter__(self) -> Iterator[Definition]:
@@ -87,7 +88,7 @@ class Definitions:
         taken = {name for _, document, _ in documents if (name := _usable_name(document))}
         return [
             Definition(
-                _usable_name(document) or _name_like_folder(file, taken),
+                _usable_name(document) or name_like(_folder_of(file).name, taken),
                 document is not None and is_preset(document),
                 file,
                 document,
@@ -97,9 +98,26 @@ class Definitions:
         ]
 
     @property
-    def unreadable_files(self) -> list[Path]:
-        """Files of which Dagster could not tell what is in them."""
-        return [file for file, (_, mistake) in self._files.items() if mistake]
+    def left_out(self) -> set[Path]:
+        """Folders whose own file Dagster could not read, or that cannot be looked into."""
+        return {_folder_of(file) for file, (_, mistake) in self._files.items() if mistake}
+
+    @property
+    def need_dagster(self) -> bool:
+        """Whether there is anything that only Dagster can judge, such as a file of Python."""
+        documents = (
+            each for found, mistake in self._files.values() if not mistake for each in found
+        )
+        folders = {file.parent for file in self._files}
+        return any(map(needs_dagster, documents)) or any(
+            folders.isdisjoint(file.parents)
+            for file in self.folder.rglob("*.py")
+            if file.name != "__init__.py"
+        )
+
+    def file_of(self, path: Path) -> Path:
+        """The file of a folder; a file of Python is its own."""
+        return next((file for file in self._files if file.parent == path), path)
 
     def other_documents(self) -> Iterator[tuple[Path, Document]]:
         """The documents of readable files that define neither a dataset nor a preset."""
@@ -245,45 +263,37 @@ def refusal_of(name: str) -> str:
     return refused_dataset_name(name)
 
 
-def _files_below(folder: Path) -> Iterator[Path]:
-    """The files that Dagster would read; below a folder with one, it looks no further."""
-    for name in FILE_NAMES:
-        file = folder / name
-        if file.exists() or file.is_symlink():
-            yield file
-            if not _is_of_a_folder(file):
-                return
-            break
-    if folder.is_dir():
-        for inner in sorted(folder.iterdir()):
-            if inner.is_dir() and inner.name != "__pycache__" and inner.name[0] != ".":
-                yield from _files_below(inner)
+def _goes_on(file: Path) -> bool:
+    """Whether there may be definitions in the folders beside a file.
 
-
-def _is_of_a_folder(file: Path) -> bool:
-    """Whether a file is about the folders beside it, which Dagster then reads as well."""
-    documents, _ = _read_file(file)
+    A file of a folder is about them. One with a mistake must not hide them.
+    """
+    documents, mistake = _read_file(Found(file))
     values = [each.value for each in documents if isinstance(each.value, dict)]
-    return any(str(value.get("type")).endswith(".DefsFolderComponent") for value in values)
+    return mistake is not None or any(
+        str(value.get("type")).endswith(".DefsFolderComponent") for value in values
+    )
 
 
-def _read_file(file: Path) -> tuple[list[Document], ConfigurationError | None]:
+def _read_file(found: Found) -> tuple[list[Document], ConfigurationError | None]:
     """Its documents, and what is wrong with the file as a whole.
 
     Dagster takes a file as a whole, so a document that it cannot take spoils the others in it.
     """
-    found: list[Document] = []
+    documents: list[Document] = []
     try:
-        found += read_documents(file)
-        if not found:
+        if found.problem:
+            raise mistake_at(f"{found.path}:1", found.problem, found.hint)
+        documents += read_documents(found.path)
+        if not documents:
             raise mistake_at(
-                f"{file}:1", "the file is empty.", "docs/new-dataset.md shows an example."
+                f"{found.path}:1", "the file is empty.", "docs/new-dataset.md shows an example."
             )
-        for document in found:
+        for document in documents:
             check_document(document)
     except ConfigurationError as error:
-        return [each for each in found if _usable_name(each)], error
-    return found, None
+        return [each for each in documents if _usable_name(each)], error
+    return documents, None
 
 
 def _nothing_if(mistake: ConfigurationError | None) -> list[Document | None]:
@@ -300,9 +310,14 @@ def _usable_name(document: Document | None) -> str | None:
     return name if fits else None
 
 
-def _name_like_folder(file: Path, taken: set[str]) -> str:
+def _folder_of(file: Path) -> Path:
+    """A folder that cannot be looked into stands for itself."""
+    return file.parent if file.name in FILE_NAMES else file
+
+
+def name_like(text: str, taken: set[str]) -> str:
     """A name that an asset can have and that no other definition has."""
-    name = re.sub(r"[^a-z0-9_]", "_", file.parent.name.lower())[:50]
+    name = re.sub(r"[^a-z0-9_]", "_", text.lower())[:50]
     if not re.match(r"[a-z]", name):
         name = f"broken_{name}"
     while name in taken or refusal_of(name):

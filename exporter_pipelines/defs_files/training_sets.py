@@ -9,8 +9,9 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from exporter_pipelines.contracts.training_set import TrainingSetConfig
-from exporter_pipelines.defs_files.checks import TRAINING_SET, attributes_of
+from exporter_pipelines.defs_files.checks import attributes_of
 from exporter_pipelines.defs_files.definitions import Definitions, refusal_of
+from exporter_pipelines.defs_files.document_parts import TRAINING_SET
 from exporter_pipelines.defs_files.documents import Document
 from exporter_pipelines.defs_files.mistakes import invalid, located
 from exporter_pipelines.errors import ConfigurationError, UnknownNameError

@@ -59,6 +59,7 @@ def examine(
             yield from examine_leftovers(name)
     if not only:
         yield from _broken_training_sets()
+        yield from _not_loaded()
 
 
 def _datasets(only: Collection[str]) -> Iterator[tuple[str, Dataset | ConfigurationError]]:
@@ -79,6 +80,22 @@ def _broken_training_sets() -> Iterator[Finding]:
             yield Finding(
                 "FAIL", each.name, "defs.yaml", mistake.message.rstrip("."), mistake.hint
             )  # fmt: skip
+
+
+def _not_loaded() -> Iterator[Finding]:
+    """What only Dagster finds out, such as a mistake in a component of another package."""
+    definitions = Definitions()
+    if not definitions.need_dagster:
+        return
+    # Only here: Dagster's components take a second to import.
+    from exporter_pipelines.components.not_loaded import checked_by_dagster
+
+    try:
+        broken = checked_by_dagster(definitions)
+    except ConfigurationError:
+        return  # a setting of all datasets, reported by `examine_settings`
+    for each, mistake in broken:
+        yield Finding("FAIL", each.name, "defs.yaml", mistake.message.rstrip("."), mistake.hint)
 
 
 def _source_of(dataset: Dataset) -> str:

@@ -24,6 +24,7 @@ _ALIAS_BOMB = (
 )  # fmt: skip
 _ROW = "exporter_pipelines.defs.logs.schema.LogRow"
 _REFUSED = "exporter_pipelines_tests.support.refused_columns"
+_EXITS = "exporter_pipelines_tests.support.exits_at_import"
 _DATASET = "type: exporter_pipelines.components.DatasetExport\n"
 _CRON = "is not a cron expression. Write five fields"
 
@@ -88,6 +89,24 @@ BROKEN = [
     Broken("no_type", "type: exporter_pipelines.components.DatasetExport\n", "", 3, "type: is missing"),
     Broken("odd_type", "DatasetExport", "DatasetExprot", 2, "there are: exporter_pipelines.comp"),
     Broken("no_package", "type: exporter_p", "type: exproter_p", 2, "does not exist (there are: "),
+    Broken("type_list", "", "type: [a]\nattributes: {}\n", 1, "type: is not text."),
+    Broken("type_number", "", "type: 7\nattributes: {}\n", 1, "type: is not text."),
+    Broken("type_module", "", "type: os.path\n", 1, "type 'os.path' is not a component of Dagster. Write one of"),
+    Broken("type_class", "", "type: json.JSONDecoder\n", 1, "'json.JSONDecoder' is not a component"),
+    Broken("type_missing", "", "type: json.Nothing\n", 1, "does not exist: the module has no Nothing."),
+    Broken("type_inner", "", "type: json.nowhere.Thing\n", 1, "cannot be imported: ModuleNotFoundError."),
+    Broken("type_dagster", "", "type: dagster.asset\n", 1, "'dagster.asset' is not a component"),
+    Broken("type_exits", "", f"type: {_EXITS}.Component\n", 1, "cannot be imported: SystemExit."),
+    Broken("type_dots", "", "type: ...\n", 1, "type '...' does not exist"),
+    Broken("requires_list", "attributes:", "requirements: [A]\nattributes:", 4, "requirements: is not a mapping"),
+    Broken("requires_text", "attributes:", "requirements:\n  env: A\nattributes:", 5, "requirements.env: is not a list. Write"),
+    Broken("requires_map", "attributes:", "requirements:\n  env: [A, {b: c}]\nattributes:", 5, "requirements.env.1: is not text."),
+    Broken("requires_number", "attributes:", "requirements:\n  env: [1]\nattributes:", 5, "env.0: is not text."),
+    Broken("requires_null", "attributes:", "requirements:\n  env: [null]\nattributes:", 5, "env.0: is not text."),
+    Broken("requires_misspelt", "attributes:", "requirements:\n  evn: [A]\nattributes:", 5, "requirements.evn: there is no such setting. There is: env."),
+    Broken("template_number", "attributes:", "template_vars_module: 1\nattributes:", 4, "template_vars_module: is not text."),
+    Broken("processing_list", "attributes:", "post_processing: [1]\nattributes:", 4, "post_processing: is not a mapping"),
+    Broken("schema_exits", _ROW, f"{_EXITS}.Row", 7, "cannot be imported: SystemExit."),
     Broken("outer", "attributes:", "atributes:", 4, "atributes: there is no such setting. There"),
     Broken("list", "", f"{_DATASET}attributes: [1]\n", 2, "attributes: is not a mapping"),
     Broken("no_attributes", "", f"{_DATASET}attributes:\n", 2, "attributes: is missing."),
