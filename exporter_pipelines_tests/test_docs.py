@@ -197,7 +197,9 @@ def test_the_fields_of_the_named_paths_are_those_of_the_table() -> None:
 
 def test_every_metric_for_prometheus_is_documented() -> None:
     named = set(re.findall(r'"(exporter_[a-z_]+)"', _source("service/prometheus.py")))
-    page = set(re.findall(r"^\| `(exporter_\w+)` \|", (DOCS / "api.md").read_text(), re.MULTILINE))
+    page = set(
+        re.findall(r"^\| `(exporter_\w+)` \|", (DOCS / "metrics.md").read_text(), re.MULTILINE)
+    )
     assert {name.removesuffix("_total") for name in page} == named
 
 

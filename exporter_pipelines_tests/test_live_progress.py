@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import dagster as dg
@@ -300,3 +303,26 @@ def test_the_summary_of_a_run_is_not_that_of_a_run_that_repeats_it() -> None:
     tags = RunSummary(RUN, ONE, ONE, {"logs": DatasetSummary(days=1, published=1)}).to_tag()
     assert summary_of(dg.DagsterRun("job", RUN, tags=tags))
     assert summary_of(dg.DagsterRun("job", tags=tags)) is None
+
+
+def test_a_run_that_cannot_say_its_output_says_so_in_its_log(
+    settings: dict[str, str], backend: Backend, tmp_path: Path
+) -> None:
+    backend.add_logs(ONE, 5)
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
+        [storage] = tmp_path.rglob("runs.db")
+        with closing(sqlite3.connect(storage)) as database:
+            database.execute(
+                "CREATE TRIGGER full BEFORE INSERT ON run_tags WHEN NEW.key = 'exporter/output' "
+                "BEGIN SELECT RAISE(ABORT, 'the disk is full'); END"
+            )
+            database.commit()
+        done = Runner([dataset()], instance=instance).run("logs", ONE)
+        assert done.success
+        [warning] = [
+            entry.user_message
+            for entry in instance.all_logs(done.run_id)
+            if entry.level == logging.WARNING and "exporter/output" in entry.user_message
+        ]
+    assert "could not be written: (sqlite3.IntegrityError) the disk is full. " in warning
+    assert settings["EXPORTER_OUTPUT_URL"] in warning

@@ -278,6 +278,37 @@ def test_an_answer_to_another_browser_s_login_is_refused(
     assert victim.get(forged, headers=CROSS).status_code == 403, "the code needs its verifier"
 
 
+def test_failed_logins_at_the_provider_count_as_wrong_tokens_do(
+    context: ServiceContext, with_provider: str, token: str
+) -> None:
+    visitor = browser(context)
+    refused = visitor.get(through_the_provider(visitor, "eve"), headers=CROSS)
+    assert refused.status_code == 403
+    for _ in range(4):
+        assert visitor.get("/login/oidc/callback", headers=CROSS).status_code == 400
+    for _ in range(5):
+        wrong = visitor.post("/login", data={"token": "wrong"}, headers=OWN)
+        assert wrong.status_code == 401
+    answer = visitor.get(through_the_provider(visitor, "eve"), headers=CROSS)
+    assert (answer.status_code, answer.headers["retry-after"]) == (429, "6")
+    assert "Too many failed logins came from this address. Try again in 6 s." in answer.text
+    assert visitor.post("/login", data={"token": "wrong"}, headers=OWN).status_code == 429
+    # Who may log in is never made to wait.
+    back = through_the_provider(visitor, "alice")
+    assert visitor.get(back, headers=CROSS).headers["location"] == "/runs/abc"
+
+
+def test_a_provider_that_is_away_counts_against_nobody(
+    context: ServiceContext, with_provider: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EXPORTER_OIDC_ISSUER", f"{with_provider}/huge-token")
+    visitor = browser(context)
+    for _ in range(12):
+        answer = visitor.get(through_the_provider(visitor, "alice"), headers=CROSS)
+        assert answer.status_code == 502
+    assert visitor.get("/login/oidc/callback", headers=CROSS).status_code == 400
+
+
 def test_a_provider_that_does_not_answer_is_named(
     context: ServiceContext, with_provider: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

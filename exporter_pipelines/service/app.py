@@ -41,7 +41,8 @@ def create_api(context: ServiceContext) -> FastAPI:
     api.state.history = history = History(context, exports.reader)
     api.state.recent_metrics = RecentMetrics(history)
     api.state.watcher = Watcher(exports)
-    api.state.readiness, api.state.prometheus = ReadinessChecks(context), registry_of(context)
+    api.state.readiness = ReadinessChecks(context)
+    api.state.prometheus = registry_of(context, history.output)
     install_problems(api)
     api.add_middleware(AnsweredRequests, context=context)
     if context.access and context.access.provider:

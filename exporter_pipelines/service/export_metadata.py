@@ -36,6 +36,7 @@ _OF_ROWS_READ = ("rejected_pct", "validity_pct")
 class _Facts:
     """What is needed of a manifest."""
 
+    run_id: str
     data_version: str
     published_at: dt.datetime
     read: int
@@ -47,19 +48,22 @@ class _Facts:
 def metadata_of(store: Store, export: Export, config: ExportConfig | None = None) -> ExportMetadata:
     """The six fields; null before the export has ended, and if none of its days is published.
 
-    Reads the manifest of each day. Blocks.
+    Of an export to another output, only days count that its own runs published here: an output that
+    was moved has them. Reads the manifest of each day. Blocks.
     """
     published = [
         (result.dataset, str(result.day))
         for result in export.results
         if result.status == "published"
     ]
-    days = [_facts(store, *each) for each in published] if export.status in ENDED else []
+    facts = [_facts(store, *each) for each in published] if export.status in ENDED else []
+    own = {run.run_id for run in export.runs}
+    days = [each for each in facts if each and (export.output is None or each.run_id in own)]
     return ExportMetadata(
         export_id=export.id,
         state=export.status,
         export_config=config or _config(export),
-        **_sums([each for each in days if each]),
+        **_sums(days),
     )
 
 
@@ -163,6 +167,7 @@ def _facts(store: Store, dataset: str, day: str) -> _Facts | None:
     if manifest is None:
         return None
     return _Facts(
+        manifest.run.run_id,
         manifest.data_version,
         manifest.export_timestamp,
         manifest.counts.read,

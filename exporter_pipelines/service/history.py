@@ -11,6 +11,7 @@ import dagster as dg
 from starlette.requests import HTTPConnection
 
 from exporter_pipelines.defs_files import Definitions
+from exporter_pipelines.orchestration.exports.output_runs import OutputRuns
 from exporter_pipelines.orchestration.exports.run_summary import RunSummary, summary_of
 from exporter_pipelines.service.context import ServiceContext
 from exporter_pipelines.service.export_days import is_waiting_to_retry
@@ -66,10 +67,16 @@ class History:
     Args:
         context: Of the service.
         reader: Reads exports without a summary, and those that have not ended.
+
+    Attributes:
+        output: Knows the runs that numbers are about. Lists have those to other outputs as well.
     """
 
     def __init__(self, context: ServiceContext, reader: StatusReader) -> None:
         self._context, self._reader = context, reader
+        self.output = OutputRuns(
+            context.instance, context.store, lambda: context.definitions.exported_names()
+        )
 
     def page(
         self, query: HistoryQuery, *, limit: int = 50, cursor: str | None = None
@@ -98,10 +105,11 @@ class History:
         return ExportPage(items=items, next_cursor=None)
 
     def metrics(self, query: HistoryQuery) -> ExportMetrics:
-        """The user's four numbers over the exports of a query that have ended."""
+        """The user's four numbers over the exports of a query to this output that have ended."""
         numbers = MetricsOf(query.dataset)
         for export, found in self._ended(query):
-            numbers.add(found, [summary_of(run) for run in export.runs])
+            if here := [run for run in export.runs if self.output.has(run)]:
+                numbers.add(found, [summary_of(run) for run in here])
         return numbers.result()
 
     def _ended(self, query: HistoryQuery) -> Iterator[tuple[ExportRuns, ExportSummary]]:

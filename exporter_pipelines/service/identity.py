@@ -69,14 +69,7 @@ class Identity:
         """
         if found := self.tokens.find(value):
             return found
-        peer = self.client_of(head)
-        if seconds := self.throttle.wait_after_wrong(peer):
-            raise Refusal(
-                429,
-                "too_many_wrong_tokens",
-                f"Too many wrong tokens came from this address. Try again in {seconds} s.",
-                {"retry-after": str(seconds)},
-            )
+        self.count_wrong(head, "too_many_wrong_tokens", "wrong tokens")
         raise Refusal(
             401,
             "wrong_token",
@@ -84,6 +77,25 @@ class Identity:
             _CHALLENGE,
             anchor=_ANCHOR,
         )
+
+    def count_wrong(self, head: Head, why: str, what: str) -> None:
+        """Count a wrong attempt of a client, whichever way it tried to log in.
+
+        Args:
+            head: Of the request.
+            why: Reason of the refusal, for the audit file.
+            what: What came too often, for the client.
+
+        Raises:
+            Refusal: it is one too many.
+        """
+        if seconds := self.throttle.wait_after_wrong(self.client_of(head)):
+            raise Refusal(
+                429,
+                why,
+                f"Too many {what} came from this address. Try again in {seconds} s.",
+                {"retry-after": str(seconds)},
+            )
 
     def client_of(self, head: Head) -> str:
         """The address of the client, also behind the trusted proxy."""

@@ -20,6 +20,7 @@ from prometheus_client.registry import Collector
 from starlette.requests import HTTPConnection
 
 from exporter_pipelines.orchestration.dagster_internals.health import daemons
+from exporter_pipelines.orchestration.exports.output_runs import OutputRuns
 from exporter_pipelines.service.context import ServiceContext
 from exporter_pipelines.service.run_totals import DatasetTotals, RunTotals
 
@@ -36,10 +37,11 @@ class ServiceCollector(Collector):
 
     Args:
         context: Of the service.
+        output: Knows the runs that count.
     """
 
-    def __init__(self, context: ServiceContext) -> None:
-        self._context, self._totals = context, RunTotals(context.instance)
+    def __init__(self, context: ServiceContext, output: OutputRuns) -> None:
+        self._context, self._totals = context, RunTotals(context.instance, output)
 
     def collect(self) -> Iterator[Metric]:
         """All metrics as they are now. Blocks."""
@@ -146,10 +148,10 @@ def _counter(
     return family
 
 
-def registry_of(context: ServiceContext) -> CollectorRegistry:
+def registry_of(context: ServiceContext, output: OutputRuns) -> CollectorRegistry:
     """A registry with the metrics of a service, and not those of the whole process."""
     registry = CollectorRegistry()
-    registry.register(ServiceCollector(context))
+    registry.register(ServiceCollector(context, output))
     return registry
 
 

@@ -1,4 +1,4 @@
-"""Sums over all runs that have ended, from their summaries; each run is read once."""
+"""Sums over all runs of an output that have ended, from their summaries; each is read once."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import dagster as dg
 
+from exporter_pipelines.orchestration.exports.output_runs import OutputRuns
 from exporter_pipelines.orchestration.exports.run_summary import DatasetSummary, summary_of
 
 _PAGE = 500
@@ -65,14 +66,15 @@ class DatasetTotals:
 
 
 class RunTotals:
-    """Sums over the runs of an instance.
+    """Sums over the runs of an instance that exported to one output.
 
     Args:
         instance: Of Dagster.
+        output: Knows these runs.
     """
 
-    def __init__(self, instance: dg.DagsterInstance) -> None:
-        self._instance = instance
+    def __init__(self, instance: dg.DagsterInstance, output: OutputRuns) -> None:
+        self._instance, self._output = instance, output
         self._lock = threading.Lock()
         self._counted = set[str]()
         self._since: dt.datetime | None = None
@@ -100,11 +102,12 @@ class RunTotals:
         run = record.dagster_run
         if run.run_id in self._counted:
             return
-        self._counted.add(run.run_id)
-        if summary := summary_of(run):
+        summary = summary_of(run)
+        if summary and self._output.has(run):
             for name, found in summary.datasets.items():
                 totals = self._totals.setdefault(name, DatasetTotals())
                 totals.add(found, _ENDED[run.status], record.end_time or 0.0)
+        self._counted.add(run.run_id)
 
 
 def _outcome(found: DatasetSummary, status: str) -> str:

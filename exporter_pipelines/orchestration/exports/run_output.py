@@ -13,18 +13,24 @@ import dagster as dg
 
 from exporter_pipelines.contracts.export_attempts import DaySummary, ExportedRun
 from exporter_pipelines.contracts.store import Store
+from exporter_pipelines.orchestration.exports.run_summary import shortened
 
 OUTPUT_TAG = "exporter/output"
 
 
-def write_output(instance: dg.DagsterInstance, run_id: str, location: str) -> None:
-    """Store where a run exports to. Raises nothing.
+def write_output(context: dg.AssetExecutionContext, location: str) -> None:
+    """Store where a run exports to. Raises nothing; a failure is a warning in the log of the run.
 
     A run that repeats another has its tags, so an existing tag is replaced.
     """
-    # Broad: without the tag, the run counts as one of the output that is asked for.
-    with suppress(Exception):
-        instance.add_run_tags(run_id, {OUTPUT_TAG: location})
+    try:
+        context.instance.add_run_tags(context.run.run_id, {OUTPUT_TAG: location})
+    except Exception as error:  # whatever the storage raises: the days matter more
+        with suppress(Exception):  # the log is in the same storage
+            context.log.warning(
+                f"The tag {OUTPUT_TAG} could not be written: {shortened(str(error))}. The "
+                f"report may count this run for another output than {location}."
+            )
 
 
 def output_of_day(store: Store, event: dg.AssetMaterialization) -> str | None:

@@ -106,7 +106,7 @@ def run_progress(
     run = context.run
     if not _current or _current[0].run_id != run.run_id:
         end_run_progress()
-        write_output(context.instance, run.run_id, output)
+        write_output(context, output)
         _current.append(RunProgress(context.instance, run, _planned(context, dataset, days)))
     return _current[0]
 

@@ -49,5 +49,5 @@ def exports(
     },
 )
 def prometheus(request: Request, _: Annotated[Principal, needs("metrics")]) -> Response:
-    """Metrics in the text format of Prometheus; see docs/api.md."""
+    """Metrics in the text format of Prometheus; see docs/metrics.md."""
     return Response(generate_latest(collector_of(request)), media_type=CONTENT_TYPE_LATEST)

@@ -10,6 +10,7 @@ from exporter_pipelines.service.access import access_of
 from exporter_pipelines.service.oidc import Attempt, LoginError, OpenIdLogin
 from exporter_pipelines.service.passed_requests import audit_details, head_of, is_https
 from exporter_pipelines.service.problems import Problem
+from exporter_pipelines.service.refusals import Refusal
 from exporter_pipelines.service.routes.login import login_form, own_path
 from exporter_pipelines.service.sessions import cookie_of, guarded_name
 
@@ -39,7 +40,7 @@ async def from_provider(request: Request) -> Response:
         name, groups = await login.finish(attempt, dict(request.query_params))
     except LoginError as error:
         audit_details(request)["login"] = "refused by the provider or for want of a role"
-        return _failed(request, error)
+        return _refused(request, error)
     audit_details(request)["login"] = name
     sessions = access_of(request).identity.sessions
     value = sessions.of_provider(name, groups)
@@ -95,6 +96,19 @@ def _set_cookie(request: Request, response: Response, value: str, seconds: int) 
         httponly=True,
         samesite="lax",
     )
+
+
+def _refused(request: Request, error: LoginError) -> Response:
+    """The form after a failed login, which counts as a wrong token does."""
+    try:
+        if error.status < 500:  # a provider that is away says nothing about the client
+            identity = access_of(request).identity
+            identity.count_wrong(head_of(request), "too_many_failed_logins", "failed logins")
+    except Refusal as refusal:
+        response = login_form(request, own_path(request, ""), refusal.detail, refusal.status)
+        response.headers.update(refusal.headers)
+        return response
+    return _failed(request, error)
 
 
 def _failed(request: Request, error: LoginError) -> Response:
