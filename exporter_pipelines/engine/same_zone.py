@@ -15,21 +15,25 @@ from exporter_pipelines.contracts.store import Store
 from exporter_pipelines.errors import ConfigurationError
 
 _HALF_YEAR = dt.timedelta(days=182)
+_NEAR = (-1, 1, -2, -3, -4, -5, -6, -7)
 
 
 def refuse_another_zone(store: Store, dataset: str, window: DayWindow) -> None:
     """Compare a day with published days of the dataset.
 
-    Usually one manifest is read. If a neighbouring day is of the same zone, the dataset is: that
-    day was published only after the same comparison. Otherwise more days are read, see `_others`.
+    Usually one manifest is read. If a day nearby is of the same zone, the dataset is: that day was
+    published only after the same comparison. Otherwise more days are read, see `_others`, which
+    lists all of them. In a bucket, only the two next days are tried before: each is a request.
 
     Raises:
         ConfigurationError: a published day has other midnights than in the zone of `window`.
     """
     date = dt.date.fromisoformat(window.day)
-    neighbours = [str(date + dt.timedelta(days=days)) for days in (-1, 1)]
-    if all(_compared(store, dataset, day, window) != window.timezone for day in neighbours):
-        for day in _others(store.published_days(dataset), window.day) - set(neighbours):
+    distances = _NEAR[:2] if store.is_remote else _NEAR
+    numbers = (date.toordinal() + days for days in distances)
+    near = [str(dt.date.fromordinal(n)) for n in numbers if 0 < n <= dt.date.max.toordinal()]
+    if all(_compared(store, dataset, day, window) != window.timezone for day in near):
+        for day in _others(store.published_days(dataset), window.day) - set(near):
             _compared(store, dataset, day, window)
 
 
