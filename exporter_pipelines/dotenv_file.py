@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import stat
 import sys
 from pathlib import Path
 
@@ -25,12 +26,16 @@ def load_dotenv() -> list[str]:
         Names of these variables; never a value.
 
     Raises:
-        ConfigurationError: the file is not in UTF-8, or this user may not read it.
+        ConfigurationError: the file is no file, is not in UTF-8, or this user may not read it; or
+            the `dagster.yaml`, which Dagster opens next, is no file.
     """
     values = dotenv()
     replaced = [name for name, value in values.items() if os.environ.get(name, value) != value]
     os.environ.update(values)
     _announce(replaced)
+    dagster_yaml = Path(os.environ.get("DAGSTER_HOME") or ".").absolute() / "dagster.yaml"
+    if os.path.lexists(dagster_yaml):
+        refuse_other_than_file(dagster_yaml)
     return replaced
 
 
@@ -57,11 +62,12 @@ def dotenv() -> dict[str, str]:
     """The variables of the `.env` of the working directory, as Dagster reads them.
 
     Raises:
-        ConfigurationError: the file is not in UTF-8, or this user may not read it.
+        ConfigurationError: it is no file, is not in UTF-8, or this user may not read it.
     """
     file = Path(".env").absolute()
-    if not file.is_file() and not file.is_fifo():
+    if not os.path.lexists(file):
         return {}
+    refuse_other_than_file(file)
     found = dotenv_values(stream=io.StringIO(text_of_file(file), newline=None))
     return {name: value for name, value in found.items() if value is not None}
 
@@ -77,6 +83,27 @@ def _announce(replaced: list[str]) -> None:
 def origin(variable: str) -> str:
     """Where a variable is set, for messages: the path of `.env`, or the environment."""
     return str(Path(".env").absolute()) if variable in dotenv() else "the environment"
+
+
+def refuse_other_than_file(path: Path) -> None:
+    """Refuse a folder, a pipe or a device: Dagster ignores it, or waits for it without an end.
+
+    Raises:
+        ConfigurationError: the path exists and is not a regular file.
+    """
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        reason = (error.strerror or type(error).__name__).lower()
+        raise ConfigurationError(
+            f"{path} cannot be read: {reason}.", "Make it a file that this user may read."
+        ) from None
+    if not stat.S_ISREG(mode):
+        kinds = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
+        raise ConfigurationError(
+            f"{path} is {kinds.get(stat.S_IFMT(mode), 'a device')}, not a file.",
+            "Put a regular file there, or remove it.",
+        )
 
 
 def text_of_file(file: Path) -> str:

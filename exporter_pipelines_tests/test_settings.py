@@ -217,6 +217,33 @@ def test_a_dotenv_that_is_not_utf8_is_named_by_every_command(
         assert "UTF-8" in done.output
 
 
+@pytest.mark.parametrize("name", [".env", "dagster.yaml"])
+@pytest.mark.parametrize(
+    ("plant", "said"),
+    [
+        (os.mkfifo, "is a pipe, not a file. Put a regular file there, or remove it."),
+        (Path.mkdir, "is a folder, not a file."),
+        (lambda path: path.symlink_to("/dev/zero"), "is a device, not a file."),
+        (lambda path: path.symlink_to(path), "cannot be read: too many levels of symbolic links."),
+    ],
+    ids=["pipe", "folder", "device", "link"],
+)
+def test_what_is_no_file_is_refused_by_every_command(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    plant: Callable[[Path], object],
+    said: str,
+) -> None:
+    """A command would wait for a pipe without an end, and read a device without an end."""
+    plant(tmp_path / name)
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    for command, code in COMMANDS.items():
+        done = CliRunner().invoke(cli.main, command.split())
+        assert done.exit_code == code, (command, done.output)
+        assert f"Error: {tmp_path / name} {said}" in done.output, command
+
+
 def test_a_dotenv_with_line_ends_and_a_mark_of_windows_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
