@@ -59,3 +59,22 @@ def test_the_statement_that_counts_unknown_levels_can_be_run(
     statement = 'SELECT "Lvl", count(*) FROM "Audit" GROUP BY 1 ORDER BY 2 DESC;'
     assert hint.startswith(f"The values: {statement} If this is right")
     backend.run(statement)
+
+
+@pytest.mark.parametrize(("broken_from", "proposes_warn"), [(1000, False), (1060, True)])
+def test_no_threshold_is_proposed_where_nearly_all_rows_break_the_rule(
+    doctor: Doctor, backend: Backend, broken_from: int, proposes_warn: bool
+) -> None:
+    """It would publish days without these rows, and say nothing more."""
+    backend.add_logs(DAY, 100, first_id=1000)
+    backend.run("ALTER TABLE logs ALTER ip TYPE text")
+    backend.run(f"UPDATE logs SET ip = 'host-7' WHERE id >= {broken_from}")
+    doctor.run("--dataset", "logs")
+    hint = doctor.found("FAIL", "rows")["hint"]
+    assert ("valid_address: warn" in hint) == proposes_warn
+    assert ("`thresholds: {valid_address: ignore}`" in hint) != proposes_warn
+    if not proposes_warn:
+        assert hint.startswith("Nearly all rows break it, so ip does not have the values that")
+        doctor.edit("logs", "format: jsonl", "format: jsonl\n  thresholds: {valid_address: ignore}")
+        doctor.run("--dataset", "logs")
+        assert doctor.found("ok", "rows")

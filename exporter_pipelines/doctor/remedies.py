@@ -15,7 +15,7 @@ from exporter_pipelines.contracts.row_schema import Column
 from exporter_pipelines.contracts.source_rules import SOURCE_RULES
 from exporter_pipelines.engine.held_causes import Reason
 from exporter_pipelines.engine.unreadable_json import RULE as JSON_RULE
-from exporter_pipelines.errors import ConfigurationError
+from exporter_pipelines.errors import ConfigurationError, printable
 from exporter_pipelines.transforms.level_aliases import LEVELS, LevelAliases
 
 _LEVEL = "INFO"
@@ -29,14 +29,7 @@ def remedy_for(dataset: Dataset, reasons: Iterable[Reason]) -> str:
     unknown level gets the default level. A document that readers refuse is exported as text. Rows
     that break another rule are rejected as before, but hold no day.
     """
-    config = dataset.config
-    settings: dict[str, Any] = {
-        "transforms": [t.model_dump(exclude_defaults=True) for t in config.transforms],
-        "defaults": dict(config.defaults),
-        "nullable": list(config.nullable),
-        "thresholds": dict(config.thresholds),
-        "unreadable_json": config.unreadable_json,
-    }
+    settings = _settings(dataset)
     notes: dict[str, str] = {}
     before = yaml.safe_dump(settings)
     changed = set()
@@ -52,6 +45,36 @@ def remedy_for(dataset: Dataset, reasons: Iterable[Reason]) -> str:
         "If this is right for your data, put it below `attributes:` in its defs.yaml, in place of "
         f"the same settings there:\n{block}"
     )
+
+
+def other_values(dataset: Dataset, reason: Reason) -> str:
+    """What to do about a rule that nearly all rows break; empty if a setting helps.
+
+    With `warn`, these rows would be rejected on every day, and no day would be held for it.
+    """
+    rule, column = reason
+    if _change(dataset, rule, column, _settings(dataset), {}) != "thresholds":
+        return ""
+    subject = f"{printable(column)} does not have" if column else "these rows do not have"
+    advice = "Map another column in `columns:`"
+    if rule not in ("required", *SOURCE_RULES):
+        advice += (
+            ", change the rule in the schema, or leave the rule out, which exports the rows: "
+            f"`thresholds: {{{rule}: ignore}}`"
+        )
+    return f"Nearly all rows break it, so {subject} the values that it is about. {advice}."
+
+
+def _settings(dataset: Dataset) -> dict[str, Any]:
+    """What a remedy may change, as it is."""
+    config = dataset.config
+    return {
+        "transforms": [t.model_dump(exclude_defaults=True) for t in config.transforms],
+        "defaults": dict(config.defaults),
+        "nullable": list(config.nullable),
+        "thresholds": dict(config.thresholds),
+        "unreadable_json": config.unreadable_json,
+    }
 
 
 def _change(

@@ -13,13 +13,14 @@ from exporter_pipelines.contracts.day_window import DayWindow
 from exporter_pipelines.contracts.inspection import DaySpan, Finding, Inspection, Level, Relation
 from exporter_pipelines.contracts.source import Session
 from exporter_pipelines.doctor.broken_rules import broken, counting
-from exporter_pipelines.doctor.remedies import remedy_for
+from exporter_pipelines.doctor.remedies import other_values, remedy_for
 from exporter_pipelines.engine.forecast import UNREADABLE_TIMES, Forecast, forecast
 from exporter_pipelines.engine.held_causes import Reason
 from exporter_pipelines.errors import ConfigurationError, ExporterError
 
 DEFAULT_SECONDS = 10.0
 _MOST_DAYS = 20_000
+_MANY_ROWS, _NEARLY_ALL = 20, 0.9
 _QUARANTINED = (
     "Such a row goes to the quarantine, the others of its day are published: "
     "docs/quality.md#the-quarantine"
@@ -145,17 +146,25 @@ def _findings(dataset: Dataset, found: Forecast) -> Iterator[Finding]:
     if count := found.failures.pop(UNREADABLE_TIMES, 0):
         yield _unreadable(name, found, count)
     # Rows that hold no day stay rejected: a setting for them would only hide them.
-    remedied = [reason for reason in found.failures if found.held_by[reason]]
+    advice = {reason: _other_values(dataset, found, reason) for reason in found.failures}
+    remedied = [each for each in found.failures if found.held_by[each] and not advice[each]]
     remedy = remedy_for(dataset, remedied)
     for reason, count in found.failures.most_common():
         level = _level(found, reason)
-        hint = remedy if reason in remedied else _QUARANTINED if level == "warn" else ""
+        hint = advice[reason] or (_QUARANTINED if level == "warn" else "")
+        hint = remedy if reason in remedied else hint
         if level != "ok" and (statement := counting(dataset, reason)):
             hint = f"The values: {statement} {hint}".strip()
         message = _problem(found, reason, count, broken(dataset, reason))
         yield Finding(level, name, "rows", message, hint)
         if reason in remedied and remedy:
             remedy = "See the block above."
+
+
+def _other_values(dataset: Dataset, found: Forecast, reason: Reason) -> str:
+    """What to do if nearly all rows break a rule; empty if they do not."""
+    nearly_all = max(_MANY_ROWS, _NEARLY_ALL * found.rows_read)
+    return other_values(dataset, reason) if found.failures[reason] >= nearly_all else ""
 
 
 def _unreadable(name: str, found: Forecast, count: int) -> Finding:
