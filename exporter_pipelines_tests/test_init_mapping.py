@@ -169,3 +169,24 @@ def test_a_definition_in_another_style_is_not_changed(init: Init) -> None:
     assert "is not laid out as `exporter init` expects" in said
     assert "    table: logs" in said
     assert file.read_text() == before
+
+
+def test_numbers_that_become_levels_can_be_kept_as_well(init: Init, backend: Backend) -> None:
+    backend.run(
+        'CREATE TABLE "Syslog" (id int PRIMARY KEY, timestamp timestamptz NOT NULL, '
+        '"Prio" smallint NOT NULL, message text NOT NULL, source text NOT NULL);'
+        """INSERT INTO "Syslog" SELECT n, '2026-11-01T01:00Z', n % 8, 'm', 'h' """
+        "FROM generate_series(1, 16) n"
+    )
+    said = init.run("Syslog", "--name", "syslog", "--timezone", "UTC")
+    (line,) = [each for each in said.splitlines() if each.startswith("  level  ")]
+    assert "the numbers in Prio become names, several of them the same, and are not exp" in line
+    query = 'query: SELECT *, "Prio" AS "Prio_number" FROM "Syslog"'
+    assert f"`{query}` in place of `table:`, and `extra_columns: keep`" in line
+    file = init.defs / "syslog" / "defs.yaml"
+    text = file.read_text().replace("table: Syslog", query)
+    file.write_text(text if "extra_columns: keep" in text else f"{text}  extra_columns: keep\n")
+    manifest = init.export("syslog", DAY)
+    found = {(row["level"], row["Prio_number"]) for row in rows(init.store, manifest)}
+    assert {("CRITICAL", 0), ("CRITICAL", 2), ("INFO", 5), ("INFO", 6), ("DEBUG", 7)} <= found
+    assert "  level  " not in init.run("logs", "--force")

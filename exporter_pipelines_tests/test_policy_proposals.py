@@ -226,6 +226,9 @@ def test_keys_of_documents_are_shown_only_if_they_are_known_words() -> None:
     )
 
 
+_UUID = "0190163d-8694-739b-aea5-966c26f8ad91"
+
+
 def column(name: str, *values: str | None, **more: Any) -> SampledColumn:
     return SampledColumn(name, more.pop("kind", "string"), values, **more)
 
@@ -248,6 +251,10 @@ def test_a_kept_column_that_repeats_a_masked_name_is_scanned() -> None:
         (column("token", "abc", "def", is_key=True), "hash"),
         (column("row_key", is_key=True, parts=("login",)), "hash"),
         (column("user_id", "1", kind="int64", is_key=True), "pseudonym"),
+        (column("uid", _UUID, is_key=True), "keep"),
+        (column("uid", is_key=True, type_name="uuid"), "keep"),
+        (column("uid", _UUID, "anna.k", is_key=True), "pseudonym"),
+        (column("user_uid", _UUID, is_key=True), "pseudonym"),
     ],
 )
 def test_a_key_still_identifies_a_row(key: SampledColumn, action: str) -> None:
@@ -255,6 +262,11 @@ def test_a_key_still_identifies_a_row(key: SampledColumn, action: str) -> None:
     how = policy.of(key.name)
     assert how
     assert how.action == action
+
+
+def test_a_column_uid_that_is_no_key_is_a_user() -> None:
+    policy = proposed_policy([column("id", "1", is_key=True), column("uid", _UUID)]).policy
+    assert policy.columns["uid"].action == "pseudonym"
 
 
 def test_hostile_names_are_written_so_that_they_load() -> None:

@@ -12,6 +12,8 @@ from click.core import ParameterSource
 
 from exporter_pipelines import settings
 from exporter_pipelines.contracts.day_window import days_between
+from exporter_pipelines.contracts.reserved_names import as_readers_compare, free_column_name
+from exporter_pipelines.contracts.sql_names import quoted, quoted_column
 from exporter_pipelines.defs_files import Definitions
 from exporter_pipelines.errors import listed, printable
 from exporter_pipelines.new_datasets import (
@@ -83,6 +85,8 @@ def print_plan(plan: Plan) -> None:
         click.echo(f"  schema       its own. {_way_to_map(plan.resembles)}")
     if plan.with_nulls:
         click.echo(f"  nullable     {', '.join(plan.with_nulls)}: rows have no value there")
+    if plan.level_number:
+        click.echo(f"  level        {_level_number(plan)}")
     if plan.left_out:
         click.echo(f"  kept         {listed(plan.left_out)}: not in the schema of {plan.like_name}")
     if marks := deletion_marks(plan.relation.types):
@@ -94,6 +98,22 @@ def print_plan(plan: Plan) -> None:
     click.echo(f"  privacy      {_policy(plan)}")
     for warning in plan.warnings:
         click.echo(f"  WARN         {warning}.")
+
+
+def _level_number(plan: Plan) -> str:
+    """What happens to numbers such as the severities 0 to 7 of syslog, and how they are kept."""
+    name = free_column_name(
+        f"{plan.level_number}_number", {as_readers_compare(each) for each in plan.relation.types}
+    )
+    column, copy = quoted_column(plan.level_number), quoted_column(name)
+    query = f"query: SELECT *, {column} AS {copy} FROM {quoted(plan.relation.name)}"  # noqa: S608
+    where = "in place of `table:`"
+    if plan.query:
+        query, where = f", {column} AS {copy}", "to the columns of `query:`"
+    return printable(
+        f"the numbers in {plan.level_number} become names, several of them the same, and are not "
+        f"exported. To keep them as well, write `{query}` {where}, and `extra_columns: keep`"
+    )
 
 
 def _way_to_map(near: Resemblance) -> str:

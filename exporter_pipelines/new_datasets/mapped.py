@@ -12,6 +12,7 @@ from exporter_pipelines.new_datasets.plan import Plan, PlannedColumn
 from exporter_pipelines.new_datasets.shipped import Match
 from exporter_pipelines.new_datasets.unsuitable import require_readable
 from exporter_pipelines.new_datasets.zones import chosen_zone
+from exporter_pipelines.transforms.level_aliases import LevelAliases
 
 
 def planned_like(
@@ -62,7 +63,18 @@ def planned_like(
             if not column.nullable and column.source not in (source_key, match.time.column)
             and _may_be_null(found[column.source], is_complete=profile.is_complete)
         ),
+        level_number=_level_number(match, found),
     )  # fmt: skip
+
+
+def _level_number(match: Match, found: dict[str, ColumnProfile]) -> str:
+    """The column whose numbers `level_aliases` maps to levels, several to one; empty for none."""
+    for transform in match.dataset.config.transforms:
+        level = transform.params.get("column", "level")
+        source = match.columns.get(level, "")
+        if transform.name == LevelAliases.name and source and found[source].kind == "int64":
+            return source
+    return ""
 
 
 def _uniqueness(inspection: Inspection, relation: Relation, column: str) -> str:

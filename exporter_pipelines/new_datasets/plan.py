@@ -82,6 +82,7 @@ class Plan:
         days_known: False if the database did not answer in time which days it has.
         variable: Environment variable with the URL of the database.
         addresses: Exported names of text columns with IP addresses, for the proposal of a rule.
+        level_number: Column of numbers that a transform makes levels of; empty for none.
     """
 
     name: str
@@ -107,6 +108,7 @@ class Plan:
     days_known: bool = True
     variable: str = DEFAULT_URL
     addresses: tuple[str, ...] = ()
+    level_number: str = ""
 
     def exported(self, source: str) -> str:
         """The exported name of a column of the table."""

@@ -18,6 +18,7 @@ from exporter_pipelines.privacy.pseudonyms import address_in
 _SECRET = re.compile(SECRETS)
 _KEY = re.compile(r'"([^"\\]{1,40})"\s*:\s*(?:"([^"\\]{0,200})")?')
 _SYSTEM_ID = re.compile(r"[0-9A-Fa-f-]{8,}|[0-9]+")
+_UUID = re.compile(r"[0-9A-Fa-f]{8}(-?[0-9A-Fa-f]{4}){3}-?[0-9A-Fa-f]{12}")
 _SHOWN = {
     "ip": ("IP address", "IP addresses"), "email": ("e-mail address", "e-mail addresses"),
     "mac": ("MAC address", "MAC addresses"), "secret": ("secret", "secrets"),
@@ -66,6 +67,7 @@ class Contents:
         documents: Values that are JSON objects or arrays.
         sentences: Values of several words.
         system_ids: Values that are numbers, UUIDs or hashes.
+        uuids: Those of them that are UUIDs.
         keys: Key in these documents -> its text values.
     """
 
@@ -76,6 +78,7 @@ class Contents:
     documents: int = 0
     sentences: int = 0
     system_ids: int = 0
+    uuids: int = 0
     keys: dict[str, list[str]] = field(default_factory=dict)
 
     @classmethod
@@ -84,7 +87,7 @@ class Contents:
         whole: Counter[str] = Counter()
         inside: Counter[str] = Counter()
         keys: dict[str, list[str]] = {}
-        documents = sentences = system_ids = 0
+        documents = sentences = system_ids = uuids = 0
         for value, number in Counter(values).items():
             text = value.strip()
             if kind := _whole(text):
@@ -93,18 +96,32 @@ class Contents:
             inside.update({kind: n * number for kind, n in _inside(text).items()})
             sentences += number * (len(text.split()) >= _SENTENCE_WORDS)
             system_ids += number * bool(_SYSTEM_ID.fullmatch(text))
+            uuids += number * bool(_UUID.fullmatch(text))
             if text[:1] in ("{", "["):
                 documents += number
                 for key, scalar in _keys(text):
                     keys.setdefault(key, []).append(scalar)
         return cls(
-            len(values), len(set(values)), whole, inside, documents, sentences, system_ids, keys
+            len(values),
+            len(set(values)),
+            whole,
+            inside,
+            documents,
+            sentences,
+            system_ids,
+            uuids,
+            keys,
         )
 
     @property
     def are_kinds(self) -> bool:
         """Whether a few values are repeated, as those of a level or a status are."""
         return 0 < self.distinct <= _MOST_KINDS and self.values >= _REPEATS * self.distinct
+
+    @property
+    def are_uuids(self) -> bool:
+        """Whether all values are UUIDs."""
+        return 0 < self.values == self.uuids
 
     def counted(self) -> str:
         """`12 IP addresses, 1 secret`: what was found in all values; empty for nothing."""

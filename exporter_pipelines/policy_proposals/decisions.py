@@ -6,7 +6,13 @@ from typing import NamedTuple
 
 from exporter_pipelines.contracts.privacy import ColumnPolicy, KeyAction, Kind
 from exporter_pipelines.policy_proposals.columns import Contents, SampledColumn
-from exporter_pipelines.policy_proposals.names import Guess, guessed, is_plain, is_technical
+from exporter_pipelines.policy_proposals.names import (
+    Guess,
+    guessed,
+    is_plain,
+    is_technical,
+    words_of,
+)
 
 _ADDRESS_TYPES: dict[str, Kind] = {
     "inet": "ip", "cidr": "ip", "macaddr": "mac", "macaddr8": "mac",
@@ -56,12 +62,23 @@ def _of_key(column: SampledColumn, guess: Guess | None) -> Decision:
         return by_name if by_name and by_name.policy.action != "redact" else Decision(
             _KEEP, "the key: numbers"
         )  # fmt: skip
+    if _is_record_id(column):
+        return Decision(_KEEP, "the key: a UUID of each row")
     found, contents = _of_text(column, guess), column.contents
     if found.policy.action == "pseudonym":
         return found
     if guess in ("secret", "personal") or contents.inside or contents.whole:
         return Decision(_HASH, found.why)
     return Decision(_KEEP, "the key")
+
+
+def _is_record_id(column: SampledColumn) -> bool:
+    """Whether a key called `uid` has UUIDs: it is the unique id of a row then, and no user's."""
+    return (
+        column.is_key
+        and words_of(column.name) == ["uid"]
+        and (column.type_name == "uuid" or column.contents.are_uuids)
+    )
 
 
 def _of_text(column: SampledColumn, guess: Guess | None) -> Decision:
