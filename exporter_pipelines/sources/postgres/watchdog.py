@@ -15,6 +15,7 @@ import queue
 import socket
 import stat
 import threading
+import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -85,6 +86,7 @@ class Watchdog:
         # Sockets that were open before connecting; None unless a connection is being opened.
         self._known_inodes: set[int] | None = None
         self._newest: _Call[Any] | None = None
+        self._is_over = threading.Event()  # no call may follow, except to connect again
         self._calls: queue.SimpleQueue[_Call[Any] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
 
@@ -112,6 +114,8 @@ class Watchdog:
 
         def connect_alone() -> T:
             with _connecting:
+                if self._is_over.is_set():  # given up while another one connected
+                    raise NoAnswerError
                 self._known_inodes = {inode for inode, _ in _sockets()}
                 try:
                     connected = connect()
@@ -120,6 +124,7 @@ class Watchdog:
                 finally:
                     self._known_inodes = None
 
+        self._is_over.clear()
         try:
             return self.call(connect_alone, limit_s)
         except BaseException:  # raised again; no one else can close it
@@ -130,9 +135,14 @@ class Watchdog:
         """Run `function`, and return its result or raise its error.
 
         Raises:
-            NoAnswerError: it took longer than `limit_s` seconds; the connection is closed.
+            NoAnswerError: it took longer than `limit_s` seconds, and the connection is closed; or
+                it was closed before.
         """
-        call = self._newest = _Call(function)
+        before, call = self._newest, _Call(function)
+        self._newest = call  # first, so that `disconnect` ends this call if it comes now
+        if self._is_over.is_set():
+            self._newest = before  # it may still run
+            raise NoAnswerError
         try:
             self._start()
             self._calls.put(call)
@@ -146,8 +156,6 @@ class Watchdog:
             self._shut_down_socket()
             if call.has_begun.is_set():
                 call.has_ended.wait(GRACE_S)
-            if call.is_running:
-                self._thread = None  # it would not run another call
             if isinstance(error, queue.Empty):
                 raise NoAnswerError from None
             raise
@@ -159,10 +167,11 @@ class Watchdog:
     def _start(self) -> None:
         """Start the thread, if there is none."""
         if self._thread is None:
-            self._calls = queue.SimpleQueue()
-            self._thread = threading.Thread(
-                target=_run_all, args=(self._calls,), name="source", daemon=True
-            )
+            calls = self._calls = queue.SimpleQueue()
+            # Ends the thread also if a signal came before anyone could call `close`.
+            weakref.finalize(self, calls.put, None)
+            self._thread = threading.Thread(target=_run_all, args=(calls,), daemon=True)
+            self._thread.name = "source"
             self._thread.start()
 
     def disconnect(self) -> None:
@@ -173,22 +182,25 @@ class Watchdog:
             newest.answers.put((None, NoAnswerError()))
 
     def _shut_down_socket(self) -> None:
+        self._is_over.set()
         # While connecting, the call itself has not found the socket yet.
         if self._socket is None and self._known_inodes is not None:
             self._socket = self._find_socket()
-        if self._socket is not None:
+        if found := self._socket:
             with suppress(OSError):  # the server has closed it already
-                self._socket.shutdown(socket.SHUT_RDWR)
+                found.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         """Close this handle on the socket, and end the thread. The driver closes its own handle."""
+        self._is_over.set()
         thread, self._thread = self._thread, None
         if thread is not None:
             self._calls.put(None)
             if thread.is_alive() and not self.is_waiting:
                 thread.join(GRACE_S)
-        if self._socket is not None:
-            self._socket.close()
+        found, self._socket = self._socket, None
+        if found is not None:
+            found.close()
 
     def _find_socket(self) -> socket.socket | None:
         """The connection's socket, among those opened since `connect`; None if it is ambiguous.
