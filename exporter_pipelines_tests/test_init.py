@@ -535,6 +535,35 @@ def test_a_unique_column_that_may_be_null_is_the_key_unless_a_row_is_null(
     assert init.export("full_codes", DAY).record_count == 2
 
 
+def test_a_look_for_nulls_that_takes_too_long_ends_no_init(
+    init: Init, backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Old statistics, by which most rows are null, make the server read the whole table."""
+    backend.run(
+        "CREATE TABLE big (code int UNIQUE, at timestamptz) WITH (autovacuum_enabled = off);"
+        f"INSERT INTO big SELECT NULL, '{DAY}' FROM generate_series(1, 200000) n; ANALYZE big;"
+        "TRUNCATE big;"
+        f"INSERT INTO big SELECT n, '{DAY}' FROM generate_series(1, 200000) n"
+    )
+    monkeypatch.setattr(profile, "NULL_READ_MS", 3)
+    assert "big has no key: no unique index on columns that are NOT NULL" in init.run("big", code=1)
+    monkeypatch.setattr(profile, "NULL_READ_MS", 60_000)
+    assert "key          code: has a unique index, and no row is null" in init.run("big")
+
+
+def test_an_index_that_does_not_cover_inheriting_tables_makes_no_key(
+    init: Init, backend: Backend
+) -> None:
+    row = f"('{DAY}T01:00Z', 1, 1)"
+    for table, unique in (("one", "UNIQUE (a)"), ("two", "PRIMARY KEY (a, b)")):
+        backend.run(
+            f"CREATE TABLE {table} (at timestamptz, a int, b int, {unique});"
+            f"CREATE TABLE {table}_more () INHERITS ({table});"
+            f"INSERT INTO {table} VALUES {row}; INSERT INTO {table}_more VALUES {row}"
+        )
+        assert f"{table} has no key" in init.run(table, code=1)
+
+
 def test_only_what_a_role_may_read_is_written(init: Init, backend: Backend) -> None:
     role = f"reader_{secrets.token_hex(6)}"
     backend.run(

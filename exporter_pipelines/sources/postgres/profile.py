@@ -29,6 +29,8 @@ from exporter_pipelines.sources.time_candidates import SAMPLED_ROWS, time_candid
 FULL_READ_MS = 8000
 """Limit of the one query that reads a whole table. Above it, a sample is read."""
 SAMPLE_READ_MS = 8000
+NULL_READ_MS = 1000
+"""Limit of a query that looks for a null; an index usually answers it at once."""
 
 _SAMPLE_ROWS = 100_000
 _VALUE_ROWS = 20_000
@@ -66,6 +68,9 @@ SELECT a.attname AS name, a.attnotnull AS not_null, t.typtype = 'e' AS enum
 FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
 WHERE a.attrelid = {oid} AND a.attnum > 0 AND NOT a.attisdropped
 """
+# An index of a parent table does not cover the rows of inheriting tables; see `questions.UNIQUE`.
+_COVERS_ALL_ROWS = """(EXISTS (SELECT FROM pg_class c WHERE c.oid = i.indrelid AND c.relkind = 'p')
+    OR NOT EXISTS (SELECT FROM pg_inherits WHERE inhparent = i.indrelid))"""
 _UNIQUE_KEYS = """
 SELECT (SELECT json_agg(a.attname ORDER BY k.n)
         FROM unnest(i.indkey::int2[]) WITH ORDINALITY AS k (attnum, n)
@@ -73,18 +78,18 @@ SELECT (SELECT json_agg(a.attname ORDER BY k.n)
         WHERE k.n <= i.indnkeyatts)::text AS columns
 FROM pg_index i
 WHERE i.indrelid = {oid} AND i.indisunique AND i.indisvalid AND i.indpred IS NULL
-  AND i.indexprs IS NULL AND NOT EXISTS (
+  AND i.indexprs IS NULL AND {covers} AND NOT EXISTS (
     SELECT FROM pg_attribute a WHERE a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)
       AND NOT a.attnotnull)
 ORDER BY i.indisprimary DESC, i.indexrelid
-"""
+""".replace("{covers}", _COVERS_ALL_ROWS)
 _NULLABLE_KEYS = """
 SELECT DISTINCT a.attname AS name, a.attnum
 FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
 WHERE i.indrelid = {oid} AND i.indisunique AND i.indisvalid AND i.indnkeyatts = 1
-  AND i.indpred IS NULL AND i.indexprs IS NULL AND NOT a.attnotnull
+  AND i.indpred IS NULL AND i.indexprs IS NULL AND NOT a.attnotnull AND {covers}
 ORDER BY a.attnum
-"""
+""".replace("{covers}", _COVERS_ALL_ROWS)
 _VALUES = """
 SELECT value, count(*) AS number
 FROM (SELECT left({column}::text, {chars}) AS value FROM {rows} WHERE {column} IS NOT NULL
@@ -147,7 +152,8 @@ class PostgresProfiles:
 
     def _has_null(self, name: str) -> bool:
         question = "SELECT FROM {table} WHERE {column} IS NULL LIMIT 1"
-        return bool(self._ask(question, table=self._table, column=sql.Identifier(name)))
+        column = sql.Identifier(name)
+        return bool(self._ask(question, NULL_READ_MS, table=self._table, column=column))
 
     def time_candidates(self) -> list[TimeCandidate]:
         """See `Inspection.time_candidates`."""
