@@ -62,3 +62,19 @@ def test_a_range_of_days_does_not_read_the_lines_of_the_days_before(
     assert len(read) == len(DAYS), "only this test has read them"
     record(store, DAYS[3], "published", FIRST + dt.timedelta(days=1), f"{99:064}")
     assert len(read) > len(DAYS), "a day that is exported again has a line in the file"
+
+
+def test_a_day_with_several_changes_while_the_clock_went_back_is_appended_in_order(
+    store: LocalStore,
+) -> None:
+    record(store, DAYS[0], "published", FIRST, f"{1:064}")
+    for seconds, version in ((20, 2), (10, 3)):  # the file could not be written
+        at = FIRST + dt.timedelta(seconds=seconds)
+        store.record(
+            Entry(
+                event="published", dataset="logs", day=DAYS[1], at=at, data_version=f"{version:064}"
+            )
+        )
+    write_changes(store, "logs", DAYS[1])
+    times = [Change.model_validate_json(line).at for line in content(store).splitlines()]
+    assert times == sorted(times)

@@ -194,3 +194,18 @@ def test_a_backup_is_restored_step_by_step(exported: LocalStore, tmp_path: Path)
         api.export_day("logs", NEXT)
     assert exporter("output", "adopt").exit_code == 0
     assert api.export_day("logs", NEXT).record_count == 5
+
+
+def test_a_dataset_that_is_removed_while_its_days_are_listed_has_none(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (store.root / "logs" / "data" / "date=2026-11-01").mkdir(parents=True)
+    is_link = Path.is_symlink
+
+    def removed_now(path: Path) -> bool:
+        shutil.rmtree(store.root / "logs")
+        return is_link(path)
+
+    assert store.published_days("logs") == ["2026-11-01"]
+    monkeypatch.setattr(Path, "is_symlink", removed_now)
+    assert store.published_days("logs") == []

@@ -28,7 +28,7 @@ def changes_file(store: Store, dataset: str, day: str, pending: Entry | None = N
         pending: Entry of the step that is being taken; the ledger may have it already.
     """
     data = store.read_dataset_file(dataset, CHANGES_FILE)
-    own = _derived(store, dataset, day, pending)
+    own = sorted(_derived(store, dataset, day, pending), key=_order)
     place = (store.location, dataset)
     before = _returned.get(place)
     if before and before.data == data and before.is_before(day, own):
@@ -36,7 +36,7 @@ def changes_file(store: Store, dataset: str, day: str, pending: Entry | None = N
         _returned[place] = _Returned(text, newest)
         return text
     found = [*own, *_of_other_days(store, dataset, day, _parsed(data))]
-    found.sort(key=lambda change: (change.at, change.day))
+    found.sort(key=_order)
     text = _text(found)
     if found:
         _returned[place] = _Returned(text, found[-1].at)
@@ -103,6 +103,10 @@ def _derived(store: Store, dataset: str, day: str, pending: Entry | None) -> lis
     if pending is not None and all(each.entry != pending.entry for each in entries):
         entries.append(pending)
     return [*changes_of(entries)]
+
+
+def _order(change: Change) -> tuple[dt.datetime, str]:
+    return change.at, change.day
 
 
 def _text(changes: Iterable[Change]) -> bytes:

@@ -283,8 +283,12 @@ class LocalStoreReads:
 
 
 def _days_below(home: Path) -> list[str]:
-    if not home.is_dir() or home.is_symlink():
+    if home.is_symlink():
         return []
-    with os.scandir(home) as found:  # it knows what is a folder, without a look at each
+    try:
+        found = os.scandir(home)  # it knows what is a folder, without a look at each
+    except (FileNotFoundError, NotADirectoryError):  # also removed at this moment
+        return []
+    with found:
         days = (layout.day_of(each.name) for each in found if each.is_dir(follow_symlinks=False))
         return sorted(day for day in days if day)
