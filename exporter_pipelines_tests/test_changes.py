@@ -53,9 +53,12 @@ def test_a_range_of_days_does_not_read_the_lines_of_the_days_before(
     store: LocalStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read, judge = list[object](), Change.model_validate_json
-    monkeypatch.setattr(
-        Change, "model_validate_json", lambda line: read.append(line) or judge(line)
-    )
+
+    def noted(line: bytes) -> Change:
+        read.append(line)
+        return judge(line)
+
+    monkeypatch.setattr(Change, "model_validate_json", noted)
     for number, day in enumerate(DAYS):
         record(store, day, "published", FIRST + dt.timedelta(seconds=number), f"{number:064}")
     assert [Change.model_validate_json(line).day for line in content(store).splitlines()] == DAYS
