@@ -526,13 +526,18 @@ def test_a_folder_that_cannot_be_written_is_named(service: ScriptedService, tmp_
 
 
 def test_rows_are_a_file_object(service: ScriptedService) -> None:
-    service.answer = lambda _: Reply(200, DATA)
+    absent = {"Missing-Days-Count": "3", "Missing-Days": "2026-11-02, 2026-11-04/2026-11-05"}
+    service.answer = lambda _: Reply(200, DATA, absent)
     with Client(service.url) as client:
         with client.open_rows("logs", DAY, "2026-11-02", missing="skip") as rows:
             assert isinstance(rows, io.BufferedReader)
+            assert rows.missing_days == ("2026-11-02", "2026-11-04", "2026-11-05")
+            assert rows.missing_count == 3
             assert rows.read(10) == DATA[:10]
             assert rows.read() == DATA[10:]
         service.answer = lambda _: Reply(200, DATA, cut_after=1_000)
+        with client.open_rows("logs", DAY) as rows:
+            assert (rows.missing_days, rows.missing_count) == ((), None)
         lost = pytest.raises(ServiceUnreachableError, match="lost within the rows")
         with lost, client.open_rows("logs", DAY) as rows:
             rows.read()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import datetime as dt
 import gzip
 import hashlib
 import io
@@ -19,6 +20,7 @@ from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from exporter_pipelines import api
+from exporter_pipelines.contracts.left_out_days import headers_of, read_headers
 from exporter_pipelines.contracts.manifest import Manifest
 from exporter_pipelines.errors import DayHeldError
 from exporter_pipelines.service.context import ServiceContext
@@ -240,6 +242,27 @@ def test_missing_days_of_a_range(service: FastAPI, viewer: TestClient, source: B
     left = viewer.get(ROWS, params={**days, "missing": "skip"})
     assert left.status_code == 200
     assert len(gzip.decompress(left.content).splitlines()) == 700
+    assert left.headers["missing-days-count"] == "58"
+    assert left.headers["missing-days"] == "2026-11-04/2026-12-31"
+    again = viewer.get(
+        ROWS, params={**days, "missing": "skip"}, headers={"If-None-Match": left.headers["etag"]}
+    )
+    assert (again.status_code, again.headers["missing-days-count"]) == (304, "58")
+    complete = viewer.get(ROWS, params={"start_date": DAY, "end_date": DAY, "missing": "skip"})
+    assert complete.headers["missing-days-count"] == "0"
+    assert "missing-days" not in complete.headers
+
+
+def test_the_header_with_missing_days_is_bounded() -> None:
+    every = [str(dt.date(2026, 1, 1) + dt.timedelta(n)) for n in range(366)]
+    for absent in ([], every[3:4], every[:2] + every[5:9] + every[20:21], every):
+        assert read_headers(headers_of(absent)) == (tuple(absent), len(absent))
+    pairs = [day for number, day in enumerate(every) if number % 3]
+    headers = headers_of(pairs)
+    assert len(headers["Missing-Days"]) < 2_400
+    assert read_headers(headers) == (tuple(pairs[:200]), 244)
+    for odd in ("2026-13-01", "x", "2026-11-02/2026-11-01", "2026-11-01/2026-11-99"):
+        assert read_headers({"Missing-Days": odd, "Missing-Days-Count": "-1"}) == ((), None)
 
 
 def test_a_day_that_is_published_without_rows_is_not_missing(viewer: TestClient) -> None:

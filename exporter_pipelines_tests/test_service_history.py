@@ -264,6 +264,29 @@ def test_an_unknown_dataset_is_refused_unless_it_has_exports(past: Past) -> None
     assert [each.datasets for each in past.lines(dataset="removed_since")] == [["removed_since"]]
 
 
+def test_an_unknown_dataset_is_found_however_long_the_history_is(
+    past: Past, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("exporter_pipelines.service.history._MOST_RUNS_PER_PAGE", 3)
+    past.add("removed_since", summary=PUBLISHED)
+    for name, number in (("removed_since", 5), ("export_report", None)):
+        metadata = {"rows_exported": number} if number else {}
+        event = dg.AssetMaterialization(name, metadata=metadata)
+        past.instance.report_runless_asset_event(event)
+    for _ in range(4):
+        past.add(summary=PUBLISHED)
+    for unknown in ("nope", "export_report"):
+        with counted() as sent:
+            with pytest.raises(UnknownNameError, match=f"'{unknown}' does not exist"):
+                past.lines(dataset=unknown)
+            assert len(sent()) <= 14
+    assert past.lines(dataset="anomalies") == []
+    first = past.history.page(HistoryQuery(dataset="removed_since"))
+    assert first.items == []
+    second = past.history.page(HistoryQuery(dataset="removed_since"), cursor=first.next_cursor)
+    assert [each.datasets for each in second.items] == [["removed_since"]]
+
+
 def test_a_wrong_cursor_is_refused(past: Past) -> None:
     with pytest.raises(Problem) as refused:
         past.history.page(HistoryQuery(), cursor="odd")

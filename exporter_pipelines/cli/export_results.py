@@ -73,6 +73,8 @@ def results_of(export: Export, order: Sequence[str] = ()) -> Iterator[str]:
         yield from problem_lines(name, problems)
     if not any(each.problem for each in export.results):
         yield from export.errors
+    if export.more_results:  # the service was not asked for them: the command was interrupted
+        yield f"{export.more_results:,} more days: exporter status {export.id}"
     anchors = dict.fromkeys(each.docs_entry for each in export.results if each.docs_entry)
     if anchors:
         yield f"See {', '.join(f'docs/failures.md#{anchor}' for anchor in anchors)}"

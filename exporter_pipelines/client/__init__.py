@@ -28,6 +28,7 @@ from exporter_pipelines.client.errors import (
 )
 from exporter_pipelines.client.remote_build import RemoteBuild
 from exporter_pipelines.client.remote_export import RemoteExport
+from exporter_pipelines.client.row_stream import RowStream
 from exporter_pipelines.client.training_sets import DownloadedTrainingSet
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "RemoteExport",
     "RequestRefusedError",
     "RoleMissingError",
+    "RowStream",
     "ServiceFailedError",
     "ServiceUnreachableError",
     "StateConflictError",

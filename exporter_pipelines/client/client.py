@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, Self
+from typing import Any, Literal, Self
 from urllib.parse import quote
 
 import httpx
@@ -15,7 +15,7 @@ import httpx
 from exporter_pipelines.client.connection import Connection
 from exporter_pipelines.client.downloads import DownloadedDay, download_days
 from exporter_pipelines.client.remote_export import RemoteExport
-from exporter_pipelines.client.row_stream import open_stream
+from exporter_pipelines.client.row_stream import RowStream
 from exporter_pipelines.client.training_set_methods import TrainingSetMethods
 from exporter_pipelines.contracts.manifest import Manifest
 from exporter_pipelines.service.models import (
@@ -226,7 +226,8 @@ class Client(TrainingSetMethods):
             first: The first day.
             last: The last day, included; None for one day.
             folder: Where to; it is created.
-            missing: Whether days that are not published are left out.
+            missing: Whether days that are not published are left out. They are not in the list
+                that is returned.
             on_progress: Called with the number of bytes, for each part that has arrived.
 
         Raises:
@@ -247,15 +248,15 @@ class Client(TrainingSetMethods):
         *,
         missing: Literal["fail", "skip"] = "fail",
         form: Literal["concat", "tar"] | None = None,
-    ) -> Iterator[BinaryIO]:
+    ) -> Iterator[RowStream]:
         """The files of published days as one stream, without storing them.
 
         Args:
             dataset: Its name.
             first: The first day.
             last: The last day, included; None for one day.
-            missing: Whether days that are not published are left out. By default the service
-                refuses the request and names them.
+            missing: Whether days that are not published are left out; `missing_days` of the stream
+                names them. By default the service refuses the request and names them.
             form: `concat`, the files one after the other, for JSON Lines; `tar` for all formats.
                 By default the service chooses.
 
@@ -269,7 +270,7 @@ class Client(TrainingSetMethods):
         }  # fmt: skip
         path = f"/datasets/{quote(dataset, safe='')}/rows"
         with self._connection.stream(path, params=params) as response:
-            yield open_stream(response)
+            yield RowStream(response)
 
     def metrics(
         self,

@@ -13,6 +13,7 @@ from exporter_pipelines.client.waiting import AWAY_S, wait_until_ended
 from exporter_pipelines.service.models import Export
 
 _LONG_POLL_S = 30
+_RESULTS = 1_000
 
 
 class RemoteExport:
@@ -29,7 +30,7 @@ class RemoteExport:
 
     def status(self) -> Export:
         """Ask the service for the export, with its progress and the result of each day."""
-        return self._ask()
+        return self._with_all_results(self._ask())
 
     def wait(
         self,
@@ -38,12 +39,15 @@ class RemoteExport:
         every_s: float = 1.0,
         timeout_s: float | None = None,
     ) -> Export:
-        """Wait until the export has ended, and return it. It may be held, failed or cancelled.
+        """Wait until the export has ended, and return it with the result of each day.
+
+        It may be held, failed or cancelled.
 
         A service that is restarted meanwhile is waited for.
 
         Args:
-            on_progress: Called with the export each time the service was asked.
+            on_progress: Called with the export each time the service was asked; of an export of
+                more than 100 days with the results of the first ones.
             every_s: Seconds between two questions.
             timeout_s: Give up after this time; the export goes on.
 
@@ -52,13 +56,14 @@ class RemoteExport:
             ServiceUnreachableError: the service was away for more than two minutes.
         """
         longest = 0 if on_progress else _LONG_POLL_S
-        return wait_until_ended(
+        ended = wait_until_ended(
             lambda left: self._ask(longest if left is None else min(left, longest), AWAY_S),
             on_progress,
             what=f"export {self.id}",
             every_s=every_s,
             timeout_s=timeout_s,
         )
+        return self._with_all_results(ended)
 
     def cancel(self) -> Export:
         """Ask the service to stop the export. Published days stay.
@@ -66,8 +71,7 @@ class RemoteExport:
         Raises:
             StateConflictError: it has ended already.
         """
-        self.last = self._connection.post(f"{self._path}/cancel", Export)
-        return self.last
+        return self._with_all_results(self._connection.post(f"{self._path}/cancel", Export))
 
     def rerun(self, only: Sequence[Literal["held", "failed"]] = ("held", "failed")) -> RemoteExport:
         """Export the days again that were not published, as a new export.
@@ -93,6 +97,18 @@ class RemoteExport:
             timeout_s=seconds + 30.0 if seconds > 0 else None,
             **({"retry_s": retry_s} if retry_s is not None else {}),
         )
+        return self.last
+
+    def _with_all_results(self, export: Export) -> Export:
+        """The export with what the service leaves out of an answer about many days."""
+        results, more = list(export.results), export.more_results
+        while more:
+            params = {"limit": _RESULTS, "offset": len(results)}
+            page = self._connection.get(self._path, Export, params=params)
+            if not page.results:
+                break
+            results, more = [*results, *page.results], page.more_results
+        self.last = export.model_copy(update={"results": results, "more_results": more})
         return self.last
 
     def __repr__(self) -> str:

@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
-from typing import BinaryIO, cast
 
 import httpx
 
 from exporter_pipelines.client.errors import ServiceUnreachableError
+from exporter_pipelines.contracts.left_out_days import read_headers
 
 _BUFFER_BYTES = 1 << 20
 
 
-def open_stream(response: httpx.Response) -> BinaryIO:
-    """The bytes of the body as the service sent them."""
-    return cast(BinaryIO, io.BufferedReader(_Body(response.iter_raw()), _BUFFER_BYTES))
+class RowStream(io.BufferedReader):
+    """The bytes of the body as the service sent them.
+
+    Attributes:
+        missing_days: With `missing="skip"`, the days that were left out; of more than 100 spans of
+            days the first ones.
+        missing_count: How many were left out; None if the service does not say so.
+    """
+
+    def __init__(self, response: httpx.Response) -> None:
+        super().__init__(_Body(response.iter_raw()), _BUFFER_BYTES)
+        self.missing_days, self.missing_count = read_headers(response.headers)
 
 
 class _Body(io.RawIOBase):

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from typing import Literal
 
+from exporter_pipelines.contracts.left_out_days import headers_of
 from exporter_pipelines.contracts.manifest import MANIFEST_NAME, DataFile, Manifest
 from exporter_pipelines.contracts.store import Store
 from exporter_pipelines.errors import DayNotPublishedError, listed
@@ -34,7 +35,7 @@ _CONCATENABLE = "jsonl"
 def day_range(
     store: Store, dataset: str, days: Sequence[str], *, missing: Missing, shape: Shape
 ) -> Download:
-    """The published files of the days, in order.
+    """The published files of the days, in order. Its headers name the days that were left out.
 
     Raises:
         Problem: 409 if a day is not published and `missing` is `fail`, or if the files cannot be
@@ -56,6 +57,7 @@ def day_range(
             except DayNotPublishedError:  # removed a moment ago
                 if missing == "fail":
                     raise _not_published(store, dataset, [day], days) from None
+                absent.append(day)
                 continue
             stack.callback(found.close)
             opened.append(found)
@@ -69,7 +71,8 @@ def day_range(
         parts = list(_tar(opened) if shape == "tar" else _concatenated(dataset, opened))
         suffix = ".tar" if shape == "tar" else _suffix(dataset, opened)
         name = f"{dataset}-{days[0]}_{days[-1]}{suffix}"
-        return Download(name, parts, _version(shape, opened), "", stack.pop_all())
+        headers = headers_of(sorted(absent)) if missing == "skip" else {}
+        return Download(name, parts, _version(shape, opened), "", stack.pop_all(), headers)
 
 
 class _Day:

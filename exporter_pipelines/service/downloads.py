@@ -7,7 +7,7 @@ of the output folder are opened (`files`).
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import BinaryIO
@@ -64,6 +64,7 @@ class Download:
         version: Changes whenever a byte changes; becomes the ETag.
         sha256: Of all bytes, hexadecimal; empty if it is not known.
         opened: The files of `parts`.
+        headers: That say more about it.
     """
 
     name: str
@@ -71,6 +72,7 @@ class Download:
     version: str
     sha256: str = ""
     opened: ExitStack = field(default_factory=ExitStack)
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, name: str, content: bytes) -> Download:

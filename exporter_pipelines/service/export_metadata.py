@@ -20,6 +20,7 @@ from exporter_pipelines.service.export_models import (
     HistoryItem,
     Status,
 )
+from exporter_pipelines.service.export_pages import first_errors
 from exporter_pipelines.service.models import Export, ExportState, ExportSummary
 from exporter_pipelines.service.watching import ENDED
 
@@ -90,7 +91,7 @@ def status_of(export: Export) -> ExportStatus:
         progress=export.progress_pct,
         currentBatch=export.current_batch,
         totalBatches=export.total_batches_estimate,
-        errors=export.errors,
+        errors=first_errors(export),
         export_id=export.id,
         state=export.status,
     )

@@ -63,7 +63,7 @@ class ExportStatus(Response):
     totalBatches: int | None  # noqa: N815
     """Batches of this day, estimated from its number of rows."""
     errors: list[str]
-    """A sentence for each day that was not published."""
+    """A sentence for each day that was not published; after 20 one that says how many more."""
     export_id: str
     """Identifies the export."""
     state: ExportState

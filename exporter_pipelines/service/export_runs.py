@@ -77,6 +77,20 @@ def find(instance: dg.DagsterInstance, id_: str) -> ExportRuns | None:
     return ExportRuns(id_, _oldest_first(records), backfill) if records or backfill else None
 
 
+def was_exported(instance: dg.DagsterInstance, dataset: str) -> bool:
+    """Whether Dagster's index of assets knows exports of a dataset, by two queries at most.
+
+    A dataset of which no day was ever published counts if a run was to export it. One whose history
+    was wiped in the UI does not.
+    """
+    key = dg.AssetKey(dataset)
+    if not instance.has_asset_key(key):
+        return False
+    newest = instance.get_latest_materialization_event(key)
+    done = newest.asset_materialization if newest else None
+    return done is None or "rows_exported" in done.metadata  # else it is another asset
+
+
 def exports_of_runs(
     instance: dg.DagsterInstance, records: Sequence[dg.RunRecord]
 ) -> list[ExportRuns]:

@@ -16,7 +16,7 @@ from exporter_pipelines.orchestration.exports.run_summary import RunSummary, sum
 from exporter_pipelines.service.context import ServiceContext
 from exporter_pipelines.service.export_days import is_waiting_to_retry
 from exporter_pipelines.service.export_metrics import MetricsOf
-from exporter_pipelines.service.export_runs import ExportRuns
+from exporter_pipelines.service.export_runs import ExportRuns, was_exported
 from exporter_pipelines.service.export_scan import Scan
 from exporter_pipelines.service.export_status import StatusReader, line
 from exporter_pipelines.service.models import (
@@ -88,10 +88,10 @@ class History:
 
         Raises:
             Problem: 422 for a cursor that is none.
-            UnknownNameError: nothing was found, and there is no such dataset. A dataset that was
-                removed still has its exports in the history.
+            UnknownNameError: nothing was found, and there is no such dataset, however long the
+                history is. A dataset that was removed still has its exports there.
         """
-        scan, definitions = self._scan(query), self._context.definitions
+        scan, definitions, next_cursor = self._scan(query), self._context.definitions, None
         waiting = [] if cursor else [self._reader.summary(each) for each in scan.waiting()]
         items = [each for each in waiting if each and query.accepts(each)]
         for number, scanned in enumerate(scan.runs(cursor), start=1):
@@ -99,10 +99,16 @@ class History:
             if found and query.accepts(found):
                 items.append(found)
             if len(items) >= limit or number >= _MOST_RUNS_PER_PAGE:
-                return ExportPage(items=items, next_cursor=scanned.run_id)
+                next_cursor = scanned.run_id
+                break
         if query.dataset is not None and not items and cursor is None:
-            self._context.require_dataset(query.dataset)
-        return ExportPage(items=items, next_cursor=None)
+            self._require(query.dataset, all_read=next_cursor is None)
+        return ExportPage(items=items, next_cursor=next_cursor)
+
+    def _require(self, dataset: str, *, all_read: bool) -> None:
+        """Refuse an unknown dataset; runs that were not read may be those of a removed one."""
+        if all_read or not was_exported(self._context.instance, dataset):
+            self._context.require_dataset(dataset)
 
     def metrics(self, query: HistoryQuery) -> ExportMetrics:
         """The user's four numbers over the exports of a query to this output that have ended."""

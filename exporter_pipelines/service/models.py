@@ -171,7 +171,11 @@ class Export(ExportSummary):
     current_dataset: str | None
     current_day: dt.date | None
     results: list[Result]
+    """Of the days, in order; of many days only the first, or those that `offset` asks for."""
+    more_results: int = 0
+    """Days after those in `results`."""
     errors: list[str]
+    """A sentence for each day that was not published; after 20 one that says how many more."""
     runs: list[RunLink]
     rerun_of: str | None = None
 

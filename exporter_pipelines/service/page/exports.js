@@ -4,6 +4,7 @@ const MARKS = { published: "✓", held: "!", failed: "✕", running: "▶", pend
 const LIVE = ["pending", "running"];
 const ANNOUNCE_EVERY_PCT = 25;
 const POLL_MS = 2000;
+const EVERY_DAY = "?limit=10000"; // the page has a cell for each
 
 const number = (value) => (value == null ? "–" : Math.round(value).toLocaleString("en-US"));
 
@@ -22,7 +23,7 @@ function say(text) {
 // Fields of a card -> their text.
 const FIELDS = {
   percent: (now) => `${Math.floor(now.progress_pct)} %`,
-  days: (now) => `${number(now.days.published)} of ${number(now.results.length)}`,
+  days: (now) => `${number(now.days.published)} of ${number(now.results.length + now.more_results)}`,
   rows: (now) => number(now.rows_exported),
   now: (now) => (now.current_day ? `${now.current_dataset} ${now.current_day}` : "–"),
   batch: (now) =>
@@ -124,7 +125,7 @@ async function poll(card, path) {
   while (goesOn) {
     await new Promise((done) => setTimeout(done, POLL_MS));
     try {
-      const answer = await fetch(path, { headers: { accept: "application/json" } });
+      const answer = await fetch(path + EVERY_DAY, { headers: { accept: "application/json" } });
       if (answer.status === 401) return location.assign(document.getElementById("main").dataset.page);
       if (answer.ok) goesOn = update(card, await answer.json());
     } catch {
@@ -137,7 +138,7 @@ function watch(card) {
   const path = card.dataset.live;
   if (card.dataset.watched) return;
   card.dataset.watched = "yes";
-  const stream = new EventSource(card.dataset.events);
+  const stream = new EventSource(card.dataset.events + EVERY_DAY);
   stream.addEventListener("status", (event) => {
     if (!update(card, JSON.parse(event.data))) stream.close();
   });

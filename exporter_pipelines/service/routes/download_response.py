@@ -47,6 +47,7 @@ def _response(request: Request, download: Download) -> Response:
         "Accept-Ranges": "bytes",
         "Cache-Control": "private, no-cache",
         "Content-Disposition": f'attachment; filename="{_plain(download.name)}"',
+        **download.headers,
     }
     if download.sha256:
         digest = base64.b64encode(bytes.fromhex(download.sha256)).decode()

@@ -13,6 +13,7 @@ from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from exporter_pipelines.service.context import ServiceContext, context_of
+from exporter_pipelines.service.export_pages import page_of
 from exporter_pipelines.service.models import Export
 from exporter_pipelines.service.problems import Problem
 from exporter_pipelines.service.routes.preferences import watcher_of
@@ -23,8 +24,8 @@ _STREAMS_PER_SECOND = 20
 """Looks at exports per second, of all streams together: more streams look less often."""
 
 
-async def events_of(request: Request, export_id: str, user: str) -> StreamingResponse:
-    """A response with the events.
+async def events_of(request: Request, export_id: str, user: str, limit: int) -> StreamingResponse:
+    """A response with the events, each with the results of `limit` days at most.
 
     Raises:
         Problem: 404 if there is no such export; 503 if there are too many streams.
@@ -38,7 +39,7 @@ async def events_of(request: Request, export_id: str, user: str) -> StreamingRes
                 "Too many clients follow exports. Ask for the export itself, or try again later.",
                 headers={"Retry-After": "10"},
             )
-        return _Events(_events(context, watcher, export), place.pop_all())
+        return _Events(_events(context, watcher, export, limit), place.pop_all())
 
 
 class _Events(StreamingResponse):
@@ -54,11 +55,13 @@ class _Events(StreamingResponse):
             await super().__call__(scope, receive, send)
 
 
-async def _events(context: ServiceContext, watcher: Watcher, export: Export) -> AsyncIterator[str]:
+async def _events(
+    context: ServiceContext, watcher: Watcher, export: Export, limit: int
+) -> AsyncIterator[str]:
     sent, sent_at = "", 0.0
     yield "retry: 2000\n\n"
     while True:
-        text = export.model_dump_json()
+        text = page_of(export, limit).model_dump_json()
         if text != sent:
             yield f"event: status\ndata: {text}\n\n"
             sent, sent_at = text, time.monotonic()

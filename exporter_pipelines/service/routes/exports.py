@@ -11,6 +11,7 @@ from fastapi import APIRouter, Body, Header, Path, Query, Request, Response
 from fastapi.responses import JSONResponse
 
 from exporter_pipelines.service.documented_responses import documented
+from exporter_pipelines.service.export_pages import MOST_RESULTS, RESULTS, page_of
 from exporter_pipelines.service.exports import Started, exports_of
 from exporter_pipelines.service.history import HistoryQuery, history_of
 from exporter_pipelines.service.models import (
@@ -49,6 +50,11 @@ Key = Annotated[
         pattern=r"^[!-~]{0,128}$",
     ),
 ]
+Limit = Annotated[
+    int,
+    Query(ge=0, le=MOST_RESULTS, description="Days in `results`; `more_results` says how many "
+          "follow."),
+]  # fmt: skip
 _AFTER_S = "2"
 
 
@@ -73,7 +79,7 @@ def start(
     """Start an export of a range of days."""
     if dry_run:
         return JSONResponse(exports_of(request).preview(body).model_dump(mode="json"))
-    return accepted(exports_of(request).start(body, principal, key=key), response)
+    return page_of(accepted(exports_of(request).start(body, principal, key=key), response))
 
 
 @router.post("/preview", responses=documented(404, 409, 415, 503))
@@ -113,11 +119,17 @@ def exports(
 
 @router.get("/{export_id}", responses=documented(404, 503))
 async def one(
-    request: Request, response: Response, export_id: ExportId, _: Viewer, prefer: Prefer = ""
+    request: Request,
+    response: Response,
+    export_id: ExportId,
+    _: Viewer,
+    prefer: Prefer = "",
+    limit: Limit = RESULTS,
+    offset: Annotated[int, Query(ge=0, le=1_000_000, description="Days before them.")] = 0,
 ) -> Export:
     """An export with its progress and the result of each day."""
     wait_s = seconds_to_wait(prefer, response)
-    return await watcher_of(request).wait(export_id, wait_s)
+    return page_of(await watcher_of(request).wait(export_id, wait_s), limit, offset)
 
 
 @router.get(
@@ -132,15 +144,17 @@ async def one(
         },
     },
 )
-async def events(request: Request, export_id: ExportId, principal: Viewer) -> Response:
+async def events(
+    request: Request, export_id: ExportId, principal: Viewer, limit: Limit = RESULTS
+) -> Response:
     """Follow an export without asking again and again; at most 100 streams at a time."""
-    return await events_of(request, export_id, principal.name)
+    return await events_of(request, export_id, principal.name, limit)
 
 
 @router.post("/{export_id}/cancel", status_code=202, responses=documented(404, 409, 503))
 def cancel(request: Request, export_id: ExportId, principal: Exporter) -> Export:
     """Cancel an export. Days that are published stay published."""
-    return exports_of(request).cancel(export_id, principal)
+    return page_of(exports_of(request).cancel(export_id, principal))
 
 
 @router.post(
@@ -156,7 +170,7 @@ def rerun(
 ) -> Export:
     """Export the days of an ended export again that were held or failed, as a new export."""
     again = exports_of(request).rerun(export_id, body or RerunRequest(), principal, key=key)
-    return accepted(again, response)
+    return page_of(accepted(again, response))
 
 
 def accepted(started: Started, response: Response) -> Export:

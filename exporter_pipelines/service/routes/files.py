@@ -57,7 +57,12 @@ def rows(
     start_date: Annotated[Day, Query(description="First day.")],
     end_date: Annotated[Day, Query(description="Last day, included; at most 366 days.")],
     missing: Annotated[
-        Missing, Query(description="`fail`: 409 if a day is not published; `skip`: leave it out.")
+        Missing,
+        Query(
+            description="`fail`: 409 if a day is not published; `skip`: leave it out. The headers "
+            "`Missing-Days-Count` and `Missing-Days` then say how many and which, as "
+            "`2026-11-04, 2026-11-06/2026-11-09`; at most 100 spans are named."
+        ),
     ] = "fail",
     shape: Annotated[
         Shape,
