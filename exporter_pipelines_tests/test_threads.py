@@ -259,6 +259,10 @@ def test_a_signal_while_a_thread_is_started_surfaces(
     watchdog.close()
     with pytest.raises(KeyboardInterrupt):
         list(read_ahead(iter(lambda: done.append(2), 3)))
+    with pytest.raises(KeyboardInterrupt), WriteBehind(done.append):
+        pass
+    if begins:  # it looks every 0.1 s whether it was stopped
+        late[-1].join(10)
     if not begins:  # as a thread that the system has created and not run yet
         for thread in late:
             real(thread)

@@ -128,7 +128,11 @@ class WriteBehind(Generic[T]):
         self._thread = threading.Thread(target=self._run, name="write-behind", daemon=True)
 
     def __enter__(self) -> WriteBehind[T]:
-        self._thread.start()
+        try:
+            self._thread.start()
+        except BaseException:  # a signal: nothing leaves what was not entered
+            self._stopped.set()
+            raise
         return self
 
     def __exit__(self, *exc_info: object) -> None:
