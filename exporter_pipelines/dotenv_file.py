@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import select
 import stat
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ from exporter_pipelines.errors import ConfigurationError
 
 DOTENV_WINS = ".env overrides the shell for"
 DOTENV_HINT = "Change .env, or remove the line there."
+_PIPE_WAIT_S, _PIPE_BYTES = 10, 65536
 _announced: set[str] = set()
 
 
@@ -26,8 +28,8 @@ def load_dotenv() -> list[str]:
         Names of these variables; never a value.
 
     Raises:
-        ConfigurationError: the file is no file, is not in UTF-8, or this user may not read it; or
-            the `dagster.yaml`, which Dagster opens next, is no file.
+        ConfigurationError: it is neither a file nor a pipe that is written to, is not in UTF-8, or
+            this user may not read it; or the `dagster.yaml`, which Dagster opens next, is no file.
     """
     values = dotenv()
     replaced = [name for name, value in values.items() if os.environ.get(name, value) != value]
@@ -62,12 +64,14 @@ def dotenv() -> dict[str, str]:
     """The variables of the `.env` of the working directory, as Dagster reads them.
 
     Raises:
-        ConfigurationError: it is no file, is not in UTF-8, or this user may not read it.
+        ConfigurationError: it is neither a file nor a pipe that is written to, is not in UTF-8, or
+            this user may not read it.
     """
     file = Path(".env").absolute()
     if not os.path.lexists(file):
         return {}
-    refuse_other_than_file(file)
+    if not file.is_fifo():
+        refuse_other_than_file(file)
     found = dotenv_values(stream=io.StringIO(text_of_file(file), newline=None))
     return {name: value for name, value in found.items() if value is not None}
 
@@ -113,7 +117,7 @@ def text_of_file(file: Path) -> str:
         ConfigurationError: it is not in UTF-8, or this user may not read it.
     """
     try:
-        content = file.read_bytes()  # once: it may be a pipe of a password manager
+        content = _from_pipe(file) if file.is_fifo() else file.read_bytes()
     except OSError as error:
         raise ConfigurationError(
             f"{file} cannot be read: {(error.strerror or type(error).__name__).lower()}.",
@@ -132,3 +136,29 @@ def text_of_file(file: Path) -> str:
             "Save the file as UTF-8.",
         )
     return text
+
+
+def _from_pipe(file: Path) -> bytes:
+    """What a program writes into a named pipe, such as a password manager. Read once.
+
+    Raises:
+        ConfigurationError: nobody writes for ten seconds.
+    """
+    descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK)  # does not wait for the writer
+    waiting = select.poll()
+    waiting.register(descriptor, select.POLLIN)
+    parts: list[bytes] = []
+    try:
+        while True:
+            if not waiting.poll(
+                int(1000 * _PIPE_WAIT_S)
+            ):
+                raise ConfigurationError(
+                    f"{file} is a pipe, and nothing was written to it within {_PIPE_WAIT_S} s.",
+                    "Start the program that writes it, or put a regular file there.",
+                )
+            if not (part := os.read(descriptor, _PIPE_BYTES)):
+                return b"".join(parts)
+            parts.append(part)
+    finally:
+        os.close(descriptor)

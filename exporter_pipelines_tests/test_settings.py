@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -236,12 +237,27 @@ def test_what_is_no_file_is_refused_by_every_command(
     said: str,
 ) -> None:
     """A command would wait for a pipe without an end, and read a device without an end."""
+    monkeypatch.setattr(dotenv_file, "_PIPE_WAIT_S", 0.1)
+    if name == ".env" and plant is os.mkfifo:
+        said = "is a pipe, and nothing was written to it within 0.1 s."
     plant(tmp_path / name)
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
     for command, code in COMMANDS.items():
         done = CliRunner().invoke(cli.main, command.split())
         assert done.exit_code == code, (command, done.output)
         assert f"Error: {tmp_path / name} {said}" in done.output, command
+
+
+def test_a_dotenv_that_a_password_manager_writes_into_a_pipe_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    pipe, long = tmp_path / ".env", "x" * 100_000
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_text, args=(f"ONE=1\nLONG={long}\n",), daemon=True)
+    writer.start()
+    assert dotenv_file.dotenv() == {"ONE": "1", "LONG": long}
+    writer.join(10)
 
 
 def test_a_dotenv_with_line_ends_and_a_mark_of_windows_is_read(
