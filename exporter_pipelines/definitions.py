@@ -14,6 +14,8 @@ import dagster as dg
 
 from exporter_pipelines import dotenv_file
 from exporter_pipelines.components.loading import exported, load_datasets
+from exporter_pipelines.components.not_loaded import Broken, checked_by_dagster
+from exporter_pipelines.defs_files import Definitions
 from exporter_pipelines.hangups import end_like_terminate
 from exporter_pipelines.orchestration.alerts.condition_alerts import condition_alerts_sensor
 from exporter_pipelines.orchestration.alerts.run_alerts import run_alerts_sensor
@@ -71,6 +73,11 @@ def build(*, for_ui: bool = True) -> dg.Definitions:
         executor=dg.in_process_executor,
     )
     return dg.Definitions.merge(datasets, shared)
+
+
+def not_loaded(definitions: Definitions) -> list[Broken]:
+    """What Dagster cannot load, although no check of ours finds a mistake in it."""
+    return checked_by_dagster(definitions)
 
 
 def descriptions() -> dict[str, str]:

@@ -150,9 +150,7 @@ def _from_pipe(file: Path) -> bytes:
     parts: list[bytes] = []
     try:
         while True:
-            if not waiting.poll(
-                int(1000 * _PIPE_WAIT_S)
-            ):
+            if not waiting.poll(int(1000 * _PIPE_WAIT_S)):
                 raise ConfigurationError(
                     f"{file} is a pipe, and nothing was written to it within {_PIPE_WAIT_S} s.",
                     "Start the program that writes it, or put a regular file there.",

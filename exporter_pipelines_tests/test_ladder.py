@@ -54,7 +54,7 @@ LADDER = {
     "output_folder": {"errors", "settings", "contracts", "stores"},
     "defs_files": {"errors", "settings", "contracts", "transforms", "formats", "stores"},
     "orchestration": {"orchestration.dagster_internals", "orchestration.exports"},
-    "orchestration.dagster_internals": {"contracts", "engine"},
+    "orchestration.dagster_internals": {"errors", "contracts", "engine"},
     "orchestration.exports": {
         "docs_links",
         "errors", "settings", "contracts", "transforms", "formats", "stores", "engine",
@@ -85,7 +85,9 @@ LADDER = {
         "errors", "settings", "contracts", "transforms", "formats", "defs_files", "orchestration",
     },
     "defs": {"settings", "contracts", "transforms"},
-    "definitions": {"dotenv_file", "process_memory", "hangups", "orchestration", "components"},
+    "definitions": {
+        "dotenv_file", "process_memory", "hangups", "defs_files", "orchestration", "components",
+    },
     "policy_proposals": {"errors", "contracts", "privacy"},
     "doctor": {
         "errors", "settings", "extras", "contracts", "transforms", "formats", "stores", "engine",
@@ -93,7 +95,7 @@ LADDER = {
         "dotenv_file", "alert_settings",
     },
     "new_datasets": {
-        "errors", "settings", "extras", "contracts", "formats", "stores", "defs_files",
+        "errors", "settings", "extras", "contracts", "transforms", "formats", "stores", "defs_files",
         "policy_proposals", "doctor",
     },
     "service.models": set(),  # the client has them, too

@@ -10,8 +10,8 @@ import click
 from exporter_pipelines import dotenv_file
 from exporter_pipelines.cli.arguments import require_known
 from exporter_pipelines.contracts.inspection import Finding
-from exporter_pipelines.defs_files import exported_names
-from exporter_pipelines.doctor import DEFAULT_SECONDS, RowCheck, examine
+from exporter_pipelines.defs_files import Definitions, exported_names
+from exporter_pipelines.doctor import DEFAULT_SECONDS, Broken, RowCheck, examine
 
 _ALL_ROWS_S = 7 * 24 * 3600.0
 
@@ -57,7 +57,7 @@ def doctor(
         require_known(dataset)
     findings, width = [], max(map(len, exported_names()), default=1)
     rows = RowCheck(_ALL_ROWS_S if all_rows else seconds, privacy)
-    for finding in examine(datasets, replaced, rows):
+    for finding in examine(datasets, replaced, rows, _not_loaded):
         findings.append(finding)
         if not as_json:
             click.echo(_line(finding, width))
@@ -66,6 +66,12 @@ def doctor(
     else:
         click.echo(_summary(findings, rows.basis))
     raise SystemExit(any(finding.level == "FAIL" for finding in findings))
+
+
+def _not_loaded(definitions: Definitions) -> list[Broken]:
+    from exporter_pipelines.definitions import not_loaded  # Dagster takes a second to import
+
+    return not_loaded(definitions)
 
 
 def _line(finding: Finding, width: int) -> str:

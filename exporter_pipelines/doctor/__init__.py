@@ -4,7 +4,7 @@ Belongs here: one module per subject, each yielding `contracts.inspection.Findin
 Does not belong here: database access (`sources`), or anything of Dagster.
 """
 
-from exporter_pipelines.doctor.examination import examine
+from exporter_pipelines.doctor.examination import Broken, examine
 from exporter_pipelines.doctor.rows import DEFAULT_SECONDS, RowCheck
 
-__all__ = ["DEFAULT_SECONDS", "RowCheck", "examine"]
+__all__ = ["DEFAULT_SECONDS", "Broken", "RowCheck", "examine"]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 from exporter_pipelines import databases
 from exporter_pipelines.contracts.dataset import Dataset
 from exporter_pipelines.contracts.inspection import Finding
-from exporter_pipelines.defs_files import Definitions
+from exporter_pipelines.defs_files import Definition, Definitions
 from exporter_pipelines.defs_files.training_sets import TrainingSets
 from exporter_pipelines.doctor.connections import Connections
 from exporter_pipelines.doctor.dagster_home import examine_dagster_home
@@ -22,9 +22,14 @@ from exporter_pipelines.doctor.project import (
 from exporter_pipelines.doctor.rows import RowCheck
 from exporter_pipelines.errors import ConfigurationError
 
+Broken = tuple[Definition, ConfigurationError]
+
 
 def examine(
-    only: Collection[str] = (), replaced: Sequence[str] = (), rows: RowCheck | None = None
+    only: Collection[str] = (),
+    replaced: Sequence[str] = (),
+    rows: RowCheck | None = None,
+    not_loaded: Callable[[Definitions], Iterable[Broken]] = lambda _definitions: (),
 ) -> Iterator[Finding]:
     """Yield each finding as soon as it is known.
 
@@ -32,6 +37,7 @@ def examine(
         only: Check only these datasets, without any all; the project is always checked.
         replaced: Variables whose value in `.env` differs from the shell.
         rows: How long rows are read; afterwards, what was read.
+        not_loaded: Returns what only Dagster finds wrong in definitions.
     """
     rows = rows or RowCheck()
     yield from examine_settings(replaced)
@@ -59,7 +65,7 @@ def examine(
             yield from examine_leftovers(name)
     if not only:
         yield from _broken_training_sets()
-        yield from _not_loaded()
+        yield from _not_loaded(not_loaded)
 
 
 def _datasets(only: Collection[str]) -> Iterator[tuple[str, Dataset | ConfigurationError]]:
@@ -82,16 +88,13 @@ def _broken_training_sets() -> Iterator[Finding]:
             )  # fmt: skip
 
 
-def _not_loaded() -> Iterator[Finding]:
+def _not_loaded(not_loaded: Callable[[Definitions], Iterable[Broken]]) -> Iterator[Finding]:
     """What only Dagster finds out, such as a mistake in a component of another package."""
     definitions = Definitions()
     if not definitions.need_dagster:
         return
-    # Only here: Dagster's components take a second to import.
-    from exporter_pipelines.components.not_loaded import checked_by_dagster
-
     try:
-        broken = checked_by_dagster(definitions)
+        broken = [*not_loaded(definitions)]
     except ConfigurationError:
         return  # a setting of all datasets, reported by `examine_settings`
     for each, mistake in broken:
