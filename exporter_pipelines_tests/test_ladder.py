@@ -95,8 +95,8 @@ LADDER = {
         "dotenv_file", "alert_settings",
     },
     "new_datasets": {
-        "errors", "settings", "extras", "contracts", "transforms", "formats", "stores", "defs_files",
-        "policy_proposals", "doctor",
+        "errors", "settings", "extras", "contracts", "transforms", "formats", "stores",
+        "defs_files", "policy_proposals", "doctor",
     },
     "service.models": set(),  # the client has them, too
     "training": {
