@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from exporter_pipelines_tests.support.backends import Backend
+from exporter_pipelines_tests.support.backends import Backend, fresh_database
 from exporter_pipelines_tests.support.object_servers import ObjectServer
 from exporter_pipelines_tests.support.projects import ROOT
 
@@ -24,19 +25,24 @@ PRIVATE_LIMIT_MIB = 460
 """301 (kept in memory) and 380 (read twice) were measured; there are 50,000 addresses."""
 
 
-@pytest.fixture
-def large(backend: Backend) -> Backend:
-    """A day of 80,000 and one of 320,000 rows of 300 bytes; 1 % of them are rejected."""
-    for day, count in ((FEW_DAY, FEW), (MANY_DAY, MANY)):
-        backend.run(
-            f"""INSERT INTO logs SELECT {count} + n, '{day}'::date + n * interval '1 day' / {count},
-            CASE WHEN n % 100 = 0 THEN 'odd' ELSE 'INFO' END,
-            'request ' || n || ' ' || repeat(md5(n::text), 4), 'app-' || n % 7, 'edge-' || n % 50,
-            '10.0.' || n % 200 || '.' || n % 250,
-            CASE WHEN n % 5 < 2 THEN jsonb_build_object('n', n, 'path', md5(n::text)) END
-            FROM generate_series(0, {count} - 1) n"""
-        )
-    return backend
+@pytest.fixture(scope="module")
+def large(postgres_url: str, empty_tables: Backend) -> Iterator[Backend]:
+    """A day of 80,000 and one of 320,000 rows of 300 bytes; 1 % of them are rejected.
+
+    No test changes it.
+    """
+    with fresh_database(postgres_url, empty_tables) as backend:
+        for day, count in ((FEW_DAY, FEW), (MANY_DAY, MANY)):
+            backend.run(
+                f"""INSERT INTO logs
+                SELECT {count} + n, '{day}'::date + n * interval '1 day' / {count},
+                CASE WHEN n % 100 = 0 THEN 'odd' ELSE 'INFO' END,
+                'request ' || n || ' ' || repeat(md5(n::text), 4), 'app-' || n % 7,
+                'edge-' || n % 50, '10.0.' || n % 200 || '.' || n % 250,
+                CASE WHEN n % 5 < 2 THEN jsonb_build_object('n', n, 'path', md5(n::text)) END
+                FROM generate_series(0, {count} - 1) n"""
+            )
+        yield backend
 
 
 def peak_mib(action: str, backend: Backend, output: Path | str, day: str, rows: int) -> int:

@@ -10,6 +10,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager
+from functools import cache
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from typing import Any
@@ -85,8 +86,9 @@ def with_neighbours(days: dict[str, int]) -> list[str]:
     return sorted({(date + step).isoformat() for date in dates for step in (-DAY, 0 * DAY, DAY)})
 
 
+@cache
 def exported_days(backend: Backend, store: LocalStore, name: str) -> dict[str, Manifest]:
-    """Day -> manifest, of each day with rows and of its neighbours."""
+    """Day -> manifest, of each day with rows and of its neighbours; exported once."""
     days = with_neighbours(days_with_rows(backend, name))
     with exporter(backend.url, name, store) as export_day:
         return {day: export_day(day) for day in days}
@@ -131,7 +133,7 @@ def broken_rules(manifests: Iterable[Manifest]) -> dict[str, int]:
 def test_the_largest_day_equals_the_table(shared: Backend, exports: LocalStore, name: str) -> None:
     days = days_with_rows(shared, name)
     day = max(days, key=lambda each: days[each])
-    exported = rows(exports, export(shared.url, dataset(name), day, exports))
+    exported = rows(exports, exported_days(shared, exports, name)[day])
     table, column = DATASETS[name]
     # Read by another driver, so that nothing of the way is shared.
     with psycopg.connect(shared.url, row_factory=dict_row) as connection:
@@ -157,10 +159,9 @@ def test_sqlite_gives_the_same_rows(
         application.execute(f"SELECT count(*) FROM {table}")
         shared_file.run(f"CREATE INDEX IF NOT EXISTS {table}_time ON {table} ({column})")
         total = 0
-        export_ours = stack.enter_context(exporter(shared.url, name, exports))
         export_theirs = stack.enter_context(exporter(shared_file.url, name, other))
-        for day in with_neighbours(days_with_rows(shared, name)):
-            ours, theirs = export_ours(day), export_theirs(day)
+        for day, ours in exported_days(shared, exports, name).items():
+            theirs = export_theirs(day)
             assert theirs.source.snapshot.startswith("wal")
             # Parsed, since PostgreSQL orders the keys of JSON objects, and sorted, since it
             # orders addresses (inet) as numbers.
