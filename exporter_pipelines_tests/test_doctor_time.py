@@ -55,7 +55,11 @@ def test_a_view_needs_no_index(doctor: Doctor, backend: Backend) -> None:
 def test_a_key_without_a_unique_index_is_looked_at(doctor: Doctor, backend: Backend) -> None:
     backend.run("ALTER TABLE logs DROP CONSTRAINT logs_pkey")
     doctor.run()
-    assert "id has no unique index" in doctor.found("warn", "key")["message"]
+    assert doctor.found("warn", "key")["message"] == "id has no unique index"
+    backend.run("ALTER TABLE logs ALTER id DROP NOT NULL; CREATE UNIQUE INDEX ids ON logs (id)")
+    doctor.run()
+    assert doctor.found("warn", "key")["message"] == "id has a unique index, but may be null"
+    backend.run("DROP INDEX ids")
     backend.run("UPDATE logs SET id = 1")
     doctor.run()
     assert "has repeated values" in doctor.found("warn", "key")["message"]

@@ -216,9 +216,14 @@ def _key(dataset: Dataset, inspection: Inspection, relation: Relation) -> Iterat
             "All rows are exported, and repeated keys are counted. If this column is not the key, "
             "configure another `key`.",
         )  # fmt: skip
+    elif name in inspection.keys_without_null(relation):
+        yield Finding(
+            "warn", dataset.name, "key", f"{name} has a unique index, but may be null",
+            "No row is null in it, so exports are correct. Declared NOT NULL, they sort less.",
+        )  # fmt: skip
     else:
         yield Finding(
-            "warn", dataset.name, "key", f"{name} has no unique index, or may be null",
+            "warn", dataset.name, "key", f"{name} has no unique index",
             "No value is repeated, so exports are correct. With a unique index they sort less.",
         )  # fmt: skip
 

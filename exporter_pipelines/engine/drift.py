@@ -58,7 +58,8 @@ def _row_count(today: DayNumbers, before: Sequence[DayNumbers]) -> Verdict:
     how = "usual"
     if not passed:
         how = f"far {'fewer' if today.rows < low else 'more'} than usual"
-    reason = f"{today.rows} rows, {how}: the {len(before)} days before have {low:g} to {high:g}."
+    most = f"most of the {len(before)} days before have {low:g} to {high:g}"
+    reason = f"{today.rows} rows, {how}: {most}."
     numbers: dict[str, float | int] = {"rows": today.rows, "usual_low": low, "usual_high": high}
     return Verdict(check, passed, "WARN", reason, numbers)
 
