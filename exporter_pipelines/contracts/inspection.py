@@ -197,7 +197,8 @@ class Inspection(Protocol):
     def keys_without_null(self, relation: Relation) -> list[str]:
         """Columns with a unique index that may be null, and that no row is null in.
 
-        SQLite's primary keys are such columns, unless they are declared NOT NULL.
+        SQLite's primary keys are such columns, unless they are declared NOT NULL. A column that
+        takes too long to look at is left out.
         """
         ...
 

@@ -223,7 +223,7 @@ def _key(dataset: Dataset, inspection: Inspection, relation: Relation) -> Iterat
         )  # fmt: skip
     else:
         yield Finding(
-            "warn", dataset.name, "key", f"{name} has no unique index",
+            "warn", dataset.name, "key", f"{name} has no unique index, or may be null",
             "No value is repeated, so exports are correct. With a unique index they sort less.",
         )  # fmt: skip
 

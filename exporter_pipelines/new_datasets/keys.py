@@ -35,8 +35,8 @@ def chosen_key(inspection: Inspection, relation: Relation) -> Key | None:
     if relation.key is not None:
         return Key((relation.key,), "has a unique index")
     keys = inspection.unique_keys(relation)
-    if not keys and (nullable := _key_without_null(inspection, relation)):
-        return Key((nullable,), "has a unique index, and no row is null in it")
+    if not keys and (nullable := inspection.keys_without_null(relation)):
+        return Key((nullable[0],), "has a unique index, and no row is null in it")
     composite = next((key for key in keys if not _unreadable(relation, key)), ())
     unproved = None
     for column in _candidates(relation, composite):
@@ -53,13 +53,6 @@ def chosen_key(inspection: Inspection, relation: Relation) -> Key | None:
         warning = f"{unproved} has no unique index, and its values could not be compared in time"
         return Key((unproved,), "not verified: has no unique index", warning)
     return None
-
-
-def _key_without_null(inspection: Inspection, relation: Relation) -> str | None:
-    try:
-        return next(iter(inspection.keys_without_null(relation)), None)
-    except NotAnsweredError:  # without statistics, the whole table may be read for a null
-        return None
 
 
 def unreadable_key(inspection: Inspection, relation: Relation) -> list[str]:

@@ -53,7 +53,7 @@ def load_defs_folder(
                 tree = _tree()
                 try:
                     loaded = tree.build_defs() if for_ui else tree.build_defs(tree.defs_module_path)
-                except Exception as error:
+                except Exception as error:  # whatever a component of another package raises
                     _raise_ours(error)
                     found = _culprits(tree)
                     if found.keys() <= failures.keys():

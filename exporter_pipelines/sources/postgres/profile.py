@@ -148,12 +148,15 @@ class PostgresProfiles:
     def keys_without_null(self) -> list[str]:
         """See `Inspection.keys_without_null`."""
         names = [row["name"] for row in self._ask(_NULLABLE_KEYS, oid=self._oid)]
-        return [name for name in names if name in self._types and not self._has_null(name)]
+        return [name for name in names if name in self._types and not self._may_have_null(name)]
 
-    def _has_null(self, name: str) -> bool:
+    def _may_have_null(self, name: str) -> bool:
         question = "SELECT FROM {table} WHERE {column} IS NULL LIMIT 1"
         column = sql.Identifier(name)
-        return bool(self._ask(question, NULL_READ_MS, table=self._table, column=column))
+        try:
+            return bool(self._ask(question, NULL_READ_MS, table=self._table, column=column))
+        except NotAnsweredError:  # without statistics, the server may read the whole table
+            return True
 
     def time_candidates(self) -> list[TimeCandidate]:
         """See `Inspection.time_candidates`."""

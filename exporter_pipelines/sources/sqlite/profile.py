@@ -97,11 +97,16 @@ class SqliteProfiles:
     def keys_without_null(self) -> list[str]:
         """See `Inspection.keys_without_null`."""
         found = (c.name for c in self._catalog.columns if self._catalog.has_unique_index(c.name))
-        return [name for name in found if name in self._relation.types and not self._has_null(name)]
+        return [
+            name for name in found if name in self._relation.types and not self._may_have_null(name)
+        ]
 
-    def _has_null(self, name: str) -> bool:
+    def _may_have_null(self, name: str) -> bool:
         statement = f"SELECT 1 FROM {self._table} WHERE {quoted(name)} IS NULL LIMIT 1"  # noqa: S608
-        return bool(self._ask(statement))
+        try:
+            return bool(self._ask(statement))
+        except NotAnsweredError:
+            return True
 
     def time_candidates(self) -> list[TimeCandidate]:
         """See `Inspection.time_candidates`."""
