@@ -17,6 +17,7 @@ from hypothesis import settings
 
 from exporter_pipelines.defs_files import definitions
 from exporter_pipelines.stores import LocalStore
+from exporter_pipelines_tests.support import forks
 from exporter_pipelines_tests.support.alert_receivers import Inbox, inbox
 from exporter_pipelines_tests.support.alerting import Alerting, alerting_project
 from exporter_pipelines_tests.support.backends import (
@@ -31,12 +32,12 @@ from exporter_pipelines_tests.support.backends import (
 from exporter_pipelines_tests.support.definitions import copy_definitions, install_definitions
 from exporter_pipelines_tests.support.doctor_runs import DAY, Doctor
 from exporter_pipelines_tests.support.embedded_server import embedded_server
-from exporter_pipelines_tests.support.forked_commands import read_migrations_once
+from exporter_pipelines_tests.support.fork_server import read_migrations_once
 from exporter_pipelines_tests.support.markers import in_order, markers_of
 from exporter_pipelines_tests.support.memory_disk import memory_folder
 from exporter_pipelines_tests.support.object_servers import ObjectServer, seaweedfs, weed_program
 from exporter_pipelines_tests.support.open_output import kept_open
-from exporter_pipelines_tests.support.projects import FORKED, ROOT, Project, copy_project
+from exporter_pipelines_tests.support.projects import ROOT, Project, copy_project
 
 install_definitions()
 
@@ -75,7 +76,7 @@ def pytest_configure() -> None:
 
     pytest reads this variable; `--basetemp` wins over it.
     """
-    FORKED.are_used = True
+    forks.install()
     read_migrations_once()
     if folder := memory_folder():
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", folder)

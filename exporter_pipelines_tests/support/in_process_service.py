@@ -23,7 +23,7 @@ from exporter_pipelines_tests.support.api_clients import client_of
 from exporter_pipelines_tests.support.code_servers import wait_for_code_servers
 from exporter_pipelines_tests.support.dagster_history import quick_instance
 from exporter_pipelines_tests.support.definitions import use_definitions
-from exporter_pipelines_tests.support.projects import copy_project, with_forked_runs
+from exporter_pipelines_tests.support.projects import copy_project
 
 SETTINGS = {
     "EXPORTER_START_DATE": "2026-11-01",
@@ -105,7 +105,7 @@ def in_process_service(
                 patch.delenv(name)
         for name, value in {**values, "DAGSTER_HOME": str(project.path)}.items():
             patch.setenv(name, value)
-        patch.setenv("PYTHONPATH", with_forked_runs(project.path))
+        patch.setenv("PYTHONPATH", str(project.path))
         with (
             dg.DagsterInstance.local_temp(
                 str(project.path),

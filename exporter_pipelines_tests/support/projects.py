@@ -15,13 +15,10 @@ from pathlib import Path
 import exporter_pipelines
 from exporter_pipelines.contracts.manifest import MANIFEST_NAME, Manifest
 from exporter_pipelines_tests.support.definitions import copy_definitions
-from exporter_pipelines_tests.support.forked_commands import Forks
 
 ROOT = Path(exporter_pipelines.__file__).parent.parent
 _FILES = ("pyproject.toml", "workspace.yaml", "dagster.yaml")
 BIN = Path(sys.executable).parent
-FORKED = Forks()
-"""Of commands that a test waits for."""
 
 
 @dataclass(frozen=True)
@@ -113,14 +110,10 @@ class Project:
         timeout: float,
         shell: dict[str, str] | None = None,
     ) -> Finished:
-        env = {**self.environment, **(shell or {})}
-        is_usual = command != "python" and env["PYTHONPATH"] == str(self.path)
-        if is_usual and (ended := FORKED.run(command, arguments, self.path, env, timeout)):
-            return Finished(*ended)
         done = subprocess.run(
             [BIN / command, *arguments],
             cwd=self.path,
-            env=env,
+            env={**self.environment, **(shell or {})},
             capture_output=True,
             text=True,
             timeout=timeout,
@@ -132,11 +125,6 @@ class Project:
         """The published manifest of a day, or None."""
         file = self.output / dataset / "data" / f"date={day}" / MANIFEST_NAME
         return Manifest.from_json(file.read_bytes()) if file.exists() else None
-
-
-def with_forked_runs(folder: Path) -> str:
-    """A PYTHONPATH with which a code server forks its runs, see `forked_runs/sitecustomize.py`."""
-    return os.pathsep.join((str(Path(__file__).parent / "forked_runs"), str(folder)))
 
 
 def run_locks_of(project: Project) -> list[Path]:

@@ -218,7 +218,8 @@ def daemon(project: Project, *options: str, seconds: int = 30) -> Iterator[Path]
         seconds: Between two looks at the backfills.
     """
     log = project.path / "daemon.log"
-    arguments = ["-c", HURRIED_DAEMON, str(seconds), "60", "run", *options]
+    (project.path / "dagster-daemon.py").write_text(HURRIED_DAEMON)
+    arguments = ["dagster-daemon.py", str(seconds), "60", "run", *options]
     with _running(project, log, "python", *arguments):
         yield log
 

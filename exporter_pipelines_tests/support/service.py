@@ -26,7 +26,7 @@ from exporter_pipelines.service.principals import Principal
 from exporter_pipelines.stores import LocalStore
 from exporter_pipelines_tests.support.code_servers import wait_for_code_servers
 from exporter_pipelines_tests.support.dagster_history import quick_instance
-from exporter_pipelines_tests.support.projects import ROOT, with_forked_runs
+from exporter_pipelines_tests.support.projects import ROOT
 from exporter_pipelines_tests.support.waiting import wait_until
 
 OPERATOR = Principal("olga", frozenset({"operator"}), "bearer")
@@ -121,7 +121,7 @@ def service(
         patch.chdir(home)
         patch.setenv("DAGSTER_HOME", str(home))
         # The code server imports `code_location`.
-        patch.setenv("PYTHONPATH", with_forked_runs(ROOT))
+        patch.setenv("PYTHONPATH", str(ROOT))
         for name, value in settings.items():
             patch.setenv(name, value)
         with open_workspace(instance, workspace_file) as workspace:
