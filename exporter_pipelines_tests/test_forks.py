@@ -16,7 +16,7 @@ import pytest
 from exporter_pipelines_tests.support import forks
 from exporter_pipelines_tests.support.projects import BIN, ROOT
 
-HERE = {**os.environ, "PYTHONPATH": str(ROOT)}
+HERE = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "ignore"}
 
 
 def started(*command: object, **options: object) -> subprocess.Popen[str]:
@@ -89,10 +89,11 @@ def test_a_fork_has_the_file_descriptors_that_are_passed() -> None:
         (["/bin/true"], {}),
         ([BIN / "exporter", "--help"], {"preexec_fn": os.getpid}),
         ([BIN / "exporter", "--help"], {"env": {**HERE, "PYTHONHASHSEED": "1"}}),
+        ([BIN / "exporter", "--help"], {"env": {**HERE, "PYTHONWARNINGS": "default"}}),
         ([BIN / "exporter", "--help"], {"env": {**HERE, "PYTHONPATH": "/"}}),
         (
             [BIN / "exporter", "--help"],
-            {"env": dict(os.environ) | {"PYTHONPATH": ""}, "cwd": "/"},
+            {"env": {**HERE, "PYTHONPATH": ""}, "cwd": "/"},
         ),
     ],
 )
@@ -108,6 +109,7 @@ def test_what_cannot_be_a_fork_is_started_as_usual(
 def test_a_process_of_multiprocessing_is_a_fork(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(util, "spawnv_passfds", forks.spawnv_passfds)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("PYTHONWARNINGS", "ignore")
     before = forks.SERVER.forked
     process = multiprocessing.get_context("spawn").Process(target=os._exit, args=(7,))
     process.start()

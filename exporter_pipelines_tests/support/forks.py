@@ -173,14 +173,19 @@ def _is_usual(asked: Mapping[str, object], env: Mapping[str, str]) -> bool:
 
 
 def _starts_alike(env: Mapping[str, str]) -> bool:
-    """Whether the interpreter starts as this one did, with only the product in its path."""
+    """Whether the interpreter starts as the server did, with only the product in its path."""
     changed = {
         name
         for name in env.keys() | os.environ.keys()
         if name.startswith("PYTHON") and env.get(name) != os.environ.get(name)
     }
+    is_quiet = env.get("PYTHONWARNINGS") == "ignore"
     paths = [Path(path) for path in (env.get("PYTHONPATH") or "/dev/null").split(os.pathsep)]
-    return changed <= _SAME and all((path / "exporter_pipelines").is_dir() for path in paths)
+    return (
+        is_quiet
+        and changed <= _SAME
+        and all((path / "exporter_pipelines").is_dir() for path in paths)
+    )
 
 
 def _texts(args: Sequence[object]) -> list[str]:

@@ -106,6 +106,7 @@ def in_process_service(
         for name, value in {**values, "DAGSTER_HOME": str(project.path)}.items():
             patch.setenv(name, value)
         patch.setenv("PYTHONPATH", str(project.path))
+        patch.setenv("PYTHONWARNINGS", "ignore")
         with (
             dg.DagsterInstance.local_temp(
                 str(project.path),

@@ -122,6 +122,7 @@ def service(
         patch.setenv("DAGSTER_HOME", str(home))
         # The code server imports `code_location`.
         patch.setenv("PYTHONPATH", str(ROOT))
+        patch.setenv("PYTHONWARNINGS", "ignore")
         for name, value in settings.items():
             patch.setenv(name, value)
         with open_workspace(instance, workspace_file) as workspace:
