@@ -47,4 +47,6 @@ def run(trial: Trial) -> None:
                 manifest = project.manifest("logs", day)
                 old = before[day]
                 same = manifest and old and manifest.files == old.files
-                trial.check(bool(events and same), f"{day}: {len(events)} events, same {same}")
+                files = "" if same else f": {old and old.files}, then {manifest and manifest.files}"
+                found = f"{day}: {len(events)} events, same files: {bool(same)}{files}"
+                trial.check(bool(events and same), found)
