@@ -6,7 +6,7 @@ import datetime as dt
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from typing import Any
@@ -29,6 +29,7 @@ from exporter_pipelines.orchestration.exports.run_presence import forget
 from exporter_pipelines.service import previews
 from exporter_pipelines.service.app import create_api
 from exporter_pipelines.service.history import HistoryQuery
+from exporter_pipelines.service.launching import Launcher
 from exporter_pipelines.service.models import Export, ExportRequest, RerunRequest
 from exporter_pipelines.service.page.views import card_of
 from exporter_pipelines.service.problems import Problem
@@ -452,6 +453,30 @@ def test_a_running_export_is_followed_and_cancelled(running: Service, backend: B
     assert (cancelled.status, cancelled.days["cancelled"]) == ("cancelled", 4)
     assert sha256(running, ONE), "the published export stays"
     assert live_progress(running.instance, run_id) is None
+
+
+@pytest.mark.usefixtures("ended")
+def test_a_run_that_begins_while_it_is_cancelled_is_cancelled(
+    running: Service, backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terminate, asked, begun = Launcher.terminate, list[dict[str, str]](), list[str]()
+
+    def begins_meanwhile(launcher: Launcher, runs: Sequence[str]) -> dict[str, str]:
+        """The first request comes while the run is being started, and its answer after that."""
+        begun.extend(running.launch())
+        asked.append(terminate(launcher, runs))
+        if len(asked) == 1:
+            wait_until(lambda: running.exports.get(started.id).current_day, "the run reads a day")
+        return asked[-1]
+
+    with psycopg.connect(backend.url) as connection:
+        connection.execute("LOCK TABLE logs IN ACCESS EXCLUSIVE MODE")
+        started = running.exports.start(request("logs", last=ONE), EXPORTER).export
+        monkeypatch.setattr(Launcher, "terminate", begins_meanwhile)
+        running.exports.cancel(started.id, OPERATOR)
+        running.wait(begun[0])
+    assert "STARTING" in asked[0][begun[0]]
+    assert running.exports.get(started.id).status == "cancelled"
 
 
 @pytest.mark.usefixtures("ended")

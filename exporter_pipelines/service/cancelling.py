@@ -47,14 +47,20 @@ def terminate(context: ServiceContext, launcher: Launcher, export: ExportRuns) -
     """
     deadline = time.monotonic() + _STARTING_SECONDS
     while True:
-        active = [run.run_id for run in _now(context, export).runs if not run.is_finished]
-        failures = launcher.terminate(active)
+        before = {
+            run.run_id: run.status for run in _now(context, export).runs if not run.is_finished
+        }
+        failures = launcher.terminate(list(before))
         _end_finished(context.instance, failures)
         after = _now(context, export)
         stubborn = [run for run in after.runs if run.run_id in failures and not run.is_finished]
         if not stubborn:
             return after
-        is_starting = any(run.status == dg.DagsterRunStatus.STARTING for run in stubborn)
+        # One whose status has changed since then may have been refused for the old one.
+        is_starting = any(
+            run.status == dg.DagsterRunStatus.STARTING or run.status != before[run.run_id]
+            for run in stubborn
+        )
         if not is_starting or time.monotonic() > deadline:
             raise _not_cancelled(stubborn[0].run_id, is_starting=is_starting)
         time.sleep(0.5)
