@@ -16,6 +16,8 @@ import pytest
 from exporter_pipelines_tests.support import forks
 from exporter_pipelines_tests.support.projects import BIN, ROOT
 
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="forks need Linux")
+
 HERE = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "ignore"}
 
 

@@ -152,8 +152,8 @@ def _begun(
     forks.SERVER.use(socket.socket(fileno=ours))
     _place(given, asked["numbers"])
     _show(asked["argv"])
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     _answer(answer, 0)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     return lambda: _execute(asked["argv"], asked["program"])
 
 
@@ -186,6 +186,7 @@ def _show(argv: list[str]) -> None:
 
 def _execute(argv: list[str], program: list[str]) -> None:
     """Execute an entry point, module, script or piece of code, and end as the interpreter does."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     kind, name, *arguments = program
     first = {"module": str(Path.cwd()), "code": "", "script": str(Path(name).parent.resolve())}
     paths = os.environ["PYTHONPATH"].split(os.pathsep)

@@ -193,7 +193,9 @@ def _texts(args: Sequence[object]) -> list[str]:
 
 
 def install() -> None:
-    """Have all of this process start what can be forked as forks."""
+    """Have all of this process start what can be forked as forks. Does nothing but on Linux."""
+    if sys.platform != "linux":
+        return
     subprocess.Popen = ForkingPopen  # type: ignore[misc]
     util.spawnv_passfds = spawnv_passfds  # type: ignore[attr-defined]
 
