@@ -176,6 +176,18 @@ def test_numbers_that_may_be_times_are_named_and_can_be_chosen(
     assert init.export("beats", DAY).record_count == 5
 
 
+def test_of_equally_likely_time_columns_the_one_with_an_index_is_taken(
+    init: Init, backend: Backend
+) -> None:
+    backend.run(
+        "CREATE TABLE peers (id bigint PRIMARY KEY, last_met timestamptz, first_met timestamptz);"
+        "CREATE INDEX ON peers (first_met);"
+        "INSERT INTO peers SELECT n, '2026-11-01', '2026-11-01' FROM generate_series(1, 9) n"
+    )
+    assert "time column  first_met (or last_met)" in init.run("peers")
+    assert init.source("peers")["time_column"] == "first_met"
+
+
 def test_a_chosen_time_column_comes_before_the_one_of_a_shipped_dataset(
     init: Init, backend: Backend
 ) -> None:

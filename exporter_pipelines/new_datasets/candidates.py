@@ -14,7 +14,7 @@ from exporter_pipelines.new_datasets.extent import rows_of, source_of
 from exporter_pipelines.new_datasets.keys import chosen_key, unreadable_key
 from exporter_pipelines.new_datasets.plan import Zone
 from exporter_pipelines.new_datasets.shipped import Resemblance, best_match, resembled
-from exporter_pipelines.new_datasets.time_column import ranked_times, unnamed_times
+from exporter_pipelines.new_datasets.time_column import preferred_times, unnamed_times
 from exporter_pipelines.new_datasets.unsuitable import require_readable
 
 BUDGET_S = 60.0
@@ -68,7 +68,7 @@ def _examined(inspection: Inspection, relation: Relation, shipped: list[Dataset]
         key, found = match.columns[match.dataset.config.source.key], match.time
     else:
         found_times = inspection.time_candidates(relation)
-        times = ranked_times(found_times)
+        times = preferred_times(inspection, relation, found_times)
         if not times:
             problem = "no time column"
             if unnamed := unnamed_times(found_times):

@@ -13,7 +13,7 @@ from exporter_pipelines.new_datasets.naming import exported_names
 from exporter_pipelines.new_datasets.plan import Plan, PlannedColumn
 from exporter_pipelines.new_datasets.proposed_rules import address_columns
 from exporter_pipelines.new_datasets.remarks import Remarks, remarks_on
-from exporter_pipelines.new_datasets.time_column import ranked_times, unnamed_times
+from exporter_pipelines.new_datasets.time_column import preferred_times, unnamed_times
 from exporter_pipelines.new_datasets.unsuitable import (
     no_key,
     no_time,
@@ -69,7 +69,7 @@ def planned(
 def _times(inspection: Inspection, relation: Relation, chosen: str | None) -> list[TimeCandidate]:
     """Columns that can be the time column: the one to use, then the others."""
     candidates = inspection.time_candidates(relation)
-    times = ranked_times(candidates)
+    times = preferred_times(inspection, relation, candidates)
     if chosen is not None:
         named = [each for each in candidates if each.column == chosen]
         if not named:
