@@ -57,6 +57,13 @@ def ticked(instance: dg.DagsterInstance, cursor: str | None = None) -> tuple[str
     return str(skipped.skip_message), str(context.cursor)  # type: ignore[union-attr]
 
 
+@pytest.fixture
+def project(project: Project) -> Project:
+    """The test looks at the history while a command of it begins."""
+    create_history(project)
+    return project
+
+
 def started_run(instance: dg.DagsterInstance) -> dg.DagsterRun:
     """The only run, once it shows that it is alive."""
     run = wait_until(lambda: instance.get_run_records(STARTED), "a run starts")[0].dagster_run

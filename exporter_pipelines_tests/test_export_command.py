@@ -22,12 +22,14 @@ from exporter_pipelines.cli.export_summary import Totals, print_summary
 from exporter_pipelines.contracts.manifest import Manifest
 from exporter_pipelines.engine.judge import CHECKS, Verdict
 from exporter_pipelines.orchestration.exports.command_run import split
+from exporter_pipelines.orchestration.exports.history_lock import opening_history
 from exporter_pipelines.orchestration.exports.outcome import RunOutcome
 from exporter_pipelines.orchestration.exports.partitions import daily_partitions
 from exporter_pipelines.stores import LocalStore
 from exporter_pipelines_tests.support.backends import Backend
 from exporter_pipelines_tests.support.dagster_history import check_statuses, materializations
-from exporter_pipelines_tests.support.projects import ROOT, Project
+from exporter_pipelines_tests.support.projects import BIN, ROOT, Project
+from exporter_pipelines_tests.support.supervised import open_files
 from exporter_pipelines_tests.support.waiting import wait_until
 
 ONE, HELD, NINE, TWELVE = "2026-11-01", "2026-11-05", "2026-11-09", "2026-11-12"
@@ -373,3 +375,19 @@ def test_ctrl_c_ends_the_command_within_seconds_and_keeps_finished_days(
     assert "Traceback" not in stderr
     assert not list(project.output.glob("logs/.staging/*"))
     assert project.manifest("logs", "2026-11-01")
+
+
+def test_a_command_creates_no_history_while_another_one_does(project: Project) -> None:
+    """Both would fail with "table jobs already exists", one time in two."""
+    with opening_history(project.path):
+        command = subprocess.Popen(
+            [BIN / "exporter", "export", "logs", ONE], cwd=project.path, env=project.environment
+        )
+        wait_until(
+            lambda: str(project.path) in open_files(command.pid),
+            "the command waits",
+            process=command,
+        )
+        assert not (project.path / ".dagster").exists()
+    assert command.wait(60) == 0
+    assert (project.path / ".dagster").exists()

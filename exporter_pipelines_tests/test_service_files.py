@@ -378,7 +378,8 @@ def test_days_that_are_published_during_downloads(service: FastAPI, source: Back
     async def download(count: int) -> set[str]:
         seen = set[str]()
         async with asynchronous(service, "viewer") as client:
-            for _ in range(count):
+            while count > 0 or published < 3:
+                count -= 1
                 answer = await client.get(file_url(service))
                 assert answer.status_code == 200
                 sha256 = hashlib.sha256(answer.content).hexdigest()
@@ -396,5 +397,4 @@ def test_days_that_are_published_during_downloads(service: FastAPI, source: Back
     finally:
         stop.set()
         publisher.join()
-    assert published >= 3
     assert len(versions) >= 2

@@ -10,7 +10,6 @@ import os
 import signal
 import socket
 import time
-from contextlib import suppress
 from pathlib import Path
 
 import dagster as dg
@@ -19,7 +18,7 @@ import pytest
 
 from exporter_pipelines.orchestration.dagster_internals.stored_values import read_value
 from exporter_pipelines_tests.support.backends import Backend
-from exporter_pipelines_tests.support.dagster_history import history_of
+from exporter_pipelines_tests.support.dagster_history import create_history, history_of
 from exporter_pipelines_tests.support.projects import Project, run_locks_of
 from exporter_pipelines_tests.support.servers import WebServer, free_port
 from exporter_pipelines_tests.support.supervised import (
@@ -30,6 +29,7 @@ from exporter_pipelines_tests.support.supervised import (
     hurry_daemon,
     inner_code_server,
     living,
+    open_files,
     supervised,
 )
 
@@ -128,6 +128,7 @@ def test_killed_processes_come_back_and_a_hangup_ends_all(
     backend.add_logs("2026-11-01", 10)
     project.hurry_sensors()
     hurry_daemon(project)
+    create_history(project)
     with supervised(project) as running, history_of(project) as instance:
         running.wait_until_up()
         web = WebServer(f"http://127.0.0.1:{running.port}")
@@ -204,15 +205,6 @@ def test_a_run_ends_at_a_hangup_and_with_the_supervisor_and_leaves_nothing(
         assert set(running.everything()) - before, "the run is a process of its own"
         end_by(running, signal.SIGTERM)
         assert not any((project.output / "logs").rglob("*.gz"))
-
-
-def open_files(pid: int) -> list[str]:
-    """Paths of the open files of a process."""
-    found = []
-    for descriptor in Path(f"/proc/{pid}/fd").glob("*"):
-        with suppress(OSError):
-            found.append(str(descriptor.readlink()))
-    return found
 
 
 def test_a_start_that_fails_says_so_in_one_sentence(project: Project) -> None:

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import dagster as dg
 import uvicorn
 
 from exporter_pipelines.orchestration.dagster_internals.web_server import open_workspace
+from exporter_pipelines.orchestration.exports.history_lock import instance_at_home
 from exporter_pipelines.service.access import Access
 from exporter_pipelines.service.app import create_app
 from exporter_pipelines.service.context import ServeOptions, ServiceContext
@@ -46,7 +46,7 @@ def serve(
     """
     allow_many_open_files()
     with (
-        dg.DagsterInstance.get() as instance,
+        instance_at_home() as instance,
         open_workspace(instance, workspace_file) as workspace,
     ):
         store = open_store()

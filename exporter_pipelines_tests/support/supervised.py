@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,8 +37,9 @@ class Supervised:
 
     def wait_until(self, true: Callable[[], object], what: str) -> None:
         """Wait for something; fail with the log when the supervisor ends before."""
-        wait_until(lambda: true() or self.process.poll() is not None, what)
-        assert true(), f"ended before {what}:\n{self.said()}"
+        ended = object()
+        found = wait_until(lambda: true() or (self.process.poll() is not None and ended), what)
+        assert found is not ended, f"ended before {what}:\n{self.said()}"
 
     def wait_until_up(self) -> None:
         """Wait for the last line, which is the URL."""
@@ -67,6 +68,15 @@ def hurry_daemon(project: Project) -> None:
 def inner_code_server(outer: int) -> int:
     """Process id of the process that loads the definitions, behind `dagster code-server start`."""
     return next(iter(_found("grpc", parent=outer)), 0)
+
+
+def open_files(pid: int) -> list[str]:
+    """Paths of the open files of a process."""
+    found = []
+    for descriptor in Path(f"/proc/{pid}/fd").glob("*"):
+        with suppress(OSError):
+            found.append(str(descriptor.readlink()))
+    return found
 
 
 def living(pids: list[int]) -> list[int]:

@@ -9,6 +9,7 @@ import yaml
 
 from exporter_pipelines import settings
 from exporter_pipelines.errors import ConfigurationError, HistoryUnavailableError, printable
+from exporter_pipelines.orchestration.exports.history_lock import opening_history
 
 # Dagster would start four processes per run to keep a copy of what the run prints. Exports print
 # nothing, and Ctrl-C would reach these processes as well.
@@ -44,7 +45,8 @@ def instance_of_command() -> dg.DagsterInstance:
         raise HistoryUnavailableError(f"DAGSTER_HOME={home} is not a folder.")
     try:
         overrides = {**_NO_COPY_OF_OUTPUT, **_fast_sqlite(home / "dagster.yaml")}
-        return dg.DagsterInstance.local_temp(str(home.absolute()), overrides=overrides)
+        with opening_history(home):
+            return dg.DagsterInstance.local_temp(str(home.absolute()), overrides=overrides)
     except Exception as error:
         # Broad: each storage has errors of its own. Their text may contain a connection string.
         raise HistoryUnavailableError(

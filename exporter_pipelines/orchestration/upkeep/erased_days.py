@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import dagster as dg
-
 from exporter_pipelines.contracts.manifest import Manifest
 from exporter_pipelines.contracts.store import Store
+from exporter_pipelines.orchestration.exports.history_lock import instance_at_home
 from exporter_pipelines.orchestration.exports.metadata import day_materialization
 
 
@@ -19,7 +18,7 @@ def record_erased_days(store: Store, days: Iterable[tuple[str, str]], request: s
         days: Dataset and day.
         request: Id of the request.
     """
-    with dg.DagsterInstance.get() as instance:
+    with instance_at_home() as instance:
         for dataset, day in days:
             manifest = Manifest.if_readable(store.read_manifest(dataset, day))
             if manifest is not None:

@@ -12,6 +12,7 @@ from exporter_pipelines.engine.judge import CHECKS, PRIVACY_CHECKS
 from exporter_pipelines.engine.kept_days import KeptDay
 from exporter_pipelines.orchestration.dagster_internals.reported_checks import forget_reported
 from exporter_pipelines.orchestration.exports.checks import day_evaluations
+from exporter_pipelines.orchestration.exports.history_lock import instance_at_home
 from exporter_pipelines.orchestration.exports.metadata import day_materialization
 
 _REASON = "The published export stays: an operator keeps it."
@@ -19,7 +20,7 @@ _REASON = "The published export stays: an operator keeps it."
 
 def record_kept_days(store: Store, dataset: str, days: Sequence[str]) -> None:
     """As `record_kept_days_in`, in the instance of DAGSTER_HOME."""
-    with dg.DagsterInstance.get() as instance:
+    with instance_at_home() as instance:
         record_kept_days_in(instance, store, dataset, days)
 
 

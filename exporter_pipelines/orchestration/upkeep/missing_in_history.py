@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import dagster as dg
 
 from exporter_pipelines.contracts.store import Store
+from exporter_pipelines.orchestration.exports.history_lock import instance_at_home
 
 
 def missing_in_history(store: Store, datasets: Iterable[str]) -> dict[str, list[str]]:
@@ -16,7 +17,7 @@ def missing_in_history(store: Store, datasets: Iterable[str]) -> dict[str, list[
     the UI does not show them.
     """
     missing = {}
-    with dg.DagsterInstance.get() as instance:
+    with instance_at_home() as instance:
         for dataset in datasets:
             known = instance.get_materialized_partitions(dg.AssetKey(dataset))
             days = [day for day in store.published_days(dataset) if day not in known]

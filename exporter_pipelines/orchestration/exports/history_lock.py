@@ -1,0 +1,58 @@
+"""One process at a time opens Dagster's history.
+
+The first one creates its SQLite files. Dagster does not expect a second one meanwhile, which then
+fails with "table jobs already exists".
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import dagster as dg
+
+from exporter_pipelines import settings
+
+_LIMIT_S = 30.0
+"""After that a process opens it anyway: the one before may hang, on a broken network drive."""
+
+
+def instance_at_home() -> dg.DagsterInstance:
+    """Dagster's instance at DAGSTER_HOME, a context manager. Raises what its storage raises."""
+    with opening_history(Path(settings.dagster_home() or ".")):
+        return dg.DagsterInstance.get()
+
+
+@contextmanager
+def opening_history(home: Path) -> Iterator[None]:
+    """Wait until no other process is in here for the history at `home`, for at most 30 seconds.
+
+    The lock is one of the folder, so it needs no file. Where the folder cannot be locked, nothing
+    is waited for.
+    """
+    folder = -1
+    try:
+        with suppress(OSError):
+            folder = os.open(home, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            _lock(folder)
+        yield
+    finally:
+        if folder >= 0:
+            os.close(folder)
+
+
+def _lock(folder: int) -> None:
+    ends = time.monotonic() + _LIMIT_S
+    while True:
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > ends:
+                return
+            time.sleep(0.05)
+        else:
+            return
