@@ -25,6 +25,7 @@ from exporter_pipelines.engine.trailing_days import TrailingDays
 from exporter_pipelines.errors import ExporterError
 from exporter_pipelines.orchestration.dagster_internals.deferred_plans import plan_if_deferred
 from exporter_pipelines.orchestration.dagster_internals.sqlite_history import one_transaction
+from exporter_pipelines.orchestration.exports.cancelled_in_queue import stop_if_cancelled
 from exporter_pipelines.orchestration.exports.cancelling import deliver_cancel
 from exporter_pipelines.orchestration.exports.checks import held_metadata
 from exporter_pipelines.orchestration.exports.day_events import day_events, not_published
@@ -61,6 +62,7 @@ class ExportRun:
         Raises:
             dg.Failure: one or more days were not published; the message names each of them.
         """
+        stop_if_cancelled(self.context)
         store = self.exports.store()
         self.outcome = RunOutcome(self.dataset.name, days)
         self.exported: dict[str, int] = {}

@@ -14,6 +14,7 @@ import dagster as dg
 from exporter_pipelines import __version__
 from exporter_pipelines.contracts.training_manifest import TrainingManifest
 from exporter_pipelines.contracts.training_set import TrainingSetConfig
+from exporter_pipelines.orchestration.exports.cancelled_in_queue import stop_if_cancelled
 from exporter_pipelines.orchestration.exports.exit_messages import (
     errors_repeated_at_exit,
     repeat_at_exit,
@@ -62,6 +63,7 @@ def training_set_asset(config: TrainingSetConfig) -> dg.AssetsDefinition:
         code_version=__version__,
     )
     def training_set(context: dg.AssetExecutionContext, exports: dg.ResourceParam[ExportIOManager]):  # type: ignore[no-untyped-def]
+        stop_if_cancelled(context)
         with errors_repeated_at_exit():
             yield from _built(context, config, exports)
 
