@@ -89,6 +89,23 @@ def test_a_backend_with_other_names_is_mapped(
     assert [f for f in doctor.said if f["level"] == "FAIL"] == []
 
 
+@pytest.mark.parametrize(("others", "ip"), [("", "origin"), (", client_ip inet", "client_ip")])
+def test_an_address_column_never_becomes_the_name_of_a_program(
+    init: Init, backend: Backend, others: str, ip: str
+) -> None:
+    """A policy that keeps `source`, as that of `logs_shareable`, would export the addresses."""
+    backend.run(
+        "CREATE TABLE journal (entry_no bigint PRIMARY KEY, happened timestamptz, prio text,"
+        f" msg_text text, extra jsonb, origin inet{others})"
+    )
+    assert "with its own schema (like logs, but without source)" in init.run()
+    backend.run("ALTER TABLE journal ADD program text")
+    said = init.run("journal", "--force")
+    columns = init.source("logs")["columns"]
+    assert (columns["source"], columns["ip"]) == ("program", ip)
+    assert ("kept         origin" in said) is (ip != "origin")
+
+
 def test_the_removal_of_samples_leaves_no_training_set_without_its_dataset(
     init: Init, doctor: Doctor, backend: Backend
 ) -> None:

@@ -111,12 +111,12 @@ def _likelihood(
     type_name = relation.types[name]
     if not _fits(dataset, inspection, column, type_name):
         return 0.0
+    if type_name in _ADDRESS_TYPES and column.name not in ADDRESSES:
+        return 0.0  # an address is personal data, so `origin` or `host` is not a program or a name
     score = likeness(column.name, name)
     if _is_meant_for(column, type_name) and _is_only(relation, type_name):
         score = max(score, _BY_TYPE)
     usual = inspection.resembles(column, type_name)
-    if type_name in _ADDRESS_TYPES and column.name not in ADDRESSES:
-        usual = False
     if not usual and score < _SYNONYM:
         return 0.0  # any type can be read as text, so a similar name is not enough
     if score and column.name == dataset.config.source.key and name == relation.key:
