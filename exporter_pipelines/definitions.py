@@ -46,9 +46,10 @@ def build(*, for_ui: bool = True) -> dg.Definitions:
     Args:
         for_ui: False leaves out what only the UI shows.
     """
-    dotenv_file.announce_dotenv_of_dagster()
     silence()
     install_excepthook()
+    dotenv_file.announce_dotenv_of_dagster()
+    dotenv_file.refuse_unusable_dagster_yaml()
     refuse_long_range(sys.argv)
     end_like_terminate()
     keep_looking_after_runs()

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from dotenv import dotenv_values
+from dotenv.parser import parse_stream
 
 from exporter_pipelines.errors import ConfigurationError
 
@@ -28,16 +29,15 @@ def load_dotenv() -> list[str]:
         Names of these variables; never a value.
 
     Raises:
-        ConfigurationError: it is neither a file nor a pipe that is written to, is not in UTF-8, or
-            this user may not read it; or the `dagster.yaml`, which Dagster opens next, is no file.
+        ConfigurationError: it is neither a file nor a pipe that is written to, is not in UTF-8, has
+            a line that is no setting, or this user may not read it; or Dagster, which opens the
+            `dagster.yaml` next, would not find it, or it is no file.
     """
     values = dotenv()
     replaced = [name for name, value in values.items() if os.environ.get(name, value) != value]
     os.environ.update(values)
     _announce(replaced)
-    dagster_yaml = Path(os.environ.get("DAGSTER_HOME") or ".").absolute() / "dagster.yaml"
-    if os.path.lexists(dagster_yaml):
-        refuse_other_than_file(dagster_yaml)
+    refuse_unusable_dagster_yaml()
     return replaced
 
 
@@ -64,15 +64,24 @@ def dotenv() -> dict[str, str]:
     """The variables of the `.env` of the working directory, as Dagster reads them.
 
     Raises:
-        ConfigurationError: it is neither a file nor a pipe that is written to, is not in UTF-8, or
-            this user may not read it.
+        ConfigurationError: it is neither a file nor a pipe that is written to, is not in UTF-8, has
+            a line that is no setting, or this user may not read it.
     """
     file = Path(".env").absolute()
     if not os.path.lexists(file):
         return {}
     if not file.is_fifo():
         refuse_other_than_file(file)
-    found = dotenv_values(stream=io.StringIO(text_of_file(file), newline=None))
+    text = io.StringIO(text_of_file(file), newline=None).read()
+    for each in parse_stream(io.StringIO(text)):
+        if each.error:  # the line may have a secret. Dagster and python-dotenv leave it out.
+            skipped = each.original.string.removesuffix(each.original.string.lstrip())
+            line = each.original.line + skipped.count("\n")
+            raise ConfigurationError(
+                f"{file}: line {line} is not NAME=value, so it would have no effect.",
+                "Correct it, close its quotation mark, or begin it with # for a comment.",
+            )
+    found = dotenv_values(stream=io.StringIO(text))
     return {name: value for name, value in found.items() if value is not None}
 
 
@@ -107,6 +116,27 @@ def refuse_other_than_file(path: Path) -> None:
         raise ConfigurationError(
             f"{path} is {kinds.get(stat.S_IFMT(mode), 'a device')}, not a file.",
             "Put a regular file there, or remove it.",
+        )
+
+
+def refuse_unusable_dagster_yaml() -> None:
+    """Refuse a `dagster.yaml` that Dagster would ignore, or wait for without an end.
+
+    Dagster takes its path for a pattern. Below `[old]` it does not find the file, and works without
+    its settings. Below `a?b` it does not find its history in SQLite.
+
+    Raises:
+        ConfigurationError: it is no file, or its path has one of the signs of patterns.
+    """
+    file = Path(os.environ.get("DAGSTER_HOME") or ".").absolute() / "dagster.yaml"
+    if not os.path.lexists(file):
+        return
+    refuse_other_than_file(file)
+    if sign := next((sign for sign in str(file) if sign in "*?["), None):
+        raise ConfigurationError(
+            f"Dagster cannot use {file}: it takes a path with {sign} for a pattern.",
+            "Move the project to a folder without *, ? and [ in its path, and correct DAGSTER_HOME "
+            "if .env names the folder.",
         )
 
 

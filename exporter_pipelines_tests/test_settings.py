@@ -248,6 +248,38 @@ def test_what_is_no_file_is_refused_by_every_command(
         assert f"Error: {tmp_path / name} {said}" in done.output, command
 
 
+@pytest.mark.parametrize(
+    "line", ["EXPORTER_TIMEZONE: Asia/Tokyo", 'EXPORTER_TIMEZONE="Asia/Tokyo', "set TIMEZONE=UTC"]
+)
+def test_a_line_of_a_dotenv_that_has_no_effect_is_named_by_every_command(
+    tmp_path: Path, line: str
+) -> None:
+    """Days would be exported in another time zone, without a word."""
+    file = tmp_path / ".env"
+    file.write_text(f"EXPORTER_MAX_DAYS=5\n\n{line}\nEXPORTER_READERS=1\n")
+    for command, code in COMMANDS.items():
+        done = CliRunner().invoke(cli.main, command.split())
+        assert done.exit_code == code, (command, done.output)
+        assert f"Error: {file}: line 3 is not NAME=value" in done.output, command
+        assert "Tokyo" not in done.output
+
+
+@pytest.mark.parametrize("name", ["[old]", "a?b", "a*b"])
+def test_a_folder_that_dagster_takes_for_a_pattern_is_refused_by_every_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Dagster would not find its settings or its history there, mostly without a word."""
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / name))
+    (tmp_path / name).mkdir()
+    dotenv_file.load_dotenv()  # no settings that it could miss
+    (tmp_path / name / "dagster.yaml").touch()
+    for command, code in COMMANDS.items():
+        done = CliRunner().invoke(cli.main, command.split())
+        assert done.exit_code == code, (command, done.output)
+        assert f"Error: Dagster cannot use {tmp_path / name}/dagster.yaml" in done.output, command
+        assert "Move the project to a folder without *, ? and [" in done.output
+
+
 def test_a_dotenv_that_a_password_manager_writes_into_a_pipe_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

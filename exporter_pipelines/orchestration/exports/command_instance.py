@@ -42,7 +42,9 @@ def instance_of_command() -> dg.DagsterInstance:
             "Set DAGSTER_HOME in .env, or run the command in the project folder.",
         )
     if not home.is_dir():
-        raise HistoryUnavailableError(f"DAGSTER_HOME={home} is not a folder.")
+        raise HistoryUnavailableError(
+            f"DAGSTER_HOME={home} is not a folder.", "Set it to the project folder in its .env."
+        )
     try:
         overrides = {**_NO_COPY_OF_OUTPUT, **_fast_sqlite(home / "dagster.yaml")}
         with opening_history(home):
