@@ -11,7 +11,8 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import click
@@ -24,7 +25,8 @@ from exporter_pipelines.orchestration.dagster_internals.code_server import (
     CodeServer,
     ping_code_server,
 )
-from exporter_pipelines.project_lock import only_one, refuse_a_port_in_use
+from exporter_pipelines.orchestration.exports.history_lock import opening_history
+from exporter_pipelines.project_lock import only_one, project_home, refuse_a_port_in_use
 from exporter_pipelines.supervised_processes import Child, ProcessGroup, StoppedError
 
 _BIN = Path(sys.executable).parent
@@ -67,8 +69,9 @@ def _run(
     workspace.write_text(yaml.safe_dump({"load_from": [{"grpc_server": server}]}))
     click.echo(f"Starting Dagster for {Path.cwd()} ...")
 
-    code = group.start("code server", _code_server(code_socket), code_socket)
-    _wait_until(lambda: ping_code_server(code_socket) is CodeServer.UP, group, stop)
+    with _alone_if_new():
+        code = group.start("code server", _code_server(code_socket), code_socket)
+        _wait_until(lambda: ping_code_server(code_socket) is CodeServer.UP, group, stop)
     ready = folder / "ready"
     group.start("web server", _web_server(workspace, ready, web))
     group.start("daemon", _daemon(workspace))
@@ -80,6 +83,20 @@ def _run(
     while not stop.wait(0.5):
         watched.look()
         group.restart_what_ended(stop)
+
+
+@contextmanager
+def _alone_if_new() -> Iterator[None]:
+    """Have no `exporter` command create Dagster's history while the code server may do so.
+
+    Where there is a history, the commands need not wait until the code server is up.
+    """
+    home = project_home()
+    with ExitStack() as stack:
+        stack.enter_context(opening_history(home))
+        if any((home / ".dagster").rglob("*.db")):
+            stack.close()
+        yield
 
 
 def _say_where(url: str) -> None:

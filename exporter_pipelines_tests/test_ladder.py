@@ -127,8 +127,8 @@ LADDER = {
     "supervised_processes": set(),
     "project_lock": {"errors", "settings"},
     "supervisor": {
-        "settings", "orchestration.dagster_internals", "supervised_processes", "project_lock",
-        "hangups",
+        "settings", "orchestration.dagster_internals", "orchestration.exports",
+        "supervised_processes", "project_lock", "hangups",
     },
 }  # fmt: skip
 MAY_IMPORT_DAGSTER = {"orchestration", "components", "definitions", "service"}

@@ -5,11 +5,14 @@ One per project, children that come back, and nothing left when it ends.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
 import socket
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import dagster as dg
@@ -17,6 +20,7 @@ import psycopg
 import pytest
 
 from exporter_pipelines.orchestration.dagster_internals.stored_values import read_value
+from exporter_pipelines.orchestration.exports.history_lock import opening_history
 from exporter_pipelines_tests.support.backends import Backend
 from exporter_pipelines_tests.support.dagster_history import create_history, history_of
 from exporter_pipelines_tests.support.projects import Project, run_locks_of
@@ -61,6 +65,16 @@ def locations(running: Supervised) -> object:
     return answer["workspaceOrError"]["locationEntries"]
 
 
+@contextmanager
+def project_folder(project: Project) -> Iterator[int]:
+    """The opened folder."""
+    folder = os.open(project.path, os.O_RDONLY)
+    try:
+        yield folder
+    finally:
+        os.close(folder)
+
+
 def end_by(running: Supervised, number: signal.Signals) -> None:
     """Send a signal, which must end every process."""
     everything = running.everything()
@@ -92,6 +106,28 @@ def test_a_second_start_is_refused_until_the_first_has_ended_with_all_its_proces
             again.wait_until_up()
             assert living(everything) == [], "the next start waits until these have ended"
             end_by(again, signal.SIGINT)
+
+
+def test_it_creates_no_history_while_a_command_does(project: Project) -> None:
+    with ExitStack() as stack:
+        with opening_history(project.path):
+            running = stack.enter_context(supervised(project))
+            running.wait_until(
+                lambda: str(project.path) in open_files(running.process.pid), "it waits"
+            )
+            assert not running.child(CODE_SERVER)
+        running.wait_until_up()
+
+
+def test_no_command_creates_a_history_while_the_code_server_may(project: Project) -> None:
+    file = project.path / "exporter_pipelines/supervisor.py"
+    begins = 'str(_BIN / "dagster"), "code-server"'
+    assert begins in file.read_text()
+    file.write_text(file.read_text().replace(begins, '"sh", "-c", "sleep 600; :", "code-server"'))
+    with supervised(project) as running, project_folder(project) as folder:
+        running.wait_until(lambda: running.child(CODE_SERVER), "it waits for the code server")
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def test_a_port_in_use_is_refused(project: Project) -> None:

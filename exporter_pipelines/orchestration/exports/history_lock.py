@@ -12,10 +12,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-
-import dagster as dg
+from typing import TYPE_CHECKING
 
 from exporter_pipelines import settings
+
+if TYPE_CHECKING:
+    import dagster as dg
 
 _LIMIT_S = 30.0
 """After that a process opens it anyway: the one before may hang, on a broken network drive."""
@@ -23,6 +25,9 @@ _LIMIT_S = 30.0
 
 def instance_at_home() -> dg.DagsterInstance:
     """Dagster's instance at DAGSTER_HOME, a context manager. Raises what its storage raises."""
+    # Imported here: the supervisor needs only the lock, and stays small without Dagster.
+    import dagster as dg
+
     with opening_history(Path(settings.dagster_home() or ".")):
         return dg.DagsterInstance.get()
 
