@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import json
+import shutil
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -500,6 +502,42 @@ def test_training_sets_with_a_subject_are_removed(tmp_path: Path, store: LocalSt
     text = everything_below(store.root / "training_sets")
     assert "10.9.3.2" not in text
     assert "10.9.3.1" in text
+
+
+def test_a_version_that_another_erasure_has_removed_leaves_nothing(
+    tmp_path: Path, store: LocalStore
+) -> None:
+    training.fill(tmp_path / "app.db", devices=12, per_day=4)
+    training.publish(tmp_path / "app.db", store)
+    built = training.build(training.config(training.ROWS), store)
+    versions, version = store.versions("rows"), built.manifest.data_version[:12]
+    assert versions.stored() == [version]
+    for _ in range(2):
+        versions.remove(version)
+        assert (versions.stored(), versions.unfinished()) == ([], False)
+
+
+@pytest.mark.parametrize("faster", [False, True], ids=["with a file", "with the folder"])
+def test_replaced_exports_that_another_erasure_removes_stop_nothing(
+    logs: str, store: LocalStore, monkeypatch: pytest.MonkeyPatch, faster: bool
+) -> None:
+    for _ in range(3):
+        export(logs, raw(), DAY, store)
+    left = store.root / "logs" / ".superseded"
+    assert len(list(left.iterdir())) == 2
+    rmtree, met = shutil.rmtree, set[Path]()
+
+    def meets_another(path: Path, **options: Any) -> None:
+        if path not in met:
+            met.add(path)
+            if faster:
+                rmtree(path)
+            raise FileNotFoundError(errno.ENOENT, "No such file or directory", str(path))
+        rmtree(path, **options)
+
+    monkeypatch.setattr(shutil, "rmtree", meets_another)
+    store.remove_superseded("logs")
+    assert list(left.iterdir()) == []
 
 
 def test_a_subject_is_erased_from_a_bucket(logs: str, s3: ObjectServer) -> None:

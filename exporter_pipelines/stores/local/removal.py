@@ -110,8 +110,15 @@ def _remove_of_day(folder: Path, day: str | None) -> None:
         for entry in folder.iterdir():
             if day is not None and layout.day_of_attempt(entry.name) != day:
                 continue
+            _remove_completely(entry)
+        sync_folder(folder)
+
+
+def _remove_completely(entry: Path) -> None:
+    """Remove a folder or a file, also while an export or another `exporter erase` removes it."""
+    while os.path.lexists(entry):
+        with suppress(FileNotFoundError):  # the other one was faster with a part of it
             if entry.is_dir() and not entry.is_symlink():
                 shutil.rmtree(entry)
             else:
-                entry.unlink(missing_ok=True)
-        sync_folder(folder)
+                entry.unlink()

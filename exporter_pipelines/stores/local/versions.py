@@ -126,13 +126,14 @@ class VersionedFolder:
         """See `contracts.versions.Versions`. The link to the newest version stays, and dangles."""
         folder = self.path / f"{_PREFIX}{version}"
         # Renamed first, so that no one opens a version that lacks files.
-        gone = make_folder(self._root, layout.TRAINING_SETS, self._name, _BUILDING) / folder.name
         with translate_os_errors(folder):
             if folder.is_dir():
+                building = make_folder(self._root, layout.TRAINING_SETS, self._name, _BUILDING)
+                gone = building / folder.name
                 shutil.rmtree(gone, ignore_errors=True)
                 os.rename(folder, gone)
                 sync_folder(self.path)
-                shutil.rmtree(gone.parent)
+                shutil.rmtree(building)
 
     def newest_was_removed(self) -> bool:
         """See `contracts.versions.Versions`."""
