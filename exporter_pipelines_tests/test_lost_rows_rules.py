@@ -427,8 +427,10 @@ def test_a_kept_day_is_skipped_until_the_source_changes(logs: Logs) -> None:
 def test_a_held_day_without_an_export_cannot_be_kept(backend: Backend, store: LocalStore) -> None:
     backend.add_logs(DAY, 50, level="odd")
     assert outcome_of(backend.url, dataset(), DAY, store).manifest is None
-    with pytest.raises(ConfigurationError, match="no published export to keep"):
+    with pytest.raises(ConfigurationError, match="no published export to keep") as refused:
         keep_days(store, "logs", [DAY])
+    assert f"`exporter export logs {DAY}`" in str(refused.value)
+    assert "accept" not in str(refused.value), "there is no published export whose rows are lost"
 
 
 def test_days_that_the_source_no_longer_keeps_stay(backend: Backend, store: LocalStore) -> None:

@@ -110,7 +110,9 @@ def keep_days(store: Store, dataset: str, days: Sequence[str]) -> list[Entry]:
         if record.published is None:
             raise ConfigurationError(
                 f"{dataset} {day} is held and has no published export to keep.",
-                "Correct its rows in the source, or accept the loss with accept_loss_days.",
+                "Correct its rows in the source, or the rule or limit that holds it, and run "
+                f"`exporter export {dataset} {day}`. Nothing was changed: to keep other days of "
+                "a range, name them without this day.",
             )
         entry = Entry(
             event="kept",
