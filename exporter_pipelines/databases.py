@@ -7,6 +7,8 @@ the value is `demo`.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from exporter_pipelines import settings, sources
 from exporter_pipelines.contracts.inspection import Inspection
 from exporter_pipelines.contracts.source import Session, Source
@@ -63,6 +65,13 @@ def kind(variable: str) -> str | None:
     except MissingSettingError:
         return None
     return sources.kind_of(_DEMO_SCHEME if url == settings.DEMO_SOURCE else url)
+
+
+def stated_versions(database: Path) -> int:
+    """How many versions of its tables a SQLite database of Dagster states; see `sources.sqlite`."""
+    from exporter_pipelines.sources.sqlite import stated_versions as sqlite
+
+    return sqlite.stated_versions(database)
 
 
 def postgres_driver() -> Driver:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -163,6 +165,23 @@ def test_a_storage_that_is_not_initialised_is_named(doctor: Doctor, option: bool
     shutil.rmtree(Path(".dagster/storage").absolute())
     doctor.run()
     assert "make setup" in doctor.found("warn", "dagster", None)["hint"]
+
+
+def test_a_history_that_two_commands_created_at_once_is_named(doctor: Doctor) -> None:
+    file = Path(".dagster/storage/history/runs.db").absolute()
+    shutil.rmtree(file.parent, ignore_errors=True)
+    file.parent.mkdir(parents=True)
+    with closing(sqlite3.connect(file)) as history:
+        history.execute("PRAGMA journal_mode=WAL")
+        history.execute("CREATE TABLE alembic_version (version_num)")
+        history.execute("INSERT INTO alembic_version VALUES ('29b539ebc72a'), ('5771160a95ad')")
+        history.commit()
+    assert f"{file} is damaged" in doctor.run().found("FAIL", "dagster", None)["message"]
+    assert [each.name for each in file.parent.iterdir()] == ["runs.db"]
+    with closing(sqlite3.connect(file)) as history:
+        history.execute("DELETE FROM alembic_version WHERE version_num = '5771160a95ad'")
+        history.commit()
+    doctor.run().found("ok", "dagster", None)
 
 
 @pytest.mark.parametrize("text", ["storage: [1]", "storage: 5", "x: !!bool x", "[" * 9999, "\0"])

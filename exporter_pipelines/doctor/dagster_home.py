@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from exporter_pipelines import settings
+from exporter_pipelines import databases, settings
 from exporter_pipelines.contracts.inspection import Finding
 from exporter_pipelines.errors import OutputUnavailableError
 from exporter_pipelines.stores.local import inspection as local
@@ -17,6 +17,8 @@ _OURS = "SqliteHistory"
 _LOW_BYTES = 256 * 2**20
 _NO_BYTES = 2**20
 """A run writes some hundred kilobytes of history."""
+_DATABASES = ("history/runs.db", "history/runs/index.db", "schedules/schedules.db")
+"""Of Dagster's SQLite storage; those of single runs are not among them."""
 _COPY = "Set DAGSTER_HOME to the project folder in its .env; a clone has .env.example to copy."
 
 
@@ -67,6 +69,13 @@ def _storage(file: Path) -> Finding:
             "warn", f"The storage {folder} is not initialized",
             "Run `make setup` (or `dagster instance migrate`) once, before the first start.",
         )  # fmt: skip
+    for name in _DATABASES:
+        if databases.stated_versions(folder / name) > 1:
+            return _finding(
+                "FAIL", f"{folder / name} is damaged: two commands of Dagster created it at once",
+                f"Stop Dagster, move {folder} away, and run the command again. The exports are not "
+                "affected; `exporter verify` names those that the new history does not show.",
+            )  # fmt: skip
     return _finding("ok", f"Storage in {folder}, configured in {file}")
 
 
