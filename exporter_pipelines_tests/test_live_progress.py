@@ -23,6 +23,7 @@ from exporter_pipelines.orchestration.exports.export_group import (
 )
 from exporter_pipelines.orchestration.exports.observers import observed_by
 from exporter_pipelines.orchestration.exports.outcome import RunOutcome
+from exporter_pipelines.orchestration.exports.partitions import daily_partitions
 from exporter_pipelines.orchestration.exports.run_summary import (
     SUMMARY_TAG,
     DatasetSummary,
@@ -30,6 +31,8 @@ from exporter_pipelines.orchestration.exports.run_summary import (
     read_summary,
     summary_of,
 )
+from exporter_pipelines.orchestration.report.asset import export_report
+from exporter_pipelines.service.run_results import ResultsReader
 from exporter_pipelines_tests.support.backends import Backend, fresh_database
 from exporter_pipelines_tests.support.datasets import dataset
 from exporter_pipelines_tests.support.runs import Runner
@@ -247,6 +250,23 @@ def test_a_run_leaves_one_tag_that_says_what_became_of_its_days(backend: Backend
     assert (logs.rows, logs.rows_read, logs.rejected) == (30, 30, 0)
     assert logs.bytes > 0
     assert (logs.values, logs.nulls) == (30 * 8, 20)
+
+
+@pytest.mark.usefixtures("settings")
+@pytest.mark.parametrize("last", ["", TWO], ids=["a day", "a range"])
+def test_the_report_of_the_same_run_is_no_dataset(backend: Backend, last: str) -> None:
+    """Metrics counted it as a failed export, and `exporter status` listed it with its sums."""
+    backend.add_logs(ONE, 20)
+    runner = Runner([dataset()], [export_report({"logs": ""}, daily_partitions())])
+    result = runner.run("*", ONE, last)
+    assert result.success
+    run = runner.instance.get_run_by_id(result.run_id)
+    assert run
+    summary = summary_of(run)
+    assert summary
+    assert list(summary.datasets) == ["logs"]
+    days = ResultsReader(runner.instance).of(run).days
+    assert {name for name, _ in days} == {"logs"}
 
 
 @pytest.mark.usefixtures("settings")

@@ -12,6 +12,7 @@ import dagster as dg
 
 from exporter_pipelines.orchestration.dagster_internals.backfills import Backfill, read_backfill
 from exporter_pipelines.orchestration.exports.export_group import EXPORT_TAG
+from exporter_pipelines.orchestration.exports.metadata import is_export
 from exporter_pipelines.orchestration.exports.run_output import OUTPUT_TAG
 
 BACKFILL_TAG = "dagster/backfill"
@@ -88,7 +89,7 @@ def was_exported(instance: dg.DagsterInstance, dataset: str) -> bool:
         return False
     newest = instance.get_latest_materialization_event(key)
     done = newest.asset_materialization if newest else None
-    return done is None or "rows_exported" in done.metadata  # else it is another asset
+    return done is None or is_export(done.metadata)  # else it is another asset
 
 
 def exports_of_runs(

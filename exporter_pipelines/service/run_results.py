@@ -16,6 +16,7 @@ import dagster as dg
 
 from exporter_pipelines.errors import DayHeldError
 from exporter_pipelines.orchestration.exports.day_events import NOT_PUBLISHED
+from exporter_pipelines.orchestration.exports.metadata import is_export
 from exporter_pipelines.orchestration.exports.outcome import not_tried_in
 from exporter_pipelines.service.models import DayState
 
@@ -126,7 +127,7 @@ class ResultsReader:
 def _add(results: RunResults, event: dg.DagsterEvent) -> None:
     if event.event_type == dg.DagsterEventType.ASSET_MATERIALIZATION:
         done = event.step_materialization_data.materialization
-        if "rows_exported" in done.metadata:  # else it is no export
+        if is_export(done.metadata):
             _add_day(results, done, _published(done.metadata))
     elif event.event_type == dg.DagsterEventType.ASSET_OBSERVATION:
         seen = event.asset_observation_data.asset_observation

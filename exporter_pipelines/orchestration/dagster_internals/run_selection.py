@@ -8,6 +8,8 @@ Test: test_downstream.py::test_in_a_run_over_a_range_the_downstream_is_skipped_a
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import dagster as dg
 
 
@@ -18,8 +20,12 @@ def selected_children(context: dg.AssetExecutionContext) -> list[str]:
     return sorted(key.to_user_string() for key in children & layer.selected_asset_keys)
 
 
-def selected_with_tag(context: dg.AssetExecutionContext, tag: str) -> list[str]:
-    """Names of the selected assets that have a tag, sorted."""
+def selected_with_tag(
+    context: dg.AssetExecutionContext, tag: str, values: Collection[str]
+) -> list[str]:
+    """Names of the selected assets whose tag has one of some values, sorted."""
     layer = context.job_def.asset_layer
     keys = layer.selected_asset_keys
-    return sorted(key.to_user_string() for key in keys if tag in layer.asset_graph.get(key).tags)
+    return sorted(
+        key.to_user_string() for key in keys if layer.asset_graph.get(key).tags.get(tag) in values
+    )

@@ -7,6 +7,7 @@ metadata: they may be personal data, and Dagster renders Markdown.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -64,6 +65,14 @@ def _rejected_by_rule(manifest: Manifest) -> dict[str, int]:
     for result in manifest.validation.rules:
         rejected[f"rejected.{result.rule}"] += result.failed
     return dict(rejected)
+
+
+def is_export(metadata: Mapping[str, Any]) -> bool:
+    """Whether the metadata of a materialization are those of an exported day.
+
+    The report has sums under some of the same names.
+    """
+    return "rows_exported" in metadata and "datasets_published" not in metadata
 
 
 def day_metadata(manifest: Manifest, store: Store) -> dict[str, Any]:

@@ -25,7 +25,9 @@ from exporter_pipelines.orchestration.exports.run_summary import (
 )
 
 KIND_TAG = "exporter/kind"
-"""On the assets that are exports."""
+"""On the assets of the project. `EXPORT_KINDS` are its values on those that export days."""
+
+EXPORT_KINDS = ("dataset", "preset", "broken")
 
 
 class RunProgress:
@@ -122,7 +124,7 @@ def _planned(context: dg.AssetExecutionContext, dataset: str, days: Sequence[str
     every = list(context.partition_keys)
     datasets = {
         name: DatasetSummary(days=len(_chosen(context.run.run_config, name) or every))
-        for name in selected_with_tag(context, KIND_TAG)
+        for name in selected_with_tag(context, KIND_TAG, EXPORT_KINDS)
     }
     datasets[dataset] = DatasetSummary(days=len(days))
     return RunSummary(context.run.run_id, every[0], every[-1], datasets)
