@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO
 
 from exporter_pipelines import settings
-from exporter_pipelines.errors import ConfigurationError
+from exporter_pipelines.errors import ConfigurationError, OutputUnavailableError
 
 _LOCK_SECONDS = 20
 
@@ -26,16 +26,27 @@ def only_one(url: str) -> Iterator[int]:
 
     Raises:
         ConfigurationError: another process has it, or DAGSTER_HOME is not a folder.
+        OutputUnavailableError: DAGSTER_HOME cannot be written.
     """
-    folder = project_home() / ".dagster"
-    folder.mkdir(exist_ok=True)
-    with (folder / "supervisor.lock").open("a+") as file:
+    with _lock_file(project_home() / ".dagster" / "supervisor.lock") as file:
         _lock(file)
         file.seek(0)
         file.truncate()
         file.write(f"{os.getpid()} {url}\n")
         file.flush()
         yield file.fileno()
+
+
+def _lock_file(path: Path) -> IO[str]:
+    try:
+        path.parent.mkdir(exist_ok=True)
+        return path.open("a+")
+    except OSError as error:
+        reason = (error.strerror or type(error).__name__).lower()
+        raise OutputUnavailableError(
+            f"The service cannot write {path} in DAGSTER_HOME: {reason}.",
+            "Give this user permission to write there, or set DAGSTER_HOME to another folder.",
+        ) from None
 
 
 def refuse_a_port_in_use(host: str, port: int) -> None:

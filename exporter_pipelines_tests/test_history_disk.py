@@ -14,8 +14,11 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy
+from click.testing import CliRunner
 
+from exporter_pipelines.cli import main
 from exporter_pipelines.orchestration.exports.exit_messages import install_excepthook
+from exporter_pipelines_tests.support.servers import free_port
 
 
 @pytest.fixture
@@ -34,6 +37,32 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 def mount(folder: Path, *arguments: str) -> int:
     command = ["mount", *arguments, str(folder)]
     return subprocess.run(command, capture_output=True, check=False).returncode
+
+
+@pytest.mark.parametrize("options", [[], ["--daemon"]])
+def test_a_service_that_cannot_write_its_lock_ends_with_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list[str]
+) -> None:
+    """A folder in place of the file stands for a file of another user, which root may write."""
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    lock = tmp_path / ".dagster" / "supervisor.lock"
+    lock.mkdir(parents=True)
+    done = CliRunner().invoke(main, ["serve", "--port", str(free_port()), *options])
+    assert done.exit_code == 1
+    assert f"Error: The service cannot write {lock} in DAGSTER_HOME: is a directory." in done.output
+
+
+def test_a_service_that_cannot_open_the_history_ends_with_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    (tmp_path / "history").touch()
+    file = tmp_path / "dagster.yaml"
+    file.write_text(f"storage: {{sqlite: {{base_dir: {tmp_path}/history}}}}\n")
+    done = CliRunner().invoke(main, ["serve", "--port", str(free_port())])
+    assert done.exit_code == 1
+    assert "Error: Dagster's history cannot be opened (" in done.output
+    assert f"Check {file} and its storage" in done.output
 
 
 @pytest.mark.parametrize("state", ["full", "read-only"])

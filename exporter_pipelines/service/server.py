@@ -9,10 +9,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import dagster as dg
 import uvicorn
 
 from exporter_pipelines.orchestration.dagster_internals.web_server import open_workspace
-from exporter_pipelines.orchestration.exports.history_lock import instance_at_home
+from exporter_pipelines.orchestration.exports.history_lock import instance_at_home, not_opened
+from exporter_pipelines.project_lock import project_home
 from exporter_pipelines.service.access import Access
 from exporter_pipelines.service.app import create_app
 from exporter_pipelines.service.context import ServeOptions, ServiceContext
@@ -43,15 +45,25 @@ def serve(
         access: Who may use it.
         listener: Bound to the address; begins to listen when Dagster is up.
         up: Called when the service answers, with a sentence if no daemon is running.
+
+    Raises:
+        HistoryUnavailableError: the storage of Dagster's history cannot be opened.
     """
     allow_many_open_files()
     with (
-        instance_at_home() as instance,
+        _instance() as instance,
         open_workspace(instance, workspace_file) as workspace,
     ):
         store = open_store()
         context = ServiceContext(workspace, store, options, access=access)
         Server(configuration(context), lambda: up(no_daemon(instance))).run([listener])
+
+
+def _instance() -> dg.DagsterInstance:
+    try:
+        return instance_at_home()
+    except Exception as error:  # each storage has errors of its own
+        raise not_opened(project_home(), error) from error
 
 
 def configuration(context: ServiceContext) -> uvicorn.Config:

@@ -8,8 +8,8 @@ import dagster as dg
 import yaml
 
 from exporter_pipelines import settings
-from exporter_pipelines.errors import ConfigurationError, HistoryUnavailableError, printable
-from exporter_pipelines.orchestration.exports.history_lock import opening_history
+from exporter_pipelines.errors import ConfigurationError, HistoryUnavailableError
+from exporter_pipelines.orchestration.exports.history_lock import not_opened, opening_history
 
 # Dagster would start four processes per run to keep a copy of what the run prints. Exports print
 # nothing, and Ctrl-C would reach these processes as well.
@@ -50,11 +50,8 @@ def instance_of_command() -> dg.DagsterInstance:
         with opening_history(home):
             return dg.DagsterInstance.local_temp(str(home.absolute()), overrides=overrides)
     except Exception as error:
-        # Broad: each storage has errors of its own. Their text may contain a connection string.
-        raise HistoryUnavailableError(
-            f"Dagster's history cannot be opened ({printable(type(error).__name__)}).",
-            f"Check {home / 'dagster.yaml'} and its storage; `exporter doctor` shows more.",
-        ) from error
+        # Broad: each storage has errors of its own.
+        raise not_opened(home, error) from error
 
 
 def _fast_sqlite(file: Path) -> dict[str, object]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from exporter_pipelines import settings
+from exporter_pipelines.errors import HistoryUnavailableError, printable
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -30,6 +31,14 @@ def instance_at_home() -> dg.DagsterInstance:
 
     with opening_history(Path(settings.dagster_home() or ".")):
         return dg.DagsterInstance.get()
+
+
+def not_opened(home: Path, error: Exception) -> HistoryUnavailableError:
+    """The error for a user. Without the text of the other, which may have a connection string."""
+    return HistoryUnavailableError(
+        f"Dagster's history cannot be opened ({printable(type(error).__name__)}).",
+        f"Check {home / 'dagster.yaml'} and its storage; `exporter doctor` shows more.",
+    )
 
 
 @contextmanager
