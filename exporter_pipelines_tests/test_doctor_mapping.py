@@ -122,8 +122,8 @@ def test_names_of_several_words_and_telling_types_are_understood(
     }  # fmt: skip
     hint = doctor.found("FAIL", "table", "anomalies")["hint"]
     assert (
-        "# details: no similar column; if you do not have it, write a value under `defaults:`"
-        in hint
+        "# details: no similar column; if you do not have it, write a value under `defaults:` "
+        "(beside `source:`, not in it), or make it Optional in the schema" in hint
     )
     assert "# not used: remarks" in hint
 

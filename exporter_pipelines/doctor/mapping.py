@@ -197,8 +197,8 @@ def _yaml(
     unused = [name for name in relation.types if name not in used]
     for name in missing:
         text += (
-            f"# {name}: no similar column; if you do not have it, write a value under `defaults:`, "
-            "or make it Optional in the schema\n"
+            f"# {name}: no similar column; if you do not have it, write a value under `defaults:` "
+            "(beside `source:`, not in it), or make it Optional in the schema\n"
         )
     if missing and unused:
         text += f"# not used: {listed(unused)}\n"
