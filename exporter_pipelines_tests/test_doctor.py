@@ -16,6 +16,7 @@ import pytest
 from click.testing import CliRunner
 
 from exporter_pipelines import cli
+from exporter_pipelines.errors import OutputUnavailableError
 from exporter_pipelines.stores import LocalStore
 from exporter_pipelines_tests.support.backends import Backend
 from exporter_pipelines_tests.support.dagster_history import with_sqlite_history
@@ -123,6 +124,25 @@ def test_a_folder_without_permission_is_a_fail(doctor: Doctor, tmp_path: Path) -
     (tmp_path / "exports").mkdir(mode=0o555)
     doctor.run()
     assert "cannot be written by this user" in doctor.found("FAIL", "output", None)["message"]
+
+
+def test_leftovers_of_another_user_do_not_end_the_doctor(tmp_path: Path) -> None:
+    """As after a first start with sudo. The doctor says elsewhere that the folder is closed."""
+    folder = tmp_path / "logs"
+    (folder / ".staging").mkdir(parents=True)
+    folder.chmod(0)
+    is_root = os.geteuid() == 0
+    if is_root:
+        os.seteuid(65534)
+    try:
+        with pytest.raises(OutputUnavailableError, match=r"staging: Permission denied"):
+            LocalStore(tmp_path).dead_attempts("logs")
+    finally:
+        if is_root:
+            os.seteuid(0)
+        folder.chmod(0o755)
+    assert LocalStore(tmp_path).dead_attempts("logs") == []
+    assert LocalStore(tmp_path).dead_attempts("ips") == []
 
 
 def test_leftovers_of_the_dead_are_told_from_the_work_of_the_living(

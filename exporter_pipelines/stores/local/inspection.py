@@ -9,6 +9,7 @@ from pathlib import Path
 
 from exporter_pipelines.errors import OutputUnavailableError
 from exporter_pipelines.stores import layout
+from exporter_pipelines.stores.local.files import translate_os_errors
 from exporter_pipelines.stores.local.locks import is_free
 
 
@@ -48,8 +49,18 @@ def size_of(folder: Path) -> int:
 
 
 def dead_attempts(root: Path, dataset: str) -> list[str]:
-    """Attempts in the staging area whose process has ended: their locks are free."""
-    locks = sorted((root / dataset / layout.STAGING).glob("*.lock"))
+    """Attempts in the staging area whose process has ended: their locks are free.
+
+    Raises:
+        OutputUnavailableError: this user may not read the staging area.
+    """
+    folder = root / dataset / layout.STAGING
+    with translate_os_errors(folder, "read"):
+        try:
+            names = os.listdir(folder)  # noqa: PTH208 - pathlib leaves errors out, or not, by version
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+    locks = sorted(folder / name for name in names if name.endswith(".lock"))
     return [lock.stem for lock in locks if is_free(lock)]
 
 
