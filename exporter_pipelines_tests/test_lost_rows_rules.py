@@ -99,6 +99,27 @@ def test_an_accepted_loss_is_the_new_baseline(logs: Logs) -> None:
     assert verdict(logs.export()).numbers["rows_gone"] == 3
 
 
+def test_a_day_whose_rows_are_all_rejected_does_not_replace_one_with_rows(
+    backend: Backend, store: LocalStore
+) -> None:
+    logs = Logs(backend, store, rows=10)
+    backend.run("UPDATE logs SET level = 'odd' WHERE id > 1")
+    assert logs.export().manifest  # few bad rows hold no day
+    assert published_rows(store) == 1
+    backend.run("UPDATE logs SET level = 'odd'")
+    held = logs.export()
+    assert (held.manifest, status(held)) == (None, "ERROR")
+    assert verdict(held).reason == (
+        "All rows of the day are rejected now (10), and the published export has 1."
+    )
+    assert published_rows(store) == 1
+    accepted = logs.export(accept_loss=True)
+    assert (bool(accepted.manifest), status(accepted), published_rows(store)) == (True, "PASS", 0)
+    assert logs.export().manifest  # the published one is empty as well
+    backend.add_logs(NEXT, 1, first_id=100, level="odd")
+    assert logs.export(NEXT).manifest  # and this day was never published
+
+
 def test_limits_are_the_datasets(logs: Logs) -> None:
     logs.backend.run("DELETE FROM logs WHERE id <= 4")
     assert logs.export(max_lost_rows=3, max_lost_pct=3).manifest is None

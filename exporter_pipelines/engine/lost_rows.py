@@ -5,7 +5,7 @@ ordinary ways: a row gets a newer time and moves to another day, repeated rows a
 rows that a new export lacks are looked up in the source by their keys. Only rows that the source
 does not have at any time are gone.
 
-Source rows are compared, so a new rule, filter or format is never a loss.
+Source rows are compared, so a new rule, filter or format is never a loss, unless it rejects all.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from exporter_pipelines.contracts.source_rules import SOURCE_RULES
 from exporter_pipelines.contracts.staged_day import StagedDay
 from exporter_pipelines.contracts.store import Store
 from exporter_pipelines.engine.day_keys import missing_rows
+from exporter_pipelines.engine.emptied_days import why_emptied
 from exporter_pipelines.engine.judge import Verdict
 from exporter_pipelines.errors import OutputUnavailableError, PublishedDayDamagedError, SourceError
 
@@ -102,6 +103,9 @@ def judge_loss(
         )
         return Loss(Verdict(CHECK, False, "WARN", reason), now, keep_replaced=True)
     manifest = _readable(store, staged, record)
+    if reason := why_emptied(staged, manifest):
+        verdict = Verdict(CHECK, accepted, "ERROR", reason, {"rows_now": now})
+        return Loss(verdict, now, keep_replaced=True, accepted=accepted)
     known = _with_counts(before, manifest)
     if known.baseline_rows is None:
         return _judge_unknown(staged, accepted=accepted)
