@@ -126,6 +126,21 @@ def test_the_summary_says_what_it_warns_about(capsys: pytest.CaptureFixture[str]
     ]
 
 
+def test_a_summary_without_a_published_day_counts_no_rows(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    outcome = RunOutcome("logs", [HELD], problems={HELD: "held; 676 of 2,430 rows rejected."})
+    day = dt.date(2026, 11, 5)
+    request = Request(
+        ("logs",), day, day, frozenset(), days_with_rows=False, check_only=False, accept_loss=False
+    )
+    print_summary(request, Totals({"logs": [HELD]}, [outcome]), {}, interrupted=False)
+    assert capsys.readouterr().out.splitlines()[:2] == [
+        "logs  0 of 1 days published, 1 failed",
+        f"logs {HELD}: held; 676 of 2,430 rows rejected.",
+    ]
+
+
 class Story:
     """A backend with rows on a few days, and a history."""
 

@@ -77,7 +77,7 @@ def test_the_client_and_the_commands_have_every_day(
     assert export.last
     print_export(export.last, as_json=False)
     printed = capsys.readouterr().out
-    assert "0 of 152 days published, 152 failed" in printed
+    assert "logs  0 of 152 days published, 152 failed" in printed.splitlines()
     assert f"logs {FIRST} to {LAST} (152 days): The run ended without this day" in printed
 
 

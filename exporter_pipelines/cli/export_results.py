@@ -98,7 +98,7 @@ def states_to_repeat(export: Export) -> str:
 
 
 def _counts(results: list[Result]) -> str:
-    """`13 of 14 days published, 1 held; 25,987 rows, 412 rejected, 1.2 MB`."""
+    """`13 of 14 days published, 1 held; 25,987 rows, 412 rejected, 1.2 MB`, as `export_summary`."""
     states = Counter(each.status for each in results)
     done = [each for each in results if each.status == "published"]
     others = {
@@ -109,10 +109,10 @@ def _counts(results: list[Result]) -> str:
         "not tried": states["cancelled"],
     }
     bad = "".join(f", {number} {what}" for what, number in others.items() if number)
+    days = f"{len(done)} of {len(results)} days published{bad}"
+    if not done:
+        return days
     rows = sum(each.rows_exported or 0 for each in done)
     rejected = sum(each.rows_rejected or 0 for each in done)
     megabytes = sum(each.size_bytes or 0 for each in done) / 1e6
-    return (
-        f"{len(done)} of {len(results)} days published{bad}; "
-        f"{rows:,} rows, {rejected:,} rejected, {megabytes:,.1f} MB"
-    )
+    return f"{days}; {rows:,} rows, {rejected:,} rejected, {megabytes:,.1f} MB"

@@ -107,11 +107,17 @@ def print_summary(
 
 
 def _counts(totals: Totals, outcome: RunOutcome) -> str:
-    """`13 of 14 days published, 1 held; 25,987 rows, 412 rejected, 1.2 MB`."""
-    name = outcome.dataset
+    """`13 of 14 days published, 1 held; 25,987 rows, 412 rejected, 1.2 MB`.
+
+    The rows are those of published days. Without one, they are left out: the reason of a held day,
+    below this line, says how many were rejected.
+    """
+    name, days = outcome.dataset, outcome.summary().partition(": ")[2].rstrip(".")
+    if not outcome.published:
+        return days
     megabytes = totals.size_bytes[name] / 1e6
     rows = f"{totals.rows[name]:,} rows, {totals.rejected[name]:,} rejected, {megabytes:,.1f} MB"
-    return f"{outcome.summary().partition(': ')[2].rstrip('.')}; {rows}"
+    return f"{days}; {rows}"
 
 
 def _print_warnings(outcome: RunOutcome) -> None:
