@@ -359,6 +359,30 @@ def test_download_stores_the_days_and_names_those_that_are_not_published(
     )
 
 
+def test_a_day_that_is_removed_during_a_download_does_not_end_it(
+    service: ScriptedService, tmp_path: Path
+) -> None:
+    removed, day = "2026-10-31", PublishedDay()
+    at = {"size_bytes": len(day.data), "published_at": "2026-11-04T01:00:00Z"}
+    listed = [{"day": each, "state": "published", **at} for each in (DAY, removed)]
+
+    def answer(asked: Asked) -> Reply:
+        if "/days?" in asked.path:
+            return Reply(200, {"items": listed, "next_cursor": None})
+        if f"/days/{removed}/" in asked.path:  # pruned since it was listed
+            return Reply(404, PROBLEM)
+        return day(asked) if "/days/" in asked.path else Reply(200, DATASET)
+
+    service.answer = answer
+    done = run("download", "logs", removed, DAY, "-o", "there")
+    assert (done.exit_code, done.stderr) == (1, "")
+    assert done.stdout.splitlines() == [
+        f"logs {removed}: not published (removed during the download).",
+        "1 of 2 days of logs are in there/logs/data; 0.5 MB.",
+    ]
+    assert (tmp_path / f"there/logs/data/date={DAY}/logs.jsonl").read_bytes() == day.data
+
+
 def test_download_needs_a_service(tmp_path: Path) -> None:
     done = run("download", "logs", DAY)
     assert done.exit_code == 2

@@ -84,9 +84,13 @@ def _download(client: Client, dataset: str, first: dt.date, last: dt.date, folde
     with Display(meter.look):
         for day in published:
             meter.day = str(day)
-            found += client.download(dataset, day, day, folder, on_progress=meter.add)
+            # A prune may remove a day after it was listed; the other days are downloaded.
+            found += client.download(
+                dataset, day, day, folder, missing="skip", on_progress=meter.add
+            )
             meter.done += 1
-    absent = [day for day in wanted if day not in published]
+    there_now = {each.day for each in found}
+    absent = [day for day in wanted if str(day) not in there_now]
     _print_absent(dataset, absent, listed)
     there = sum(day.was_there for day in found)
     again = f", {there:,} of them were there" if there else ""
@@ -100,7 +104,9 @@ def _download(client: Client, dataset: str, first: dt.date, last: dt.date, folde
 
 def _print_absent(dataset: str, absent: list[dt.date], listed: dict[dt.date, DatasetDay]) -> None:
     for day in absent[:_MOST_NAMED]:
-        state = listed[day].state if day in listed else "missing"
+        state: str = listed[day].state if day in listed else "missing"
+        if day in listed and listed[day].published_at:
+            state = "removed during the download"
         click.echo(f"{dataset} {day}: not published ({state}).")
     if (more := len(absent) - _MOST_NAMED) > 0:
         click.echo(f"{dataset}: {more:,} more days are not published.")
