@@ -21,7 +21,8 @@ from exporter_pipelines.cli.export_progress import ProgressDisplay
 from exporter_pipelines.cli.export_summary import Totals, print_summary
 from exporter_pipelines.contracts.manifest import Manifest
 from exporter_pipelines.engine.judge import CHECKS, Verdict
-from exporter_pipelines.orchestration.exports.command_run import split
+from exporter_pipelines.orchestration.exports.broken_asset import broken_asset
+from exporter_pipelines.orchestration.exports.command_run import CommandRuns, split
 from exporter_pipelines.orchestration.exports.history_lock import opening_history
 from exporter_pipelines.orchestration.exports.outcome import RunOutcome
 from exporter_pipelines.orchestration.exports.partitions import daily_partitions
@@ -82,6 +83,24 @@ def test_runs_have_at_most_so_many_days_and_all_days_are_in_one_of_them() -> Non
         {"logs": ["1", "2"], "ips": ["3"]}, {"logs": ["4", "5"], "ips": ["5"]},
     ]  # fmt: skip
     assert split(days, 9, most_of_all=1)[-2:] == [{"logs": ["4"]}, {"logs": ["5"], "ips": ["5"]}]
+
+
+def test_a_definition_that_breaks_while_a_command_starts_is_named(
+    capsys: pytest.CaptureFixture[str], settings: dict[str, str]
+) -> None:
+    asset = broken_asset("logs", ["defs.yaml:29: not valid YAML."], [], daily_partitions(), "x")
+    wanted = {"logs": [ONE]}
+    with (
+        dg.DagsterInstance.ephemeral() as instance,
+        CommandRuns(
+            dg.Definitions(assets=[asset]), instance, accept_loss=False, total_days=1
+        ) as runs,
+    ):
+        runs.execute(wanted)
+    day = dt.date(2026, 11, 1)
+    request = Request(("logs",), day, day, frozenset(), False, False, False)
+    print_summary(request, Totals(wanted), runs.failures, interrupted=False)
+    assert "logs: no day was tried: defs.yaml:29: not valid YAML.\n" in capsys.readouterr().out
 
 
 def test_progress_says_how_far_it_is() -> None:

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from typing import Any
 
+import dagster as dg
 import psycopg
 import pytest
 from click.testing import CliRunner
@@ -137,6 +138,20 @@ def test_an_export_answers_to_the_id_of_each_of_its_runs(running: Service, ended
     assert (refused.status, refused.detail) == (
         404, "There is no export 'unknown'. `exporter history` or GET /api/v1/exports lists them."
     )  # fmt: skip
+
+
+def test_a_run_whose_dataset_was_renamed_since_says_so(running: Service) -> None:
+    keys = frozenset({dg.AssetKey("renamed")})
+    tags = {"dagster/partition": "2026-11-01"}
+    status = dg.DagsterRunStatus.CANCELED  # so that it waits for nothing
+    run = dg.DagsterRun("__ASSET_JOB", asset_selection=keys, tags=tags, status=status)
+    running.instance.add_run(run)
+    refused = problem_of(lambda: running.exports.get(run.run_id))
+    assert (refused.status, refused.detail) == (
+        404,
+        f"'{run.run_id}' is a run of renamed, and no dataset or preset has such a name now. "
+        "The Dagster UI shows the run.",
+    )
 
 
 def test_an_export_that_has_ended_cannot_be_cancelled(running: Service, ended: Export) -> None:

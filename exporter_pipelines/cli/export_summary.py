@@ -94,7 +94,7 @@ def print_summary(
         _print_warnings(outcome)
         _print_problems(outcome)
     for name in set(failures) - {outcome.dataset for outcome in totals.outcomes}:
-        click.echo(f"{name}: no day was tried: {failures[name]}, see its log in the Dagster UI.")
+        click.echo(f"{name}: no day was tried: {failures[name]}")
     anchors = dict.fromkeys(anchor for outcome in done for anchor in outcome.docs_anchors)
     if anchors:
         click.echo(f"See {', '.join(f'docs/failures.md#{anchor}' for anchor in anchors)}")

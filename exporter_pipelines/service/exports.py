@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from starlette.requests import HTTPConnection
 
+from exporter_pipelines.errors import listed
 from exporter_pipelines.orchestration.dagster_internals.web_server import UserWebserver, WebUser
 from exporter_pipelines.service.cancelling import stop_waiting, terminate
 from exporter_pipelines.service.context import ServiceContext
@@ -188,8 +189,20 @@ class Exports:
     def _status(self, runs: ExportRuns) -> Export:
         status = self.reader.status(runs)
         if status is None:
-            raise Problem(404, f"{runs.id!r} is a run that exports nothing.")
+            raise Problem(404, _exports_nothing(runs))
         return status
+
+
+def _exports_nothing(runs: ExportRuns) -> str:
+    """Why a run is no export: perhaps its dataset was renamed while the run waited."""
+    keys = {key for run in runs.runs for key in run.asset_selection or ()}
+    if not keys:
+        return f"{runs.id!r} is a run that exports nothing."
+    names = listed(sorted(key.to_user_string() for key in keys))
+    return (
+        f"{runs.id!r} is a run of {names}, and no dataset or preset has such a name now. "
+        "The Dagster UI shows the run."
+    )
 
 
 def exports_of(connection: HTTPConnection) -> Exports:

@@ -78,7 +78,7 @@ class CommandRuns:
 
     Attributes:
         interrupted: Whether SIGINT, SIGTERM or SIGHUP arrived.
-        failures: Dataset -> what its step failed with, and in which run.
+        failures: Dataset -> what its step failed with, as a sentence.
     """
 
     def __init__(
@@ -146,9 +146,7 @@ class CommandRuns:
         )
         for event in result.all_events:
             if event.is_step_failure and event.step_key:
-                error = event.step_failure_data.error
-                kind = (error.cause or error).cls_name if error else "an error"
-                self.failures[event.step_key] = f"{kind} in run {result.run_id}"
+                self.failures[event.step_key] = _reason(event, result.run_id)
 
     def __enter__(self) -> Self:
         self._signals.__enter__()
@@ -156,6 +154,16 @@ class CommandRuns:
 
     def __exit__(self, *exc_info: object) -> None:
         self._signals.__exit__(*exc_info)
+
+
+def _reason(event: dg.DagsterEvent, run_id: str) -> str:
+    """Why a step failed: in its own words, as of a definition that was broken meanwhile."""
+    failed = event.step_failure_data
+    stated = failed.user_failure_data.description if failed.user_failure_data else None
+    if stated:
+        return stated.removeprefix(f"{event.step_key}: ")
+    kind = (failed.error.cause or failed.error).cls_name if failed.error else "an error"
+    return f"{kind} in run {run_id}, see its log in the Dagster UI."
 
 
 def _config(
