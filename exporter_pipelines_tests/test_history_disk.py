@@ -44,6 +44,7 @@ def test_a_service_that_cannot_write_its_lock_ends_with_one_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list[str]
 ) -> None:
     """A folder in place of the file stands for a file of another user, which root may write."""
+    monkeypatch.chdir(tmp_path)  # without the .env of a checkout
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
     lock = tmp_path / ".dagster" / "supervisor.lock"
     lock.mkdir(parents=True)
@@ -55,6 +56,7 @@ def test_a_service_that_cannot_write_its_lock_ends_with_one_sentence(
 def test_a_service_that_cannot_open_the_history_ends_with_one_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.chdir(tmp_path)  # without the .env of a checkout
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
     (tmp_path / "history").touch()
     file = tmp_path / "dagster.yaml"
