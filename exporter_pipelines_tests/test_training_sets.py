@@ -144,6 +144,21 @@ def test_nothing_is_built_twice_and_a_changed_day_makes_a_new_version(
     assert latest.resolve() == new.folder.resolve()
 
 
+def test_a_day_that_is_pruned_while_the_days_are_chosen_is_left_out(
+    days: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    list_days = LocalStore.published_days
+
+    def listed_before(store: LocalStore, dataset: str) -> list[str]:
+        found = list_days(store, dataset)
+        shutil.rmtree(store.day_folder("logs", DAYS[0]), ignore_errors=True)
+        return found
+
+    monkeypatch.setattr(LocalStore, "published_days", listed_before)
+    built = build(config(ROWS), days)
+    assert built.manifest.left_out_days[DAYS[0]] == "not published: logs"
+
+
 def test_a_damaged_version_is_built_again(days: LocalStore) -> None:
     built = build(config(ROWS), days)
     file = built.folder / built.manifest.splits["train"].files[0].path

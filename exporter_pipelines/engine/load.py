@@ -52,12 +52,16 @@ def read_manifest(store: Store, dataset: str, day: str) -> Manifest:
 
 
 def read_manifests(store: Store, dataset: str, days: Sequence[str]) -> dict[str, Manifest]:
-    """Day -> manifest of published days; raises as `read_manifest`."""
+    """Day -> manifest of published days; raises as `read_manifest`.
+
+    A day that was removed since it was listed, as by a prune, is left out.
+    """
     found = {}
     for day, data in store.read_manifests(dataset, days):
-        if data is None:
+        if data is not None:
+            found[day] = _parsed(data, dataset, day)
+        elif day in store.published_days(dataset):  # damaged: it has no manifest
             raise _not_published(store, dataset, day)
-        found[day] = _parsed(data, dataset, day)
     return found
 
 
