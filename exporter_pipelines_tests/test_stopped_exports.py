@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -11,11 +12,14 @@ from dagster._core.storage.partition_status_cache import get_and_update_asset_st
 
 from exporter_pipelines.orchestration.exports.io_manager import ExportIOManager
 from exporter_pipelines.orchestration.exports.partitions import daily_partitions
+from exporter_pipelines.orchestration.upkeep import unrecorded_days
 from exporter_pipelines.orchestration.upkeep.dead_runs import dead_runs_sensor
+from exporter_pipelines.stores import LocalStore
 from exporter_pipelines_tests.support.alert_receivers import inbox
 from exporter_pipelines_tests.support.alerting import Alerting, alerting_project
 from exporter_pipelines_tests.support.backends import Backend
 from exporter_pipelines_tests.support.dagster_history import materializations
+from exporter_pipelines_tests.support.datasets import dataset, export
 
 ONE, TWO, THREE, NEVER = (f"2026-11-0{day}" for day in (1, 2, 3, 4))
 
@@ -115,6 +119,26 @@ def test_days_that_a_newer_run_has_taken_over_are_left_to_it(
     history.alerting.run(TWO)
     assert history.tick() == "Recorded 2 published days."
     assert history.failed() == {TWO, NEVER}
+
+
+def test_a_day_that_a_newer_run_publishes_meanwhile_is_recorded_by_that_run(
+    history: History, backend: Backend, monkeypatch: pytest.MonkeyPatch, settings: dict[str, str]
+) -> None:
+    interrupt(history, monkeypatch, TWO)
+    newer = dg.DagsterRun("logs_job", status=dg.DagsterRunStatus.STARTED)
+    history.instance.add_run(newer)
+    asked = unrecorded_days.unfinished_days
+
+    def published_meanwhile(*of_run: Any) -> list[str]:
+        found = asked(*of_run)
+        store = LocalStore(Path(settings["EXPORTER_OUTPUT_URL"]))
+        export(backend.url, dataset("logs"), THREE, store, run_id=newer.run_id)
+        return list(found)
+
+    monkeypatch.setattr(unrecorded_days, "unfinished_days", published_meanwhile)
+    before = len(materializations(history.instance, "logs", THREE))
+    assert "Recorded 1 published days." in history.tick()
+    assert len(materializations(history.instance, "logs", THREE)) == before
 
 
 def test_an_alert_about_an_interrupted_run_says_that_it_was_stopped(

@@ -42,7 +42,7 @@ def record_days_of(instance: dg.DagsterInstance, run: dg.DagsterRun, store: Stor
                 break
             for day in unfinished.intersection(days[first : first + _BATCH]):
                 manifest = Manifest.if_readable(store.read_manifest(asset, day))
-                if not manifest:
+                if not manifest or _will_be_recorded(instance, manifest, run):
                     continue
                 if manifest.run.run_id == run.run_id:
                     why = f"Published by run {run.run_id}, which was stopped before it recorded it."
@@ -52,6 +52,14 @@ def record_days_of(instance: dg.DagsterInstance, run: dg.DagsterRun, store: Stor
                     continue
                 instance.report_runless_asset_event(day_materialization(manifest, store, why))
                 yield day
+
+
+def _will_be_recorded(
+    instance: dg.DagsterInstance, manifest: Manifest, ended: dg.DagsterRun
+) -> bool:
+    """Whether another run has published the day in the meantime, and not recorded it yet."""
+    publisher = instance.get_run_by_id(manifest.run.run_id)
+    return bool(publisher and publisher.run_id != ended.run_id and not publisher.is_finished)
 
 
 def _was_refused(instance: dg.DagsterInstance, asset: str, day: str) -> bool:
