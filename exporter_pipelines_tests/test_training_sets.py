@@ -20,7 +20,9 @@ import pyarrow as pa
 import pytest
 
 from exporter_pipelines.contracts.manifest import Manifest
+from exporter_pipelines.contracts.store import Store
 from exporter_pipelines.contracts.training_set import SPLITS
+from exporter_pipelines.engine import load
 from exporter_pipelines.engine.erase_training_sets import finish_builds
 from exporter_pipelines.errors import (
     ConfigurationError,
@@ -155,6 +157,20 @@ def test_a_day_that_is_pruned_while_the_days_are_chosen_is_left_out(
         return found
 
     monkeypatch.setattr(LocalStore, "published_days", listed_before)
+    built = build(config(ROWS), days)
+    assert built.manifest.left_out_days[DAYS[0]] == "not published: logs"
+
+
+def test_a_day_that_is_pruned_before_it_is_read_is_left_out(
+    days: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_day = load.open_day
+
+    def pruned_before(store: Store, dataset: str, day: str) -> Any:
+        shutil.rmtree(days.day_folder("logs", DAYS[0]), ignore_errors=True)
+        return open_day(store, dataset, day)
+
+    monkeypatch.setattr(load, "open_day", pruned_before)
     built = build(config(ROWS), days)
     assert built.manifest.left_out_days[DAYS[0]] == "not published: logs"
 

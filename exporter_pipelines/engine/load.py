@@ -60,8 +60,8 @@ def read_manifests(store: Store, dataset: str, days: Sequence[str]) -> dict[str,
     for day, data in store.read_manifests(dataset, days):
         if data is not None:
             found[day] = _parsed(data, dataset, day)
-        elif day in store.published_days(dataset):  # damaged: it has no manifest
-            raise _not_published(store, dataset, day)
+        elif day in store.published_days(dataset):  # published again since, or damaged
+            found[day] = read_manifest(store, dataset, day)
     return found
 
 

@@ -16,8 +16,9 @@ import pyarrow.parquet as pq
 
 from exporter_pipelines.contracts.store import Store
 from exporter_pipelines.engine import load
+from exporter_pipelines.errors import DayNotPublishedError
 from exporter_pipelines.training.inputs import ORDER, Input
-from exporter_pipelines.training.pinning import require_same_day
+from exporter_pipelines.training.pinning import InputChangedError, require_same_day
 
 _FILE_ROWS = 262_144
 """Most rows of a work file: what DuckDB joins and sorts at once."""
@@ -53,8 +54,11 @@ def write_work_files(
         if not manifest.record_count:
             continue
         number = files[-1].last + 1 if files else 0
-        with load.open_day(store, chosen.dataset, day) as reader:
-            files += _write(reader, columns, number, folder / f"{chosen.dataset}-{day}")
+        try:
+            with load.open_day(store, chosen.dataset, day) as reader:
+                files += _write(reader, columns, number, folder / f"{chosen.dataset}-{day}")
+        except DayNotPublishedError:  # removed since it was chosen
+            raise InputChangedError(f"{chosen.dataset} {day}") from None
         require_same_day(store, chosen.dataset, day, manifest.data_version)
     return files
 
