@@ -17,7 +17,10 @@ import sqlalchemy
 from click.testing import CliRunner
 
 from exporter_pipelines.cli import main
+from exporter_pipelines.errors import HistoryUnavailableError
 from exporter_pipelines.orchestration.exports.exit_messages import install_excepthook
+from exporter_pipelines.orchestration.upkeep.kept_days import record_kept_days
+from exporter_pipelines.stores import LocalStore
 from exporter_pipelines_tests.support.servers import free_port
 
 
@@ -61,6 +64,9 @@ def test_a_service_that_cannot_open_the_history_ends_with_one_sentence(
     (tmp_path / "history").touch()
     file = tmp_path / "dagster.yaml"
     file.write_text(f"storage: {{sqlite: {{base_dir: {tmp_path}/history}}}}\n")
+    # Also where `keep` and `erase` record what they did.
+    with pytest.raises(HistoryUnavailableError, match=r"cannot be opened \("):
+        record_kept_days(LocalStore(tmp_path / "exports"), "logs", ["2026-11-01"])
     done = CliRunner().invoke(main, ["serve", "--port", str(free_port())])
     assert done.exit_code == 1
     assert "Error: Dagster's history cannot be opened (" in done.output

@@ -110,7 +110,7 @@ def test_a_day_whose_rows_are_all_rejected_does_not_replace_one_with_rows(
     held = logs.export()
     assert (held.manifest, status(held)) == (None, "ERROR")
     assert verdict(held).reason == (
-        "All rows of the day are rejected now (10), and the published export has 1."
+        "Rejected rows (10) leave the day without any, and the published export has 1."
     )
     assert published_rows(store) == 1
     accepted = logs.export(accept_loss=True)

@@ -93,7 +93,8 @@ def _history_notes(datasets: tuple[str, ...]) -> list[str]:
     try:
         missing = missing_in_history(store, datasets or store.datasets())
     except Exception as error:  # every storage has its own; the exports were verified
-        return [f"Dagster's history cannot be read ({type(error).__name__}): it was not compared."]
+        kind = type(error.__cause__ or error).__name__
+        return [f"Dagster's history cannot be read ({kind}): it was not compared."]
     return [
         f"Dagster's history does not have {len(days)} published days of {dataset}, from {days[0]} "
         f"to {days[-1]}. They are complete. To show them in the UI, export them again: exporter "

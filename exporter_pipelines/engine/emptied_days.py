@@ -1,4 +1,4 @@
-"""Finds a day whose rows are all rejected now, so that it would replace its export by an empty one.
+"""Finds a day that would replace an export with rows by an empty one, because rows are rejected.
 
 The limits of rejected rows let a day of few rows pass: a single bad row shall not hold it.
 """
@@ -20,6 +20,6 @@ def why_emptied(staged: StagedDay, published: Manifest | None) -> str:
     if not published or not published.record_count or tally.rows_exported or rejected <= 0:
         return ""
     return (
-        f"All rows of the day are rejected now ({rejected:,}), and the published export has "
+        f"Rejected rows ({rejected:,}) leave the day without any, and the published export has "
         f"{published.record_count:,}."
     )

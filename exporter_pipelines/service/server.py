@@ -9,12 +9,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import dagster as dg
 import uvicorn
 
 from exporter_pipelines.orchestration.dagster_internals.web_server import open_workspace
-from exporter_pipelines.orchestration.exports.history_lock import instance_at_home, not_opened
-from exporter_pipelines.project_lock import project_home
+from exporter_pipelines.orchestration.exports.history_lock import instance_at_home
 from exporter_pipelines.service.access import Access
 from exporter_pipelines.service.app import create_app
 from exporter_pipelines.service.context import ServeOptions, ServiceContext
@@ -51,19 +49,12 @@ def serve(
     """
     allow_many_open_files()
     with (
-        _instance() as instance,
+        instance_at_home() as instance,
         open_workspace(instance, workspace_file) as workspace,
     ):
         store = open_store()
         context = ServiceContext(workspace, store, options, access=access)
         Server(configuration(context), lambda: up(no_daemon(instance))).run([listener])
-
-
-def _instance() -> dg.DagsterInstance:
-    try:
-        return instance_at_home()
-    except Exception as error:  # each storage has errors of its own
-        raise not_opened(project_home(), error) from error
 
 
 def configuration(context: ServiceContext) -> uvicorn.Config:

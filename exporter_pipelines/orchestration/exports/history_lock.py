@@ -25,12 +25,21 @@ _LIMIT_S = 30.0
 
 
 def instance_at_home() -> dg.DagsterInstance:
-    """Dagster's instance at DAGSTER_HOME, a context manager. Raises what its storage raises."""
+    """Dagster's instance at DAGSTER_HOME, a context manager.
+
+    Raises:
+        HistoryUnavailableError: its storage cannot be opened.
+    """
     # Imported here: the supervisor needs only the lock, and stays small without Dagster.
     import dagster as dg
 
-    with opening_history(Path(settings.dagster_home() or ".")):
-        return dg.DagsterInstance.get()
+    home = Path(settings.dagster_home() or ".")
+    try:
+        with opening_history(home):
+            return dg.DagsterInstance.get()
+    except Exception as error:
+        # Broad: each storage has errors of its own.
+        raise not_opened(home, error) from error
 
 
 def not_opened(home: Path, error: Exception) -> HistoryUnavailableError:
